@@ -354,6 +354,20 @@ def test_a_table_without_a_key_cannot_be_read_page_by_page(database: SourceDatab
         source.get()
 
 
+def test_a_preview_leaves_no_query_behind(database: SourceDatabase) -> None:
+    database.execute("CREATE VIEW subject AS SELECT n AS id FROM generate_series(1, 3000000) n")
+    with open_source(database) as source:
+        source.page_limit = 5
+        assert source.get().frame["id"].to_list() == [1, 2, 3, 4, 5]
+    query = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY%'"
+    )
+    deadline = time.monotonic() + WAIT_SECONDS
+    while database.rows(query):
+        assert time.monotonic() < deadline, "the query of the preview still runs"
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def pipeline(
     database: SourceDatabase, make_rehearsal: Callable[..., Rehearsal]

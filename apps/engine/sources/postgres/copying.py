@@ -18,7 +18,7 @@ from psycopg.pq.abc import PGconn
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.process.progress import progress
 
-SHORT_WAIT = 5.0  # seconds; a longer wait is announced to the supervisor
+WAIT_SECONDS = 1.0
 CANCEL_SECONDS = 10.0  # the longest wait until a cancelled query ends
 
 
@@ -39,7 +39,8 @@ class LineReader:
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         """`timeout` is the number of seconds after which a query that sends nothing is cancelled."""
-        self._is_finished = False
+        self._is_finished = self._is_cancelled = False
+        self._silent_seconds = 0.0
         self._connection = connection
         self._pgconn: PGconn = connection.pgconn
         self._timeout = timeout
@@ -82,24 +83,30 @@ class LineReader:
         return CopiedLines(b"".join(lines), len(lines), has_more=bool(self._next_lines))
 
     def _wait(self) -> None:
-        """Wait until the server sends something. A query that sends nothing is cancelled, and then fails."""
+        """Receive what the server sends within a second. A query that sends nothing for too long is cancelled."""
         progress.report()
-        if not self._is_readable_within(min(SHORT_WAIT, self._timeout)):
-            with progress.expect_silence("waiting for the source database", self._timeout):
-                self._wait_long()
+        if self._is_readable():
+            self._silent_seconds = 0.0
+        else:
+            self._silent_seconds += WAIT_SECONDS
+            self._end_silent_query()
+        # Also if the socket has nothing: TLS may have decrypted more than libpq has taken.
         self._pgconn.consume_input()
 
-    def _wait_long(self) -> None:
-        if self._is_readable_within(self._timeout - SHORT_WAIT):
-            return
-        self._connection.cancel_safe(timeout=CANCEL_SECONDS)
-        if not self._is_readable_within(CANCEL_SECONDS):
-            raise psycopg.OperationalError("the server does not respond")
-
-    def _is_readable_within(self, seconds: float) -> bool:
+    def _is_readable(self) -> bool:
         poll = select.poll()
         poll.register(self._pgconn.socket, select.POLLIN)
-        return bool(poll.poll(max(seconds, 0.0) * 1000))
+        if not self._silent_seconds:
+            return bool(poll.poll(WAIT_SECONDS * 1000))
+        with progress.expect_silence("waiting for the source database", self._timeout):
+            return bool(poll.poll(WAIT_SECONDS * 1000))
+
+    def _end_silent_query(self) -> None:
+        if self._is_cancelled and self._silent_seconds >= CANCEL_SECONDS:
+            raise psycopg.OperationalError("the server does not respond")
+        if not self._is_cancelled and self._silent_seconds >= self._timeout:
+            self._is_cancelled, self._silent_seconds = True, 0.0
+            self._connection.cancel_safe(timeout=CANCEL_SECONDS)
 
     def cancel(self) -> None:
         """End the query, if it has not ended, so that the connection can be used again."""

@@ -53,6 +53,13 @@ SELECT_SIZE = (
     "SELECT coalesce(sum(pg_table_size(oid::oid)), 0)::bigint FROM unnest(%s::bigint[]) oid"
 )
 
+# The user may not lock the relation, it has no rows of its own, or the server has no LOCK.
+NOT_LOCKABLE = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.WrongObjectType,
+    psycopg.errors.FeatureNotSupported,
+)
+
 
 class _NotLocked(Exception):
     """The relation cannot be locked by name, or not by this user."""
@@ -127,7 +134,7 @@ def _lock(cursor: Cursor, table: Relation, *, can_be_locked: bool) -> None:
     if can_be_locked:
         try:
             cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.sql))
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.WrongObjectType) as error:
+        except NOT_LOCKABLE as error:
             raise _NotLocked from error
     if not can_be_locked or table.relkind == "v":
         cursor.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(table.sql))

@@ -135,7 +135,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _start_pages(self, locked: LockedTable, plan: Plan, scales: Scales) -> SourcePage:
         position: dict[str, Any] = {}
-        if isinstance(plan, IncrementalPlan):
+        if isinstance(plan, IncrementalPlan) and not self.page_limit:
             upper = plan.watermark.find_upper(locked.cursor)
             position = {"upper": upper} if upper is not None else {}
         return self._make_reader(locked, plan, scales).read_page(position, self._row_limit)
