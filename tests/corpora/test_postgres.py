@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import psycopg
 import pytest
 
-from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.failures import ConfigurationError, ContractError, SourceError
 from apps.engine.frames.columns import as_text, column_of
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.postgres import watermarks
+from local.database.postgres import EmbeddedPostgres
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import ReadResult, make_source, read_stream
 
@@ -351,6 +353,35 @@ def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
     )
     with pytest.raises(ConfigurationError, match="choose one of: changed_at"):
         Syncs(database).run()
+
+
+def test_text_that_is_not_valid_fails_once(
+    database: SourceDatabase, engine_postgres: EmbeddedPostgres
+) -> None:
+    """The server checks the text of a database without an encoding only when it is read."""
+    database.execute(
+        "CREATE DATABASE raw ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+    )
+    with psycopg.connect(engine_postgres.url("raw"), autocommit=True) as admin:
+        admin.execute(
+            "CREATE TABLE subject AS SELECT convert_from('\\xff61'::bytea, 'SQL_ASCII') AS v"
+        )
+        admin.execute("GRANT SELECT ON subject TO source_reader")
+    with pytest.raises(SourceError, match="could not compute or convert") as raised:
+        make_source("postgres", {**database.config, "database": "raw"}, "subject").get()
+    assert not raised.value.retryable
+    assert "invalid byte sequence" in raised.value.evidence[0]
+
+
+def test_a_view_that_divides_by_zero_fails_once(database: SourceDatabase) -> None:
+    database.execute(
+        "DROP VIEW IF EXISTS broken",
+        "CREATE VIEW broken AS SELECT 1 / (n - 2) AS v FROM generate_series(1, 3) n",
+    )
+    with pytest.raises(SourceError, match="could not compute") as raised:
+        read_stream(source_of(database, "broken", page_size=1))
+    assert not raised.value.retryable
+    assert "division by zero" in raised.value.evidence[0]
 
 
 DOCUMENTED = re.findall(

@@ -43,6 +43,12 @@ FIELD_TYPES: dict[str, FieldType] = {
 }
 
 
+class UnreadableRows(SourceError):
+    """The database has values that cannot be read. A retry of the same rows cannot help."""
+
+    retryable = False
+
+
 @dataclass(frozen=True, slots=True)
 class PgColumn:
     """A column as PostgreSQL's catalogue describes it.
@@ -174,7 +180,7 @@ def order_text_columns(order: Sequence[PgColumn]) -> list[PgColumn]:
 
 
 def decode_rows(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> DecodedRows:
-    """Decode PostgreSQL's CSV: the columns, then the `order_text_columns`. Raises SourceError for invalid text."""
+    """Decode PostgreSQL's CSV: the columns, then the `order_text_columns`. Raises UnreadableRows for invalid text."""
     text_columns = order_text_columns(order)
     names = [str(position) for position in range(len(columns) + len(text_columns))]
     dtypes = [column.dtype for column in columns] + [pl.String()] * len(text_columns)
@@ -204,4 +210,4 @@ def _read_csv(body: bytes, schema: dict[str, pl.DataType]) -> pl.DataFrame:
         return pl.read_csv(BytesIO(body), has_header=False, schema=schema, new_columns=list(schema))
     except pl.exceptions.PolarsError as error:
         line = str(error).splitlines()[0][:300]
-        raise SourceError("the rows are not readable as UTF-8 text", evidence=(line,)) from error
+        raise UnreadableRows("the rows are not readable as UTF-8 text", evidence=(line,)) from error

@@ -20,6 +20,7 @@ from apps.engine.failures import (
 )
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.reporting.classify import UNKNOWN_NAME_SQLSTATES
+from apps.engine.sources.postgres.columns import UnreadableRows
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
@@ -101,6 +102,9 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state == "55P03":
         return SourceError("the table is locked by another session", evidence=evidence)
+    if state.startswith("22"):
+        message = "PostgreSQL could not compute or convert a value of the stream"
+        return UnreadableRows(message, evidence=evidence)
     if state == "40001":
         return SourceError(CONFLICT_MESSAGE, evidence=evidence)
     if state.startswith("28"):
