@@ -36,9 +36,9 @@ class StreamSource(AbstractSource):
 
     `get(pagination)` returns the page at `pagination` (None or {} for the first page) as a `FrameIteration`,
     `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. The same token
-    must return the same page again, because a retry of the run continues from a token. Incremental sources implement
-    `get_records_after(state, pagination)` and return `next_state` with their last page. Failures are raised as
-    exceptions of `apps.engine.failures`.
+    must return the same page again, because a retry of the run continues from a token, or raise PositionGone.
+    Incremental sources implement `get_records_after(state, pagination)` and return `next_state` with their last
+    page. Failures are raised as exceptions of `apps.engine.failures`.
     """
 
     Config: ClassVar[type[BaseModel]]  # the settings as the user wrote them

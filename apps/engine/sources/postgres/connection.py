@@ -56,7 +56,7 @@ def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]
 def allow_long_statements(cursor: Cursor) -> None:
     """Remove the timeout of statements until the transaction ends.
 
-    A COPY of a whole table also waits for us, so its duration says nothing about the database.
+    Reading a whole table may take hours, and a COPY also waits for us. `LineReader` cancels a COPY that sends nothing.
     """
     cursor.execute("SET LOCAL statement_timeout = 0")
 

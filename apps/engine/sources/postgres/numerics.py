@@ -15,8 +15,12 @@ from psycopg import sql
 
 from apps.engine.frames.columns import DECIMAL_DIGITS
 from apps.engine.postgres import Cursor
+from apps.engine.process.progress import progress
 from apps.engine.sources.postgres.columns import PgColumn
+from apps.engine.sources.postgres.connection import allow_long_statements
 from apps.engine.sources.postgres.tables import Relation
+
+SCAN_SECONDS = 86_400.0  # the longest time for reading a table once
 
 Scales = Mapping[str, int | None]  # by column; None means that the column is read as text
 
@@ -31,7 +35,9 @@ def find_scales(cursor: Cursor, table: Relation) -> dict[str, int | None]:
         for column in columns
     ]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(expressions), table.aliased_sql)
-    row = cursor.execute(query).fetchone() or ()
+    allow_long_statements(cursor)
+    with progress.expect_silence("reading the numbers of the table", SCAN_SECONDS):
+        row = cursor.execute(query).fetchone() or ()
     return {
         column.name: _scale(row[start : start + 3])
         for column, start in zip(columns, range(0, len(row), 3), strict=True)

@@ -114,6 +114,10 @@ class PostgresSource(ConnectorSource[Config]):
             return self._continue_snapshot(require_snapshot(self._snapshot, token))
         if token:
             return self._continue_pages(token, state)
+        return self._start(state)
+
+    def _start(self, state: Mapping[str, Any]) -> SourcePage:
+        """Read the first page, after deciding how the stream is read."""
         self._abandon_snapshot()
         with ExitStack() as stack:
             locked = stack.enter_context(self._lock_table())
@@ -154,6 +158,8 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _check_files(self, token: Token, locked: LockedTable) -> None:
         """Raise PositionGone if the table is not the one that the pages before were read from."""
+        if "file" not in token:
+            raise PositionGone("its position was stored by an earlier version")
         earlier, files = self._files, locked.files
         is_same = token.get("file") == files.digest
         is_extended = (
@@ -228,9 +234,9 @@ class PostgresSource(ConnectorSource[Config]):
             return
         self._logged = True
         if is_whole:
-            text = "Reading {} in one snapshot: the rows are those of one moment"
+            text = "Reading {} in one snapshot: all rows as they are at this moment"
         else:
-            text = "Reading {} page by page: each row once, and rows that change meanwhile before or after the change"
+            text = "Reading {} page by page: each row that does not change meanwhile arrives once"
         logger.bind(snapshot="whole" if is_whole else "paged").info(text, table.stream_name)
 
     @property
