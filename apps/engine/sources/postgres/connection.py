@@ -100,7 +100,7 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
     evidence = (f"SQLSTATE {state}: {server_message}",)
     if state == "57014":
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
-    if state == "55P03":
+    if state in {"55P03", "40P01"}:  # a timeout, or a deadlock
         return SourceError("the table is locked by another session", evidence=evidence)
     if state.startswith("22"):
         message = "PostgreSQL could not compute or convert a value of the stream"

@@ -19,7 +19,7 @@ from apps.engine.failures import PositionGone
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import read_transaction
-from apps.engine.sources.postgres.tables import Relation
+from apps.engine.sources.postgres.tables import NoSuchTable, Relation
 
 MAX_TRIES = 5  # snapshots that may be older than a table, before the read fails
 
@@ -101,27 +101,48 @@ class LockedTable:
 
 @contextlib.contextmanager
 def lock_table(
-    connection: Connection, config: Config, table: Relation, find: Callable[[Cursor], Relation]
+    connection: Connection,
+    config: Config,
+    find: Callable[[Cursor], Relation],
+    known: Relation | None = None,
 ) -> Iterator[LockedTable]:
-    """Open a transaction that sees one committed state of the table and of everything below it.
+    """Open a transaction that sees one committed state of a table and of everything below it.
 
-    `table` is what is locked; `find` returns its description in the transaction. Raises PositionGone if the
-    description is of a table that no longer exists, or if the table is replaced again and again, and SourceError if
+    `find` returns the description of the table, which is read in the transaction unless it is `known`. Raises
+    PositionGone if the known table no longer exists, or if the table is replaced again and again, and SourceError if
     another session locks it for too long.
     """
+    table = known or _find_unlocked(connection, config, find)
     can_be_locked = True
     for _ in range(MAX_TRIES):
         try:
             with read_transaction(connection, config) as cursor:
                 _lock(cursor, table, can_be_locked=can_be_locked)
-                locked_name, table = table.sql, find(cursor)
+                locked_name, table = table.sql, known or find(cursor)
                 files = _read_files(cursor, table)
                 if files is not None and table.sql == locked_name:
                     yield LockedTable(cursor, table, files)
                     return
         except _NotLocked:
             can_be_locked = False
+        except NoSuchTable:
+            table = _find_unlocked(connection, config, find)
     raise PositionGone(replaced_message(table))
+
+
+def _find_unlocked(
+    connection: Connection, config: Config, find: Callable[[Cursor], Relation]
+) -> Relation:
+    """Return the description of the table. Raises NoSuchTable if there is none, also in a second snapshot.
+
+    A table that is replaced at this moment is in the first snapshot, but its privileges are gone.
+    """
+    try:
+        with read_transaction(connection, config) as cursor:
+            return find(cursor)
+    except NoSuchTable:
+        with read_transaction(connection, config) as cursor:
+            return find(cursor)
 
 
 def _lock(cursor: Cursor, table: Relation, *, can_be_locked: bool) -> None:

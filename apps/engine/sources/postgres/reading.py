@@ -13,7 +13,7 @@ from psycopg import sql
 
 from apps.engine.sources.connector import SourcePage, frame_page
 from apps.engine.sources.postgres.columns import PgColumn, decode_rows, order_text_columns
-from apps.engine.sources.postgres.copying import CopiedLines, LineReader, open_copy
+from apps.engine.sources.postgres.copying import LineReader, open_copy
 from apps.engine.sources.postgres.files import LockedTable
 from apps.engine.sources.postgres.numerics import Scales, apply_scales
 from apps.engine.sources.postgres.pages import (
@@ -33,12 +33,11 @@ MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """The rows of a page, and its end."""
+    """The rows of a page, its end, and whether the COPY has further rows."""
 
-    query: PageQuery
-    lines: CopiedLines
     frame: pl.DataFrame
     end: PageEnd
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,15 @@ class TableReader:
     scales: Scales
     timeout: float
 
-    def read_page(self, position: Token, limit: int) -> SourcePage:
-        """Return the page at a position. The next page has another snapshot, so its token names the table's files."""
+    def read_page(self, position: Token, limit: int, first_rows: bytes = b"") -> SourcePage:
+        """Return the page at a position. The next page has another snapshot, so its token names the table's files.
+
+        `first_rows` are the rows without a place, which belong to the first page.
+        """
         query = self.plan.page_query(position, limit)
         with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
-            page = self.decode(query, reader, limit)
-        has_more = page.lines.has_more if query.can_be_cut else page.lines.row_count >= limit
+            page = self.decode(query, reader, limit, first_rows)
+        has_more = page.has_more if query.can_be_cut else page.end.row_count >= limit
         page = self.with_ties(page)
         next_position = self.plan.next_position(position, page.end)
         if has_more:
@@ -65,7 +67,9 @@ class TableReader:
             )
         return self.last_page(page, next_position)
 
-    def decode(self, query: PageQuery, reader: LineReader, limit: int) -> ReadPage:
+    def decode(
+        self, query: PageQuery, reader: LineReader, limit: int, first_rows: bytes = b""
+    ) -> ReadPage:
         """Read the next rows of a COPY."""
         max_rows, max_bytes = (
             (limit, MAX_PAGE_BYTES) if query.can_be_cut else (sys.maxsize, sys.maxsize)
@@ -73,7 +77,10 @@ class TableReader:
         lines = reader.read(max_rows, max_bytes)
         decoded_rows = decode_rows(lines.body, self.columns, query.order)
         end = PageEnd(lines.row_count, decoded_rows.order_texts)
-        return ReadPage(query, lines, decoded_rows.frame, end)
+        frame = decoded_rows.frame
+        if first_rows:
+            frame = decode_rows(first_rows + lines.body, self.columns, query.order).frame
+        return ReadPage(frame, end, lines.has_more)
 
     def with_ties(self, page: ReadPage) -> ReadPage:
         """Add the digests of the rows with the last cursor value, if the table has no key.
@@ -88,20 +95,24 @@ class TableReader:
 
     def last_page(self, page: ReadPage, position: Token) -> SourcePage:
         """Return the last page, with the state of an incremental stream. `position` is the position after it."""
+        if not isinstance(self.plan, IncrementalPlan):
+            return frame_page(page.frame, {})
+        state = _state(self.plan, position)
+        _warn_about_ties(self.table, self.plan, state)
+        return frame_page(page.frame, {}, state)
+
+    def read_unplaced(self) -> tuple[bytes, list[str]]:
+        """Return the rows that have no place in the order of the cursor field and are new, and the digests of all.
+
+        They are read before all other rows. So a row that loses its place while the table is read is not read twice.
+        """
         plan = self.plan
         if not isinstance(plan, IncrementalPlan):
-            return frame_page(page.frame, {})
-        last = position if position.get("after") else plan.state
-        after = last["after"][0] if last.get("after") else None
-        unplaced = plan.watermark.find_unplaced(self.locked.cursor, after)
-        frame = self._add_unplaced_rows(page, plan) if unplaced.new else page.frame
-        state = _state(plan, last, unplaced.digests)
-        _warn_about_ties(self.table, plan, state)
-        return frame_page(frame, {}, state)
-
-    def _add_unplaced_rows(self, page: ReadPage, plan: IncrementalPlan) -> pl.DataFrame:
-        """Return the rows of the page, and the new rows that have no place in the order of the cursor field."""
-        query = replace(page.query, clauses=plan.watermark.unplaced_clauses())
+            return b"", []
+        unplaced = plan.watermark.find_unplaced(self.locked.cursor, plan.state)
+        if not unplaced.new:
+            return b"", list(unplaced.digests)
+        query = replace(plan.page_query({}, None), clauses=plan.watermark.unplaced_clauses())
         with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
             lines = reader.read(sys.maxsize, sys.maxsize)
         logger.warning(
@@ -109,7 +120,7 @@ class TableReader:
             " They are loaded, and do not move the position.",
             *(lines.row_count, self.table.stream_name, plan.watermark.cursor.name),
         )
-        return decode_rows(page.lines.body + lines.body, self.columns, query.order).frame
+        return lines.body, list(unplaced.digests)
 
     def copy_query(self, page_query: PageQuery) -> sql.Composed:
         columns = [column.expression for column in self.table.columns]
@@ -129,10 +140,11 @@ class TableReader:
         return self.locked.table
 
 
-def _state(plan: IncrementalPlan, last: Token, unplaced: tuple[str, ...]) -> dict[str, Any]:
+def _state(plan: IncrementalPlan, position: Token) -> dict[str, Any]:
+    last = position if position.get("after") else plan.state
     state: dict[str, Any] = {name: last[name] for name in ("after", "ties") if name in last}
-    if unplaced:
-        state["unplaced"] = list(unplaced)
+    if position.get("unplaced"):
+        state["unplaced"] = position["unplaced"]
     return {"cursor_field": plan.watermark.cursor.name, **state} if state else {}
 
 

@@ -138,11 +138,13 @@ class PostgresSource(ConnectorSource[Config]):
         return self._continue_snapshot(self._snapshot)
 
     def _start_pages(self, locked: LockedTable, plan: Plan, scales: Scales) -> SourcePage:
-        position: dict[str, Any] = {}
-        if isinstance(plan, IncrementalPlan) and not self.page_limit:
-            upper = plan.watermark.find_upper(locked.cursor)
-            position = {"upper": upper} if upper is not None else {}
-        return self._make_reader(locked, plan, scales).read_page(position, self._row_limit)
+        reader = self._make_reader(locked, plan, scales)
+        if self.page_limit or not isinstance(plan, IncrementalPlan):
+            return reader.read_page({}, self._row_limit)
+        first_rows, unplaced = reader.read_unplaced()
+        position = {"upper": plan.watermark.find_upper(locked.cursor), "unplaced": unplaced}
+        position = {name: value for name, value in position.items() if value}
+        return reader.read_page(position, self._row_limit, first_rows)
 
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
         return TableReader(locked, plan, scales, self.settings.statement_timeout)
@@ -198,13 +200,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _lock_table(self, known: Relation | None = None) -> AbstractContextManager[LockedTable]:
         """Lock the table of the stream, whose description is read again unless it is `known`."""
-        connection = self._open_connection()
-        table = known
-        if table is None:
-            with read_transaction(connection, self.settings) as cursor:
-                table = self._find_table(cursor)
-        find = self._find_table if known is None else lambda _: known
-        return lock_table(connection, self.settings, table, find)
+        return lock_table(self._open_connection(), self.settings, self._find_table, known)
 
     def _make_plan(self, locked: LockedTable, state: Mapping[str, Any]) -> Plan:
         table = locked.table

@@ -78,6 +78,10 @@ ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexreli
 """
 
 
+class NoSuchTable(ConfigurationError):
+    """The user cannot read a table of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A table or view. `key` is the primary key, or else the columns of a unique index without nulls; empty without either."""
@@ -207,13 +211,13 @@ def _unquote_part(part: str) -> str:
 
 
 def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
-    """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable.
+    """Return the table or view of a stream. Raises NoSuchTable if it is missing or unreadable.
 
     Pipelines may also have the name of earlier versions, in which nothing was quoted.
     """
     candidates = find_relations(cursor, schemas, stream)
     if not candidates:
-        raise ConfigurationError(f"there is no table or view {stream!r} {WITH_READABLE_COLUMNS}")
+        raise NoSuchTable(f"there is no table or view {stream!r} {WITH_READABLE_COLUMNS}")
     return next((table for table in candidates if table.stream_name == stream), candidates[0])
 
 

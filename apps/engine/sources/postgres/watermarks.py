@@ -2,7 +2,7 @@
 
 A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
 that is added later. The other rows, and rows without a value, have no place in the order of the cursor field. They are
-read at the end of a sync. The state stores their digests, so that the next sync reads only those that are new:
+read at the beginning of a sync. The state stores their digests, so that the next sync reads only those that are new:
 
     with a key  the digest of the cursor field and the key
     without one  the digest of all columns
@@ -121,8 +121,8 @@ class Watermark:
                 " reset the stream, or set its position to a value up to now"
             )
 
-    def find_unplaced(self, cursor: Cursor, after: str | None) -> Unplaced:
-        """Find the rows that are not read in order. `after` is the position. Raises ContractError for too many."""
+    def find_unplaced(self, cursor: Cursor, state: Mapping[str, Any]) -> Unplaced:
+        """Find the rows that are not read in order. `state` is that of the last sync. Raises ContractError for too many."""
         if not self.may_lack_place and not self.known:
             return Unplaced((), ())
         present = self._digests(cursor, self.lacks_place)
@@ -134,14 +134,19 @@ class Watermark:
             )
         known = set(self.known)
         passed = known.difference(present)
-        if passed and after is not None:  # Their time has come, but the position is not beyond it.
-            newer = sql.SQL("{} AND {} >= {} AND {} = ANY({})").format(
-                *(self.has_place, self.cursor.sql, literal_value(self.cursor, after)),
-                *(self.digest, sql.Literal(sorted(passed))),
-            )
-            passed = set(self._digests(cursor, newer))
+        if passed:  # Their time has come. The digests are stored until the position is beyond them.
+            passed = set(self._digests(cursor, self._is_passed(sorted(passed), state)))
         digests = sorted({*present, *passed})
         return Unplaced(tuple(digests), tuple(sorted(set(present) - known)))
+
+    def _is_passed(self, digests: list[str], state: Mapping[str, Any]) -> sql.Composable:
+        is_passed = sql.SQL("{} AND {} = ANY({})").format(
+            self.has_place, self.digest, sql.Literal(digests)
+        )
+        if not state.get("after"):
+            return is_passed
+        position = literal_value(self.cursor, state["after"][0])
+        return sql.SQL("{} AND {} >= {}").format(is_passed, self.cursor.sql, position)
 
     def unplaced_clauses(self) -> sql.Composable:
         """Return the part of the query for new rows without a place, after the table's name."""

@@ -24,11 +24,12 @@ class SnapshotRead:
     """The rows of a stream in one snapshot. The transaction of the reader must stay open until the last page."""
 
     def __init__(self, reader: TableReader, row_limit: int | None) -> None:
-        """Start to read at most `row_limit` rows, or all."""
+        """Start to read. `row_limit` is the number of rows of a preview."""
         self._reader = reader
         self._id = uuid4().hex
         self._page = 0
-        self._position: dict[str, Any] = {}
+        self._first_rows, unplaced = (b"", []) if row_limit else reader.read_unplaced()
+        self._position: dict[str, Any] = {"unplaced": unplaced} if unplaced else {}
         self._query = reader.plan.page_query({}, row_limit)
         allow_long_statements(reader.locked.cursor)
         self._copy = ExitStack()
@@ -43,13 +44,14 @@ class SnapshotRead:
 
     def read_page(self, limit: int) -> SourcePage:
         """Return the next page."""
-        page = self._reader.decode(self._query, self._lines, limit)
-        if not page.lines.has_more:
+        page = self._reader.decode(self._query, self._lines, limit, self._first_rows)
+        self._first_rows = b""
+        if not page.has_more:
             self._copy.close()
             page = self._reader.with_ties(page)
         self._position = self._reader.plan.next_position(self._position, page.end)
         self._page += 1
-        if page.lines.has_more:
+        if page.has_more:
             return frame_page(page.frame, self.token)
         return self._reader.last_page(page, self._position)
 
