@@ -293,6 +293,28 @@ def test_a_row_that_changes_is_read_once_by_its_cursor_field(database: SourceDat
     assert sorted(later.column("id")) == [1, 150]
 
 
+def test_a_row_that_loses_its_cursor_value_half_way_is_read_once_by_each_sync(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "CREATE TABLE subject (id int PRIMARY KEY, at timestamptz)",
+        f"INSERT INTO subject SELECT n, timestamptz '2024-01-01' + n * interval '1s' FROM generate_series(1, {ROWS}) n",
+        "INSERT INTO subject VALUES (0, NULL)",
+    )
+    settings = {**database.config, "page_size": PAGE_SIZE, "snapshot": "paged"}
+    spec: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "at"}
+    source: Any = make_source("postgres", settings, "subject", **spec)
+    result = ReadResult()
+    token = read_next(source, {}, result)
+    database.execute("UPDATE subject SET at = 'infinity' WHERE id IN (1, 150)")
+    rest = read_stream(source, token=token)
+    source.close()
+    read_ids = result.column("id") + rest.column("id")
+    assert sorted(read_ids) == [n for n in range(ROWS + 1) if n != 150]
+    later = read_stream(make_source("postgres", settings, "subject", **spec), rest.state)
+    assert sorted(later.column("id")) == [1, 150]
+
+
 def test_a_new_partition_does_not_end_the_read(database: SourceDatabase) -> None:
     database.execute(SUBJECTS["partitions page by page"].creation)
     with open_source(database, snapshot="paged") as source:

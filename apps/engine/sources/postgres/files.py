@@ -127,7 +127,7 @@ def lock_table(
             can_be_locked = False
         except NoSuchTable:
             table = _find_unlocked(connection, config, find)
-    raise PositionGone(replaced_message(table))
+    raise table_replaced(table)
 
 
 def _find_unlocked(
@@ -170,12 +170,16 @@ def _read_files(cursor: Cursor, table: Relation) -> TableFiles | None:
     }
     rows = cursor.execute(SELECT_FILES, parameters).fetchall()
     if table.oid not in {oid for oid, *_ in rows}:
-        raise PositionGone(replaced_message(table))
+        raise table_replaced(table)
     if not all(is_current for _, _, is_current, _ in rows):
         return None
     files = {oid: file for oid, file, _, _ in rows}
     return TableFiles(files, next(columns for oid, _, _, columns in rows if oid == table.oid))
 
 
-def replaced_message(table: Relation) -> str:
-    return f"{table.stream_name} was truncated, rewritten or replaced while it was read"
+def table_replaced(table: Relation) -> PositionGone:
+    """Return the error for a table that is not the one that was read before."""
+    return PositionGone(
+        f"{table.stream_name} was truncated, rewritten or replaced while it was read",
+        evidence=("With `snapshot: whole` the table is locked while it is read.",),
+    )

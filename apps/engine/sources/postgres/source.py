@@ -18,7 +18,7 @@ from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePag
 from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
-from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, replaced_message
+from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, table_replaced
 from apps.engine.sources.postgres.numerics import Scales, find_scales
 from apps.engine.sources.postgres.pages import (
     IncrementalPlan,
@@ -168,10 +168,7 @@ class PostgresSource(ConnectorSource[Config]):
             earlier is not None and token.get("file") == earlier.digest and files.includes(earlier)
         )
         if not is_same and not is_extended:
-            raise PositionGone(
-                replaced_message(locked.table),
-                evidence=("With `snapshot: whole` the table is locked while it is read.",),
-            )
+            raise table_replaced(locked.table)
         self._files = files
 
     def _continue_snapshot(self, snapshot: SnapshotRead) -> SourcePage:
