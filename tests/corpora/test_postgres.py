@@ -353,6 +353,9 @@ def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
     )
     with pytest.raises(ConfigurationError, match="choose one of: changed_at"):
         Syncs(database).run()
+    *_, last_step = source_of(database, "subject", spec=INCREMENTAL).check()
+    assert not last_step.ok
+    assert "choose one of: changed_at" in last_step.message
 
 
 def test_text_that_is_not_valid_fails_once(

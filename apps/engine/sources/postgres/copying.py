@@ -108,6 +108,10 @@ class LineReader:
             self._is_cancelled, self._silent_seconds = True, 0.0
             self._connection.cancel_safe(timeout=CANCEL_SECONDS)
 
+    def finish(self) -> None:
+        """Receive the rest of a query that sends hardly more than was read."""
+        self.read(sys.maxsize, sys.maxsize)
+
     def cancel(self) -> None:
         """End the query, if it has not ended, so that the connection can be used again."""
         if self._is_finished or self._pgconn.transaction_status != TransactionStatus.ACTIVE:

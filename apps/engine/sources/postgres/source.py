@@ -250,7 +250,15 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _check_read(self) -> str:
         with read_transaction(self._open_connection(), self.settings) as cursor:
+            if self.spec.stream:
+                return self._check_stream(self._find_table(cursor))
             tables = find_relations(cursor, self.settings.schemas)
         if not tables:
             raise SourceError("the user may not read any table or view")
         return f"{len(tables)} tables and views to read"
+
+    def _check_stream(self, table: Relation) -> str:
+        """Check that the stream can be read as it is configured. Raises ConfigurationError."""
+        if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
+            table.cursor_column(self.spec.cursor_field)
+        return f"{table.stream_name} can be read"
