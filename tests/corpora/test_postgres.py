@@ -343,19 +343,81 @@ def test_a_saved_position_that_hides_later_rows_is_refused(
         syncs.run()
 
 
-@pytest.mark.parametrize("type_name", ["text", "varchar(10)", "uuid", "jsonb", "boolean", "int[]"])
+UUID_4 = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+UUIDS_7 = [f"0190a0c0-000{n}-7000-8000-000000000000" for n in range(1, 4)]
+ULIDS = [f"01ARZ3NDEKTSV4RRFFQ69G5FA{n}" for n in range(1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "values"),
+    [
+        ("text", ["abc", "abd"]),
+        ("text", ["01/31/2024", "02/01/2024"]),
+        ("text", ["2024-01-01T00:00:00+01:00", "2024-01-01T00:00:00+02:00"]),
+        ("text", ["2024-01-01", "2024-01-01T10:00"]),
+        ("varchar(10)", ["9", "10"]),
+        ("uuid", [UUID_4]),
+        ("jsonb", []),
+        ("boolean", []),
+        ("char(3)", []),
+        ("int[]", []),
+    ],
+)
 def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
-    database: SourceDatabase, type_name: str
+    database: SourceDatabase, type_name: str, values: list[str]
 ) -> None:
     database.execute(
         "DROP TABLE IF EXISTS subject",
         f"CREATE TABLE subject (n int, at {type_name}, changed_at timestamptz)",
     )
+    for value in values:
+        database.execute(f"INSERT INTO subject VALUES (1, '{value}')")
     with pytest.raises(ConfigurationError, match="choose one of: changed_at"):
         Syncs(database).run()
     *_, last_step = source_of(database, "subject", spec=INCREMENTAL).check()
     assert not last_step.ok
     assert "choose one of: changed_at" in last_step.message
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize("snapshot", ["whole", "paged"])
+@pytest.mark.parametrize(
+    ("type_name", "values", "others"),
+    [
+        (
+            "text",
+            [f"2024-01-0{n}T10:00:00Z" for n in range(1, 4)],
+            ["", "N/A", "0000-00-00T00:00:00Z", "9999-12-31T00:00:00Z", "2024-01-02", "zzz"],
+        ),
+        ("varchar(30)", [f"2024-01-0{n} 10:00:00.5+02" for n in range(1, 4)], ["2024-01-09 10:00"]),
+        ("text", ULIDS, ["zzz", UUID_4]),
+        ("uuid", UUIDS_7, ["ffffffff-9c0b-4ef8-bb6d-6bb9bd380a11"]),
+    ],
+)
+def test_text_that_sorts_by_time_is_a_cursor_field(
+    database: SourceDatabase,
+    type_name: str,
+    values: list[str],
+    others: list[str],
+    snapshot: str,
+    key: str,
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject", f"CREATE TABLE subject (n int {key}, at {type_name})"
+    )
+    syncs = Syncs(database, snapshot=snapshot)
+    assert syncs.run() == []
+    for number in range(10, 10 + len(others) + 2):
+        insert(database, number, values[0])
+    assert len(syncs.run()) == len(others) + 2
+    for number, value in enumerate(others, 100):
+        insert(database, number, value)
+    insert(database, 2, values[1])
+    assert syncs.run() == [2, *range(100, 100 + len(others))]
+    insert(database, 3, values[2])
+    insert(database, 4, values[1])
+    assert syncs.run() == [3, 4]
+    assert syncs.run() == []
 
 
 def test_text_that_is_not_valid_fails_once(

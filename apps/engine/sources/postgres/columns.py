@@ -66,6 +66,7 @@ class PgColumn:
     nullable: bool
     precision: int | None = None
     scale: int | None = None
+    collation: str = ""  # by which it is compared, if not its own
 
     @property
     def field_info(self) -> FieldInfo:
@@ -81,7 +82,10 @@ class PgColumn:
 
         In ORDER BY a bare name would refer to the selected text with the same name.
         """
-        return sql.Identifier(ROW_ALIAS, self.name)
+        name = sql.Identifier(ROW_ALIAS, self.name)
+        if not self.collation:
+            return name
+        return sql.SQL("{} COLLATE {}").format(name, sql.Identifier(self.collation))
 
     @property
     def expression(self) -> Composable:

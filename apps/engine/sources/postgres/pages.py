@@ -26,6 +26,7 @@ from psycopg import sql
 from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.sources.postgres.columns import PgColumn
 from apps.engine.sources.postgres.tables import Relation
+from apps.engine.sources.postgres.text_cursors import with_order_by_bytes
 from apps.engine.sources.postgres.watermarks import (
     TIME_CONDITIONS,
     Watermark,
@@ -209,14 +210,14 @@ IncrementalPlan = CursorPlan | TiedCursorPlan
 
 
 def make_cursor_plan(
-    table: Relation, name: str, state: Token, lookback: int = 0
+    table: Relation, name: str, state: Token, lookback: int = 0, form: str = ""
 ) -> IncrementalPlan:
-    """Return the order for reading a table by its cursor field.
+    """Return the order for reading a table by its cursor field. `form` is the form of text (see text_cursors.py).
 
     `lookback` is in seconds, and applies to cursor fields that are times. Raises ConfigurationError if the column
     cannot be a cursor field, or if the cursor field or the key has changed since `state` was stored.
     """
-    cursor = table.cursor_column(name)
+    cursor = with_order_by_bytes(table.cursor_column(name))
     if state and state.get("cursor_field") != name:
         raise ConfigurationError(
             f"the cursor field changed from {state.get('cursor_field')!r} to {name!r};"
@@ -228,7 +229,7 @@ def make_cursor_plan(
             "the key of the table changed since the last sync; reset the stream to read it by the new key"
         )
     usable_lookback = lookback if cursor.base_type in TIME_CONDITIONS else 0
-    watermark = Watermark(table, cursor, tuple(state.get("unplaced", ())))
+    watermark = Watermark(table, cursor, tuple(state.get("unplaced", ())), form)
     if table.key:
         return CursorPlan(watermark, key, state, usable_lookback)
     return TiedCursorPlan(watermark, table, state, usable_lookback)

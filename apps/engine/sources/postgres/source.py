@@ -35,6 +35,7 @@ from apps.engine.sources.postgres.tables import (
     find_relation,
     find_relations,
 )
+from apps.engine.sources.postgres.text_cursors import TEXT_TYPES, find_form
 from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
@@ -122,7 +123,7 @@ class PostgresSource(ConnectorSource[Config]):
         with ExitStack() as stack:
             locked = stack.enter_context(self._lock_table())
             self._table, self._files = locked.table, locked.files
-            plan = self._make_plan(locked, state)
+            plan = self._make_plan(locked, state, self._find_form(locked.cursor, locked.table))
             if isinstance(plan, IncrementalPlan):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
@@ -142,7 +143,12 @@ class PostgresSource(ConnectorSource[Config]):
         if self.page_limit or not isinstance(plan, IncrementalPlan):
             return reader.read_page({}, self._row_limit)
         first_rows, unplaced = reader.read_unplaced()
-        position = {"upper": plan.watermark.find_upper(locked.cursor), "unplaced": unplaced}
+        watermark = plan.watermark
+        position = {
+            "upper": watermark.find_upper(locked.cursor),
+            "unplaced": unplaced,
+            "form": watermark.form,
+        }
         position = {name: value for name, value in position.items() if value}
         return reader.read_page(position, self._row_limit, first_rows)
 
@@ -153,7 +159,7 @@ class PostgresSource(ConnectorSource[Config]):
         with self._lock_table(self._table) as locked:
             self._table = locked.table
             self._check_files(token, locked)
-            plan = self._make_plan(locked, state)
+            plan = self._make_plan(locked, state, token.get("form", ""))
             reader = self._make_reader(locked, plan, token.get("scales", {}))
             position = {name: token[name] for name in token if name not in {"file", "scales"}}
             return reader.read_page(position, self._row_limit)
@@ -199,7 +205,15 @@ class PostgresSource(ConnectorSource[Config]):
         """Lock the table of the stream, whose description is read again unless it is `known`."""
         return lock_table(self._open_connection(), self.settings, self._find_table, known)
 
-    def _make_plan(self, locked: LockedTable, state: Mapping[str, Any]) -> Plan:
+    def _find_form(self, cursor: Cursor, table: Relation) -> str:
+        """Return the form of a cursor field that is text. Raises ConfigurationError if it does not sort by time."""
+        if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
+            return ""
+        column = table.cursor_column(self.spec.cursor_field)
+        is_text = column.base_type in {*TEXT_TYPES, "uuid"}
+        return find_form(cursor, table, column) if is_text else ""
+
+    def _make_plan(self, locked: LockedTable, state: Mapping[str, Any], form: str) -> Plan:
         table = locked.table
         if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
             return (
@@ -208,7 +222,7 @@ class PostgresSource(ConnectorSource[Config]):
                 else WholePlan()
             )
         lookback = self.settings.lookback_seconds
-        return make_cursor_plan(table, self.spec.cursor_field, state, lookback)
+        return make_cursor_plan(table, self.spec.cursor_field, state, lookback, form)
 
     def _is_whole(self, locked: LockedTable, plan: Plan) -> bool:
         """Whether the stream is read in one snapshot. Raises ConfigurationError if it cannot be read in pages."""
@@ -251,14 +265,10 @@ class PostgresSource(ConnectorSource[Config]):
     def _check_read(self) -> str:
         with read_transaction(self._open_connection(), self.settings) as cursor:
             if self.spec.stream:
-                return self._check_stream(self._find_table(cursor))
+                table = self._find_table(cursor)
+                self._find_form(cursor, table)
+                return f"{table.stream_name} can be read"
             tables = find_relations(cursor, self.settings.schemas)
         if not tables:
             raise SourceError("the user may not read any table or view")
         return f"{len(tables)} tables and views to read"
-
-    def _check_stream(self, table: Relation) -> str:
-        """Check that the stream can be read as it is configured. Raises ConfigurationError."""
-        if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
-            table.cursor_column(self.spec.cursor_field)
-        return f"{table.stream_name} can be read"

@@ -136,15 +136,19 @@ class Relation:
         return tuple(column.name for column in ranked_columns)
 
     def cursor_column(self, name: str) -> PgColumn:
-        """Return the column as a cursor field. Raises ConfigurationError if its values do not sort by time."""
+        """Return the column as a cursor field. Raises ConfigurationError if no values of its type sort by time."""
         column = self.column(name)
-        if column.base_type in {*CURSOR_TYPES, *INTEGER_TYPES, *FLOAT_TYPES, "numeric"}:
-            return column
+        types = {*CURSOR_TYPES, *INTEGER_TYPES, *FLOAT_TYPES, "numeric", "text", "varchar", "uuid"}
+        if column.base_type not in types or column.field_type == "json":
+            raise ConfigurationError(self.cursor_refusal(column))
+        return column
+
+    def cursor_refusal(self, column: PgColumn) -> str:
         choices = ", ".join(self.cursor_fields)
         advice = f"choose one of: {choices}" if choices else "read a view that converts it"
-        raise ConfigurationError(
-            f"{name!r} of {self.stream_name} cannot be the cursor field, because values of type {column.type} do not"
-            f" sort by time: {advice}"
+        return (
+            f"{column.name!r} of {self.stream_name} cannot be the cursor field, because its values ({column.type}) do"
+            f" not sort by time: {advice}"
         )
 
     def column(self, name: str) -> PgColumn:

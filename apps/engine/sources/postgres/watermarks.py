@@ -1,7 +1,7 @@
 """Which values of a cursor field may become the saved position of an incremental stream.
 
 A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
-that is added later. The other rows, and rows without a value, have no place in the order of the cursor field. They are
+that is added later. Text is plausible if it has the form of most values and that form sorts by time. The other rows, and rows without a value, have no place in the order of the cursor field. They are
 read at the beginning of a sync. The state stores their digests, so that the next sync reads only those that are new:
 
     with a key  the digest of the cursor field and the key
@@ -22,6 +22,7 @@ from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.tables import Relation
+from apps.engine.sources.postgres.text_cursors import TEXT_TYPES, TIME_FORM
 
 MAX_UNPLACED = 10_000  # rows without a plausible value whose digests are stored
 # Conditions for rows with a plausible value, and for all others. Times are compared with the clock of the database, in UTC.
@@ -46,6 +47,9 @@ NUMBER_CONDITIONS: tuple[LiteralString, LiteralString] = (  # PostgreSQL sorts N
 NULL_CONDITIONS: tuple[LiteralString, LiteralString] = ("{0} IS NOT NULL", "{0} IS NULL")
 
 
+DAY_AFTER_TOMORROW: LiteralString = "to_char(LOCALTIMESTAMP + interval '2 days', 'YYYY-MM-DD')"
+
+
 @dataclass(frozen=True, slots=True)
 class Unplaced:
     """The rows that have no plausible value in the cursor field: digests for the state, and those not read before."""
@@ -61,16 +65,32 @@ class Watermark:
     table: Relation
     cursor: PgColumn
     known: tuple[str, ...] = ()
+    form: str = ""  # of text and UUIDs, see text_cursors.py
 
     @property
     def has_place(self) -> sql.Composable:
         """Return the condition for rows with a plausible value."""
-        return sql.SQL(self._conditions[0]).format(self.cursor.sql)
+        if not self.is_text:
+            return sql.SQL(self._conditions[0]).format(self.cursor.sql)
+        if not self.form:
+            return sql.SQL("false")
+        condition = sql.SQL("({0})::text ~ {1}").format(self.cursor.sql, sql.Literal(self.form))
+        if not self.form.startswith(TIME_FORM):
+            return condition
+        return sql.SQL("{0} AND {1} >= '0001' AND {1} < {2}").format(
+            condition, self.cursor.sql, sql.SQL(DAY_AFTER_TOMORROW)
+        )
 
     @property
     def lacks_place(self) -> sql.Composable:
         """Return the condition for all other rows, in a form for which PostgreSQL can use an index."""
+        if self.is_text:
+            return sql.SQL("({}) IS NOT TRUE").format(self.has_place)
         return sql.SQL(self._conditions[1]).format(self.cursor.sql)
+
+    @property
+    def is_text(self) -> bool:
+        return self.cursor.base_type in {*TEXT_TYPES, "uuid"}
 
     @property
     def _conditions(self) -> tuple[LiteralString, LiteralString]:
@@ -97,7 +117,7 @@ class Watermark:
 
     def find_upper(self, cursor: Cursor) -> str | None:
         """Return the largest plausible value as text, or None if there is none."""
-        query = sql.SQL("SELECT max({})::text FROM {} WHERE {}").format(
+        query = sql.SQL("SELECT ({0})::text FROM {1} WHERE {2} ORDER BY {0} DESC LIMIT 1").format(
             self.cursor.sql, self.table.aliased_sql, self.has_place
         )
         row = cursor.execute(query).fetchone()
