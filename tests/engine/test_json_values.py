@@ -16,7 +16,8 @@ from apps.engine.frames import json_values
 from apps.engine.frames.json_values import TooManyValues
 from apps.engine.sources.bizon import guard
 from apps.engine.sources.files.config import CsvOptions
-from apps.engine.sources.files.readers import CsvReader, JsonLinesReader
+from apps.engine.sources.files.csv_reader import CsvReader
+from apps.engine.sources.files.json_readers import JsonLinesReader
 from apps.engine.sources.http.responses import CompleteResponse
 from apps.engine.sources.rest.source import parse_json
 
@@ -65,15 +66,15 @@ def test_a_response_with_too_many_values_is_refused_before_it_is_parsed(body: by
 @pytest.mark.parametrize("body", BODIES_WITH_TOO_MANY_VALUES)
 def test_a_line_with_too_many_values_is_refused(body: bytes) -> None:
     with pytest.raises(TooManyValues):
-        JsonLinesReader(io.BytesIO(body)).read({}, 1000)
+        JsonLinesReader(io.BytesIO(body), "a.jsonl").read({}, 1000)
 
 
 def test_a_file_with_a_million_columns_is_refused_and_quoted_commas_add_no_columns() -> None:
     header = ",".join(f"c{n}" for n in range(1_000_000)).encode()
     with pytest.raises(ContractError, match="columns"):
-        CsvReader(io.BytesIO(header + b"\n"), CsvOptions()).read({}, 1000)
+        CsvReader(io.BytesIO(header + b"\n"), CsvOptions(), "a.csv").read({}, 1000)
     quoted = b'"' + b"," * 5000 + b'",b\n1,2\n'
-    frame: Any = CsvReader(io.BytesIO(quoted), CsvOptions()).read({}, 1000).content
+    frame: Any = CsvReader(io.BytesIO(quoted), CsvOptions(), "a.csv").read({}, 1000).content
     assert frame.shape == (1, 2)
 
 

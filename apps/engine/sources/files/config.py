@@ -2,34 +2,146 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from apps.engine.sources.connector import SourceSettings
 from apps.engine.sources.files.patterns import check_path
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "json", "parquet", "excel"]
+Encoding = Literal[
+    "auto",
+    "utf-8",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "utf-32",
+    "windows-1252",
+    "latin-1",
+    "windows-1250",
+    "windows-1251",
+    "iso-8859-2",
+    "iso-8859-15",
+    "shift_jis",
+    "gb18030",
+    "big5",
+    "euc-kr",
+]
 
 
 class CsvOptions(SourceSettings):
-    """Options for reading CSV."""
+    """Options for reading CSV. What is not set is detected for each file; the check shows what was detected."""
 
-    delimiter: str = Field(",", min_length=1, max_length=1, description="Field separator")
-    quote: str | None = Field('"', min_length=1, max_length=1, description="Quote character")
-    header: bool = Field(True, description="Whether the first line has the column names")
-    encoding: Literal["utf-8", "latin-1", "windows-1252"] = Field(
-        "utf-8", description="Character encoding"
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Field separator, one ASCII character; detected if it is empty",
+        examples=[",", ";", "|"],
+    )
+    quote: str = Field(
+        "auto",
+        pattern=r"^(auto|none|[ -~])$",
+        description='Quote character, such as ". `auto` detects it; `none` if values are not quoted',
+    )
+    escape: Literal["auto", "double", "backslash"] = Field(
+        "auto",
+        description=(
+            'How a quote is written inside a quoted value: `double` as "", `backslash` also as \\".'
+            " `auto` detects it"
+        ),
+    )
+    header: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description=(
+            "Whether the first record has the column names. `auto` detects it: a file without a header begins with a"
+            " record with numbers or times"
+        ),
+    )
+    skip_lines: int | None = Field(
+        None,
+        ge=0,
+        le=10_000,
+        description="Lines before the header or the first record that are left out; detected if it is empty",
+    )
+    comment: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Lines that begin with this character are left out. Comments above the header are detected",
+        examples=["#"],
+    )
+    decimal: Literal["auto", "point", "comma"] = Field(
+        "auto",
+        description="Decimal mark of numbers. `auto` detects a comma if the delimiter is another character",
+    )
+    encoding: Encoding = Field(
+        "auto",
+        description="Character encoding. `auto` detects UTF-8, UTF-16 and Windows-1252, and a byte order mark",
     )
     null_values: list[str] = Field(
         default_factory=list,
         max_length=20,
-        description="Texts that mean null, besides empty fields",
+        description=(
+            "Unquoted texts that mean null, besides empty fields. With an empty text in this list, quoted texts mean null"
+            " too"
+        ),
         examples=[["NA", "null"]],
     )
     infer_types: bool = Field(
         True,
         description="Whether to detect numbers, booleans and times, or keep all values as text",
+    )
+    short_records: Literal["reject", "fill"] = Field(
+        "reject",
+        description="What happens to a record with too few values: `fill` makes the missing values null",
+    )
+
+    @field_validator("quote", mode="before")
+    @classmethod
+    def _name_no_quote(cls, value: Any) -> Any:
+        return "none" if value is None else value
+
+    @field_validator("header", mode="before")
+    @classmethod
+    def _name_header(cls, value: Any) -> Any:
+        return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+    @field_validator("delimiter", "comment")
+    @classmethod
+    def _check_ascii(cls, value: str | None) -> str | None:
+        if value is not None and (not value.isascii() or value in "\r\n"):
+            raise ValueError("must be one ASCII character that is not a line end")
+        return value
+
+
+class JsonOptions(SourceSettings):
+    """Options for reading JSON documents."""
+
+    records: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description=(
+            "Path of the list of records inside the document, with dots between the names. Without a path, a list is a"
+            " list of records, and an object is one record"
+        ),
+        examples=["data.items"],
+    )
+
+
+class ExcelOptions(SourceSettings):
+    """Options for reading Excel workbooks (.xlsx)."""
+
+    sheet: str | None = Field(
+        None, min_length=1, max_length=100, description="Name of the sheet; the first one if it is empty"
+    )
+    header: Literal["yes", "no"] = Field(
+        "yes", description="Whether the first row has the column names"
+    )
+    skip_rows: int = Field(
+        0, ge=0, le=10_000, description="Rows before the header or the first record that are left out"
     )
 
 
@@ -40,13 +152,13 @@ class Config(SourceSettings):
         min_length=1,
         max_length=1000,
         description=(
-            "An uploaded file, a pattern for several files with the same columns (`logs/*.csv`),"
-            " or an https:// address"
+            "An uploaded file, a pattern for several files with the same columns (`logs/*.csv`), or an https:// address."
+            " Files may be compressed (gzip, bzip2, zstd) or in a zip archive"
         ),
         examples=["airports.csv", "logs/**/*.jsonl", "https://example.com/data.parquet"],
     )
-    format: Literal["auto", "csv", "jsonl", "parquet"] = Field(
-        "auto", description="Format; `auto` uses the file's name"
+    format: Literal["auto", "csv", "jsonl", "json", "parquet", "excel"] = Field(
+        "auto", description="Format; `auto` uses the file's name and its content"
     )
     stream_name: str | None = Field(
         None,
@@ -55,6 +167,17 @@ class Config(SourceSettings):
         description="Name of the stream; the file's name when empty",
     )
     csv: CsvOptions = Field(default_factory=CsvOptions, description="CSV options")
+    json_: JsonOptions = Field(
+        default_factory=JsonOptions, alias="json", description="JSON options"
+    )
+    excel: ExcelOptions = Field(default_factory=ExcelOptions, description="Excel options")
+    bad_lines: Literal["reject", "skip"] = Field(
+        "reject",
+        description=(
+            "Lines of text files that cannot be read: `reject` counts them as rejected, so that the run fails if there"
+            " are too many; `skip` leaves them out"
+        ),
+    )
     page_size: int = Field(
         50_000, ge=1, le=1_000_000, description="Approximate number of rows read at a time"
     )

@@ -1,165 +1,278 @@
-"""Read CSV in pieces: find where records end, and detect the types of columns.
+"""Parse pieces of a CSV file to texts or to typed columns.
 
-Every column is read as text, and its type is detected for each piece. If a column of numbers has a text in one piece,
-it is a text column in that piece, and the stream's schema widens. No value is lost, and the run does not fail.
+Arrow parses. It is exact and fast where all quotes are where the rules expect them. Every other piece is cleaned by
+the `CsvScanner` first.
 """
 
 from __future__ import annotations
 
-import re
-from io import BytesIO
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import BinaryIO
 
 import polars as pl
+import pyarrow as pa
+from pyarrow import compute, csv
 
-from apps.engine.sources.files.config import CsvOptions
+from apps.engine.frames.columns import NULL, STRING, Column, ColumnType
+from apps.engine.frames.text_types import fit_texts
+from apps.engine.sources.files.csv_scanner import (
+    MAX_RECORD_BYTES,
+    BadLine,
+    CleanPiece,
+    CsvScanner,
+    count_lines,
+)
+from apps.engine.sources.files.dialects import BACKSLASH, Dialect
 from apps.engine.sources.http.responses import PermanentSourceError
 
-BOOLEANS = {
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
-}
-BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
-MAX_FLOAT_DIGITS = 17  # enough for any 64-bit float; a number with more digits remains text, so that no digit is lost
-NUMBER_PATTERN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}$"
-TIMESTAMP_PATTERN = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
-ZONE_PATTERN = r"(Z|[+-]\d{2}:?\d{2})$"
+@dataclass(frozen=True, slots=True)
+class RawPiece:
+    """Bytes of whole records. `end` is the position of the byte after them; `line` is the number of their first line."""
+
+    data: bytes
+    end: int
+    line: int
+    line_count: int
+    is_last: bool
+    bad_lines: list[BadLine] = field(default_factory=list)
+    is_clean: bool = False  # whether the scanner has written the data
 
 
-def record_end(data: bytes, quote: str | None) -> int:
-    """Return the number of bytes up to the last line break that ends a record, or 0 if no record is complete."""
-    position = data.rfind(b"\n")
-    if not quote or position < 0:
+class PieceReader:
+    """Cuts a file into pieces that end where a record ends."""
+
+    def __init__(
+        self, file: BinaryIO, dialect: Dialect, column_count: int, *, fill_short: bool
+    ) -> None:
+        self._file = file
+        self._dialect = dialect
+        self._column_count = column_count
+        self._fill_short = fill_short
+        self._scanner = CsvScanner(dialect)
+
+    def read(self, offset: int, line: int, size: int) -> RawPiece:
+        """Read about `size` bytes of records from the offset, which is in this line."""
+        self._file.seek(offset)
+        data = b""
+        while True:
+            new_data = read_fully(self._file, max(size, len(data)))
+            at_end = len(new_data) < max(size, len(data))
+            data += new_data
+            piece = self._cut(data, offset, line, at_end=at_end)
+            if piece is not None:
+                return piece
+            if len(data) > MAX_RECORD_BYTES:
+                raise PermanentSourceError(
+                    f"line {line:,} is longer than {MAX_RECORD_BYTES >> 20} MB"
+                )
+
+    def clean(self, piece: RawPiece) -> RawPiece:
+        """Return the piece with only the records that can be read."""
+        if piece.is_clean:
+            return piece
+        cleaned = self._clean(piece.data, piece.line, at_end=True)
+        return RawPiece(
+            cleaned.data,
+            piece.end,
+            piece.line,
+            piece.line_count,
+            piece.is_last,
+            cleaned.bad_lines,
+            is_clean=True,
+        )
+
+    def _clean(self, data: bytes, line: int, *, at_end: bool) -> CleanPiece:
+        return self._scanner.clean(
+            data,
+            self._column_count,
+            at_end=at_end,
+            first_line=line,
+            fill_short=self._fill_short,
+        )
+
+    def _cut(self, data: bytes, offset: int, line: int, *, at_end: bool) -> RawPiece | None:
+        """Return a piece from the beginning of the data, or None if more data is needed."""
+        end = len(data) if at_end else self._last_record_end(data)
+        if (end or at_end) and is_regular(data[:end], self._dialect):
+            whole = data[:end]
+            return RawPiece(whole, offset + end, line, count_lines(whole), at_end)
+        if not end and not at_end and self._is_one_line(data):
+            return None
+        cleaned = self._clean(data, line, at_end=at_end)
+        if not cleaned.end and not at_end:
+            return None
+        return RawPiece(
+            cleaned.data,
+            offset + cleaned.end,
+            line,
+            cleaned.lines,
+            at_end,
+            cleaned.bad_lines,
+            is_clean=True,
+        )
+
+    def _is_one_line(self, data: bytes) -> bool:
+        return b"\n" not in data and b"\r" not in data[:-1]
+
+    def _last_record_end(self, data: bytes) -> int:
+        """Return the number of bytes up to the last line end outside quotes, if all quotes are regular."""
+        cut_after, quote = self._dialect.cut_after, self._dialect.quote
+        position = data.rfind(cut_after, 0, len(data) - (cut_after == b"\r"))
+        if not quote or position < 0:
+            return position + 1
+        quotes = data.count(quote, 0, position)
+        while position >= 0 and quotes % 2:
+            # All line ends after the opening quote are part of a value.
+            opening_quote = data.rfind(quote, 0, position)
+            previous_line_end = data.rfind(cut_after, 0, opening_quote)
+            quotes -= data.count(quote, max(previous_line_end, 0), position)
+            position = previous_line_end
         return position + 1
-    quote_byte = quote.encode()
-    quotes = data.count(quote_byte, 0, position)
-    while position >= 0 and quotes % 2:
-        # All line breaks after the opening quote are part of a value.
-        opening_quote = data.rfind(quote_byte, 0, position)
-        previous_line_break = data.rfind(b"\n", 0, opening_quote)
-        quotes -= data.count(quote_byte, max(previous_line_break, 0), position)
-        position = previous_line_break
-    return position + 1
 
 
-def parse_header(line: bytes, options: CsvOptions) -> list[str]:
-    """Return the column names of a header line. The position is appended to empty and repeated names."""
-    if not line.strip():
-        return []
-    row = _read_csv(line.removeprefix(b"\xef\xbb\xbf"), options, None).row(0)
+def is_regular(data: bytes, dialect: Dialect) -> bool:
+    """Whether Arrow reads the data by our rules: no comments and escapes, and all quotes begin or end a value."""
+    if dialect.comment is not None or (dialect.backslash_escapes and BACKSLASH in data):
+        return False
+    if dialect.quote is None or dialect.quote not in data:
+        return True
+    pattern = _regular_pattern(dialect.delimiter, dialect.quote)
+    matches = compute.match_substring_regex(pa.array([data], pa.large_binary()), pattern)
+    return bool(matches[0].as_py())
+
+
+@lru_cache(maxsize=64)
+def _regular_pattern(delimiter: bytes, quote: bytes) -> str:
+    d, q = _class_of(delimiter), _class_of(quote)
+    quoted = f"{q}[^{q}]*(?:{q}{q}[^{q}]*)*{q}"
+    value = rf"(?:[^{q}{d}\r\n][^{q}{d}\r\n]*|{quoted}|)"
+    return rf"\A{value}(?:[{d}\r\n]{value})*\z"
+
+
+def _class_of(byte: bytes) -> str:
+    return rf"\x{byte[0]:02x}"
+
+
+@dataclass(frozen=True, slots=True)
+class CsvParser:
+    """Parses pieces. `names` are the columns of the file, and `null_texts` mean null where they are not quoted."""
+
+    names: Sequence[str]
+    dialect: Dialect
+    null_texts: Sequence[str] = ()
+
+    def to_texts(self, piece: RawPiece) -> pl.DataFrame:
+        """Return all columns as texts. Raises arrow's ArrowInvalid for invalid records and invalid UTF-8."""
+        return self._to_frame(self._parse(piece, [pa.string()] * len(self.names)))
+
+    def to_columns(self, piece: RawPiece, columns: Mapping[str, Column]) -> pl.DataFrame:
+        """Return the columns with their types. Raises ArrowInvalid if a text is not of its type."""
+        types = [_arrow_type(columns.get(name, STRING)) for name in self.names]
+        frame = self._to_frame(self._parse(piece, types))
+        nulls = [name for name in self.names if columns.get(name) == NULL]
+        if any(frame[name].null_count() < frame.height for name in nulls):
+            raise pa.ArrowInvalid("a column has values now, and had none before")
+        return frame.with_columns(pl.lit(None, dtype=pl.Null).alias(name) for name in nulls)
+
+    def number_texts(self, texts: pl.Series) -> pl.Series:
+        """Return the texts with decimal points, if the file has decimal commas."""
+        if not self.dialect.decimal_comma:
+            return texts
+        with_points = texts.str.replace(r"^(-?[0-9]+)([.,])([0-9]+)$", "${1}${2}${2}${3}")
+        return with_points.str.replace(",,", ".", literal=True).str.replace("..", ",", literal=True)
+
+    def fit(self, texts: pl.DataFrame, columns: Mapping[str, Column]) -> tuple[pl.DataFrame, pl.Series]:
+        """Convert texts to the types of the columns, and return also which rows have a text that does not fit."""
+        misfits = pl.repeat(False, texts.height, eager=True)
+        converted = []
+        for series in texts.get_columns():
+            column = columns.get(series.name, STRING)
+            source = series if column.type is ColumnType.STRING else self.number_texts(series)
+            fitted = fit_texts(source, column)
+            misfits |= fitted.misfits
+            converted.append(fitted.values)
+        return pl.DataFrame(converted), misfits
+
+    def _parse(self, piece: RawPiece, types: Sequence[pa.DataType]) -> pa.Table:
+        keys = [str(position) for position in range(len(self.names))]
+        data = piece.data
+        if not data:
+            schema = pa.schema(list(zip(keys, types, strict=True)))
+            return schema.empty_table()
+        quote = self.dialect.quote
+        if quote is None and piece.is_clean:
+            quote = b'"'
+        return csv.read_csv(
+            pa.BufferReader(data),
+            read_options=csv.ReadOptions(column_names=keys, block_size=len(data) + 1),
+            parse_options=csv.ParseOptions(
+                delimiter=self.dialect.delimiter.decode(),
+                quote_char=quote.decode() if quote else False,
+                newlines_in_values=True,
+                ignore_empty_lines=len(keys) > 1,
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types=dict(zip(keys, types, strict=True)),
+                null_values=["", *self.null_texts],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null="" in self.null_texts,
+                true_values=["true"],
+                false_values=["false"],
+                decimal_point="," if self.dialect.decimal_comma else ".",
+            ),
+        )
+
+    def _to_frame(self, table: pa.Table) -> pl.DataFrame:
+        frame = pl.from_arrow(table)
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101 - a table becomes a frame
+        frame.columns = list(self.names)
+        return frame
+
+
+_ARROW_TYPES = {
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.NUMBER: pa.float64(),
+    ColumnType.DATE: pa.date32(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+    ColumnType.INSTANT: pa.timestamp("us", "UTC"),
+}
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    if column.type is ColumnType.DECIMAL:
+        return pa.decimal128(38, column.scale)
+    return _ARROW_TYPES.get(column.type, pa.string())
+
+
+def read_fully(file: BinaryIO, size: int) -> bytes:
+    """Read `size` bytes, or all that the file has."""
+    parts: list[bytes] = []
+    while size > 0 and (part := file.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def unique_names(cells: Sequence[str]) -> list[str]:
+    """Return column names for the cells of a header.
+
+    A blank name becomes `column_N`. A repeated name gets its position as a suffix, or the next number that is free.
+    """
+    stripped = [cell.strip() for cell in cells]
+    taken = {name for name in stripped if name}
     names: list[str] = []
-    for position, cell in enumerate(row, start=1):
-        name = str(cell).strip() if cell else f"column_{position}"
-        names.append(name if name not in names else f"{name}_{position}")
+    for position, name in enumerate(stripped, start=1):
+        wanted = name or f"column_{position}"
+        is_free = wanted not in names if name else wanted not in taken
+        names.append(wanted if is_free else _free_name(wanted, position, taken))
+        taken.add(names[-1])
     return names
 
 
-def parse_records(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
-    """Parse the records into a frame of typed columns. Raises PermanentSourceError if a record is invalid."""
-    if names is not None and len(names) > 1:
-        data = remove_blank_lines(data, options.quote)
-    frame = _read_csv(data, options, names)
-    if not options.infer_types:
-        return frame
-    return frame.select([detect_type(column) for column in frame.get_columns()])
-
-
-def remove_blank_lines(data: bytes, quote: str | None) -> bytes:
-    """Remove empty lines. Empty lines inside quotes are part of a value, and are not removed."""
-    if not BLANK_LINE.search(data):
-        return data
-    if not quote:
-        return BLANK_LINE.sub(b"", data)
-    parts = data.split(quote.encode())
-    parts[0] = BLANK_LINE.sub(b"", parts[0])
-    for position in range(2, len(parts), 2):
-        line_end, line_break, lines = parts[position].partition(b"\n")
-        parts[position] = line_end + line_break + BLANK_LINE.sub(b"", lines)
-    return quote.encode().join(parts)
-
-
-def detect_type(texts: pl.Series) -> pl.Series:
-    """Convert texts to the narrowest type that preserves their meaning: 007 remains text, and 1e3 is a number."""
-    first = texts.first(ignore_nulls=True)
-    if first is None:
-        return texts.cast(pl.Null)
-    for convert in (_to_integers, _to_numbers, _to_booleans, _to_dates, _to_timestamps):
-        series = convert(texts, str(first))
-        if series is not None and series.null_count() == texts.null_count():
-            return series
-    return texts
-
-
-def _to_integers(texts: pl.Series, first: str) -> pl.Series | None:
-    if not first.lstrip("-").isdecimal():
-        return None
-    integers = texts.cast(pl.Int64, strict=False)
-    if integers.null_count() > texts.null_count():
-        return None
-    # A text is an integer only if formatting the integer gives the same text: 007 and +7 are not.
-    return integers if (integers.cast(pl.String) == texts).all() else None
-
-
-def _to_numbers(texts: pl.Series, first: str) -> pl.Series | None:
-    if not first.lstrip("-")[:1].isdecimal() or not texts.str.contains(NUMBER_PATTERN).all():
-        return None
-    digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"^-?0*\.?0*|\.", "")
-    longest = digits.str.len_bytes().max()
-    if isinstance(longest, int) and longest > MAX_FLOAT_DIGITS:
-        return None
-    return texts.cast(pl.Float64, strict=False)
-
-
-def _to_booleans(texts: pl.Series, first: str) -> pl.Series | None:
-    if first not in BOOLEANS:
-        return None
-    return texts.replace_strict(BOOLEANS, default=None, return_dtype=pl.Boolean)
-
-
-def _to_dates(texts: pl.Series, first: str) -> pl.Series | None:
-    if len(first) != 10 or not texts.str.contains(DATE_PATTERN).all():
-        return None
-    return texts.str.to_date("%Y-%m-%d", strict=False)
-
-
-def _to_timestamps(texts: pl.Series, first: str) -> pl.Series | None:
-    if len(first) < 19 or first[4:5] != "-":
-        return None
-    has_zone = first[-1] == "Z" or first[-3:-2] == ":" or first[-5] in "+-"
-    pattern = TIMESTAMP_PATTERN + (
-        ZONE_PATTERN if has_zone and not first[-6:].startswith(":") else "$"
-    )
-    if not texts.str.contains(pattern).all():
-        return None
-    iso_texts = texts.str.replace(" ", "T", literal=True)
-    if pattern.endswith(ZONE_PATTERN):
-        texts_with_offset = iso_texts.str.replace(r"Z$", "+00:00")
-        return texts_with_offset.str.to_datetime(
-            "%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False
-        )
-    return iso_texts.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-
-
-def _read_csv(data: bytes, options: CsvOptions, names: list[str] | None) -> pl.DataFrame:
-    schema = None if names is None else dict.fromkeys(names, pl.String)
-    if not data.strip():
-        return pl.DataFrame(schema=schema)
-    if options.encoding != "utf-8":
-        data = data.decode(options.encoding, "replace").encode()
-    try:
-        return pl.read_csv(
-            BytesIO(data),
-            has_header=False,
-            schema=schema,
-            infer_schema=False,
-            separator=options.delimiter,
-            quote_char=options.quote,
-            null_values=options.null_values,
-        )
-    except pl.exceptions.PolarsError as error:
-        line = str(error).splitlines()[0][:300]
-        raise PermanentSourceError("the CSV cannot be read", evidence=(line,)) from error
+def _free_name(name: str, position: int, taken: set[str]) -> str:
+    while f"{name}_{position}" in taken:
+        position += 1
+    return f"{name}_{position}"

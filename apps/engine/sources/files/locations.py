@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -144,15 +143,6 @@ class WebLocation:
         headers = response.headers
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         return FoundFile(url_without_secrets(url), size, f"{size}-{version}")
-
-
-def decompress(file: BinaryIO, path: str) -> BinaryIO:
-    """Return the file itself, or its decompressed content if its name ends with `.gz`."""
-    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if is_compressed(path) else file
-
-
-def is_compressed(path: str) -> bool:
-    return path.partition("?")[0].lower().endswith(".gz")
 
 
 def _failed_response(response: requests.Response, request_line: str) -> CompleteResponse:

@@ -11,12 +11,17 @@ WILDCARD = re.compile(r"[*?\[]")
 FORMATS_BY_EXTENSION = {
     ".csv": "csv",
     ".tsv": "csv",
+    ".tab": "csv",
     ".txt": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
 }
+COMPRESSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".zip")
 
 
 def is_address(path: str) -> bool:
@@ -69,10 +74,16 @@ def matches(pattern: str, path: str) -> bool:
 
 
 def detect_format(path: str) -> str | None:
-    """Return the format for the extension of the file name, ignoring `.gz`. None if the extension is unknown."""
-    name = PurePosixPath(path.partition("?")[0].lower())
-    suffix = PurePosixPath(name.stem).suffix if name.suffix == ".gz" else name.suffix
-    return FORMATS_BY_EXTENSION.get(suffix)
+    """Return the format for the extension of the file name. None if the extension is unknown."""
+    return FORMATS_BY_EXTENSION.get(PurePosixPath(without_compression(path)).suffix)
+
+
+def without_compression(path: str) -> str:
+    """Return the path in lower case, without the extensions of compressed files and without a query."""
+    name = PurePosixPath((path.partition("?")[0] if is_address(path) else path).lower())
+    while name.suffix in COMPRESSIONS:
+        name = name.with_suffix("")
+    return str(name)
 
 
 def stream_name(path: str) -> str:

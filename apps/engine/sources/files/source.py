@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
-import pyarrow as pa
+from loguru import logger
 
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.columns import Column
+from apps.engine.frames.decoding import RejectedRecord, StreamSchema
+from apps.engine.frames.text_types import TextColumn
+from apps.engine.process.progress import progress
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,
@@ -24,23 +26,19 @@ from apps.engine.sources.connector import (
     run_checks,
 )
 from apps.engine.sources.files.config import Config
+from apps.engine.sources.files.csv_reader import CsvReader
+from apps.engine.sources.files.excel_reader import ExcelReader
 from apps.engine.sources.files.locations import (
     FileLocation,
     FoundFile,
     StorageLocation,
     WebLocation,
-    decompress,
-    is_compressed,
 )
-from apps.engine.sources.files.patterns import detect_format, is_address, is_pattern, stream_name
-from apps.engine.sources.files.readers import (
-    CsvReader,
-    JsonLinesReader,
-    ParquetReader,
-    Piece,
-    Reader,
-)
-from apps.engine.sources.http.responses import PermanentSourceError
+from apps.engine.sources.files.opened import OpenedFile
+from apps.engine.sources.files.parquet_reader import ParquetReader
+from apps.engine.sources.files.patterns import is_address, is_pattern, stream_name
+from apps.engine.sources.files.plans import columns_from_json, columns_to_json
+from apps.engine.sources.files.readers import Piece
 from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
@@ -50,12 +48,14 @@ class FilesSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     size_basis: ClassVar[str] = "written in the files"
 
-    _open_path: str | None = None
-    _open_file: BinaryIO | None = None
-    _reader: Reader | None = None
+    _opened: OpenedFile | None = None
+    # The types of the columns of text files and workbooks, by name. None until they are decided.
+    _columns: dict[str, Column] | None = None
 
     def check(self) -> Iterator[CheckStep]:
-        return run_checks([("find", self._check_find), ("read", self._check_read)])
+        return run_checks(
+            [("find", self._check_find), ("read", self._check_read), ("format", self._check_format)]
+        )
 
     def discover(self) -> list[StreamInfo]:
         schema = StreamSchema()
@@ -73,10 +73,15 @@ class FilesSource(ConnectorSource[Config]):
         return [self.name]
 
     def get_total_records_count(self) -> int | None:
-        totals = [self._open_reader(file).row_count() for file in self.found_files[:100]]
-        if len(self.found_files) > 100 or None in totals:
-            return None
-        return sum(total or 0 for total in totals) or None
+        total = 0
+        for file in self.found_files[:100]:
+            opened = self._open(file)
+            for entry in opened.entries:
+                count = opened.reader(entry).row_count()
+                if count is None:
+                    return None
+                total += count
+        return total or None if len(self.found_files) <= 100 else None
 
     @property
     def records_per_request(self) -> int:
@@ -89,21 +94,21 @@ class FilesSource(ConnectorSource[Config]):
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         self._require_stream()
-        file, position = self._find_position(pagination or {})
+        token: Mapping[str, Any] = pagination or {}
+        file, entry, position = self._find_position(token)
+        if self.page_limit is None:
+            self._set_columns(token)
         page_size = min(self.settings.page_size, self.page_limit or self.settings.page_size)
-        piece = self._read_piece(file, position, page_size)
-        token = self._next_token(file, piece)
-        if isinstance(piece.content, pl.DataFrame):
-            return frame_page(piece.content, token)
-        return rows_page(piece.content, token)
+        piece = self._read_piece(file, entry, position, page_size)
+        return self._page(piece, self._next_token(file, entry, piece))
 
     def get_session(self) -> SourceSession:
         return SourceSession(allow_private=self.allow_private_networks)
 
     def close(self) -> None:
-        if self._open_file is not None:
-            self._open_file.close()
-        self._open_path = self._open_file = self._reader = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
         super().close()
 
     @property
@@ -131,37 +136,104 @@ class FilesSource(ConnectorSource[Config]):
                 f"there is no stream {self.spec.stream!r}; the only stream is {self.name}"
             )
 
-    def _find_position(self, token: Mapping[str, Any]) -> tuple[FoundFile, Mapping[str, Any]]:
-        """Return the token's file, and the position in that file."""
+    def _page(self, piece: Piece, token: Mapping[str, Any]) -> SourcePage:
+        """Return the page. Records that cannot be read are rejected, also if the user chose to skip them."""
+        rejected = [
+            RejectedRecord(f"{bad.position}: {bad.reason}", bad.text) for bad in piece.bad_records
+        ]
+        if isinstance(piece.content, pl.DataFrame):
+            return frame_page(piece.content, token, rejected=rejected)
+        return rows_page(piece.content, token, rejected=rejected)
+
+    # The types of columns. They are the same on all pages, in all files and attempts.
+
+    def _set_columns(self, token: Mapping[str, Any]) -> None:
+        """Take the types from the token, or decide them before the first page."""
+        if token and token.get("files") not in (None, self._files_digest):
+            raise PositionGone("files were added, removed or changed while they were read")
+        if self._columns is not None:
+            return
+        if "columns" in token:
+            self._columns = columns_from_json(token["columns"])
+        else:
+            self._columns = self._decide_columns()
+        if self._opened is not None:
+            self._opened.use_columns(self._columns)
+
+    def _decide_columns(self) -> dict[str, Column]:
+        """Read all values of files whose columns have no types of their own."""
+        texts: dict[str, TextColumn] = {}
+        columns: dict[str, Column] = {}
+        for file in self.found_files:
+            opened = self._open(file)
+            for entry in opened.entries:
+                reader = opened.reader(entry)
+                logger.info("Reading {}: {}", opened.label(entry), reader.describe())
+                if isinstance(reader, CsvReader) and self.settings.csv.infer_types:
+                    pieces = reader.decide(texts, self.settings.page_size)
+                elif isinstance(reader, ExcelReader):
+                    pieces = reader.decide(columns)
+                else:
+                    continue
+                for _ in pieces:
+                    progress.report()
+        decided = {name: column.column for name, column in texts.items()}
+        return columns | {
+            name: columns[name].widen(column) if name in columns else column
+            for name, column in decided.items()
+        }
+
+    @cached_property
+    def _files_digest(self) -> str:
+        digest = hashlib.sha256()
+        for file in self.found_files:
+            digest.update(f"{file.path}\0{file.version}\0".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    # Positions
+
+    def _find_position(
+        self, token: Mapping[str, Any]
+    ) -> tuple[FoundFile, int, Mapping[str, Any]]:
+        """Return the token's file, the number of its entry, and the position in that entry."""
         if not token:
-            return self.found_files[0], {}
+            return self.found_files[0], 0, {}
         for file in self.found_files:
             if file.path != token["file"]:
                 continue
-            if token["place"] and file.version != token["mark"]:
+            if (token["place"] or token.get("entry")) and file.version != token["mark"]:
                 raise PositionGone(
                     f"the file {file.path!r} changed while it was read; reset the stream to start from the beginning"
                 )
-            return file, token["place"]
+            return file, int(token.get("entry", 0)), token["place"]
         raise PositionGone(
             f"the file {token['file']!r} was removed while it was read; reset the stream to start from the beginning"
         )
 
-    def _next_token(self, file: FoundFile, piece: Piece) -> dict[str, Any]:
+    def _next_token(self, file: FoundFile, entry: int, piece: Piece) -> dict[str, Any]:
         if piece.next_position is not None:
-            return {"file": file.path, "mark": file.version, "place": piece.next_position}
+            return self._token(file, entry, piece.next_position)
+        if entry + 1 < len(self._open(file).entries):
+            return self._token(file, entry + 1, {})
         later_files = [other for other in self.found_files if other.path > file.path]
-        if not later_files:
-            return {}
-        return {"file": later_files[0].path, "mark": later_files[0].version, "place": {}}
+        return self._token(later_files[0], 0, {}) if later_files else {}
+
+    def _token(self, file: FoundFile, entry: int, place: Mapping[str, Any]) -> dict[str, Any]:
+        token: dict[str, Any] = {"file": file.path, "mark": file.version, "place": place}
+        if entry:
+            token["entry"] = entry
+        if self._columns:
+            token |= {"files": self._files_digest, "columns": columns_to_json(self._columns)}
+        return token
 
     @property
     def _is_counted(self) -> bool:
-        return isinstance(self._open_reader(self.found_files[0]), ParquetReader)
+        opened = self._open(self.found_files[0])
+        return isinstance(opened.reader(opened.entries[0]), ParquetReader)
 
     def _estimate_by_size(self) -> SizeEstimate:
-        """Compare the size of the first records with the size of all files. Compressed files are not estimated."""
-        if any(is_compressed(file.path) for file in self.found_files):
+        """Compare the size of the first records with the size of all files. Packed files are not estimated."""
+        if self._open(self.found_files[0]).is_packed:
             return SizeEstimate()
         piece = self._first_piece()
         size = sum(file.size for file in self.found_files)
@@ -170,47 +242,25 @@ class FilesSource(ConnectorSource[Config]):
         return replace(self.size_of(records), basis="estimated by the size of the files")
 
     def _first_piece(self) -> Piece:
-        return self._read_piece(self.found_files[0], {}, SAMPLE_ROWS)
+        return self._read_piece(self.found_files[0], 0, {}, SAMPLE_ROWS)
 
-    def _read_piece(self, file: FoundFile, position: Mapping[str, Any], page_size: int) -> Piece:
-        try:
-            return self._open_reader(file).read(position, page_size)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise PermanentSourceError(
-                f"{file.path!r} is not a complete gzip file", evidence=(str(error),)
-            ) from error
-        except pa.ArrowInvalid as error:
-            raise PermanentSourceError(
-                f"{file.path!r} is not readable", evidence=(str(error)[:300],)
-            ) from error
+    def _read_piece(
+        self, file: FoundFile, entry: int, position: Mapping[str, Any], page_size: int
+    ) -> Piece:
+        opened = self._open(file)
+        reader = opened.reader(opened.entries[entry])
+        if isinstance(reader, CsvReader) and self._columns is None:
+            return reader.read_sample(position, page_size)
+        return reader.read(position, page_size)
 
-    def _open_reader(self, file: FoundFile) -> Reader:
-        if self._reader is None or self._open_path != file.path:
-            if self._open_file is not None:
-                self._open_file.close()
-            self._open_file = self.location.open(file)
-            self._reader = self._make_reader(file, decompress(self._open_file, self.settings.path))
-            self._open_path = file.path
-        return self._reader
-
-    def _make_reader(self, file: FoundFile, content: BinaryIO) -> Reader:
-        setting = self.settings.format
-        file_format = detect_format(file.path) if setting == "auto" else setting
-        if file_format == "csv":
-            return CsvReader(content, self._csv_options(file))
-        if file_format == "jsonl":
-            return JsonLinesReader(content)
-        if file_format == "parquet":
-            return ParquetReader(content)
-        raise ConfigurationError(
-            f"the format of {file.path!r} cannot be detected from its name; set `format`"
-        )
-
-    def _csv_options(self, file: FoundFile) -> Any:
-        options = self.settings.csv
-        if ".tsv" in file.path.lower() and "delimiter" not in options.model_fields_set:
-            return options.model_copy(update={"delimiter": "\t"})
-        return options
+    def _open(self, file: FoundFile) -> OpenedFile:
+        if self._opened is None or self._opened.file != file:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = OpenedFile(
+                file, self.location.open(file), self.settings, self._columns
+            )
+        return self._opened
 
     def _check_find(self) -> str:
         files = self.found_files
@@ -218,6 +268,18 @@ class FilesSource(ConnectorSource[Config]):
         return f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes"
 
     def _check_read(self) -> str:
-        content = self._first_piece().content
-        rows = content.height if isinstance(content, pl.DataFrame) else len(content)
-        return f"{rows:,} records at the beginning of {self.found_files[0].path}"
+        piece = self._first_piece()
+        rows = len(piece.content)
+        message = f"{rows:,} records at the beginning of {self.found_files[0].path}"
+        if piece.bad_records:
+            first = piece.bad_records[0]
+            message += (
+                f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
+            )
+        return message
+
+    def _check_format(self) -> str:
+        """Return in words how the first file is read."""
+        opened = self._open(self.found_files[0])
+        entry = opened.entries[0]
+        return f"{opened.label(entry)}: {opened.reader(entry).describe()}"

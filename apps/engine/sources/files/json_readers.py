@@ -1,0 +1,285 @@
+"""Read JSON Lines and JSON documents, a limited number of records at a time."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import Any, BinaryIO
+
+from apps.engine.failures import ConfigurationError
+from apps.engine.frames import json_values
+from apps.engine.frames.json_numbers import EXACT_DECODER, has_inexact_numbers, parse_json
+from apps.engine.sources.files.csv_records import read_fully
+from apps.engine.sources.files.csv_scanner import MAX_RECORD_BYTES, NOT_UTF8
+from apps.engine.sources.files.readers import (
+    MAX_PIECE_BYTES,
+    BadRecord,
+    Piece,
+    Position,
+    piece_bytes,
+)
+from apps.engine.sources.http.responses import PermanentSourceError
+
+WHITESPACE = re.compile(r"[ \t\r\n]*")
+MAX_SHOWN = 10_000  # characters of a line that cannot be read
+EXCERPT = 100  # characters of a document around an error
+
+
+class JsonLinesReader:
+    """Reads JSON Lines by byte ranges that end where a line ends."""
+
+    def __init__(self, file: BinaryIO, label: str, start: int = 0) -> None:
+        self._file = file
+        self._label = label
+        self._start = start
+
+    def read(self, position: Position, page_size: int) -> Piece:
+        offset = int(position.get("offset", self._start))
+        line = int(position.get("line", 1))
+        data, is_last = self._read_lines(offset, line, piece_bytes(page_size))
+        json_values.require_few_values(data)
+        records: list[Any] = []
+        bad_records: list[BadRecord] = []
+        exactly = has_inexact_numbers(data)
+        for number, text in enumerate(data.split(b"\n"), start=line):
+            if text.strip():
+                self._parse(text, number, records, bad_records, exactly=exactly)
+        next_position = {"offset": offset + len(data), "line": line + data.count(b"\n")}
+        return Piece(records, None if is_last else next_position, bad_records)
+
+    def row_count(self) -> int | None:
+        return None
+
+    def describe(self) -> str:
+        return "JSON Lines"
+
+    def _parse(
+        self,
+        text: bytes,
+        number: int,
+        records: list[Any],
+        bad_records: list[BadRecord],
+        *,
+        exactly: bool,
+    ) -> None:
+        try:
+            records.append(parse_json(text, exactly=exactly))
+        except (ValueError, RecursionError) as error:
+            column, reason = _place_and_reason(error, text)
+            where = f"{self._label}, line {number:,}, column {column:,}"
+            shown = text[: 4 * MAX_SHOWN].decode("utf-8", "backslashreplace")[:MAX_SHOWN]
+            bad_records.append(BadRecord(where, reason, shown.rstrip("\r")))
+
+    def _read_lines(self, offset: int, line: int, size: int) -> tuple[bytes, bool]:
+        """Return whole lines from the offset, and whether the file ends after them."""
+        self._file.seek(offset)
+        data = b""
+        while len(data) < MAX_RECORD_BYTES:
+            wanted = max(size, len(data))
+            new_data = read_fully(self._file, wanted)
+            data += new_data
+            if len(new_data) < wanted:
+                return data, True
+            if end := data.rfind(b"\n") + 1:
+                return data[:end], False
+        raise PermanentSourceError(
+            f"{self._label}: line {line:,} is longer than {MAX_RECORD_BYTES >> 20} MB"
+        )
+
+
+def _place_and_reason(error: Exception, text: bytes) -> tuple[int, str]:
+    """Return the column of the character where a line is not JSON, and what is wrong."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.colno, f"this is not JSON: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return len(text[: error.start].decode("utf-8", "replace")) + 1, NOT_UTF8
+    return 1, "the record is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+class JsonReader:
+    """Reads a JSON document: the records of a list, or one object. Several documents may follow each other.
+
+    The position is before a record of a list: how many objects around the list are open, and how many names of the
+    path have led to it, are the same number.
+    """
+
+    def __init__(self, file: BinaryIO, label: str, path: str | None, start: int = 0) -> None:
+        self._file = file
+        self._label = label
+        self._path = path.split(".") if path else []
+        self._start = start
+
+    def read(self, position: Position, page_size: int) -> Piece:
+        text = _Window(self._file, self._label, position or {"offset": self._start, "line": 1})
+        is_in_list = bool(position.get("in_list"))
+        records: list[Any] = []
+        limit = piece_bytes(page_size)
+        while True:
+            if not is_in_list and not text.peek():
+                return Piece(records, None)
+            is_in_list = is_in_list or self._enter(text, records)
+            if is_in_list:
+                is_in_list = not self._read_list(text, records, page_size, limit)
+            if is_in_list or len(records) >= page_size:
+                return Piece(records, {**text.position(), "in_list": is_in_list})
+
+    def row_count(self) -> int | None:
+        return None
+
+    def describe(self) -> str:
+        return f"JSON, records at {'.'.join(self._path)}" if self._path else "JSON"
+
+    def _enter(self, text: _Window, records: list[Any]) -> bool:
+        """Go to the list of records of the next document, and return whether there is one."""
+        for depth, name in enumerate(self._path):
+            if not self._find_member(text, name):
+                path = ".".join(self._path[: depth + 1])
+                raise ConfigurationError(
+                    f"{self._label}: there is no {path!r} in the document (`json.records`)"
+                )
+        if text.peek() == "[":
+            text.take("[")
+            return True
+        value = text.value()
+        if not (self._path and value is None):
+            records.append(value)
+        self._leave(text)
+        return False
+
+    def _find_member(self, text: _Window, name: str) -> bool:
+        """Go to the value of a member of the object that follows. Return whether there is one."""
+        if text.peek() != "{":
+            return False
+        text.take("{")
+        while text.peek() == '"':
+            is_found = text.value() == name
+            text.take(":")
+            if is_found:
+                return True
+            text.value()
+            if text.peek() == ",":
+                text.take(",")
+        return False
+
+    def _read_list(self, text: _Window, records: list[Any], page_size: int, limit: int) -> bool:
+        """Read records of the list, and return whether it has ended."""
+        while text.peek() != "]":
+            records.append(text.value())
+            if text.peek() == ",":
+                text.take(",")
+                if text.peek() == "]":
+                    raise text.error("a value must follow the comma")
+            elif text.peek() != "]":
+                raise text.error("a comma or the end of the list must follow")
+            if len(records) >= page_size or text.consumed > limit:
+                return False
+        text.take("]")
+        self._leave(text)
+        return True
+
+    def _leave(self, text: _Window) -> None:
+        """Read the end of the objects around the list, so that an incomplete document is found."""
+        for _ in self._path:
+            while text.peek() == ",":
+                text.take(",")
+                text.value()
+                text.take(":")
+                text.value()
+            text.take("}")
+
+
+class _Window:
+    """The text of a document from a position. It is read as far as it is needed."""
+
+    def __init__(self, file: BinaryIO, label: str, position: Position) -> None:
+        self._file = file
+        self._label = label
+        self._offset = int(position["offset"])  # in bytes
+        self._line = int(position["line"])
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._text = ""
+        self._index = 0
+        self._at_end = False
+        file.seek(self._offset)
+
+    @property
+    def consumed(self) -> int:
+        """The number of characters before the index, which is not more than the number of bytes."""
+        return self._index
+
+    def position(self) -> dict[str, Any]:
+        """Return the position of the next value."""
+        before = self._text[: self._index]
+        return {
+            "offset": self._offset + len(before.encode()),
+            "line": self._line + before.count("\n"),
+        }
+
+    def peek(self) -> str:
+        """Return the next character that is not white space, or an empty text at the end."""
+        while True:
+            match = WHITESPACE.match(self._text, self._index)
+            self._index = match.end() if match else self._index
+            if self._index < len(self._text) or not self._read_more():
+                return self._text[self._index : self._index + 1]
+
+    def take(self, character: str) -> None:
+        if self.peek() != character:
+            raise self.error(f"{character} must follow")
+        self._index += 1
+
+    def value(self) -> Any:
+        """Parse the next value."""
+        self.peek()
+        while True:
+            try:
+                value, end = EXACT_DECODER.raw_decode(self._text, self._index)
+            except json.JSONDecodeError as error:
+                if not self._read_more():
+                    raise self.error(error.msg, error.pos) from error
+                continue
+            except RecursionError as error:
+                raise self.error("a value is nested too deeply") from error
+            if end < len(self._text) or not self._read_more():
+                self._index = end
+                return value
+
+    def error(self, reason: str, index: int | None = None) -> PermanentSourceError:
+        index = self._index if index is None else index
+        if self._at_end and index >= len(self._text):
+            reason = f"the document ends here: {reason}"
+        before = self._text[:index]
+        line = self._line + before.count("\n")
+        column = index - (before.rfind("\n") + 1) + 1
+        start = max(before.rfind("\n") + 1, index - EXCERPT // 2)
+        shown = self._text[start : index + EXCERPT // 2].partition("\n")[0]
+        return PermanentSourceError(
+            f"{self._label} is not JSON: line {line:,}, column {column:,}: {reason}",
+            evidence=(shown,) if shown else (),
+        )
+
+    def _read_more(self) -> bool:
+        """Add text and return whether there was any."""
+        if self._at_end:
+            return False
+        if len(self._text) - self._index > MAX_RECORD_BYTES:
+            raise self.error(f"a value is longer than {MAX_RECORD_BYTES >> 20} MB")
+        size = max(MAX_PIECE_BYTES // 8, len(self._text) - self._index)
+        data = read_fully(self._file, size)
+        self._at_end = len(data) < size
+        try:
+            new_text = self._decoder.decode(data, final=self._at_end)
+        except UnicodeDecodeError as error:
+            self._text += error.object[: error.start].decode("utf-8", "replace")
+            raise self.error(NOT_UTF8, len(self._text)) from error
+        self._text += new_text
+        if len(self._text) - self._index > MAX_PIECE_BYTES:
+            json_values.require_few_values(self._text[self._index :].encode("utf-8", "replace"))
+        return bool(new_text) or not self._at_end
+
+
+def is_document(beginning: bytes) -> bool:
+    """Whether a text with an unknown name begins like JSON."""
+    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+

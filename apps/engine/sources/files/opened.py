@@ -1,0 +1,108 @@
+"""One open file, and the readers of the data in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import BinaryIO
+
+from apps.engine.failures import ConfigurationError
+from apps.engine.frames.columns import Column
+from apps.engine.sources.files.config import Config
+from apps.engine.sources.files.contents import Contents, Entry, magic_of
+from apps.engine.sources.files.csv_reader import CsvReader
+from apps.engine.sources.files.excel_reader import ExcelReader
+from apps.engine.sources.files.json_readers import JsonLinesReader, JsonReader, is_document
+from apps.engine.sources.files.locations import FoundFile
+from apps.engine.sources.files.parquet_reader import ParquetReader
+from apps.engine.sources.files.patterns import detect_format
+from apps.engine.sources.files.readers import Reader
+from apps.engine.sources.files.streams import BYTE_ORDER_MARKS, as_utf8
+
+Columns = Mapping[str, Column]
+CONTENT_FORMATS = {"parquet": "parquet", "zip": "excel"}  # An archive of data files has been opened already.
+
+
+class OpenedFile:
+    """A file of the stream. It may have several entries, if it is an archive."""
+
+    def __init__(
+        self, file: FoundFile, content: BinaryIO, settings: Config, columns: Columns | None
+    ) -> None:
+        self.file = file
+        self._settings = settings
+        self._columns = columns
+        self._contents = Contents(content, file.path)
+        self.entries = self._contents.entries
+        self._reader: Reader | None = None
+        self._reader_entry: Entry | None = None
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the size of the file is not the size of its data."""
+        return self._contents.is_compressed or self.entries[0].path != ""
+
+    def label(self, entry: Entry) -> str:
+        """Return the name of the entry in messages."""
+        return f"{self.file.path}, {entry.path}" if entry.path else self.file.path
+
+    def reader(self, entry: Entry) -> Reader:
+        """Return the reader of an entry. Raises EngineError."""
+        if self._reader is None or self._reader_entry != entry:
+            self._reader = self._make_reader(entry)
+            self._reader_entry = entry
+        return self._reader
+
+    def use_columns(self, columns: Columns) -> None:
+        """Read the columns with these types from now on."""
+        self._columns = columns
+        if isinstance(self._reader, (CsvReader, ExcelReader)):
+            self._reader.columns = self._typed()
+
+    def close(self) -> None:
+        self._contents.close()
+
+    def _make_reader(self, entry: Entry) -> Reader:
+        label = self.label(entry)
+        data = self._contents.open(entry)
+        file_format = self._format(entry, data)
+        if file_format == "csv":
+            return CsvReader(data, self._settings.csv, label, self._typed())
+        if file_format in ("json", "jsonl"):
+            text, start = as_utf8(data, _json_encoding(data))
+            if file_format == "jsonl":
+                return JsonLinesReader(text, label, start)
+            return JsonReader(text, label, self._settings.json_.records, start)
+        data = self._contents.random_access(data)
+        if file_format == "parquet":
+            return ParquetReader(data, label)
+        reader = ExcelReader(data, self._settings.excel, label)
+        reader.columns = self._columns
+        return reader
+
+    def _typed(self) -> Columns | None:
+        return self._columns if self._settings.csv.infer_types else None
+
+    def _format(self, entry: Entry, data: BinaryIO) -> str:
+        """Return the format: the setting, or what the content or else the name says."""
+        if self._settings.format != "auto":
+            return self._settings.format
+        if by_content := CONTENT_FORMATS.get(magic_of(data) or ""):
+            return by_content
+        if by_name := detect_format(entry.path or self.file.path):
+            return by_name
+        data.seek(0)
+        if is_document(data.read(1024)):
+            return "json"
+        raise ConfigurationError(
+            f"the format of {self.label(entry)!r} cannot be detected from its name; set `format`"
+        )
+
+
+def _json_encoding(data: BinaryIO) -> str:
+    """Return the encoding of JSON, which is UTF-8 unless a byte order mark says something else."""
+    data.seek(0)
+    beginning = data.read(4)
+    for encoding, mark in BYTE_ORDER_MARKS.items():
+        if beginning.startswith(mark):
+            return encoding
+    return "utf-8"

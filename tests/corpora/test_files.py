@@ -1,0 +1,564 @@
+"""What must arrive of files as people have them: the value, its type, or a record that is rejected in words."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from apps.engine.contract import StorageRoot
+from apps.engine.failures import ConfigurationError, EngineError, FailureClass
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.sources.base import FrameIteration
+from apps.engine.sources.files.patterns import stream_name
+from tests.engine.sources.reading import make_source
+
+FILES = Path(__file__).parent / "files"
+Row = tuple[Any, ...]
+
+
+@dataclass
+class Arrived:
+    """What a read delivered: the columns, the rows as a destination receives them, and why records are missing."""
+
+    names: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Case:
+    """One file: its content (or the name of a file in `files`), the settings, and what must arrive of it."""
+
+    name: str
+    rows: Sequence[Row]
+    content: bytes | None = None
+    names: Sequence[str] | None = None
+    rejected: Sequence[str] = ()  # a part of the reason of each rejected record
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.settings or ''}"
+
+
+def read(folder: Path, path: str, **settings: Any) -> Arrived:
+    """Read a stream page by page, as a run does."""
+    root = StorageRoot(folder.parent.as_uri(), folder.name)
+    source = make_source("files", {"path": path, **settings}, stream_name(path), files=root)
+    schema = StreamSchema()
+    arrived = Arrived()
+    token: dict[str, Any] = {}
+    while True:
+        page = source.get(json.loads(json.dumps(token)))
+        if isinstance(page, FrameIteration):
+            frame, rejected = schema.conform(page.frame), list(page.rejected)
+        else:
+            decoded = schema.decode(page.rows)
+            frame, rejected = decoded.frame, [*page.rejected, *decoded.rejected]
+        arrived.rows += frame.rows()
+        arrived.reasons += [record.reason for record in rejected]
+        arrived.samples += [record.sample for record in rejected]
+        token = page.next_pagination
+        if not token:
+            arrived.names = list(schema.columns)
+            source.close()
+            return arrived
+
+
+def utf8(text: str) -> bytes:
+    return text.encode()
+
+
+SHARED_CASES = [
+    Case("cr_only.csv", [(1, "ann"), (2, "bob")]),
+    Case("allrej.jsonl", [], rejected=["not an object", "not an object"]),
+    Case("esc.csv", [('say "hi"', 1), ("c:\\x", 2)]),
+    Case("money17.csv", [("90071992547409.93",), ("1234567890123456.7",), ("9007199254740993.0",)]),
+    Case("exp.csv", [("1e400",), ("12345e678",)]),
+    Case("hugeint.csv", [(Decimal("9223372036854775807"),), (Decimal("9223372036854775808"),)]),
+    Case("inf.csv", [("1.5",), ("inf",), ("nan",)]),
+    Case("mid.csv", [(0, "1.10"), (1, "1.10"), (2, "1.10"), (3, "n/a")]),
+    Case("stray_quote_mid.csv", [('5" disk', "ann"), ("6", "bob")]),
+    Case("inch2.csv", [('5" disk', 1), ('6" disk', 2)]),
+    Case(
+        "short.csv",
+        [(1, 2, 3)],
+        rejected=["short.csv, line 3, column 2: the record has 1 value", "line 4, column 4"],
+    ),
+    Case(
+        "short.csv",
+        [(1, 2, 3), (4, None, None), (5, 6, None)],
+        settings={"csv": {"short_records": "fill"}},
+    ),
+    Case("dup_hdr.csv", [(1, 2, 3)], names=["a", "a_3", "a_4"]),
+    Case("comment.csv", [(1, 2)], names=["a", "b"]),
+    Case("semicolon.csv", [(1, "ann"), (2, "bob")], names=["id", "name"]),
+    Case("eurodec.csv", [(1.5, 2)]),
+    Case("eurodec.csv", [("1,5", 2)], settings={"csv": {"decimal": "point"}}),
+    Case("utf16.csv", [(1, 2)], names=["a", "b"]),
+    Case("tsv_allempty.tsv", [(1, 2), (None, None), (3, 4)]),
+    Case("nullempty.csv", [("", 1), (None, 2), ("x", 3)]),
+    Case("nullempty.csv", [(None, 1), (None, 2), ("x", 3)], settings={"csv": {"null_values": [""]}}),
+    Case(
+        "dates.csv",
+        [
+            (
+                date(2024, 2, 29),
+                datetime(2024, 1, 1, 10, tzinfo=UTC).replace(tzinfo=None),
+                datetime(2024, 1, 1, 8, tzinfo=UTC),
+                "2016-12-31 23:59:60",
+            )
+        ],
+    ),
+    Case("arr1.json", [(1,), (2,)], names=["a"]),
+    Case("big17.jsonl", [(Decimal("90071992547409.93"),)]),
+    Case("nulkey.jsonl", [], rejected=["a field's name cannot be a column name"]),
+    Case(
+        "int96_far.parquet",
+        [
+            (1, datetime(2024, 1, 1, tzinfo=UTC).replace(tzinfo=None)),
+            (2, datetime(9999, 12, 31, tzinfo=UTC).replace(tzinfo=None)),
+        ],
+    ),
+    Case("dec256.parquet", [(1, Decimal("1.50"))]),
+    Case("uuid.parquet", [(1, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")]),
+]
+
+CSV_CASES = [
+    # Delimiters
+    Case("a.csv", [(1, "x")], b"a|b\n1|x\n"),
+    Case("a.txt", [(1, "x")], b"a\tb\n1\tx\n"),
+    Case("a.csv", [(1, "x")], b"a\x01b\n1\x01x\n"),
+    Case("a.csv", [("x,y", 1)], b"a;b\nx,y;1\n"),
+    Case("a.csv", [(1, 2)], b"sep=;\na;b\n1;2\n", names=["a", "b"]),
+    Case("a.csv", [("a;b",)], b"x\na;b\n", settings={"csv": {"delimiter": ","}}),
+    # Line ends
+    Case("a.csv", [(1, "x"), (2, "y"), (3, "z")], b"a,b\r\n1,x\r2,y\n3,z"),
+    Case("a.csv", [("1\r\n2", "x"), ("3\n4", "y")], b'a,b\r\n"1\r\n2",x\r\n"3\n4",y\r\n'),
+    Case("a.csv", [("x\x0by\u2028z\x85", 1)], utf8("a,b\nx\x0by\u2028z\x85,1\n")),
+    # Quotes
+    Case("a.csv", [('"abc"def', 1), ("x", 2)], b'a,b\n"abc"def,1\n"x",2\n'),
+    Case("a.csv", [('5" disk', 1)], b'a,b\n"5" disk",1\n'),
+    Case("a.csv", [('a "b" c', 1), ("d", 2)], b'a,b\na "b" c,1\n"d",2\n'),
+    Case("a.csv", [("x", "b, c")], b'a,b\n"x", "b, c"\n'),
+    Case("a.csv", [("x ", " y")], b"a,b\nx , y\n"),
+    Case("a.csv", [("", '"')], b'a,b\n"",""""\n'),
+    Case(
+        "a.csv",
+        [("x", 2)],
+        b'a,b\n" disk,1\n"x",2\n',
+        rejected=["a.csv, line 3, column 1: the quoted value before this quote is never closed"],
+    ),
+    Case(
+        "a.csv",
+        [("x", "1"), ("z", "3")],
+        b'a,b\nx,1\ny,"2\nz,3\n',
+        rejected=["a.csv, line 3, column 3: the quoted value is never closed"],
+        settings={"csv": {"infer_types": False}},
+    ),
+    Case(
+        "a.csv",
+        [("d", 2)],
+        b'a,b\n"a\nb" c",1\nd,2\n',
+        rejected=["a.csv, line 3, column 2: this quote inside a quoted value is not doubled"],
+    ),
+    Case("a.csv", [("x,y", 1), ("z", 2)], b"a,b\n'x,y',1\n'z',2\n"),
+    Case("a.csv", [("it's", "'x"), ("don't", "y")], b"a,b\nit's,'x\ndon't,y\n"),
+    Case("a.csv", [('"x"', 1)], b'a,b\n"x",1\n', settings={"csv": {"quote": None}}),
+    # Escapes
+    Case("a.csv", [("c:\\", 1), ("d:\\", 2)], b'a,b\n"c:\\",1\n"d:\\",2\n'),
+    Case("a.csv", [('x"y', 1), ("c:\\new", 2)], b'a,b\n"x\\"y",1\nc:\\new,2\n'),
+    Case("a.csv", [("x,y", 1)], b"a,b\nx\\,y,1\n", settings={"csv": {"escape": "backslash"}}),
+    Case("a.csv", [("x\ny", 1)], b"a,b\nx\\\ny,1\n", settings={"csv": {"escape": "backslash"}}),
+    # Headers
+    Case("a.csv", [(1, "x"), (2, "y")], b"1,x\n2,y\n", names=["column_1", "column_2"]),
+    Case("a.csv", [("fr", 1, 2)], b"country,2019,2020\nfr,1,2\n", names=["country", "2019", "2020"]),
+    Case("a.csv", [(1, 2, 3)], b"a,,a\n1,2,3\n", names=["a", "column_2", "a_3"]),
+    Case("a.csv", [(1, 2, 3)], b"a,a,a_2\n1,2,3\n", names=["a", "a_3", "a_2"]),
+    Case("a.csv", [(1, 2)], b",column_1\n1,2\n", names=["column_1_1", "column_1"]),
+    Case("a.csv", [(1,)], b'"a\x00b\nc"\n1\n', names=["a b c"]),
+    Case("a.csv", [], b"a,b\n", names=["a", "b"]),
+    Case("a.csv", [], b"\xef\xbb\xbfa,b", names=["a", "b"]),
+    Case("a.csv", [], b""),
+    Case("a.csv", [(1, 2)], b"Report of May\n\nid,n\n1,2\n", names=["id", "n"]),
+    Case("a.csv", [(1, 2)], b"# by x\n# on y\nid,n\n1,2\n", names=["id", "n"]),
+    Case("a.tsv", [(1, "x")], b"#id\tname\n1\tx\n", names=["#id", "name"]),
+    Case("a.csv", [(1, 2)], b"x\ny,z\na,b\n1,2\n", settings={"csv": {"skip_lines": 2}}),
+    Case(
+        "a.csv", [(1, 2), (3, 4)], b"a,b\n1,2\n#x,y\n3,4\n", settings={"csv": {"comment": "#"}}
+    ),
+    Case("a.csv", [("1", "2"), ("#x", "y")], b"a,b\n1,2\n#x,y\n"),
+    # Ragged records and blank lines
+    Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2,\n3,4,,\n"),
+    Case("a.csv", [(1, 2)], b"a,b\n1,2\n3,4,5\n", rejected=["the record has 3 values, but there are 2"]),
+    Case("a.csv", [(1, 2), (3, 4)], b"a,b\n\n1,2\n  \t\n\n3,4\n\n"),
+    Case("a.csv", [("x",), (None,), ("y",)], b"a\nx\n\ny\n"),
+    # Encodings
+    Case("a.csv", [("é", "€")], utf8("\ufeffa,b\né,€\n")),
+    Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("cp1252")),
+    Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-16")),
+    Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-16-be")),
+    Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-32")),
+    Case("a.csv", [("ж", 1)], "a,b\nж,1\n".encode("cp1251"), settings={"csv": {"encoding": "windows-1251"}}),
+    Case("a.csv", [("\x81é", 1)], b"a,b\n\x81\xe9,1\n", settings={"csv": {"encoding": "windows-1252"}}),
+    Case(
+        "a.csv",
+        [("é", 1)],
+        b"a,b\n\xc3\xa9,1\nx\xff,2\n",
+        rejected=["a.csv, line 3, column 2: this is not valid text in the encoding"],
+        settings={"csv": {"encoding": "utf-8"}},
+    ),
+    Case(
+        "a.csv",
+        [("x", 1)],
+        "a,b\nx,1\n".encode("utf-16-le") + b"\x00\xd8\x2c\x00\x32\x00\x0a\x00",
+        rejected=["line 3, column 1"],
+    ),
+    Case("a.csv", [("x\0y", 1)], b"a,b\nx\0y,1\n"),
+    # Types
+    Case("a.csv", [("007", True), ("1", False)], b"a,b\n007,true\n1,false\n"),
+    Case("a.csv", [("TRUE",), ("true",)], b"a\nTRUE\ntrue\n"),
+    Case("a.csv", [(Decimal("1.50"),), (Decimal("2.25"),)], b"a\n1.50\n2.25\n"),
+    Case("a.csv", [(39.0,), (39.02,)], b"a\n39\n39.02\n"),
+    Case("a.csv", [("39",), ("39.0",)], b"a\n39\n39.0\n"),
+    Case("a.csv", [("1e5", 1)], b"a,b\n1e5,1\n"),
+    Case("a.csv", [("2024-01-01T10:00:00",), ("2024-01-01 10:00:00",)], b"a\n2024-01-01T10:00:00\n2024-01-01 10:00:00\n"),
+    Case("a.csv", [("24:00:00",)], b"a\n24:00:00\n"),
+    Case("a.csv", [(None, 1), (5, 2)], b"a,b\nNA,1\n5,2\n", settings={"csv": {"null_values": ["NA"]}}),
+    Case("a.csv", [("NA", 1), (None, 2)], b'a,b\n"NA",1\nNA,2\n', settings={"csv": {"null_values": ["NA"]}}),
+    Case("a.csv", [(Decimal("1.50"), "x"), (Decimal("-2.25"), "x")], b"a;b\n1,50;x\n-2,25;x\n"),
+    Case("a.csv", [("1.234,56", "x")], b"a;b\n1.234,56;x\n"),
+    Case("a.csv", [("1,5", "x"), ("1.5", "x")], b"a;b\n1,5;x\n1.5;x\n", settings={"csv": {"decimal": "comma"}}),
+    Case("a.csv", [("1,250", 1), ("2,500", 2)], b"w;n\n1,250;1\n2,500;2\n"),
+]
+
+
+@pytest.mark.parametrize("case", [*SHARED_CASES, *CSV_CASES], ids=str)
+def test_a_file_arrives_exactly_or_a_record_is_rejected_in_words(case: Case, tmp_path: Path) -> None:
+    folder = FILES
+    if case.content is not None:
+        folder = tmp_path
+        (folder / case.name).write_bytes(case.content)
+    arrived = read(folder, case.name, **case.settings)
+    assert arrived.rows == list(case.rows)
+    assert [type(value) for row in arrived.rows for value in row] == [
+        type(value) for row in case.rows for value in row
+    ]
+    if case.names is not None:
+        assert arrived.names == list(case.names)
+    assert len(arrived.reasons) == len(case.rejected)
+    for reason, expected in zip(arrived.reasons, case.rejected, strict=True):
+        assert expected in reason
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def zstd(content: bytes) -> bytes:
+    packed: bytes = pa.compress(content, codec="zstd", asbytes=True)
+    return packed
+
+
+CSV = b"a,b\n1,x\n2,y\n"
+ROWS = [(1, "x"), (2, "y")]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("a.csv.gz", gzip.compress(CSV)),
+        ("a.csv", gzip.compress(CSV)),  # The content decides, not the name.
+        ("a.csv.gz", CSV),
+        ("a.csv.gz", gzip.compress(CSV[:6]) + gzip.compress(CSV[6:])),
+        ("a.csv.bz2", bz2.compress(CSV)),
+        ("a.csv.bz2", bz2.compress(CSV[:6]) + bz2.compress(CSV[6:])),
+        ("a.csv.zst", zstd(CSV)),
+        ("a.csv.zst", zstd(CSV[:6]) + zstd(CSV[6:])),
+        ("a.csv.gz", gzip.compress(gzip.compress(CSV))),
+        ("a.zip", zipped({"data": CSV})),
+        ("a.csv.zip", zipped({"data.bin": CSV})),
+        ("a.zip", zipped({"x.csv": b"a,b\n1,x\n", "y.csv": b"b,a\ny,2\n", "readme.md": b"no"})),
+        ("a.zip", zipped({"x.csv.gz": gzip.compress(CSV), "__MACOSX/x.csv": b"?"})),
+        ("a.zip.gz", gzip.compress(zipped({"x/y.csv": CSV}))),
+        ("a.json", b'[{"a":1,"b":"x"},{"a":2,"b":"y"}]'),
+        ("a.json", b'{"a":1,"b":"x"}\n{"a":2,"b":"y"}\n'),
+        ("a.json", b'[{"a":1,"b":"x"}]\n[{"a":2,"b":"y"}]'),
+        ("a.json.zst", zstd(b'[{"a":1,"b":"x"},{"a":2,"b":"y"}]')),
+        ("a.jsonl", '\ufeff{"a":1,"b":"x"}\r\n\r\n{"a":2,"b":"y"}'.encode()),
+        ("a.jsonl", '{"a":1,"b":"x"}\n{"a":2,"b":"y"}\n'.encode("utf-16")),
+    ],
+)
+def test_the_content_decides_how_a_file_is_packed(path: str, content: bytes, tmp_path: Path) -> None:
+    settings = {"csv": {"header": "yes"}, "format": "csv" if path in ("a.zip", "a.csv.zip") else "auto"}
+    (tmp_path / path).write_bytes(content)
+    assert read(tmp_path, path, **settings).rows == ROWS
+
+
+def test_a_pattern_reads_packed_files_whatever_its_letters(tmp_path: Path) -> None:
+    (tmp_path / "gz").mkdir()
+    (tmp_path / "gz" / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,x\n"))
+    (tmp_path / "gz" / "b.csv.zst").write_bytes(zstd(b"a,b\n2,y\n"))
+    assert read(tmp_path, "gz/*").rows == ROWS
+
+
+def archive_with(name: str, *, link: bool = False, encrypted: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    info = zipfile.ZipInfo(name)
+    if link:
+        info.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(info, CSV)
+    data = buffer.getvalue()
+    if encrypted:  # Set the flag in both headers.
+        data = data.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01")
+        position = data.index(b"PK\x01\x02") + 8
+        data = data[:position] + b"\x01" + data[position + 1 :]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("a.zip", archive_with("../x.csv"), "leads out of the archive"),
+        ("a.zip", archive_with("/etc/x.csv"), "leads out of the archive"),
+        ("a.zip", archive_with("..\\x.csv"), "leads out of the archive"),
+        ("a.zip", archive_with("x.csv", link=True), "a link"),
+        ("a.zip", archive_with("x.csv", encrypted=True), "encrypted"),
+        ("a.zip", zipped({"a.md": b"", "b.md": b""}), "no CSV"),
+        ("a.zip", zipped({"x.csv": CSV})[:-30], "not a complete zip archive"),
+        ("a.csv.zst", zstd(CSV * 99)[:-5], "not a complete zstd"),
+        ("a.csv.gz", gzip.compress(gzip.compress(gzip.compress(gzip.compress(CSV)))), "3 times"),
+        ("a.csv", b"\x7fELF\x02\x01\x01\x00\x80\xff\x00\x00", "not text in a known encoding"),
+        ("a.csv", b"7z\xbc\xaf\x27\x1c\x00\x04", "use zip"),
+        ("a.json", b'{"data": {"items": [1', "line 1, column"),
+    ],
+)
+def test_a_file_that_is_not_read_is_refused_in_words_and_once(
+    path: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / path).write_bytes(content)
+    with pytest.raises(EngineError) as raised:
+        read(tmp_path, path)
+    assert message in f"{raised.value.message} {raised.value.evidence}"
+    assert raised.value.failure_class is FailureClass.SOURCE
+    assert not raised.value.retryable
+
+
+def test_data_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("streams", "contents"):
+        monkeypatch.setattr(f"apps.engine.sources.files.{module}.FREE_BYTES", 1 << 10)
+    bomb = b"1,1\n" * (1 << 18)
+    for name, content in {"a.csv.bz2": bz2.compress(bomb), "a.csv.zst": zstd(bomb)}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(EngineError, match=r"1,000 times"):
+            read(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "rows"),
+    [
+        (b'{"data": {"items": [{"n": 1}, {"n": 2}]}, "next": null}', "data.items", [(1,), (2,)]),
+        (b'{"skip": [[1], {"x": "]"}], "data": [{"n": 1}]}', "data", [(1,)]),
+        (b'{"data": []}', "data", []),
+        (b'{"data": null}', "data", []),
+        (b'{"data": {"n": 1}}', "data", [(1,)]),
+        (b'{"n": 1, "m": [2]}', None, [(1, "[2]")]),
+        (b"[]", None, []),
+        (b' \n[ {"n" : 1} \n, {"n":2}\n]\n ', None, [(1,), (2,)]),
+        (b'[{"n": 1234567890123456.78}]', None, [(Decimal("1234567890123456.78"),)]),
+        (b'[{"n": 7e99999}]', None, [("7e99999",)]),
+        (b'[{"n": 18446744073709551617}]', None, [(Decimal("18446744073709551617"),)]),
+        (b'[{"n": 0.1}, {"n": 1e5}]', None, [(0.1,), (100000.0,)]),
+    ],
+)
+def test_the_records_of_a_json_document_arrive(
+    content: bytes, path: str | None, rows: list[Row], tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    assert read(tmp_path, "a.json", **({"json": {"records": path}} if path else {})).rows == rows
+
+
+def test_a_document_is_read_in_pages_and_may_be_larger_than_one(tmp_path: Path) -> None:
+    records = [{"n": n, "text": "é" * (n % 50)} for n in range(3000)]
+    text = json.dumps({"a": {"b": records}, "z": [1]}, ensure_ascii=False, indent=1)
+    (tmp_path / "a.json").write_text(text)
+    arrived = read(tmp_path, "a.json", page_size=7, json={"records": "a.b"})
+    assert arrived.rows == [(record["n"], record["text"]) for record in records]
+
+
+def test_a_document_without_the_list_of_records_is_a_configuration_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'{"data": []}')
+    with pytest.raises(ConfigurationError, match=r"data\.items"):
+        read(tmp_path, "a.json", json={"records": "data.items"})
+
+
+def test_a_line_that_is_not_json_is_rejected_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"n": 1}\n{"n": \n{"n": "\xff"}\n{"n": 2}\n')
+    arrived = read(tmp_path, "a.jsonl")
+    assert arrived.rows == [(1,), (2,)]
+    assert [reason.partition(":")[0] for reason in arrived.reasons] == [
+        "a.jsonl, line 2, column 7",
+        "a.jsonl, line 3, column 8",
+    ]
+    assert arrived.samples == ['{"n": ', '{"n": "\\xff"}']
+
+
+def write_parquet(folder: Path, **columns: pa.Array) -> str:
+    parquet.write_table(pa.table(columns), folder / "a.parquet")
+    return "a.parquet"
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        (pa.array([Decimal("1.5")], pa.decimal256(20, 2)), Decimal("1.50")),
+        (pa.array([Decimal("9" * 60 + ".25")], pa.decimal256(62, 2)), "9" * 60 + ".25"),
+        (pa.array([[Decimal("1.50")]], pa.list_(pa.decimal256(60, 2))), '["1.50"]'),
+        (pa.array([b"\1" * 16], pa.uuid()), "01010101-0101-0101-0101-010101010101"),
+        (pa.array([1.5], pa.float16()), 1.5),
+        (pa.array([2**64 - 1], pa.uint64()), Decimal(2**64 - 1)),
+        (pa.array([date(9999, 12, 31)], pa.date64()), date(9999, 12, 31)),
+        (
+            pa.array([datetime(2024, 1, 1, 12)], pa.timestamp("us", "Europe/Paris")),
+            datetime(2024, 1, 1, 12, tzinfo=UTC),
+        ),
+        (pa.array(["x"]).dictionary_encode(), "x"),
+        (pa.array(["x\0y"]), "x\0y"),
+    ],
+)
+def test_a_parquet_value_is_exact(array: pa.Array, value: Any, tmp_path: Path) -> None:
+    assert read(tmp_path, write_parquet(tmp_path, c=array)).rows == [(value,)]
+
+
+def test_int96_keeps_far_dates_and_nanoseconds(tmp_path: Path) -> None:
+    near, far = 1_700_000_000_123_456_789, datetime(9999, 12, 31, tzinfo=UTC).replace(tzinfo=None)
+    table = pa.table({"t": pa.array([near], pa.timestamp("ns"))})
+    parquet.write_table(table, tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    assert read(tmp_path, "a.parquet").rows == [("2023-11-14T22:13:20.123456789",)]
+    table = pa.table({"t": pa.array([far], pa.timestamp("us"))})
+    parquet.write_table(table, tmp_path / "b.parquet", use_deprecated_int96_timestamps=True)
+    assert read(tmp_path, "b.parquet").rows == [(far,)]
+
+
+def test_column_names_of_any_kind_are_cleaned_and_distinct(tmp_path: Path) -> None:
+    table = pa.table([pa.array([n]) for n in range(5)], names=["a\0b", "a b", "", "x\ny", "é " * 300])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    arrived = read(tmp_path, "a.parquet")
+    assert arrived.names[:4] == ["a b", "a b_2", "column_3", "x y"]
+    assert arrived.rows == [(0, 1, 2, 3, 4)]
+
+
+def test_invalid_text_in_parquet_is_refused_once_and_names_the_column() -> None:
+    with pytest.raises(EngineError) as raised:
+        read(FILES, "badutf8.parquet")
+    assert raised.value.failure_class is FailureClass.SOURCE
+    assert not raised.value.retryable
+    assert "'s'" in raised.value.message
+
+
+def test_a_text_in_the_last_file_makes_a_text_column_in_all_files(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_bytes(b"id,v\n" + b"0,1.10\n1,TRUE\n2,2024-01-02 03:04:05\n" * 1000)
+    (tmp_path / "2.csv").write_bytes(b"id,v\n3,n/a\n")
+    arrived = read(tmp_path, "*.csv", page_size=1)
+    assert arrived.rows[:3] == [(0, "1.10"), (1, "TRUE"), (2, "2024-01-02 03:04:05")]
+    assert arrived.rows[-1] == (3, "n/a")
+    (tmp_path / "2.csv").write_bytes(b"id,v\n3,1.25\n")
+    (tmp_path / "1.csv").write_bytes(b"id,v\n" + b"0,1.10\n" * 1000)
+    assert {type(v) for _, v in read(tmp_path, "*.csv", page_size=1).rows} == {Decimal}
+
+
+def test_a_mixed_piece_is_cleaned_where_it_has_to_be(tmp_path: Path) -> None:
+    """Pieces with stray quotes, ragged records and long quoted values are cut and read at their places."""
+    lines, rows = [], []
+    for n in range(20_000):
+        value = {0: f'{n}" disk', 1: f'"a,\n{n}"', 2: f"{n}"}[n % 3]
+        lines.append(f"{n},{value}")
+        rows.append((n, {0: f'{n}" disk', 1: f"a,\n{n}", 2: f"{n}"}[n % 3]))
+    lines[10_000] = "only one"
+    del rows[10_000]
+    (tmp_path / "a.csv").write_text("id,v\n" + "\n".join(lines) + "\n", newline="")
+    arrived = read(tmp_path, "a.csv", page_size=1)
+    assert arrived.rows == rows
+    number = 2 + sum(line.count("\n") + 1 for line in lines[:10_000])
+    assert arrived.reasons[0].startswith(f"a.csv, line {number:,}, column 9:")
+    assert arrived.samples == ["only one"]
+
+
+def make_workbook(folder: Path, rows: Sequence[Sequence[Any]]) -> str:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(list(row))
+    book.create_sheet("other").append(["z"])
+    book.save(folder / "a.xlsx")
+    return "a.xlsx"
+
+
+def test_a_workbook_arrives_with_types_of_whole_columns(tmp_path: Path) -> None:
+    day, moment = datetime(2024, 2, 29), datetime(2024, 2, 29, 10, 0, 5)
+    path = make_workbook(
+        tmp_path,
+        [
+            ["id", "mixed", "day", "at", "flag", "x", None],
+            [1, 1.5, day, day, True, 0.1, None],
+            [None] * 7,
+            [2, "n/a", day, moment, False, 39, None],
+            [3, day, None, None, None, 1e22, "end"],
+        ],
+    )
+    arrived = read(tmp_path, path, page_size=1)
+    assert arrived.names == ["id", "mixed", "day", "at", "flag", "x", "column_7"]
+    assert arrived.rows == [
+        (1, "1.5", day.date(), day, True, 0.1, None),
+        (2, "n/a", day.date(), moment, False, 39.0, None),
+        (3, "2024-02-29", None, None, None, 1e22, "end"),
+    ]
+    assert read(tmp_path, path, excel={"sheet": "other"}).names == ["z"]
+    with pytest.raises(ConfigurationError, match="Sheet, other"):
+        read(tmp_path, path, excel={"sheet": "gone"})
+
+
+def test_a_damaged_workbook_and_an_entity_bomb_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    path = make_workbook(tmp_path, [["a"], ["x"]])
+    content = (tmp_path / path).read_bytes()
+    (tmp_path / path).write_bytes(content[:-200])
+    with pytest.raises(EngineError, match=r"zip archive|workbook"):
+        read(tmp_path, path)
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><x>&b;</x>'
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for info in old.infolist():
+            is_sheet = info.filename == "xl/worksheets/sheet1.xml"
+            new.writestr(info.filename, bomb if is_sheet else old.read(info))
+    (tmp_path / path).write_bytes(buffer.getvalue())
+    with pytest.raises(EngineError, match="workbook"):
+        read(tmp_path, path)
+
+
+def test_a_frame_is_not_needed_to_know_the_columns_of_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,name\n")
+    arrived = read(tmp_path, "a.csv")
+    assert (arrived.names, arrived.rows) == (["id", "name"], [])
+    assert pl.DataFrame(schema=arrived.names).height == 0
