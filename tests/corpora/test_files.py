@@ -22,7 +22,7 @@ from pyarrow import parquet
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, EngineError, FailureClass
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sources.base import FrameIteration
+from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.files.patterns import stream_name
 from tests.engine.sources.reading import make_source
 
@@ -67,6 +67,7 @@ def read(folder: Path, path: str, **settings: Any) -> Arrived:
         if isinstance(page, FrameIteration):
             frame, rejected = schema.conform(page.frame), list(page.rejected)
         else:
+            assert isinstance(page, RowsIteration)
             decoded = schema.decode(page.rows)
             frame, rejected = decoded.frame, [*page.rejected, *decoded.rejected]
         arrived.rows += frame.rows()
@@ -112,7 +113,9 @@ SHARED_CASES = [
     Case("utf16.csv", [(1, 2)], names=["a", "b"]),
     Case("tsv_allempty.tsv", [(1, 2), (None, None), (3, 4)]),
     Case("nullempty.csv", [("", 1), (None, 2), ("x", 3)]),
-    Case("nullempty.csv", [(None, 1), (None, 2), ("x", 3)], settings={"csv": {"null_values": [""]}}),
+    Case(
+        "nullempty.csv", [(None, 1), (None, 2), ("x", 3)], settings={"csv": {"null_values": [""]}}
+    ),
     Case(
         "dates.csv",
         [
@@ -186,7 +189,9 @@ CSV_CASES = [
     Case("a.csv", [("x\ny", 1)], b"a,b\nx\\\ny,1\n", settings={"csv": {"escape": "backslash"}}),
     # Headers
     Case("a.csv", [(1, "x"), (2, "y")], b"1,x\n2,y\n", names=["column_1", "column_2"]),
-    Case("a.csv", [("fr", 1, 2)], b"country,2019,2020\nfr,1,2\n", names=["country", "2019", "2020"]),
+    Case(
+        "a.csv", [("fr", 1, 2)], b"country,2019,2020\nfr,1,2\n", names=["country", "2019", "2020"]
+    ),
     Case("a.csv", [(1, 2, 3)], b"a,,a\n1,2,3\n", names=["a", "column_2", "a_3"]),
     Case("a.csv", [(1, 2, 3)], b"a,a,a_2\n1,2,3\n", names=["a", "a_3", "a_2"]),
     Case("a.csv", [(1, 2)], b",column_1\n1,2\n", names=["column_1_1", "column_1"]),
@@ -198,13 +203,16 @@ CSV_CASES = [
     Case("a.csv", [(1, 2)], b"# by x\n# on y\nid,n\n1,2\n", names=["id", "n"]),
     Case("a.tsv", [(1, "x")], b"#id\tname\n1\tx\n", names=["#id", "name"]),
     Case("a.csv", [(1, 2)], b"x\ny,z\na,b\n1,2\n", settings={"csv": {"skip_lines": 2}}),
-    Case(
-        "a.csv", [(1, 2), (3, 4)], b"a,b\n1,2\n#x,y\n3,4\n", settings={"csv": {"comment": "#"}}
-    ),
+    Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2\n#x,y\n3,4\n", settings={"csv": {"comment": "#"}}),
     Case("a.csv", [("1", "2"), ("#x", "y")], b"a,b\n1,2\n#x,y\n"),
     # Ragged records and blank lines
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2,\n3,4,,\n"),
-    Case("a.csv", [(1, 2)], b"a,b\n1,2\n3,4,5\n", rejected=["the record has 3 values, but there are 2"]),
+    Case(
+        "a.csv",
+        [(1, 2)],
+        b"a,b\n1,2\n3,4,5\n",
+        rejected=["the record has 3 values, but there are 2"],
+    ),
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n\n1,2\n  \t\n\n3,4\n\n"),
     Case("a.csv", [("x",), (None,), ("y",)], b"a\nx\n\ny\n"),
     # Encodings
@@ -213,8 +221,18 @@ CSV_CASES = [
     Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-16")),
     Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-16-be")),
     Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("utf-32")),
-    Case("a.csv", [("ж", 1)], "a,b\nж,1\n".encode("cp1251"), settings={"csv": {"encoding": "windows-1251"}}),
-    Case("a.csv", [("\x81é", 1)], b"a,b\n\x81\xe9,1\n", settings={"csv": {"encoding": "windows-1252"}}),
+    Case(
+        "a.csv",
+        [("ж", 1)],
+        "a,b\nж,1\n".encode("cp1251"),
+        settings={"csv": {"encoding": "windows-1251"}},
+    ),
+    Case(
+        "a.csv",
+        [("\x81é", 1)],
+        b"a,b\n\x81\xe9,1\n",
+        settings={"csv": {"encoding": "windows-1252"}},
+    ),
     Case(
         "a.csv",
         [("é", 1)],
@@ -236,19 +254,37 @@ CSV_CASES = [
     Case("a.csv", [(39.0,), (39.02,)], b"a\n39\n39.02\n"),
     Case("a.csv", [("39",), ("39.0",)], b"a\n39\n39.0\n"),
     Case("a.csv", [("1e5", 1)], b"a,b\n1e5,1\n"),
-    Case("a.csv", [("2024-01-01T10:00:00",), ("2024-01-01 10:00:00",)], b"a\n2024-01-01T10:00:00\n2024-01-01 10:00:00\n"),
+    Case(
+        "a.csv",
+        [("2024-01-01T10:00:00",), ("2024-01-01 10:00:00",)],
+        b"a\n2024-01-01T10:00:00\n2024-01-01 10:00:00\n",
+    ),
     Case("a.csv", [("24:00:00",)], b"a\n24:00:00\n"),
-    Case("a.csv", [(None, 1), (5, 2)], b"a,b\nNA,1\n5,2\n", settings={"csv": {"null_values": ["NA"]}}),
-    Case("a.csv", [("NA", 1), (None, 2)], b'a,b\n"NA",1\nNA,2\n', settings={"csv": {"null_values": ["NA"]}}),
+    Case(
+        "a.csv", [(None, 1), (5, 2)], b"a,b\nNA,1\n5,2\n", settings={"csv": {"null_values": ["NA"]}}
+    ),
+    Case(
+        "a.csv",
+        [("NA", 1), (None, 2)],
+        b'a,b\n"NA",1\nNA,2\n',
+        settings={"csv": {"null_values": ["NA"]}},
+    ),
     Case("a.csv", [(Decimal("1.50"), "x"), (Decimal("-2.25"), "x")], b"a;b\n1,50;x\n-2,25;x\n"),
     Case("a.csv", [("1.234,56", "x")], b"a;b\n1.234,56;x\n"),
-    Case("a.csv", [("1,5", "x"), ("1.5", "x")], b"a;b\n1,5;x\n1.5;x\n", settings={"csv": {"decimal": "comma"}}),
+    Case(
+        "a.csv",
+        [("1,5", "x"), ("1.5", "x")],
+        b"a;b\n1,5;x\n1.5;x\n",
+        settings={"csv": {"decimal": "comma"}},
+    ),
     Case("a.csv", [("1,250", 1), ("2,500", 2)], b"w;n\n1,250;1\n2,500;2\n"),
 ]
 
 
 @pytest.mark.parametrize("case", [*SHARED_CASES, *CSV_CASES], ids=str)
-def test_a_file_arrives_exactly_or_a_record_is_rejected_in_words(case: Case, tmp_path: Path) -> None:
+def test_a_file_arrives_exactly_or_a_record_is_rejected_in_words(
+    case: Case, tmp_path: Path
+) -> None:
     folder = FILES
     if case.content is not None:
         folder = tmp_path
@@ -307,8 +343,13 @@ ROWS = [(1, "x"), (2, "y")]
         ("a.jsonl", '{"a":1,"b":"x"}\n{"a":2,"b":"y"}\n'.encode("utf-16")),
     ],
 )
-def test_the_content_decides_how_a_file_is_packed(path: str, content: bytes, tmp_path: Path) -> None:
-    settings = {"csv": {"header": "yes"}, "format": "csv" if path in ("a.zip", "a.csv.zip") else "auto"}
+def test_the_content_decides_how_a_file_is_packed(
+    path: str, content: bytes, tmp_path: Path
+) -> None:
+    settings = {
+        "csv": {"header": "yes"},
+        "format": "csv" if path in ("a.zip", "a.csv.zip") else "auto",
+    }
     (tmp_path / path).write_bytes(content)
     assert read(tmp_path, path, **settings).rows == ROWS
 
@@ -440,7 +481,7 @@ def write_parquet(folder: Path, **columns: pa.Array) -> str:
         (pa.array([2**64 - 1], pa.uint64()), Decimal(2**64 - 1)),
         (pa.array([date(9999, 12, 31)], pa.date64()), date(9999, 12, 31)),
         (
-            pa.array([datetime(2024, 1, 1, 12)], pa.timestamp("us", "Europe/Paris")),
+            pa.array([datetime(2024, 1, 1, 12, tzinfo=UTC)], pa.timestamp("us", "Europe/Paris")),
             datetime(2024, 1, 1, 12, tzinfo=UTC),
         ),
         (pa.array(["x"]).dictionary_encode(), "x"),
@@ -462,7 +503,9 @@ def test_int96_keeps_far_dates_and_nanoseconds(tmp_path: Path) -> None:
 
 
 def test_column_names_of_any_kind_are_cleaned_and_distinct(tmp_path: Path) -> None:
-    table = pa.table([pa.array([n]) for n in range(5)], names=["a\0b", "a b", "", "x\ny", "é " * 300])
+    table = pa.table(
+        [pa.array([n]) for n in range(5)], names=["a\0b", "a b", "", "x\ny", "é " * 300]
+    )
     parquet.write_table(table, tmp_path / "a.parquet")
     arrived = read(tmp_path, "a.parquet")
     assert arrived.names[:4] == ["a b", "a b_2", "column_3", "x y"]
@@ -516,7 +559,8 @@ def make_workbook(folder: Path, rows: Sequence[Sequence[Any]]) -> str:
 
 
 def test_a_workbook_arrives_with_types_of_whole_columns(tmp_path: Path) -> None:
-    day, moment = datetime(2024, 2, 29), datetime(2024, 2, 29, 10, 0, 5)
+    day = datetime.fromisoformat("2024-02-29")
+    moment = day.replace(hour=10, second=5)
     path = make_workbook(
         tmp_path,
         [
@@ -537,6 +581,12 @@ def test_a_workbook_arrives_with_types_of_whole_columns(tmp_path: Path) -> None:
     assert read(tmp_path, path, excel={"sheet": "other"}).names == ["z"]
     with pytest.raises(ConfigurationError, match="Sheet, other"):
         read(tmp_path, path, excel={"sheet": "gone"})
+
+
+def test_a_formula_without_a_stored_value_is_refused(tmp_path: Path) -> None:
+    path = make_workbook(tmp_path, [["a", "b"], [1, 2], [3, "=A2+1"]])
+    with pytest.raises(EngineError, match="row 3: a formula has no stored value"):
+        read(tmp_path, path)
 
 
 def test_a_damaged_workbook_and_an_entity_bomb_are_refused(tmp_path: Path) -> None:

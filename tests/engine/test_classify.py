@@ -216,6 +216,13 @@ def test_a_folder_without_permission_is_a_configuration_failure() -> None:
     assert classify_error(error, "destination").failure_class is FailureClass.CONFIGURATION
 
 
+def test_a_panic_of_polars_is_the_fault_of_the_side_and_not_retried() -> None:
+    panic = pl.exceptions.PanicException("operator does not support primitive")
+    assert not isinstance(panic, Exception)
+    failure = classify_error(panic)
+    assert (failure.failure_class, failure.retryable) == (FailureClass.SOURCE, False)
+
+
 def test_errors_of_duckdb_and_polars_are_classified(tmp_path: Path) -> None:
     with pytest.raises(duckdb.Error) as raised:
         duckdb.sql("select * from nothing_here")

@@ -141,7 +141,11 @@ def test_a_decided_type_writes_every_text_back_whatever_the_pieces(texts: list[s
     [
         (Column(ColumnType.INTEGER), ["1", None, "1.5", "007", "x", "9" * 19], [2, 3, 4, 5]),
         (Column(ColumnType.NUMBER), ["1", "1.5", "1.0", "1.50", "1e5", "nan"], [3, 4, 5]),
-        (Column(ColumnType.DECIMAL, scale=2), ["1.50", "1.5", "-0.00", "9" * 37 + ".00"], [1, 2, 3]),
+        (
+            Column(ColumnType.DECIMAL, scale=2),
+            ["1.50", "1.5", "-0.00", "9" * 37 + ".00"],
+            [1, 2, 3],
+        ),
         (Column(ColumnType.BOOLEAN), ["true", "TRUE", None], [1]),
         (Column(ColumnType.DATE), ["2024-02-29", "2023-02-29", "0000-01-01"], [1, 2]),
         (Column(ColumnType.TIMESTAMP), ["2024-02-29 10:00:00", "2024-02-29T10:00:00Z"], [1]),

@@ -30,7 +30,10 @@ def parse_number(text: str) -> float | Decimal | str:
     if math.isfinite(value) and Decimal(repr(value)) == exact:
         return value
     exponent = exact.as_tuple().exponent
-    is_small = isinstance(exponent, int) and max(exact.adjusted() + 1, 1) - min(exponent, 0) <= DECIMAL_DIGITS
+    is_small = (
+        isinstance(exponent, int)
+        and max(exact.adjusted() + 1, 1) - min(exponent, 0) <= DECIMAL_DIGITS
+    )
     return exact if is_small else text
 
 

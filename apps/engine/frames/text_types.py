@@ -198,7 +198,9 @@ class _Numbers:
         if ends_with_zero.any():
             zeros = ends_with_zero & (places == 1)
             self._has_point_zero = self._has_point_zero or bool(zeros.any())
-            self._has_trailing_zero = self._has_trailing_zero or bool((ends_with_zero & ~zeros).any())
+            self._has_trailing_zero = self._has_trailing_zero or bool(
+                (ends_with_zero & ~zeros).any()
+            )
         return True
 
 

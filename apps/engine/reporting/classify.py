@@ -346,9 +346,12 @@ def _recognise_system_error(error: BaseException, side: Side) -> Finding | None:
 
 
 def _recognise_library_error(error: BaseException, side: Side) -> Finding | None:
-    """Recognise errors of DuckDB, pyarrow and polars. The failure shows the message of the exception."""
+    """Recognise errors of DuckDB, pyarrow and polars. The failure shows the message of the exception.
+
+    A panic of polars is an exception of `pyo3_runtime`, and no `Exception`. It is the data that polars cannot handle.
+    """
     library = type(error).__module__.partition(".")[0].lstrip("_")
-    if library not in {"duckdb", "pyarrow", "polars"}:
+    if library not in {"duckdb", "pyarrow", "polars", "pyo3_runtime"}:
         return None
     text = " ".join(str(error).split())
     evidence = (f"{library}.{type(error).__name__}: {text}",)
@@ -356,7 +359,10 @@ def _recognise_library_error(error: BaseException, side: Side) -> Finding | None
         return Finding(FailureClass.MEMORY, memory_message(_DATA_NAME[side]), evidence, False)
     if re.search(r"no space left|disk is full|could not write", text, re.IGNORECASE):
         return Finding(FailureClass.DESTINATION, "The disk is full.", evidence)
-    retryable = bool(re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE))
+    is_panic = library == "pyo3_runtime"
+    retryable = not is_panic and bool(
+        re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE)
+    )
     message = f"The {_SIDE_NAME[side]} failed: {text}"
     return Finding(_SIDE_CLASS[side], message, evidence, retryable)
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import polars as pl
 from bizon.source.models import SourceIncrementalState, SourceIteration
+from polars.exceptions import PanicException
 
 from apps.engine.failures import SourceError
 from apps.engine.frames.left_out import LeftOutRecords
@@ -154,7 +155,10 @@ class PageReader:
             self._read()
         except QueueClosed:
             self._queue.finish()
-        except Exception as error:  # Outermost handler of the thread: the writer raises the error.
+        except (
+            Exception,
+            PanicException,
+        ) as error:  # Outermost handler: the writer raises the error.
             # Release the memory of pages that were not queued.
             traceback.clear_frames(error.__traceback__)
             self._queue.finish(error)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loguru import logger
+from polars.exceptions import PanicException
 
 from apps.egress.log import log as egress_log
 from apps.engine.contract import (
@@ -80,7 +81,7 @@ class Runner:
         """
         try:
             return self._run()
-        except Exception as error:  # outermost handler of the run
+        except (Exception, PanicException) as error:  # outermost handler of the run
             cause = self._takeover_error() or error
             return classify(cause, side=self._side_tracker.side, redactor=self._redactor)
         finally:

@@ -26,9 +26,7 @@ from apps.engine.failures import (
     EngineError,
     SourceError,
 )
-from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.files import csv_records, readers
-
 from apps.engine.sources.files.patterns import check_path, detect_format, matches, stream_name
 from tests.engine.sources.api import ReceivedRequest, Reply, always_reply, serve_api
 from tests.engine.sources.reading import make_source, read_stream

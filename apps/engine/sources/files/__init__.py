@@ -1,4 +1,4 @@
-"""CSV, JSON Lines and Parquet files that were uploaded or are at a web address."""
+"""CSV, JSON, Excel and Parquet files that were uploaded or are at a web address."""
 
 from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.source import FilesSource
@@ -6,7 +6,7 @@ from apps.engine.sources.files.source import FilesSource
 KIND = "files"
 TITLE = "Files"
 DESCRIPTION = (
-    "CSV, JSON Lines and Parquet files that were uploaded, or that are at an https:// address."
+    "CSV, JSON, Excel and Parquet files, also packed, that were uploaded or are at an https:// address."
 )
 DOCS_URL = "https://www.rfc-editor.org/rfc/rfc4180"
 ICON = "file"

@@ -23,8 +23,7 @@ def to_frame(batch: pa.RecordBatch, label: str) -> pl.DataFrame:
     """Convert a batch to a frame with the same rows. Raises PermanentSourceError for a column that cannot be read."""
     names = column_names(batch.schema.names)
     columns = [
-        _to_series(name, array, label)
-        for name, array in zip(names, batch.columns, strict=True)
+        _to_series(name, array, label) for name, array in zip(names, batch.columns, strict=True)
     ]
     return pl.DataFrame(columns)
 
@@ -55,7 +54,13 @@ def _to_series(name: str, array: pa.Array, label: str) -> pl.Series:
         series = pl.from_arrow(simple)
         assert isinstance(series, pl.Series)  # noqa: S101 - an array becomes a series
         return series.alias(name)
-    except (pa.ArrowException, pl.exceptions.PolarsError, Panic, Unrepresentable, ValueError) as error:
+    except (
+        pa.ArrowException,
+        pl.exceptions.PolarsError,
+        Panic,
+        Unrepresentable,
+        ValueError,
+    ) as error:
         raise PermanentSourceError(
             f"{label}: the column {name!r} has the type {array.type}, which cannot be read",
             evidence=(f"{type(error).__name__}: {error}"[:300],),
@@ -87,7 +92,9 @@ def _simplify_times(array: pa.Array) -> pa.Array:
     return array.cast(pa.timestamp(array.type.unit, "UTC")) if array.type.tz else array
 
 
-_SIMPLIFICATIONS: list[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array | None]]] = [
+_SIMPLIFICATIONS: list[
+    tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array | None]]
+] = [
     (pa.types.is_decimal, _simplify_decimals),
     (pa.types.is_timestamp, _simplify_times),
     (pa.types.is_date64, lambda array: array.cast(pa.date32())),

@@ -135,13 +135,19 @@ class ExcelOptions(SourceSettings):
     """Options for reading Excel workbooks (.xlsx)."""
 
     sheet: str | None = Field(
-        None, min_length=1, max_length=100, description="Name of the sheet; the first one if it is empty"
+        None,
+        min_length=1,
+        max_length=100,
+        description="Name of the sheet; the first one if it is empty",
     )
     header: Literal["yes", "no"] = Field(
         "yes", description="Whether the first row has the column names"
     )
     skip_rows: int = Field(
-        0, ge=0, le=10_000, description="Rows before the header or the first record that are left out"
+        0,
+        ge=0,
+        le=10_000,
+        description="Rows before the header or the first record that are left out",
     )
 
 

@@ -147,7 +147,9 @@ class Contents:
             problem = "a link"
         elif info.flag_bits & 1:
             problem = "an encrypted file, which cannot be read"
-        elif info.file_size > FREE_BYTES and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        elif info.file_size > FREE_BYTES and info.file_size > MAX_RATIO * max(
+            info.compress_size, 1
+        ):
             problem = f"a file that unpacks to more than {MAX_RATIO:,} times its size"
         if problem:
             raise PermanentSourceError(

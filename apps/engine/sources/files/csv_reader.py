@@ -53,7 +53,7 @@ class CsvReader:
         self._infer_types = options.infer_types
         file.seek(0)
         beginning = read_fully(file, SAMPLE_BYTES)
-        self.encoding = options.encoding
+        self.encoding: str = options.encoding
         if self.encoding == "auto":
             self.encoding = detect_encoding(beginning)
         self._file, self._offset = as_utf8(file, self.encoding)
@@ -225,5 +225,7 @@ def _is_tsv(label: str) -> bool:
 
 def _name_text(cell: bytes) -> str:
     """Return a name that databases can store: valid text without control characters, of a limited length."""
-    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in cell.decode("utf-8", "replace"))
+    text = "".join(
+        " " if unicodedata.category(c) == "Cc" else c for c in cell.decode("utf-8", "replace")
+    )
     return text.strip()[:MAX_NAME_LENGTH]

@@ -27,6 +27,7 @@ from apps.engine.sources.files.csv_scanner import (
 from apps.engine.sources.files.dialects import BACKSLASH, Dialect
 from apps.engine.sources.http.responses import PermanentSourceError
 
+
 @dataclass(frozen=True, slots=True)
 class RawPiece:
     """Bytes of whole records. `end` is the position of the byte after them; `line` is the number of their first line."""
@@ -183,7 +184,9 @@ class CsvParser:
         with_points = texts.str.replace(r"^(-?[0-9]+)([.,])([0-9]+)$", "${1}${2}${2}${3}")
         return with_points.str.replace(",,", ".", literal=True).str.replace("..", ",", literal=True)
 
-    def fit(self, texts: pl.DataFrame, columns: Mapping[str, Column]) -> tuple[pl.DataFrame, pl.Series]:
+    def fit(
+        self, texts: pl.DataFrame, columns: Mapping[str, Column]
+    ) -> tuple[pl.DataFrame, pl.Series]:
         """Convert texts to the types of the columns, and return also which rows have a text that does not fit."""
         misfits = pl.repeat(False, texts.height, eager=True)
         converted = []
@@ -201,6 +204,8 @@ class CsvParser:
         if not data:
             schema = pa.schema(list(zip(keys, types, strict=True)))
             return schema.empty_table()
+        if not data.endswith((b"\n", b"\r")):
+            data += b"\n"  # Without it, Arrow takes an empty last value for a quoted one.
         quote = self.dialect.quote
         if quote is None and piece.is_clean:
             quote = b'"'

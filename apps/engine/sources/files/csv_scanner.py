@@ -128,8 +128,8 @@ class CsvScanner:
         line_end = LINE_END.match(data, position)
         if line_end is None:
             return ScannedRecord(cells, len(data), stray_quotes)
-        if not at_end and line_end.end() == len(data) and line_end[0] == b"\r":
-            raise Incomplete  # The line feed of this line end may follow.
+        if not at_end and _may_go_on(line_end, data):
+            raise Incomplete
         return ScannedRecord(cells, line_end.end(), stray_quotes)
 
     def clean(
@@ -202,7 +202,7 @@ class CsvScanner:
         if before in (self._dialect.delimiter, b"\n", b"\r"):
             return Unreadable(stray_end - 1, "the quoted value before this quote is never closed")
         line_end = LINE_END.search(data, stray_end)
-        if line_end is None and not at_end:
+        if not at_end and (line_end is None or _may_go_on(line_end, data)):
             raise Incomplete
         end = line_end.end() if line_end else len(data)
         return Unreadable(stray_end - 1, "this quote inside a quoted value is not doubled", end)
@@ -273,7 +273,9 @@ class _Cleaner:
         elif text.count(self._delimiter) + 1 == self._column_count:
             self._move_to(line.end())
         else:
-            self._add_record(line, [Cell(value) for value in text.split(self._delimiter)], line.end())
+            self._add_record(
+                line, [Cell(value) for value in text.split(self._delimiter)], line.end()
+            )
 
     def _scan_record(self, line: re.Match[bytes]) -> None:
         try:
@@ -297,7 +299,9 @@ class _Cleaner:
             cells += [Cell(b"")] * (self._column_count - len(cells))
         if len(cells) != self._column_count:
             values = "value" if len(cells) == 1 else "values"
-            reason = f"the record has {len(cells)} {values}, but there are {self._column_count} columns"
+            reason = (
+                f"the record has {len(cells)} {values}, but there are {self._column_count} columns"
+            )
             last = self._data[self._position : end].rstrip(b"\r\n")
             self._reject(line, self._position + len(last), reason, end)
             return
@@ -353,6 +357,11 @@ def first_lines(data: bytes) -> Iterator[re.Match[bytes]]:
         assert line is not None  # noqa: S101 - the pattern matches every position
         yield line
         position = line.end()
+
+
+def _may_go_on(line_end: re.Match[bytes], data: bytes) -> bool:
+    """Whether a line feed that is part of this line end may follow the data."""
+    return line_end[0] == b"\r" and line_end.end() == len(data)
 
 
 def _invalid_position(text: bytes) -> int | None:

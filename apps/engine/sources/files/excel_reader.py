@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
@@ -48,39 +49,83 @@ class ExcelReader:
             self._first_row += 1
 
     def read(self, position: Position, page_size: int) -> Piece:
-        if self.columns is None:
-            self.columns = {}
-            for _ in self.decide(self.columns):
-                pass
-        start = int(position.get("row", self._first_row))
-        if start != self._next_row:
-            self._rows, self._next_row = self._rows_from(start), start
-        rows, end = self._take(page_size)
-        frame = pl.DataFrame(
-            [
-                _typed(name, values, self.columns.get(name, NULL))
-                for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True)
-            ]
-        )
-        return Piece(frame, {"row": self._next_row} if not end else None)
+        rows, end = self._read_rows(position, page_size)
+        return self._piece(rows, end, self.columns or {})
+
+    def read_sample(self, position: Position, page_size: int) -> Piece:
+        """Read rows with types that are decided for these rows only, as for a preview."""
+        rows, end = self._read_rows(position, page_size)
+        columns: dict[str, Column] = {}
+        self._add(rows, columns)
+        return self._piece(rows, end, columns)
 
     def decide(self, columns: dict[str, Column], page_size: int = 10_000) -> Iterator[None]:
         """Add the types of all values of the sheet to the columns by name. Yields now and then."""
-        self._rows, self._next_row = self._rows_from(self._first_row), self._first_row
-        end = False
-        while not end:
-            rows, end = self._take(page_size)
-            for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True):
-                columns[name] = columns.get(name, NULL).widen(_column_of(name, values))
+        self._require_stored_values()
+        position: Position | None = {}
+        while position is not None:
+            rows, end = self._read_rows(position, page_size)
+            self._add(rows, columns)
+            position = None if end else {"row": self._next_row}
             yield
-        self._next_row = -1
 
     def row_count(self) -> int | None:
         return None
 
     def describe(self) -> str:
-        header = f"header in row {self._first_row}" if self._options.header == "yes" else "no header"
+        header = (
+            f"header in row {self._first_row}" if self._options.header == "yes" else "no header"
+        )
         return f"Excel, sheet {self._sheet.title}, {header}"
+
+    def _add(self, rows: Sequence[Row], columns: dict[str, Column]) -> None:
+        for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True):
+            columns[name] = columns.get(name, NULL).widen(series_of(name, values)[1])
+
+    def _read_rows(self, position: Position, page_size: int) -> tuple[list[Row], bool]:
+        """Return rows from the position, and whether the sheet ends after them."""
+        start = int(position.get("row", self._first_row))
+        if start != self._next_row:
+            self._rows, self._next_row = self._rows_from(start), start
+        return self._take(page_size)
+
+    def _piece(self, rows: Sequence[Row], end: bool, columns: Columns) -> Piece:
+        frame = pl.DataFrame(
+            [
+                _typed(name, values, columns.get(name, NULL))
+                for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True)
+            ]
+        )
+        return Piece(frame, None if end else {"row": self._next_row})
+
+    def _require_stored_values(self) -> None:
+        """Raise PermanentSourceError if a formula has no stored value, which would arrive as null."""
+        if not self._has_formulas():
+            return
+        formulas = self._open_sheet(data_only=False).iter_rows(values_only=True)
+        for number, (values, contents) in enumerate(
+            zip(self._sheet.iter_rows(values_only=True), formulas, strict=False), start=1
+        ):
+            for value, content in zip(values, contents, strict=False):
+                if value is None and str(content).startswith("="):
+                    raise PermanentSourceError(
+                        f"{self._label}, row {number:,}: a formula has no stored value; open the workbook in Excel and"
+                        " save it",
+                        evidence=(str(content)[:100],),
+                    )
+
+    def _has_formulas(self) -> bool:
+        self._file.seek(0)
+        with (
+            zipfile.ZipFile(self._file) as archive,
+            archive.open(self._sheet._worksheet_path) as xml,
+        ):
+            tail = b""
+            while chunk := xml.read(1 << 20):
+                if re.search(rb"<(?:\w+:)?f[ />]", tail + chunk):
+                    return True
+                tail = chunk[-20:]
+        return False
 
     def _take(self, count: int) -> tuple[list[Row], bool]:
         """Return the next rows that are not blank, with a value for each column, and whether the sheet has ended."""
@@ -96,7 +141,9 @@ class ExcelReader:
             if len(values) > MAX_COLUMNS:
                 raise ContractError(f"The file has more than {MAX_COLUMNS:,} columns")
             while len(values) > len(self.names):
-                self.names = column_names([*self.names, ""])  # a column without a name in the header
+                self.names = column_names(
+                    [*self.names, ""]
+                )  # a column without a name in the header
             if values:
                 rows.append(values)
         return rows, False
@@ -109,12 +156,12 @@ class ExcelReader:
         except (ParseError, zipfile.BadZipFile, KeyError, ValueError) as error:
             raise self._damaged(error) from error
 
-    def _open_sheet(self) -> Any:
+    def _open_sheet(self, *, data_only: bool = True) -> Any:
         import openpyxl  # It is slow to import, and most runs do not need it.
 
         try:
             book = openpyxl.load_workbook(
-                self._file, read_only=True, data_only=True, keep_links=False
+                self._file, read_only=True, data_only=data_only, keep_links=False
             )
         except Exception as error:  # openpyxl raises many kinds for damaged files.
             raise self._damaged(error) from error
@@ -173,10 +220,6 @@ def _plain(value: Any) -> Any:
 
 def _text_of(value: Any) -> str:
     return "" if value is None else exact_text(_plain(value))
-
-
-def _column_of(name: str, values: Sequence[Any]) -> Column:
-    return series_of(name, values)[1]
 
 
 def _typed(name: str, values: Sequence[Any], column: Column) -> pl.Series:

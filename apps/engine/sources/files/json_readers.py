@@ -282,4 +282,3 @@ class _Window:
 def is_document(beginning: bytes) -> bool:
     """Whether a text with an unknown name begins like JSON."""
     return beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
-

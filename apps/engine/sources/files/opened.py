@@ -19,7 +19,10 @@ from apps.engine.sources.files.readers import Reader
 from apps.engine.sources.files.streams import BYTE_ORDER_MARKS, as_utf8
 
 Columns = Mapping[str, Column]
-CONTENT_FORMATS = {"parquet": "parquet", "zip": "excel"}  # An archive of data files has been opened already.
+CONTENT_FORMATS = {
+    "parquet": "parquet",
+    "zip": "excel",
+}  # An archive of data files has been opened already.
 
 
 class OpenedFile:

@@ -16,7 +16,9 @@ from apps.engine.sources.files.readers import Piece, Position
 from apps.engine.sources.http.responses import PermanentSourceError
 
 # What Arrow says about damaged files in an OSError, which it also raises for a store that cannot be reached.
-DAMAGED = re.compile(r"corrupt|unexpected end|thrift|snappy|zstd|lz4|brotli|gzip|inflate|malformed", re.I)
+DAMAGED = re.compile(
+    r"corrupt|unexpected end|thrift|snappy|zstd|lz4|brotli|gzip|inflate|malformed", re.I
+)
 
 
 class ParquetReader:
@@ -117,7 +119,9 @@ def _int96_columns(file: parquet.ParquetFile) -> list[str]:
     """Return the columns of type INT96 that are not nested."""
     columns = [file.schema.column(index) for index in range(len(file.schema))]
     return [
-        column.path for column in columns if column.physical_type == "INT96" and column.path == column.name
+        column.path
+        for column in columns
+        if column.physical_type == "INT96" and column.path == column.name
     ]
 
 
@@ -142,4 +146,3 @@ def _series(array: pa.Array) -> pl.Series:
 
 def _empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=schema)
-

@@ -28,7 +28,9 @@ SAMPLE_RECORDS = 200
 MAX_SKIPPED_LINES = 50
 MAX_CELLS = 5_000  # of a record in the sample
 DELIMITERS = (b",", b"\t", b";", b"|", b"\x01")
-EXCEL_HINT = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)  # Excel reads the delimiter from such a line.
+EXCEL_HINT = re.compile(
+    rb"sep=(.)\r?\n", re.IGNORECASE
+)  # Excel reads the delimiter from such a line.
 DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 THOUSANDS = re.compile(r"-?[0-9]{1,3},[0-9]{3}")
 DECIMAL_POINT = re.compile(r"-?[0-9]+\.[0-9]+")
@@ -77,7 +79,9 @@ def sniff(sample: bytes, options: CsvOptions, *, is_tsv: bool = False) -> Dialec
         comment=options.comment.encode() if options.comment else None, line_end=_line_end(sample)
     )
     samples = [
-        _read_sample(sample, replace(common, delimiter=delimiter, quote=quote, backslash_escapes=escapes))
+        _read_sample(
+            sample, replace(common, delimiter=delimiter, quote=quote, backslash_escapes=escapes)
+        )
         for delimiter, quote, escapes in product(
             delimiters, _quotes(sample, options), _escapes(sample, options)
         )
@@ -262,7 +266,9 @@ def _column_types(rows: Sequence[Sequence[str]], width: int) -> list[Column]:
 
 def _column_type(values: Sequence[str]) -> Column:
     """Return the type of values whose spelling need not be canonical: 1,5 and 007 are numbers here."""
-    plain = [re.sub(r"^(-?)0+(?=[0-9])", r"\1", value.strip().replace(",", ".", 1)) for value in values]
+    plain = [
+        re.sub(r"^(-?)0+(?=[0-9])", r"\1", value.strip().replace(",", ".", 1)) for value in values
+    ]
     plain = [re.sub(r"(\.[0-9]*[1-9])0+$|\.0+$", r"\1", value) for value in plain]
     column = TextColumn()
     column.add(pl.Series([value or None for value in plain], dtype=pl.String))

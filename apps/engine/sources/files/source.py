@@ -192,9 +192,7 @@ class FilesSource(ConnectorSource[Config]):
 
     # Positions
 
-    def _find_position(
-        self, token: Mapping[str, Any]
-    ) -> tuple[FoundFile, int, Mapping[str, Any]]:
+    def _find_position(self, token: Mapping[str, Any]) -> tuple[FoundFile, int, Mapping[str, Any]]:
         """Return the token's file, the number of its entry, and the position in that entry."""
         if not token:
             return self.found_files[0], 0, {}
@@ -249,7 +247,7 @@ class FilesSource(ConnectorSource[Config]):
     ) -> Piece:
         opened = self._open(file)
         reader = opened.reader(opened.entries[entry])
-        if isinstance(reader, CsvReader) and self._columns is None:
+        if isinstance(reader, (CsvReader, ExcelReader)) and self._columns is None:
             return reader.read_sample(position, page_size)
         return reader.read(position, page_size)
 
@@ -257,9 +255,7 @@ class FilesSource(ConnectorSource[Config]):
         if self._opened is None or self._opened.file != file:
             if self._opened is not None:
                 self._opened.close()
-            self._opened = OpenedFile(
-                file, self.location.open(file), self.settings, self._columns
-            )
+            self._opened = OpenedFile(file, self.location.open(file), self.settings, self._columns)
         return self._opened
 
     def _check_find(self) -> str:
@@ -273,9 +269,7 @@ class FilesSource(ConnectorSource[Config]):
         message = f"{rows:,} records at the beginning of {self.found_files[0].path}"
         if piece.bad_records:
             first = piece.bad_records[0]
-            message += (
-                f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
-            )
+            message += f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
         return message
 
     def _check_format(self) -> str:

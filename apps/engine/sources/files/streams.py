@@ -160,8 +160,8 @@ def detect_encoding(sample: bytes) -> str:
     for encoding, mark in BYTE_ORDER_MARKS.items():
         if sample.startswith(mark):
             return encoding
-    if encoding := _utf_16_without_mark(sample):
-        return encoding
+    if utf_16 := _utf_16_without_mark(sample):
+        return utf_16
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         decoder.decode(sample)

@@ -1,0 +1,92 @@
+"""Runs of files in a child process: the class of a failure, and types that stay the same when a run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copy
+from typing import Any
+
+import polars as pl
+import pytest
+
+from apps.engine.contract import Failed, Succeeded
+from apps.engine.failures import FailureClass
+from apps.engine.sources.files.patterns import stream_name
+from tests.engine.conftest import Rehearsal
+
+FILES = Path(__file__).parent / "files"
+
+
+@pytest.fixture
+def make_file_run(make_rehearsal: Callable[..., Rehearsal]) -> Callable[..., Rehearsal]:
+    """Return a function that creates a pipeline from a file to Parquet."""
+
+    def build(name: str, content: bytes | None = None, **config: Any) -> Rehearsal:
+        run = make_rehearsal(
+            {"path": name, **config},
+            source_kind="files",
+            destination_kind="parquet",
+            stream=stream_name(name),
+        )
+        folder = run.folder / "org" / "x" / "files"
+        folder.mkdir(parents=True)
+        if content is None:
+            copy(FILES / name, folder / name)
+        else:
+            (folder / name).write_bytes(content)
+        return run
+
+    return build
+
+
+def written(run: Rehearsal) -> pl.DataFrame:
+    """Return the rows of the outputs."""
+    files = [run.folder / output.key for output in run.outputs]
+    return pl.concat([pl.read_parquet(file) for file in files])
+
+
+def test_a_key_with_nul_is_rejected_and_no_fault_of_drover(
+    make_file_run: Callable[..., Rehearsal],
+) -> None:
+    run = make_file_run("nulkey.jsonl")
+    outcome = run.attempt()
+    if isinstance(outcome, Failed):
+        assert outcome.failure_class is not FailureClass.INTERNAL
+    else:
+        assert (outcome.written, outcome.rejected) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["badutf8.parquet"])
+def test_invalid_bytes_are_the_fault_of_the_source_and_not_tried_again(
+    name: str, make_file_run: Callable[..., Rehearsal]
+) -> None:
+    outcome = make_file_run(name).attempt()
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.retryable) == (FailureClass.SOURCE, False)
+
+
+def test_an_attempt_that_goes_on_keeps_the_types_of_the_first(
+    make_file_run: Callable[..., Rehearsal],
+) -> None:
+    lines = [f"{n},{n}.10" for n in range(200_000)]
+    lines[-1] = "199999,n/a"
+    content = ("id,v\n" + "\n".join(lines) + "\n").encode()
+    run = make_file_run("a.csv", content, page_size=1000)
+    outcome = run.kill_and_resume()
+    assert isinstance(outcome, Succeeded)
+    rows = written(run).sort("id")
+    assert rows["v"].to_list() == [line.partition(",")[2] for line in lines]
+
+
+def test_a_file_that_changes_after_its_types_were_decided_is_read_anew(
+    make_file_run: Callable[..., Rehearsal],
+) -> None:
+    run = make_file_run("a.csv", b"id,v\n" + b"1,2\n" * 100_000, page_size=1000)
+    assert isinstance(run.attempt_with_kill("checkpoint done 1"), Failed)
+    (run.folder / "org" / "x" / "files" / "a.csv").write_bytes(b"id,v\n" + b"1,x\n" * 100_001)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), json.dumps(str(outcome))
+    assert written(run)["v"].unique().to_list() == ["x"]
+    assert outcome.written == 100_001
