@@ -61,6 +61,7 @@ def read(folder: Path, path: str, **settings: Any) -> Arrived:
     source = make_source("files", {"path": path, **settings}, stream_name(path), files=root)
     schema = StreamSchema()
     arrived = Arrived()
+    frames: list[pl.DataFrame] = []
     token: dict[str, Any] = {}
     while True:
         page = source.get(json.loads(json.dumps(token)))
@@ -70,12 +71,13 @@ def read(folder: Path, path: str, **settings: Any) -> Arrived:
             assert isinstance(page, RowsIteration)
             decoded = schema.decode(page.rows)
             frame, rejected = decoded.frame, [*page.rejected, *decoded.rejected]
-        arrived.rows += frame.rows()
+        frames.append(frame)
         arrived.reasons += [record.reason for record in rejected]
         arrived.samples += [record.sample for record in rejected]
         token = page.next_pagination
         if not token:
             arrived.names = list(schema.columns)
+            arrived.rows = pl.concat([schema.conform(frame) for frame in frames]).rows()
             source.close()
             return arrived
 
@@ -529,6 +531,24 @@ def test_a_text_in_the_last_file_makes_a_text_column_in_all_files(tmp_path: Path
     (tmp_path / "2.csv").write_bytes(b"id,v\n3,1.25\n")
     (tmp_path / "1.csv").write_bytes(b"id,v\n" + b"0,1.10\n" * 1000)
     assert {type(v) for _, v in read(tmp_path, "*.csv", page_size=1).rows} == {Decimal}
+
+
+def test_the_first_file_decides_whether_there_are_headers(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_bytes(b"id,n\nx,1\n")
+    (tmp_path / "2.csv").write_bytes(b"id,n\n")
+    assert read(tmp_path, "*.csv").rows == [("x", 1)]
+    (tmp_path / "1.csv").write_bytes(b"1,x\n2,y\n")
+    (tmp_path / "2.csv").write_bytes(b"u,v\nw,z\n")
+    assert read(tmp_path, "*.csv").names == ["column_1", "column_2"]
+    (tmp_path / "2.csv").write_bytes(b"id,n\n3,1\n")
+    with pytest.raises(ConfigurationError, match="has a header, but the first file"):
+        read(tmp_path, "*.csv")
+
+
+@pytest.mark.parametrize("name", ["PAR1", "ORCID", "BZhours", "PKey", "%PDF"])
+def test_the_first_letters_of_a_text_do_not_make_it_binary(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(f"{name},other column\n1,2\n".encode())
+    assert read(tmp_path, "a.csv").names == [name, "other column"]
 
 
 def test_a_mixed_piece_is_cleaned_where_it_has_to_be(tmp_path: Path) -> None:

@@ -5,9 +5,7 @@ from apps.engine.sources.files.source import FilesSource
 
 KIND = "files"
 TITLE = "Files"
-DESCRIPTION = (
-    "CSV, JSON, Excel and Parquet files, also packed, that were uploaded or are at an https:// address."
-)
+DESCRIPTION = "CSV, JSON, Excel and Parquet files, also packed, that were uploaded or are at an https:// address."
 DOCS_URL = "https://www.rfc-editor.org/rfc/rfc4180"
 ICON = "file"
 

@@ -28,6 +28,7 @@ from apps.engine.sources.http.responses import PermanentSourceError
 MAX_LAYERS = 3  # of compression around the data or around an archive
 MAX_ENTRIES = 10_000
 MAX_SPOOLED_BYTES = 4 << 30  # of a file that is unpacked to a temporary file
+MAGIC_BYTES = 16  # of the beginning, in which every binary format has bytes that no text has
 MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -43,7 +44,7 @@ NOT_READ = {
     b"Rar!": "a rar archive; use zip",
     b"ORC": "an ORC file; use Parquet",
     b"Obj\x01": "an Avro file; use Parquet or JSON Lines",
-    b"%PDF": "a PDF document",
+    b"%PDF-": "a PDF document",
 }
 WORKBOOK = "xl/workbook.xml"
 
@@ -176,8 +177,10 @@ class Contents:
 def magic_of(file: BinaryIO) -> str | None:
     """Return the kind of the content by its first bytes. Raises PermanentSourceError for kinds that are not read."""
     file.seek(0)
-    beginning = file.read(8)
+    beginning = file.read(MAGIC_BYTES)
     file.seek(0)
+    if not any(byte < 9 or 13 < byte < 32 or byte > 126 for byte in beginning):
+        return None  # a text, whatever its first letters
     for magic, words in NOT_READ.items():
         if beginning.startswith(magic):
             raise PermanentSourceError(f"the file is {words}")

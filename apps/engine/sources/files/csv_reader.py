@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import polars as pl
 import pyarrow as pa
 
-from apps.engine.failures import ContractError
+from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import Column
 from apps.engine.frames.decoding import MAX_COLUMNS
 from apps.engine.frames.text_types import TextColumn
@@ -32,6 +33,7 @@ from apps.engine.sources.files.csv_scanner import (
     count_lines,
     first_lines,
 )
+from apps.engine.sources.files.dialects import Dialect
 from apps.engine.sources.files.patterns import without_compression
 from apps.engine.sources.files.readers import BadRecord, Piece, Position, piece_bytes
 from apps.engine.sources.files.sniffing import SAMPLE_BYTES, sniff
@@ -43,10 +45,19 @@ MAX_NAME_LENGTH = 250  # characters of a column's name
 
 
 class CsvReader:
-    """Reads one CSV file. `columns` are the types of the stream's columns; without them all values are texts."""
+    """Reads one CSV file. `columns` are the types of the stream's columns; without them all values are texts.
+
+    `has_header` is what the first file of the stream has, and None for that file.
+    """
 
     def __init__(
-        self, file: BinaryIO, options: CsvOptions, label: str, columns: Columns | None = None
+        self,
+        file: BinaryIO,
+        options: CsvOptions,
+        label: str,
+        columns: Columns | None = None,
+        *,
+        has_header: bool | None = None,
     ) -> None:
         self.columns = columns
         self._label = label
@@ -60,7 +71,7 @@ class CsvReader:
         self._line = 1
         self._file.seek(self._offset)
         sample = read_fully(self._file, SAMPLE_BYTES)
-        self.dialect = sniff(sample, options, is_tsv=_is_tsv(label))
+        self.dialect = self._with_header(sniff(sample, options, is_tsv=_is_tsv(label)), has_header)
         self._scanner = CsvScanner(self.dialect)
         self.names = self._read_names(sample)
         self._parser = CsvParser(self.names, self.dialect, options.null_values)
@@ -164,6 +175,18 @@ class CsvReader:
             )
             for line in piece.bad_lines
         ]
+
+    def _with_header(self, dialect: Dialect, has_header: bool | None) -> Dialect:
+        """Return the dialect with or without a header, as in the first file of the stream (None for that file)."""
+        if has_header is None or dialect.header == has_header:
+            return dialect
+        if dialect.is_header_certain:
+            this, first = ("a header", "none") if dialect.header else ("no header", "one")
+            raise ConfigurationError(
+                f"{self._label} has {this}, but the first file of the stream has {first}; set `csv.header`, or read the"
+                " files as two streams"
+            )
+        return replace(dialect, header=has_header)
 
     def _read_names(self, sample: bytes) -> list[str]:
         """Go to the first record, after the header, and return the names of the columns."""

@@ -39,6 +39,7 @@ class RawPiece:
     is_last: bool
     bad_lines: list[BadLine] = field(default_factory=list)
     is_clean: bool = False  # whether the scanner has written the data
+    has_quoted_values: bool = True  # If not, every quote is text.
 
 
 class PieceReader:
@@ -101,6 +102,8 @@ class PieceReader:
             return RawPiece(whole, offset + end, line, count_lines(whole), at_end)
         if not end and not at_end and self._is_one_line(data):
             return None
+        if (piece := self._cut_unquoted(data, offset, line, at_end=at_end)) is not None:
+            return piece
         cleaned = self._clean(data, line, at_end=at_end)
         if not cleaned.end and not at_end:
             return None
@@ -113,6 +116,18 @@ class PieceReader:
             cleaned.bad_lines,
             is_clean=True,
         )
+
+    def _cut_unquoted(
+        self, data: bytes, offset: int, line: int, *, at_end: bool
+    ) -> RawPiece | None:
+        """Return a piece in which no value begins with a quote, so that all quotes in it are text."""
+        cut_after = self._dialect.cut_after
+        end = len(data) if at_end else data.rfind(cut_after, 0, -1) + 1
+        whole = data[:end]
+        if not end or not are_quotes_text(whole, self._dialect):
+            return None
+        lines = count_lines(whole)
+        return RawPiece(whole, offset + end, line, lines, at_end, has_quoted_values=False)
 
     def _is_one_line(self, data: bytes) -> bool:
         return b"\n" not in data and b"\r" not in data[:-1]
@@ -142,6 +157,16 @@ def is_regular(data: bytes, dialect: Dialect) -> bool:
     pattern = _regular_pattern(dialect.delimiter, dialect.quote)
     matches = compute.match_substring_regex(pa.array([data], pa.large_binary()), pattern)
     return bool(matches[0].as_py())
+
+
+def are_quotes_text(data: bytes, dialect: Dialect) -> bool:
+    """Whether no value begins with a quote, and there are no comments and escapes."""
+    if dialect.comment is not None or (dialect.backslash_escapes and BACKSLASH in data):
+        return False
+    quote = _class_of(dialect.quote or b'"')
+    pattern = rf"(?:\A|[{_class_of(dialect.delimiter)}\r\n]) *{quote}"
+    matches = compute.match_substring_regex(pa.array([data], pa.large_binary()), pattern)
+    return not matches[0].as_py()
 
 
 @lru_cache(maxsize=64)
@@ -206,7 +231,7 @@ class CsvParser:
             return schema.empty_table()
         if not data.endswith((b"\n", b"\r")):
             data += b"\n"  # Without it, Arrow takes an empty last value for a quoted one.
-        quote = self.dialect.quote
+        quote = self.dialect.quote if piece.has_quoted_values else None
         if quote is None and piece.is_clean:
             quote = b'"'
         return csv.read_csv(

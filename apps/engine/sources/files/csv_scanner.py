@@ -87,6 +87,8 @@ class _Patterns:
     unquoted: re.Pattern[bytes]
     escapes: re.Pattern[bytes]  # two characters that mean the second one
     quoted_escapes: re.Pattern[bytes]
+    any_opening: re.Pattern[bytes]
+    with_quote: re.Pattern[bytes]  # a value that has a quote
 
 
 class CsvScanner:
@@ -103,6 +105,19 @@ class CsvScanner:
     def is_plain(self, line: bytes) -> bool:
         """Whether the line has no quotes and escapes, so that every delimiter in it separates two values."""
         return not any(mark in line for mark in self._special)
+
+    def has_quoted_values(self, line: bytes) -> bool:
+        """Whether a value in the line may begin with a quote, or have an escape. If not, all quotes are text."""
+        if self._dialect.backslash_escapes and BACKSLASH in line:
+            return True
+        return self._dialect.quote is not None and bool(self._patterns.any_opening.search(line))
+
+    def quote_values(self, line: bytes) -> bytes:
+        """Write a line whose quotes are text by the strict rules."""
+        quote = self._dialect.quote or b'"'
+        return self._patterns.with_quote.sub(
+            lambda match: quote + match[0].replace(quote, quote * 2) + quote, line
+        )
 
     def is_ignored(self, line: bytes, column_count: int) -> bool:
         """Whether the line is a comment, or blank. In a file of one column, an empty line is an empty value."""
@@ -266,16 +281,24 @@ class _Cleaner:
         text = line[1]
         if self._scanner.is_ignored(text, self._column_count):
             self._leave_out(line.end())
-        elif not self._scanner.is_plain(text):
+        elif not self._scanner.is_plain(text) and self._scanner.has_quoted_values(text):
             self._scan_record(line)
         elif (problem := _invalid_position(text)) is not None:
             self._reject(line, self._position + problem, NOT_UTF8)
         elif text.count(self._delimiter) + 1 == self._column_count:
-            self._move_to(line.end())
+            self._add_line(line)
         else:
             self._add_record(
                 line, [Cell(value) for value in text.split(self._delimiter)], line.end()
             )
+
+    def _add_line(self, line: re.Match[bytes]) -> None:
+        """Add a line that is a record without quoted values."""
+        if self._scanner.is_plain(line[1]):
+            self._move_to(line.end())
+            return
+        self._leave_out(line.end())
+        self._parts += [self._scanner.quote_values(line[1]), b"\n"]
 
     def _scan_record(self, line: re.Match[bytes]) -> None:
         try:
@@ -388,4 +411,6 @@ def _patterns(delimiter: bytes, quote: bytes | None, backslash: bool) -> _Patter
         unquoted=re.compile(rb"(?:[^" + d + not_backslash + rb"\r\n]++" + escape + rb")*+"),
         escapes=re.compile(escapes),
         quoted_escapes=re.compile(escapes + rb"|" + q + q),
+        any_opening=re.compile(rb"(?:^|" + d + rb")" + blanks + q),
+        with_quote=re.compile(rb"[^" + d + q + rb"]*" + q + rb"[^" + d + rb"]*"),
     )

@@ -17,6 +17,7 @@ class Dialect:
     quote: bytes | None = b'"'
     backslash_escapes: bool = False  # besides doubled quotes
     header: bool = True
+    is_header_certain: bool = False  # whether the values show it, or a setting says it
     skip_lines: int = 0  # before the header or the first record
     comment: bytes | None = None  # the beginning of lines that are ignored
     decimal_comma: bool = False

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import BinaryIO
 
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames.columns import Column
 from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.contents import Contents, Entry, magic_of
 from apps.engine.sources.files.csv_reader import CsvReader
@@ -15,10 +13,10 @@ from apps.engine.sources.files.json_readers import JsonLinesReader, JsonReader, 
 from apps.engine.sources.files.locations import FoundFile
 from apps.engine.sources.files.parquet_reader import ParquetReader
 from apps.engine.sources.files.patterns import detect_format
+from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Reader
 from apps.engine.sources.files.streams import BYTE_ORDER_MARKS, as_utf8
 
-Columns = Mapping[str, Column]
 CONTENT_FORMATS = {
     "parquet": "parquet",
     "zip": "excel",
@@ -26,14 +24,17 @@ CONTENT_FORMATS = {
 
 
 class OpenedFile:
-    """A file of the stream. It may have several entries, if it is an archive."""
+    """A file of the stream. It may have several entries, if it is an archive.
+
+    The plan is None for a preview, and incomplete while it is made.
+    """
 
     def __init__(
-        self, file: FoundFile, content: BinaryIO, settings: Config, columns: Columns | None
+        self, file: FoundFile, content: BinaryIO, settings: Config, plan: Plan | None
     ) -> None:
         self.file = file
         self._settings = settings
-        self._columns = columns
+        self._plan = plan
         self._contents = Contents(content, file.path)
         self.entries = self._contents.entries
         self._reader: Reader | None = None
@@ -55,12 +56,6 @@ class OpenedFile:
             self._reader_entry = entry
         return self._reader
 
-    def use_columns(self, columns: Columns) -> None:
-        """Read the columns with these types from now on."""
-        self._columns = columns
-        if isinstance(self._reader, (CsvReader, ExcelReader)):
-            self._reader.columns = self._typed()
-
     def close(self) -> None:
         self._contents.close()
 
@@ -69,7 +64,9 @@ class OpenedFile:
         data = self._contents.open(entry)
         file_format = self._format(entry, data)
         if file_format == "csv":
-            return CsvReader(data, self._settings.csv, label, self._typed())
+            plan = self._plan or Plan()
+            columns = plan.columns if self._plan and self._settings.csv.infer_types else None
+            return CsvReader(data, self._settings.csv, label, columns, has_header=plan.has_header)
         if file_format in ("json", "jsonl"):
             text, start = as_utf8(data, _json_encoding(data))
             if file_format == "jsonl":
@@ -79,11 +76,8 @@ class OpenedFile:
         if file_format == "parquet":
             return ParquetReader(data, label)
         reader = ExcelReader(data, self._settings.excel, label)
-        reader.columns = self._columns
+        reader.columns = self._plan.columns if self._plan else None
         return reader
-
-    def _typed(self) -> Columns | None:
-        return self._columns if self._settings.csv.infer_types else None
 
     def _format(self, entry: Entry, data: BinaryIO) -> str:
         """Return the format: the setting, or what the content or else the name says."""

@@ -197,8 +197,14 @@ def _with_header(sample: _Sample, options: CsvOptions, *, has_hint: bool) -> Dia
     if has_hint and records and records[0].line == 0:
         records = records[1:]
         skipped = max(skipped, 1)
-    header = _has_header(records) if options.header == "auto" else options.header == "yes"
-    dialect = replace(sample.dialect, skip_lines=skipped, header=header)
+    evidence = _header_evidence(records)
+    header = evidence >= 0 if options.header == "auto" else options.header == "yes"
+    dialect = replace(
+        sample.dialect,
+        skip_lines=skipped,
+        header=header,
+        is_header_certain=evidence != 0 or options.header != "auto",
+    )
     values = records[1:] if header else records
     is_comma = options.decimal == "comma" or (
         options.decimal == "auto" and dialect.delimiter != b"," and _has_decimal_commas(values)
@@ -223,10 +229,6 @@ def _first_record_of_table(sample: _Sample) -> int:
         if len(record.values) > 1 and not record.values[0].startswith("#"):
             return 0
     return 0
-
-
-def _has_header(records: Sequence[_SampledRecord]) -> bool:
-    return _header_evidence(records) >= 0
 
 
 def _header_evidence(records: Sequence[_SampledRecord]) -> int:

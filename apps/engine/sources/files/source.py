@@ -13,7 +13,7 @@ from loguru import logger
 
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.frames.columns import Column
+from apps.engine.frames.columns import NULL
 from apps.engine.frames.decoding import RejectedRecord, StreamSchema
 from apps.engine.frames.text_types import TextColumn
 from apps.engine.process.progress import progress
@@ -37,8 +37,8 @@ from apps.engine.sources.files.locations import (
 from apps.engine.sources.files.opened import OpenedFile
 from apps.engine.sources.files.parquet_reader import ParquetReader
 from apps.engine.sources.files.patterns import is_address, is_pattern, stream_name
-from apps.engine.sources.files.plans import columns_from_json, columns_to_json
-from apps.engine.sources.files.readers import Piece
+from apps.engine.sources.files.plans import Plan
+from apps.engine.sources.files.readers import Piece, Reader
 from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
@@ -49,8 +49,7 @@ class FilesSource(ConnectorSource[Config]):
     size_basis: ClassVar[str] = "written in the files"
 
     _opened: OpenedFile | None = None
-    # The types of the columns of text files and workbooks, by name. None until they are decided.
-    _columns: dict[str, Column] | None = None
+    _plan: Plan | None = None  # None until it is made, and in previews
 
     def check(self) -> Iterator[CheckStep]:
         return run_checks(
@@ -97,7 +96,7 @@ class FilesSource(ConnectorSource[Config]):
         token: Mapping[str, Any] = pagination or {}
         file, entry, position = self._find_position(token)
         if self.page_limit is None:
-            self._set_columns(token)
+            self._use_plan(token)
         page_size = min(self.settings.page_size, self.page_limit or self.settings.page_size)
         piece = self._read_piece(file, entry, position, page_size)
         return self._page(piece, self._next_token(file, entry, piece))
@@ -106,9 +105,7 @@ class FilesSource(ConnectorSource[Config]):
         return SourceSession(allow_private=self.allow_private_networks)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._close_file()
         super().close()
 
     @property
@@ -145,43 +142,42 @@ class FilesSource(ConnectorSource[Config]):
             return frame_page(piece.content, token, rejected=rejected)
         return rows_page(piece.content, token, rejected=rejected)
 
-    # The types of columns. They are the same on all pages, in all files and attempts.
+    # The plan. It is the same on all pages, in all files and attempts.
 
-    def _set_columns(self, token: Mapping[str, Any]) -> None:
-        """Take the types from the token, or decide them before the first page."""
+    def _use_plan(self, token: Mapping[str, Any]) -> None:
+        """Take the plan from the token, or make it before the first page."""
         if token and token.get("files") not in (None, self._files_digest):
             raise PositionGone("files were added, removed or changed while they were read")
-        if self._columns is not None:
+        if self._plan is not None:
             return
-        if "columns" in token:
-            self._columns = columns_from_json(token["columns"])
-        else:
-            self._columns = self._decide_columns()
-        if self._opened is not None:
-            self._opened.use_columns(self._columns)
+        self._plan = Plan.from_json(token["plan"]) if "plan" in token else self._make_plan()
+        self._close_file()  # Its reader does not know the plan.
 
-    def _decide_columns(self) -> dict[str, Column]:
-        """Read all values of files whose columns have no types of their own."""
+    def _make_plan(self) -> Plan:
+        """Read all values of text files and workbooks, whose columns have no types of their own."""
+        plan = Plan()
         texts: dict[str, TextColumn] = {}
-        columns: dict[str, Column] = {}
         for file in self.found_files:
-            opened = self._open(file)
+            opened = self._open(file, plan)
             for entry in opened.entries:
                 reader = opened.reader(entry)
                 logger.info("Reading {}: {}", opened.label(entry), reader.describe())
-                if isinstance(reader, CsvReader) and self.settings.csv.infer_types:
-                    pieces = reader.decide(texts, self.settings.page_size)
-                elif isinstance(reader, ExcelReader):
-                    pieces = reader.decide(columns)
-                else:
-                    continue
-                for _ in pieces:
+                for _ in self._decide(reader, plan, texts):
                     progress.report()
-        decided = {name: column.column for name, column in texts.items()}
-        return columns | {
-            name: columns[name].widen(column) if name in columns else column
-            for name, column in decided.items()
-        }
+        for name, text in texts.items():
+            plan.columns[name] = plan.columns.get(name, NULL).widen(text.column)
+        return plan
+
+    def _decide(self, reader: Reader, plan: Plan, texts: dict[str, TextColumn]) -> Iterator[None]:
+        """Add what a file says about the plan. Yields after each piece."""
+        if isinstance(reader, ExcelReader):
+            yield from reader.decide(plan.columns)
+        if not isinstance(reader, CsvReader) or not reader.names:
+            return
+        if plan.has_header is None:
+            plan.has_header = reader.dialect.header
+        if self.settings.csv.infer_types:
+            yield from reader.decide(texts, self.settings.page_size)
 
     @cached_property
     def _files_digest(self) -> str:
@@ -220,8 +216,8 @@ class FilesSource(ConnectorSource[Config]):
         token: dict[str, Any] = {"file": file.path, "mark": file.version, "place": place}
         if entry:
             token["entry"] = entry
-        if self._columns:
-            token |= {"files": self._files_digest, "columns": columns_to_json(self._columns)}
+        if self._plan is not None and self._plan != Plan():
+            token |= {"files": self._files_digest, "plan": self._plan.to_json()}
         return token
 
     @property
@@ -247,16 +243,21 @@ class FilesSource(ConnectorSource[Config]):
     ) -> Piece:
         opened = self._open(file)
         reader = opened.reader(opened.entries[entry])
-        if isinstance(reader, (CsvReader, ExcelReader)) and self._columns is None:
+        if isinstance(reader, (CsvReader, ExcelReader)) and self._plan is None:
             return reader.read_sample(position, page_size)
         return reader.read(position, page_size)
 
-    def _open(self, file: FoundFile) -> OpenedFile:
+    def _open(self, file: FoundFile, plan: Plan | None = None) -> OpenedFile:
         if self._opened is None or self._opened.file != file:
-            if self._opened is not None:
-                self._opened.close()
-            self._opened = OpenedFile(file, self.location.open(file), self.settings, self._columns)
+            self._close_file()
+            content = self.location.open(file)
+            self._opened = OpenedFile(file, content, self.settings, plan or self._plan)
         return self._opened
+
+    def _close_file(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def _check_find(self) -> str:
         files = self.found_files
