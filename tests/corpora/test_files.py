@@ -343,6 +343,7 @@ ROWS = [(1, "x"), (2, "y")]
         ("a.json.zst", zstd(b'[{"a":1,"b":"x"},{"a":2,"b":"y"}]')),
         ("a.jsonl", '\ufeff{"a":1,"b":"x"}\r\n\r\n{"a":2,"b":"y"}'.encode()),
         ("a.jsonl", '{"a":1,"b":"x"}\n{"a":2,"b":"y"}\n'.encode("utf-16")),
+        ("a.jsonl", b'{"a":1,"b":"x"}\r{"a":2,"b":"y"}\r'),
     ],
 )
 def test_the_content_decides_how_a_file_is_packed(
@@ -388,6 +389,7 @@ def archive_with(name: str, *, link: bool = False, encrypted: bool = False) -> b
         ("a.zip", archive_with("x.csv", encrypted=True), "encrypted"),
         ("a.zip", zipped({"a.md": b"", "b.md": b""}), "no CSV"),
         ("a.zip", zipped({"x.csv": CSV})[:-30], "not a complete zip archive"),
+        ("a.zip", zipped({"x.csv.zip": zipped({"x.csv": CSV})}), "archive in an archive"),
         ("a.csv.zst", zstd(CSV * 99)[:-5], "not a complete zstd"),
         ("a.csv.gz", gzip.compress(gzip.compress(gzip.compress(gzip.compress(CSV)))), "3 times"),
         ("a.csv", b"\x7fELF\x02\x01\x01\x00\x80\xff\x00\x00", "not text in a known encoding"),
@@ -512,6 +514,13 @@ def test_column_names_of_any_kind_are_cleaned_and_distinct(tmp_path: Path) -> No
     arrived = read(tmp_path, "a.parquet")
     assert arrived.names[:4] == ["a b", "a b_2", "column_3", "x y"]
     assert arrived.rows == [(0, 1, 2, 3, 4)]
+
+
+def test_columns_of_one_name_are_distinct(tmp_path: Path) -> None:
+    table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    arrived = read(tmp_path, "a.parquet")
+    assert (arrived.names, arrived.rows) == (["a", "a_2"], [(1, 2)])
 
 
 def test_invalid_text_in_parquet_is_refused_once_and_names_the_column() -> None:

@@ -17,6 +17,7 @@ from apps.engine.frames.decoding import MAX_COLUMNS
 from apps.engine.frames.values import exact_text, series_of
 from apps.engine.sources.files.arrow_frames import column_names
 from apps.engine.sources.files.config import ExcelOptions
+from apps.engine.sources.files.contents import WORKBOOK
 from apps.engine.sources.files.readers import Piece, Position
 from apps.engine.sources.http.responses import PermanentSourceError
 
@@ -191,6 +192,10 @@ def _require_bounded(file: BinaryIO, label: str) -> None:
         raise PermanentSourceError(
             f"{label} is not an Excel workbook (.xlsx)", evidence=(str(error)[:300],)
         ) from error
+    if WORKBOOK not in {info.filename for info in infos}:
+        raise PermanentSourceError(
+            f"{label} is an archive in an archive, or not an Excel workbook (.xlsx), and is not read"
+        )
     shared = sum(info.file_size for info in infos if info.filename.endswith("sharedStrings.xml"))
     packed = sum(info.compress_size for info in infos)
     unpacked = sum(info.file_size for info in infos)

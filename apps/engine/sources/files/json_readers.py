@@ -14,6 +14,7 @@ from apps.engine.sources.files.csv_records import read_fully
 from apps.engine.sources.files.csv_scanner import MAX_RECORD_BYTES, NOT_UTF8
 from apps.engine.sources.files.readers import (
     MAX_PIECE_BYTES,
+    MIN_PIECE_BYTES,
     BadRecord,
     Piece,
     Position,
@@ -33,6 +34,9 @@ class JsonLinesReader:
         self._file = file
         self._label = label
         self._start = start
+        file.seek(start)
+        beginning = read_fully(file, MIN_PIECE_BYTES)
+        self._line_end = b"\r" if b"\n" not in beginning and b"\r" in beginning else b"\n"
 
     def read(self, position: Position, page_size: int) -> Piece:
         offset = int(position.get("offset", self._start))
@@ -42,10 +46,10 @@ class JsonLinesReader:
         records: list[Any] = []
         bad_records: list[BadRecord] = []
         exactly = has_inexact_numbers(data)
-        for number, text in enumerate(data.split(b"\n"), start=line):
+        for number, text in enumerate(data.split(self._line_end), start=line):
             if text.strip():
                 self._parse(text, number, records, bad_records, exactly=exactly)
-        next_position = {"offset": offset + len(data), "line": line + data.count(b"\n")}
+        next_position = {"offset": offset + len(data), "line": line + data.count(self._line_end)}
         return Piece(records, None if is_last else next_position, bad_records)
 
     def row_count(self) -> int | None:
@@ -81,7 +85,7 @@ class JsonLinesReader:
             data += new_data
             if len(new_data) < wanted:
                 return data, True
-            if end := data.rfind(b"\n") + 1:
+            if end := data.rfind(self._line_end) + 1:
                 return data[:end], False
         raise PermanentSourceError(
             f"{self._label}: line {line:,} is longer than {MAX_RECORD_BYTES >> 20} MB"
