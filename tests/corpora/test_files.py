@@ -22,6 +22,7 @@ from pyarrow import parquet
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, EngineError, FailureClass
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.files.patterns import stream_name
 from tests.engine.sources.reading import make_source
@@ -38,6 +39,7 @@ class Arrived:
     rows: list[Row] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
+    skipped: int = 0
 
 
 @dataclass
@@ -65,15 +67,19 @@ def read(folder: Path, path: str, **settings: Any) -> Arrived:
     token: dict[str, Any] = {}
     while True:
         page = source.get(json.loads(json.dumps(token)))
+        assert isinstance(page, (FrameIteration, RowsIteration))
+        left_out = page.left_out or LeftOutRecords()
         if isinstance(page, FrameIteration):
-            frame, rejected = schema.conform(page.frame), list(page.rejected)
+            frames.append(schema.conform(page.frame))
         else:
-            assert isinstance(page, RowsIteration)
             decoded = schema.decode(page.rows)
-            frame, rejected = decoded.frame, [*page.rejected, *decoded.rejected]
-        frames.append(frame)
-        arrived.reasons += [record.reason for record in rejected]
-        arrived.samples += [record.sample for record in rejected]
+            frames.append(decoded.frame)
+            for record in decoded.rejected:
+                left_out.add("rejected", record.record, reason=record.reason, position="")
+        for kept in left_out.kept("rejected"):
+            arrived.reasons.append(f"{kept.position}: {kept.reason}")
+            arrived.samples.append(json.loads(kept.record))
+        arrived.skipped += left_out.count("skipped")
         token = page.next_pagination
         if not token:
             arrived.names = list(schema.columns)
@@ -540,6 +546,14 @@ def test_a_text_in_the_last_file_makes_a_text_column_in_all_files(tmp_path: Path
     (tmp_path / "2.csv").write_bytes(b"id,v\n3,1.25\n")
     (tmp_path / "1.csv").write_bytes(b"id,v\n" + b"0,1.10\n" * 1000)
     assert {type(v) for _, v in read(tmp_path, "*.csv", page_size=1).rows} == {Decimal}
+
+
+def test_lines_that_cannot_be_read_are_skipped_by_choice(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,b\n1,2\n3\n4,5\n")
+    (tmp_path / "b.jsonl").write_bytes(b'{"a": 1}\n{\n')
+    for path, rows in {"a.csv": [(1, 2), (4, 5)], "b.jsonl": [(1,)]}.items():
+        arrived = read(tmp_path, path, bad_lines="skip")
+        assert (arrived.rows, arrived.skipped, arrived.reasons) == (rows, 1, [])
 
 
 def test_the_first_file_decides_whether_there_are_headers(tmp_path: Path) -> None:

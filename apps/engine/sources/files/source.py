@@ -14,7 +14,8 @@ from loguru import logger
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.frames.columns import NULL
-from apps.engine.frames.decoding import RejectedRecord, StreamSchema
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.left_out import Kind, LeftOutRecords
 from apps.engine.frames.text_types import TextColumn
 from apps.engine.process.progress import progress
 from apps.engine.sources.connector import (
@@ -134,13 +135,14 @@ class FilesSource(ConnectorSource[Config]):
             )
 
     def _page(self, piece: Piece, token: Mapping[str, Any]) -> SourcePage:
-        """Return the page. Records that cannot be read are rejected, also if the user chose to skip them."""
-        rejected = [
-            RejectedRecord(f"{bad.position}: {bad.reason}", bad.text) for bad in piece.bad_records
-        ]
+        """Return the page, and the records that cannot be read, which the user may have chosen to skip."""
+        left_out = LeftOutRecords()
+        kind: Kind = "skipped" if self.settings.bad_lines == "skip" else "rejected"
+        for bad in piece.bad_records:
+            left_out.add(kind, bad.text, reason=bad.reason, position=bad.position)
         if isinstance(piece.content, pl.DataFrame):
-            return frame_page(piece.content, token, rejected=rejected)
-        return rows_page(piece.content, token, rejected=rejected)
+            return frame_page(piece.content, token, left_out=left_out)
+        return rows_page(piece.content, token, left_out=left_out)
 
     # The plan. It is the same on all pages, in all files and attempts.
 
