@@ -91,6 +91,7 @@ class Preview(TypedDict):
     skipped: int
     columns: list[Field]
     ms: float
+    read_as: str
     failure: Failure | None
 
 
@@ -190,6 +191,7 @@ def preview(
             "skipped": 0,
             "columns": [],
             "ms": 0.0,
+            "read_as": "",
             "failure": _failure(error),
         }
     return {
@@ -199,6 +201,7 @@ def preview(
         "skipped": answer["skipped"],
         "columns": answer["fields"],
         "ms": answer["ms"],
+        "read_as": answer["read_as"],
         "failure": None,
     }
 

@@ -68,13 +68,14 @@ class SizesAnswer(TypedDict):
 
 
 class PreviewAnswer(TypedDict):
-    """At most 100 records, and how many records a run would reject and skip."""
+    """At most 100 records, how many records a run would reject and skip, and how the source reads them."""
 
     records: list[JsonObject]
     rejected: int
     skipped: int
     fields: list[Field]
     ms: float
+    read_as: str
 
 
 class LogLine(TypedDict):

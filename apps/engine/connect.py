@@ -111,11 +111,12 @@ def preview(payload: Payload) -> dict[str, Any]:
         records = read_first_records(source, limit, transform)
         if transform:
             transform.conclude()
+        read_as = source.read_as
     columns = records.schema.columns.items()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
     rows = tuple(display_rows(records.frame))
-    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, fields, ms))
+    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, fields, ms, read_as))
     redactor = redactor_of_payload(payload)
     return {
         **shown,

@@ -360,10 +360,14 @@ class SizeEstimate:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """At most 100 records as JSON-able rows, and how many records a run would reject and skip."""
+    """At most 100 records as JSON-able rows, and how many records a run would reject and skip.
+
+    `read_as` is how the source reads the records, in words, if it has detected that.
+    """
 
     records: tuple[Mapping[str, Any], ...]
     rejected: int
     skipped: int
     fields: tuple[FieldInfo, ...]
     ms: float
+    read_as: str = ""

@@ -310,6 +310,9 @@ class PreviewAnswer(serializers.Serializer[Any]):
     )
     columns = StreamField(many=True)
     ms = serializers.FloatField()
+    read_as = serializers.CharField(
+        help_text="How the source reads the records, in words, such as the detected dialect of a CSV file. Often empty."
+    )
     failure = ConnectionFailure(allow_null=True)
 
 

@@ -47,6 +47,7 @@ def test_a_preview_shows_at_most_a_hundred_records(upload_area: dict[str, Any]) 
         ("n", "integer"),
         ("x", "number"),
     ]
+    assert result["read_as"].startswith("CSV in utf-8: delimiter comma, quote")
     assert json.dumps(result)
 
 

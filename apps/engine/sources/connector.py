@@ -89,6 +89,11 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
         return None
 
     @property
+    def read_as(self) -> str:
+        """How the records that were read last are read, in words, if the source has detected that."""
+        return ""
+
+    @property
     def records_per_request(self) -> int | None:
         """The number of records that one request returns, or None if it is not known."""
         return None

@@ -38,6 +38,7 @@ PREVIEW_EXAMPLE = {
         {"name": "carrier", "type": "string", "nullable": True},
     ],
     "ms": 41.5,
+    "read_as": "",
     "failure": None,
 }
 

@@ -4935,6 +4935,8 @@ export interface components {
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
             ms: number;
+            /** @description How the source reads the records, in words, such as the detected dialect of a CSV file. Often empty. */
+            read_as: string;
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
         PreviewRequestRequest: {

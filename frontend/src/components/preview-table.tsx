@@ -3,9 +3,10 @@ import { countWithNoun } from "@/format/number";
 
 /** Records that were read from the stream for a preview. */
 export function PreviewTable({ preview }: { preview: Preview }) {
-  const { records, rejected, skipped } = preview;
+  const { records, rejected, skipped, read_as: readAs } = preview;
   return (
     <>
+      {readAs && <p className="text-soft">Read as {readAs}. Each of these can be set in the source.</p>}
       {rejected > 0 && (
         <p className="text-soft">
           {countWithNoun(rejected, "record")} left out: a run rejects records that are empty or cannot be
@@ -14,7 +15,8 @@ export function PreviewTable({ preview }: { preview: Preview }) {
       )}
       {skipped > 0 && (
         <p className="text-soft">
-          {countWithNoun(skipped, "record")} skipped: the transform returns nothing.
+          {countWithNoun(skipped, "record")} skipped by choice: the transform returns nothing, or a line of a
+          file cannot be read.
         </p>
       )}
       {rejected + skipped + records.length === 0 && (

@@ -45,6 +45,11 @@ class OpenedFile:
         """Whether the size of the file is not the size of its data."""
         return self._contents.is_compressed or self.entries[0].path != ""
 
+    @property
+    def read_as(self) -> str:
+        """How the entry that was read last is read, in words."""
+        return self._reader.describe() if self._reader is not None else ""
+
     def label(self, entry: Entry) -> str:
         """Return the name of the entry in messages."""
         return f"{self.file.path}, {entry.path}" if entry.path else self.file.path

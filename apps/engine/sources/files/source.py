@@ -84,6 +84,10 @@ class FilesSource(ConnectorSource[Config]):
         return total or None if len(self.found_files) <= 100 else None
 
     @property
+    def read_as(self) -> str:
+        return self._opened.read_as if self._opened is not None else ""
+
+    @property
     def records_per_request(self) -> int:
         return self.settings.page_size
 

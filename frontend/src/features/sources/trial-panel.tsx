@@ -71,7 +71,7 @@ function TrialResult({ trial }: { trial: Trial }) {
       {trial.failure ? (
         <FailureNotice {...trial.failure} />
       ) : (
-        <PreviewTable preview={{ ...trial, failure: null }} />
+        <PreviewTable preview={{ ...trial, read_as: "", failure: null }} />
       )}
       <p role="status" className="text-soft">
         {countWithNoun(trial.records.length, "record")} in {withUnit((trial.ms / 1000).toFixed(2), "s")} with{" "}
