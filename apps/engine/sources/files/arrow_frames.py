@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -12,10 +11,9 @@ from pyarrow import compute
 
 from apps.engine.frames.columns import DECIMAL_DIGITS
 from apps.engine.frames.values import Unrepresentable, series_of
-from apps.engine.sources.files.csv_records import unique_names
+from apps.engine.sources.files.names import column_names
 from apps.engine.sources.http.responses import PermanentSourceError
 
-MAX_NAME_LENGTH = 250  # characters of a column's name
 Panic: type[BaseException] = pl.exceptions.PanicException  # It is no Exception.
 
 
@@ -26,17 +24,6 @@ def to_frame(batch: pa.RecordBatch, label: str) -> pl.DataFrame:
         _to_series(name, array, label) for name, array in zip(names, batch.columns, strict=True)
     ]
     return pl.DataFrame(columns)
-
-
-def column_names(names: Sequence[str]) -> list[str]:
-    """Return names that databases can store, without control characters, blanks and repetitions."""
-    return unique_names([clean_name(name) for name in names])
-
-
-def clean_name(name: str) -> str:
-    """Return the name without control characters and lone surrogates, and not too long."""
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in name)
-    return text.strip()[:MAX_NAME_LENGTH]
 
 
 def _to_series(name: str, array: pa.Array, label: str) -> pl.Series:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -21,7 +20,6 @@ from apps.engine.sources.files.csv_records import (
     PieceReader,
     RawPiece,
     read_fully,
-    unique_names,
 )
 from apps.engine.sources.files.csv_scanner import (
     MAX_RECORD_BYTES,
@@ -34,6 +32,7 @@ from apps.engine.sources.files.csv_scanner import (
     first_lines,
 )
 from apps.engine.sources.files.dialects import Dialect
+from apps.engine.sources.files.names import column_names
 from apps.engine.sources.files.patterns import without_compression
 from apps.engine.sources.files.readers import BadRecord, Piece, Position, piece_bytes
 from apps.engine.sources.files.sniffing import SAMPLE_BYTES, sniff
@@ -41,7 +40,6 @@ from apps.engine.sources.files.streams import as_utf8, detect_encoding
 from apps.engine.sources.http.responses import PermanentSourceError
 
 Columns = Mapping[str, Column]
-MAX_NAME_LENGTH = 250  # characters of a column's name
 
 
 class CsvReader:
@@ -197,7 +195,7 @@ class CsvReader:
             return [f"column_{position}" for position in range(1, len(record.cells) + 1)]
         self._offset += record.end
         self._line += count_lines(data[: record.end])
-        return unique_names([_name_text(cell.text) for cell in record.cells])
+        return column_names([cell.text.decode("utf-8", "replace") for cell in record.cells])
 
     def _skip_lines(self, sample: bytes) -> bool:
         """Go to the first record or the header, and return whether there is one."""
@@ -244,11 +242,3 @@ class CsvReader:
 
 def _is_tsv(label: str) -> bool:
     return PurePosixPath(without_compression(label)).suffix in (".tsv", ".tab")
-
-
-def _name_text(cell: bytes) -> str:
-    """Return a name that databases can store: valid text without control characters, of a limited length."""
-    text = "".join(
-        " " if unicodedata.category(c) == "Cc" else c for c in cell.decode("utf-8", "replace")
-    )
-    return text.strip()[:MAX_NAME_LENGTH]

@@ -284,25 +284,3 @@ def read_fully(file: BinaryIO, size: int) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def unique_names(cells: Sequence[str]) -> list[str]:
-    """Return column names for the cells of a header.
-
-    A blank name becomes `column_N`. A repeated name gets its position as a suffix, or the next number that is free.
-    """
-    stripped = [cell.strip() for cell in cells]
-    taken = {name for name in stripped if name}
-    names: list[str] = []
-    for position, name in enumerate(stripped, start=1):
-        wanted = name or f"column_{position}"
-        is_free = wanted not in names if name else wanted not in taken
-        names.append(wanted if is_free else _free_name(wanted, position, taken))
-        taken.add(names[-1])
-    return names
-
-
-def _free_name(name: str, position: int, taken: set[str]) -> str:
-    while f"{name}_{position}" in taken:
-        position += 1
-    return f"{name}_{position}"

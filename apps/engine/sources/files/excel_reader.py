@@ -15,9 +15,9 @@ from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import NULL, Column, ColumnType, cast
 from apps.engine.frames.decoding import MAX_COLUMNS
 from apps.engine.frames.values import exact_text, series_of
-from apps.engine.sources.files.arrow_frames import column_names
 from apps.engine.sources.files.config import ExcelOptions
 from apps.engine.sources.files.contents import WORKBOOK
+from apps.engine.sources.files.names import column_names
 from apps.engine.sources.files.readers import Piece, Position
 from apps.engine.sources.http.responses import PermanentSourceError
 
@@ -93,7 +93,7 @@ class ExcelReader:
     def _piece(self, rows: Sequence[Row], end: bool, columns: Columns) -> Piece:
         frame = pl.DataFrame(
             [
-                _typed(name, values, columns.get(name, NULL))
+                _typed(name, values, columns.get(name))
                 for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True)
             ]
         )
@@ -227,8 +227,10 @@ def _text_of(value: Any) -> str:
     return "" if value is None else exact_text(_plain(value))
 
 
-def _typed(name: str, values: Sequence[Any], column: Column) -> pl.Series:
+def _typed(name: str, values: Sequence[Any], column: Column | None) -> pl.Series:
     """Return the values in the type of the column. In a text column, each value has its own exact text."""
+    if column is None:
+        return series_of(name, values)[0]
     if column.type is ColumnType.STRING:
         texts = [None if value is None else exact_text(value) for value in values]
         return pl.Series(name, texts, dtype=pl.String)

@@ -37,12 +37,18 @@ from apps.engine.sources.files.locations import (
 )
 from apps.engine.sources.files.opened import OpenedFile
 from apps.engine.sources.files.parquet_reader import ParquetReader
-from apps.engine.sources.files.patterns import is_address, is_pattern, stream_name
+from apps.engine.sources.files.patterns import (
+    detect_format,
+    is_address,
+    is_pattern,
+    stream_name,
+)
 from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Piece, Reader
 from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
+TYPED_FORMATS = ("json", "jsonl", "parquet")
 
 
 class FilesSource(ConnectorSource[Config]):
@@ -164,6 +170,8 @@ class FilesSource(ConnectorSource[Config]):
         plan = Plan()
         texts: dict[str, TextColumn] = {}
         for file in self.found_files:
+            if self._has_types(file):
+                continue
             opened = self._open(file, plan)
             for entry in opened.entries:
                 reader = opened.reader(entry)
@@ -173,6 +181,11 @@ class FilesSource(ConnectorSource[Config]):
         for name, text in texts.items():
             plan.columns[name] = plan.columns.get(name, NULL).widen(text.column)
         return plan
+
+    def _has_types(self, file: FoundFile) -> bool:
+        """Whether the setting or the name says that the columns of a file have types of their own."""
+        setting = self.settings.format
+        return (detect_format(file.path) if setting == "auto" else setting) in TYPED_FORMATS
 
     def _decide(self, reader: Reader, plan: Plan, texts: dict[str, TextColumn]) -> Iterator[None]:
         """Add what a file says about the plan. Yields after each piece."""
