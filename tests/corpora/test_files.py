@@ -223,6 +223,7 @@ CSV_CASES = [
     ),
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n\n1,2\n  \t\n\n3,4\n\n"),
     Case("a.csv", [("x",), (None,), ("y",)], b"a\nx\n\ny\n"),
+    Case("a.csv", [(1, 2)], b"a,b\r\n1,2\r\n\x1a"),
     # Encodings
     Case("a.csv", [("é", "€")], utf8("\ufeffa,b\né,€\n")),
     Case("a.csv", [("é", "€")], "a,b\né,€\n".encode("cp1252")),
@@ -262,6 +263,12 @@ CSV_CASES = [
     Case("a.csv", [(39.0,), (39.02,)], b"a\n39\n39.02\n"),
     Case("a.csv", [("39",), ("39.0",)], b"a\n39\n39.0\n"),
     Case("a.csv", [("1e5", 1)], b"a,b\n1e5,1\n"),
+    Case(
+        "a.csv",
+        [(Decimal("9" * 38),), (Decimal("-" + "9" * 38),)],
+        b"a\n%s\n-%s\n" % (b"9" * 38, b"9" * 38),
+    ),
+    Case("a.csv", [("9" * 39,)], b"a\n" + b"9" * 39),
     Case(
         "a.csv",
         [("2024-01-01T10:00:00",), ("2024-01-01 10:00:00",)],

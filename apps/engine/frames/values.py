@@ -227,7 +227,7 @@ def _to_decimal_column(series: pl.Series) -> TypedSeries:
     dtype = series.dtype
     scale = dtype.scale if isinstance(dtype, pl.Decimal) else 0
     largest = max(
-        (abs(Decimal(str(v))) for v in (series.min(), series.max()) if v is not None),
+        (Decimal(str(v)).copy_abs() for v in (series.min(), series.max()) if v is not None),
         default=Decimal(0),
     )
     digits = max(largest.adjusted() + 1, 1)

@@ -30,8 +30,8 @@ class Dialect:
 
     @property
     def blanks(self) -> bytes:
-        """The characters that a blank line may have."""
-        return b" " if self.delimiter == b"\t" else b" \t"
+        """The characters that a blank line may have. Old programs of DOS write Ctrl+Z at the end of a file."""
+        return b" \x1a" if self.delimiter == b"\t" else b" \t\x1a"
 
     def describe(self) -> str:
         """Return the dialect in words, for the check of a connector and the log of a run."""
