@@ -250,7 +250,9 @@ class FilesSource(ConnectorSource[Config]):
             return SizeEstimate()
         piece = self._first_piece()
         size = sum(file.size for file in self.found_files)
-        sample_size = (piece.next_position or {}).get("offset") or self.found_files[0].size
+        sample_size = self.found_files[0].size
+        if piece.next_position is not None:
+            sample_size = piece.next_position.get("offset", 0)  # Rows of a workbook have no size.
         records = round(len(piece.content) * size / sample_size) if sample_size else None
         return replace(self.size_of(records), basis="estimated by the size of the files")
 
