@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
+import pyarrow as pa
+from pyarrow import compute
 
 from apps.engine.frames.columns import DECIMAL_DIGITS
 
 EXACT_FLOAT_LENGTH = 16  # characters: 15 digits and a point
 # Numbers that orjson may round: those with many digits, and those with exponents of three digits.
-_INEXACT = re.compile(rb"[\[:,\s]-?[0-9][0-9.]*(?:[0-9.]{15}|[eE][+-]?[0-9]{3})")
+_INEXACT = r"[\[:,\s]-?[0-9][0-9.]*(?:[0-9.]{15}|[eE][+-]?[0-9]{3})"
 
 
 def parse_number(text: str) -> float | Decimal | str:
     """Return a number that is written with a point or an exponent."""
     value = float(text)
-    if len(text) <= EXACT_FLOAT_LENGTH and math.isfinite(value):
+    if repr(value) == text or (len(text) <= EXACT_FLOAT_LENGTH and math.isfinite(value)):
         return value
     exact = Decimal(text)
     if math.isfinite(value) and Decimal(repr(value)) == exact:
@@ -40,9 +42,11 @@ def parse_number(text: str) -> float | Decimal | str:
 EXACT_DECODER = json.JSONDecoder(parse_float=parse_number)
 
 
-def has_inexact_numbers(text: bytes) -> bool:
-    """Whether the JSON text may have numbers that orjson would round."""
-    return _INEXACT.search(text) is not None
+def have_inexact_numbers(texts: Sequence[bytes]) -> list[bool]:
+    """Return for each JSON text whether it may have numbers that orjson would round."""
+    matches = compute.match_substring_regex(pa.array(texts, pa.large_binary()), _INEXACT)
+    found: list[bool] = matches.to_pylist()
+    return found
 
 
 def parse_json(text: bytes, *, exactly: bool = True) -> Any:
@@ -55,4 +59,4 @@ def parse_json(text: bytes, *, exactly: bool = True) -> Any:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             pass  # Python's parser also accepts NaN and lone surrogates.
-    return json.loads(text, parse_float=parse_number)
+    return EXACT_DECODER.decode(text.decode())

@@ -9,7 +9,11 @@ from typing import Any, BinaryIO
 
 from apps.engine.failures import ConfigurationError
 from apps.engine.frames import json_values
-from apps.engine.frames.json_numbers import EXACT_DECODER, has_inexact_numbers, parse_json
+from apps.engine.frames.json_numbers import (
+    EXACT_DECODER,
+    have_inexact_numbers,
+    parse_json,
+)
 from apps.engine.sources.files.csv_records import read_fully
 from apps.engine.sources.files.csv_scanner import MAX_RECORD_BYTES, NOT_UTF8
 from apps.engine.sources.files.readers import (
@@ -45,10 +49,14 @@ class JsonLinesReader:
         json_values.require_few_values(data)
         records: list[Any] = []
         bad_records: list[BadRecord] = []
-        exactly = has_inexact_numbers(data)
-        for number, text in enumerate(data.split(self._line_end), start=line):
-            if text.strip():
-                self._parse(text, number, records, bad_records, exactly=exactly)
+        texts = data.split(self._line_end)
+        exactness = have_inexact_numbers(texts)
+        for number, (text, exactly) in enumerate(zip(texts, exactness, strict=True), start=line):
+            try:
+                if text.strip():
+                    records.append(parse_json(text, exactly=exactly))
+            except (ValueError, RecursionError) as error:
+                bad_records.append(self._bad_record(error, text, number))
         next_position = {"offset": offset + len(data), "line": line + data.count(self._line_end)}
         return Piece(records, None if is_last else next_position, bad_records)
 
@@ -58,22 +66,11 @@ class JsonLinesReader:
     def describe(self) -> str:
         return "JSON Lines"
 
-    def _parse(
-        self,
-        text: bytes,
-        number: int,
-        records: list[Any],
-        bad_records: list[BadRecord],
-        *,
-        exactly: bool,
-    ) -> None:
-        try:
-            records.append(parse_json(text, exactly=exactly))
-        except (ValueError, RecursionError) as error:
-            column, reason = _place_and_reason(error, text)
-            where = f"{self._label}, line {number:,}, column {column:,}"
-            shown = text[: 4 * MAX_SHOWN].decode("utf-8", "backslashreplace")[:MAX_SHOWN]
-            bad_records.append(BadRecord(where, reason, shown.rstrip("\r")))
+    def _bad_record(self, error: Exception, text: bytes, line: int) -> BadRecord:
+        column, reason = _place_and_reason(error, text)
+        shown = text[: 4 * MAX_SHOWN].decode("utf-8", "backslashreplace")[:MAX_SHOWN]
+        position = f"{self._label}, line {line:,}, column {column:,}"
+        return BadRecord(position, reason, shown.rstrip("\r"))
 
     def _read_lines(self, offset: int, line: int, size: int) -> tuple[bytes, bool]:
         """Return whole lines from the offset, and whether the file ends after them."""
