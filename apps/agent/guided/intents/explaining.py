@@ -7,7 +7,7 @@ from typing import Any
 
 from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import Explain
-from apps.agent.guided.turns import ToolAnswer, Turn
+from apps.agent.guided.turns import Turn
 
 NO_CHANGE = (
     "I know no change of the settings that would help. The lines above say what to look at. When the cause is removed,"
@@ -26,7 +26,7 @@ def explain(turn: Turn, request: Explain) -> str:
     pipeline = finding.find_pipeline(turn, request.name)
     answer = turn.read("explain_pipeline", {"pipeline_id": str(pipeline["id"])})
     name = str(pipeline["name"])
-    if request.wants_change and _was_said(turn, str(pipeline["id"]), answer):
+    if request.wants_change and _was_said(turn, str(pipeline["id"]), answer.content):
         text = KNOWN.format(name=name)
     else:
         is_healthy = answer.content.get("healthy") is True
@@ -40,13 +40,13 @@ def explain(turn: Turn, request: Explain) -> str:
     return DONE.get(tool, "The settings of {name} are changed.").format(name=name)
 
 
-def _was_said(turn: Turn, pipeline_id: str, answer: ToolAnswer) -> bool:
+def _was_said(turn: Turn, pipeline_id: str, content: Mapping[str, object]) -> bool:
     """Whether the last explanation in this conversation was about this pipeline and had the same facts."""
     last = next((c for c in turn.earlier_calls() if c.tool == "explain_pipeline"), None)
     return (
         last is not None
         and last.arguments.get("pipeline_id") == pipeline_id
-        and last.answer.content == answer.content
+        and last.answer.content == content
     )
 
 

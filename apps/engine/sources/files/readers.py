@@ -11,7 +11,7 @@ import polars as pl
 BYTES_PER_ROW = 100  # the estimated size of a row
 MIN_PIECE_BYTES, MAX_PIECE_BYTES = 64 << 10, 8 << 20
 
-Position = Mapping[str, Any]
+Position = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Piece:
     """
 
     content: pl.DataFrame | list[Any]
-    next_position: dict[str, Any] | None
+    next_position: dict[str, int] | None
     bad_records: Sequence[BadRecord] = ()
 
 

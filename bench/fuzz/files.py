@@ -1,4 +1,4 @@
-"""Compare the readers of files with Python's own: `python -m bench.files_fuzz --seconds 60 --seed 1`.
+"""Compare the readers of files with Python's own: `python -m bench.fuzz.files --seconds 60 --seed 1`.
 
 Each seed writes one random file and reads it in pieces of random sizes. The first difference ends the program with
 its seed. It is no part of `make test`.
