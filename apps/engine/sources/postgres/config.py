@@ -56,8 +56,7 @@ class Config(SourceSettings):
     page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")
     snapshot: Snapshot = Field(
         "auto",
-        description="`whole`: read the stream in one snapshot, with all rows of one moment; a new attempt begins anew,"
-        " and until the end the tables are locked against TRUNCATE and ALTER, and VACUUM removes no rows. `paged`: each"
-        " page in a snapshot of its own, from which a new attempt continues; needs a key or cursor field. `auto`: paged"
-        " for tables of more than 128 MB with a key, else whole",
+        description="`whole`: all rows as of one moment; a new attempt begins anew, and TRUNCATE and ALTER of the table"
+        " wait until it was read. `paged`: page by page, so that a new attempt continues; needs a key or a cursor field."
+        " `auto`: paged for tables of more than 128 MB with a key or a cursor field, else whole",
     )
