@@ -19,6 +19,7 @@ import pytest
 
 from apps.engine.contract import Failed, Succeeded
 from apps.engine.failures import ConfigurationError, FailureClass, PositionGone, SourceError
+from apps.engine.sources.postgres import source as postgres_source
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import ReadResult, make_source, read_stream
@@ -28,6 +29,7 @@ PAGE_SIZE = 20
 FILL = f"SELECT n, 1 FROM generate_series(1, {ROWS}) n"
 REFILL = f"SELECT n, 2 FROM generate_series(1, {ROWS}) n"
 WAIT_SECONDS = 20.0
+INCREMENTAL: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "id"}
 
 
 @dataclass(frozen=True)
@@ -374,6 +376,38 @@ def test_a_table_without_a_key_cannot_be_read_page_by_page(database: SourceDatab
         pytest.raises(ConfigurationError, match="has no key"),
     ):
         source.get()
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "expected"),
+    [
+        ("a table page by page", {}, "file"),
+        ("a table page by page", INCREMENTAL, "file"),
+        ("partitions page by page", {}, "file"),
+        ("a table without a key", {}, "snapshot"),
+        ("a table without a key", INCREMENTAL, "file"),
+        ("child tables", {}, "snapshot"),
+        ("a view", {}, "snapshot"),
+        ("a view", INCREMENTAL, "snapshot"),
+        ("a materialized view", {}, "snapshot"),
+    ],
+)
+def test_large_tables_are_read_page_by_page_if_their_rows_have_an_order(
+    database: SourceDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    spec: dict[str, Any],
+    expected: str,
+) -> None:
+    database.execute(SUBJECTS[name].creation)
+    config = {**database.config, "page_size": PAGE_SIZE}
+    small: Any = make_source("postgres", config, "subject", **spec)
+    assert "snapshot" in small.get().next_pagination
+    small.close()
+    monkeypatch.setattr(postgres_source, "SHORT_READ", 0)
+    large: Any = make_source("postgres", config, "subject", **spec)
+    assert expected in large.get().next_pagination
+    large.close()
 
 
 def test_a_preview_leaves_no_query_behind(database: SourceDatabase) -> None:
