@@ -86,10 +86,11 @@ def _read_weather_warehouse(org: Org, run: Run, locations: Locations) -> Facts:
 
 
 def _read_airports_source(locations: Locations) -> Facts:
+    """Read all values as texts: some coordinates have more digits than a float."""
     import polars as pl
 
     return facts.compute_frame_facts(
-        pl.read_csv(locations.airports, null_values="NA", infer_schema_length=None)
+        pl.read_csv(locations.airports, null_values="NA", infer_schema=False)
     )
 
 
@@ -106,7 +107,7 @@ def _read_airports_duckdb(org: Org, run: Run, locations: Locations) -> Facts:
                 names = [column[0] for column in connection.description or ()]
                 rows = connection.fetchall()
                 frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-                return facts.compute_frame_facts(frame)
+                return facts.compute_frame_facts(frame.select(pl.all().cast(pl.String)))
     return Facts(0, {})
 
 
