@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
@@ -133,7 +133,7 @@ class CsvReader:
             offset, int(position.get("line", self._line)), piece_bytes(page_size)
         )
 
-    def _position_after(self, piece: RawPiece) -> dict[str, Any] | None:
+    def _position_after(self, piece: RawPiece) -> Position | None:
         if piece.is_last:
             return None
         return {"offset": piece.end, "line": piece.line + piece.line_count}

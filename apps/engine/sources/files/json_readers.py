@@ -209,7 +209,7 @@ class _Window:
         """The number of characters before the index, which is not more than the number of bytes."""
         return self._index
 
-    def position(self) -> dict[str, Any]:
+    def position(self) -> dict[str, int]:
         """Return the position of the next value."""
         before = self._text[: self._index]
         return {

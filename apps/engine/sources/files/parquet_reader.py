@@ -44,7 +44,7 @@ class ParquetReader:
         group_rows = self._parquet.metadata.row_group(group).num_rows
         self._next_batch = (group, end, page_size)
         if end < group_rows:
-            next_position: dict[str, int] | None = {"group": group, "row": end}
+            next_position: Position | None = {"group": group, "row": end}
         else:
             next_position = {"group": group + 1, "row": 0} if group + 1 < groups else None
         frame = to_frame(batch, self._label)

@@ -31,7 +31,7 @@ class Piece:
     """
 
     content: pl.DataFrame | list[Any]
-    next_position: dict[str, int] | None
+    next_position: Position | None
     bad_records: Sequence[BadRecord] = ()
 
 
