@@ -57,6 +57,20 @@ def test_a_key_with_nul_is_rejected_and_no_fault_of_drover(
     assert "1 of 1" in outcome.message or "rejected" in outcome.message
 
 
+def test_a_file_without_readable_records_does_not_empty_the_table(
+    make_file_run: Callable[..., Rehearsal],
+) -> None:
+    run = make_file_run("allrej.jsonl", b'{"a": 1}\n')
+    assert isinstance(run.attempt(), Succeeded)
+    (output,) = run.outputs
+    copy(FILES / "allrej.jsonl", run.folder / "org" / "x" / "files" / "allrej.jsonl")
+    run.start_new_run()
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONTRACT
+    assert pl.read_parquet(run.folder / output.key).rows() == [(1,)]
+
+
 @pytest.mark.parametrize("name", ["badutf8.parquet"])
 def test_invalid_bytes_are_the_fault_of_the_source_and_not_tried_again(
     name: str, make_file_run: Callable[..., Rehearsal]
