@@ -100,11 +100,16 @@ def test_a_repeated_request_starts_one_run_although_the_web_process_is_killed(
 
 def kill_web(stage: Stage) -> None:
     """Kill the web process. Wait for it first if it is not up again after the previous kill."""
+    stage.kill_process(lambda: wait_for_web_process(stage))
+
+
+def wait_for_web_process(stage: Stage) -> int:
+    """Return the id of the web process. Another thread of the test may kill it at any moment."""
     deadline = time.monotonic() + STORM_TIMEOUT
-    while not stage.find_processes("uvicorn"):
+    while not (processes := stage.find_processes("uvicorn")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    stage.kill_process(lambda: stage.find_processes("uvicorn")[0])
+    return processes[0]
 
 
 def start_run_while_web_is_killed(stage: Stage, port: int, pipeline: Any) -> bool:
