@@ -293,7 +293,7 @@ class RestSource(Source):
         step = self._walk(parent, {}, {}).read(token.get("at") or {})
         next_page, state = self._next_page(step, stream, mark), self._state(stream, mark)
 
-        def rows() -> Iterator[Any]:
+        def read_children() -> Iterator[Any]:
             after = mark
             for child_rows in self._child_pages(stream, step.records, extra_params):
                 new_rows, after = self._new_rows(stream, child_rows, since, after)
@@ -303,7 +303,7 @@ class RestSource(Source):
             if state is not None:
                 state.update(self._state(stream, after) or {})
 
-        return Page(rows(), next_page, state)
+        return Page(read_children(), next_page, state)
 
     def _child_pages(
         self, stream: Stream, parents: list[Any], extra_params: Json
