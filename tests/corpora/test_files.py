@@ -406,6 +406,7 @@ def archive_with(name: str, *, link: bool = False, encrypted: bool = False) -> b
         ("a.csv.zst", zstd(CSV * 99)[:-5], "not a complete zstd"),
         ("a.csv.gz", gzip.compress(gzip.compress(gzip.compress(gzip.compress(CSV)))), "3 times"),
         ("a.csv", b"\x7fELF\x02\x01\x01\x00\x80\xff\x00\x00", "not text in a known encoding"),
+        ("a.csv", b"\n<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a web page"),
         ("a.csv", b"7z\xbc\xaf\x27\x1c\x00\x04", "use zip"),
         ("a.json", b'{"data": {"items": [1', "line 1, column"),
     ],

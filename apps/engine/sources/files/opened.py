@@ -16,6 +16,7 @@ from apps.engine.sources.files.patterns import detect_format
 from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Reader
 from apps.engine.sources.files.streams import BYTE_ORDER_MARKS, as_utf8
+from apps.engine.sources.http.responses import PermanentSourceError
 
 CONTENT_FORMATS = {
     "parquet": "parquet",
@@ -68,6 +69,8 @@ class OpenedFile:
         label = self.label(entry)
         data = self._contents.open(entry)
         file_format = self._format(entry, data)
+        if file_format in ("csv", "json", "jsonl"):
+            _require_no_markup(data, label)
         if file_format == "csv":
             plan = self._plan or Plan()
             columns = plan.columns if self._plan and self._settings.csv.infer_types else None
@@ -97,6 +100,16 @@ class OpenedFile:
             return "json"
         raise ConfigurationError(
             f"the format of {self.label(entry)!r} cannot be detected from its name; set `format`"
+        )
+
+
+def _require_no_markup(data: BinaryIO, label: str) -> None:
+    """Raise PermanentSourceError for a web page, which servers send in place of a file that needs a log-in."""
+    data.seek(0)
+    beginning = data.read(1024).removeprefix(BYTE_ORDER_MARKS["utf-8"]).lstrip().lower()
+    if beginning.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise PermanentSourceError(
+            f"{label} is a web page or an XML document, not a file of records"
         )
 
 
