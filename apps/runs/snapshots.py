@@ -103,11 +103,11 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
     },
     FailureClass.CONTRACT: {
         REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
-        'right, allow it: switch on "An empty result may replace rows" on the pipeline\'s page (`allow_empty` of the '
+        'right, allow it: switch on "An empty result may replace rows" on the pipeline\'s page (allow_empty of the '
         "stream), then retry.",
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
         "pipeline again. Or raise the share of records that may be rejected on the pipeline's page "
-        "(`max_rejected_share` of the stream), then retry: the run publishes what it has read.",
+        "(max_rejected_share of the stream), then retry: the run publishes what it has read.",
     },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }
