@@ -248,10 +248,17 @@ SPECTACULAR_SETTINGS = {
         }
     },
 }
-API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body gets 413
-DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
+API_BODY_LIMIT = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; a larger body gets 413
 # Longest time between two parts of a body, in seconds. After that the response is 408.
 BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)
+# Uploaded data files, see docs/howto/data-files.md. Sizes are in bytes.
+FILE_SIZE = env.integer("DROVER_FILE_MB", 1024) * 2**20
+FILES_SIZE_PER_ORG = env.integer("DROVER_FILES_MB_PER_ORG", 10_240) * 2**20
+FILES_PER_ORG = env.integer("DROVER_FILES_PER_ORG", 10_000)
+FILE_UPLOADS_PER_ORG_AT_ONCE = env.integer("DROVER_FILE_UPLOADS_PER_ORG_AT_ONCE", 5)
+FILE_UPLOADS_PER_ORG_PER_MINUTE = env.integer("DROVER_FILE_UPLOADS_PER_ORG_PER_MINUTE", 60)
+FILE_UPLOADS_PER_PROCESS = env.integer("DROVER_FILE_UPLOADS_PER_PROCESS", 20)
+FILE_UPLOAD_SLOWEST = env.integer("DROVER_FILE_UPLOAD_SLOWEST_KB", 4) * 2**10  # bytes per second
 
 # --- Storage of run outputs and logs ---------------------------------------------------------
 STORAGE_KIND = env.text("DROVER_STORAGE", "local")  # local | s3 | gcs

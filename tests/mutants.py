@@ -70,8 +70,52 @@ ENDING = "tests/agent/turns/test_quick_ending.py"
 SOURCE_BUILDER = "tests/agent/sources/test_source_builder.py"
 KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
 MODELS = "tests/agent/chat_models"
+FILES = "tests/connectors/files/test_files.py"
 
 MUTANTS = [
+    # Uploaded files.
+    Mutant(
+        "a domain role allows to change files of the whole org",
+        "apps/connectors/files/services.py",
+        "    by.require(Permission.CONNECTORS_EDIT)\n",
+        "    return\n",
+        FILES,
+    ),
+    Mutant(
+        "a key that is limited to a domain sees all files",
+        "apps/connectors/files/services.py",
+        "    return rows if by.only_domain is None else rows.none()\n",
+        "    return rows\n",
+        FILES,
+    ),
+    Mutant(
+        "a file that a connector names is deleted",
+        "apps/connectors/files/services.py",
+        "    if readers:\n",
+        "    if False:\n",
+        FILES,
+    ),
+    Mutant(
+        "bytes of uploads that are not complete are not counted",
+        "apps/connectors/files/limits.py",
+        " + _reserved_bytes(org.pk)",
+        "",
+        FILES,
+    ),
+    Mutant(
+        "a file that another upload stores is claimed too",
+        "apps/connectors/files/content.py",
+        "        raise FileBusy\n",
+        "        pass\n",
+        FILES,
+    ),
+    Mutant(
+        "content of a body that is too short is stored",
+        "apps/web/uploads.py",
+        "        if received != size:\n",
+        "        if False:\n",
+        "tests/connectors/files/test_receiving.py",
+    ),
     # Two runs of one stream.
     Mutant(
         "an attempt that lost the stream disconnects the new owner",

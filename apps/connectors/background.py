@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from apps.background.registry import Export, Queue, add_exports, add_queue
-from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
+from apps.background.registry import Export, Queue, add_eraser, add_exports, add_queue, add_sweep
+from apps.connectors.files import sweeping
+from apps.connectors.models import (
+    Connector,
+    CustomSource,
+    CustomSourceVersion,
+    Repository,
+    UploadedFile,
+)
 from apps.connectors.repositories import services as repositories
 
 add_queue(Queue(repositories.QUEUE, concurrency=1, retries_lost_jobs=True))
+add_sweep(sweeping.clean_up)
+add_eraser(sweeping.remove_drafts)
 add_exports(
+    Export("file", UploadedFile, ("id", "name", "size", "version", "created_at", "updated_at")),
     Export(
         "connector",
         Connector,

@@ -48,6 +48,36 @@ class RepositoryConnected(Conflict):
     code = "connected"
 
 
+class FileNameTaken(Conflict):
+    """Another file has this name: replace that file, or use another name. Upper and lower case count as the same."""
+
+    code = "name_taken"
+
+
+class FileBusy(Conflict):
+    """Another upload or deletion of this file is just being completed: try again in a moment."""
+
+    code = "busy"
+
+
+class FileInUse(Conflict):
+    """Connectors or pipelines read this file by its name; change or delete them first."""
+
+    code = "in_use"
+
+
+class UploadEnded(Conflict):
+    """This upload took too long to be stored and was given up: send the file again."""
+
+    code = "upload_ended"
+
+
+class FileLimitReached(Conflict):
+    """The organization has reached its limit for uploaded files."""
+
+    code = "limit_reached"
+
+
 class AnyHostNeedsAdmin(PermissionMissing):
     """Only an admin can approve code that may connect to any host (*): name the hosts it needs, or ask an admin."""
 

@@ -1,4 +1,4 @@
-"""The tables of connectors, custom sources and repositories."""
+"""The tables of connectors, custom sources, repositories and uploaded files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 from apps.auth import names
 from apps.auth.models import User
@@ -270,3 +271,84 @@ class Connector(OrgOwned):
 
     def __str__(self) -> str:
         return self.name
+
+
+class UploadedFileColumns(TypedDict):
+    id: UUID
+    name: str
+    size: int
+    version: int
+    uploaded_by__name: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class UploadedFileQuerySet(OrgQuerySet["UploadedFile"]):
+    """Queries on uploaded files."""
+
+    def complete(self) -> UploadedFileQuerySet:
+        """Return the files that have content: not those whose first upload is being stored."""
+        return self.filter(size__isnull=False)
+
+    def matching(self, *, q: str = "") -> UploadedFileQuerySet:
+        """Filter by a part of the name."""
+        return self.filter(name__icontains=q) if q else self
+
+    def rows(self) -> Rows[UploadedFile, UploadedFileColumns]:
+        """Return rows for a list of files."""
+        return self.columns(UploadedFileColumns)
+
+
+class UploadedFileManager(OrgManager["UploadedFile", UploadedFileQuerySet]):
+    queryset_class = UploadedFileQuerySet
+
+
+class UploadedFile(OrgOwned):
+    """A data file of the org, which the source `files` reads by its name. Its content is in the org's storage."""
+
+    name = models.CharField(max_length=200)
+    size = models.PositiveBigIntegerField(null=True)  # bytes; null until there is content
+    version = models.PositiveIntegerField(default=1)  # increases with every replacement
+    # What changes the content now: an upload or a deletion. Others wait until it ends or until `claimed_until`.
+    claim = models.UUIDField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+    uploaded_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(default=timezone.now)  # when the content was stored
+
+    objects: ClassVar[UploadedFileManager] = UploadedFileManager()
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", Lower("name"), name="connectors_file_name"),
+            names.plain_text_check("name", name="connectors_file_name_plain"),
+            models.CheckConstraint(
+                condition=models.Q(size__isnull=False) | models.Q(claim__isnull=False),
+                name="connectors_file_has_content",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["org", "-updated_at", "-id"], name="connectors_file_newest"),
+            models.Index(
+                fields=["claimed_until"],
+                condition=models.Q(claim__isnull=False),
+                name="connectors_file_claimed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FileUpload(OrgOwned):
+    """An upload that is received now, or was in the last hour. The limits of uploads count these rows."""
+
+    bytes = models.PositiveBigIntegerField()  # the announced size
+    alive_until = (
+        models.DateTimeField()
+    )  # the process that receives it has ended if this has passed
+    ended_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        indexes = [models.Index(fields=["org", "created_at"], name="connectors_upload_newest")]

@@ -10,6 +10,9 @@ from django.conf import settings
 
 from apps.engine.contract import StorageRoot
 
+FILES = "files/"  # in `uploads_root`; the same folder as `files_root`
+SCRATCH = "uploads/"
+
 
 def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
     """Return the area for a pipeline's file destination, used if the user names no bucket."""
@@ -18,7 +21,12 @@ def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
 
 def files_root(org_id: UUID) -> StorageRoot:
     """Return the area of the org's uploaded files."""
-    return _root(f"org/{org_id}/files")
+    return _root(f"org/{org_id}/{FILES}".rstrip("/"))
+
+
+def uploads_root(org_id: UUID) -> StorageRoot:
+    """Return the area that contains the uploaded files (`FILES`) and the uploads that are not complete (`SCRATCH`)."""
+    return _root(f"org/{org_id}")
 
 
 def left_out_root(org_id: UUID, run_id: UUID) -> StorageRoot:

@@ -1,10 +1,11 @@
-"""Routes of the catalogue and of saved connectors."""
+"""Routes of the catalogue, of saved connectors, and of uploaded files."""
 
 from django.urls import path
 
 from apps.connectors import catalogue_views, views
 from apps.connectors.checks import views as check_views
 from apps.connectors.custom_sources import views as custom_views
+from apps.connectors.files import views as file_views
 from apps.connectors.repositories import upload_views
 from apps.connectors.repositories import views as repository_views
 
@@ -29,6 +30,9 @@ urlpatterns = [
     path("custom-sources/<uuid:pk>/versions/<int:number>/diff", custom_views.Diff.as_view()),
     path("custom-sources/<uuid:pk>/versions/<int:number>/restore", custom_views.Restore.as_view()),
     path("custom-sources/<uuid:pk>/versions/<int:number>/approve", custom_views.Approve.as_view()),
+    path("files", file_views.Files.as_view()),
+    path("files/limits", file_views.Limits.as_view()),
+    path("files/<uuid:pk>", file_views.FileById.as_view()),
     path("repositories", repository_views.Repositories.as_view()),
     path("repositories/<uuid:pk>", repository_views.RepositoryById.as_view()),
     path("repositories/<uuid:pk>/sync", repository_views.Sync.as_view()),

@@ -280,7 +280,7 @@ class PutStreamStateSerializer(serializers.Serializer[Any]):
 
 class MeasureSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(
-        choices=["rows_month", "bytes_month", "running", "pipelines", "members"]
+        choices=["rows_month", "bytes_month", "running", "pipelines", "members", "file_bytes"]
     )
     used = serializers.IntegerField()
     limit = serializers.IntegerField(allow_null=True, help_text="null means no limit.")

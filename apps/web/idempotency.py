@@ -119,10 +119,12 @@ def _wrap_slow_response(slow_response: SlowResponse, store: Store) -> SlowRespon
         store.delete_claim()
         return slow_response
 
-    def then(result: Any) -> Response:
+    def then(result: Any) -> Response | SlowResponse:
         if not store.lock_claim():
             raise key_in_use()
         response = slow_response.then(result)
+        if isinstance(response, SlowResponse):
+            return _wrap_slow_response(response, store)
         store.store_response(_as_stored_response(response))
         return response
 

@@ -44,6 +44,7 @@ TITLES = {
     408: "Not sent in time",
     409: "Conflict",
     410: "No longer there",
+    411: "Length required",
     412: "Changed meanwhile",
     413: "Too large",
     415: "Unsupported media type",

@@ -136,12 +136,11 @@ def operation(
 ) -> Callable[[F], F]:
     """Document one method of a view.
 
-    `error` is the media type and schema of the error responses. `success_body_for_503` means that the 503 response has
-    the schema of the success response. `other_responses` are success responses without a body.
+    `error` is the media type and schema of the error responses. With `success_body_for_503` the 503 response has the
+    schema of the success response. `other_responses` are success responses without a body.
 
     Common responses are added: 400, 429 and 503; 401 and 403 if a credential is required; 408, 413, 415 and 422 if the
-    request has a body. Every POST inside an org accepts an Idempotency-Key. `account` routes do not accept it,
-    because they belong to the user and not to an org.
+    request has a body. Every POST inside an org accepts an Idempotency-Key, but not one of an `account`.
     """
 
     def describe(handler: F) -> F:
@@ -162,14 +161,14 @@ def operation(
             request=request,
             responses={
                 **responses,
-                **{
-                    code: OpenApiResponse(description=text)
-                    for code, text in other_responses.items()
-                },
+                **_empty_responses(other_responses),
                 **_problem_responses(codes, *error),
             },
             parameters=[*parameters, *([IDEMPOTENCY] if takes_idempotency_key else [])],
-            examples=_examples(example, request_example, status, (media_type, *other_media_types)),
+            examples=[
+                *_examples(example, status, (media_type, *other_media_types)),
+                *_request_examples(request, request_example),
+            ],
         )
         return described(handler)
 
@@ -185,6 +184,10 @@ def _common_codes(has_body: bool, public: bool, takes_idempotency_key: bool) -> 
     return codes | ({422} if takes_idempotency_key else set())
 
 
+def _empty_responses(descriptions: Mapping[int, str]) -> dict[Any, OpenApiResponse]:
+    return {code: OpenApiResponse(description=text) for code, text in descriptions.items()}
+
+
 def _problem_responses(codes: set[int], media_type: str, schema: Any) -> dict[Any, OpenApiResponse]:
     return {
         (code, media_type): OpenApiResponse(schema, description=TITLES[code])
@@ -198,21 +201,24 @@ def _success_response(answer: Any, summary: str, media_type: str) -> OpenApiResp
     return OpenApiResponse(answer, description=summary)
 
 
-def _examples(
-    example: Any, request_example: Any, status: int, media_types: Sequence[str]
-) -> list[OpenApiExample]:
-    examples = []
-    if example is not None:
-        examples = [
-            OpenApiExample(
-                "Answer",
-                value=example,
-                response_only=True,
-                status_codes=[str(status)],
-                media_type=media_type,
-            )
-            for media_type in media_types
-        ]
-    if request_example is not None:
-        examples.append(OpenApiExample("Request", value=request_example, request_only=True))
-    return examples
+def _examples(example: Any, status: int, media_types: Sequence[str]) -> list[OpenApiExample]:
+    if example is None:
+        return []
+    return [
+        OpenApiExample(
+            "Answer",
+            value=example,
+            response_only=True,
+            status_codes=[str(status)],
+            media_type=media_type,
+        )
+        for media_type in media_types
+    ]
+
+
+def _request_examples(request: Any, example: Any) -> list[OpenApiExample]:
+    """Return the example of a request. A dictionary maps the media type of its body to the schema."""
+    if example is None:
+        return []
+    media_type = next(iter(request)) if isinstance(request, dict) else "application/json"
+    return [OpenApiExample("Request", value=example, request_only=True, media_type=media_type)]

@@ -25,10 +25,13 @@ from rest_framework.response import Response
 
 @dataclass(frozen=True)
 class SlowResponse:
-    """Two steps of a response: `work` runs without a database, and `then` gets its result inside the org's scope."""
+    """Two steps of a response: `work` runs without a database, and `then` gets its result inside the org's scope.
+
+    `then` may return another SlowResponse, if more slow work follows.
+    """
 
     work: Callable[[], Any]
-    then: Callable[[Any], Response]
+    then: Callable[[Any], Response | SlowResponse]
     # True if `then` changes data. For requests with the same Idempotency-Key, `then` runs only once.
     once: bool = False
     release: Callable[[], None] | None = None  # called after an error, outside every scope
@@ -49,8 +52,11 @@ def finish(
 
 
 def _run_steps(answer: SlowResponse, scope: Callable[[], AbstractContextManager[None]]) -> Response:
-    if not connection.in_atomic_block:
-        connection.close()
-    result = answer.work()
-    with scope():
-        return answer.then(result)
+    next_answer: Response | SlowResponse = answer
+    while isinstance(next_answer, SlowResponse):
+        if not connection.in_atomic_block:
+            connection.close()
+        result = next_answer.work()
+        with scope():
+            next_answer = next_answer.then(result)
+    return next_answer

@@ -13,6 +13,7 @@ import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
+import { parseFileFilter } from "@/features/files/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseSourceFilter } from "@/features/sources/filter";
@@ -221,6 +222,13 @@ const source = createRoute({
   component: lazyRouteComponent(() => import("@/features/sources/source-page"), "SourcePage"),
 });
 
+const files = createRoute({
+  getParentRoute: () => app,
+  path: "/files",
+  validateSearch: parseFileFilter,
+  component: lazyRouteComponent(() => import("@/features/files/files-page"), "FilesPage"),
+});
+
 const agent = createRoute({
   getParentRoute: () => app,
   path: "/agent",
@@ -331,6 +339,7 @@ export const router = createRouter({
       newSource,
       sourceBuilder,
       source,
+      files,
       agent,
       agentConversation,
       settings.addChildren([

@@ -53,6 +53,8 @@ ALLOWED_RAW_SQL = {
     "apps/runs/claiming/reconciler.py": "Calls database functions that return the ids of runs to recover.",
     "apps/runs/scheduling.py": "Calls a database function that returns the ids of due schedules.",
     "apps/runs/claiming/workers.py": "Calls a database function that returns the ids of runs with a lease on this machine.",
+    "apps/connectors/files/limits.py": "Django has no function for an advisory lock.",
+    "apps/connectors/files/sweeping.py": "Calls a database function that returns the ids of orgs with old uploads.",
     "apps/live/feeds.py": "Reads bodies of events as text, so that they are not parsed and serialized again.",
 }
 

@@ -51,7 +51,13 @@ UNTESTED_PLACES = {
     "A lock of one org, for beginning turns and conversations, like `a connector`.": [
         "apps/agent/conversations/limits.py:<module>",
     ],
+    "A lock of one org, for beginning uploads, like `a connector`.": [
+        "apps/connectors/files/limits.py:<module>",
+    ],
     "A row that members of one org change, like `a connector`.": [
+        "apps/connectors/files/services.py:begin_deletion",
+        "apps/connectors/files/uploads.py:Upload._take_over_unfinished_row",
+        "apps/connectors/files/uploads.py:Upload.claim",
         "apps/connectors/custom_sources/services.py:_lock_editable",
         "apps/connectors/repositories/services.py:_lock_editable",
         "apps/connectors/repositories/syncs.py:_lock_repository",

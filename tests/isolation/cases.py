@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.files.storage import default_storage
+
 from apps.orgs.roles import Role
 from tests.isolation.planted import (
     PASSWORD,
@@ -315,6 +317,22 @@ CONNECTORS = {
     ),
     "connectors_streams": Case(path={"id": "connector"}),
 }
+
+
+def remove_stored_file(planted: PlantedOrg) -> dict[str, Any]:
+    """Remove what an earlier upload has stored: a test rolls back the database, but not the storage."""
+    default_storage.delete(f"org/{planted['org']}/files/another.csv")
+    return {}
+
+
+FILES = {
+    "files_list": Case(),
+    "files_limits": Case(),
+    "files_upload": Case(201, other_parameters={"name": "another.csv"}, headers=remove_stored_file),
+    "files_retrieve": Case(path={"id": "file"}),
+    "files_replace": Case(path={"id": "file"}),
+    "files_delete": Case(204, path={"id": "file"}),
+}
 WEBHOOK_SECRET = rb'"webhook_secret":"[^"]+"'
 CODE = "from drover import Page, Source\n\n\nclass S(Source):\n    streams = ['a']\n\n    def get(self, pagination=None):\n        return Page([])\n"
 CUSTOM_SOURCES = {
@@ -507,6 +525,7 @@ CASES: dict[str, Case] = {
     **ORGS,
     **CONNECTORS,
     **CUSTOM_SOURCES,
+    **FILES,
     **PIPELINES,
     **RUNS,
     **AGENT,

@@ -31,6 +31,8 @@ from apps.auth.models import RefreshFamily, User
 from apps.auth.tokens import Claims
 from apps.connectors.custom_sources import services as custom_sources
 from apps.connectors.custom_sources.checked_code import CheckedCode
+from apps.connectors.files import uploads
+from apps.connectors.models import UploadedFile
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
@@ -106,6 +108,7 @@ def plant() -> PlantedOrg:
     ids |= _create_connectors(world, canary, ids["domain"])
     ids |= _create_custom_source(world, canary)
     with world.scope():
+        ids |= _create_file(world, canary)
         ids |= _create_repository(world, canary, texts)
     ids |= _create_pipelines(world, canary, ids["domain"])
     with world.scope():
@@ -230,6 +233,14 @@ def _create_connectors(world: World, canary: str, domain: UUID) -> dict[str, UUI
         "secret_connector": secret_connector.pk,
         "destination": destination.pk,
     }
+
+
+def _create_file(world: World, canary: str) -> dict[str, UUID]:
+    owner = principal(world, Role.OWNER)
+    name = f"{canary}.csv"
+    uploads.put(org=world.org, by=owner, name=name, data=canary.encode())
+    make_connector(world, name=f"{canary} file", kind="files", config={"path": f"{canary}*.csv"})
+    return {"file": UploadedFile.objects.for_org(world.org).get(name=name).pk}
 
 
 def _create_custom_source(world: World, canary: str) -> dict[str, UUID]:
@@ -414,6 +425,7 @@ def add_rows(planted: PlantedOrg, count: int) -> None:
             domains.create(
                 org=world.org, by=principal(world, Role.OWNER), name=f"{canary} {number}"
             )
+            UploadedFile.unscoped.create(org=world.org, name=f"{canary} {number}", size=number)
             member = make_user("listed")
             Membership.unscoped.create(org=world.org, user=member, role=Role.VIEWER)
             ApiKey.unscoped.create(

@@ -91,7 +91,7 @@ def send(name: str, planted: PlantedOrg, role: Role, body: Any = None) -> Any:
     client.credentials(HTTP_AUTHORIZATION=authorization_header(role, planted))
     client.cookies.load(case.cookies(planted))
     method: Any = getattr(client, OPERATIONS[name][1])
-    return method(call.path, body or call.body or {}, **case.headers(planted))
+    return method(call.address, body or call.body or {}, **case.headers(planted))
 
 
 @pytest.mark.parametrize("name", operations_with_event())

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -65,6 +66,10 @@ class Call:
     path: str
     query: dict[str, Any]
     body: dict[str, Any] | None
+
+    @property
+    def address(self) -> str:
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
 
 def view_of(name: str) -> View:
@@ -142,7 +147,7 @@ def send(call: Call, actor: str, name: str, case: Case, planted: PlantedOrg) -> 
         if method == "get":
             answer = request(call.path, call.query, **case.headers(planted))
         else:
-            answer = request(call.path, call.body or {}, **case.headers(planted))
+            answer = request(call.address, call.body or {}, **case.headers(planted))
         answer.whole_body = (
             b"".join(answer.streaming_content) if answer.streaming else answer.content
         )

@@ -29,6 +29,26 @@ class SwapConflict(Exception):
     """Another process has replaced the object since it was read."""
 
 
+class Draft(ABC):
+    """A new object that is written in parts. Nobody can read it before `commit`. It is used by one thread at a time."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Store everything that was written, so that `commit` is quick."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Create or replace the object."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove what was written, unless it was committed. Safe to call twice."""
+
+
 class Store(ABC):
     """Objects by key below one prefix. Methods raise DestinationError, AuthenticationError and ConfigurationError."""
 
@@ -70,6 +90,14 @@ class Store(ABC):
     @abstractmethod
     def swap(self, key: str, data: bytes, version: str | None) -> None:
         """Replace the object if it still has that version (None: create it). Raises SwapConflict."""
+
+    @abstractmethod
+    def draft(self, key: str, scratch_key: str) -> Draft:
+        """Begin to write an object in parts. A folder keeps the parts at `scratch_key` until they are committed."""
+
+    @abstractmethod
+    def discard_drafts(self, prefix: str, scratch_prefix: str, *, before: datetime) -> None:
+        """Remove drafts that a crashed process has left and that nobody has written to since `before`."""
 
     @contextlib.contextmanager
     def sink(self, key: str) -> Iterator[BinaryIO]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import google.auth
@@ -21,18 +22,20 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import storage
+from google.cloud.storage.fileio import BlobWriter
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.oauth2.service_account import Credentials
 
 from apps.egress.http import apply_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, DestinationError
-from apps.engine.stores import Entry, Store, SwapConflict
+from apps.engine.stores import Draft, Entry, Store, SwapConflict
 
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and seconds between two bytes
 # The version of an object on a server without generations, such as an emulator.
 NO_GENERATION = "unknown"
+PART_BYTES = 8 << 20  # bytes of a draft that are sent at once
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 
 
@@ -140,6 +143,12 @@ class GcsStore(Store):
             except PreconditionFailed as error:
                 raise SwapConflict(key) from error
 
+    def draft(self, key: str, scratch_key: str) -> Draft:
+        return _GcsDraft(self._bucket.blob(self.full_key(key)), key)
+
+    def discard_drafts(self, prefix: str, scratch_prefix: str, *, before: datetime) -> None:
+        """Do nothing: Google removes an incomplete upload after a week, and it cannot be listed."""
+
     def close(self) -> None:
         self._client.close()
 
@@ -152,6 +161,40 @@ class GcsStore(Store):
             checksum="crc32c",
             **condition,
         )
+
+
+class _GcsDraft(Draft):
+    """A resumable upload, which creates the object when it ends."""
+
+    def __init__(self, blob: Any, key: str) -> None:
+        self._key = key
+        self._writer = BlobWriter(
+            blob,
+            chunk_size=PART_BYTES,
+            retry=RETRY,
+            content_type="application/octet-stream",
+            timeout=TIMEOUT,
+            checksum="crc32c",
+        )
+
+    def write(self, data: bytes) -> None:
+        with self._converting_errors():
+            self._writer.write(data)
+
+    def flush(self) -> None:
+        """Do nothing: all but the last part was sent, and the last part ends the upload."""
+
+    def commit(self) -> None:
+        with self._converting_errors():
+            self._writer.close()
+
+    def discard(self) -> None:
+        if not self._writer.closed:
+            with self._converting_errors():
+                self._writer.terminate()
+
+    def _converting_errors(self) -> AbstractContextManager[None]:
+        return _converting_errors(f"{self._key} could not be written")
 
 
 def _make_credentials(access: GcsAccess) -> Any:

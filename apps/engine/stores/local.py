@@ -9,20 +9,23 @@ import hashlib
 import os
 import re
 import shutil
+import stat
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
-
-from polars.exceptions import PolarsError
+from typing import Any, BinaryIO
 
 from apps.engine.failures import DestinationError
-from apps.engine.stores import Entry, Store, SwapConflict
+from apps.engine.stores import Draft, Entry, Store, SwapConflict
 
 NO_SPACE_REASONS = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 OS_ERROR_NUMBER = re.compile(r"\(os error (\d+)\)")
 _DRAFT_INFIX = ".tmp-"
+_SYNC_BYTES = (
+    64 << 20
+)  # bytes of a draft after which they are synced, so that the last sync is quick
 
 
 class LocalStore(Store):
@@ -64,9 +67,10 @@ class LocalStore(Store):
 
     def size(self, key: str) -> int | None:
         try:
-            return self.path(key).stat().st_size
+            status = self.path(key).stat()
         except FileNotFoundError:
             return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Use hard links where the file system supports them, else copies; each folder is synced once."""
@@ -109,9 +113,9 @@ class LocalStore(Store):
             for name in sorted(names):
                 path = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):
-                    stat = path.stat()
+                    status = path.stat()
                     key = path.relative_to(self._base).as_posix()
-                    yield Entry(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
+                    yield Entry(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def read_version(self, key: str) -> tuple[bytes, str] | None:
         data = self.read(key)
@@ -127,6 +131,14 @@ class LocalStore(Store):
                 if (current[1] if current else None) != version:
                     raise SwapConflict(key)
                 self.write(key, data)
+
+    def draft(self, key: str, scratch_key: str) -> Draft:
+        return _LocalDraft(self, key, scratch_key)
+
+    def discard_drafts(self, prefix: str, scratch_prefix: str, *, before: datetime) -> None:
+        self.delete(
+            [entry.key for entry in self.entries(scratch_prefix) if entry.modified < before]
+        )
 
     @contextlib.contextmanager
     def _open_replacement(self, path: Path) -> Iterator[BinaryIO]:
@@ -149,6 +161,57 @@ class LocalStore(Store):
             except OSError:  # It is not empty, or another process has removed it.
                 return
             folder = folder.parent
+
+
+class _LocalDraft(Draft):
+    """A file that is renamed when it is complete."""
+
+    def __init__(self, store: LocalStore, key: str, scratch_key: str) -> None:
+        self._store, self._key, self._scratch_key = store, key, scratch_key
+        self._unsynced = 0
+        scratch_path = store.path(scratch_key)
+        with self._converting_errors():
+            _make_folder(scratch_path.parent)
+            self._file = _create_draft(scratch_path)
+
+    def write(self, data: bytes) -> None:
+        with self._converting_errors():
+            self._file.write(data)
+            self._unsynced += len(data)
+            if self._unsynced >= _SYNC_BYTES:
+                self._sync()
+
+    def flush(self) -> None:
+        with self._converting_errors():
+            self._sync()
+
+    def commit(self) -> None:
+        path, scratch_path = self._store.path(self._key), self._store.path(self._scratch_key)
+        with self._converting_errors():
+            self._sync()
+            self._file.close()
+            existing_parent = _make_folder(path.parent)
+            try:
+                scratch_path.replace(path)
+            except FileNotFoundError:  # Another process removed the folder because it was empty.
+                _make_folder(path.parent)
+                scratch_path.replace(path)
+            _sync_folders(path.parent, existing_parent)
+
+    def discard(self) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # Closing writes what is buffered, for which there may be no space.
+            self._file.close()
+        self._store.delete([self._scratch_key])
+
+    def _sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._unsynced = 0
+
+    def _converting_errors(self) -> contextlib.AbstractContextManager[None]:
+        return converting_errors(f"{self._key} could not be written")
 
 
 def _draft_path(path: Path) -> Path:
@@ -193,12 +256,19 @@ def converting_errors(problem: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _to_failure(problem, error) from error
-    except PolarsError as error:  # Polars wraps errors of the operating system.
-        match = OS_ERROR_NUMBER.search(str(error))
+    except Exception as error:
+        # Polars wraps errors of the operating system.
+        match = OS_ERROR_NUMBER.search(str(error)) if _is_polars_error(error) else None
         if match is None:
             raise
         number = int(match[1])
         raise _to_failure(problem, OSError(number, os.strerror(number))) from error
+
+
+def _is_polars_error(error: Exception) -> bool:
+    """Whether Polars raised the error. A web process stores files without importing Polars."""
+    exceptions: Any = sys.modules.get("polars.exceptions")
+    return exceptions is not None and isinstance(error, exceptions.PolarsError)
 
 
 def _to_failure(problem: str, error: OSError) -> DestinationError:

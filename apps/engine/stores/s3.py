@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -22,11 +23,15 @@ from apps.engine.failures import (
     DestinationError,
     EngineError,
 )
-from apps.engine.stores import Entry, Store, SwapConflict
+from apps.engine.stores import Draft, Entry, Store, SwapConflict
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
 MAX_ATTEMPTS = 4
+PART_BYTES = 8 << 20  # bytes of the first parts of a draft; S3 accepts parts from 5 MiB on
+PARTS_PER_SIZE = (
+    1000  # after so many parts, parts are twice as large, because S3 accepts 10,000 parts
+)
 
 FAILURES_BY_CODE: dict[str, type[EngineError]] = {
     "403": AuthenticationError,
@@ -149,6 +154,21 @@ class S3Store(Store):
                 # The server does not support conditional writes.
                 self._client.put_object(**self._location(key), Body=data)
 
+    def draft(self, key: str, scratch_key: str) -> Draft:
+        return _S3Draft(self._client, self._location(key), key)
+
+    def discard_drafts(self, prefix: str, scratch_prefix: str, *, before: datetime) -> None:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(
+            Bucket=self._bucket, Prefix=self.full_key(prefix)
+        )
+        with _converting_errors(f"The uploads to {prefix} could not be listed"):
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] < before:
+                        self._client.abort_multipart_upload(
+                            Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+
     def close(self) -> None:
         self._client.close()
         if self._session:
@@ -156,6 +176,61 @@ class S3Store(Store):
 
     def _location(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self.full_key(key)}
+
+
+class _S3Draft(Draft):
+    """A multipart upload. An object that fits into one part is written at once."""
+
+    def __init__(self, client: Any, location: dict[str, str], key: str) -> None:
+        self._client, self._location, self._key = client, location, key
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= (size := PART_BYTES << len(self._parts) // PARTS_PER_SIZE):
+            self._send_part(bytes(self._buffer[:size]))
+            del self._buffer[:size]
+
+    def flush(self) -> None:
+        if self._upload_id is not None and self._buffer:
+            self._send_part(bytes(self._buffer))
+            self._buffer.clear()
+
+    def commit(self) -> None:
+        self.flush()
+        with self._converting_errors():
+            if self._upload_id is None:
+                self._client.put_object(**self._location, Body=bytes(self._buffer))
+            else:
+                self._client.complete_multipart_upload(
+                    **self._location,
+                    UploadId=self._upload_id,
+                    MultipartUpload={"Parts": self._parts},
+                )
+                self._upload_id = None
+
+    def discard(self) -> None:
+        self._buffer.clear()
+        upload_id, self._upload_id = self._upload_id, None
+        if upload_id is not None:
+            with self._converting_errors():
+                self._client.abort_multipart_upload(**self._location, UploadId=upload_id)
+
+    def _send_part(self, data: bytes) -> None:
+        with self._converting_errors():
+            if self._upload_id is None:
+                upload = self._client.create_multipart_upload(**self._location)
+                self._upload_id = upload["UploadId"]
+            number = len(self._parts) + 1
+            part = self._client.upload_part(
+                **self._location, UploadId=self._upload_id, PartNumber=number, Body=data
+            )
+        self._parts.append({"PartNumber": number, "ETag": part["ETag"]})
+
+    def _converting_errors(self) -> AbstractContextManager[None]:
+        return _converting_errors(f"{self._key} could not be written")
 
 
 def _make_client(access: S3Access) -> Any:

@@ -8,7 +8,7 @@ the transaction back and becomes a problem response. A returned response commits
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -99,12 +99,20 @@ class OrgView(APIView):
             with self._scope(request, credential):
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._respond(drf_request)
-            response = slow.finish(answer, partial(self._reopen_scope, request, credential))
+            response = self.finish(answer, partial(self._reopen_scope, request, credential))
         # This is the outermost handler. The exception becomes a problem response, or is raised again.
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
+
+    def finish(
+        self,
+        answer: Response | SlowResponse,
+        scope: Callable[[], AbstractContextManager[None]],
+    ) -> Response:
+        """Return the response of an answer, outside every scope. `scope` opens a new one."""
+        return slow.finish(answer, scope)
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:

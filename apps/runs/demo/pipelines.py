@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.connectors import services as connectors
+from apps.connectors.files import uploads
 from apps.connectors.models import Connector
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines import services as pipelines
 from apps.pipelines.models import Pipeline
 from apps.runs.demo.locations import Locations, connection_settings
-from apps.runs.outputs import storage
 
 AIRPORTS_FILE = "airports.csv"
 
@@ -49,9 +49,7 @@ def demo_pipelines(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, De
 
 def ensure_pipelines(org: Org, by: Principal, locations: Locations) -> dict[str, Pipeline]:
     """Store the airports file, and create missing pipelines. Returns all demo pipelines by stream name. Call it inside the org's scope."""
-    storage.write(
-        f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", locations.airports.read_bytes()
-    )
+    uploads.put(org=org, by=by, name=AIRPORTS_FILE, data=locations.airports.read_bytes())
     return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demo_pipelines(locations)}
 
 

@@ -8,8 +8,10 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
+from apps.connectors.files import limits
 from apps.engine import Failed, FailureClass
 from apps.orgs.exceptions import LimitReached
 from apps.orgs.models import Membership, Org
@@ -43,7 +45,7 @@ def this_month() -> date:
 
 
 def read_measures(org: Org) -> list[Measure]:
-    """Return all quantities that can have a limit. Makes four queries."""
+    """Return all quantities that can have a limit. Makes five queries."""
     month = read_month(org.pk)
     running = Run.objects.for_org(org).filter(status=Status.RUNNING).count()
     pipelines = Pipeline.objects.for_org(org).count()
@@ -54,6 +56,7 @@ def read_measures(org: Org) -> list[Measure]:
         Measure("running", running, org.max_running),
         Measure("pipelines", pipelines, org.max_pipelines),
         Measure("members", members, org.max_members),
+        Measure("file_bytes", limits.stored_bytes(org.pk), settings.FILES_SIZE_PER_ORG),
     ]
 
 

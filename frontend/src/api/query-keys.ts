@@ -16,6 +16,12 @@ export const queryKeys = {
   },
   emailDomains: ["email-domains"],
   factors: ["factors"],
+  files: {
+    all: ["files"],
+    list: (filter: object) => ["files", "list", filter] as const,
+    limits: ["files", "limits"],
+    names: ["files", "names"],
+  },
   identityProvider: ["identity-provider"],
   invitations: ["invitations"],
   languageModel: {

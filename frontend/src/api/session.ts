@@ -128,7 +128,7 @@ async function readBody(response: Response): Promise<unknown> {
 }
 
 /** Returns a valid access token, or null if nobody is logged in. Refreshes a token that expires soon. */
-async function accessToken(): Promise<string | null> {
+export async function accessToken(): Promise<string | null> {
   if (access && access.expiresAt - Date.now() > REFRESH_MARGIN) return access.token;
   if (state.status === "anonymous") return null;
   await (state.status === "unknown" ? resumeSession() : refreshSession());

@@ -162,6 +162,7 @@ class Config(SourceSettings):
             " Files may be compressed (gzip, bzip2, zstd) or in a zip archive"
         ),
         examples=["airports.csv", "logs/**/*.jsonl", "https://example.com/data.parquet"],
+        json_schema_extra={"format": "uploaded-file"},
     )
     format: Literal["auto", "csv", "jsonl", "json", "parquet", "excel"] = Field(
         "auto", description="Format; `auto` uses the file's name and its content"

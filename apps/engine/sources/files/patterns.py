@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import PurePosixPath
 
+from apps.engine.file_patterns import WILDCARD, compile_pattern, is_address, is_pattern, matches
+
+__all__ = [
+    "check_path",
+    "detect_format",
+    "fixed_folder",
+    "is_address",
+    "is_pattern",
+    "matches",
+    "stream_name",
+]
+
 MAX_WILDCARDS = 10  # Each wildcard multiplies the time that a hostile pattern can take.
-WILDCARD = re.compile(r"[*?\[]")
 FORMATS_BY_EXTENSION = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -24,14 +34,6 @@ FORMATS_BY_EXTENSION = {
 COMPRESSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".zip")
 
 
-def is_address(path: str) -> bool:
-    return "://" in path
-
-
-def is_pattern(path: str) -> bool:
-    return not is_address(path) and WILDCARD.search(path) is not None
-
-
 def check_path(path: str) -> str:
     """Return the path if it is a safe relative path, a pattern or a web address. Raises ValueError."""
     if is_address(path):
@@ -46,7 +48,7 @@ def check_path(path: str) -> str:
     if len(WILDCARD.findall(path)) > MAX_WILDCARDS:
         raise ValueError(f"has more than {MAX_WILDCARDS} wildcards")
     try:
-        _compile(path)
+        compile_pattern(path)
     except re.error as error:
         raise ValueError(
             "contains a range of characters whose end comes before its start"
@@ -63,14 +65,6 @@ def fixed_folder(pattern: str) -> str:
             break
         fixed_parts.append(part)
     return "/".join(fixed_parts)
-
-
-def matches(pattern: str, path: str) -> bool:
-    """Return whether the path matches the pattern.
-
-    `*` and `?` match characters within one folder, `**` matches across folders, and `[ab]` matches `a` or `b`.
-    """
-    return _compile(pattern).fullmatch(path) is not None
 
 
 def detect_format(path: str) -> str | None:
@@ -94,32 +88,3 @@ def stream_name(path: str) -> str:
         return folder or "files"
     name = bare_path.rpartition("/")[2]
     return name.partition(".")[0] or name or "files"
-
-
-@lru_cache(maxsize=64)
-def _compile(pattern: str) -> re.Pattern[str]:
-    expression = ""
-    remaining = pattern
-    while remaining:
-        part, remaining = _translate_first_part(remaining)
-        expression += part
-    return re.compile(expression)
-
-
-def _translate_first_part(pattern: str) -> tuple[str, str]:
-    """Return the regular expression for the first part of a pattern, and the remaining pattern."""
-    if pattern.startswith("**/"):
-        return "(?:[^/]+/)*", pattern[3:]
-    if pattern.startswith("**"):
-        return ".*", pattern[2:]
-    if pattern[0] == "*":
-        return "[^/]*", pattern[1:]
-    if pattern[0] == "?":
-        return "[^/]", pattern[1:]
-    closing = pattern.find("]", 2)
-    if pattern[0] == "[" and closing > 0:
-        characters = pattern[1:closing]
-        negation = "^/" if characters.startswith(("!", "^")) else ""
-        escaped = re.escape(characters.lstrip("!^"))
-        return f"[{negation}{escaped}]".replace(r"\-", "-"), pattern[closing + 1 :]
-    return re.escape(pattern[0]), pattern[1:]

@@ -18,7 +18,7 @@ interface BaseShape {
 
 export type FieldShape = BaseShape &
   (
-    | { kind: "text" | "secret" | "long-text" }
+    | { kind: "text" | "secret" | "long-text" | "uploaded-file" }
     | { kind: "number"; integer: boolean; minimum: number | null; maximum: number | null }
     | { kind: "switch" }
     | { kind: "choice"; choices: (string | number)[] }
@@ -136,6 +136,7 @@ function plainShape(node: Schema, root: Schema): object {
   if (Array.isArray(node.enum)) return { kind: "choice", choices: node.enum };
   switch (Array.isArray(node.type) ? node.type.find((type) => type !== "null") : node.type) {
     case "string":
+      if (node.format === "uploaded-file") return { kind: "uploaded-file" };
       return { kind: isLong(node) ? "long-text" : "text" };
     case "integer":
     case "number":

@@ -1,6 +1,7 @@
 import { useId, useState } from "react";
 import { Button } from "@/components/button";
 import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
+import { UploadedFileInput } from "./uploaded-file-input";
 import { isMaskedSecret, InvalidJson, type Config, type FieldShape } from "./schema";
 
 /** Shows the parts of the text between backticks as code. */
@@ -47,6 +48,15 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
       );
     case "choice":
       return <Choice shape={shape} control={control} value={value} onChange={onChange} />;
+    case "uploaded-file":
+      return (
+        <UploadedFileInput
+          control={control}
+          value={asText(value)}
+          placeholder={placeholder}
+          onChange={onChange}
+        />
+      );
     case "texts":
       return (
         <TextsInput control={control} value={value} defaultValue={shape.defaultValue} onChange={onChange} />

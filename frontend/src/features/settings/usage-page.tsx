@@ -15,7 +15,9 @@ const LIMIT_LABELS = {
   running: "Concurrent runs",
   pipelines: "Pipelines",
   members: "Members",
+  file_bytes: "Uploaded files",
 };
+const BYTE_LIMITS = ["bytes_month", "file_bytes"];
 const DATA_LABELS = {
   logs: "Log lines",
   outputs: "Output files",
@@ -35,10 +37,13 @@ export function UsagePage() {
     <QueryContent query={usage}>
       {({ limits, months, kept }) => (
         <>
-          <Section title="Limits" description="Admins set these limits on the page Organization.">
+          <Section
+            title="Limits"
+            description="Admins set these limits on the page Organization. The operator of this installation sets the limit of uploaded files."
+          >
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
-                const format = name === "bytes_month" ? formatBytes : formatCount;
+                const format = BYTE_LIMITS.includes(name) ? formatBytes : formatCount;
                 return (
                   <li key={name}>
                     <p className="flex justify-between gap-2">

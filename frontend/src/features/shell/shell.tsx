@@ -11,6 +11,7 @@ import {
   BuildingIcon,
   ChevronIcon,
   CodeIcon,
+  FileIcon,
   MoonIcon,
   PipelineIcon,
   RunsIcon,
@@ -80,6 +81,9 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
               <span className="max-lg:sr-only">Custom </span>
               <span className="inline-block max-lg:first-letter:uppercase">sources</span>
             </span>
+          </NavLink>
+          <NavLink to="/files" keys="g f" icon={<FileIcon />}>
+            Files
           </NavLink>
           {canUseAgent && (
             <NavLink to="/agent" keys="g a" icon={<AgentIcon />}>
@@ -176,7 +180,7 @@ function NavLink({
   className,
   children,
 }: {
-  to: "/pipelines" | "/runs" | "/sources" | "/agent" | "/settings";
+  to: "/pipelines" | "/runs" | "/sources" | "/files" | "/agent" | "/settings";
   keys: string;
   icon: ReactNode;
   className?: string;

@@ -1,0 +1,242 @@
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { queryKeys } from "@/api/query-keys";
+import type { DataFile, FileUser } from "@/api/types";
+import { Button, buttonClasses } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { LoadErrorPage } from "@/components/error-pages";
+import { Hint } from "@/components/hint";
+import { PlusIcon } from "@/components/icons";
+import { EmptyState, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { RelativeTime } from "@/components/relative-time";
+import { showError, showSuccess } from "@/components/toast";
+import { formatBytes, formatCount } from "@/format/number";
+import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
+import { ChooseFiles, DropZone } from "./drop-zone";
+import { filesQuery, limitsQuery, useDeleteFile } from "./queries";
+import { UploadList } from "./upload-list";
+import { onUploadComplete, startUploads } from "./uploads";
+
+export function FilesPage() {
+  const filter = useSearch({ from: "/app/files" });
+  const navigate = useNavigate({ from: "/files" });
+  const hasPermission = useHasPermission();
+  const isReadOnly = useReadOnlyReason() !== null;
+  const canEdit = hasPermission("connectors.edit") && !isReadOnly;
+  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(filesQuery(filter));
+  const rows = data?.pages.flatMap(({ results }) => results) ?? [];
+  useRefreshAfterUploads();
+  return (
+    <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
+      <PageHeader title="Files" count={data?.pages[0]?.count}>
+        {canEdit && (
+          <Link to="/pipelines/new" className={buttonClasses()}>
+            <PlusIcon /> New pipeline
+          </Link>
+        )}
+      </PageHeader>
+      {canEdit && <DropZone hint={<UploadHint />} />}
+      <UploadList />
+      <input
+        data-search
+        type="search"
+        aria-label="Search files"
+        placeholder="Search"
+        className="control mb-4 sm:w-72!"
+        defaultValue={filter.q}
+        onChange={({ target }) => void navigate({ search: { q: target.value || undefined }, replace: true })}
+      />
+      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeletons />}
+      {data && rows.length === 0 && <NoFiles canEdit={canEdit} hasFilter={Boolean(filter.q)} />}
+      {rows.length > 0 && <FilesTable rows={rows} canEdit={canEdit} />}
+      {hasNextPage && (
+        <Button className="mt-4" onClick={() => void fetchNextPage()}>
+          Load more
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function useRefreshAfterUploads(): void {
+  const client = useQueryClient();
+  useEffect(
+    () => onUploadComplete(() => void client.invalidateQueries({ queryKey: queryKeys.files.all })),
+    [client],
+  );
+}
+
+function UploadHint() {
+  const { data: limits } = useQuery(limitsQuery);
+  if (!limits) return <>&nbsp;</>;
+  const { max_file_bytes, max_bytes, used_bytes } = limits;
+  return `Up to ${formatBytes(max_file_bytes)} per file. ${formatBytes(used_bytes)} of ${formatBytes(max_bytes)} used.`;
+}
+
+function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
+  if (hasFilter) return <EmptyState title="No files match">Change the search.</EmptyState>;
+  return (
+    <EmptyState title="No files yet">
+      {canEdit
+        ? "Upload CSV, JSON Lines or Parquet files. Then create a pipeline with the source Files, and name one file, or a pattern such as orders-*.csv for several files with the same columns. When the data changes, replace the file: the next run reads the new content."
+        : "Members can upload CSV, JSON Lines or Parquet files here, and load them with the source Files."}
+    </EmptyState>
+  );
+}
+
+function FilesTable({ rows, canEdit }: { rows: DataFile[]; canEdit: boolean }) {
+  const [deleted, setDeleted] = useState<DataFile | null>(null);
+  return (
+    <div className="card overflow-x-auto">
+      <DeletionDialog file={deleted} onClose={() => setDeleted(null)} />
+      <table className="table w-full border-collapse">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col" className="text-right!">
+              Size
+            </th>
+            <th scope="col" className="max-sm:hidden">
+              Used by
+            </th>
+            <th scope="col" className="max-sm:hidden">
+              Uploaded
+            </th>
+            {canEdit && (
+              <th scope="col">
+                <span className="sr-only">Actions</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((file) => (
+            <tr key={file.id}>
+              <td className="wrap-anywhere">
+                <span className="font-medium">{file.name}</span>
+                <div className="text-[0.8125rem] sm:hidden">
+                  <UsedBy users={file.used_by} />
+                </div>
+              </td>
+              <td
+                className="text-right whitespace-nowrap tabular-nums"
+                title={`${formatCount(file.bytes)} bytes`}
+              >
+                {formatBytes(file.bytes)}
+              </td>
+              <td className="max-sm:hidden">
+                <UsedBy users={file.used_by} />
+              </td>
+              <td className="text-soft max-sm:hidden">
+                <RelativeTime time={file.updated_at} />
+                {file.uploaded_by && <span className="text-faint"> by {file.uploaded_by}</span>}
+              </td>
+              {canEdit && (
+                <td className="w-0">
+                  <FileActions file={file} onDelete={() => setDeleted(file)} />
+                </td>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const MAX_SHOWN_USERS = 3;
+
+function UsedBy({ users }: { users: FileUser[] }) {
+  if (users.length === 0) return <span className="text-faint">Not used yet</span>;
+  const hidden = users.slice(MAX_SHOWN_USERS);
+  return (
+    <ul>
+      {users.slice(0, MAX_SHOWN_USERS).map((user) => (
+        <li key={user.id}>
+          {user.type === "pipeline" ? (
+            <Link to="/pipelines/$pipelineId" params={{ pipelineId: user.id }} className="hover:underline">
+              {user.name}
+            </Link>
+          ) : (
+            user.name
+          )}
+          <span className="text-faint">
+            {" "}
+            {user.type}
+            {user.by_pattern && ", by a pattern"}
+          </span>
+        </li>
+      ))}
+      {hidden.length > 0 && (
+        <li className="text-faint" title={hidden.map(({ name }) => name).join(", ")}>
+          and {hidden.length} more
+        </li>
+      )}
+    </ul>
+  );
+}
+
+function FileActions({ file, onDelete }: { file: DataFile; onDelete: () => void }) {
+  const blocker = blockingReason(file);
+  return (
+    <div className="flex justify-end gap-2 max-sm:flex-col max-sm:items-end">
+      <ChooseFiles
+        size="small"
+        label={
+          <>
+            Replace<span className="sr-only"> {file.name}</span>
+          </>
+        }
+        onChoose={(files) => startUploads(files, file)}
+      />
+      <Hint text={blocker}>
+        <Button size="small" look="danger" disabledReason={blocker} onClick={onDelete}>
+          Delete<span className="sr-only"> {file.name}</span>
+        </Button>
+      </Hint>
+    </div>
+  );
+}
+
+function DeletionDialog({ file, onClose }: { file: DataFile | null; onClose: () => void }) {
+  const deletion = useDeleteFile();
+  function confirm() {
+    onClose();
+    if (!file) return;
+    deletion.mutate(file, {
+      onSuccess: () => showSuccess(`${file.name} was deleted.`),
+      onError: (error) => showError(error),
+    });
+  }
+  return (
+    <ConfirmDialog
+      open={file !== null}
+      title={`Delete ${file?.name}?`}
+      confirmLabel="Delete"
+      danger
+      onClose={onClose}
+      onConfirm={confirm}
+    >
+      {file && deletionText(file)}
+    </ConfirmDialog>
+  );
+}
+
+/** Why the file cannot be deleted, or null. Connectors that read it by a pattern do not prevent that. */
+function blockingReason({ used_by }: DataFile): string | null {
+  const readers = used_by.filter(({ by_pattern }) => !by_pattern);
+  if (readers.length === 0) return null;
+  return `In use by ${labelsOf(readers)}: change or delete them first.`;
+}
+
+function deletionText({ used_by }: DataFile): string {
+  if (used_by.length === 0) return "Nothing uses this file. It cannot be restored.";
+  return `It cannot be restored. The next runs with ${labelsOf(used_by)} no longer contain its records.`;
+}
+
+function labelsOf(users: FileUser[]): string {
+  return users.map(({ type, name }) => `the ${type} ${name}`).join(", ");
+}
