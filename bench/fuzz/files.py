@@ -174,7 +174,9 @@ def _read_all(reader: Reader, page_size: int) -> tuple[list[Any], list[Any]]:
         piece = reader.read(position, page_size)
         content = piece.content
         rows += (
-            [list(row) for row in content.rows()] if isinstance(content, pl.DataFrame) else content
+            [list(row) for row in content.iter_rows()]
+            if isinstance(content, pl.DataFrame)
+            else content
         )
         bad_records += [(bad.position, bad.reason, bad.text) for bad in piece.bad_records]
         position = piece.next_position
