@@ -139,6 +139,7 @@ def read_first_records(
 ) -> FirstRecords:
     """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
+    source_pages: list[Any] = []
     pages: list[DecodedPage] = []
     left_out = LeftOutRecords()
     token: dict[str, Any] = {}
@@ -146,10 +147,14 @@ def read_first_records(
         page = source.get(token)
         token = page.next_pagination
         page = transform.apply(_truncate_page(page, limit)) if transform else page
+        source_pages.append(page)
         pages.append(_decode_page(page, schema, limit))
         left_out.extend(getattr(page, "left_out", None) or LeftOutRecords())
         if not token or sum(decoded.frame.height for decoded in pages) >= limit:
             break
+    if schema.respelled:  # A run would read the source once more.
+        schema = schema.complete()
+        pages = [_decode_page(page, schema, limit) for page in source_pages]
     frame = pl.concat([schema.conform(decoded.frame) for decoded in pages]).head(limit)
     rejected = sum(len(decoded.rejected) for decoded in pages) + left_out.count("rejected")
     return FirstRecords(frame, schema, rejected, left_out.count("skipped"))
@@ -171,7 +176,7 @@ def _build_transform(payload: Payload) -> Transform:
 
 def _decode_page(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
     if isinstance(page, FrameIteration):
-        return DecodedPage(schema.conform(page.frame.head(limit)), [])
+        return schema.decode_frame(page.frame.head(limit))
     rows = page.rows if isinstance(page, RowsIteration) else page.records
     return schema.decode(rows[:limit])
 

@@ -37,6 +37,7 @@ TABLE_GONE = "A table no longer exists"
 # These texts show why a result was not published.
 REMOVES_ALL_ROWS = "would remove all rows"
 TOO_MANY_REJECTED = "records were rejected"
+IS_PINNED = "its column is pinned as"
 # The message of a failure that a user's own code caused begins with one of these texts.
 USER_CODE_PREFIXES = ("The code ", "The transform ")
 

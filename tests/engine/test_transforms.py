@@ -64,6 +64,16 @@ def test_records_of_a_frame_keep_their_types(tmp_path: Path) -> None:
     assert before.fields() == after.fields()
 
 
+def test_times_that_python_cannot_represent_become_text(tmp_path: Path) -> None:
+    nanoseconds = pl.Series("n", [1704164645123456789]).cast(pl.Datetime("ns", "UTC"))
+    far = pl.Series("f", [datetime(2024, 1, 2, tzinfo=UTC)]).dt.offset_by("18000y")
+    with running_transform(IDENTITY_TRANSFORM, tmp_path) as transform:
+        records = page_rows(transform.apply(frame_page(pl.DataFrame([nanoseconds, far]), {})))
+    assert records == [
+        {"n": "2024-01-02T03:04:05.123456789+00:00", "f": "+20024-01-02T00:00:00.000000+00:00"}
+    ]
+
+
 def test_records_of_rows_keep_their_types(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {
@@ -77,7 +87,7 @@ def test_records_of_rows_keep_their_types(tmp_path: Path) -> None:
     ]
     with running_transform(IDENTITY_TRANSFORM, tmp_path) as transform:
         records = page_rows(transform.apply(rows_page(rows, {})))
-    assert records[0] == {**rows[0], "mixed": "2026-01-01", "big": str(2**70)}
+    assert records[0] == {**rows[0], "mixed": "2026-01-01"}
     assert records[1:] == rows[1:]
 
 

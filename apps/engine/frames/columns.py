@@ -6,12 +6,14 @@
 
 Integers beyond +-2**53 never become floats, decimals never exceed 38 digits, and a timestamp never loses its time
 zone. A column that would break one of these rules becomes a string column with the exact text of the values.
-Nested lists and objects become columns of JSON text.
+Nested lists and objects become columns of JSON text. A column whose type is pinned only becomes a type that stores
+every earlier value with the same text or number (`Column.accept`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, TypedDict
 
@@ -19,6 +21,12 @@ import polars as pl
 
 MAX_EXACT_INTEGER = 2**53  # floats represent every integer from -2**53 to 2**53 exactly
 DECIMAL_DIGITS = 38  # the precision of 128-bit decimals
+
+# The first and the last timestamp. Most databases cannot store other years.
+CALENDAR = (
+    datetime.fromisoformat("0001-01-01"),
+    datetime.fromisoformat("9999-12-31T23:59:59.999999"),
+)
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
 
@@ -66,6 +74,32 @@ FIELD_TYPES: dict[ColumnType, FieldType] = {
 }
 
 
+# Types whose values have the same text in every destination, so that a column with stored values may become text.
+_TYPES_OF_ONE_TEXT = frozenset(
+    {
+        ColumnType.NULL,
+        ColumnType.BOOLEAN,
+        ColumnType.INTEGER,
+        ColumnType.STRING,
+        ColumnType.JSON,
+        ColumnType.DATE,
+        ColumnType.BINARY,
+    }
+)
+_WIDENINGS_OF_PINNED_TYPES = frozenset(
+    {
+        (ColumnType.INTEGER, ColumnType.DECIMAL),
+        (ColumnType.INTEGER, ColumnType.NUMBER),
+        (ColumnType.JSON, ColumnType.STRING),
+    }
+)
+_NAMES_OF_TYPES = {
+    ColumnType.STRING: "text",
+    ColumnType.TIMESTAMP: "timestamp without time zone",
+    ColumnType.INSTANT: "timestamp with time zone",
+}
+
+
 class ColumnJson(TypedDict):
     type: str
     scale: int
@@ -109,6 +143,26 @@ class Column:
             exact=self.exact and other.exact,
         )
         return _column_for_types(combined, {self.type, other.type})
+
+    def accept(self, other: Column) -> Column | None:
+        """Return the column that also stores the values of `other` if this column's type is pinned.
+
+        None if the earlier values would be stored as values of another kind.
+        """
+        wider = self.widen(other)
+        may_change = self.type is ColumnType.NULL or wider.type is self.type
+        if may_change or (self.type, wider.type) in _WIDENINGS_OF_PINNED_TYPES:
+            return wider
+        return None
+
+    def respells_as(self, wider: Column) -> bool:
+        """Whether stored values may get another text if the column becomes the wider column."""
+        return wider.type is ColumnType.STRING and self.type not in _TYPES_OF_ONE_TEXT
+
+    @property
+    def type_name(self) -> str:
+        """The name of the type in messages."""
+        return _NAMES_OF_TYPES.get(self.type, self.type.value)
 
     def to_json(self) -> ColumnJson:
         return {
@@ -196,12 +250,42 @@ def fit_frame(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
 
 
 def as_text(series: pl.Series) -> pl.Series:
-    """Convert values to their exact text.
+    """Convert values to their exact text, which does not depend on the other values.
 
     Times become ISO 8601, booleans `true` or `false`, bytes base64, and floats the shortest text with the same value.
+    Timestamps have six decimals, and nine if a value needs them. Other times have six decimals if a value needs them.
     """
-    if series.dtype.is_temporal():
+    dtype = series.dtype
+    if isinstance(dtype, pl.Datetime):
+        return _timestamps_as_text(series, dtype)
+    if dtype == pl.Time():
+        return series.dt.to_string("%H:%M:%S%.9f").str.replace(r"\.000000000$|000$", "")
+    if dtype.is_temporal():
         return series.dt.to_string("iso:strict")
-    if series.dtype == pl.Binary():
+    if dtype == pl.Binary():
         return series.bin.encode("base64")
     return series.cast(pl.String)
+
+
+def _timestamps_as_text(series: pl.Series, dtype: pl.Datetime) -> pl.Series:
+    zone = "+00:00" if dtype.time_zone is not None else ""
+    if zone:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if dtype.time_unit == "ms":
+        series = series.dt.cast_time_unit("us")
+    texts = _format_timestamps(series)
+    if dtype.time_unit == "ns":
+        texts = texts.str.replace(r"(\.[0-9]{6})000$", "${1}")
+    return texts + zone if zone else texts
+
+
+def _format_timestamps(series: pl.Series) -> pl.Series:
+    """Return ISO 8601 with all decimals. Arrow needs a tenth of the time of polars, but knows no years after 9999."""
+    from pyarrow import compute, string
+
+    has_nanoseconds = series.dtype == pl.Datetime("ns")  # Their years are 1677 to 2262.
+    if not has_nanoseconds and not series.is_between(*CALENDAR).all():
+        return series.dt.to_string("iso:strict")
+    texts = pl.from_arrow(compute.cast(series.to_arrow(), string()))
+    assert isinstance(texts, pl.Series)  # noqa: S101 - an array becomes a series
+    return texts.alias(series.name).str.replace(" ", "T", literal=True)

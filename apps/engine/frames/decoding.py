@@ -1,7 +1,9 @@
 """Decode pages of records to typed polars frames with one schema, whose columns only widen.
 
 A `StreamSchema` stores the columns of a stream over all batches and attempts. Every record of a page is either in
-the frame or rejected.
+the frame or rejected. The columns of an earlier sync are pinned: a record with a value that does not fit is rejected.
+Other columns may become text while a sync is read. If an earlier value would be spelled differently by a conversion, the
+column is in `respelled`, and the sync has to be read once more with the columns that are known then.
 """
 
 from __future__ import annotations
@@ -10,17 +12,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import polars as pl
 
 from apps.engine.contract import FieldInfo
-from apps.engine.failures import ContractError
-from apps.engine.frames.columns import NULL, Column, ColumnJson, cast
-from apps.engine.frames.values import TypedSeries, Unrepresentable, series_of, to_column_type
+from apps.engine.failures import IS_PINNED, RESET_STREAM, ContractError
+from apps.engine.frames.columns import NULL, Column, ColumnJson, ColumnType, cast
+from apps.engine.frames.text_types import fit_texts
+from apps.engine.frames.texts import Unrepresentable, exact_text
+from apps.engine.frames.values import (
+    TypedSeries,
+    decimal_series_of,
+    number_series_of,
+    series_of,
+    text_series_of,
+    to_column_type,
+)
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600
 MAX_NAME_BYTES = 1024
+MAX_SHOWN_TEXT = 60  # characters of a name or a value that a reason shows
 NOT_AN_OBJECT = "not an object"
 
 Record = Mapping[str, object]
@@ -48,17 +60,48 @@ class NamedColumn(ColumnJson):
 
 
 class SchemaJson(TypedDict):
-    """The columns of a stream, in the form in which the engine's state stores them."""
+    """The columns of a stream, in the form in which the engine's state stores them. Older releases have no pins."""
 
     version: int
     columns: list[NamedColumn]
+    pinned: NotRequired[list[str]]
+    is_complete: NotRequired[bool]
 
 
 class StreamSchema:
-    """The columns of one stream, in the order they were first seen. Not thread-safe."""
+    """The columns of one stream, in the order they were first seen. Not thread-safe.
 
-    def __init__(self, columns: Mapping[str, Column] | None = None) -> None:
+    `pinned` are the names of columns whose types an earlier sync has decided. `is_complete` is whether all records have
+    been read once before, so no type may change. `respelled` are the columns that became text after values of another
+    type, which would be spelled differently if they were converted.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column] | None = None,
+        *,
+        pinned: Iterable[str] = (),
+        is_complete: bool = False,
+    ) -> None:
         self.columns: dict[str, Column] = dict(columns or {})
+        self.pinned = frozenset(pinned)
+        self.is_complete = is_complete
+        self.respelled: set[str] = set()
+
+    def pin(self) -> StreamSchema:
+        """Return the schema for the next sync: the type of each column that has had a value is pinned."""
+        known = [name for name, column in self.columns.items() if column != NULL]
+        return StreamSchema(self.columns, pinned=known)
+
+    def complete(self) -> StreamSchema:
+        """Return the schema for reading the same records once more."""
+        return StreamSchema(self.columns, pinned=self.pinned, is_complete=True)
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """The names of columns whose values all arrive as text."""
+        texts = (ColumnType.STRING, ColumnType.JSON)
+        return frozenset(name for name, column in self.columns.items() if column.type in texts)
 
     def decode(self, rows: Sequence[Any]) -> DecodedPage:
         """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values."""
@@ -66,14 +109,31 @@ class StreamSchema:
         columns = self._typed_columns(rows, records, rejected)
         return DecodedPage(self._conformed_frame(columns), rejected)
 
-    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def decode_frame(self, frame: pl.DataFrame) -> DecodedPage:
         """Convert a frame of any dtypes to the columns of the stream. Widens the schema for its values.
 
-        Raises ContractError if the stream would have more than MAX_COLUMNS columns.
+        A row with a value that does not fit a pinned type is rejected. Raises ContractError if the stream would have
+        more than MAX_COLUMNS columns.
         """
         if len(self.columns.keys() | set(frame.columns)) > MAX_COLUMNS:
             raise ContractError(f"The stream has more than {MAX_COLUMNS:,} columns")
-        return self._conformed_frame([to_column_type(series) for series in frame.iter_columns()])
+        reasons: dict[int, str] = {}  # by index of the row
+        columns = [
+            self._fit_series(to_column_type(series), reasons) for series in frame.iter_columns()
+        ]
+        if not reasons:
+            return DecodedPage(self._conformed_frame(columns), [])
+        accepted = pl.Series([index not in reasons for index in range(frame.height)])
+        rejected = [
+            RejectedRecord(reason, {series.name: series[index] for series, _ in columns}, index)
+            for index, reason in sorted(reasons.items())
+        ]
+        columns = [(series.filter(accepted), column) for series, column in columns]
+        return DecodedPage(self._conformed_frame(columns), rejected)
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Convert a frame as `decode_frame`, without the rejected rows."""
+        return self.decode_frame(frame).frame
 
     def fields(self) -> tuple[FieldInfo, ...]:
         """Return the columns in the form of the catalogue."""
@@ -83,11 +143,22 @@ class StreamSchema:
         columns: list[NamedColumn] = [
             {"name": name, **column.to_json()} for name, column in self.columns.items()
         ]
-        return {"version": 1, "columns": columns}
+        return {
+            "version": 1,
+            "columns": columns,
+            "pinned": sorted(self.pinned),
+            "is_complete": self.is_complete,
+        }
 
     @classmethod
     def from_json(cls, value: SchemaJson) -> StreamSchema:
-        return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
+        return cls(
+            {item["name"]: Column.from_json(item) for item in value["columns"]},
+            pinned=value.get("pinned", ()),
+            is_complete=value.get("is_complete", False),
+        )
+
+    # Rows
 
     def _typed_columns(
         self, rows: Sequence[Any], records: list[Record], rejected: list[RejectedRecord]
@@ -111,15 +182,35 @@ class StreamSchema:
         ):
             raise Unrepresentable("a column cannot be created")
         if records_are_complete:
-            return [series_of(name, list(map(itemgetter(name), records))) for name in names]
-        return [series_of(name, [record.get(name) for record in records]) for name in names]
+            return [self._series_of(name, list(map(itemgetter(name), records))) for name in names]
+        return [self._series_of(name, [record.get(name) for record in records]) for name in names]
+
+    def _series_of(self, name: str, values: Sequence[Any]) -> TypedSeries:
+        """Raises Unrepresentable, also if a value does not fit the pinned type."""
+        known = self.columns.get(name, NULL)
+        typed_series = self._series_for(known, name, values)
+        if name in self.pinned and known.accept(typed_series[1]) is None:
+            raise Unrepresentable("a value does not fit a pinned type")
+        wider = known.widen(typed_series[1])
+        # The values become text before the numbers among them become floats.
+        return text_series_of(name, values) if typed_series[1].respells_as(wider) else typed_series
+
+    def _series_for(self, known: Column, name: str, values: Sequence[Any]) -> TypedSeries:
+        if known.type is ColumnType.STRING:
+            return text_series_of(name, values)
+        if known.type is ColumnType.DECIMAL and name in self.pinned:
+            return decimal_series_of(name, values)
+        if known.type is ColumnType.NUMBER and name in self.pinned:
+            return number_series_of(name, values)
+        return series_of(name, values)
 
     def _reject_unfit_records(
         self, numbered_records: Iterable[tuple[int, Record]], rejected: list[RejectedRecord]
     ) -> list[Record]:
         accepted_records, names = [], set(self.columns)
+        pinned = {name: self.columns[name] for name in self.pinned}
         for index, record in numbered_records:
-            reason = _too_many_columns_reason(names, record) or _unfit_reason(record)
+            reason = _too_many_columns_reason(names, record) or self._unfit_reason(record, pinned)
             if reason:
                 rejected.append(RejectedRecord(reason, record, index))
                 continue
@@ -127,13 +218,69 @@ class StreamSchema:
             accepted_records.append(record)
         return accepted_records
 
+    def _unfit_reason(self, record: Record, pinned: dict[str, Column]) -> str | None:
+        """Return the reason why the record cannot become a row, or None if it can. Widens `pinned` for its values."""
+        widened = {}
+        for name, value in record.items():
+            if not _is_column_name(name):
+                return "a field's name cannot be a column name"
+            try:
+                column = self._series_for(self.columns.get(name, NULL), name, [value])[1]
+            except UnicodeError:
+                return "text that is not valid Unicode"
+            except Unrepresentable as error:
+                return str(error)
+            if name in pinned:
+                wider = pinned[name].accept(column)
+                if wider is None:
+                    return misfit_reason(name, value, self.columns[name])
+                widened[name] = wider
+        pinned |= widened
+        return None
+
+    # Frames
+
+    def _fit_series(self, typed_series: TypedSeries, reasons: dict[int, str]) -> TypedSeries:
+        """Return the series without the values that do not fit a pinned type, for which reasons are added."""
+        series, column = typed_series
+        known = self.columns.get(series.name, NULL)
+        if series.name not in self.pinned or known.accept(column) is not None:
+            return typed_series
+        if series.dtype == pl.String():
+            fitted = fit_texts(series, known)
+            values, misfits = fitted.values, fitted.misfits.arg_true().to_list()
+        else:
+            values, misfits = self._fit_values(series, known)
+        for index in misfits:
+            reasons.setdefault(index, misfit_reason(series.name, series[index], known))
+        return to_column_type(values)
+
+    def _fit_values(self, series: pl.Series, known: Column) -> tuple[pl.Series, list[int]]:
+        """Return the values that fit, and the indexes of the others."""
+        values, running = series.to_list(), known
+        misfits: list[int] = []
+        fitted, column = self._series_for(known, series.name, values)
+        if known.accept(column) is not None:
+            return fitted, misfits
+        for index, value in enumerate(values):
+            wider = running.accept(self._series_for(known, series.name, [value])[1])
+            if wider is None:
+                values[index] = None
+                misfits.append(index)
+            else:
+                running = wider
+        return self._series_for(known, series.name, values)[0], misfits
+
     def _conformed_frame(self, typed_columns: list[TypedSeries]) -> pl.DataFrame:
         """Return a frame with all columns of the stream, after widening them for the values."""
         height = len(typed_columns[0][0]) if typed_columns else 0
         series_by_name = {}
         for series, column in typed_columns:
             known_column = self.columns.get(series.name, NULL)
-            self.columns[series.name] = known_column.widen(column)
+            wider = known_column.widen(column)
+            if known_column.respells_as(wider):
+                self.respelled.add(series.name)
+            self.columns[series.name] = wider
             series_by_name[series.name] = series
         return pl.DataFrame(
             {
@@ -143,6 +290,18 @@ class StreamSchema:
                 for name, column in self.columns.items()
             }
         )
+
+
+def misfit_reason(name: str, value: Any, pinned: Column) -> str:
+    """Return the reason why a record with this value is rejected."""
+    return (
+        f"the field {_shortened(name)} has the value {_shortened(exact_text(value))}, and {IS_PINNED}"
+        f" {pinned.type_name}: {RESET_STREAM} to decide the types again"
+    )
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= MAX_SHOWN_TEXT else f"{text[:MAX_SHOWN_TEXT]}…")
 
 
 def _unwrap_records(rows: Sequence[Any]) -> tuple[list[Record], list[RejectedRecord]]:
@@ -175,20 +334,6 @@ def _is_column_name(name: Any) -> bool:
         return type(name) is str and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
-
-
-def _unfit_reason(record: Record) -> str | None:
-    """Return the reason why the record cannot become a row, or None if it can."""
-    for name, value in record.items():
-        if not _is_column_name(name):
-            return "a field's name cannot be a column name"
-        try:
-            series_of(name, [value])
-        except UnicodeError:
-            return "text that is not valid Unicode"
-        except Unrepresentable as error:
-            return str(error)
-    return None
 
 
 def _too_many_columns_reason(names: set[str], record: Record) -> str | None:

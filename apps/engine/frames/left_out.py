@@ -89,8 +89,17 @@ def page_position(page: int, record: int, *, is_transformed: bool = False) -> st
 
 def record_text(record: object) -> tuple[str, bool]:
     """Return the record as JSON text, and whether it is complete. Values that JSON lacks become text."""
+    # They import polars, which the web process does not need.
+    from apps.engine.frames.json_numbers import has_json_numbers
+    from apps.engine.frames.texts import json_text
+
     try:
-        text = json.dumps(record, ensure_ascii=False, default=_text_of)
+        has_texts = has_json_numbers(record)  # `json.dumps` writes the text of the float.
+        text = (
+            json_text(record)
+            if has_texts
+            else json.dumps(record, ensure_ascii=False, default=_text_of)
+        )
         data = text.encode()
     except UnicodeEncodeError:  # Lone surrogates are kept as escapes.
         data = json.dumps(record, default=_text_of).encode()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
-from datetime import date, datetime, time, timedelta
+from collections.abc import Callable, Sequence, Set
+from datetime import date, datetime, time
 from decimal import Decimal
-from enum import Enum
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-import orjson
 import polars as pl
 
 from apps.engine.frames.columns import (
+    CALENDAR,
     DECIMAL_DIGITS,
     MAX_EXACT_INTEGER,
     NULL,
@@ -24,52 +21,89 @@ from apps.engine.frames.columns import (
     ColumnType,
     as_text,
 )
+from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.frames.texts import (
+    BUILTIN_TYPES,
+    NESTED_TYPES,
+    exact_text,
+    json_text,
+    to_builtin,
+)
 
 TypedSeries = tuple[pl.Series, Column]
 
-_NESTED_TYPES = {list, dict, tuple}
-_BUILTIN_TYPES = {
-    bool,
-    int,
-    float,
-    str,
-    Decimal,
-    date,
-    datetime,
-    time,
-    timedelta,
-    bytes,
-    UUID,
-} | _NESTED_TYPES
-_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
-# The first and the last value of dates (True) and of timestamps (False). Most databases cannot store other years.
-_CALENDAR_RANGES = {
-    True: (date(1, 1, 1), date(9999, 12, 31)),
-    False: (
-        datetime.fromisoformat("0001-01-01"),
-        datetime.fromisoformat("9999-12-31T23:59:59.999999"),
-    ),
-}
-
-
-class Unrepresentable(ValueError):
-    """No column type, not even text, can represent this value."""
+_JSON_NUMBER_TYPES = {int, float, JsonNumber}
 
 
 def series_of(name: str, values: Sequence[Any]) -> TypedSeries:
     """Convert the values to a series of the narrowest column type. Raises Unrepresentable or UnicodeError."""
-    python_types = set(map(type, values))
-    python_types.discard(type(None))
-    if not python_types <= _BUILTIN_TYPES:
-        values = [to_builtin(value) for value in values]
-        python_types = set(map(type, values)) - {type(None)}
+    values, python_types = _to_builtins(values)
     if not python_types:
         return pl.Series(name, values, dtype=pl.Null), NULL
-    if python_types <= _NESTED_TYPES:
+    if python_types <= NESTED_TYPES:
         return _text_series(name, values, json_text), Column(ColumnType.JSON)
+    if JsonNumber in python_types:
+        return _json_number_series(name, values, python_types)
     build = _BUILDERS.get(frozenset(python_types))
     typed_series = build(name, values) if build else None
     return typed_series or (_text_series(name, values, exact_text), STRING)
+
+
+def text_series_of(name: str, values: Sequence[Any]) -> TypedSeries:
+    """Convert the values of a text column to their exact text. Raises Unrepresentable or UnicodeError."""
+    values, python_types = _to_builtins(values)
+    if not python_types:
+        return pl.Series(name, values, dtype=pl.Null), NULL
+    if python_types <= NESTED_TYPES:
+        return _text_series(name, values, json_text), Column(ColumnType.JSON)
+    to_text = exact_text if python_types != {str} else str
+    return _text_series(name, values, to_text), STRING
+
+
+def decimal_series_of(name: str, values: Sequence[Any]) -> TypedSeries:
+    """Convert the values of a decimal column, in which a float has the digits of its shortest text."""
+    values, python_types = _to_builtins(values)
+    if not python_types & {float, JsonNumber}:
+        return series_of(name, values)
+    return series_of(name, [_as_decimal(value) for value in values])
+
+
+def number_series_of(name: str, values: Sequence[Any]) -> TypedSeries:
+    """Convert the values of a column of floats, in which a decimal is a float if the float has the same value."""
+    values, python_types = _to_builtins(values)
+    if Decimal not in python_types:
+        return series_of(name, values)
+    return series_of(name, [_as_float(value) for value in values])
+
+
+def _as_float(value: Any) -> Any:
+    return JsonNumber(str(value)).exact_value() if type(value) is Decimal else value
+
+
+def _as_decimal(value: Any) -> Any:
+    if type(value) is JsonNumber:
+        value = value.exact_value()
+    return Decimal(repr(value)) if type(value) is float and math.isfinite(value) else value
+
+
+def _to_builtins(values: Sequence[Any]) -> tuple[Sequence[Any], set[type]]:
+    """Return the values with built-in types, and these types without that of None."""
+    python_types = set(map(type, values))
+    python_types.discard(type(None))
+    if not python_types <= BUILTIN_TYPES:
+        values = [to_builtin(value) for value in values]
+        python_types = set(map(type, values)) - {type(None)}
+    return values, python_types
+
+
+def _json_number_series(name: str, values: Sequence[Any], python_types: set[type]) -> TypedSeries:
+    if python_types <= _JSON_NUMBER_TYPES:
+        numbers = [value.exact_value() if type(value) is JsonNumber else value for value in values]
+        build = _BUILDERS.get(frozenset(set(map(type, numbers)) - {type(None), str}))
+        typed_series = build(name, numbers) if build and str not in map(type, numbers) else None
+        if typed_series is not None:
+            return typed_series
+    return _text_series(name, values, exact_text), STRING
 
 
 def _text_series(name: str, values: Sequence[Any], to_text: Callable[[Any], str]) -> pl.Series:
@@ -189,9 +223,10 @@ _BUILDERS: dict[Set[type], Callable[[str, Sequence[Any]], TypedSeries | None]] =
 
 def is_in_calendar(series: pl.Series) -> bool:
     """Whether every date or timestamp is in the years 1 to 9999."""
-    local_times = series.dt.replace_time_zone(None) if series.dtype != pl.Date() else series
-    first, last = _CALENDAR_RANGES[series.dtype == pl.Date()]
-    return bool(local_times.is_between(first, last).all())
+    if series.dtype == pl.Date():
+        first, last = (moment.date() for moment in CALENDAR)
+        return bool(series.is_between(first, last).all())
+    return bool(series.dt.replace_time_zone(None).is_between(*CALENDAR).all())
 
 
 def to_column_type(series: pl.Series) -> TypedSeries:
@@ -205,7 +240,9 @@ def to_column_type(series: pl.Series) -> TypedSeries:
         return _to_decimal_column(series)
     if dtype.is_temporal():
         return _to_temporal_column(series)
-    if dtype.is_nested() or dtype == pl.Object():
+    if dtype.is_nested():
+        return series_of(series.name, _nested_values(series))
+    if dtype == pl.Object():
         return series_of(series.name, series.to_list())
     if dtype in (pl.Categorical, pl.Enum):
         return series.cast(pl.String), STRING
@@ -253,116 +290,41 @@ def _to_temporal_column(series: pl.Series) -> TypedSeries:
     return (series, Column(column_type)) if is_in_calendar(series) else (as_text(series), STRING)
 
 
+def _nested_values(series: pl.Series) -> list[Any]:
+    """Return the values of a nested series. A time that Python cannot represent exactly becomes text."""
+    physical = _without_times(series.dtype)
+    if physical == series.dtype:
+        return series.to_list()
+    convert = partial(_with_times, dtype=series.dtype)
+    return [convert(value) for value in series.cast(physical).to_list()]
+
+
+def _without_times(dtype: Any) -> Any:
+    """Return the nested dtype with integers instead of times."""
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct([pl.Field(f.name, _without_times(f.dtype)) for f in dtype.fields])
+    if isinstance(dtype, pl.Array):
+        return pl.Array(_without_times(dtype.inner), dtype.size)
+    if isinstance(dtype, pl.List):
+        return pl.List(_without_times(dtype.inner))
+    return pl.Int64() if dtype.is_temporal() else dtype
+
+
+def _with_times(value: Any, dtype: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(dtype, pl.Struct):
+        return {f.name: _with_times(value[f.name], f.dtype) for f in dtype.fields}
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return [_with_times(inner, dtype.inner) for inner in value]
+    return _nested_time(value, dtype) if dtype.is_temporal() else value
+
+
+def _nested_time(value: int, dtype: pl.DataType) -> Any:
+    typed = pl.Series([value], dtype=pl.Int64)
+    physical = typed.cast(pl.Int32) if dtype == pl.Date() else typed
+    return to_column_type(physical.cast(dtype))[0].item()
+
+
 def _has_whole_microseconds(series: pl.Series) -> bool:
     return bool((series.to_physical() % 1000 == 0).all())
-
-
-def to_builtin(value: Any) -> Any:
-    """Convert an instance of a subclass or of a similar type to the built-in type. Raises Unrepresentable."""
-    if value is None or type(value) in _BUILTIN_TYPES:
-        return value
-    if isinstance(value, Enum):
-        return to_builtin(value.value)
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (Set, list, tuple)):
-        return list(value)
-    if isinstance(value, datetime):  # Test this before date, because every datetime is also a date.
-        return datetime.fromisoformat(value.isoformat())
-    for base in (int, float, str, bytes, Decimal, date, time, timedelta, UUID):
-        if isinstance(value, base):
-            return _to_base_type(base, value)
-    raise Unrepresentable(f"a value of type {type(value).__name__} has no column type")
-
-
-def _to_base_type(base: type, value: Any) -> Any:
-    if base in (date, time):
-        return base.fromisoformat(value.isoformat())
-    if base is timedelta:
-        return timedelta(value.days, value.seconds, value.microseconds)
-    if base is str:
-        return str.__str__(value)
-    return base(str(value)) if base is UUID else base(value)
-
-
-def exact_text(value: Any) -> str:
-    """Return the exact text of a value, for a column of mixed types. Raises Unrepresentable."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value) if not math.isnan(value) else "NaN"
-    if isinstance(value, int):
-        return _integer_text(value)
-    if isinstance(value, (list, dict, tuple)):
-        return json_text(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(as_text(pl.Series([value], dtype=pl.Duration("us"))).item())
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (Decimal, UUID)):
-        return str(value)
-    return exact_text(to_builtin(value))
-
-
-def _integer_text(value: int) -> str:
-    try:
-        return str(value)
-    except ValueError as error:  # Python cannot convert integers of more than 4,300 digits.
-        raise Unrepresentable("an integer has too many digits") from error
-
-
-def json_text(value: Any) -> str:
-    """Return the JSON text of a nested value. NaN and infinities become the strings NaN, inf and -inf."""
-    try:
-        encoded = orjson.dumps(value, default=exact_text, option=_JSON_OPTIONS)
-    except orjson.JSONEncodeError:  # integers beyond 64 bits, deep nesting, lone surrogates
-        return _standard_json_text(value)
-    if b"null" in encoded and _has_non_finite(value):
-        return _standard_json_text(value)
-    return encoded.decode()
-
-
-def _standard_json_text(value: Any) -> str:
-    """Use the `json` module, which is slower, for a value that orjson cannot encode."""
-    try:
-        encoded = json.dumps(
-            _replace_non_finite_floats(value),
-            default=exact_text,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            allow_nan=False,
-        )
-        encoded.encode()
-    except UnicodeEncodeError:
-        raise
-    except RecursionError as error:
-        raise Unrepresentable("nested too deeply") from error
-    except (TypeError, ValueError) as error:
-        raise Unrepresentable(str(error)) from error
-    return encoded
-
-
-def _has_non_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(map(_has_non_finite, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_has_non_finite, value))
-
-
-def _replace_non_finite_floats(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return exact_text(value)
-    if isinstance(value, dict):
-        return {key: _replace_non_finite_floats(inner) for key, inner in value.items()}
-    return (
-        [_replace_non_finite_floats(inner) for inner in value]
-        if isinstance(value, (list, tuple))
-        else value
-    )

@@ -44,6 +44,8 @@ class StreamSource(AbstractSource):
     Config: ClassVar[type[BaseModel]]  # the settings as the user wrote them
     # Whether a token returns the same page for ever, so that another run may continue an unfinished incremental job.
     pages_never_change: ClassVar[bool] = False
+    # Columns whose values arrive as text, whatever the source reads. A source that decides types keeps their texts.
+    text_columns: frozenset[str] = frozenset()
 
     def __init__(
         self,

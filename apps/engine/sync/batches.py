@@ -63,9 +63,10 @@ class _UntypedPages(_PageRange):
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
     left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
-    # The pages whose rows are in `rows`, and the index of the first row of each.
+    # The pages, and the index of the first row of each.
     pages: list[QueuedPage] = field(default_factory=list)
     page_starts: list[int] = field(default_factory=list)
+    height: int = 0  # rows of all pages
     fullness: float = 0.0
 
     def add(self, page: QueuedPage) -> None:
@@ -73,15 +74,16 @@ class _UntypedPages(_PageRange):
         self.fullness += _fullness(page)
         if page.left_out is not None:
             self.left_out.extend(page.left_out)
+        self.page_starts.append(self.height)
+        self.pages.append(page)
+        self.height += page.count
         if page.frame is None:
-            self.page_starts.append(len(self.rows))
-            self.pages.append(page)
             self.rows.extend(page.rows)
         elif page.frame.width:
             self.frames.append(page.frame)
 
     def position_of(self, index: int) -> str:
-        """Return the position of a row of `rows`."""
+        """Return the position of a row of `rows` or of the joined `frames`."""
         number = bisect_right(self.page_starts, index) - 1
         page, record = self.pages[number], index - self.page_starts[number]
         return page_position(page.iteration, record, is_transformed=page.is_transformed)
@@ -172,13 +174,14 @@ class BatchBuilder:
     def _convert_rows(self, untyped: _UntypedPages) -> pl.DataFrame:
         if untyped.rows:
             decoded = self._schema.decode(untyped.rows)
-            for item in decoded.rejected:
-                position = untyped.position_of(item.index)
-                untyped.left_out.add("rejected", item.record, reason=item.reason, position=position)
-            return decoded.frame
-        if not untyped.frames:
+        elif untyped.frames:
+            decoded = self._schema.decode_frame(pl.concat(untyped.frames))
+        else:
             return pl.DataFrame()
-        return self._schema.conform(pl.concat(untyped.frames))
+        for item in decoded.rejected:
+            position = untyped.position_of(item.index)
+            untyped.left_out.add("rejected", item.record, reason=item.reason, position=position)
+        return decoded.frame
 
 
 def _fullness(page: QueuedPage) -> float:

@@ -25,7 +25,7 @@ from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import RESET_STREAM, ConfigurationError, StreamTakenOver
-from apps.engine.frames.decoding import SchemaJson
+from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.sync import statements
 from apps.engine.sync.identity import StreamIdentity
 from apps.engine.sync.state import engine_conninfo
@@ -67,6 +67,15 @@ class Job:
     bytes: int = 0
     is_finished: bool = False  # an earlier attempt of this run has published it
     abandoned_reason: str = ""  # why the unfinished job before this new one is not continued
+
+    def schema(self) -> StreamSchema:
+        """Return the columns of the stream as they are known so far."""
+        return StreamSchema.from_json(self.columns) if self.columns else StreamSchema()
+
+    @property
+    def columns_to_keep(self) -> SchemaJson | None:
+        """The columns for reading from the beginning again, if all records have been read once."""
+        return self.columns if self.columns and self.columns.get("is_complete") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,18 +217,21 @@ class StateBackend:
             return "it belongs to an earlier run, and the source may have changed since then"
         return ""
 
-    def restart(self, job: Job, *, reason: str = "") -> Job:
-        """Cancel an unfinished job that cannot be continued, and create a new job."""
+    def restart(self, job: Job, *, reason: str = "", columns: SchemaJson | None = None) -> Job:
+        """Cancel an unfinished job that cannot be continued, and create a new job, with `columns` if they are known."""
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             self._execute(statements.CANCEL_JOB, job=job.id)
             new_job = self._load_job(
-                self._create_job(from_start=unfinished_job is not None and unfinished_job.is_reset),
+                self._create_job(
+                    from_start=unfinished_job is not None and unfinished_job.is_reset,
+                    columns=columns,
+                ),
                 resumed=False,
             )
             return replace(new_job, abandoned_reason=reason)
 
-    def _create_job(self, *, from_start: bool) -> str:
+    def _create_job(self, *, from_start: bool, columns: SchemaJson | None = None) -> str:
         is_incremental = self._own_identity.sync_mode == "incremental"
         previous_job = (
             self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
@@ -235,6 +247,7 @@ class StateBackend:
             replaces=has_no_position
             and self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None,
             since=previous_job.id if previous_job is not None else None,
+            columns=_to_json(columns or self._pinned_columns(from_start=from_start)),
         )
         if from_start and not self._execute(statements.LINK_RESET_TO_JOB, job=job_id):
             self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
@@ -251,6 +264,13 @@ class StateBackend:
                 f"{change}: {RESET_STREAM}, so that it is read from the beginning and its table is written anew"
             )
         return not change
+
+    def _pinned_columns(self, *, from_start: bool) -> SchemaJson | None:
+        """Return the columns of the newest finished job, whose types are kept until the stream is reset."""
+        newest = None if from_start else self._fetch_one(statements.NEWEST_COLUMNS)
+        if newest is None or newest.columns is None:
+            return None
+        return StreamSchema.from_json(newest.columns).pin().to_json()
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)

@@ -42,7 +42,7 @@ from apps.engine.sync.identity import identity_of
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
-from apps.engine.sync.writer import SideTracker, Writer
+from apps.engine.sync.writer import SideTracker, TypesChanged, Writer
 
 POLL_SECONDS = 0.2  # seconds between checks of the stop flag while the source sends nothing
 PROGRESS_INTERVAL = 0.5  # seconds between two progress events
@@ -106,13 +106,23 @@ class Runner:
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
-        try:
-            return self._sync(source, backend, job)
-        except PositionGone as error:
-            logger.warning("Reading from the beginning, since {}", error.message)
-            self._side_tracker.side = "state"
+        is_repeated = False
+        while True:
+            try:
+                return self._sync(source, backend, job)
+            except PositionGone as error:
+                if is_repeated:
+                    raise
+                is_repeated = True
+                logger.warning("Reading from the beginning, since {}", error.message)
+                self._side_tracker.side = "state"
+                job = backend.restart(job, columns=job.columns_to_keep)
+            except TypesChanged as error:
+                logger.info("Reading once more, since these columns are text: {}", error.names)
+                self._side_tracker.side = "state"
+                job = backend.restart(job, columns=error.columns)
             self._is_first_sync = False
-            return self._sync(self._build_source(), backend, backend.restart(job))
+            source = self._build_source()
 
     def _build_source(self) -> StreamSource:
         spec = self._spec
@@ -145,9 +155,11 @@ class Runner:
             left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
+            source.text_columns = job.schema().text_columns
             try:
                 self._transfer(source, writer, job)
-            except PositionGone:
+                writer.require_known_types()
+            except (PositionGone, TypesChanged):
                 destination.close()  # The new job opens the destination again.
                 raise
         self._report_progress(writer, ignore_interval=True)

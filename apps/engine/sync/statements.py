@@ -80,7 +80,16 @@ values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() 
 CREATE_ENGINE_JOB = """
 insert into engine_job (job_id, run_id, fingerprint, destination, inputs, replaces, since_job, columns)
 values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb, %(replaces)s, %(since)s,
-        (select columns from engine_job where job_id = %(since)s))
+        %(columns)s::jsonb)
+"""
+
+# The columns that the newest finished job of the stream has published to the same destination.
+NEWEST_COLUMNS = """
+select e.columns from (
+    select id, source_name, stream_name from stream_jobs
+    where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where source_name = %(source)s and stream_name = %(stream)s and e.destination = %(destination)s
 """
 
 # Link the requested reset to the job that performs it, so that a crash does not lose the request.

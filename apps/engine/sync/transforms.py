@@ -9,12 +9,15 @@ from typing import Any, Self
 import orjson
 from bizon.source.models import SourceIteration
 from loguru import logger
+from polars import selectors as cs
 
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.decoding import NOT_AN_OBJECT
+from apps.engine.frames.json_numbers import JsonNumber
 from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
-from apps.engine.frames.values import Unrepresentable, exact_text
+from apps.engine.frames.texts import Unrepresentable, exact_text, json_text
+from apps.engine.frames.values import to_column_type
 from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
@@ -107,7 +110,9 @@ class Transform:
         if not records:
             return [], []
         try:
-            answer = self._sandbox.call("transform", rows=_encode_records(records), types=types)
+            rows, has_exact_numbers = _encode_records(records)
+            marks = {"exact": True} if has_exact_numbers else {}
+            answer = self._sandbox.call("transform", **marks, rows=rows, types=types)
         except EngineError as error:
             raise _to_transform_failure(error) from error
         if answer.values.get("rows") != len(answer.rows):
@@ -135,8 +140,11 @@ def _log(level: str, message: str) -> None:
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:
     """Yield the records of a page in slices, with the column types that JSON lacks, or None for a page of rows."""
     if isinstance(page, FrameIteration):
-        types = type_tags.tags_of_frame(page.frame)
-        for part in page.frame.iter_slices(SLICE_ROWS):
+        # Times that Python cannot represent, such as nanoseconds, become text.
+        times = [to_column_type(series)[0] for series in page.frame.select(cs.temporal())]
+        frame = page.frame.with_columns(times)
+        types = type_tags.tags_of_frame(frame)
+        for part in frame.iter_slices(SLICE_ROWS):
             yield part.to_dicts(), types
         return
     rows = page.rows if isinstance(page, RowsIteration) else page.records
@@ -144,31 +152,56 @@ def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str,
         yield [getattr(row, "data", row) for row in rows[start : start + SLICE_ROWS]], None
 
 
-def _encode_records(records: Sequence[Mapping[str, Any]]) -> orjson.Fragment:
+def _encode_records(records: Sequence[Mapping[str, Any]]) -> tuple[orjson.Fragment, bool]:
+    """Return the records as JSON, and whether it has numbers that orjson would change."""
+    encoder = _Encoder()
     options = orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.Fragment(orjson.dumps(records, default=_to_text, option=options))
+        encoded = orjson.dumps(records, default=encoder.to_json_value, option=options)
     except TypeError:  # orjson also raises it for integers of more than 64 bits.
         exact_records = [
-            {name: _exact_value(value) for name, value in row.items()} for row in records
+            {name: encoder.exact_value(value) for name, value in row.items()} for row in records
         ]
-        return orjson.Fragment(orjson.dumps(exact_records, default=_to_text, option=options))
+        encoded = orjson.dumps(exact_records, default=encoder.to_json_value, option=options)
+    return orjson.Fragment(encoded), encoder.has_fragments
 
 
-def _to_text(value: Any) -> str:
-    """Convert a value that JSON lacks: bytes to base64, every other value to its exact text."""
-    return b64encode(value).decode() if isinstance(value, bytes) else exact_text(value)
+class _Encoder:
+    """Converts values that orjson does not know or that it cannot encode."""
 
+    def __init__(self) -> None:
+        self.has_fragments = False
 
-def _exact_value(value: Any) -> Any:
-    try:
-        orjson.dumps(value, default=_to_text, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
+    def to_json_value(self, value: Any) -> Any:
+        """Convert bytes to base64, numbers of JSON to their text, and every other value to its exact text."""
+        if isinstance(value, JsonNumber):
+            self.has_fragments = True
+            return orjson.Fragment(value.text)
+        return b64encode(value).decode() if isinstance(value, bytes) else exact_text(value)
+
+    def exact_value(self, value: Any) -> Any:
+        """Return the value, or what represents it if orjson cannot encode it. Raises TransformFailed."""
         try:
-            return exact_text(value).encode("utf-8", "replace").decode()
-        except Unrepresentable as error:
-            raise TransformFailed(f"A record cannot be sent to the transform: {error}.") from error
-    return value
+            orjson.dumps(value, default=self.to_json_value, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            try:
+                return self._exact_json(value)
+            except Unrepresentable as error:
+                raise TransformFailed(
+                    f"A record cannot be sent to the transform: {error}."
+                ) from error
+        return value
+
+    def _exact_json(self, value: Any) -> Any:
+        if isinstance(value, int | list | tuple | Mapping):
+            try:
+                text = json_text(value)
+            except UnicodeError:  # A lone surrogate, which JSON text cannot have.
+                pass
+            else:
+                self.has_fragments = True
+                return orjson.Fragment(text)
+        return exact_text(value).encode("utf-8", "replace").decode()
 
 
 def _to_transform_failure(error: EngineError) -> EngineError:

@@ -11,7 +11,8 @@ from uuid import uuid4
 from loguru import logger
 
 from apps.engine.destinations.base import Batch, Destination
-from apps.engine.frames.decoding import SchemaJson, StreamSchema
+from apps.engine.failures import ContractError
+from apps.engine.frames.decoding import SchemaJson
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import BatchBuilder, GatheredBatch
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
@@ -19,7 +20,17 @@ from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import QueuedPage
 
 MAX_LOGGED_REJECTS = 5  # rejected records that are logged per batch
+MAX_NAMED_COLUMNS = 10  # columns that a message names
 LOG_EVERY = 5.0  # seconds between log lines about progress
+
+
+class TypesChanged(Exception):
+    """The sync has to be read once more, because columns became text. `columns` are those of all records."""
+
+    def __init__(self, names: str, columns: SchemaJson) -> None:
+        super().__init__(names)
+        self.names = names
+        self.columns = columns
 
 
 class SideTracker:
@@ -73,9 +84,10 @@ class Writer:
         self._side_tracker = side_tracker
         columns = job.columns
         self._known_columns = columns
-        self._schema = StreamSchema.from_json(columns) if columns else StreamSchema()
+        self._schema = job.schema()
         self._builder = BatchBuilder(self._schema)
         self._logged_at = time.monotonic()
+        self._is_respelled_logged = False
 
     def add_page(self, page: QueuedPage) -> None:
         """Add a page. Write the current batch if pages follow that do not fit into it."""
@@ -89,6 +101,18 @@ class Writer:
         """Stage and commit all pages that were added. Raises `StreamTakenOver` if another attempt owns the stream."""
         self._write_all(self._builder.take_all())
 
+    def require_known_types(self) -> None:
+        """Raise TypesChanged if columns became text after values were staged with another spelling."""
+        schema = self._schema
+        if not schema.respelled:
+            return
+        names = ", ".join(map(repr, sorted(schema.respelled)[:MAX_NAMED_COLUMNS]))
+        if schema.is_complete:
+            raise ContractError(
+                f"The source was read twice, and its values have changed their types in between: {names}. Run it again"
+            )
+        raise TypesChanged(names, schema.complete().to_json())
+
     def _write_all(self, batches: Iterator[GatheredBatch]) -> None:
         while True:
             with self._side_tracker.using("source"):  # `next` converts the records of the source.
@@ -98,6 +122,11 @@ class Writer:
             self._write(gathered)
 
     def _write(self, gathered: GatheredBatch) -> None:
+        if self._schema.respelled:
+            if self._schema.is_complete:
+                self.require_known_types()
+            self._log_respelled()
+            return  # The rest is only read to know the types of all columns.
         batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.frame.height)
         staged = self._stage(gathered, batch)
         size = int(gathered.frame.estimated_size()) if staged else 0
@@ -118,6 +147,11 @@ class Writer:
                 ),
             )
         self._count_batch(gathered, batch, size, staged=staged)
+
+    def _log_respelled(self) -> None:
+        if not self._is_respelled_logged:
+            self._is_respelled_logged = True
+            logger.info("A column has turned to text: reading on to know the types of all columns")
 
     def _changed_columns(self) -> SchemaJson | None:
         columns = self._schema.to_json()

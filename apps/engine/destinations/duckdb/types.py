@@ -25,7 +25,15 @@ _COLUMNS_BY_TYPE = {
     if kind not in {ColumnType.NULL, ColumnType.JSON}
 }
 _DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
+# DuckDB writes 1.5e-05 for 0.000015, and 1.5e-07 for 1.5e-7.
+_NUMBER_TEXT = r"""CASE WHEN isnan({0}) THEN 'NaN'
+ WHEN abs({0}) >= 1e-5 AND abs({0}) < 1e-4
+ THEN rtrim(CAST(CAST(CAST({0} AS VARCHAR) AS DECIMAL(38,24)) AS VARCHAR), '0')
+ ELSE regexp_replace(CAST({0} AS VARCHAR), 'e([+-])0', 'e\1') END"""
+# The texts are those of `as_text`.
 _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
+    ColumnType.NUMBER: _NUMBER_TEXT,
+    ColumnType.TIME: r"regexp_replace(strftime(DATE '2000-01-01' + CAST({0} AS TIME), '%H:%M:%S.%f'), '\.000000$', '')",
     ColumnType.TIMESTAMP: "strftime({}, '%Y-%m-%dT%H:%M:%S.%f')",
     ColumnType.INSTANT: "strftime(timezone('UTC', {}), '%Y-%m-%dT%H:%M:%S.%f+00:00')",
     ColumnType.BINARY: "base64({})",

@@ -13,10 +13,14 @@ from polars import selectors as cs
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.jsonl.config import JsonlConfig
+from apps.engine.frames.columns import as_text
 
 
 class JsonlFormat(FileFormat):
-    """Rows are encoded in UTF-8. Decimals, times, NaN, inf and -inf are strings; bytes are base64 strings."""
+    """Rows are encoded in UTF-8. Decimals, times, NaN, inf and -inf are strings; bytes are base64 strings.
+
+    A value is written in the same way in every batch, whatever its neighbours are.
+    """
 
     name = "jsonl"
     extension = "jsonl"
@@ -24,7 +28,8 @@ class JsonlFormat(FileFormat):
     needs_same_columns = False
 
     def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
-        texts = frame.with_columns(cs.binary().bin.encode("base64"), cs.decimal().cast(pl.String))
+        without_json_type = frame.select(cs.temporal() | cs.binary() | cs.decimal())
+        texts = frame.with_columns([as_text(series) for series in without_json_type])
         if _has_only_finite_floats(frame):
             texts.write_ndjson(sink)
             return

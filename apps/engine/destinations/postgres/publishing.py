@@ -29,9 +29,11 @@ from apps.engine.destinations.postgres.tables import (
     Table,
     TableColumn,
     find_table,
+    has_row,
     widen_column,
 )
 from apps.engine.destinations.postgres.types import widen_expression
+from apps.engine.failures import ContractError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
 
@@ -142,6 +144,7 @@ class Publishing:
         if mode == "replace":
             self._empty_target(target)
         if any(batch.rows for batch in self._committed):
+            self._refuse_rounded_values(staged_columns, target)
             assignments = _assignments(staged_columns, target)
             if mode == "merge":
                 self._merge_rows(target, assignments)
@@ -149,6 +152,24 @@ class Publishing:
                 self._insert_rows(assignments)
         self._staging.drop(self._cursor)
         return unknown_columns
+
+    def _refuse_rounded_values(self, staged_columns: dict[str, Column], target: Table) -> None:
+        """Raise ContractError if a column of the user, such as numeric(10,2) or timestamp(0), would round a value."""
+        for name, column in staged_columns.items():
+            existing = target.columns[name]
+            if column.type is ColumnType.NULL or not existing.may_round:
+                continue
+            value = sql.SQL("{}::{}").format(
+                sql.Identifier(name), sql.SQL(existing.type_without_length)
+            )
+            rounded = sql.SQL("{0}::{1} IS DISTINCT FROM {0}").format(value, sql.SQL(existing.type))
+            if column.type is ColumnType.STRING:  # A leap second would become the next minute.
+                rounded = sql.SQL("({} OR {} LIKE '%:60%')").format(rounded, sql.Identifier(name))
+            if has_row(self._cursor, self._staging.name, rounded):
+                raise ContractError(
+                    f"The column {name!r} of {self._target} has the type {existing.type}, which would change a value:"
+                    " give the column a type that stores all values"
+                )
 
     def _find_target(self) -> Table:
         table = find_table(self._cursor, self._target)

@@ -165,12 +165,23 @@ class Staging:
                 target = current.widen(column)
                 if target.type is not current.type:
                     widen_column(cursor, self.name, series.name, current.type, target)
+            if isinstance(series.dtype, pl.Decimal) and target.type is ColumnType.DECIMAL:
+                self._unify_scale(cursor, series.name, series.dtype.scale)
             if column.type is not ColumnType.NULL:
                 is_exact = series.dtype.is_decimal() and target.type is ColumnType.DECIMAL
                 series_by_name[series.name] = series if is_exact else cast(series, target.dtype)
         if not series_by_name:  # Every value is null, but the batch's rows have to be inserted.
             series_by_name[frame.columns[0]] = frame.to_series(0)
         return pl.DataFrame(series_by_name)
+
+    def _unify_scale(self, cursor: Cursor, name: str, scale: int) -> None:
+        """Give the staged numbers at least `scale` decimal places, so that all are spelled in the same way."""
+        table, column = self.name.identifier(), sql.Identifier(name)
+        query = sql.SQL("SELECT scale({0}) FROM {1} WHERE {0} IS NOT NULL LIMIT 1")
+        row = cursor.execute(query.format(column, table)).fetchone()
+        if row is not None and row[0] is not None and row[0] < scale:
+            change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE numeric USING round({}, {})")
+            cursor.execute(change.format(table, column, column, sql.Literal(scale)))
 
 
 def batch_mark(batch: Batch) -> uuid.UUID:

@@ -41,6 +41,11 @@ class TableColumn:
         """Return Drover's type, or None for a type that Drover never creates."""
         return COLUMN_TYPES.get(self.type)
 
+    @property
+    def may_round(self) -> bool:
+        """Whether the type has a number of digits, so that it rounds numbers or times without an error."""
+        return self.type != self.type_without_length and self.category in {"N", "D", "T"}
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -28,7 +28,16 @@ COLUMN_TYPES: dict[str, ColumnType] = {
 }
 # The types of integers that are smaller than Drover's, each with the first number that is too large for it.
 SMALL_INTEGER_LIMITS = {"smallint": 2**15, "integer": 2**31}
+# PostgreSQL writes `1` for 1.0, 1e+15 for 1000000000000000.0, 1.5e-05 for 0.000015, and 1.5e-07 for 1.5e-7.
+_NUMBER_TEXT = r"""replace(regexp_replace(regexp_replace(
+ CASE WHEN abs({0}) >= 1e-5 AND abs({0}) < 1e16 THEN {0}::text::numeric::text ELSE {0}::text END,
+ 'e([+-])0', 'e\1'), '^(-?[0-9]+)$', '\1.0'), 'Infinity', 'inf')"""
+_TIME_TEXT = r"""CASE WHEN {0} = '24:00' THEN '24:00:00'
+ ELSE regexp_replace(to_char(date '2000-01-01' + {0}, 'HH24:MI:SS.US'), '\.000000$', '') END"""
+# The texts are those of `as_text`.
 _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
+    ColumnType.NUMBER: _NUMBER_TEXT,
+    ColumnType.TIME: _TIME_TEXT,
     ColumnType.TIMESTAMP: """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
     ColumnType.INSTANT: """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')""",
     ColumnType.BINARY: "replace(encode({0}, 'base64'), E'\\n', '')",

@@ -7,6 +7,7 @@ page nevertheless, unless the connector's settings allow gaps.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import requests
@@ -26,6 +27,7 @@ from apps.egress.http import (
 )
 from apps.engine.failures import AuthenticationError, EngineError
 from apps.engine.frames import json_values
+from apps.engine.frames.json_numbers import parse_json
 from apps.engine.sources.http.responses import (
     MAX_SHOWN_BODY,
     TEMPORARY_STATUSES,
@@ -97,6 +99,17 @@ def _read_body(response: requests.Response) -> None:
     """Read the body, with limits on bytes and values, before bizon parses it as JSON."""
     response._content = read_body(response, limit=MAX_BODY, seconds=BODY_SECONDS)
     json_values.require_few_values(response._content)
+    response.json = partial(_parse_exactly, response)  # type: ignore[method-assign]
+
+
+def _parse_exactly(response: requests.Response, **options: Any) -> Any:
+    """Return the body as JSON whose numbers keep their text. Raises requests.JSONDecodeError."""
+    if not options:
+        try:
+            return parse_json(response.content)
+        except (ValueError, RecursionError):
+            pass  # The original method knows more encodings, and raises its own error.
+    return requests.Response.json(response, **options)
 
 
 class GuardMixin:

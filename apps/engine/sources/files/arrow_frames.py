@@ -10,7 +10,8 @@ import pyarrow as pa
 from pyarrow import compute
 
 from apps.engine.frames.columns import DECIMAL_DIGITS
-from apps.engine.frames.values import Unrepresentable, series_of
+from apps.engine.frames.texts import Unrepresentable
+from apps.engine.frames.values import series_of
 from apps.engine.sources.files.names import column_names
 from apps.engine.sources.http.responses import PermanentSourceError
 

@@ -14,7 +14,8 @@ import polars as pl
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import NULL, Column, ColumnType, cast
 from apps.engine.frames.decoding import MAX_COLUMNS
-from apps.engine.frames.values import exact_text, series_of
+from apps.engine.frames.texts import exact_text
+from apps.engine.frames.values import series_of
 from apps.engine.sources.files.config import ExcelOptions
 from apps.engine.sources.files.contents import WORKBOOK
 from apps.engine.sources.files.names import column_names

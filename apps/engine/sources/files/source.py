@@ -13,7 +13,7 @@ from loguru import logger
 
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.frames.columns import NULL
+from apps.engine.frames.columns import NULL, STRING
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.left_out import Kind, LeftOutRecords
 from apps.engine.frames.text_types import TextColumn
@@ -180,6 +180,7 @@ class FilesSource(ConnectorSource[Config]):
                     progress.report()
         for name, text in texts.items():
             plan.columns[name] = plan.columns.get(name, NULL).widen(text.column)
+        plan.columns |= dict.fromkeys(self.text_columns & plan.columns.keys(), STRING)
         return plan
 
     def _has_types(self, file: FoundFile) -> bool:

@@ -19,7 +19,7 @@ from apps.engine.failures import (
     ConfigurationError,
     SourceError,
 )
-from apps.engine.frames import json_values
+from apps.engine.frames import json_numbers, json_values
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sandbox.library import failures, walk, watermarks
 from apps.engine.sources.connector import (
@@ -244,7 +244,7 @@ class RestSource(ConnectorSource[Config]):
 
 
 def parse_json(response: CompleteResponse) -> Any:
-    """Parse the response as JSON, with integers of any size.
+    """Parse the response as JSON, with numbers of any size.
 
     Raises SourceError with the beginning of invalid content.
     """
@@ -252,7 +252,7 @@ def parse_json(response: CompleteResponse) -> Any:
         raise SourceError("the source returned an empty body", evidence=response.evidence)
     json_values.require_few_values(response.body)
     try:
-        return json.loads(response.body)
+        return json_numbers.parse_json(response.body)
     except (ValueError, RecursionError) as error:
         reason = str(error)[:100]
         raise SourceError(

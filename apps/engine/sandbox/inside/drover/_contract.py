@@ -10,11 +10,14 @@ import decimal
 import enum
 import errno
 import inspect
+import math
 import sys
 import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from drover._failures import (
     ConfigurationError,
@@ -23,10 +26,12 @@ from drover._failures import (
     SourceFailure,
     innermost_cause,
 )
+from drover._numbers import JsonNumber
 from drover._source import Page, SettingValues, Source, StreamSettings
 
 Json = dict[str, Any]
 MAX_MESSAGE = 500  # characters
+MAX_INTEGER_DIGITS = 4_000
 EVIDENCE_LINES = 12  # lines
 NETWORK_LIBRARIES = frozenset(
     {"httpcore", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"}
@@ -159,6 +164,8 @@ def record_dict(row: Any) -> Any:
 
 def to_json_value(value: Any) -> Any:
     """Convert a value that JSON cannot represent. orjson calls this function."""
+    if isinstance(value, JsonNumber):  # in a token or a state
+        return float(value) if math.isfinite(value) else value.text
     if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta | complex):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -175,21 +182,52 @@ def to_json_value(value: Any) -> Any:
     raise ContractError(f"A {type(value).__name__} cannot be part of a record.")
 
 
-def to_json_safe(value: Any) -> Any:
-    """Convert what orjson cannot encode: integers over 64 bits become text, invalid Unicode is replaced."""
+class RowEncoder:
+    """Converts values of rows for orjson, and counts the numbers that it writes as fragments of JSON."""
+
+    def __init__(self) -> None:
+        self.fragments = 0
+
+    def to_json_value(self, value: Any) -> Any:
+        """Convert a value that orjson does not know. orjson calls this function."""
+        return self._fragment(value.text) if isinstance(value, JsonNumber) else to_json_value(value)
+
+    def to_json_safe(self, value: Any) -> Any:
+        """Convert what orjson cannot encode. Numbers keep their digits, and invalid Unicode is replaced."""
+        return to_json_safe(value, to_number=self._fragment)
+
+    def _fragment(self, text: str) -> orjson.Fragment:
+        self.fragments += 1
+        return orjson.Fragment(text)
+
+
+def to_json_safe(value: Any, *, to_number: Callable[[str], Any] = str) -> Any:
+    """Convert what orjson cannot encode: numbers that it would change become text, invalid Unicode is replaced."""
+    if isinstance(value, JsonNumber):
+        return to_number(value.text)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, bool | float) or value is None:
         return value
     if isinstance(value, int):
-        return value if -(1 << 63) <= value < 1 << 64 else str(value)
+        return value if -(1 << 63) <= value < 1 << 64 else to_number(_integer_text(value))
     if isinstance(value, Mapping):
-        return {to_json_safe(str(key)): to_json_safe(item) for key, item in value.items()}
+        return {
+            to_json_safe(str(key), to_number=to_number): to_json_safe(item, to_number=to_number)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [to_json_safe(item) for item in value]
+        return [to_json_safe(item, to_number=to_number) for item in value]
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
-    return to_json_safe(to_json_value(value))
+    return to_json_safe(to_json_value(value), to_number=to_number)
+
+
+def _integer_text(value: int) -> str:
+    """Return the digits, also of integers of more than 4,300 digits, which `str` refuses to convert."""
+    return (
+        str(value) if abs(value) < 10**MAX_INTEGER_DIGITS else format(decimal.Decimal(value), "f")
+    )
 
 
 def describe_error(error: BaseException, user_code_trace: tuple[list[str], int | None]) -> Json:

@@ -1,5 +1,7 @@
 """Process the requests of the supervisor to the source. Requests and messages are JSON lines.
 
+A message of rows and a request to transform begin with `"exact": true` if orjson would change one of their numbers.
+
 requests: {"op": "streams"} | {"op": "check", ...} | {"op": "total", ...} | {"op": "page", ...} |
           {"op": "transform", ...}
 messages: {"t": "ready"} once, then for each request any number of {"t": "log"}, {"t": "request"} and
@@ -17,15 +19,16 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import orjson
 
-from drover import _contract, _imports, _requests, _type_tags
+from drover import _contract, _imports, _numbers, _requests, _type_tags
 
 MAX_ROWS_PER_LINE = 500
 MAX_LINE_BYTES = 1 << 20  # bytes of a line with several rows
+PLAIN_ROWS, MARKED_ROWS = b'{"t":"rows",', b'{"t":"rows","exact":true,'
 FILE_NAME = "source.py"
 TRACE_LINES = 8  # lines of a traceback that the evidence shows
 
@@ -57,7 +60,7 @@ class Output:
 
     def _send_chunk(self, chunk: list[Json]) -> None:
         types = _type_tags.column_tags(chunk)
-        line = encode({"t": "rows", "rows": _type_tags.encode_rows(chunk, types), "types": types})
+        line = encode_rows(_type_tags.encode_rows(chunk, types), types)
         if len(line) > MAX_LINE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
             self._send_chunk(chunk[:half])
@@ -65,6 +68,17 @@ class Output:
             return
         with self._lock:
             self._file.write(line + b"\n")
+
+
+def encode_rows(rows: Sequence[Json], types: dict[str, str]) -> bytes:
+    """Return the message for the rows, marked if it has numbers that orjson would change."""
+    encoder = _contract.RowEncoder()
+    message = {"t": "rows", "rows": rows, "types": types}
+    try:
+        line = orjson.dumps(message, default=encoder.to_json_value, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        line = orjson.dumps(encoder.to_json_safe(message))
+    return MARKED_ROWS + line.removeprefix(PLAIN_ROWS) if encoder.fragments else line
 
 
 def encode(value: Any) -> bytes:
@@ -94,6 +108,7 @@ def serve(requests: BinaryIO, spec: Json) -> None:
     for logger_name in ("urllib3", "httpx", "httpcore"):
         logging.getLogger(logger_name).setLevel(logging.WARNING)
     _imports.explain_unavailable_modules(spec["packages"])
+    _numbers.keep_numbers_of_responses()
     _requests.report_requests(lambda **request_fields: output.send("request", **request_fields))
     source_code = spec.pop("code")
     output.send("ready", layers=spec["layers"])
@@ -103,7 +118,8 @@ def serve(requests: BinaryIO, spec: Json) -> None:
         try:
             if source_server is None:
                 source_server = SourceServer(_load_module(source_code), output)
-            source_server.process(orjson.loads(line))
+            is_marked = line.startswith(_numbers.EXACT_REQUEST)
+            source_server.process(_numbers.loads(line) if is_marked else orjson.loads(line))
         except BaseException as error:
             output.send("error", **_contract.describe_error(error, _user_code_trace(error)))
     sys.stdout.flush()
@@ -155,7 +171,7 @@ class SourceServer:
         count = self._output.send_rows(_first_rows(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
 
-    def _transform(self, rows: list[Json], types: dict[str, str]) -> Json:
+    def _transform(self, rows: list[Json], types: dict[str, str], exact: bool = False) -> Json:
         function = _contract.find_transform(self._module)
         skipped: list[int] = []
         transformed_rows = _contract.transform_rows(

@@ -1,0 +1,60 @@
+"""Numbers of JSON that keep their text, so that no digit is lost on the way to the destination.
+
+`apps.engine.frames.json_numbers` does the same outside of the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self
+
+from drover import _imports
+
+# The beginning of a request whose numbers orjson would change.
+EXACT_REQUEST = b'{"op":"transform","exact":true,'
+MAX_INTEGER_TEXT = 4_300  # digits; Python refuses to convert longer texts to integers
+
+
+class JsonNumber(float):
+    """A number whose text differs from the text of its float. It behaves as the float, and `text` is exact."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_number(text: str) -> float:
+    """Return a number that is written with a point or an exponent."""
+    value = float(text)
+    # The text of a float has no zero in its exponent, as orjson writes it.
+    return value if repr(value) == text and "e-0" not in text else JsonNumber(text)
+
+
+def parse_integer(text: str) -> int | float:
+    return int(text) if len(text) <= MAX_INTEGER_TEXT else JsonNumber(text)
+
+
+def loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=parse_number, parse_int=parse_integer)
+
+
+def keep_numbers_of_responses() -> None:
+    """Let the method `json` of responses keep the numbers, in each HTTP client when it is imported."""
+    _imports.call_after_import("requests.models", _patch_response)
+    _imports.call_after_import("httpx", _patch_response)
+
+
+def _patch_response(module: Any) -> None:
+    parse = module.Response.json
+
+    def parse_exactly(self: Any, **options: Any) -> Any:
+        return parse(self, **{"parse_float": parse_number, **options})
+
+    module.Response.json = parse_exactly
