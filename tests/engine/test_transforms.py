@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from apps.engine.authoring import transforms
 from apps.engine.contract import CodeSpec, Failed, SandboxSpec, Succeeded
 from apps.engine.failures import EngineError, FailureClass
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.texts import exact_text
 from apps.engine.sources.connector import frame_page, rows_page
 from apps.engine.sync.transforms import Transform, TransformFailed
 from tests.engine.conftest import Rehearsal
@@ -72,6 +73,28 @@ def test_times_that_python_cannot_represent_become_text(tmp_path: Path) -> None:
     assert records == [
         {"n": "2024-01-02T03:04:05.123456789+00:00", "f": "+20024-01-02T00:00:00.000000+00:00"}
     ]
+
+
+def test_a_value_in_a_column_of_mixed_types_has_the_text_of_the_typed_value(tmp_path: Path) -> None:
+    values = [
+        datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
+        date(2024, 1, 2),
+        time(3, 4, 5),
+        Decimal("1.50"),
+        b"\x00\xff",
+        timedelta(days=1, hours=2),
+        "text",
+    ]
+    texts = [exact_text(value) for value in values]
+    code = "import datetime\ndef transform(record):\n    return [record, {'v': eval(record['code'])}]\n"
+    rows = [{"v": value, "code": repr(value)} for value in values]
+    code = code.replace(
+        "eval(", "eval('__import__(\"decimal\").' + record['code'] if 'Dec' in record['code'] else "
+    )
+    with running_transform(code, tmp_path) as transform:
+        records = page_rows(transform.apply(rows_page(rows, {})))
+    assert [record["v"] for record in records[::2]] == texts
+    assert [record["v"] for record in records[1::2]] == texts
 
 
 def test_records_of_rows_keep_their_types(tmp_path: Path) -> None:

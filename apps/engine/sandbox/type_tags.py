@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import polars as pl
 
+from apps.engine.frames.texts import exact_text
+
 Row = dict[str, Any]
+Record = Mapping[str, Any]
 MAX_TEXT_LENGTH = 100  # characters of a number or a timestamp
 
 
@@ -66,19 +69,28 @@ def _parse_or_keep(parse: Callable[[str], Any], text: str) -> Any:
         return text
 
 
-def tags_of_rows(rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
-    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks."""
+def tag_rows(rows: Sequence[Record]) -> tuple[Sequence[Record], dict[str, str]]:
+    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks.
+
+    In the returned rows, values of such types in other columns are their exact text.
+    """
     tags_by_column: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.items():
             if type(value) in _TAG_OF_TYPE:
                 tags_by_column.setdefault(name, set()).add(_TAG_OF_TYPE[type(value)])
-    single_tags = {
-        name: column_tags.pop()
+    tags = {
+        name: next(iter(column_tags))
         for name, column_tags in tags_by_column.items()
-        if len(column_tags) == 1
+        if len(column_tags) == 1 and _has_only_typed_values(rows, name)
     }
-    return {name: tag for name, tag in single_tags.items() if _has_only_typed_values(rows, name)}
+    mixed_columns = tags_by_column.keys() - tags.keys()
+    return [_with_texts(row, mixed_columns) for row in rows] if mixed_columns else rows, tags
+
+
+def _with_texts(row: Record, columns: Collection[str]) -> Record:
+    texts = {name: exact_text(row[name]) for name in columns if type(row.get(name)) in _TAG_OF_TYPE}
+    return {**row, **texts}
 
 
 def _has_only_typed_values(rows: Sequence[Mapping[str, object]], name: str) -> bool:

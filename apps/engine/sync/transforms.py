@@ -68,11 +68,12 @@ class Transform:
         first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
             indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]
-            records = [rows[index] for index in indexes]
+            records: Sequence[Mapping[str, Any]] = [rows[index] for index in indexes]
             for index in sorted({*range(len(rows))} - {*indexes}):
                 position = page_position(iteration, first + index)
                 left_out.add("rejected", rows[index], reason=NOT_AN_OBJECT, position=position)
-            types = type_tags.tags_of_rows(records) if types is None else types
+            if types is None:
+                records, types = type_tags.tag_rows(records)
             returned, skipped = self._transform_records(records, types)
             transformed += returned
             # Only the first records are kept. Converting all of them to text would take as long as the transform.

@@ -28,6 +28,7 @@ from drover._failures import (
 )
 from drover._numbers import JsonNumber
 from drover._source import Page, SettingValues, Source, StreamSettings
+from drover._texts import exact_text
 
 Json = dict[str, Any]
 MAX_MESSAGE = 500  # characters
@@ -166,10 +167,10 @@ def to_json_value(value: Any) -> Any:
     """Convert a value that JSON cannot represent. orjson calls this function."""
     if isinstance(value, JsonNumber):  # in a token or a state
         return float(value) if math.isfinite(value) else value.text
-    if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta | complex):
+    if isinstance(value, decimal.Decimal | uuid.UUID | complex):
         return str(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, bytes | bytearray | memoryview | datetime.timedelta | datetime.time):
+        return exact_text(value)
     if isinstance(value, set | frozenset | tuple | types.GeneratorType):
         return list(value)
     if isinstance(value, Mapping):

@@ -59,8 +59,8 @@ class Output:
         return count
 
     def _send_chunk(self, chunk: list[Json]) -> None:
-        types = _type_tags.column_tags(chunk)
-        line = encode_rows(_type_tags.encode_rows(chunk, types), types)
+        types, mixed_columns = _type_tags.column_tags(chunk)
+        line = encode_rows(_type_tags.encode_rows(chunk, types, mixed_columns), types)
         if len(line) > MAX_LINE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
             self._send_chunk(chunk[:half])

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+
+from drover._texts import exact_text
 
 Row = dict[str, Any]
 
@@ -30,22 +32,32 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def column_tags(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks."""
+def column_tags(rows: Sequence[Row]) -> tuple[dict[str, str], set[str]]:
+    """Return the type tag of each column whose values, except None, all have the same type that JSON lacks.
+
+    Also return the names of the other columns with values of such types.
+    """
     tags: dict[str, str] = {}
     for row in rows:
         if not _JSON_TYPES.issuperset(map(type, row.values())):
             tags.update({name: TAGS[type(v)] for name, v in row.items() if type(v) in TAGS})
-    return {name: tag for name, tag in tags.items() if _has_only_type(rows, name, tag)}
+    single_tags = {name: tag for name, tag in tags.items() if _has_only_type(rows, name, tag)}
+    return single_tags, tags.keys() - single_tags.keys()
 
 
-def encode_rows(rows: Sequence[Row], tags: Mapping[str, str]) -> Sequence[Row]:
-    """Return the rows with binary columns as base64. orjson encodes the other types."""
-    binary_columns = [name for name, tag in tags.items() if tag == "binary"]
-    if not binary_columns:
+def encode_rows(
+    rows: Sequence[Row], tags: Mapping[str, str], mixed_columns: Collection[str]
+) -> Sequence[Row]:
+    """Return the rows with binary columns as base64, and with the exact text of values in mixed columns.
+
+    orjson encodes the other types.
+    """
+    encoded_columns = [name for name, tag in tags.items() if tag == "binary"] + [*mixed_columns]
+    if not encoded_columns:
         return rows
     return [
-        {**row, **{name: _encode_base64(row.get(name)) for name in binary_columns}} for row in rows
+        {**row, **{name: _text_or_value(row[name]) for name in encoded_columns if name in row}}
+        for row in rows
     ]
 
 
@@ -65,5 +77,5 @@ def _has_only_type(rows: Sequence[Row], name: str, tag: str) -> bool:
     return all(value is None or TAGS.get(type(value)) == tag for value in values)
 
 
-def _encode_base64(value: bytes | None) -> str | None:
-    return None if value is None else base64.b64encode(value).decode()
+def _text_or_value(value: Any) -> Any:
+    return exact_text(value) if type(value) in TAGS else value
