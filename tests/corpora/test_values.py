@@ -347,6 +347,19 @@ def test_f6_a_text_column_keeps_the_spelling_of_files_across_runs(
         run.start_new_run()
 
 
+def test_numbers_of_older_csv_files_are_spelled_as_those_of_newer_files(
+    make_pipeline: Callable[..., tuple[Rehearsal, Records]], engine_postgres: EmbeddedPostgres
+) -> None:
+    run, api = make_pipeline(['{"id":1,"v":1}'], "csv", write_mode="append")
+    succeeded(run.attempt())
+    run.start_new_run()
+    api.reads.append(['{"id":2,"v":1.5}', '{"id":3,"v":1}'])
+    succeeded(run.attempt())
+    files = sorted((run.folder / run.spec.data.prefix).rglob("*.csv"))
+    texts = [pl.read_csv(file, infer_schema=False)["v"].to_list() for file in files]
+    assert sorted(texts) == [["1.0"], ["1.5", "1.0"]]
+
+
 def test_f16_a_file_of_json_lines_spells_times_in_one_way() -> None:
     moment = datetime.fromisoformat("2024-01-02T03:04:05")
     values = {"t": moment, "z": moment.replace(tzinfo=UTC), "c": clock_time(3), "f": 1.0}

@@ -86,11 +86,14 @@ def test_a_value_in_a_column_of_mixed_types_has_the_text_of_the_typed_value(tmp_
         "text",
     ]
     texts = [exact_text(value) for value in values]
-    code = "import datetime\ndef transform(record):\n    return [record, {'v': eval(record['code'])}]\n"
+    code = """
+import datetime
+from decimal import Decimal
+
+def transform(record):
+    return [record, {"v": eval(record["code"])}]
+"""
     rows = [{"v": value, "code": repr(value)} for value in values]
-    code = code.replace(
-        "eval(", "eval('__import__(\"decimal\").' + record['code'] if 'Dec' in record['code'] else "
-    )
     with running_transform(code, tmp_path) as transform:
         records = page_rows(transform.apply(rows_page(rows, {})))
     assert [record["v"] for record in records[::2]] == texts

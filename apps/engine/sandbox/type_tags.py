@@ -17,7 +17,7 @@ import polars as pl
 from apps.engine.frames.texts import exact_text
 
 Row = dict[str, Any]
-Record = Mapping[str, Any]
+Record = Mapping[str, object]
 MAX_TEXT_LENGTH = 100  # characters of a number or a timestamp
 
 

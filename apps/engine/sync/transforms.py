@@ -68,7 +68,7 @@ class Transform:
         first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
             indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]
-            records: Sequence[Mapping[str, Any]] = [rows[index] for index in indexes]
+            records: Sequence[Mapping[str, object]] = [rows[index] for index in indexes]
             for index in sorted({*range(len(rows))} - {*indexes}):
                 position = page_position(iteration, first + index)
                 left_out.add("rejected", rows[index], reason=NOT_AN_OBJECT, position=position)

@@ -54,7 +54,10 @@ class CsvFormat(FileFormat):
         ).slice(1)
         empty_column = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
         return pl.DataFrame(
-            {name: frame[name] if name in old_columns else empty_column for name in target}
+            {
+                name: _respelled(frame[name], dtype) if name in old_columns else empty_column
+                for name, dtype in target.items()
+            }
         )
 
 
@@ -66,6 +69,11 @@ class CsvDestination(FilesDestination):
 
     def make_format(self) -> FileFormat:
         return CsvFormat(self.config.delimiter, escape_formulas=self.config.escape_formulas)
+
+
+def _respelled(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return numbers as they are written in newer files: an integer column may have become one of floats or decimals."""
+    return texts.cast(dtype) if dtype.is_float() or dtype.is_decimal() else texts
 
 
 def _escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
