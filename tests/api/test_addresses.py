@@ -171,9 +171,11 @@ def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
         for file in files
         if file.suffix.removeprefix(".") in suffixes and uvicorn_start.search(_read_text(file))
     }
-    checked_above, file_with_own_server = {"Dockerfile", "local/web.py"}, "tests/api/test_asgi.py"
-    assert found == checked_above | {file_with_own_server, "tests/api/test_addresses.py"}
-    assert "proxy_headers=False" in _read_text(ROOT / file_with_own_server)
+    checked_above = {"Dockerfile", "local/web.py"}
+    files_with_own_server = {"tests/api/test_asgi.py", "tests/connectors/files/test_receiving.py"}
+    assert found == checked_above | files_with_own_server | {"tests/api/test_addresses.py"}
+    for name in files_with_own_server:
+        assert "proxy_headers=False" in _read_text(ROOT / name)
 
 
 def _read_text(file: Path) -> str:

@@ -89,7 +89,7 @@ EXPECTED_RESULTS = {
     "raises the text": ("failed", "source"),
     "stores the text as state": ("failed", "source"),
     "connects to the text": ("succeeded", None),
-    "uses the text as a field": ("succeeded", None),
+    "uses the text as a field": ("failed", "contract"),
 }
 
 

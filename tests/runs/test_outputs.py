@@ -90,7 +90,7 @@ def test_a_database_file_is_an_output_of_the_run_that_wrote_it_last(
     assert len(list_outputs(acme, second_run)) == 1
 
 
-FIRST_ROWS, NEXT_ROWS = '{"id": 1, "x": 1}\n{"id": 2, "x": 2}\n', '{"id": 3, "x": "text"}\n'
+FIRST_ROWS, NEXT_ROWS = '{"id": 1, "x": 1}\n{"id": 2, "x": 2}\n', '{"id": 3, "x": 1.5}\n'
 
 
 def upload(world: World, text: str) -> None:
@@ -122,7 +122,7 @@ def listed_files(world: World, pipeline: Pipeline) -> dict[str, int]:
 def test_f15_the_listed_files_are_those_on_the_disk_after_each_run(
     acme: World, this_worker: Worker, kind: str, mode: str
 ) -> None:
-    """Case F15: in the second run a column becomes text, so the file of the first run is rewritten."""
+    """Case F15: in the second run a column of integers becomes one of numbers, so the file of the first run is rewritten."""
     pipeline = make_pipeline(
         acme,
         source={"path": "lines.jsonl"},

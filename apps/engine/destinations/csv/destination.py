@@ -11,7 +11,7 @@ from polars import selectors as cs
 from apps.engine.destinations.csv.config import CsvConfig
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
-from apps.engine.frames.columns import as_text
+from apps.engine.frames.columns import MAX_EXACT_INTEGER, InexactCast, as_text, cast_exactly
 
 FORMULA_START = r"^([=+\-@\t\r])"
 
@@ -72,8 +72,18 @@ class CsvDestination(FilesDestination):
 
 
 def _respelled(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return numbers as they are written in newer files: an integer column may have become one of floats or decimals."""
-    return texts.cast(dtype) if dtype.is_float() or dtype.is_decimal() else texts
+    """Return numbers as they are written in newer files: an integer column may have become one of floats or decimals.
+
+    Raises InexactCast if that would change a number.
+    """
+    if not (dtype.is_float() or dtype.is_decimal()):
+        return texts
+    if dtype.is_float():
+        whole = texts.filter(texts.str.contains(r"^-?\d+$"))
+        integers = whole.cast(pl.Int64, strict=False)
+        if integers.null_count() or (integers.abs() > MAX_EXACT_INTEGER).any():
+            raise InexactCast(texts.name)
+    return cast_exactly(texts, dtype)
 
 
 def _escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:

@@ -33,7 +33,7 @@ class ResponseAction(SourceSettings):
     )
     action: Literal["end", "ignore"] = Field(
         "ignore",
-        description="`end` ends the stream after its first page, `ignore` takes the response as a page without records",
+        description="`end` ends the stream after its first page, `ignore` means no records",
     )
 
 
@@ -104,7 +104,7 @@ class Stream(SourceSettings):
     response_actions: list[ResponseAction] = Field(
         default_factory=list,
         max_length=20,
-        description="Responses that end the stream or have no records, such as a 404 after the last page",
+        description="Responses that end the stream or have no records, such as 404",
     )
 
     @field_validator("headers")

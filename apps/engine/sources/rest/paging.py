@@ -44,9 +44,7 @@ MorePath = Annotated[
 ]
 Hints = Annotated[
     bool,
-    Field(
-        description="Fail if the response says elsewhere that more records follow, such as in `has_more` or `total`"
-    ),
+    Field(description="Fail if other fields say that more records follow, such as `has_more`"),
 ]
 
 
