@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import orjson
+
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.describe_connector_kind.arguments import DescribeConnectorKind
 from apps.connectors import services
+from apps.json import JsonObject, JsonValue
 from apps.orgs.roles import Permission
+
+MAX_SCHEMA = 10_000  # characters; the other fields of the answer need up to 2,000
+# Keywords of a schema that its form and its checks need, but not a reader.
+FORM_KEYWORDS = frozenset(
+    {
+        "title", "examples", "default", "pattern", "x-pattern-message", "minLength", "maxLength", "minimum", "maximum",
+        "exclusiveMinimum", "minItems", "maxItems", "uniqueItems", "additionalProperties",
+    }
+)  # fmt: skip
+NAMED_SCHEMAS = frozenset({"properties", "$defs"})  # Their keys are names and no keywords.
 
 
 def perform(context: ToolContext, arguments: DescribeConnectorKind) -> Answer:
@@ -20,9 +33,34 @@ def perform(context: ToolContext, arguments: DescribeConnectorKind) -> Answer:
         "sync_modes": list(kind.entry.sync_modes),
         "write_modes": list(kind.write_modes),
         "needs_cursor": kind.needs_cursor,
-        "schema": kind.schema,
+        "schema": _shortened(kind.schema),
     }
     return Answer(content, f"Read the settings of {kind.title}.")
+
+
+def _shortened(schema: JsonObject) -> JsonObject:
+    """Leave out what a reader needs least, until the schema is short enough for an answer."""
+    for keywords in (frozenset[str](), FORM_KEYWORDS, FORM_KEYWORDS | {"description"}):
+        shorter = _without(schema, keywords)
+        if len(orjson.dumps(shorter)) <= MAX_SCHEMA:
+            break
+    return shorter
+
+
+def _without(schema: JsonObject, keywords: frozenset[str]) -> JsonObject:
+    return {
+        key: {name: _without_in(inner, keywords) for name, inner in value.items()}
+        if key in NAMED_SCHEMAS and isinstance(value, dict)
+        else _without_in(value, keywords)
+        for key, value in schema.items()
+        if key not in keywords
+    }
+
+
+def _without_in(value: JsonValue, keywords: frozenset[str]) -> JsonValue:
+    if isinstance(value, dict):
+        return _without(value, keywords)
+    return [_without_in(item, keywords) for item in value] if isinstance(value, list) else value
 
 
 TOOL = Tool(
