@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
 
 from django.http import HttpRequest
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
@@ -17,22 +17,11 @@ from apps.web.slow import SlowResponse
 class UploadView(OrgView):
     """A view whose handler returns a `SlowResponse` with a `BodyTransfer` as its work (apps.web.uploads)."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def make_response(self, request: HttpRequest, drf_request: Request) -> Response:
         exchange = uploads.exchange_of(request)
-        suspended = exchange.suspended if exchange is not None else None
-        if exchange is None or suspended is None:
-            return super().dispatch(request, *args, **kwargs)
-        self.args, self.kwargs = args, kwargs
-        drf_request = self.initialize_request(request, *args, **kwargs)
-        self.request = drf_request
-        self.headers = self.default_response_headers
-        try:
-            response = exchange.resume(suspended)
-        # This is the outermost handler. The exception becomes a problem response, or is raised again.
-        except Exception as error:
-            response = self.handle_exception(error)
-        self.response = self.finalize_response(drf_request, response, *args, **kwargs)
-        return self.response
+        if exchange is None or exchange.suspended is None:
+            return super().make_response(request, drf_request)
+        return exchange.resume(exchange.suspended)
 
     def finish(
         self,

@@ -95,16 +95,20 @@ class OrgView(APIView):
         self.request = drf_request
         self.headers = self.default_response_headers
         try:
-            credential = authentication.read_credential(request)
-            with self._scope(request, credential):
-                self.initial(drf_request, *args, **kwargs)
-                answer = self._respond(drf_request)
-            response = self.finish(answer, partial(self._reopen_scope, request, credential))
+            response = self.make_response(request, drf_request)
         # This is the outermost handler. The exception becomes a problem response, or is raised again.
         except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
+
+    def make_response(self, request: HttpRequest, drf_request: Request) -> Response:
+        """Return the response of the handler. Raises the exceptions that become problem responses."""
+        credential = authentication.read_credential(request)
+        with self._scope(request, credential):
+            self.initial(drf_request, *self.args, **self.kwargs)
+            answer = self._respond(drf_request)
+        return self.finish(answer, partial(self._reopen_scope, request, credential))
 
     def finish(
         self,

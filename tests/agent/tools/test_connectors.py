@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from apps.agent.tools.describe_connector_kind.tool import without_keywords
 from apps.agent.tools.links import connector_label
 from apps.connectors import engine
 from apps.connectors.models import Connector, CustomSource
+from apps.engine import catalogue
+from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
@@ -40,6 +43,27 @@ def test_a_kind_is_described_with_its_secret_settings(world: World) -> None:
 
     assert "password" in answer.content["secret_settings"]
     assert answer.content["schema"]["properties"]["password"]["writeOnly"] is True
+
+
+def test_a_long_schema_keeps_the_names_of_all_settings(world: World) -> None:
+    schema = use(world, "describe_connector_kind", role="source", kind="rest").content["schema"]
+    kind = catalogue.source("rest")
+    assert kind is not None
+    whole: dict[str, Any] = dict(kind.config_schema)
+    assert "description" not in schema["$defs"]["Stream"]["properties"]["path"]
+    assert schema["properties"].keys() == whole["properties"].keys()
+    for name, part in whole["$defs"].items():
+        assert (
+            schema["$defs"][name].get("properties", {}).keys() == part.get("properties", {}).keys()
+        )
+        assert schema["$defs"][name].get("required") == part.get("required")
+
+
+def test_settings_may_have_the_names_of_left_out_keywords() -> None:
+    schema: JsonObject = {"title": "T", "properties": {"title": {"type": "string", "title": "T"}}}
+    assert without_keywords(schema, frozenset({"title"})) == {
+        "properties": {"title": {"type": "string"}}
+    }
 
 
 def test_an_unknown_kind_is_answered_with_a_similar_one(world: World) -> None:

@@ -41,26 +41,29 @@ def perform(context: ToolContext, arguments: DescribeConnectorKind) -> Answer:
 def _shortened(schema: JsonObject) -> JsonObject:
     """Leave out what a reader needs least, until the schema is short enough for an answer."""
     for keywords in (frozenset[str](), FORM_KEYWORDS, FORM_KEYWORDS | {"description"}):
-        shorter = _without(schema, keywords)
+        shorter = without_keywords(schema, keywords)
         if len(orjson.dumps(shorter)) <= MAX_SCHEMA:
             break
     return shorter
 
 
-def _without(schema: JsonObject, keywords: frozenset[str]) -> JsonObject:
+def without_keywords(schema: JsonObject, keywords: frozenset[str]) -> JsonObject:
+    """Return the schema without these keywords, at every depth. Settings that are named like a keyword stay."""
     return {
-        key: {name: _without_in(inner, keywords) for name, inner in value.items()}
+        key: {name: _without_in_value(inner, keywords) for name, inner in value.items()}
         if key in NAMED_SCHEMAS and isinstance(value, dict)
-        else _without_in(value, keywords)
+        else _without_in_value(value, keywords)
         for key, value in schema.items()
         if key not in keywords
     }
 
 
-def _without_in(value: JsonValue, keywords: frozenset[str]) -> JsonValue:
+def _without_in_value(value: JsonValue, keywords: frozenset[str]) -> JsonValue:
     if isinstance(value, dict):
-        return _without(value, keywords)
-    return [_without_in(item, keywords) for item in value] if isinstance(value, list) else value
+        return without_keywords(value, keywords)
+    return (
+        [_without_in_value(item, keywords) for item in value] if isinstance(value, list) else value
+    )
 
 
 TOOL = Tool(

@@ -81,8 +81,8 @@ function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean 
   return (
     <EmptyState title="No files yet">
       {canEdit
-        ? "Upload CSV, JSON Lines or Parquet files. Then create a pipeline with the source Files, and name one file, or a pattern such as orders-*.csv for several files with the same columns. When the data changes, replace the file: the next run reads the new content."
-        : "Members can upload CSV, JSON Lines or Parquet files here, and load them with the source Files."}
+        ? "Upload CSV, JSON, Excel or Parquet files. Then create a pipeline with the source Files, and name one file, or a pattern such as orders-*.csv for several files with the same columns. When the data changes, replace the file: the next run reads the new content."
+        : "Members can upload CSV, JSON, Excel or Parquet files here, and load them with the source Files."}
     </EmptyState>
   );
 }
