@@ -24,7 +24,7 @@ class Person:
     def converse(self, talk: Talk) -> None:
         """Send the messages one after the other, and decide the requests of each turn."""
         for message in self._case.messages:
-            talk.send(self._scene.resolve(message), self._scene.resolve(self._case.page))
+            talk.send(self._scene.resolve(message), page=self._scene.resolve(self._case.page))
             talk.work()
             for _ in range(MAX_DECISIONS):
                 request = _first_open_request(talk)

@@ -69,6 +69,8 @@ class Turn(OrgOwned):
     text = models.TextField()
     # Path of the dashboard's page from which the message was sent, such as /runs/<id>.
     page = models.CharField(max_length=300, blank=True)
+    # IANA name of the user's time zone, or "".
+    timezone = models.CharField(max_length=60, blank=True, db_default="")
     ip = models.GenericIPAddressField(null=True)
     first_event = models.BigIntegerField()  # number of its event `turn_started`
     # What the events of the turn amount to, stored when it has ended; see conversations.transcripts.

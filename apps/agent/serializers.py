@@ -90,6 +90,13 @@ class MessageCreate(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="Path of the dashboard's page from which the message is sent, such as /runs/<id>.",
     )
+    timezone = NameField(
+        max_length=60,
+        default="",
+        allow_blank=True,
+        help_text="The user's time zone as an IANA name. Schedules that name no zone are in it. Without it, or with"
+        " a name that this installation does not know, they are in UTC.",
+    )
 
 
 class TranscriptItem(serializers.Serializer[Any]):

@@ -32,8 +32,9 @@ class Talk:
             f"/api/v1/agent/conversations/{self.id}/{path}", body, format="json"
         )
 
-    def send(self, text: str, page: str = "") -> Any:
-        answer = self.post("messages", text=text, page=page)
+    def send(self, text: str, **place: str) -> Any:
+        """Send a message, from this `page` and in this `timezone` if they are given."""
+        answer = self.post("messages", text=text, **place)
         assert answer.status_code == 202, answer.json()
         return answer
 

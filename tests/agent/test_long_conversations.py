@@ -82,6 +82,20 @@ def test_a_call_whose_answer_was_lost_is_answered_before_the_model_is_asked_agai
     assert_nothing_is_lost_or_doubled(talk)
 
 
+def test_the_prompt_names_the_page_and_the_time_zone_of_the_newest_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = listen(monkeypatch, Step("Done."))
+    talk = begin(world, "hello")
+    talk.work()
+    talk.send("And now?", page="/runs", timezone="Europe/Paris")
+    talk.work()
+    first, second = (str(messages[0].text) for messages in heard)
+    added = second.removeprefix(first)
+    assert "The user is on the page /runs of the dashboard." in added
+    assert "The user's time zone is Europe/Paris." in added
+
+
 def size_of_thread(talk: Talk) -> tuple[int, int]:
     """Return how many checkpoints the thread has, and how many bytes its values take."""
     with talk.world.scope(), connection.cursor() as cursor:

@@ -70,7 +70,13 @@ def delete(*, org: Org, by: Principal, conversation_id: UUID) -> None:
 
 
 def send_message(
-    *, org: Org, by: Principal, conversation_id: UUID, text: str, page: str = ""
+    *,
+    org: Org,
+    by: Principal,
+    conversation_id: UUID,
+    text: str,
+    page: str = "",
+    timezone: str = "",
 ) -> Turn:
     """Store a message of the user, and the job that answers it.
 
@@ -91,7 +97,7 @@ def send_message(
         end_turn(org, live, TurnStatus.SUPERSEDED)
     limits.check_turn(org.pk, by.require_user(), conversation.pk)
     _audit(org, by, "conversation.message", conversation)
-    turn = _add_turn(org, by, conversation, text, page)
+    turn = _add_turn(org, by, conversation, text, page=page, timezone=timezone)
     queue.run_turn(org_id=org.pk, turn_id=turn.pk)
     return turn
 
@@ -142,7 +148,9 @@ def end_turn(org: Org, turn: Turn, status: TurnStatus) -> None:
     ending.end(org_id=org.pk, turn=turn, status=status)
 
 
-def _add_turn(org: Org, by: Principal, conversation: Conversation, text: str, page: str) -> Turn:
+def _add_turn(
+    org: Org, by: Principal, conversation: Conversation, text: str, *, page: str, timezone: str
+) -> Turn:
     turns = Turn.objects.for_org(org).filter(conversation=conversation)
     number = (turns.order_by("-number").values_list("number", flat=True).first() or 0) + 1
     if not conversation.title:
@@ -157,6 +165,7 @@ def _add_turn(org: Org, by: Principal, conversation: Conversation, text: str, pa
         number=number,
         text=text,
         page=page,
+        timezone=timezone,
         ip=by.actor.ip,
         first_event=first_event,
     )

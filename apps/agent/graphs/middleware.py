@@ -102,7 +102,7 @@ class CallModel(AgentMiddleware[ThreadState, GraphContext]):
         self, request: ModelRequest[GraphContext], handler: ModelHandler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
-        prompt = SystemMessage(prompts.with_page(context.prompt, _page(request.messages)))
+        prompt = SystemMessage(prompts.with_place(context.prompt, *_place(request.messages)))
         thread = request.messages
         messages = await _in_pairs(context.claimed, thread)
         request = request.override(model=context.model, system_message=prompt, messages=messages)
@@ -216,10 +216,11 @@ def _requested_call(request: ToolCallRequest) -> RequestedCall:
     )
 
 
-def _page(messages: list[AnyMessage]) -> str:
-    """Return the path of the page from which the newest message of the user was sent, or ""."""
+def _place(messages: list[AnyMessage]) -> tuple[str, str]:
+    """Return the page from which the newest message of the user was sent and the user's time zone, each "" if unknown."""
     newest = next((m for m in reversed(messages) if isinstance(m, HumanMessage)), None)
-    return str(newest.additional_kwargs.get("page", "")) if newest else ""
+    attached = newest.additional_kwargs if newest else {}
+    return str(attached.get("page", "")), str(attached.get("timezone", ""))
 
 
 def _claimed(request: ToolCallRequest) -> ClaimedTurn:

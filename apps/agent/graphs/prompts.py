@@ -20,8 +20,8 @@ class Prompt:
 
 
 def load(name: str) -> Prompt:
-    """Return the prompt of this graph. Its version covers the parts that `with_page` and `with_notes` add too."""
-    return _prompt(name, "page", "earlier_messages")
+    """Return the prompt of this graph. Its version covers the parts that `with_place` and `with_notes` add too."""
+    return _prompt(name, "page", "timezone", "earlier_messages")
 
 
 def load_summary() -> Prompt:
@@ -37,11 +37,16 @@ def add_version(versions: str, prompt: Prompt) -> str:
     return " ".join([*used, prompt.version])[:MAX_VERSIONS]
 
 
-def with_page(prompt: str, page: str) -> str:
-    """Return the prompt with the page of the dashboard that the user sees. Turns store only such paths as pages."""
-    if not page:
-        return prompt
-    return prompt + _read("page").replace("{page}", page)
+def with_place(prompt: str, page: str, timezone: str) -> str:
+    """Return the prompt with the page of the dashboard that the user sees and the user's time zone, if they are known.
+
+    Messages have only paths of the dashboard as pages, and only names of the list of time zones.
+    """
+    if page:
+        prompt += _read("page").replace("{page}", page)
+    if timezone:
+        prompt += _read("timezone").replace("{timezone}", timezone)
+    return prompt
 
 
 def with_notes(message: str, notes: str) -> str:

@@ -138,6 +138,11 @@ class Turn:
         return self._attached("page")
 
     @property
+    def timezone(self) -> str | None:
+        """Return the user's time zone, or None if it is not known."""
+        return self._attached("timezone") or None
+
+    @property
     def page_was_open(self) -> bool:
         """Whether the user saw this page also when sending the message before."""
         before = next((m for m in reversed(self.earlier) if isinstance(m, HumanMessage)), None)

@@ -17,6 +17,7 @@ from apps.agent.models import Approval, ApprovalKind, ApprovalState, Graph, Turn
 from apps.agent.turns import closing_texts
 from apps.agent.turns.leases import ClaimedTurn
 from apps.live.events import dumps
+from apps.pipelines.schedules.times import time_zone_names
 
 MAX_MISSING = 3  # earlier messages that are put into the thread with a new one
 ENDED_EARLY = (TurnStatus.FAILED, TurnStatus.STOPPED)
@@ -99,10 +100,13 @@ def submission(turn: Turn, graph: Graph, missing: Sequence[Turn] = ()) -> Submit
 
 
 def _message(turn: Turn, graph: Graph) -> HumanMessage:
-    """Return the user's message. It has the page from which it was sent, if that is one of the dashboard."""
+    """Return the user's message, with the page from which it was sent, if that is one of the dashboard, and with the
+    user's time zone, if it is known.
+    """
     page = {"page": turn.page} if _PAGE.fullmatch(turn.page) else {}
+    zone = {"timezone": turn.timezone} if turn.timezone in time_zone_names() else {}
     builder = {"graph": graph.value} if graph == Graph.SOURCE_BUILDER else {}
-    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page})
+    return HumanMessage(turn.text, id=str(turn.pk), additional_kwargs={**builder, **page, **zone})
 
 
 def _missing_turns(turn: Turn, state: StateSnapshot) -> list[Turn]:

@@ -41,10 +41,22 @@ class ScheduleWords:
     problem: str = ""
     names_zone: bool = False
 
+    def in_zone(self, zone: str | None) -> Plan | None:
+        """Return the schedule, in this time zone if its words name none."""
+        if self.plan is None or not self.plan.cron or zone is None or self.names_zone:
+            return self.plan
+        return replace(self.plan, timezone=zone)
 
-def parse_words(text: str) -> Plan | None:
-    """Return the schedule that the whole text describes, or None for "by hand". Raises ScheduleNotUnderstood."""
-    return _read_whole(text).plan
+
+def parse_words(text: str, zone: str | None = None) -> Plan | None:
+    """Return the schedule that the whole text describes, or None for "by hand". It is in this time zone if its words
+    name none.
+
+    Raises ScheduleNotUnderstood, and Invalid for the field `timezone`.
+    """
+    if zone is not None and zone not in time_zone_names():
+        raise Invalid([("timezone", UNKNOWN_ZONE, "unknown")])
+    return _read_whole(text).in_zone(zone)
 
 
 def _read_whole(text: str) -> ScheduleWords:
@@ -56,23 +68,10 @@ def _read_whole(text: str) -> ScheduleWords:
     return found
 
 
-def parse_words_in_zone(text: str, zone: str | None) -> Plan | None:
-    """Return the schedule, in this time zone if its words name none.
-
-    Raises ScheduleNotUnderstood, and Invalid for the field `timezone`.
-    """
-    if zone is not None and zone not in time_zone_names():
-        raise Invalid([("timezone", UNKNOWN_ZONE, "unknown")])
-    found = _read_whole(text)
-    if found.plan is None or not found.plan.cron or zone is None or found.names_zone:
-        return found.plan
-    return replace(found.plan, timezone=zone)
-
-
 def read_words(text: str, zone: str | None) -> Plan | None:
     """Return the schedule of a request, or None for "by hand". Raises Invalid for the fields `words` and `timezone`."""
     try:
-        return parse_words_in_zone(text, zone)
+        return parse_words(text, zone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("words", str(error), "invalid")]) from None
 

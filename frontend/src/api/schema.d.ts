@@ -4351,6 +4351,11 @@ export interface components {
              * @default
              */
             page?: string;
+            /**
+             * @description The user's time zone as an IANA name. Schedules that name no zone are in it. Without it, or with a name that this installation does not know, they are in UTC.
+             * @default
+             */
+            timezone?: string;
         };
         /** @enum {string} */
         MisfireEnum: "skip" | "run_once";

@@ -66,3 +66,8 @@ export function clockTime(time: string): string {
   const seconds = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
   return `${seconds}.${pad(date.getMilliseconds(), 3)}`;
 }
+
+/** Returns the IANA name of the user's time zone, such as Europe/Paris. */
+export function browserTimeZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+}

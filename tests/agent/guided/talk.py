@@ -86,12 +86,13 @@ class Talk:
     rejects: bool = False
     failing_previews: int = 0
     busy_source: str = ""  # the id of a source whose first call is refused
+    timezone: str = ""
     graph: str = ""  # where the messages are sent, if not to the main agent
 
     def ask(self, text: str, *replies: str, page: str = "") -> Talk:
         """Send a message. The replies answer the questions of guided mode."""
         answers = iter(replies)
-        attached = {"page": page, "graph": self.graph}
+        attached = {"page": page, "graph": self.graph, "timezone": self.timezone}
         given = {name: value for name, value in attached.items() if value}
         self.messages.append(HumanMessage(text, additional_kwargs=given))
         for _ in range(25):

@@ -8,21 +8,27 @@ from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import ChangeSchedule
 from apps.agent.guided.turns import OtherRequest, Turn
 from apps.pipelines.schedules import words
-from apps.pipelines.schedules.english import ScheduleNotUnderstood, ScheduleWords, parse_words
+from apps.pipelines.schedules.english import (
+    ScheduleNotUnderstood,
+    ScheduleWords,
+    parse_words,
+)
 from apps.pipelines.schedules.plans import Plan
 
 CHOICES = ("Every hour", "Every 6 hours", "Daily at 6:00", "Weekdays at 6:00", "By hand")
 
 
 def choose_schedule(turn: Turn, found: ScheduleWords | None) -> Plan | None:
-    """Return the schedule of the request. Asks if it is missing, or not understood."""
+    """Return the schedule of the request, in the user's time zone if it names none. Asks if it is missing, or not
+    understood.
+    """
     if found is not None and not found.problem:
-        return found.plan
+        return found.in_zone(turn.timezone)
     question = "When should it run?" if found is None else f"{found.problem} When should it run?"
     for _ in range(2):
         answer = turn.ask(question, CHOICES)
         try:
-            return parse_words(answer)
+            return parse_words(answer, turn.timezone)
         except ScheduleNotUnderstood as problem:
             question = f"{problem} When should it run?"
     raise OtherRequest(answer)

@@ -9,7 +9,7 @@ from apps.agent.tools.next_times.arguments import NextTimes
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from apps.pipelines.schedules import times, words
-from apps.pipelines.schedules.english import ScheduleNotUnderstood, parse_words_in_zone
+from apps.pipelines.schedules.english import ScheduleNotUnderstood, parse_words
 from apps.pipelines.schedules.plans import Plan
 
 BY_HAND = "A pipeline without a schedule has no next times."
@@ -32,7 +32,7 @@ def perform(context: ToolContext, arguments: NextTimes) -> Answer:
 def _plan(arguments: NextTimes) -> Plan:
     """Return the schedule. Raises Invalid."""
     try:
-        plan = parse_words_in_zone(arguments.schedule, arguments.timezone)
+        plan = parse_words(arguments.schedule, arguments.timezone)
     except ScheduleNotUnderstood as error:
         raise Invalid([("schedule", str(error), "invalid")]) from None
     if plan is None:

@@ -4,6 +4,7 @@ import { api, unwrap } from "@/api/client";
 import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRow, ConversationRowPage } from "@/api/types";
+import { browserTimeZone } from "@/format/time";
 import type { Config } from "@/components/schema-form/schema";
 import type { Conversation } from "./transcript";
 
@@ -93,7 +94,7 @@ async function addMessage(id: string, { text, page, document }: Message): Promis
   await unwrap(
     api.POST("/api/v1/agent/conversations/{id}/messages", {
       params: { path: { id } },
-      body: { text, page },
+      body: { text, page, timezone: browserTimeZone() },
     }),
   );
 }

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Field, TextField } from "@/components/field";
-import { shortTime } from "@/format/time";
+import { browserTimeZone, shortTime } from "@/format/time";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
 import { nextTimesQuery } from "./queries";
 import { StepActions } from "./step";
@@ -140,10 +140,6 @@ function buildSchedule(
   if (timing === "cron") return { cron: cron.trim(), timezone };
   const [hour = "6", minute = "0"] = time.split(":");
   return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone };
-}
-
-function browserTimeZone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
 
 function timeZones(current: string): string[] {
