@@ -37,6 +37,10 @@ class RedirectRefused(httpx2.TransportError):
     """The server redirects to another address. The request, which contains the key, is not sent there."""
 
 
+class WebPageReceived(httpx2.TransportError):
+    """The server answers with a web page although the request succeeded: the address is not that of an API."""
+
+
 class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Connects to an address that `check_host` returned, never to a name."""
 
@@ -90,6 +94,11 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
         if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             await response.aclose()
             raise CompressedResponse("the server compresses its response")
+        if response.is_success and response.headers.get("Content-Type", "").lower().startswith(
+            "text/html"
+        ):
+            await response.aclose()
+            raise WebPageReceived("the server answers with a web page")
         response.stream = _LimitedStream(response.stream)
         return response
 

@@ -94,6 +94,11 @@ COMPRESSED = ModelFailure(
     "The server of the language model compresses its answers, although it was asked not to.",
     "Ask an admin to switch compression off in the server, or in the proxy before it.",
 )
+WEB_PAGE = ModelFailure(
+    "model_web_page",
+    "The address of the language model answers with a web page, so it is not the address of a model's API.",
+    "Ask an admin to correct the URL in Settings, Language model. It often ends in /v1.",
+)
 BUDGET_USED_UP = ModelFailure(
     "budget_used_up",
     "The organization has used up its tokens of this month.",
@@ -102,7 +107,8 @@ BUDGET_USED_UP = ModelFailure(
 
 # The failures that only a person who may change the settings of the model can correct.
 CODES_OF_SETTINGS = frozenset(
-    failure.code for failure in (AUTH, NOT_FOUND, REJECTED, HOST_REFUSED, REDIRECTED, COMPRESSED)
+    failure.code
+    for failure in (AUTH, NOT_FOUND, REJECTED, HOST_REFUSED, REDIRECTED, COMPRESSED, WEB_PAGE)
 )
 NEXT_STEP_OF_OPERATOR = (
     "Tell an operator, because this language model belongs to the installation. Until it works, an admin can choose a"

@@ -11,7 +11,12 @@ from langchain_core import exceptions
 
 from apps.agent.chat_models import failures
 from apps.agent.chat_models.failures import ModelFailed, ModelFailure
-from apps.egress.async_http import CompressedResponse, RedirectRefused, ResponseTooLarge
+from apps.egress.async_http import (
+    CompressedResponse,
+    RedirectRefused,
+    ResponseTooLarge,
+    WebPageReceived,
+)
 from apps.egress.exceptions import EgressError
 from apps.json import JsonObject
 
@@ -64,6 +69,8 @@ def failure_of(error: Exception, *, secrets: Sequence[str], is_begun: bool = Fal
             return failures.REDIRECTED
         if isinstance(cause, CompressedResponse):
             return failures.COMPRESSED
+        if isinstance(cause, WebPageReceived):
+            return failures.WEB_PAGE
     text = str(error)
     failure = _by_text(text) or _by_status(error) or _by_class(error) or failures.UNAVAILABLE
     if is_begun and failure == failures.UNAVAILABLE:

@@ -304,6 +304,16 @@ def test_the_web_page_of_a_failure_is_not_shown(provider: Provider) -> None:
 
 
 @all_formats
+def test_an_address_that_answers_with_a_web_page_is_to_be_corrected(provider: Provider) -> None:
+    page = "<!doctype html><html><body>Welcome to Ollama</body></html>"
+    with wire_server([Reply(page=page)]) as server:
+        failure = fail(server.connection(provider))
+        assert len(server.requests) == 1
+    assert failure.code == "model_web_page"
+    assert "correct the URL" in failure.next_step
+
+
+@all_formats
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_failure_says_how_long_the_provider_asks_to_wait(provider: Provider, status: int) -> None:
     with wire_server([Reply(status=status, headers={"Retry-After": "3600"})]) as server:

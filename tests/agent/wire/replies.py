@@ -39,7 +39,7 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     message: str = "The server had an error."  # of an error
-    page: str = ""  # HTML instead of the JSON of an error, as proxies send it
+    page: str = ""  # HTML instead of JSON, as proxies and web sites send it
     silence: float = 0.0  # seconds without a byte, in the middle of the stream
     has_usage: bool = True
     is_stream: bool = True  # else one JSON body, as a server answers that cannot stream

@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server_state.receive(self.path, headers, body)
         try:
-            if reply.status != 200:
+            if reply.status != 200 or reply.page:
                 self._send_error(reply)
             elif not reply.is_stream:
                 self._send_json(200, formats.whole_body(self.path.partition("?")[0], reply), {})
