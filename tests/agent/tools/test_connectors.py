@@ -59,6 +59,23 @@ def test_a_long_schema_keeps_the_names_of_all_settings(world: World) -> None:
         assert schema["$defs"][name].get("required") == part.get("required")
 
 
+def test_a_part_of_a_long_schema_is_described_in_full(world: World) -> None:
+    rest: dict[str, Any] = {"role": "source", "kind": "rest"}
+    assert "`part`" in use(world, "describe_connector_kind", **rest).content["note"]
+    kind = catalogue.source("rest")
+    assert kind is not None
+    whole: dict[str, Any] = dict(kind.config_schema)
+    for part, schema in {**whole["$defs"], **whole["properties"]}.items():
+        answer = use(world, "describe_connector_kind", **rest, part=part)
+        assert answer.content["schema"] == schema, part
+
+
+def test_an_unknown_part_is_answered_with_the_names_of_the_parts(world: World) -> None:
+    answer = use(world, "describe_connector_kind", role="source", kind="rest", part="Strem")
+    assert "Stream" in str(answer.content["error"])
+    assert "base_url" in str(answer.content["error"])
+
+
 def test_settings_may_have_the_names_of_left_out_keywords() -> None:
     schema: JsonObject = {"title": "T", "properties": {"title": {"type": "string", "title": "T"}}}
     assert without_keywords(schema, frozenset({"title"})) == {

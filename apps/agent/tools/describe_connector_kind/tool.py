@@ -8,8 +8,13 @@ from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.describe_connector_kind.arguments import DescribeConnectorKind
 from apps.connectors import services
 from apps.json import JsonObject, JsonValue
+from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 
+IS_SHORTENED = (
+    "Parts of the schema are left out, because it is long. Send the name of a setting or of a schema in $defs as"
+    " `part` to get that part with all descriptions."
+)
 MAX_SCHEMA = 10_000  # characters; the other fields of the answer need up to 2,000
 # Keywords of a schema that its form and its checks need, but not a reader.
 FORM_KEYWORDS = frozenset(
@@ -33,9 +38,30 @@ def perform(context: ToolContext, arguments: DescribeConnectorKind) -> Answer:
         "sync_modes": list(kind.entry.sync_modes),
         "write_modes": list(kind.write_modes),
         "needs_cursor": kind.needs_cursor,
-        "schema": _shortened(kind.schema),
+        **_schema(kind.schema, arguments.part),
     }
     return Answer(content, f"Read the settings of {kind.title}.")
+
+
+def _schema(schema: JsonObject, part: str | None) -> JsonObject:
+    """Return the whole schema, or one part of it, each as short as an answer has to be. Raises Invalid for `part`."""
+    if part is not None:
+        return {"part": part, "schema": _shortened(_find_part(schema, part))}
+    shorter = _shortened(schema)
+    return {"schema": shorter} if shorter == schema else {"schema": shorter, "note": IS_SHORTENED}
+
+
+def _find_part(schema: JsonObject, part: str) -> JsonObject:
+    parts: dict[str, JsonValue] = {}
+    for group in sorted(NAMED_SCHEMAS):
+        named = schema.get(group)
+        parts |= named if isinstance(named, dict) else {}
+    found = parts.get(part)
+    if not isinstance(found, dict):
+        raise Invalid(
+            [("part", f"There is no such part. The parts are {', '.join(parts)}.", "unknown")]
+        )
+    return found
 
 
 def _shortened(schema: JsonObject) -> JsonObject:
