@@ -80,6 +80,42 @@ def test_invalid_bytes_are_the_fault_of_the_source_and_not_tried_again(
     assert (outcome.failure_class, outcome.retryable) == (FailureClass.SOURCE, False)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"id,name\n1,a\n", b"code;city\nB;Berlin\n"),
+        (b"id,name\n1,a\n", b"3,c\n4,d\n"),  # no header
+        (b"1,a,x\n2,b,y\n", b"3;c\n4;d\n"),
+        (b"1,a\n2,b\n", b"3\n4\n"),
+    ],
+)
+def test_a_later_file_that_is_read_differently_fails_and_changes_nothing(
+    first: bytes, second: bytes, make_file_run: Callable[..., Rehearsal]
+) -> None:
+    run = make_file_run("a.csv", first)
+    assert isinstance(run.attempt(), Succeeded)
+    (output,) = run.outputs
+    before = pl.read_parquet(run.folder / output.key)
+    (run.folder / "org" / "x" / "files" / "a.csv").write_bytes(second)
+    run.start_new_run()
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed), run.outputs
+    assert outcome.failure_class is FailureClass.CONTRACT
+    assert "do not belong to this stream" in outcome.message
+    assert pl.read_parquet(run.folder / output.key).equals(before)
+
+
+def test_a_later_file_may_have_a_new_column_and_other_line_ends(
+    make_file_run: Callable[..., Rehearsal],
+) -> None:
+    run = make_file_run("a.csv", b"id,name\n1,a\n")
+    assert isinstance(run.attempt(), Succeeded)
+    (run.folder / "org" / "x" / "files" / "a.csv").write_bytes(b"id;new\r\n2;b\r\n")
+    run.start_new_run()
+    assert isinstance(run.attempt(), Succeeded)
+    assert pl.read_parquet(run.folder / run.outputs[-1].key)["new"].to_list() == ["b"]
+
+
 def test_an_attempt_that_goes_on_keeps_the_types_of_the_first(
     make_file_run: Callable[..., Rehearsal],
 ) -> None:

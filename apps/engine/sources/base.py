@@ -46,6 +46,8 @@ class StreamSource(AbstractSource):
     pages_never_change: ClassVar[bool] = False
     # Columns whose values arrive as text, whatever the source reads. A source that decides types keeps their texts.
     text_columns: frozenset[str] = frozenset()
+    # The columns that the stream has had, if records are not transformed.
+    known_columns: frozenset[str] = frozenset()
 
     def __init__(
         self,

@@ -155,7 +155,10 @@ class Runner:
             left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
-            source.text_columns = job.schema().text_columns
+            schema = job.schema()
+            source.text_columns = schema.text_columns
+            if spec.transform is None:
+                source.known_columns = frozenset(schema.columns)
             try:
                 self._transfer(source, writer, job)
                 writer.require_known_types()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -40,6 +40,7 @@ from apps.engine.sources.files.streams import as_utf8, detect_encoding
 from apps.engine.sources.http.responses import PermanentSourceError
 
 Columns = Mapping[str, Column]
+MAX_SHOWN_NAMES = 20
 
 
 class CsvReader:
@@ -110,6 +111,20 @@ class CsvReader:
             self._add(self._texts(piece)[0], columns)
             position = self._position_after(piece)
             yield
+
+    def require_columns_of_stream(self, known: Set[str]) -> None:
+        """Raise ContractError if the file has none of the stream's `known` columns, which may be none yet, or without
+        a header not exactly these. Another dialect than before was detected then, or it is a file of another stream.
+        """
+        names = set(self.names)
+        if not known or (names & known if self.dialect.header else names == known):
+            return
+        shown = ", ".join(sorted(known)[:MAX_SHOWN_NAMES])
+        raise ContractError(
+            f"The columns of {self._label} do not belong to this stream, which has {shown}. Set the delimiter and the"
+            " header in the connector if the file was read wrongly, or reset the stream if its columns have changed",
+            evidence=(f"columns: {', '.join(self.names[:MAX_SHOWN_NAMES])}", self.describe()),
+        )
 
     def row_count(self) -> int | None:
         return None

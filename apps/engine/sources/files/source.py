@@ -169,6 +169,7 @@ class FilesSource(ConnectorSource[Config]):
         """Read all values of text files and workbooks, whose columns have no types of their own."""
         plan = Plan()
         texts: dict[str, TextColumn] = {}
+        known = set(self.known_columns)
         for file in self.found_files:
             if self._has_types(file):
                 continue
@@ -176,6 +177,9 @@ class FilesSource(ConnectorSource[Config]):
             for entry in opened.entries:
                 reader = opened.reader(entry)
                 logger.info("Reading {}: {}", opened.label(entry), reader.describe())
+                if isinstance(reader, CsvReader) and reader.names:
+                    reader.require_columns_of_stream(known)
+                    known.update(reader.names)
                 for _ in self._decide(reader, plan, texts):
                     progress.report()
         for name, text in texts.items():
