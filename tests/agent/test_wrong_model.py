@@ -118,6 +118,8 @@ def take_turn(
     talk.send(f"message {model.seed}")
     for _ in range(12):
         talk.work()
+        if talk.row().status == TurnStatus.PENDING:
+            continue  # A busy database has let it wait for a lock for too long, and the turn is in the queue again.
         requests = [item for item in talk.turn()["items"] if item.get("state") == "open"]
         if not requests or choices.random() < 0.2:
             return
