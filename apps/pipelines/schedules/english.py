@@ -43,7 +43,7 @@ class ScheduleWords:
 
     def in_zone(self, zone: str | None) -> Plan | None:
         """Return the schedule, in this time zone if its words name none."""
-        if self.plan is None or not self.plan.cron or zone is None or self.names_zone:
+        if self.plan is None or zone is None or self.names_zone:
             return self.plan
         return replace(self.plan, timezone=zone)
 

@@ -30,6 +30,10 @@ def connector(number: int, name: str, role: str, kind: str) -> dict[str, Any]:
     return {"id": new_id(number), "name": name, "role": role, "kind": kind}
 
 
+def run(number: int, status: str) -> dict[str, Any]:
+    return {"id": new_id(number), "status": status, "created_at": "2026-01-02T03:04:05Z"}
+
+
 def pipeline(
     number: int, name: str, stream: str, *, enabled: bool = True, status: str = "succeeded"
 ) -> dict[str, Any]:
@@ -56,10 +60,10 @@ PIPELINES = [
     pipeline(13, "Orders hourly", "orders", enabled=False),
 ]
 RUNS = {
-    new_id(11): [{"id": new_id(21), "status": "running"}, {"id": new_id(22), "status": "succeeded"}],
-    new_id(12): [{"id": new_id(23), "status": "failed"}],
+    new_id(11): [run(21, "running"), run(22, "succeeded")],
+    new_id(12): [run(23, "failed")],
     new_id(13): [],
-}  # fmt: skip
+}
 
 KINDS = [
     {"kind": "postgres", "name": "PostgreSQL"},

@@ -304,6 +304,14 @@ def test_a_schedule_without_a_zone_is_in_the_zone_of_the_user(world: World) -> N
     assert other["items"][-1]["arguments"]["schedule"]["timezone"] == "Europe/Berlin"
 
 
+def test_times_of_runs_are_in_the_zone_of_the_user(world: World) -> None:
+    ended_run(world, make_pipeline(world, name="flights"))
+    assert " (Asia/Tokyo): succeeded" in last_text(
+        say(begin(world), "list runs", timezone="Asia/Tokyo")
+    )
+    assert " (UTC): succeeded" in last_text(say(begin(world), "list runs"))
+
+
 def test_the_answer_to_the_question_for_a_schedule_is_in_the_zone_of_the_user(world: World) -> None:
     make_connectors(world)
     talk = begin(world)

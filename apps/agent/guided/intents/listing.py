@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from apps.agent.guided import vocabulary
@@ -10,6 +11,7 @@ from apps.agent.guided.intents import finding
 from apps.agent.guided.requests import ListObjects
 from apps.agent.guided.turns import Turn
 from apps.agent.tools.links import kind_label
+from apps.pipelines.schedules import words
 
 SHOWN = 20  # rows in a text
 
@@ -45,15 +47,15 @@ def _runs(turn: Turn, request: ListObjects) -> str:
     if request.status:
         arguments["status"] = request.status
     answer = turn.read("list_runs", arguments)
-    lines = [_run_line(row) for row in answer.rows("runs")]
+    lines = [_run_line(row, turn.timezone or "UTC") for row in answer.rows("runs")]
     return _text(lines, answer.count, f"{request.status} run".strip())
 
 
-def _run_line(row: dict[str, Any]) -> str:
+def _run_line(row: dict[str, Any], zone: str) -> str:
     pipeline = row["pipeline"]["name"] if isinstance(row.get("pipeline"), dict) else ""
-    started = str(row.get("created_at") or "")[:16].replace("T", " ")
+    started = words.describe_times([datetime.fromisoformat(str(row["created_at"]))], zone)
     reason = f": {row['failure']}" if row.get("failure") else ""
-    return f"**{pipeline}**, {started} UTC: {row['status']}{reason}"
+    return f"**{pipeline}**, {started}: {row['status']}{reason}"
 
 
 def _connectors(turn: Turn, request: ListObjects) -> str:
