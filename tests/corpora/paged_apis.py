@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from apps.engine.failures import EngineError
-from apps.engine.sandbox.library import failures
+from apps.engine.library import failures
 from apps.engine.sources.rest.paging import Pagination, make_style
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, RequestHandler, serve_api
 from tests.engine.sources.reading import make_source
@@ -80,7 +80,7 @@ def rest_config(case: PagedApi, api: Api) -> dict[str, Any]:
 
 def read_with_drover(case: PagedApi) -> Outcome:
     """Read the server with the base class of custom sources, without a sandbox."""
-    # `apps.engine.sandbox.library` makes the package importable.
+    # `apps.engine.library` makes the package importable.
     from drover import RestSource, Stream
     from drover._source import SettingValues, StreamSettings
 

@@ -12,7 +12,7 @@ import pytest
 from apps.connectors import schemas
 from apps.engine import catalogue
 from apps.engine.failures import ConfigurationError
-from apps.engine.sandbox.library import paths, trails
+from apps.engine.library import paths, trails
 from tests.corpora.paged_apis import READERS, PagedApi, json_reply, make_items, slice_of
 from tests.engine.sources.api import ReceivedRequest, Reply, RequestHandler
 from tests.engine.sources.reading import make_source

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.engine.sandbox.library import counted, failures, responses, styles, walk
+from apps.engine.library import counted, failures, responses, styles, walk
 
 Rows = list[dict[str, Any]]
 END_CURSORS = [None, False, 0, -1, "", "0", "null", "absent"]

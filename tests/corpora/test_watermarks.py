@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.engine.failures import ConfigurationError
-from apps.engine.sandbox.library import failures, watermarks
+from apps.engine.library import failures, watermarks
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
 from tests.engine.sources.reading import json_round_trip, make_source, read_stream
 

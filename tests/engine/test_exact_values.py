@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -25,17 +24,10 @@ from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.json_numbers import have_inexact_numbers, parse_json
 from apps.engine.frames.texts import exact_text, json_text
 from apps.engine.frames.values import to_column_type
-from apps.engine.sandbox.paths import LIBRARY
 from local.database.postgres import EmbeddedPostgres
 from tests.engine.conftest import engine_postgres
 
 __all__ = ["engine_postgres"]
-
-_spec = importlib.util.spec_from_file_location("texts", LIBRARY / "drover/_texts.py")
-assert _spec is not None
-assert _spec.loader is not None
-sandbox_texts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(sandbox_texts)
 
 DIGITS = st.text("0123456789", min_size=1, max_size=25)
 
@@ -163,11 +155,6 @@ TYPED = st.one_of(
 @given(TYPED)
 def test_a_typed_value_has_the_same_text_as_the_value_of_python(values: list[Any]) -> None:
     assert as_text(pl.Series(values)).to_list() == [exact_text(value) for value in values]
-
-
-@given(st.one_of(*SCALARS.branches[-7:]))
-def test_the_sandbox_writes_the_same_texts(value: Any) -> None:
-    assert sandbox_texts.exact_text(value) == exact_text(value)
 
 
 @given(st.lists(st.datetimes(), min_size=1), st.sampled_from(["ms", "us", "ns"]))

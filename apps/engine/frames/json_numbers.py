@@ -1,8 +1,4 @@
-"""Parse JSON without changing a number.
-
-A number is parsed as a float if the text of the float is the text of the number. Another number becomes a `JsonNumber`,
-which keeps the text, so that the type of its column can be chosen later without rounding.
-"""
+"""Parse JSON without changing a number, and choose the type of a number that kept its text (`drover._numbers`)."""
 
 from __future__ import annotations
 
@@ -10,67 +6,45 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import polars as pl
 
 from apps.engine.frames.columns import DECIMAL_DIGITS
+from apps.engine.library import numbers
+
+JsonNumber = numbers.JsonNumber
 
 # Numbers that orjson may change: those with many digits, zeros at the end, many zeros at the beginning, or an exponent.
 # orjson also converts integers of more than 64 bits to floats.
 _INEXACT = (
     r"(?:^|[\[:,\s])-?(?:[0-9.]{17}|0\.0000|[0-9]+(?:\.[0-9]+)?[eE]|[0-9]+\.[0-9]+0(?:[\],}\s]|$))"
 )
-MAX_INTEGER_TEXT = 4_300  # digits; Python refuses to convert longer texts to integers
 _EXACT_FLOAT_TEXT = 15  # A number of at most 15 characters without an exponent equals its float.
 _DIGITS = frozenset("-.0123456789")
 
 
-class JsonNumber(float):
-    """A number whose text differs from the text of its float. It behaves as the float, and `text` is exact."""
+def exact_value(number: JsonNumber) -> float | Decimal | str:
+    """Return a float if its shortest decimal equals the number, else a decimal, else the text.
 
-    __slots__ = ("text",)
-    text: str
-
-    def __new__(cls, text: str) -> Self:
-        number = super().__new__(cls, text)
-        number.text = text
-        return number
-
-    def __str__(self) -> str:
-        return self.text
-
-    def exact_value(self) -> float | Decimal | str:
-        """Return a float if its shortest decimal equals the number, else a decimal, else the text.
-
-        A decimal has at most DECIMAL_DIGITS digits.
-        """
-        if len(self.text) <= _EXACT_FLOAT_TEXT and _DIGITS.issuperset(self.text):
-            return float(self)
-        try:
-            exact = Decimal(self.text)
-        except InvalidOperation:  # The exponent has more than 18 digits.
-            return self.text
-        if math.isfinite(self) and Decimal(repr(float(self))) == exact:
-            return float(self)
-        exponent = exact.as_tuple().exponent
-        digits = max(exact.adjusted() + 1, 1) - min(int(exponent), 0)
-        return exact if digits <= DECIMAL_DIGITS else self.text
+    A decimal has at most DECIMAL_DIGITS digits.
+    """
+    text, value = number.text, float(number)
+    if len(text) <= _EXACT_FLOAT_TEXT and _DIGITS.issuperset(text):
+        return value
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # The exponent has more than 18 digits.
+        return text
+    if math.isfinite(value) and Decimal(repr(value)) == exact:
+        return value
+    exponent = exact.as_tuple().exponent
+    digits = max(exact.adjusted() + 1, 1) - min(int(exponent), 0)
+    return exact if digits <= DECIMAL_DIGITS else text
 
 
-def parse_number(text: str) -> float:
-    """Return a number that is written with a point or an exponent."""
-    value = float(text)
-    # The text of a float has no zero in its exponent, as orjson writes it.
-    return value if repr(value) == text and "e-0" not in text else JsonNumber(text)
-
-
-def parse_integer(text: str) -> int | float:
-    return int(text) if len(text) <= MAX_INTEGER_TEXT else JsonNumber(text)
-
-
-EXACT_DECODER = json.JSONDecoder(parse_float=parse_number, parse_int=parse_integer)
+EXACT_DECODER = json.JSONDecoder(parse_float=numbers.parse_number, parse_int=numbers.parse_integer)
 
 
 def have_inexact_numbers(texts: Sequence[bytes]) -> list[bool]:
@@ -107,5 +81,4 @@ def parse_json(text: bytes, *, exactly: bool | None = None) -> Any:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             pass  # Python's parser also accepts NaN and lone surrogates.
-    decoded = text.decode(json.detect_encoding(text))
-    return json.loads(decoded, parse_float=parse_number, parse_int=parse_integer)
+    return numbers.loads(text.decode(json.detect_encoding(text)))

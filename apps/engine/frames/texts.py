@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import math
 from collections.abc import Mapping, Set
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -16,6 +14,7 @@ from uuid import UUID
 import orjson
 
 from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.library import texts
 
 NESTED_TYPES = {list, dict, tuple}
 BUILTIN_TYPES = {
@@ -84,16 +83,8 @@ def exact_text(value: Any) -> str:
         return _integer_text(value)
     if isinstance(value, (list, dict, tuple)):
         return json_text(value)
-    if isinstance(value, datetime):
-        return _timestamp_text(value)
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return _duration_text(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (Decimal, UUID)):
-        return str(value)
+    if isinstance(value, (date, time, timedelta, bytes, Decimal, UUID)):
+        return texts.exact_text(value)
     return exact_text(to_builtin(value))
 
 
@@ -104,27 +95,6 @@ def _float_text(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return orjson.dumps(float(value)).decode() if math.isfinite(value) else repr(float(value))
-
-
-def _timestamp_text(value: datetime) -> str:
-    if value.tzinfo is not None:
-        with contextlib.suppress(OverflowError):  # The year in UTC is 0 or 10000.
-            value = value.astimezone(UTC)
-    return value.isoformat(timespec="microseconds")
-
-
-def _duration_text(value: timedelta) -> str:
-    """Return ISO 8601, for example `-P1DT2H0.5S`."""
-    sign, value = ("-", -value) if value < timedelta() else ("", value)
-    minutes, seconds = divmod(value.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{value.microseconds:06}".rstrip("0").rstrip(".")
-    parts = [(hours, "H"), (minutes, "M")]
-    clock = "".join(f"{number}{unit}" for number, unit in parts if number)
-    if seconds or fraction or not (clock or value.days):
-        clock += f"{seconds}{fraction}S"
-    days = f"{value.days}D" if value.days else ""
-    return f"{sign}P{days}{'T' if clock else ''}{clock}"
 
 
 def _integer_text(value: int) -> str:

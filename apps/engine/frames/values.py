@@ -21,7 +21,7 @@ from apps.engine.frames.columns import (
     ColumnType,
     as_text,
 )
-from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.frames.json_numbers import JsonNumber, exact_value
 from apps.engine.frames.texts import (
     BUILTIN_TYPES,
     NESTED_TYPES,
@@ -77,12 +77,12 @@ def number_series_of(name: str, values: Sequence[Any]) -> TypedSeries:
 
 
 def _as_float(value: Any) -> Any:
-    return JsonNumber(str(value)).exact_value() if type(value) is Decimal else value
+    return exact_value(JsonNumber(str(value))) if type(value) is Decimal else value
 
 
 def _as_decimal(value: Any) -> Any:
     if type(value) is JsonNumber:
-        value = value.exact_value()
+        value = exact_value(value)
     return Decimal(repr(value)) if type(value) is float and math.isfinite(value) else value
 
 
@@ -98,7 +98,7 @@ def _to_builtins(values: Sequence[Any]) -> tuple[Sequence[Any], set[type]]:
 
 def _json_number_series(name: str, values: Sequence[Any], python_types: set[type]) -> TypedSeries:
     if python_types <= _JSON_NUMBER_TYPES:
-        numbers = [value.exact_value() if type(value) is JsonNumber else value for value in values]
+        numbers = [exact_value(value) if type(value) is JsonNumber else value for value in values]
         build = _BUILDERS.get(frozenset(set(map(type, numbers)) - {type(None), str}))
         typed_series = build(name, numbers) if build and str not in map(type, numbers) else None
         if typed_series is not None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-LIBRARY = Path(__file__).parent / "inside"  # the folder of the package `drover` for authors
+from apps.engine.library import LIBRARY
+
 # Packages that custom sources and transforms can import
 DISTRIBUTIONS = (
     "requests",

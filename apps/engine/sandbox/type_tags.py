@@ -1,20 +1,20 @@
 """Decode columns whose types JSON lacks. The sandbox sends their values as text, with the name of the type.
 
-`drover._type_tags` encodes them in the sandbox. Its output is not trusted, so every value is validated.
+`drover._type_tags` encodes them. The output of the sandbox is not trusted, so every value is validated.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import polars as pl
 
-from apps.engine.frames.texts import exact_text
+from apps.engine.library import type_tags
 
 Row = dict[str, Any]
 Record = Mapping[str, object]
@@ -43,13 +43,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "binary": _parse_binary,
 }
 TAGS = frozenset(_PARSERS)
-_TAG_OF_TYPE: dict[type, str] = {
-    datetime: "timestamp",
-    date: "date",
-    time: "time",
-    Decimal: "decimal",
-    bytes: "binary",
-}
 
 
 def decode_rows(rows: list[Row], types: Mapping[str, str]) -> None:
@@ -74,28 +67,8 @@ def tag_rows(rows: Sequence[Record]) -> tuple[Sequence[Record], dict[str, str]]:
 
     In the returned rows, values of such types in other columns are their exact text.
     """
-    tags_by_column: dict[str, set[str]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if type(value) in _TAG_OF_TYPE:
-                tags_by_column.setdefault(name, set()).add(_TAG_OF_TYPE[type(value)])
-    tags = {
-        name: next(iter(column_tags))
-        for name, column_tags in tags_by_column.items()
-        if len(column_tags) == 1 and _has_only_typed_values(rows, name)
-    }
-    mixed_columns = tags_by_column.keys() - tags.keys()
-    return [_with_texts(row, mixed_columns) for row in rows] if mixed_columns else rows, tags
-
-
-def _with_texts(row: Record, columns: Collection[str]) -> Record:
-    texts = {name: exact_text(row[name]) for name in columns if type(row.get(name)) in _TAG_OF_TYPE}
-    return {**row, **texts}
-
-
-def _has_only_typed_values(rows: Sequence[Mapping[str, object]], name: str) -> bool:
-    values = (row.get(name) for row in rows)
-    return all(value is None or type(value) in _TAG_OF_TYPE for value in values)
+    tags, mixed_columns = type_tags.column_tags(rows)
+    return type_tags.encode_rows(rows, {}, mixed_columns), tags
 
 
 def tags_of_frame(frame: pl.DataFrame) -> dict[str, str]:

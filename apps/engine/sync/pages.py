@@ -18,8 +18,8 @@ from polars.exceptions import PanicException
 
 from apps.engine.failures import SourceError
 from apps.engine.frames.left_out import LeftOutRecords
+from apps.engine.library import trails
 from apps.engine.process.progress import progress
-from apps.engine.sandbox.library import trails
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.transforms import Transform
 

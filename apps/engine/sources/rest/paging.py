@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from apps.engine.sandbox.library import counted, paths, styles
+from apps.engine.library import counted, paths, styles
 from apps.engine.sources.connector import SourceSettings
 
 

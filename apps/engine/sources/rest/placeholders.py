@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from apps.engine.sandbox.library import paths
+from apps.engine.library import paths
 from apps.engine.sources.http.responses import PermanentSourceError
 
 PLACEHOLDER = re.compile(r"\{(?:resources\.(?P<stream>[^{}.]+)\.)?(?P<field>[^{}]+)\}")

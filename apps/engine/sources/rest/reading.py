@@ -12,7 +12,7 @@ from loguru import logger
 from requests.auth import AuthBase
 
 from apps.engine.failures import ConfigurationError, EngineError, PositionGone, SourceError
-from apps.engine.sandbox.library import failures, paths, responses, trails, walk
+from apps.engine.library import failures, paths, responses, trails, walk
 from apps.engine.sources.http.responses import (
     REFUSED_CREDENTIALS_STATUSES,
     CompleteResponse,

@@ -20,7 +20,7 @@ from apps.engine.failures import (
 )
 from apps.engine.frames import json_numbers, json_values
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sandbox.library import failures, walk, watermarks
+from apps.engine.library import failures, walk, watermarks
 from apps.engine.sources.connector import (
     ConnectorSource,
     Pagination,

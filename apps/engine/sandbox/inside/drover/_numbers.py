@@ -1,6 +1,7 @@
 """Numbers of JSON that keep their text, so that no digit is lost on the way to the destination.
 
-`apps.engine.frames.json_numbers` does the same outside of the sandbox.
+A number is parsed as a float if the text of the float is the text of the number. Another number becomes a `JsonNumber`,
+so that the type of its column can be chosen later without rounding.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from typing import Any, Self
 
 from drover import _imports
 
-# The beginning of a request whose numbers orjson would change.
-EXACT_REQUEST = b'{"op":"transform","exact":true,'
 MAX_INTEGER_TEXT = 4_300  # digits; Python refuses to convert longer texts to integers
 
 

@@ -29,6 +29,7 @@ from drover import _contract, _imports, _numbers, _requests, _type_tags
 MAX_ROWS_PER_LINE = 500
 MAX_LINE_BYTES = 1 << 20  # bytes of a line with several rows
 PLAIN_ROWS, MARKED_ROWS = b'{"t":"rows",', b'{"t":"rows","exact":true,'
+MARKED_REQUEST = b'{"op":"transform","exact":true,'
 FILE_NAME = "source.py"
 TRACE_LINES = 8  # lines of a traceback that the evidence shows
 
@@ -118,7 +119,7 @@ def serve(requests: BinaryIO, spec: Json) -> None:
         try:
             if source_server is None:
                 source_server = SourceServer(_load_module(source_code), output)
-            is_marked = line.startswith(_numbers.EXACT_REQUEST)
+            is_marked = line.startswith(MARKED_REQUEST)
             source_server.process(_numbers.loads(line) if is_marked else orjson.loads(line))
         except BaseException as error:
             output.send("error", **_contract.describe_error(error, _user_code_trace(error)))

@@ -1,4 +1,4 @@
-"""The exact text of values whose types JSON lacks. `apps.engine.frames.texts` writes the same texts."""
+"""The exact text of values whose types JSON lacks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Encode and decode columns whose types JSON lacks. Their values are sent as text, with the name of the type.
 
-`apps.engine.sandbox.type_tags` does the same outside of the sandbox.
+Outside of the sandbox, `apps.engine.sandbox.type_tags` decodes them, because it must not trust the text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from drover._texts import exact_text
 
 Row = dict[str, Any]
+Record = Mapping[str, Any]
 
 TAGS: dict[type, str] = {
     datetime.datetime: "timestamp",
@@ -32,7 +33,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def column_tags(rows: Sequence[Row]) -> tuple[dict[str, str], set[str]]:
+def column_tags(rows: Sequence[Record]) -> tuple[dict[str, str], set[str]]:
     """Return the type tag of each column whose values, except None, all have the same type that JSON lacks.
 
     Also return the names of the other columns with values of such types.
@@ -46,8 +47,8 @@ def column_tags(rows: Sequence[Row]) -> tuple[dict[str, str], set[str]]:
 
 
 def encode_rows(
-    rows: Sequence[Row], tags: Mapping[str, str], mixed_columns: Collection[str]
-) -> Sequence[Row]:
+    rows: Sequence[Record], tags: Mapping[str, str], mixed_columns: Collection[str]
+) -> Sequence[Record]:
     """Return the rows with binary columns as base64, and with the exact text of values in mixed columns.
 
     orjson encodes the other types.
@@ -72,7 +73,7 @@ def decode_rows(rows: Sequence[Row], tags: Mapping[str, str]) -> Sequence[Row]:
     return rows
 
 
-def _has_only_type(rows: Sequence[Row], name: str, tag: str) -> bool:
+def _has_only_type(rows: Sequence[Record], name: str, tag: str) -> bool:
     values = (row.get(name) for row in rows)
     return all(value is None or TAGS.get(type(value)) == tag for value in values)
 
