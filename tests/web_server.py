@@ -1,16 +1,18 @@
-"""Start the real web process on loopback, with the command of `make up` or another command."""
+"""Start the real web server on loopback: as a process, or in a thread whose settings a test can change."""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import uvicorn
 
 from local import web
 
@@ -40,6 +42,27 @@ def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str
     finally:
         process.terminate()
         process.wait(15)
+
+
+@contextmanager
+def web_server_in_thread() -> Iterator[tuple[str, int]]:
+    """Run the web server in a thread of this process, and yield its host and port."""
+    from config.asgi import application
+
+    config = uvicorn.Config(
+        application, port=0, lifespan="off", log_level="warning", proxy_headers=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()
+    finally:
+        server.should_exit = True
+        thread.join(30)
 
 
 def _wait_until_ready(address: str) -> None:

@@ -172,10 +172,8 @@ def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
         if file.suffix.removeprefix(".") in suffixes and uvicorn_start.search(_read_text(file))
     }
     checked_above = {"Dockerfile", "local/web.py"}
-    files_with_own_server = {"tests/api/test_asgi.py", "tests/connectors/files/test_receiving.py"}
-    assert found == checked_above | files_with_own_server | {"tests/api/test_addresses.py"}
-    for name in files_with_own_server:
-        assert "proxy_headers=False" in _read_text(ROOT / name)
+    assert found == checked_above | {"tests/web_server.py", "tests/api/test_addresses.py"}
+    assert "proxy_headers=False" in _read_text(ROOT / "tests/web_server.py")
 
 
 def _read_text(file: Path) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 from django.conf import settings
 
 from apps.auth.models import LoginAttempt
@@ -19,6 +17,7 @@ from apps.orgs.roles import Role
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
 from config.asgi import application
+from tests.web_server import web_server_in_thread
 from tests.world import World, make_pipeline, make_world, token_for
 
 Answer = tuple[int, bytes]
@@ -133,19 +132,8 @@ def test_other_requests_are_served_while_small_bodies_never_arrive(length: bytes
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, int]]:
-    """Run the real server in a thread and yield its host and port."""
-    config = uvicorn.Config(
-        application, port=0, lifespan="off", log_level="warning", proxy_headers=False
-    )
-    uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run)
-    thread.start()
-    while not uvicorn_server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield uvicorn_server.servers[0].sockets[0].getsockname()
-    uvicorn_server.should_exit = True
-    thread.join(30)
+    with web_server_in_thread() as address:
+        yield address
 
 
 @pytest.mark.usefixtures("committed_db")

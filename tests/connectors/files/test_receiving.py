@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from django.conf import settings
 from django.db import connections
 
@@ -23,6 +22,7 @@ from apps.orgs.roles import Role
 from apps.web import uploads
 from config.asgi import application
 from tests.connectors.files.test_files import CSV, FILES, folder, stored
+from tests.web_server import web_server_in_thread
 from tests.world import World, make_world, token_for
 
 HOST_HEADER = (b"host", b"localhost")
@@ -31,19 +31,8 @@ LARGE = bytes(range(256)) * 4096 * 5  # 5 MiB, more than twice the limit of othe
 
 @pytest.fixture
 def server(committed_db: None) -> Iterator[tuple[str, int]]:
-    """Run the real server in a thread and yield its host and port."""
-    config = uvicorn.Config(
-        application, port=0, lifespan="off", log_level="warning", proxy_headers=False
-    )
-    uvicorn_server = uvicorn.Server(config)
-    thread = threading.Thread(target=uvicorn_server.run)
-    thread.start()
-    while not uvicorn_server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield uvicorn_server.servers[0].sockets[0].getsockname()
-    uvicorn_server.should_exit = True
-    thread.join(30)
+    with web_server_in_thread() as address:
+        yield address
 
 
 @pytest.fixture
