@@ -178,7 +178,7 @@ def _read_all(reader: Reader, page_size: int) -> tuple[list[Any], list[Any]]:
             if isinstance(content, pl.DataFrame)
             else content
         )
-        bad_records += [(bad.position, bad.reason, bad.text) for bad in piece.bad_records]
+        bad_records += [(bad.position, bad.reason, bad.record) for bad in piece.bad_records]
         position = piece.next_position
     return rows, bad_records
 

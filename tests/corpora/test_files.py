@@ -21,9 +21,12 @@ from pyarrow import parquet
 
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, EngineError, FailureClass
+from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.sources.base import FrameIteration, RowsIteration
+from apps.engine.sources.files.config import CsvOptions
+from apps.engine.sources.files.csv_reader import CsvReader
 from apps.engine.sources.files.patterns import stream_name
 from tests.engine.sources.reading import make_source
 
@@ -556,6 +559,19 @@ def test_a_text_in_the_last_file_makes_a_text_column_in_all_files(tmp_path: Path
     assert {type(v) for _, v in read(tmp_path, "*.csv", page_size=1).rows} == {Decimal}
 
 
+def test_a_value_that_was_written_after_the_types_were_decided_is_rejected_with_its_field() -> None:
+    columns = {"id": Column(ColumnType.INTEGER), "v": Column(ColumnType.INTEGER)}
+    reader = CsvReader(io.BytesIO(b"id,v\n1,2\n2,x\n"), CsvOptions(), "a.csv", columns)
+    piece = reader.read({}, 1000)
+    assert isinstance(piece.content, pl.DataFrame)
+    assert piece.content.rows() == [(1, 2)]
+    [bad] = piece.bad_records
+    assert bad.reason == (
+        "the field 'v' has the value 'x', and its column was decided as integer before the file changed: run again"
+    )
+    assert (bad.position, bad.record) == ("a.csv", {"id": "2", "v": "x"})
+
+
 def test_lines_that_cannot_be_read_are_skipped_by_choice(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"a,b\n1,2\n3\n4,5\n")
     (tmp_path / "b.jsonl").write_bytes(b'{"a": 1}\n{\n')
@@ -662,8 +678,7 @@ def test_a_damaged_workbook_and_an_entity_bomb_are_refused(tmp_path: Path) -> No
         read(tmp_path, path)
 
 
-def test_a_frame_is_not_needed_to_know_the_columns_of_an_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_has_the_columns_of_its_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,name\n")
     arrived = read(tmp_path, "a.csv")
     assert (arrived.names, arrived.rows) == (["id", "name"], [])
-    assert pl.DataFrame(schema=arrived.names).height == 0

@@ -295,9 +295,14 @@ class StreamSchema:
 def misfit_reason(name: str, value: Any, pinned: Column) -> str:
     """Return the reason why a record with this value is rejected."""
     return (
-        f"the field {_shortened(name)} has the value {_shortened(exact_text(value))}, and {IS_PINNED}"
-        f" {pinned.type_name}: {RESET_STREAM} to decide the types again"
+        f"{describe_value(name, value)}, and {IS_PINNED} {pinned.type_name}:"
+        f" {RESET_STREAM} to decide the types again"
     )
+
+
+def describe_value(name: str, value: Any) -> str:
+    """Return the beginning of a reason, which names a field and its value."""
+    return f"the field {_shortened(name)} has the value {_shortened(exact_text(value))}"
 
 
 def _shortened(text: str) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from apps.engine.library import LIBRARY
+from apps.engine import library
 
+LIBRARY = library.LIBRARY  # the folder of the package `drover` for authors
 # Packages that custom sources and transforms can import
 DISTRIBUTIONS = (
     "requests",

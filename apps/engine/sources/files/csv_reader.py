@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import Column
-from apps.engine.frames.decoding import MAX_COLUMNS
+from apps.engine.frames.decoding import MAX_COLUMNS, describe_value
 from apps.engine.frames.text_types import TextColumn
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.csv_records import (
@@ -161,7 +161,14 @@ class CsvReader:
         except pa.ArrowInvalid:
             texts, piece = self._texts(piece)
         typed, misfits = self._parser.fit(texts, self.columns)
-        return typed.filter(~misfits), piece, self._misfits(texts.filter(misfits))
+        if not misfits:
+            return typed, piece, []
+        fits = pl.Series([index not in misfits for index in range(texts.height)])
+        bad_records = [
+            self._misfit(texts.row(index, named=True), name, self.columns[name])
+            for index, name in sorted(misfits.items())
+        ]
+        return typed.filter(fits), piece, bad_records
 
     def _texts(self, piece: RawPiece) -> tuple[pl.DataFrame, RawPiece]:
         """Parse the piece, cleaned if it has records that cannot be read."""
@@ -177,9 +184,13 @@ class CsvReader:
                 evidence=(str(error)[:300],),
             ) from error
 
-    def _misfits(self, texts: pl.DataFrame) -> list[BadRecord]:
-        reason = "a value does not fit the type of its column"
-        return [BadRecord(self._label, reason, str(row)) for row in texts.iter_rows(named=True)]
+    def _misfit(self, row: dict[str, str], name: str, column: Column) -> BadRecord:
+        """Return the record of a row with a text that is not of the type that was decided for its column."""
+        reason = (
+            f"{describe_value(name, row[name])}, and its column was decided as {column.type_name} before the file"
+            " changed: run again"
+        )
+        return BadRecord(self._label, reason, row)
 
     def _bad_records(self, piece: RawPiece) -> list[BadRecord]:
         return [

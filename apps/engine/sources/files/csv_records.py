@@ -211,15 +211,19 @@ class CsvParser:
 
     def fit(
         self, texts: pl.DataFrame, columns: Mapping[str, Column]
-    ) -> tuple[pl.DataFrame, pl.Series]:
-        """Convert texts to the types of the columns, and return also which rows have a text that does not fit."""
-        misfits = pl.repeat(False, texts.height, eager=True)
+    ) -> tuple[pl.DataFrame, dict[int, str]]:
+        """Convert texts to the types of the columns.
+
+        Also return the rows that have a text that does not fit: the name of its column, by the index of the row.
+        """
+        misfits: dict[int, str] = {}
         converted = []
         for series in texts.get_columns():
             column = columns.get(series.name, STRING)
             source = series if column.type is ColumnType.STRING else self.number_texts(series)
             fitted = fit_texts(source, column)
-            misfits |= fitted.misfits
+            for index in fitted.misfits.arg_true():
+                misfits.setdefault(index, series.name)
             converted.append(fitted.values)
         return pl.DataFrame(converted), misfits
 

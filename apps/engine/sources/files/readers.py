@@ -16,11 +16,11 @@ Position = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A record that cannot be read: where it is, why, and its text."""
+    """A record that cannot be read: where it is and why."""
 
     position: str  # such as `a.csv, line 3, column 5`
     reason: str
-    text: str
+    record: str | dict[str, str]  # its text, or its texts by column
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ class FilesSource(ConnectorSource[Config]):
         left_out = LeftOutRecords()
         kind: Kind = "skipped" if self.settings.bad_lines == "skip" else "rejected"
         for bad in piece.bad_records:
-            left_out.add(kind, bad.text, reason=bad.reason, position=bad.position)
+            left_out.add(kind, bad.record, reason=bad.reason, position=bad.position)
         if isinstance(piece.content, pl.DataFrame):
             return frame_page(piece.content, token, left_out=left_out)
         return rows_page(piece.content, token, left_out=left_out)
