@@ -19,7 +19,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import orjson
@@ -71,7 +71,7 @@ class Output:
             self._file.write(line + b"\n")
 
 
-def encode_rows(rows: Sequence[Json], types: dict[str, str]) -> bytes:
+def encode_rows(rows: Sequence[Mapping[str, Any]], types: dict[str, str]) -> bytes:
     """Return the message for the rows, marked if it has numbers that orjson would change."""
     encoder = _contract.RowEncoder()
     message = {"t": "rows", "rows": rows, "types": types}
