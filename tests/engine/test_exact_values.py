@@ -22,6 +22,7 @@ from apps.engine.destinations.postgres import types as postgres_types
 from apps.engine.frames.columns import Column, ColumnType, as_text
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.json_numbers import have_inexact_numbers, parse_json
+from apps.engine.frames.left_out import record_text
 from apps.engine.frames.texts import exact_text, json_text
 from apps.engine.frames.values import to_column_type
 from local.database.postgres import EmbeddedPostgres
@@ -198,6 +199,20 @@ def test_times_of_mixed_kinds_have_one_spelling() -> None:
         "2016-12-31T23:59:60Z",
         "P1DT2H",
     ]
+
+
+def test_a_record_that_was_left_out_spells_its_values_as_they_arrive() -> None:
+    values = {
+        "at": datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
+        "day": date(2024, 1, 2),
+        "span": timedelta(days=1, hours=2),
+        "raw": b"\x00\xff",
+    }
+    text, is_complete = record_text({**values, "odd": object})
+    assert is_complete
+    kept = json.loads(text)
+    assert kept.pop("odd") == "<class 'object'>"
+    assert kept == {name: exact_text(value) for name, value in values.items()}
 
 
 # Pinned types.

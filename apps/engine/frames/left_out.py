@@ -7,7 +7,6 @@ user chose to leave it out: a line that may be bad, a record for which a transfo
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -88,18 +87,16 @@ def page_position(page: int, record: int, *, is_transformed: bool = False) -> st
 
 
 def record_text(record: object) -> tuple[str, bool]:
-    """Return the record as JSON text, and whether it is complete. Values that JSON lacks become text."""
-    # They import polars, which the web process does not need.
+    """Return the record as JSON text, and whether it is complete. Values that JSON lacks become their exact text."""
+    # These modules import polars, which the web process does not need.
     from apps.engine.frames.json_numbers import has_json_numbers
     from apps.engine.frames.texts import json_text
 
     try:
-        has_texts = has_json_numbers(record)  # `json.dumps` writes the text of the float.
-        text = (
-            json_text(record)
-            if has_texts
-            else json.dumps(record, ensure_ascii=False, default=_text_of)
-        )
+        if has_json_numbers(record):  # `json.dumps` would write the text of the float.
+            text = json_text(record)
+        else:
+            text = json.dumps(record, ensure_ascii=False, default=_text_of)
         data = text.encode()
     except UnicodeEncodeError:  # Lone surrogates are kept as escapes.
         data = json.dumps(record, default=_text_of).encode()
@@ -111,7 +108,12 @@ def record_text(record: object) -> tuple[str, bool]:
 
 
 def _text_of(value: Any) -> str:
-    return b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    from apps.engine.frames.texts import Unrepresentable, exact_text
+
+    try:
+        return exact_text(value)
+    except Unrepresentable:
+        return str(value)
 
 
 def _storable(text: str) -> str:
