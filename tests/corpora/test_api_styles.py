@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from apps.engine.failures import (
     PositionGone,
     SourceError,
 )
+from apps.engine.sources.rest import auth
 from tests.corpora.api_styles import STYLES, local_config
 from tests.engine.sources.api import (
     Api,
@@ -201,24 +203,26 @@ def oauth(api: Api, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_an_access_token_is_requested_once_and_again_before_it_expires() -> None:
-    issued: list[str] = []
-    lifetimes = iter([3600, 30, 3600])
+def test_an_access_token_is_requested_again_a_minute_before_it_expires(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds, issued = 1000.0, []
+    monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: seconds))
 
     def respond(request: ReceivedRequest) -> Reply:
+        nonlocal seconds
         if request.path == "/token":
             issued.append(f"t{len(issued)}")
-            return Reply({"access_token": issued[-1], "expires_in": next(lifetimes)})
+            return Reply({"access_token": issued[-1], "expires_in": 3600})
         assert request.headers["authorization"] == f"Bearer {issued[-1]}"
         number = int(request.params["page"])
-        return Reply({"data": [{"id": number}] if number < 5 else []})
+        seconds += {1: 3539, 2: 1}.get(number, 0)
+        return Reply({"data": [{"id": number, "token": issued[-1]}] if number < 5 else []})
 
     with serve_api(respond) as api:
         config = api_config(api, POSTS, auth=oauth(api), pagination={"type": "page"})
-        assert len(read_stream(make_source("rest", config, "posts")).rows) == 4
-        assert issued == ["t0"]
-        read_stream(make_source("rest", config, "posts"))
-        assert len(issued) > 1
+        rows = read_stream(make_source("rest", config, "posts")).rows
+    assert [row["token"] for row in rows] == ["t0", "t0", "t1", "t1"]
 
 
 @pytest.mark.parametrize(

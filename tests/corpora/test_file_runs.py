@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copy
@@ -54,7 +53,8 @@ def test_a_key_with_nul_is_rejected_and_no_fault_of_drover(
     outcome = run.attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONTRACT
-    assert "1 of 1" in outcome.message or "rejected" in outcome.message
+    assert "1 of 1 records were rejected, which is 100 %" in outcome.message
+    assert "a field's name cannot be a column name" in outcome.message
 
 
 def test_a_file_without_readable_records_does_not_empty_the_table(
@@ -71,11 +71,10 @@ def test_a_file_without_readable_records_does_not_empty_the_table(
     assert pl.read_parquet(run.folder / output.key).rows() == [(1,)]
 
 
-@pytest.mark.parametrize("name", ["badutf8.parquet"])
 def test_invalid_bytes_are_the_fault_of_the_source_and_not_tried_again(
-    name: str, make_file_run: Callable[..., Rehearsal]
+    make_file_run: Callable[..., Rehearsal],
 ) -> None:
-    outcome = make_file_run(name).attempt()
+    outcome = make_file_run("badutf8.parquet").attempt()
     assert isinstance(outcome, Failed)
     assert (outcome.failure_class, outcome.retryable) == (FailureClass.SOURCE, False)
 
@@ -136,6 +135,6 @@ def test_a_file_that_changes_after_its_types_were_decided_is_read_anew(
     assert isinstance(run.attempt_with_kill("checkpoint done 1"), Failed)
     (run.folder / "org" / "x" / "files" / "a.csv").write_bytes(b"id,v\n" + b"1,x\n" * 100_001)
     outcome = run.attempt()
-    assert isinstance(outcome, Succeeded), json.dumps(str(outcome))
+    assert isinstance(outcome, Succeeded), outcome
     assert written(run)["v"].unique().to_list() == ["x"]
     assert outcome.written == 100_001

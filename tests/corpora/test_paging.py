@@ -25,10 +25,10 @@ CURSOR = {"type": "cursor", "cursor_path": "next", "cursor_param": "after"}
 LINK = {"type": "next_link", "link_path": "next"}
 
 
-def by_cursor(request: ReceivedRequest, size: int = 10) -> tuple[list[Any], int | None]:
-    """Return the page, and the cursor of the next page."""
+def by_cursor(request: ReceivedRequest) -> tuple[list[Any], int | None]:
+    """Return ten records, and the cursor of the next page."""
     start = int(request.params.get("after", 0))
-    return slice_of(ITEMS, start, size), start + size if start + size < len(ITEMS) else None
+    return slice_of(ITEMS, start, 10), start + 10 if start + 10 < len(ITEMS) else None
 
 
 def with_cursor(
@@ -92,16 +92,13 @@ def stuck_at_the_end(request: ReceivedRequest) -> Reply:
     return json_reply(data=rows, next=cursor or 60)
 
 
-def loop_of(length: int, *, before: int = 0, style: str = "link") -> RequestHandler:
-    """Return one record a page, in a loop of this length after some pages."""
+def loop_of(length: int, *, before: int = 0) -> RequestHandler:
+    """Return one record a page, by links in a loop of this length after some pages."""
 
     def respond(request: ReceivedRequest) -> Reply:
         page = int(request.params.get("after", 0))
         following = page + 1 if page + 1 < before + length else before
-        cursor: Any = f"/items?after={following}" if style == "link" else f"p{following}"[1:]
-        return json_reply(
-            data=[{"n": page}], next=cursor if style == "link" else str(following or "00")
-        )
+        return json_reply(data=[{"n": page}], next=f"/items?after={following}")
 
     return respond
 

@@ -132,12 +132,9 @@ CASES = [
 
 
 @contextmanager
-def open_source(
-    database: SourceDatabase, stream: str = "subject", **settings: Any
-) -> Iterator[Any]:
-    source = make_source(
-        "postgres", {**database.config, "page_size": PAGE_SIZE, **settings}, stream
-    )
+def open_source(database: SourceDatabase, **settings: Any) -> Iterator[Any]:
+    config = {**database.config, "page_size": PAGE_SIZE, **settings}
+    source = make_source("postgres", config, "subject")
     try:
         yield source
     finally:

@@ -109,8 +109,8 @@ def make_style(
     return styles.Cursor(path, param="at", **sized)  # type: ignore[arg-type]
 
 
-def read_all(api: MemoryApi, style: styles.Paging, key: tuple[str, ...] = ()) -> Rows:
-    reader = walk.Walk(style, api, "data", primary_key=key)
+def read_all(api: MemoryApi, style: styles.Paging) -> Rows:
+    reader = walk.Walk(style, api, "data")
     rows: Rows = []
     token: dict[str, Any] = {}
     while True:
