@@ -206,7 +206,8 @@ def oauth(api: Api, **changes: Any) -> dict[str, Any]:
 def test_an_access_token_is_requested_again_a_minute_before_it_expires(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seconds, issued = 1000.0, []
+    seconds = 1000.0
+    issued: list[str] = []
     monkeypatch.setattr(auth, "time", SimpleNamespace(monotonic=lambda: seconds))
 
     def respond(request: ReceivedRequest) -> Reply:

@@ -616,7 +616,8 @@ def test_a_mixed_piece_is_cleaned_where_it_has_to_be(tmp_path: Path) -> None:
 
 
 def make_workbook(folder: Path, rows: Sequence[Sequence[Any]]) -> str:
-    openpyxl = pytest.importorskip("openpyxl")
+    import openpyxl
+
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(list(row))
@@ -661,7 +662,6 @@ def test_a_formula_without_a_stored_value_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_workbook_and_an_entity_bomb_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("openpyxl")
     path = make_workbook(tmp_path, [["a"], ["x"]])
     content = (tmp_path / path).read_bytes()
     (tmp_path / path).write_bytes(content[:-200])
