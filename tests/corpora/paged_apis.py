@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from apps.engine.failures import EngineError
 from apps.engine.library import failures
-from apps.engine.sources.rest.paging import Pagination, make_style
+from apps.engine.sources.rest.paging import Pagination
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, RequestHandler, serve_api
 from tests.engine.sources.reading import make_source
 
@@ -85,12 +85,12 @@ def read_with_drover(case: PagedApi) -> Outcome:
     from drover._source import SettingValues, StreamSettings
 
     with serve_api(case.respond) as api:
-        style = make_style(TypeAdapter(Pagination).validate_python(case.pagination))
+        settings: Any = TypeAdapter(Pagination).validate_python(case.pagination)
         stream = Stream(
             "items",
             path="/items",
             records=case.records,
-            paging=style,
+            paging=settings.style(),
             end_statuses=case.end_statuses,
         )
         source_class = type("Items", (RestSource,), {"base_url": api.url, "streams": [stream]})

@@ -32,9 +32,7 @@ class MemoryApi:
     ignores_position: bool = False
     asked: list[responses.Request] = field(default_factory=list)
 
-    def __call__(
-        self, request: responses.Request, *, is_question: bool = False
-    ) -> responses.Response:
+    def __call__(self, request: responses.Request, *, is_probe: bool = False) -> responses.Response:
         self.asked.append(request)
         assert len(self.asked) < 400, "the walk does not end"
         params = request.params

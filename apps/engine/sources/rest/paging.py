@@ -1,4 +1,4 @@
-"""Pagination of the REST source: its settings, and the styles that custom sources use too."""
+"""Pagination of the REST source: its settings, which make the styles that custom sources use too."""
 
 from __future__ import annotations
 
@@ -54,6 +54,9 @@ class NoPagination(SourceSettings):
     type: Literal["none"]
     hints: Hints = True
 
+    def style(self) -> styles.Paging:
+        return styles.Paging(hints=self.hints)
+
 
 class PageNumber(SourceSettings):
     """Numbered pages; the first empty page ends the stream."""
@@ -82,6 +85,21 @@ class PageNumber(SourceSettings):
     more_path: MorePath = None
     hints: Hints = True
 
+    def style(self) -> styles.Paging:
+        return counted.PageNumber(
+            size=self.page_size,
+            param=self.page_param,
+            body_path=self.page_body_path or "",
+            size_param=self.size_param or "",
+            size_path=self.size_body_path or "",
+            start=self.first_page,
+            total=self.total_path or "",
+            total_header=self.total_header,
+            maximum=self.maximum_page,
+            more=self.more_path or "",
+            hints=self.hints,
+        )
+
 
 class OffsetLimit(SourceSettings):
     """An offset in records; the first empty page ends the stream."""
@@ -105,6 +123,21 @@ class OffsetLimit(SourceSettings):
     maximum_offset: int | None = Field(None, ge=0, description="Largest offset to request")
     more_path: MorePath = None
     hints: Hints = True
+
+    def style(self) -> styles.Paging:
+        return counted.Offset(
+            size=self.page_size,
+            param=self.offset_param,
+            body_path=self.offset_body_path or "",
+            size_param="" if self.limit_body_path else self.limit_param or "",
+            size_path=self.limit_body_path or "",
+            start=self.first_offset,
+            total=self.total_path or "",
+            total_header=self.total_header,
+            maximum=self.maximum_offset,
+            more=self.more_path or "",
+            hints=self.hints,
+        )
 
 
 class CursorToken(SourceSettings):
@@ -135,6 +168,19 @@ class CursorToken(SourceSettings):
             raise ValueError("needs either cursor_path or cursor_header")
         return self
 
+    def style(self) -> styles.Paging:
+        return styles.Cursor(
+            self.cursor_path,
+            header=self.cursor_header,
+            param=self.cursor_param,
+            body_path=self.cursor_body_path or "",
+            size=self.page_size,
+            size_param=self.size_param or "",
+            size_path=self.size_body_path or "",
+            more=self.more_path or "",
+            hints=self.hints,
+        )
+
 
 class NextLink(SourceSettings):
     """Each response has the URL of the next page, in its body or its `Link` header."""
@@ -152,65 +198,18 @@ class NextLink(SourceSettings):
     more_path: MorePath = None
     hints: Hints = True
 
+    def style(self) -> styles.Paging:
+        options: dict[str, Any] = {
+            "size": self.page_size,
+            "size_param": self.size_param or "",
+            "more": self.more_path or "",
+            "hints": self.hints,
+        }
+        if not self.link_path:
+            return styles.LinkHeader(**options)
+        return styles.NextUrl(self.link_path, **options)
+
 
 Pagination = Annotated[
     NoPagination | PageNumber | OffsetLimit | CursorToken | NextLink, Field(discriminator="type")
 ]
-
-
-def make_style(pagination: Pagination) -> styles.Paging:
-    """Return the style that the settings describe."""
-    match pagination:
-        case PageNumber():
-            return counted.PageNumber(
-                size=pagination.page_size,
-                param=pagination.page_param,
-                body_path=pagination.page_body_path or "",
-                size_param=pagination.size_param or "",
-                size_path=pagination.size_body_path or "",
-                start=pagination.first_page,
-                total=pagination.total_path or "",
-                total_header=pagination.total_header,
-                maximum=pagination.maximum_page,
-                more=pagination.more_path or "",
-                hints=pagination.hints,
-            )
-        case OffsetLimit():
-            limit_param = "" if pagination.limit_body_path else pagination.limit_param or ""
-            return counted.Offset(
-                size=pagination.page_size,
-                param=pagination.offset_param,
-                body_path=pagination.offset_body_path or "",
-                size_param=limit_param,
-                size_path=pagination.limit_body_path or "",
-                start=pagination.first_offset,
-                total=pagination.total_path or "",
-                total_header=pagination.total_header,
-                maximum=pagination.maximum_offset,
-                more=pagination.more_path or "",
-                hints=pagination.hints,
-            )
-        case CursorToken():
-            return styles.Cursor(
-                pagination.cursor_path,
-                header=pagination.cursor_header,
-                param=pagination.cursor_param,
-                body_path=pagination.cursor_body_path or "",
-                size=pagination.page_size,
-                size_param=pagination.size_param or "",
-                size_path=pagination.size_body_path or "",
-                more=pagination.more_path or "",
-                hints=pagination.hints,
-            )
-        case NextLink():
-            options: dict[str, Any] = {
-                "size": pagination.page_size,
-                "size_param": pagination.size_param or "",
-                "more": pagination.more_path or "",
-                "hints": pagination.hints,
-            }
-            if not pagination.link_path:
-                return styles.LinkHeader(**options)
-            return styles.NextUrl(pagination.link_path, **options)
-        case NoPagination():
-            return styles.Paging(hints=pagination.hints)

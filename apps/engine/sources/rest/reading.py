@@ -14,7 +14,6 @@ from requests.auth import AuthBase
 from apps.engine.failures import ConfigurationError, EngineError, PositionGone, SourceError
 from apps.engine.library import failures, paths, responses, trails, walk
 from apps.engine.sources.http.responses import (
-    REFUSED_CREDENTIALS_STATUSES,
     CompleteResponse,
     PermanentSourceError,
     RetryingClient,
@@ -23,17 +22,14 @@ from apps.engine.sources.http.responses import (
 from apps.engine.sources.rest import placeholders
 from apps.engine.sources.rest.auth import ApiKeyAuth, Auth, make_authenticator
 from apps.engine.sources.rest.config import Config, Stream
-from apps.engine.sources.rest.paging import make_style
 from apps.engine.sources.rest.urls import allowed_url, join_url, remove_param
 
 Token = Mapping[str, Any]
 POSITION_FIELDS = ("page", "offset", "cursor", "url", "progress")
-# Statuses that answer the question whether an API looks at the position. Others are failures of that request too.
-ANSWERS_TO_QUESTIONS = frozenset(range(400, 600)) - REFUSED_CREDENTIALS_STATUSES - {429}
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """What is the same for all pages of a read: the records since a cursor value, and the fields of the key."""
 
     since: Any = None
@@ -61,20 +57,19 @@ class StreamReader:
         self._client = client
         self._parse_json = parse_json
         self._streams = {stream.name: stream for stream in settings.streams}
-        self._experience: dict[str, walk.Experience] = {}
-        self._parent_pages: dict[
-            str, tuple[Token, walk.Step]
-        ] = {}  # the newest page of each parent
+        self._facts: dict[str, walk.StreamFacts] = {}
+        # The newest page of each parent.
+        self._parent_pages: dict[str, tuple[Token, walk.Step]] = {}
         self._authenticator = cache(lambda name: self._make_authenticator(name))
 
-    def read(self, stream: Stream, token: Token, reading: Reading) -> walk.Step:
+    def read(self, stream: Stream, token: Token, options: ReadOptions) -> walk.Step:
         """Return the records of a page and the token of the next page. Raises EngineError."""
         if stream.parent is None:
-            return self._read_step(stream, token, reading, None)
-        return self._read_child(stream, self._streams[stream.parent], token, reading)
+            return self._read_step(stream, token, options, None)
+        return self._read_child(stream, self._streams[stream.parent], token, options)
 
     def _read_child(
-        self, stream: Stream, parent: Stream, token: Token, reading: Reading
+        self, stream: Stream, parent: Stream, token: Token, options: ReadOptions
     ) -> walk.Step:
         """Return a page of the children of one parent. The token says which parent of which page of parents."""
         parent_token = token.get("parent") or {}
@@ -83,7 +78,7 @@ class StreamReader:
             return walk.Step([], {"parent": parents.next_token} if parents.next_token else {})
         index = _index_of_parent(parents.records, token)
         record = parents.records[index]
-        step = self._read_step(stream, token, reading, record)
+        step = self._read_step(stream, token, options, record)
         records = _with_parent_fields(stream, step.records, record)
         if step.next_token:
             place = {"parent": parent_token, "index": index, "of": trails.digest(record)}
@@ -97,29 +92,31 @@ class StreamReader:
         known = self._parent_pages.get(parent.name)
         if known is not None and known[0] == token:
             return known[1]
-        step = self.read(parent, token, Reading(primary_key=tuple(parent.primary_key)))
+        step = self.read(parent, token, ReadOptions(primary_key=tuple(parent.primary_key)))
         self._parent_pages[parent.name] = (dict(token), step)
         return step
 
-    def _read_step(self, stream: Stream, token: Token, reading: Reading, parent: Any) -> walk.Step:
+    def _read_step(
+        self, stream: Stream, token: Token, options: ReadOptions, parent: Any
+    ) -> walk.Step:
         evidence: list[str] = []
 
-        def ask(request: responses.Request, *, is_question: bool = False) -> responses.Response:
-            answer = self._ask(stream, request, reading, parent, is_question=is_question)
+        def ask(request: responses.Request, *, is_probe: bool = False) -> responses.Response:
+            answer = self._ask(stream, request, options, parent, is_probe=is_probe)
             evidence[:] = answer.evidence
             return answer.response
 
         reader = walk.Walk(
-            style=make_style(stream.pagination or self._settings.pagination),
+            style=(stream.pagination or self._settings.pagination).style(),
             ask=ask,
             records_path=stream.records_path,
             key_field=stream.key_field,
             may_be_object=True,
-            primary_key=reading.primary_key,
-            is_partial=reading.since is not None and _sends_cursor(stream),
+            primary_key=options.primary_key,
+            is_partial=options.since is not None and _sends_cursor(stream),
             max_pages=self._settings.max_pages,
             warn=logger.warning,
-            experience=self._experience.setdefault(stream.name, walk.Experience()),
+            facts=self._facts.setdefault(stream.name, walk.StreamFacts()),
         )
         try:
             step = reader.read({name: token[name] for name in POSITION_FIELDS if name in token})
@@ -131,46 +128,46 @@ class StreamReader:
         self,
         stream: Stream,
         request: responses.Request,
-        reading: Reading,
+        options: ReadOptions,
         parent: Any,
         *,
-        is_question: bool,
+        is_probe: bool,
     ) -> ReadResponse:
-        url, params = self._url_and_params(stream, request, reading, parent)
+        url, params = self._url_and_params(stream, request, options, parent)
         accepted: set[int] = {action.status_code for action in stream.response_actions}
-        accepted |= ANSWERS_TO_QUESTIONS if is_question else set()
-
-        def read(response: CompleteResponse) -> ReadResponse:
-            action = chosen_action(stream, response)
-            is_failed = response.status >= HTTPStatus.BAD_REQUEST
-            if is_failed and not action and not is_question:
-                raise status_failure(response.status, response)
-            has_document = response.status < 300 and response.status != HTTPStatus.NO_CONTENT
-            return ReadResponse(
-                responses.Response(
-                    status=response.status,
-                    document=self._parse_json(response) if has_document and not action else None,
-                    headers=response.headers,
-                    url=url,
-                    next_link=responses.find_next_link(response.links),
-                    action=action,
-                ),
-                response.evidence,
-            )
-
         return self._client().request(
-            read,
+            lambda response: self._to_response(stream, response, url, is_probe=is_probe),
             stream.method,
             url,
             params=params,
-            json=self._body(stream, request, reading, parent),
+            json=self._body(stream, request, options, parent),
             headers=stream.headers,
             auth=self._authenticator(stream.name),
-            accepted=accepted,
+            accepted=accepted | responses.PROBE_STATUSES if is_probe else accepted,
+        )
+
+    def _to_response(
+        self, stream: Stream, response: CompleteResponse, url: str, *, is_probe: bool
+    ) -> ReadResponse:
+        """Return the response for the rules of pagination. Raises EngineError for a status that is a failure."""
+        action = chosen_action(stream, response)
+        if response.status >= HTTPStatus.BAD_REQUEST and not action and not is_probe:
+            raise status_failure(response.status, response)
+        has_document = response.status < 300 and response.status != HTTPStatus.NO_CONTENT
+        return ReadResponse(
+            responses.Response(
+                status=response.status,
+                document=self._parse_json(response) if has_document and not action else None,
+                headers=response.headers,
+                url=url,
+                next_link=responses.find_next_link(response.links),
+                action=action,
+            ),
+            response.evidence,
         )
 
     def _url_and_params(
-        self, stream: Stream, request: responses.Request, reading: Reading, parent: Any
+        self, stream: Stream, request: responses.Request, options: ReadOptions, parent: Any
     ) -> tuple[str, dict[str, Any]]:
         key_params = self._api_key_params(stream)
         if request.url is not None:
@@ -180,8 +177,8 @@ class StreamReader:
             **placeholders.fill_values(stream.params, parent),
             **request.params,
         }
-        if stream.cursor_param and reading.since is not None:
-            params[stream.cursor_param] = reading.since
+        if stream.cursor_param and options.since is not None:
+            params[stream.cursor_param] = options.since
         texts = {name: _param_value(value) for name, value in (params | key_params).items()}
         return self._url(stream, parent), texts
 
@@ -189,7 +186,7 @@ class StreamReader:
         return join_url(self._settings.base_url, placeholders.fill_path(stream.path, parent))
 
     def _body(
-        self, stream: Stream, request: responses.Request, reading: Reading, parent: Any
+        self, stream: Stream, request: responses.Request, options: ReadOptions, parent: Any
     ) -> dict[str, Any] | None:
         if stream.method != "POST":
             if request.body:
@@ -197,8 +194,8 @@ class StreamReader:
             return None
         base = placeholders.fill_values(stream.json_body, parent)
         body = request.body_with(base)
-        if stream.cursor_body_path and reading.since is not None:
-            body = paths.put(body or {}, stream.cursor_body_path, reading.since)
+        if stream.cursor_body_path and options.since is not None:
+            body = paths.put(body or {}, stream.cursor_body_path, options.since)
         return body
 
     def _safe_token(self, stream: Stream, token: dict[str, Any], parent: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from apps.engine.sources.http import host_checks
 from apps.engine.sources.http.responses import CompleteResponse, RetryingClient, RetryPolicy
 from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import Config, Stream
-from apps.engine.sources.rest.reading import Reading, StreamReader, as_engine_error
+from apps.engine.sources.rest.reading import ReadOptions, StreamReader, as_engine_error
 
 
 class CursorRefused(ConfigurationError):
@@ -125,13 +125,13 @@ class RestSource(ConnectorSource[Config]):
         cursor = self._cursor_field()
         watermark = self._watermark(state)
         key = tuple(self.spec.primary_key or self.stream.primary_key)
-        step = self._reader.read(self.stream, token, Reading(watermark.value, key))
+        step = self._reader.read(self.stream, token, ReadOptions(watermark.value, key))
         if cursor is None:
             return rows_page(step.records, step.next_token)
         try:
             readings = cursor.read(step.records)
-            watermark = cursor.settle(watermark, readings)
-            previous = cursor.settle(self._mark(token, watermark), readings)
+            watermark = cursor.with_kind(watermark, readings)
+            previous = cursor.with_kind(self._mark(token, watermark), readings)
         except failures.SourceFailure as failure:
             raise as_engine_error(failure, ()) from failure
         self._warn_once(cursor.warning(previous, readings))
@@ -158,7 +158,7 @@ class RestSource(ConnectorSource[Config]):
         return StreamReader(self.settings, lambda: self.client, parse_json)
 
     def _first_page_of(self, stream: Stream) -> walk.Step:
-        return self._reader.read(stream, {}, Reading(primary_key=tuple(stream.primary_key)))
+        return self._reader.read(stream, {}, ReadOptions(primary_key=tuple(stream.primary_key)))
 
     def _cursor_field(self) -> watermarks.CursorField | None:
         path = self.spec.cursor_field or self.stream.cursor_field
@@ -212,7 +212,7 @@ class RestSource(ConnectorSource[Config]):
             return
         try:
             cursor = watermarks.CursorField(path)
-            cursor.settle(watermarks.Watermark(), cursor.read(records))
+            cursor.with_kind(watermarks.Watermark(), cursor.read(records))
         except failures.SourceFailure as failure:
             raise CursorRefused(str(failure), evidence=failure.evidence) from failure
 

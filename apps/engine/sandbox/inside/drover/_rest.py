@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -16,9 +16,9 @@ import requests
 
 from drover._failures import AuthenticationError, ConfigurationError
 from drover._paging.counted import Offset, PageNumber
-from drover._paging.responses import Request, Response, find_next_link
+from drover._paging.responses import PROBE_STATUSES, Request, Response, find_next_link
 from drover._paging.styles import Cursor, LinkHeader, NextUrl, Paging
-from drover._paging.walk import Experience, Step, Walk
+from drover._paging.walk import Step, StreamFacts, Walk
 from drover._source import Json, Page, Source, Stream
 from drover._watermarks import CursorField, Watermark
 
@@ -38,8 +38,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger("drover")
-# Statuses that say nothing about the position that a request asks for.
-NO_ANSWERS = frozenset({401, 403, 407, 429})
 
 
 class Auth:
@@ -182,7 +180,7 @@ class RestSource(Source):
         )
 
     @cached_property
-    def _experience(self) -> dict[str, Experience]:
+    def _facts(self) -> dict[str, StreamFacts]:
         return {}
 
     @cached_property
@@ -216,7 +214,7 @@ class RestSource(Source):
             return rows, mark
         cursor = CursorField(stream.cursor_field or "", stream.primary_key)
         readings = cursor.read(rows)
-        since, mark = cursor.settle(since, readings), cursor.settle(mark, readings)
+        since, mark = cursor.with_kind(since, readings), cursor.with_kind(mark, readings)
         warning = cursor.warning(mark, readings)
         if warning and not self._has_warned:
             self._has_warned = True
@@ -225,9 +223,19 @@ class RestSource(Source):
         return [reading.record for reading in new], cursor.advance(mark, new)
 
     def _walk(self, stream: Stream, parent_record: Json, extra_params: Json) -> Walk:
-        def ask(request: Request, *, is_question: bool = False) -> Response:
-            return self._ask_for_page(
-                stream, request, parent_record, extra_params, is_question=is_question
+        def ask(request: Request, *, is_probe: bool = False) -> Response:
+            actions = dict.fromkeys(stream.end_statuses, "end")
+            actions |= dict.fromkeys(stream.ignored_statuses, "ignore")
+            accepted = actions.keys() | PROBE_STATUSES if is_probe else actions.keys()
+            response = self._ask_for_page(stream, request, parent_record, extra_params, accepted)
+            has_document = response.ok and response.status_code != HTTPStatus.NO_CONTENT
+            return Response(
+                status=response.status_code,
+                document=response.json() if has_document else None,
+                headers=response.headers,
+                url=response.url,
+                next_link=find_next_link(response.links),
+                action=actions.get(response.status_code, ""),
             )
 
         return Walk(
@@ -237,7 +245,7 @@ class RestSource(Source):
             primary_key=stream.primary_key,
             is_partial=bool(extra_params),
             warn=logger.warning,
-            experience=self._experience.setdefault(stream.name, Experience()),
+            facts=self._facts.setdefault(stream.name, StreamFacts()),
         )
 
     def _ask_for_page(
@@ -246,37 +254,22 @@ class RestSource(Source):
         request: Request,
         parent_record: Json,
         extra_params: Json,
-        *,
-        is_question: bool,
-    ) -> Response:
-        actions = dict.fromkeys(stream.end_statuses, "end")
-        actions |= dict.fromkeys(stream.ignored_statuses, "ignore")
+        accepted: Set[int],
+    ) -> requests.Response:
+        """Return the response. Raises for a status of 400 or above that is not accepted."""
         options: Json = {}
         if stream.method != "GET":
             options = {"method": stream.method, "json": request.body_with(stream.json)}
         try:
             if request.url is not None:
-                response = self.ask(request.url, **options)
-            else:
-                path = fill_placeholders(stream.path or stream.name, self, parent_record)
-                params = {**stream.params, **extra_params, **request.params}
-                response = self.ask(path, params=params, **options)
+                return self.ask(request.url, **options)
+            path = fill_placeholders(stream.path or stream.name, self, parent_record)
+            params = {**stream.params, **extra_params, **request.params}
+            return self.ask(path, params=params, **options)
         except requests.HTTPError as error:
-            if error.response is None or not (
-                error.response.status_code in actions
-                or (is_question and error.response.status_code not in NO_ANSWERS)
-            ):
+            if error.response is None or error.response.status_code not in accepted:
                 raise
-            response = error.response
-        has_document = response.ok and response.status_code != HTTPStatus.NO_CONTENT
-        return Response(
-            status=response.status_code,
-            document=parse_json(response) if has_document else None,
-            headers=response.headers,
-            url=response.url,
-            next_link=find_next_link(response.links),
-            action=actions.get(response.status_code, ""),
-        )
+            return error.response
 
     def _child_page(
         self, stream: Stream, token: Json, extra_params: Json, since: Watermark, mark: Watermark
@@ -360,8 +353,3 @@ def fill_placeholders(text: str, source: Source, names: Mapping[str, Any] | None
         return text.format_map(values)
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigurationError(f"{text} cannot be filled in: {error}") from error
-
-
-def parse_json(response: requests.Response) -> Any:
-    """Return the body of the response."""
-    return response.json()

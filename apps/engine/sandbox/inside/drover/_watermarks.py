@@ -55,12 +55,12 @@ PLACEHOLDERS = frozenset(
 @dataclass(frozen=True)
 class Watermark:
     """The greatest cursor value, and digests of records that were read: those with this value, and those without a
-    usable value (`odd`). Digests are None if there are too many to store.
+    usable value. Digests are None if there are too many to store.
     """
 
     value: Any = None
     ties: tuple[str, ...] | None = ()
-    odd: tuple[str, ...] | None = ()
+    unusable: tuple[str, ...] | None = ()
     kind: Kind | None = None
 
     @classmethod
@@ -74,7 +74,7 @@ class Watermark:
         return cls(
             value,
             ties=_digests(state, "ties"),
-            odd=_digests(state, "odd"),
+            unusable=_digests(state, "odd"),
             kind=state.get("kind") or kind_of(value),
         )
 
@@ -87,7 +87,7 @@ class Watermark:
         return {
             "value": self.value,
             "ties": None if self.ties is None else list(self.ties),
-            "odd": None if self.odd is None else list(self.odd),
+            "odd": None if self.unusable is None else list(self.unusable),
             "kind": self.kind,
         }
 
@@ -123,7 +123,7 @@ class CursorField:
             readings.append(Reading(record, value, kind, key))
         return readings
 
-    def settle(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
+    def with_kind(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
         """Return the watermark with the kind that the field has in these records, if it was not known.
 
         Raises ConfigurationError if the field has text that does not sort by time.
@@ -149,17 +149,17 @@ class CursorField:
     def select_new(self, readings: Sequence[Reading], since: Watermark) -> list[Reading]:
         """Return the records that are new since the watermark."""
         since_key = since.key
-        ties, odd = set(since.ties or ()), set(since.odd or ())
-        return [r for r in readings if self._is_new(r, since, since_key, ties, odd)]
+        ties, unusable = set(since.ties or ()), set(since.unusable or ())
+        return [r for r in readings if self._is_new(r, since, since_key, ties, unusable)]
 
     def advance(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
-        """Return the watermark after these records, whose kind is settled."""
+        """Return the watermark after these records. Only values of its kind move it."""
         usable = [reading for reading in readings if _is_usable(reading, watermark)]
-        odd = watermark.odd
+        unusable = watermark.unusable
         for reading in readings if len(usable) < len(readings) else ():
             if not _is_usable(reading, watermark):
-                odd = _add(odd, _digest(reading.record))
-        watermark = replace(watermark, odd=odd)
+                unusable = _add(unusable, _digest(reading.record))
+        watermark = replace(watermark, unusable=unusable)
         if not usable:
             return watermark
         greatest = max(usable, key=lambda reading: reading.key)
@@ -172,10 +172,10 @@ class CursorField:
         return replace(watermark, ties=ties)
 
     def _is_new(
-        self, reading: Reading, since: Watermark, since_key: Any, ties: set[str], odd: set[str]
+        self, reading: Reading, since: Watermark, since_key: Any, ties: set[str], unusable: set[str]
     ) -> bool:
         if not _is_usable(reading, since):
-            return not odd or _digest(reading.record) not in odd
+            return not unusable or _digest(reading.record) not in unusable
         if since_key is None or reading.key > since_key:
             return True
         return bool(reading.key == since_key) and self._identity(reading.record) not in ties

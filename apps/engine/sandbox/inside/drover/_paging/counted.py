@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from drover._failures import ConfigurationError
-from drover._paging import hints as signs
+from drover._paging.hints import flag_at_top
 from drover._paging.paths import MISSING, describe_type, find
 from drover._paging.responses import Json, Page, Request
 from drover._paging.styles import Contradiction, PageSize, Paging, read_flag, wrong_path
@@ -52,7 +52,7 @@ class _Numbered(Paging):
         """Whether a field of the response, or the maximum, says that the page with this number is not to be read."""
         more = read_flag(page, self.more)
         if more is None and page.count == 0 and self.hints:
-            more = signs.flag_on_top(page.document)
+            more = flag_at_top(page.document)
         if self.maximum is not None and next_number > self.maximum:
             return True
         if more is not None:
@@ -89,7 +89,7 @@ class PageNumber(_Numbered):
                 return None
         return None if self._is_end(page, number + 1) else {"page": number + 1}
 
-    def doubtful_request(self, position: Json) -> Request:
+    def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("page", self.start)) + FAR_PAGES, 0)
 
 
@@ -131,7 +131,7 @@ class Offset(_Numbered):
             )
         return {"offset": following}
 
-    def doubtful_request(self, position: Json) -> Request:
+    def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("offset", self.start)) + FAR_RECORDS, 0)
 
 

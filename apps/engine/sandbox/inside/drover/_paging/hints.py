@@ -33,10 +33,10 @@ NEXT_FIELDS = frozenset(
 MAX_FIELDS = 1000  # fields to look at
 
 
-def more_is_said(page: Page) -> str:
-    """Return which sign of a further page the response has, or an empty text.
+def find_hint(page: Page) -> str:
+    """Return in words what says that another page follows, or an empty text.
 
-    A document that is itself the record has no signs: its fields are those of the record.
+    A document that is itself the record has no hints: its fields are those of the record.
     """
     if page.response.next_link:
         return "its `Link` header has the URL of a next page"
@@ -58,17 +58,17 @@ def flag_beside(document: Any, path: str) -> bool | None:
     for place in _objects_beside(document, path):
         for field, value in place.items():
             name = _plain(str(field))
-            if name in MORE_FLAGS | LAST_FLAGS and (said := _flag(name, value)) is not None:
-                return said
+            if name in MORE_FLAGS | LAST_FLAGS and (flag := _flag(name, value)) is not None:
+                return flag
     return None
 
 
-def flag_on_top(document: Any) -> bool | None:
+def flag_at_top(document: Any) -> bool | None:
     """Return what a flag at the top level, or one level below, says about more pages; None without such a flag."""
     for place, value in walk_objects(document, depth=2):
         name = _plain(place)
-        if name in MORE_FLAGS | LAST_FLAGS and (said := _flag(name, value)) is not None:
-            return said
+        if name in MORE_FLAGS | LAST_FLAGS and (flag := _flag(name, value)) is not None:
+            return flag
     return None
 
 

@@ -16,6 +16,8 @@ Json = dict[str, Any]
 ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage")
 SUCCESS_FIELDS = ("ok", "success")
 SUCCESS_TEXTS = frozenset({"ok", "success", "successful"})
+# Statuses with which an API refuses a position that does not exist. Others refuse the credentials or the rate.
+PROBE_STATUSES = frozenset(range(400, 600)) - {401, 403, 407, 429}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from drover._failures import ConfigurationError, SourceFailure
-from drover._paging import hints as signs
+from drover._paging.hints import find_hint, flag_beside
 from drover._paging.paths import MISSING, describe, describe_type, find, leads_into_list
 from drover._paging.responses import Json, Page, Request
 from drover._paging.values import as_stored, as_yes_or_no, is_end, is_number
@@ -23,8 +23,18 @@ class CursorMissing(ConfigurationError):
     """The first page has records, but no cursor or link. It is the only page, or the settings are wrong."""
 
 
+class OnlyPage(CursorMissing):
+    """Nothing says that more records follow, but nothing confirms the settings either."""
+
+
 class Contradiction(SourceFailure):
     """What the response says about the next page contradicts itself or the settings."""
+
+    retryable = False
+
+
+class NotAUrl(SourceFailure):
+    """The link to the next page is not a URL."""
 
     retryable = False
 
@@ -56,15 +66,15 @@ class Paging:
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
-        said = signs.more_is_said(page) if self.hints else ""
-        if said:
+        hint = find_hint(page) if self.hints else ""
+        if hint:
             raise CursorMissing(
-                f"more records follow, because {said}, but no pagination is set; turn off `hints` if this means"
+                f"more records follow, because {hint}, but no pagination is set; turn off `hints` if this means"
                 " something else"
             )
         return None
 
-    def doubtful_request(self, position: Json) -> Request | None:
+    def request_beyond_end(self, position: Json) -> Request | None:
         """Return the request of a page that cannot exist, or None if the style cannot ask for one.
 
         An API that answers it with records does not look at the position.
@@ -138,7 +148,7 @@ class Cursor(Paging):
             return None
         return {"cursor": self._checked(cursor)}
 
-    def doubtful_request(self, position: Json) -> Request | None:
+    def request_beyond_end(self, position: Json) -> Request | None:
         is_scalar = isinstance(position.get("cursor"), str | int | float)
         return self._at(UNKNOWN_CURSOR, 0) if is_scalar else None
 
@@ -159,7 +169,7 @@ class Cursor(Paging):
     def _is_idle(self, position: Json, page: Page, cursor: Any) -> bool:
         """Whether an empty page says that the stream has no more records for now."""
         stays = "cursor" in position and cursor == position["cursor"]
-        return stays or (self.hints and signs.flag_beside(page.document, self.field) is False)
+        return stays or (self.hints and flag_beside(page.document, self.field) is False)
 
     def _require_end(self, page: Page, cursor: Any, more: bool | None) -> None:
         place = f"in the header {self.header!r}" if self.header else f"at {self.field!r}"
@@ -212,12 +222,6 @@ class _Linked(Paging):
         return {"url": url}
 
 
-class NotAUrl(SourceFailure):
-    """The link to the next page is not a URL."""
-
-    retryable = False
-
-
 @dataclass(frozen=True)
 class LinkHeader(_Linked):
     """The `Link: <…>; rel="next"` header (RFC 8288)."""
@@ -246,25 +250,21 @@ def require_end(
     the caller can find out.
     """
     shape = (f"it has {describe(page.document)}",)
-    if more or (style.hints and signs.flag_beside(page.document, path)):
+    if more or (style.hints and flag_beside(page.document, path)):
         raise CursorMissing(
             f"the response says that more records follow, but has no cursor or link {place}",
             evidence=shape,
         )
     if not page.is_first or page.count == 0:
         return
-    said = signs.more_is_said(page) if style.hints else ""
-    if said:
+    hint = find_hint(page) if style.hints else ""
+    if hint:
         raise CursorMissing(
-            f"the response has no cursor or link {place}, but more records follow, because {said}",
+            f"the response has no cursor or link {place}, but more records follow, because {hint}",
             evidence=shape,
         )
     if value is MISSING:
         raise OnlyPage(f"the response has no cursor or link {place}", evidence=shape)
-
-
-class OnlyPage(CursorMissing):
-    """Nothing says that more records follow, but nothing confirms the settings either."""
 
 
 def read_flag(page: Page, path: str) -> bool | None:
@@ -276,12 +276,12 @@ def read_flag(page: Page, path: str) -> bool | None:
         if page.is_first and page.count:
             raise wrong_path(page, path, "whether more pages follow")
         return None
-    said = as_yes_or_no(value)
-    if said is None:
+    flag = as_yes_or_no(value)
+    if flag is None:
         raise ConfigurationError(
             f"the value at {path!r} is {describe_type(value)}, not true or false"
         )
-    return said
+    return flag
 
 
 def wrong_path(page: Page, path: str, meaning: str) -> ConfigurationError:

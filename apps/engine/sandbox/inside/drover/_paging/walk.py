@@ -38,9 +38,12 @@ class RecordsRemoved(SourceFailure):
 
 
 class Ask(Protocol):
-    """Sends a request and returns the response. Statuses of 400 and above are exceptions, unless `is_question`."""
+    """Sends a request and returns the response. Statuses of 400 and above are exceptions.
 
-    def __call__(self, request: Request, *, is_question: bool = False) -> Response: ...
+    With `is_probe`, a response with a status of `PROBE_STATUSES` is returned.
+    """
+
+    def __call__(self, request: Request, *, is_probe: bool = False) -> Response: ...
 
 
 @dataclass
@@ -93,8 +96,8 @@ class Step:
 
 
 @dataclass
-class Experience:
-    """What walks through the same stream have shown, such as those for each record of a parent stream."""
+class StreamFacts:
+    """What earlier walks through the same stream have shown, such as those for the other records of a parent stream."""
 
     has_found_cursor: bool = False
 
@@ -112,7 +115,7 @@ class Walk:
     is_partial: bool = False  # whether only new records are requested, so that a total says nothing
     max_pages: int = 100_000
     warn: Callable[[str], None] = lambda _: None
-    experience: Experience = field(default_factory=Experience)
+    facts: StreamFacts = field(default_factory=StreamFacts)
 
     def read(self, token: Mapping[str, Any]) -> Step:
         """Return the page that the token describes; an empty token describes the first page."""
@@ -162,10 +165,10 @@ class Walk:
         try:
             following = self.style.next_position(position, page)
         except OnlyPage as error:
-            if not self.experience.has_found_cursor:
+            if not self.facts.has_found_cursor:
                 self._require_only_page(page, error)
             return None
-        self.experience.has_found_cursor |= following is not None
+        self.facts.has_found_cursor |= following is not None
         return following
 
     def _require_only_page(self, page: Page, missing: CursorMissing) -> None:
@@ -181,13 +184,13 @@ class Walk:
                 self.style.next_position({}, small_page)
             except CursorMissing:
                 raise missing from None
-            self.experience.has_found_cursor = True
+            self.facts.has_found_cursor = True
         elif page.count >= self.style.page_size.records:
             raise missing
 
     def _ask_for_page(self, request: Request) -> Page | None:
         """Return the page, or None if the API refuses the request or answers without a list of records."""
-        response = self.ask(request, is_question=True)
+        response = self.ask(request, is_probe=True)
         if response.status >= 300:
             return None
         try:
@@ -222,7 +225,7 @@ class Walk:
             )
 
     def _require_answer_to_position(self, position: Json, content: str) -> None:
-        request = self.style.doubtful_request(position)
+        request = self.style.request_beyond_end(position)
         answer = self._ask_for_page(request) if request is not None else None
         if answer is None or not answer.count:
             return
