@@ -176,29 +176,26 @@ class StateBackend:
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
-            abandoned_reason = ""
-            if unfinished_job is not None:
-                abandoned_reason = self._reason_to_abandon(
-                    unfinished_job,
-                    reset_requested=reset_requested,
-                    pages_never_change=pages_never_change,
-                )
-            if unfinished_job is not None and not abandoned_reason:
+            if unfinished_job is None:
+                return self._finished_or_new_job(reset_requested=reset_requested)
+            reason = self._reason_to_abandon(
+                unfinished_job,
+                reset_requested=reset_requested,
+                pages_never_change=pages_never_change,
+            )
+            if not reason:
                 self._execute(statements.RESUME_JOB, job=unfinished_job.id)
                 return self._load_job(unfinished_job.id, resumed=True)
-            finished_job = (
-                self._fetch_one(statements.JOB_FINISHED_BY_RUN)
-                if unfinished_job is None and not reset_requested
-                else None
-            )
+            from_start = reset_requested or unfinished_job.is_reset
+            return self._replace_job(unfinished_job.id, from_start=from_start, reason=reason)
+
+    def _finished_or_new_job(self, *, reset_requested: bool) -> Job:
+        if not reset_requested:
+            finished_job = self._fetch_one(statements.JOB_FINISHED_BY_RUN)
             if finished_job is not None:
-                finished = self._load_job(finished_job.id, resumed=True)
-                return replace(finished, exhausted=True, is_finished=True)
-            from_start = reset_requested or (unfinished_job is not None and unfinished_job.is_reset)
-            if unfinished_job is not None:
-                self._execute(statements.CANCEL_JOB, job=unfinished_job.id)
-            job = self._load_job(self._create_job(from_start=from_start), resumed=False)
-            return replace(job, abandoned_reason=abandoned_reason)
+                job = self._load_job(finished_job.id, resumed=True)
+                return replace(job, exhausted=True, is_finished=True)
+        return self._load_job(self._create_job(from_start=reset_requested), resumed=False)
 
     def _reason_to_abandon(
         self, unfinished_job: Any, *, reset_requested: bool, pages_never_change: bool
@@ -221,15 +218,16 @@ class StateBackend:
         """Cancel an unfinished job that cannot be continued, and create a new job, with `columns` if they are known."""
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
-            self._execute(statements.CANCEL_JOB, job=job.id)
-            new_job = self._load_job(
-                self._create_job(
-                    from_start=unfinished_job is not None and unfinished_job.is_reset,
-                    columns=columns,
-                ),
-                resumed=False,
-            )
-            return replace(new_job, abandoned_reason=reason)
+            from_start = unfinished_job is not None and unfinished_job.is_reset
+            return self._replace_job(job.id, from_start=from_start, reason=reason, columns=columns)
+
+    def _replace_job(
+        self, job_id: str, *, from_start: bool, reason: str, columns: SchemaJson | None = None
+    ) -> Job:
+        """Cancel an unfinished job, and create a new one."""
+        self._execute(statements.CANCEL_JOB, job=job_id)
+        new_job_id = self._create_job(from_start=from_start, columns=columns)
+        return replace(self._load_job(new_job_id, resumed=False), abandoned_reason=reason)
 
     def _create_job(self, *, from_start: bool, columns: SchemaJson | None = None) -> str:
         is_incremental = self._own_identity.sync_mode == "incremental"

@@ -48,31 +48,30 @@ def read(
     Their values are shown to those who may also preview the pipeline.
     """
     run, shows_values = _find_run(org, by, run_id)
-    count = run.records_rejected if kind == "rejected" else run.records_skipped
-
-    def load() -> LeftOutPage:
-        files = list(_files(org.pk, run_id, kind))
-        try:
-            records = list(_read_files(files, offset))
-        except (
-            FileNotFoundError
-        ):  # A new attempt, or the removal of the log, has removed them meanwhile.
-            files, records = [], []
-        kept = sum(size for _, size in files)
-        if not shows_values:
-            records = [{**record, "record": None} for record in records]
-        end = offset + len(records)
-        notes = [_kept_note(org, run, kind, count, kept), "" if shows_values else VALUES_HIDDEN]
-        return LeftOutPage(
-            records=records,
-            count=count,
-            kept=kept,
-            next_offset=end if records and end < kept else None,
-            note=" ".join(filter(None, notes)) if count else "",
-        )
-
     return SlowCall(
-        load, lambda principal: _require_same_rights(org, principal, run_id, shows_values)
+        lambda: _load(org, run, kind, offset, shows_values=shows_values),
+        lambda principal: _require_same_rights(org, principal, run_id, shows_values),
+    )
+
+
+def _load(org: Org, run: Run, kind: Kind, offset: int, *, shows_values: bool) -> LeftOutPage:
+    files = list(_files(org.pk, run.pk, kind))
+    try:
+        records = list(_read_files(files, offset))
+    except FileNotFoundError:
+        # A new attempt, or the removal of the log, has removed them meanwhile.
+        files, records = [], []
+    if not shows_values:
+        records = [{**record, "record": None} for record in records]
+    count = run.records_rejected if kind == "rejected" else run.records_skipped
+    kept, end = sum(size for _, size in files), offset + len(records)
+    notes = [_kept_note(org, run, kind, count, kept), "" if shows_values else VALUES_HIDDEN]
+    return LeftOutPage(
+        records=records,
+        count=count,
+        kept=kept,
+        next_offset=end if records and end < kept else None,
+        note=" ".join(filter(None, notes)) if count else "",
     )
 
 
