@@ -201,9 +201,7 @@ class Uploads:
             await self._run_in_thread(sink.open)
             await self._copy_body(sink, size, _Pace(receive))
             await self._run_in_thread(sink.flush)
-        except (
-            Exception
-        ) as error:  # The view raises it again, and then it becomes a problem response.
+        except Exception as error:  # The view raises it, so it becomes a problem response.
             return error
         return None
 

@@ -25,6 +25,7 @@ from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.sources.base import FrameIteration, RowsIteration
+from apps.engine.sources.files import streams
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.csv_reader import CsvReader
 from apps.engine.sources.files.patterns import stream_name
@@ -428,8 +429,7 @@ def test_a_file_that_is_not_read_is_refused_in_words_and_once(
 def test_data_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("streams", "contents"):
-        monkeypatch.setattr(f"apps.engine.sources.files.{module}.FREE_BYTES", 1 << 10)
+    monkeypatch.setattr(streams, "ALWAYS_READ_BYTES", 1 << 10)
     bomb = b"1,1\n" * (1 << 18)
     for name, content in {"a.csv.bz2": bz2.compress(bomb), "a.csv.zst": zstd(bomb)}.items():
         (tmp_path / name).write_bytes(content)

@@ -15,9 +15,8 @@ from apps.connectors.models import FileUpload, UploadedFile
 from apps.connectors.storage import FILES, SCRATCH
 from apps.orgs.walls.scope import org_scope
 
-KEPT = timedelta(
-    hours=1
-)  # time for which the limits may count an upload, and for which a lost draft stays
+# The time for which the limits may count an upload, and for which a lost draft stays.
+KEPT = timedelta(hours=1)
 
 
 def clean_up() -> int:

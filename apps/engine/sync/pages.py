@@ -155,10 +155,8 @@ class PageReader:
             self._read()
         except QueueClosed:
             self._queue.finish()
-        except (
-            Exception,
-            PanicException,
-        ) as error:  # Outermost handler: the writer raises the error.
+        except (Exception, PanicException) as error:
+            # This is the outermost handler of the thread: the writer raises the error.
             # Release the memory of pages that were not queued.
             traceback.clear_frames(error.__traceback__)
             self._queue.finish(error)

@@ -18,10 +18,10 @@ from typing import BinaryIO, cast
 from apps.engine.sources.files.patterns import FORMATS_BY_EXTENSION, without_compression
 from apps.engine.sources.files.streams import (
     CHUNK_BYTES,
-    FREE_BYTES,
     MAX_RATIO,
     ForwardFile,
     decompressed,
+    unpacks_too_much,
 )
 from apps.engine.sources.http.responses import PermanentSourceError
 
@@ -54,7 +54,6 @@ class Entry:
     """A data file: the path in its archive, or an empty path if it is not in an archive."""
 
     path: str
-    size: int | None = None
 
 
 class Contents:
@@ -70,7 +69,9 @@ class Contents:
             archive = self._open_archive(self._file)
             if WORKBOOK not in archive.namelist():
                 self._archive = archive
-        self.entries: Sequence[Entry] = [Entry("")] if self._archive is None else self._list()
+        self.entries: Sequence[Entry] = (
+            [Entry("")] if self._archive is None else self._list_entries()
+        )
 
     def open(self, entry: Entry) -> BinaryIO:
         """Return the data of an entry. It can be read several times. Raises EngineError."""
@@ -109,14 +110,14 @@ class Contents:
                 f"{self._path!r} is not a complete zip archive", evidence=(str(error)[:300],)
             ) from error
 
-    def _list(self) -> list[Entry]:
+    def _list_entries(self) -> list[Entry]:
         """Return the files of the archive that have data: those with a known name, or the only one."""
         assert self._archive is not None  # noqa: S101 - the caller has opened it
         infos = [info for info in self._archive.infolist() if not info.is_dir()]
         if len(infos) > MAX_ENTRIES:
             raise PermanentSourceError(f"{self._path!r} has more than {MAX_ENTRIES:,} files")
         for info in infos:
-            self._check(info)
+            self._require_safe(info)
         visible = [info for info in infos if not _is_hidden(info.filename)]
         if len({info.filename for info in visible}) < len(visible):
             raise PermanentSourceError(f"{self._path!r} has two files of one name")
@@ -127,7 +128,7 @@ class Contents:
                 f"{self._path!r} has no CSV, JSON, Parquet or Excel files",
                 evidence=tuple(info.filename[:100] for info in infos[:5]),
             )
-        return [Entry(info.filename, info.file_size) for info in sorted(entries, key=_name)]
+        return [Entry(name) for name in sorted(info.filename for info in entries)]
 
     def _chunks(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         try:
@@ -139,7 +140,8 @@ class Contents:
                 evidence=(str(error)[:300],),
             ) from error
 
-    def _check(self, info: zipfile.ZipInfo) -> None:
+    def _require_safe(self, info: zipfile.ZipInfo) -> None:
+        """Raise PermanentSourceError for an entry that is not read, so that the archive is refused."""
         name = info.filename
         problem = ""
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts:
@@ -148,9 +150,7 @@ class Contents:
             problem = "a link"
         elif info.flag_bits & 1:
             problem = "an encrypted file, which cannot be read"
-        elif info.file_size > FREE_BYTES and info.file_size > MAX_RATIO * max(
-            info.compress_size, 1
-        ):
+        elif unpacks_too_much(info.file_size, info.compress_size):
             problem = f"a file that unpacks to more than {MAX_RATIO:,} times its size"
         if problem:
             raise PermanentSourceError(
@@ -196,7 +196,3 @@ def _is_hidden(name: str) -> bool:
 
 def _is_known(name: str) -> bool:
     return PurePosixPath(without_compression(name)).suffix.lower() in FORMATS_BY_EXTENSION
-
-
-def _name(info: zipfile.ZipInfo) -> str:
-    return info.filename

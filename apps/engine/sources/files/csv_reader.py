@@ -19,10 +19,8 @@ from apps.engine.sources.files.csv_records import (
     CsvParser,
     PieceReader,
     RawPiece,
-    read_fully,
 )
 from apps.engine.sources.files.csv_scanner import (
-    MAX_RECORD_BYTES,
     CsvScanner,
     Incomplete,
     ScannedRecord,
@@ -34,7 +32,14 @@ from apps.engine.sources.files.csv_scanner import (
 from apps.engine.sources.files.dialects import Dialect
 from apps.engine.sources.files.names import column_names
 from apps.engine.sources.files.patterns import without_compression
-from apps.engine.sources.files.readers import BadRecord, Piece, Position, piece_bytes
+from apps.engine.sources.files.readers import (
+    MAX_RECORD_BYTES,
+    BadRecord,
+    Piece,
+    Position,
+    piece_bytes,
+    read_fully,
+)
 from apps.engine.sources.files.sniffing import SAMPLE_BYTES, sniff
 from apps.engine.sources.files.streams import as_utf8, detect_encoding
 from apps.engine.sources.http.responses import PermanentSourceError

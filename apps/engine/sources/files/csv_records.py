@@ -18,13 +18,13 @@ from pyarrow import compute, csv
 from apps.engine.frames.columns import NULL, STRING, Column, ColumnType
 from apps.engine.frames.text_types import fit_texts
 from apps.engine.sources.files.csv_scanner import (
-    MAX_RECORD_BYTES,
     BadLine,
     CleanPiece,
     CsvScanner,
     count_lines,
 )
 from apps.engine.sources.files.dialects import BACKSLASH, Dialect
+from apps.engine.sources.files.readers import MAX_RECORD_BYTES, read_fully
 from apps.engine.sources.http.responses import PermanentSourceError
 
 
@@ -279,12 +279,3 @@ def _arrow_type(column: Column) -> pa.DataType:
     if column.type is ColumnType.DECIMAL:
         return pa.decimal128(38, column.scale)
     return _ARROW_TYPES.get(column.type, pa.string())
-
-
-def read_fully(file: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes, or all that the file has."""
-    parts: list[bytes] = []
-    while size > 0 and (part := file.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)

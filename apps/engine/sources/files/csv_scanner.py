@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from apps.engine.sources.files.dialects import BACKSLASH, Dialect
+from apps.engine.sources.files.readers import MAX_RECORD_BYTES, NOT_UTF8, shown_text
 
 LINE = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n|\Z)")
 LINE_END = re.compile(rb"\r\n|\r|\n")
-MAX_SHOWN = 10_000  # characters of a record that cannot be read
-MAX_RECORD_BYTES = 64 << 20
-NOT_UTF8 = "this is not valid text in the encoding of the file"
 
 
 class Incomplete(Exception):
@@ -157,7 +155,10 @@ class CsvScanner:
         fill_short: bool = False,
     ) -> CleanPiece:
         """Return the complete records of `data` that have the right number of values."""
-        return _Cleaner(self, data, column_count, at_end, first_line, fill_short).run()
+        cleaner = _Cleaner(
+            self, data, column_count, at_end=at_end, first_line=first_line, fill_short=fill_short
+        )
+        return cleaner.run()
 
     def write_cells(self, cells: list[Cell]) -> bytes:
         """Write a record by the strict rules: quotes in values are doubled, nothing else is escaped."""
@@ -245,6 +246,7 @@ class _Cleaner:
         scanner: CsvScanner,
         data: bytes,
         column_count: int,
+        *,
         at_end: bool,
         first_line: int,
         fill_short: bool,
@@ -339,13 +341,12 @@ class _Cleaner:
         before = self._data[self._position : position]
         line_ends = list(LINE_END.finditer(before))
         line_start = line_ends[-1].end() if line_ends else 0
-        shown = self._data[self._position : end].rstrip(b"\r\n")[: 4 * MAX_SHOWN]
         self._bad_lines.append(
             BadLine(
                 self._line + len(line_ends),
                 len(before[line_start:].decode("utf-8", "replace")) + 1,
                 reason,
-                shown.decode("utf-8", "backslashreplace")[:MAX_SHOWN],
+                shown_text(self._data[self._position : end]),
             )
         )
         self._leave_out(end)

@@ -20,11 +20,11 @@ from apps.engine.sources.files.config import ExcelOptions
 from apps.engine.sources.files.contents import WORKBOOK
 from apps.engine.sources.files.names import column_names
 from apps.engine.sources.files.readers import Piece, Position
+from apps.engine.sources.files.streams import MAX_RATIO
 from apps.engine.sources.http.responses import PermanentSourceError
 
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_SHARED_BYTES = 256 << 20  # of the texts, which are kept in memory
-MAX_RATIO = 1_000
 MIDNIGHT = time()
 
 Row = Sequence[Any]
@@ -143,9 +143,7 @@ class ExcelReader:
             if len(values) > MAX_COLUMNS:
                 raise ContractError(f"The file has more than {MAX_COLUMNS:,} columns")
             while len(values) > len(self.names):
-                self.names = column_names(
-                    [*self.names, ""]
-                )  # a column without a name in the header
+                self.names = column_names([*self.names, ""])  # The header has no name for it.
             if values:
                 rows.append(values)
         return rows, False
@@ -153,8 +151,7 @@ class ExcelReader:
     def _rows_from(self, start: int) -> Iterator[Row]:
         """Yield the values of the rows from the row with this number, from 0."""
         try:
-            stored = self._sheet.iter_rows(min_row=start + 1, values_only=True)
-            yield from stored
+            yield from self._sheet.iter_rows(min_row=start + 1, values_only=True)
         except (ParseError, zipfile.BadZipFile, KeyError, ValueError) as error:
             raise self._damaged(error) from error
 

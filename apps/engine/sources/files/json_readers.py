@@ -14,20 +14,21 @@ from apps.engine.frames.json_numbers import (
     have_inexact_numbers,
     parse_json,
 )
-from apps.engine.sources.files.csv_records import read_fully
-from apps.engine.sources.files.csv_scanner import MAX_RECORD_BYTES, NOT_UTF8
 from apps.engine.sources.files.readers import (
     MAX_PIECE_BYTES,
+    MAX_RECORD_BYTES,
     MIN_PIECE_BYTES,
+    NOT_UTF8,
     BadRecord,
     Piece,
     Position,
     piece_bytes,
+    read_fully,
+    shown_text,
 )
 from apps.engine.sources.http.responses import PermanentSourceError
 
 WHITESPACE = re.compile(r"[ \t\r\n]*")
-MAX_SHOWN = 10_000  # characters of a line that cannot be read
 EXCERPT = 100  # characters of a document around an error
 
 
@@ -68,9 +69,9 @@ class JsonLinesReader:
 
     def _bad_record(self, error: Exception, text: bytes, line: int) -> BadRecord:
         column, reason = _place_and_reason(error, text)
-        shown = text[: 4 * MAX_SHOWN].decode("utf-8", "backslashreplace")[:MAX_SHOWN]
-        position = f"{self._label}, line {line:,}, column {column:,}"
-        return BadRecord(position, reason, shown.rstrip("\r"))
+        return BadRecord(
+            f"{self._label}, line {line:,}, column {column:,}", reason, shown_text(text)
+        )
 
     def _read_lines(self, offset: int, line: int, size: int) -> tuple[bytes, bool]:
         """Return whole lines from the offset, and whether the file ends after them."""

@@ -18,6 +18,7 @@ from apps.egress.http import url_without_secrets
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, SourceError
 from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
+from apps.engine.sources.files.streams import CHUNK_BYTES
 from apps.engine.sources.http.responses import (
     CompleteResponse,
     PermanentSourceError,
@@ -28,7 +29,6 @@ from apps.engine.sources.http.responses import (
 from apps.engine.sources.http.session import SourceSession
 
 MAX_FILES = 10_000
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

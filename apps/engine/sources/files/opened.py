@@ -18,10 +18,8 @@ from apps.engine.sources.files.readers import Reader
 from apps.engine.sources.files.streams import BYTE_ORDER_MARKS, as_utf8
 from apps.engine.sources.http.responses import PermanentSourceError
 
-CONTENT_FORMATS = {
-    "parquet": "parquet",
-    "zip": "excel",
-}  # An archive of data files has been opened already.
+# A zip archive with data files has been opened already, so a zip archive is a workbook here.
+CONTENT_FORMATS = {"parquet": "parquet", "zip": "excel"}
 
 
 class OpenedFile:

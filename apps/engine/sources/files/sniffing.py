@@ -28,9 +28,8 @@ SAMPLE_RECORDS = 200
 MAX_SKIPPED_LINES = 50
 MAX_CELLS = 5_000  # of a record in the sample
 DELIMITERS = (b",", b"\t", b";", b"|", b"\x01")
-EXCEL_HINT = re.compile(
-    rb"sep=(.)\r?\n", re.IGNORECASE
-)  # Excel reads the delimiter from such a line.
+# Excel reads the delimiter from such a line.
+EXCEL_HINT = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 THOUSANDS = re.compile(r"-?[0-9]{1,3},[0-9]{3}")
 DECIMAL_POINT = re.compile(r"-?[0-9]+\.[0-9]+")

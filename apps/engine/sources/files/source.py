@@ -220,13 +220,9 @@ class FilesSource(ConnectorSource[Config]):
             if file.path != token["file"]:
                 continue
             if (token["place"] or token.get("entry")) and file.version != token["mark"]:
-                raise PositionGone(
-                    f"the file {file.path!r} changed while it was read; reset the stream to start from the beginning"
-                )
+                raise PositionGone(f"the file {file.path!r} changed while it was read")
             return file, int(token.get("entry", 0)), token["place"]
-        raise PositionGone(
-            f"the file {token['file']!r} was removed while it was read; reset the stream to start from the beginning"
-        )
+        raise PositionGone(f"the file {token['file']!r} was removed while it was read")
 
     def _next_token(self, file: FoundFile, entry: int, piece: Piece) -> dict[str, Any]:
         if piece.next_position is not None:

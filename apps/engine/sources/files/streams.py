@@ -14,7 +14,7 @@ import pyarrow as pa
 from apps.engine.sources.http.responses import PermanentSourceError
 
 CHUNK_BYTES = 1 << 20
-FREE_BYTES = 256 << 20  # of unpacked data, before its ratio to the packed data is limited
+ALWAYS_READ_BYTES = 256 << 20  # of unpacked data, whatever the size of the packed data
 MAX_RATIO = 1_000
 BYTE_ORDER_MARKS = {
     "utf-8": codecs.BOM_UTF8,
@@ -92,11 +92,16 @@ def _limited(file: BinaryIO, chunks: Iterator[bytes]) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if size > FREE_BYTES and size > MAX_RATIO * max(file.tell(), 1):
+        if unpacks_too_much(size, file.tell()):
             raise PermanentSourceError(
                 f"the file unpacks to more than {MAX_RATIO:,} times its size, which is not read"
             )
         yield chunk
+
+
+def unpacks_too_much(size: int, packed_size: int) -> bool:
+    """Whether so much unpacked data, in bytes, comes from so little packed data that it is not read."""
+    return size > ALWAYS_READ_BYTES and size > MAX_RATIO * max(packed_size, 1)
 
 
 def _gzip_chunks(file: BinaryIO) -> Iterator[bytes]:
