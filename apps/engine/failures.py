@@ -98,7 +98,10 @@ class SourceError(EngineError):
 
 
 class PositionGone(SourceError):
-    """The sync's position does not exist any more, so the stream has to be read from the beginning."""
+    """The sync's position does not exist any more, so the stream has to be read from the beginning.
+
+    The runner does so once per attempt. The message completes "Reading from the beginning, since ...".
+    """
 
 
 class DestinationError(EngineError):

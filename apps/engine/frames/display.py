@@ -8,15 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from apps.engine.frames.columns import MAX_EXACT_INTEGER
 from apps.json import JsonObject
-
-MAX_EXACT_INTEGER = 2**53  # Larger integers become strings, because JavaScript would round them.
 
 
 def display_rows(frame: pl.DataFrame) -> list[JsonObject]:
     """Return the rows as JSON objects.
 
-    Times become RFC 3339 text, decimals and large integers become strings, bytes become base64, and NaN and
+    Times become RFC 3339 text, decimals become strings, and so do integers that JavaScript would round, bytes become base64, and NaN and
     infinities become null.
     """
     columns = {series.name: _display_values(series) for series in frame.get_columns()}

@@ -77,10 +77,6 @@ class FittedTexts:
     values: pl.Series
     misfits: pl.Series
 
-    @property
-    def all_fit(self) -> bool:
-        return not self.misfits.any()
-
 
 def fit_texts(texts: pl.Series, column: Column) -> FittedTexts:
     """Convert texts to a type that was decided earlier. A text fits if its spelling is canonical for the type."""

@@ -270,8 +270,6 @@ def _column_row(columns: Sequence[PgColumn]) -> sql.Composable:
 
 def _literal_row(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
     if len(columns) != len(texts):
-        raise PositionGone(
-            "the key of the table changed while it was read; reset the stream to start from the beginning"
-        )
+        raise PositionGone("the key of the table changed while it was read")
     values = [literal_value(column, text) for column, text in zip(columns, texts, strict=True)]
     return sql.SQL("({})").format(sql.SQL(", ").join(values))

@@ -167,7 +167,7 @@ class PostgresSource(ConnectorSource[Config]):
     def _check_files(self, token: Token, locked: LockedTable) -> None:
         """Raise PositionGone if the table is not the one that the pages before were read from."""
         if "file" not in token:
-            raise PositionGone("its position was stored by an earlier version")
+            raise PositionGone("the position was stored by an earlier version of Drover")
         earlier, files = self._files, locked.files
         is_same = token.get("file") == files.digest
         is_extended = (

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from psycopg import sql
 from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
 from apps.engine.failures import WITH_READABLE_COLUMNS, ConfigurationError
+from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import (
     CURSOR_TYPES,
     FLOAT_TYPES,
@@ -19,8 +19,6 @@ from apps.engine.sources.postgres.columns import (
     ROW_ALIAS,
     PgColumn,
 )
-
-Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 MAX_RELATIONS = 10_000
 # The rows of smaller tables are counted, because estimates for small tables are unreliable.
@@ -90,7 +88,6 @@ class Relation:
     schema: str
     name: str
     relkind: str  # pg_class.relkind
-    has_child_tables: bool  # whether other tables inherit from this table
     can_be_locked: bool  # by LOCK TABLE, which needs the right to read all columns
     columns: tuple[PgColumn, ...]
     key: tuple[str, ...]
@@ -192,7 +189,7 @@ def _make_relation(
     usable_key = tuple(key) if is_usable else ()
     primary_key = usable_key if is_primary else ()
     return Relation(
-        *(oid, schema, name, relkind, has_child_tables, can_be_locked),
+        *(oid, schema, name, relkind, can_be_locked),
         *(columns, usable_key, primary_key),
     )
 
