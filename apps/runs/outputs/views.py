@@ -62,8 +62,8 @@ class LeftOutView(OrgView):
         parameters=[LeftOutQuery],
         example={
             "kind": "rejected",
-            "count": 2,
-            "kept": 2,
+            "count": 1,
+            "kept": 1,
             "results": [
                 {
                     "number": 0,
@@ -73,7 +73,7 @@ class LeftOutView(OrgView):
                     "complete": True,
                 }
             ],
-            "next_offset": 1,
+            "next_offset": None,
             "note": "",
         },
     )
