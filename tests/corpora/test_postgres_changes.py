@@ -222,6 +222,15 @@ def change_and_commit(writer: psycopg.Connection[Any], change: str) -> None:
     writer.commit()
 
 
+def read_with_changes(database: SourceDatabase, source: Any, *changes: str) -> ReadResult:
+    """Read the stream, and execute the changes after its first page."""
+    first = ReadResult()
+    token = read_next(source, {}, first)
+    database.execute(*changes)
+    rest = read_stream(source, token=token)
+    return replace(rest, pages=first.pages + rest.pages)
+
+
 def read_next(source: Any, token: dict[str, Any], result: ReadResult) -> dict[str, Any]:
     page = source.get(token)
     result.pages.append(page.frame.to_dicts())
@@ -247,12 +256,7 @@ def test_rows_that_change_half_way_are_read_as_they_were(
     database.execute(SUBJECTS[name].creation)
     table = "base" if name == "a view" else "subject"
     with open_source(database) as source:
-        result = ReadResult()
-        token = read_next(source, {}, result)
-        database.execute(change.format(table))
-        while token:
-            token = read_next(source, token, result)
-    assert_one_state(result, 1)
+        assert_one_state(read_with_changes(database, source, change.format(table)), 1)
 
 
 def test_a_table_is_read_page_by_page_with_each_remaining_row_once(
@@ -260,13 +264,12 @@ def test_a_table_is_read_page_by_page_with_each_remaining_row_once(
 ) -> None:
     database.execute(SUBJECTS["a table page by page"].creation)
     with open_source(database, snapshot="paged") as source:
-        result = ReadResult()
-        token = read_next(source, {}, result)
-        database.execute(
-            "DELETE FROM subject WHERE id <= 50", "UPDATE subject SET v = 2 WHERE id % 2 = 0"
+        result = read_with_changes(
+            database,
+            source,
+            "DELETE FROM subject WHERE id <= 50",
+            "UPDATE subject SET v = 2 WHERE id % 2 = 0",
         )
-        while token:
-            token = read_next(source, token, result)
     assert sorted(result.column("id")) == [*range(1, PAGE_SIZE + 1), *range(51, ROWS + 1)]
 
 
@@ -277,18 +280,12 @@ def test_a_row_that_changes_is_read_once_by_its_cursor_field(database: SourceDat
     )
     settings = {**database.config, "page_size": PAGE_SIZE, "snapshot": "paged"}
     spec: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "at"}
-    source: Any = make_source("postgres", settings, "subject", **spec)
-    result = ReadResult()
-    token = read_next(source, {}, result)
-    database.execute("UPDATE subject SET at = now() WHERE id IN (1, 150)")
-    state = None
-    while token:
-        page = source.get(token)
-        result.pages.append(page.frame.to_dicts())
-        token, state = page.next_pagination, page.next_state
+    source = make_source("postgres", settings, "subject", **spec)
+    change = "UPDATE subject SET at = now() WHERE id IN (1, 150)"
+    result = read_with_changes(database, source, change)
     source.close()
     assert sorted(result.column("id")) == [n for n in range(1, ROWS + 1) if n != 150]
-    later = read_stream(make_source("postgres", settings, "subject", **spec), state)
+    later = read_stream(make_source("postgres", settings, "subject", **spec), result.state)
     assert sorted(later.column("id")) == [1, 150]
 
 
@@ -302,29 +299,20 @@ def test_a_row_that_loses_its_cursor_value_half_way_is_read_once_by_each_sync(
     )
     settings = {**database.config, "page_size": PAGE_SIZE, "snapshot": "paged"}
     spec: dict[str, Any] = {"sync_mode": "incremental", "cursor_field": "at"}
-    source: Any = make_source("postgres", settings, "subject", **spec)
-    result = ReadResult()
-    token = read_next(source, {}, result)
-    database.execute("UPDATE subject SET at = 'infinity' WHERE id IN (1, 150)")
-    rest = read_stream(source, token=token)
+    source = make_source("postgres", settings, "subject", **spec)
+    change = "UPDATE subject SET at = 'infinity' WHERE id IN (1, 150)"
+    result = read_with_changes(database, source, change)
     source.close()
-    read_ids = result.column("id") + rest.column("id")
-    assert sorted(read_ids) == [n for n in range(ROWS + 1) if n != 150]
-    later = read_stream(make_source("postgres", settings, "subject", **spec), rest.state)
+    assert sorted(result.column("id")) == [n for n in range(ROWS + 1) if n != 150]
+    later = read_stream(make_source("postgres", settings, "subject", **spec), result.state)
     assert sorted(later.column("id")) == [1, 150]
 
 
 def test_a_new_partition_does_not_end_the_read(database: SourceDatabase) -> None:
     database.execute(SUBJECTS["partitions page by page"].creation)
+    change = "CREATE TABLE part_3 PARTITION OF subject FOR VALUES FROM (1000) TO (2000)"
     with open_source(database, snapshot="paged") as source:
-        result = ReadResult()
-        token = read_next(source, {}, result)
-        database.execute(
-            "CREATE TABLE part_3 PARTITION OF subject FOR VALUES FROM (1000) TO (2000)"
-        )
-        while token:
-            token = read_next(source, token, result)
-    assert_one_state(result, 1)
+        assert_one_state(read_with_changes(database, source, change), 1)
 
 
 def test_pages_continue_in_another_attempt_unless_the_table_was_replaced(

@@ -45,7 +45,6 @@ from apps.engine.sources.files.patterns import (
 )
 from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Piece, Reader
-from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
 TYPED_FORMATS = ("json", "jsonl", "parquet")
@@ -111,9 +110,6 @@ class FilesSource(ConnectorSource[Config]):
         page_size = min(self.settings.page_size, self.page_limit or self.settings.page_size)
         piece = self._read_piece(file, entry, position, page_size)
         return self._page(piece, self._next_token(file, entry, piece))
-
-    def get_session(self) -> SourceSession:
-        return SourceSession(allow_private=self.allow_private_networks)
 
     def close(self) -> None:
         self._close_file()

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from apps.egress.policy import check_host
 from apps.engine.failures import SourceError
+
+
+def steps(
+    host: str, port: int, *, allow_private: bool, timeout: float
+) -> list[tuple[str, Callable[[], str]]]:
+    """Return the first steps of a check, for `run_checks`. `timeout` is in seconds."""
+    return [
+        ("resolve", lambda: resolve_host(host, port, allow_private=allow_private)),
+        (
+            "connect",
+            lambda: open_connection(host, port, allow_private=allow_private, timeout=timeout),
+        ),
+    ]
 
 
 def resolve_host(host: str, port: int, *, allow_private: bool) -> str:

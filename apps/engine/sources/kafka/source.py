@@ -77,16 +77,7 @@ class KafkaTopicSource(BizonSource[Config]):
         host, port = self._parse_servers()[0]
         return run_checks(
             [
-                (
-                    "resolve",
-                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
-                ),
-                (
-                    "connect",
-                    lambda: host_checks.open_connection(
-                        host, port, allow_private=allow_private, timeout=timeout
-                    ),
-                ),
+                *host_checks.steps(host, port, allow_private=allow_private, timeout=timeout),
                 ("authenticate", self._check_topics),
             ]
         )

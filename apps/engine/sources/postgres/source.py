@@ -48,10 +48,6 @@ class PostgresSource(ConnectorSource[Config]):
     needs_cursor: ClassVar[bool] = True
     size_basis: ClassVar[str] = "counted by the database, or estimated by its statistics"
 
-    @property
-    def may_repeat_rows(self) -> bool:
-        return self.spec.sync_mode == "incremental" and self.settings.lookback_seconds > 0
-
     _connection: Connection | None = None
     _table: Relation | None = None
     _files: TableFiles | None = None  # of the last page that was read
@@ -59,24 +55,18 @@ class PostgresSource(ConnectorSource[Config]):
     _transaction: ExitStack  # of the snapshot
     _logged = False  # whether the log says how the stream is read
 
+    @property
+    def may_repeat_rows(self) -> bool:
+        return self.spec.sync_mode == "incremental" and self.settings.lookback_seconds > 0
+
     def check(self) -> Iterator[CheckStep]:
-        host, port, timeout = (
-            self.settings.host,
-            self.settings.port,
-            self.settings.connect_timeout,
-        )
-        allow_private = self.allow_private_networks
         return run_checks(
             [
-                (
-                    "resolve",
-                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
-                ),
-                (
-                    "connect",
-                    lambda: host_checks.open_connection(
-                        host, port, allow_private=allow_private, timeout=timeout
-                    ),
+                *host_checks.steps(
+                    self.settings.host,
+                    self.settings.port,
+                    allow_private=self.allow_private_networks,
+                    timeout=self.settings.connect_timeout,
                 ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),

@@ -51,16 +51,7 @@ class RestSource(ConnectorSource[Config]):
         allow_private, timeout = self.allow_private_networks, min(self.settings.timeout, 10.0)
         return run_checks(
             [
-                (
-                    "resolve",
-                    lambda: host_checks.resolve_host(host, port, allow_private=allow_private),
-                ),
-                (
-                    "connect",
-                    lambda: host_checks.open_connection(
-                        host, port, allow_private=allow_private, timeout=timeout
-                    ),
-                ),
+                *host_checks.steps(host, port, allow_private=allow_private, timeout=timeout),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),
             ]
