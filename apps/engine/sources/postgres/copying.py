@@ -39,7 +39,7 @@ class LineReader:
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         """`timeout` is the number of seconds after which a query that sends nothing is cancelled."""
-        self._is_finished = self._is_cancelled = False
+        self._has_ended = self._is_cancelled = False
         self._silent_seconds = 0.0
         self._connection = connection
         self._pgconn: PGconn = connection.pgconn
@@ -55,7 +55,7 @@ class LineReader:
             self._wait()
         result = self._pgconn.get_result()
         if result is None or result.status != ExecStatus.COPY_OUT:
-            self._finish()
+            self._end()
             raise error_from_result(result) if result else psycopg.OperationalError("no result")
 
     def read(self, max_rows: int, max_bytes: int) -> CopiedLines:
@@ -67,7 +67,7 @@ class LineReader:
         max_rows -= len(lines)
         max_bytes -= sum(map(len, lines))
         pgconn = self._pgconn
-        while not self._is_finished:
+        while not self._has_ended:
             size, line = pgconn.get_copy_data(1)
             if size > 0:
                 if max_rows <= 0 or max_bytes < 0:
@@ -79,7 +79,7 @@ class LineReader:
             elif size == 0:
                 self._wait()
             else:
-                self._finish()
+                self._end()
         return CopiedLines(b"".join(lines), len(lines), has_more=bool(self._next_lines))
 
     def _wait(self) -> None:
@@ -108,22 +108,22 @@ class LineReader:
             self._is_cancelled, self._silent_seconds = True, 0.0
             self._connection.cancel_safe(timeout=CANCEL_SECONDS)
 
-    def finish(self) -> None:
+    def receive_rest(self) -> None:
         """Receive the rest of a query that sends hardly more than was read."""
         self.read(sys.maxsize, sys.maxsize)
 
     def cancel(self) -> None:
         """End the query, if it has not ended, so that the connection can be used again."""
-        if self._is_finished or self._pgconn.transaction_status != TransactionStatus.ACTIVE:
+        if self._has_ended or self._pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         self._connection.cancel_safe(timeout=CANCEL_SECONDS)
         with contextlib.suppress(psycopg.errors.QueryCanceled):
             while self.read(sys.maxsize, 0).has_more:
                 pass
 
-    def _finish(self) -> None:
+    def _end(self) -> None:
         """Fetch the results that end a COPY. Raises the server's error."""
-        self._is_finished = True
+        self._has_ended = True
         while (result := self._pgconn.get_result()) is not None:
             if result.status != ExecStatus.COMMAND_OK:
                 raise error_from_result(result)

@@ -58,7 +58,7 @@ class TableReader:
         with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
             page = self.decode(query, reader, limit, first_rows)
             if page.end.row_count >= limit:
-                reader.finish()  # The query returns one row more than the limit.
+                reader.receive_rest()  # The query returns one row more than the limit.
         has_more = page.has_more if query.can_be_cut else page.end.row_count >= limit
         page = self.with_ties(page)
         next_position = self.plan.next_position(position, page.end)

@@ -35,7 +35,7 @@ from apps.engine.sources.postgres.tables import (
     find_relation,
     find_relations,
 )
-from apps.engine.sources.postgres.text_cursors import TEXT_TYPES, find_form
+from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
 from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
@@ -200,8 +200,8 @@ class PostgresSource(ConnectorSource[Config]):
         if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
             return ""
         column = table.cursor_column(self.spec.cursor_field)
-        is_text = column.base_type in {*TEXT_TYPES, "uuid"}
-        return find_form(cursor, table, column) if is_text else ""
+        has_form = column.base_type in TYPES_WITH_FORM
+        return find_form(cursor, table, column) if has_form else ""
 
     def _make_plan(self, locked: LockedTable, state: Mapping[str, Any], form: str) -> Plan:
         table = locked.table

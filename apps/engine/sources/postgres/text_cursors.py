@@ -19,6 +19,7 @@ from apps.engine.sources.postgres.columns import PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
 TEXT_TYPES = frozenset({"text", "varchar"})
+TYPES_WITH_FORM = TEXT_TYPES | {"uuid"}
 SAMPLE_ROWS = 1000
 ISO_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)?)(Z|[+-]\d\d(?::?\d\d)?)?"

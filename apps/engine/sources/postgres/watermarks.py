@@ -1,11 +1,12 @@
 """Which values of a cursor field may become the saved position of an incremental stream.
 
 A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
-that is added later. Text is plausible if it has the form of most values and that form sorts by time. The other rows, and rows without a value, have no place in the order of the cursor field. They are
-read at the beginning of a sync. The state stores their digests, so that the next sync reads only those that are new:
+that is added later. Text is plausible if it has the form of most values and that form sorts by time. The other rows, and
+rows without a value, have no place in the order of the cursor field. They are read at the beginning of a sync. The state
+stores their digests, so that the next sync reads only those that are new:
 
-    with a key  the digest of the cursor field and the key
-    without one  the digest of all columns
+    with a key     the digest of the cursor field and the key
+    without a key  the digest of all columns
 
 A row whose time was in the future is not read again when that time has come.
 """
@@ -22,7 +23,7 @@ from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.tables import Relation
-from apps.engine.sources.postgres.text_cursors import TEXT_TYPES, TIME_FORM
+from apps.engine.sources.postgres.text_cursors import TIME_FORM, TYPES_WITH_FORM
 
 MAX_UNPLACED = 10_000  # rows without a plausible value whose digests are stored
 # Conditions for rows with a plausible value, and for all others. Times are compared with the clock of the database, in UTC.
@@ -45,8 +46,6 @@ NUMBER_CONDITIONS: tuple[LiteralString, LiteralString] = (  # PostgreSQL sorts N
     "({0} IS NULL OR {0} <= '-Infinity' OR {0} >= 'Infinity')",
 )
 NULL_CONDITIONS: tuple[LiteralString, LiteralString] = ("{0} IS NOT NULL", "{0} IS NULL")
-
-
 DAY_AFTER_TOMORROW: LiteralString = "to_char(LOCALTIMESTAMP + interval '2 days', 'YYYY-MM-DD')"
 
 
@@ -90,7 +89,7 @@ class Watermark:
 
     @property
     def is_text(self) -> bool:
-        return self.cursor.base_type in {*TEXT_TYPES, "uuid"}
+        return self.cursor.base_type in TYPES_WITH_FORM
 
     @property
     def _conditions(self) -> tuple[LiteralString, LiteralString]:
@@ -154,7 +153,8 @@ class Watermark:
             )
         known = set(self.known)
         passed = known.difference(present)
-        if passed:  # Their time has come. The digests are stored until the position is beyond them.
+        if passed:
+            # Their times were in the future. The digests are stored until the position is beyond them.
             passed = set(self._digests(cursor, self._is_passed(sorted(passed), state)))
         digests = sorted({*present, *passed})
         return Unplaced(tuple(digests), tuple(sorted(set(present) - known)))
@@ -199,5 +199,6 @@ def row_digest(columns: Sequence[PgColumn]) -> sql.Composable:
 
 
 def literal_value(column: PgColumn, text: str) -> sql.Composable:
+    """Return the text as a value of the column's type."""
     # The type's name comes from the server's own format_type(), which quotes it.
     return sql.SQL("CAST({} AS {})").format(sql.Literal(text), sql.SQL(column.type))
