@@ -68,7 +68,7 @@ def transform(code: str) -> CodeSpec:
     return CodeSpec(f"def transform(record):\n    {code}\n")
 
 
-def test_r11_a_new_run_does_not_continue_at_a_place_that_has_moved(
+def test_a_new_run_does_not_continue_at_a_place_that_has_moved(
     pipeline: Rehearsal, items: Items
 ) -> None:
     items.fails_from = 4
@@ -80,7 +80,7 @@ def test_r11_a_new_run_does_not_continue_at_a_place_that_has_moved(
     assert read_rows(pipeline) == [{"id": n} for n in range(2, 9)]
 
 
-def test_r12_a_new_version_of_the_transform_applies_to_all_records(
+def test_a_new_version_of_the_transform_applies_to_all_records(
     pipeline: Rehearsal,
 ) -> None:
     first = transform("1 / (record['id'] - 7); return {**record, 'version': 1}")
@@ -92,7 +92,7 @@ def test_r12_a_new_version_of_the_transform_applies_to_all_records(
     assert read_rows(pipeline) == [{"id": n, "version": 2} for n in range(1, 9)]
 
 
-# Empty and broken results (F1, F2, P1).
+# Empty and broken results.
 
 EVERY_DESTINATION = pytest.mark.parametrize(
     "kind", ["jsonl", "csv", "parquet", "duckdb", "ledger", "postgres"]
@@ -149,7 +149,7 @@ def contract_failure(outcome: Outcome) -> Failed:
 
 
 @EVERY_DESTINATION
-def test_f1_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
+def test_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
     make_upload_pipeline: Callable[..., Rehearsal], kind: str
 ) -> None:
     run = make_upload_pipeline(kind)
@@ -172,7 +172,7 @@ def test_f1_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
 
 
 @EVERY_DESTINATION
-def test_f2_a_file_of_which_every_line_is_rejected_replaces_nothing(
+def test_a_file_of_which_every_line_is_rejected_replaces_nothing(
     make_upload_pipeline: Callable[..., Rehearsal], kind: str
 ) -> None:
     run = make_upload_pipeline(kind)

@@ -215,16 +215,16 @@ LAST_CURSORS: list[Any] = [
 ]
 CASES: dict[str, PagedApi] = {
     # A link or cursor that ends the pages
-    "R1 OData, path in quotes": PagedApi(
+    "OData, path in quotes": PagedApi(
         odata, {**LINK, "link_path": "'@odata.nextLink'"}, ITEMS, records="value"
     ),
-    "R1 OData, path without quotes": PagedApi(
+    "OData, path without quotes": PagedApi(
         odata, {**LINK, "link_path": "@odata.nextLink"}, ITEMS, records="value"
     ),
-    "R1 OData, mistyped path": PagedApi(
+    "OData, mistyped path": PagedApi(
         odata, {**LINK, "link_path": "odata.nextLink"}, says="@odata.nextLink", records="value"
     ),
-    "R2 Stripe": PagedApi(
+    "Stripe": PagedApi(
         with_last_record,
         {
             "type": "cursor",
@@ -234,25 +234,25 @@ CASES: dict[str, PagedApi] = {
         },
         ITEMS,
     ),
-    "R2 Stripe, index in brackets, flag not named": PagedApi(
+    "Stripe, index in brackets, flag not named": PagedApi(
         with_last_record,
         {"type": "cursor", "cursor_path": "data[-1].id", "cursor_param": "starting_after"},
         ITEMS,
     ),
-    "R2 the last record's id, and no flag": PagedApi(
+    "the last record's id, and no flag": PagedApi(
         with_last_record_only,
         {"type": "cursor", "cursor_path": "data.-1.id", "cursor_param": "starting_after"},
         ITEMS,
     ),
-    "R2 mistyped field of the last record": PagedApi(
+    "mistyped field of the last record": PagedApi(
         with_last_record,
         {"type": "cursor", "cursor_path": "data.-1.idd", "cursor_param": "starting_after"},
         says="data.-1.idd",
     ),
-    "R3 mistyped path, has_more": PagedApi(
+    "mistyped path, has_more": PagedApi(
         with_cursor("cursor", has_more=True), CURSOR, says="more records follow"
     ),
-    "R3 mistyped path, has_more named": PagedApi(
+    "mistyped path, has_more named": PagedApi(
         with_cursor("cursor", has_more=True), {**CURSOR, "more_path": "has_more"}, says="'next'"
     ),
     "mistyped path of has_more": PagedApi(
@@ -275,11 +275,11 @@ CASES: dict[str, PagedApi] = {
     ),
     "a cursor left out on the last page": PagedApi(with_cursor(leave_out=True), CURSOR, ITEMS),
     **{
-        f"R7 the last cursor is {value!r}": PagedApi(with_cursor(last=value), CURSOR, ITEMS)
+        f"the last cursor is {value!r}": PagedApi(with_cursor(last=value), CURSOR, ITEMS)
         for value in LAST_CURSORS
     },
     **{
-        f"R7 the last link is {value!r}": PagedApi(
+        f"the last link is {value!r}": PagedApi(
             lambda request, value=value: Reply(  # type: ignore[misc]
                 {
                     "data": by_cursor(request)[0],
@@ -297,10 +297,10 @@ CASES: dict[str, PagedApi] = {
     "a cursor that is true": PagedApi(always(data=ITEMS[:1], next=True), CURSOR, says="true"),
     "a link that is a number": PagedApi(always(data=ITEMS[:1], next=2), LINK, says="a number"),
     # Short pages
-    "R4 capped, by offset": PagedApi(capped, {"type": "offset", "page_size": 100}, ITEMS),
-    "R4 capped, by page": PagedApi(capped, {"type": "page", "size_param": "per_page"}, ITEMS),
+    "capped, by offset": PagedApi(capped, {"type": "offset", "page_size": 100}, ITEMS),
+    "capped, by page": PagedApi(capped, {"type": "page", "size_param": "per_page"}, ITEMS),
     # Walks that would not end
-    "R5 the last cursor for ever": PagedApi(stuck_at_the_end, CURSOR, ITEMS, requests=8),
+    "the last cursor for ever": PagedApi(stuck_at_the_end, CURSOR, ITEMS, requests=8),
     "the same cursor with records": PagedApi(
         always(data=ITEMS[:1], next="a"), CURSOR, says="the same page again", requests=4
     ),
@@ -310,7 +310,7 @@ CASES: dict[str, PagedApi] = {
     "the cursor is ignored": PagedApi(
         ignores_fresh_cursors(), CURSOR, says="the same page again", requests=4
     ),
-    "R6 links A, B, A": PagedApi(loop_of(2), LINK, says="read before", requests=5),
+    "links A, B, A": PagedApi(loop_of(2), LINK, says="read before", requests=5),
     "a link to the same page": PagedApi(loop_of(1), LINK, says="read before", requests=4),
     "a link to the same page with other fragments": PagedApi(
         fragments(), LINK, says="read before", requests=4
@@ -358,9 +358,9 @@ CASES: dict[str, PagedApi] = {
     # Ways to say that nothing follows
     "an empty page": PagedApi(numbered, PAGES, ITEMS),
     "204 after the last page": PagedApi(then_no_content, PAGES, ITEMS),
-    "R8 204 at once": PagedApi(lambda _: Reply(b"", 204), CURSOR, []),
-    "R9 no list after the last page": PagedApi(then_no_list, PAGES, ITEMS),
-    "R9 no list at once": PagedApi(always(kind="list"), CURSOR, []),
+    "204 at once": PagedApi(lambda _: Reply(b"", 204), CURSOR, []),
+    "no list after the last page": PagedApi(then_no_list, PAGES, ITEMS),
+    "no list at once": PagedApi(always(kind="list"), CURSOR, []),
     "null instead of the list": PagedApi(always(data=None), PAGES, []),
     "404 after the last page, as the settings say": PagedApi(
         refuses_after_the_end(404), PAGES, ITEMS, end_statuses=(404,)
@@ -461,7 +461,7 @@ def test_all_records_of_the_pages_arrive_or_the_run_fails(name: str, reader: str
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
-    "name", ["R1 OData, path in quotes", "R2 Stripe", "an empty page", "equal records by cursor"]
+    "name", ["OData, path in quotes", "Stripe", "an empty page", "equal records by cursor"]
 )
 def test_a_read_can_resume_at_every_token(name: str, reader: str) -> None:
     whole = READERS[reader](replace(CASES[name], resumes=True))

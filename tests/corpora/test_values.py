@@ -141,7 +141,7 @@ def contract_failure(outcome: Outcome) -> Failed:
     return outcome
 
 
-# What arrives of numbers (R13, F5) and of a column that turns to text in a later batch (F6, P11).
+# What arrives of numbers and of a column that turns to text in a later batch.
 
 FIELDS = ("id", "late", "float", "wide", "mixed", "code", "nested")
 VALUES = [
@@ -223,7 +223,7 @@ class Numbers(Source):
 
 
 @pytest.mark.parametrize("kind", CUSTOM_SOURCES)
-def test_r13_a_custom_source_passes_numbers_on_as_they_stood(tmp_path: Path, kind: str) -> None:
+def test_a_custom_source_passes_numbers_on_as_they_stood(tmp_path: Path, kind: str) -> None:
     numbers = ["1234567890123456.78", "123456789012345678901234567890", "7e99999", "1.50"]
     body = "[" + ",".join(f'{{"v":{text},"n":{{"v":[{text}]}}}}' for text in numbers) + "]"
     text = CUSTOM_SOURCES[kind]
@@ -243,7 +243,7 @@ def test_r13_a_custom_source_passes_numbers_on_as_they_stood(tmp_path: Path, kin
     assert frame["n"].to_list() == [f'{{"v":[{text}]}}' for text in numbers]
 
 
-def test_r13_a_source_of_bizon_passes_numbers_on_as_they_stood(
+def test_a_source_of_bizon_passes_numbers_on_as_they_stood(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = b'{"results":[{"v":1234567890123456.78,"n":[1.50]}],"count":1,"endOfRecords":true}'
@@ -318,7 +318,7 @@ def test_a_retry_after_a_kill_during_the_second_read_continues_it(
     ]
 
 
-# CSV files (F6): a column that was text in an earlier run keeps the spelling of later files.
+# CSV files: a column that was text in an earlier run keeps the spelling of later files.
 
 EARLIER_FILE = "id,price,flag,code,at\n1,1.50,TRUE,007,2024-01-02 03:04:05\n2,n/a,x,x,x\n"
 LATER_FILE = (
@@ -327,7 +327,7 @@ LATER_FILE = (
 
 
 @pytest.mark.parametrize("kind", ["csv", "postgres"])
-def test_f6_a_text_column_keeps_the_spelling_of_files_across_runs(
+def test_a_text_column_keeps_the_spelling_of_files_across_runs(
     make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres, kind: str
 ) -> None:
     settings = postgres_settings(engine_postgres) if kind == "postgres" else {}
@@ -360,7 +360,7 @@ def test_numbers_of_older_csv_files_are_spelled_as_those_of_newer_files(
     assert sorted(texts) == [["1.0"], ["1.5", "1.0"]]
 
 
-def test_f16_a_file_of_json_lines_spells_times_in_one_way() -> None:
+def test_a_file_of_json_lines_spells_times_in_one_way() -> None:
     moment = datetime.fromisoformat("2024-01-02T03:04:05")
     values = {"t": moment, "z": moment.replace(tzinfo=UTC), "c": clock_time(3), "f": 1.0}
     lines = []

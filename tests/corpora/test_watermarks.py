@@ -104,7 +104,7 @@ def test_a_value_that_is_no_time_hides_no_later_record(
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_r10_real_times_after_placeholders_arrive(reader: str) -> None:
+def test_real_times_after_placeholders_arrive(reader: str) -> None:
     rows: Rows = [
         {"id": number, "at": value}
         for number, value in enumerate(["", "N/A", "0000-00-00 00:00:00"])

@@ -119,10 +119,10 @@ def listed_files(world: World, pipeline: Pipeline) -> dict[str, int]:
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_f15_the_listed_files_are_those_on_the_disk_after_each_run(
+def test_the_listed_files_are_those_on_the_disk_after_each_run(
     acme: World, this_worker: Worker, kind: str, mode: str
 ) -> None:
-    """Case F15: in the second run a column of integers becomes one of numbers, so the file of the first run is rewritten."""
+    """In the second run a column of integers becomes one of numbers, so the file of the first run is rewritten."""
     pipeline = make_pipeline(
         acme,
         source={"path": "lines.jsonl"},

@@ -250,7 +250,7 @@ def test_a_retry_of_a_failed_run_that_another_run_followed_starts_anew(
 
 
 def test_a_changed_transform_starts_the_run_anew(make_rehearsal: MakeRehearsal) -> None:
-    """Case R12: no record of the first transform is published with those of the second."""
+    """No record of the first transform is published with those of the second."""
     run = make_rehearsal(
         {"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "failure_flag"}
     )
