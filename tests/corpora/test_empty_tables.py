@@ -39,7 +39,7 @@ def published_file(run: Rehearsal, kind: str) -> Path:
     return run.folder / run.outputs[0].key
 
 
-def test_to_parquet(run: Rehearsal) -> None:
+def test_an_empty_table_has_its_columns_in_parquet(run: Rehearsal) -> None:
     assert pl.read_parquet_schema(published_file(run, "parquet")) == {
         "id": pl.Int64(),
         "amount": pl.Decimal(38, 2),
@@ -47,11 +47,11 @@ def test_to_parquet(run: Rehearsal) -> None:
     }
 
 
-def test_to_csv(run: Rehearsal) -> None:
+def test_an_empty_table_has_its_columns_in_csv(run: Rehearsal) -> None:
     assert published_file(run, "csv").read_text() == "id,amount,at\n"
 
 
-def test_to_duckdb(run: Rehearsal) -> None:
+def test_an_empty_table_has_its_columns_in_duckdb(run: Rehearsal) -> None:
     with duckdb.connect(published_file(run, "duckdb"), read_only=True) as connection:
         (table,) = connection.execute(
             "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND table_name = 'numbers'"
@@ -65,7 +65,7 @@ def test_to_duckdb(run: Rehearsal) -> None:
 
 
 @pytest.mark.parametrize("write_mode", ["replace", "append", "merge"])
-def test_to_postgresql(
+def test_an_empty_table_has_its_columns_in_postgresql(
     run: Rehearsal, engine_postgres: EmbeddedPostgres, write_mode: WriteMode
 ) -> None:
     settings = postgres_settings(engine_postgres)

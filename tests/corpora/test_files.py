@@ -374,7 +374,7 @@ def test_the_content_decides_how_a_file_is_packed(
     assert read(tmp_path, path, **settings).rows == ROWS
 
 
-def test_a_pattern_reads_packed_files_whatever_its_letters(tmp_path: Path) -> None:
+def test_a_pattern_without_an_extension_reads_packed_files(tmp_path: Path) -> None:
     (tmp_path / "gz").mkdir()
     (tmp_path / "gz" / "a.csv.gz").write_bytes(gzip.compress(b"a,b\n1,x\n"))
     (tmp_path / "gz" / "b.csv.zst").write_bytes(zstd(b"a,b\n2,y\n"))
@@ -598,8 +598,7 @@ def test_the_first_letters_of_a_text_do_not_make_it_binary(name: str, tmp_path: 
     assert read(tmp_path, "a.csv").names == [name, "other column"]
 
 
-def test_a_mixed_piece_is_cleaned_where_it_has_to_be(tmp_path: Path) -> None:
-    """Pieces with stray quotes, ragged records and long quoted values are cut and read at their places."""
+def test_stray_quotes_and_ragged_records_between_quoted_values_are_read_at_their_lines(tmp_path: Path) -> None:
     lines, rows = [], []
     for n in range(20_000):
         value = {0: f'{n}" disk', 1: f'"a,\n{n}"', 2: f"{n}"}[n % 3]

@@ -533,7 +533,7 @@ def test_the_form_accepts_every_path(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["a..b", ".a", "a.", "a['b", "a[b]", "a'b'", "[]x"])
-def test_an_invalid_path_is_refused_where_it_is_written(path: str) -> None:
+def test_an_invalid_path_is_refused_at_its_field(path: str) -> None:
     config = {
         "base_url": "https://api.test",
         "streams": [{"name": "items"}],

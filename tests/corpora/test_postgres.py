@@ -207,13 +207,12 @@ def test_two_tables_are_two_streams(database: SourceDatabase) -> None:
 @pytest.mark.usefixtures("named_tables")
 @pytest.mark.parametrize(
     ("old_name", "stream"),
-    [("a.b.c", '"a.b".c'), ("public.orders", "orders"), ("a.b", "a.b"), ('quo"te', 'quo"te')],
+    [("a.b.c", 'a."b.c"'), ("public.orders", "orders"), ("a.b", "a.b"), ('quo"te', 'quo"te')],
 )
 def test_a_pipeline_with_an_earlier_name_still_reads_its_table(
     database: SourceDatabase, old_name: str, stream: str
 ) -> None:
-    rows = read_stream(source_of(database, old_name)).rows
-    assert rows[0]["own_name"] in {stream, 'a."b.c"'}
+    assert read_stream(source_of(database, old_name)).rows == [{"own_name": stream}]
 
 
 # The position of an incremental stream
@@ -288,7 +287,7 @@ def test_implausible_values_are_loaded_once_and_hide_no_later_rows(
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
-def test_a_row_of_the_future_is_not_read_again_when_its_time_has_come(
+def test_a_row_of_the_future_is_not_read_again_after_its_time(
     database: SourceDatabase, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.execute(
