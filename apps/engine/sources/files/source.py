@@ -51,6 +51,8 @@ TYPED_FORMATS = ("json", "jsonl", "parquet")
 
 
 class FilesSource(ConnectorSource[Config]):
+    """Reads all files that match a path as one stream."""
+
     Config: ClassVar[type[Config]] = Config
     size_basis: ClassVar[str] = "written in the files"
 

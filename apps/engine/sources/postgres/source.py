@@ -43,6 +43,8 @@ SHORT_READ = 128 << 20
 
 
 class PostgresSource(ConnectorSource[Config]):
+    """Reads a table or view as typed frames, whose columns have the types of the database."""
+
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
     needs_cursor: ClassVar[bool] = True

@@ -88,6 +88,7 @@ class OAuth(SourceSettings):
         return value
 
     def grant(self) -> dict[str, str]:
+        """Return the fields of the token request by which it asks for a token (RFC 6749)."""
         raise NotImplementedError
 
 

@@ -222,6 +222,7 @@ def _parent_problems(stream: Stream, by_name: dict[str, Stream]) -> Iterator[str
 
 
 def check_headers(value: dict[str, str]) -> dict[str, str]:
+    """Return the headers. Raises ValueError for a value that is not a single line."""
     invalid_names = [
         name for name, text in value.items() if not re.fullmatch(ONE_LINE_PATTERN, text)
     ]

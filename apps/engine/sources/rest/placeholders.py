@@ -61,6 +61,7 @@ def fill_values(value: Any, record: Any) -> Any:
 
 
 def field_of(record: Any, placeholder: Placeholder) -> Any:
+    """Return the value of the field. Raises PermanentSourceError if the record has none, or a list or an object."""
     found = paths.find(record, placeholder.field)
     if found is paths.MISSING or found is None or isinstance(found, list | dict):
         raise PermanentSourceError(

@@ -40,6 +40,8 @@ class CursorRefused(ConfigurationError):
 
 
 class RestSource(ConnectorSource[Config]):
+    """Reads one stream of the settings as plain records."""
+
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
     _has_warned = False  # of values that cannot be cursors

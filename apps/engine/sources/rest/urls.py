@@ -11,6 +11,7 @@ USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def join_url(base_url: str, path: str) -> str:
+    """Return the URL of a path below the base URL; an empty path is the base URL itself."""
     return f"{base_url.rstrip('/')}/{path.lstrip('/')}" if path else base_url
 
 
