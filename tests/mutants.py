@@ -128,8 +128,8 @@ MUTANTS = [
     Mutant(
         "a viewer sees rejected records",
         "apps/runs/outputs/left_out.py",
-        "        if not shows_values:\n",
-        "        if False:\n",
+        "    if not shows_values:\n",
+        "    if False:\n",
         REJECTED,
     ),
     Mutant(
