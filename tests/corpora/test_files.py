@@ -598,7 +598,7 @@ def test_the_first_letters_of_a_text_do_not_make_it_binary(name: str, tmp_path: 
     assert read(tmp_path, "a.csv").names == [name, "other column"]
 
 
-def test_stray_quotes_and_ragged_records_between_quoted_values_are_read_at_their_lines(tmp_path: Path) -> None:
+def test_stray_quotes_and_ragged_records_are_read_at_their_lines(tmp_path: Path) -> None:
     lines, rows = [], []
     for n in range(20_000):
         value = {0: f'{n}" disk', 1: f'"a,\n{n}"', 2: f"{n}"}[n % 3]
