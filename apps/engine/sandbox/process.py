@@ -146,20 +146,11 @@ def _start_process(
         "control_fd": control_fd,
         "code": code,
     }
-    passed_fds = [write_fd] if control_fd is None else [write_fd, control_fd]
-    command = [python_files.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
-    if "bwrap" in layers:
-        command = [*_bwrap_command(isolation, python_files, limits), *command]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(python_files, work_path_inside),
-            cwd="/",
-            pass_fds=passed_fds,
-            bufsize=0,
+        process = _launch(
+            _command(isolation, python_files, limits),
+            _environment(python_files, work_path_inside),
+            pass_fds=[fd for fd in (write_fd, control_fd) if fd is not None],
         )
     except BaseException:
         if work_folder is not None:
@@ -167,6 +158,28 @@ def _start_process(
         raise
     _send_spec(process, spec)
     return ConfinedProcess(process, read_fd, work_folder, isolation, user_claim)
+
+
+def _command(isolation: Isolation, python_files: paths.PythonFiles, limits: Limits) -> list[str]:
+    command = [python_files.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
+    if "bwrap" in isolation.layers:
+        return [*_bwrap_command(isolation, python_files, limits), *command]
+    return command
+
+
+def _launch(
+    command: list[str], environment: dict[str, str], *, pass_fds: list[int]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd="/",
+        pass_fds=pass_fds,
+        bufsize=0,
+    )
 
 
 def _readable_paths(python_files: paths.PythonFiles) -> list[str]:

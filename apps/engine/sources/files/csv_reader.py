@@ -66,11 +66,7 @@ class CsvReader:
         self.columns = columns
         self._label = label
         self._infer_types = options.infer_types
-        file.seek(0)
-        beginning = read_fully(file, SAMPLE_BYTES)
-        self.encoding: str = options.encoding
-        if self.encoding == "auto":
-            self.encoding = detect_encoding(beginning)
+        self.encoding = _encoding_of(file, options)
         self._file, self._offset = as_utf8(file, self.encoding)
         self._line = 1
         self._file.seek(self._offset)
@@ -269,6 +265,13 @@ class CsvReader:
             f"{self._label}, line {line:,}, column {column:,}: the first record cannot be read: {error.reason}",
             evidence=(shown[1].decode("utf-8", "backslashreplace")[:300],) if shown else (),
         )
+
+
+def _encoding_of(file: BinaryIO, options: CsvOptions) -> str:
+    if options.encoding != "auto":
+        return options.encoding
+    file.seek(0)
+    return detect_encoding(read_fully(file, SAMPLE_BYTES))
 
 
 def _is_tsv(label: str) -> bool:
