@@ -1,4 +1,4 @@
-"""Convert Arrow batches to frames. Every value is exact, or the column is refused in words."""
+"""Convert Arrow batches to frames. Every value is exact, or the error names the column that cannot be read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _simplify(array: pa.Array) -> pa.Array | None:
     for is_kind, simplify in _SIMPLIFICATIONS:
         if is_kind(kind):
             return simplify(array)
-    return None if _has_exotic_type(kind) else array
+    return None if _needs_conversion(kind) else array
 
 
 def _simplify_decimals(array: pa.Array) -> pa.Array | None:
@@ -92,13 +92,13 @@ _SIMPLIFICATIONS: list[
 ]
 
 
-def _has_exotic_type(kind: pa.DataType) -> bool:
+def _needs_conversion(kind: pa.DataType) -> bool:
     """Whether polars cannot read the type, or reads it differently."""
     if isinstance(kind, pa.BaseExtensionType) or pa.types.is_decimal(kind):
         return True  # only inside nested types: the others were simplified
     if pa.types.is_interval(kind) or pa.types.is_union(kind) or pa.types.is_run_end_encoded(kind):
         return True
-    return any(_has_exotic_type(kind.field(index).type) for index in range(kind.num_fields))
+    return any(_needs_conversion(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def _exact_value(value: Any) -> Any:

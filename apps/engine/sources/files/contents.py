@@ -181,9 +181,9 @@ def magic_of(file: BinaryIO) -> str | None:
     file.seek(0)
     if not any(byte < 9 or 13 < byte < 32 or byte > 126 for byte in beginning):
         return None  # a text, whatever its first letters
-    for magic, words in NOT_READ.items():
+    for magic, description in NOT_READ.items():
         if beginning.startswith(magic):
-            raise PermanentSourceError(f"the file is {words}")
+            raise PermanentSourceError(f"the file is {description}")
     for magic, kind in MAGIC.items():
         if beginning.startswith(magic):
             return kind

@@ -336,7 +336,7 @@ class _Cleaner:
     def _reject(
         self, line: re.Match[bytes], position: int, reason: str, end: int | None = None
     ) -> None:
-        """Leave out a record and remember why. By default only its first line, so that reading goes on after it."""
+        """Leave out a record and keep the reason. By default only its first line, so that reading goes on after it."""
         end = line.end() if end is None else end
         before = self._data[self._position : position]
         line_ends = list(LINE_END.finditer(before))

@@ -231,7 +231,7 @@ def _first_record_of_table(sample: _Sample) -> int:
 
 
 def _header_evidence(records: Sequence[_SampledRecord]) -> int:
-    """Return 1 if the first record is obviously a header, -1 if it is obviously data, and 0 if nobody can tell.
+    """Return 1 if the first record is obviously a header, -1 if it is obviously data, and 0 if it can be either.
 
     A text above numbers, booleans or times is a header. A number or a time above values of its type is data, except
     that different years may be the names of columns.

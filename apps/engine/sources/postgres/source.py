@@ -119,7 +119,7 @@ class PostgresSource(ConnectorSource[Config]):
             if isinstance(plan, IncrementalPlan):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
-            self._log_promise(locked.table, is_whole=is_whole)
+            self._log_how_it_is_read(locked.table, is_whole=is_whole)
             scales = {} if state or self.page_limit else find_scales(locked.cursor, locked.table)
             if not is_whole:
                 return self._start_pages(locked, plan, scales)
@@ -228,7 +228,7 @@ class PostgresSource(ConnectorSource[Config]):
             return choice != "paged"
         return locked.table.relkind in {"v", "f"} or locked.size() <= SHORT_READ
 
-    def _log_promise(self, table: Relation, *, is_whole: bool) -> None:
+    def _log_how_it_is_read(self, table: Relation, *, is_whole: bool) -> None:
         if self._logged or self.page_limit:
             return
         self._logged = True

@@ -44,7 +44,7 @@ export function onUploadComplete(listener: (upload: Upload) => void): () => void
   return () => completionListeners.delete(listener);
 }
 
-/** Upload new files, or with `replaced` the new content of one file. */
+/** Uploads new files, or with `replaced` the new content of one file. */
 export function startUploads(contents: Iterable<File>, replaced: DataFile | null = null): void {
   for (const content of contents) {
     lastId += 1;
@@ -54,7 +54,7 @@ export function startUploads(contents: Iterable<File>, replaced: DataFile | null
   sendNext();
 }
 
-/** Replace the file that has the name of this upload. */
+/** Replaces the file that has the name of this upload. */
 export function replaceExisting(upload: Upload): void {
   if (upload.state.status !== "exists") return;
   change(upload.id, { replaced: upload.state.existing, state: { status: "waiting" } });
@@ -66,7 +66,7 @@ export function retryUpload({ id }: Upload): void {
   sendNext();
 }
 
-/** Cancel the upload if it is not complete, and remove it from the list. */
+/** Cancels the upload if it is not complete, and removes it from the list. */
 export function dismissUpload(id: number): void {
   controllers.get(id)?.abort();
   setUploads(uploads.filter((upload) => upload.id !== id));

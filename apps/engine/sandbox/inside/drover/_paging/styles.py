@@ -53,7 +53,7 @@ class Paging:
     """Base class of the styles: one response has all records.
 
     A position is JSON that describes a page; it is empty for the first page. With `hints`, fields of the response
-    that say that more records follow are believed, although the settings do not name them.
+    that say that more records follow count, although the settings do not name them.
     """
 
     hints: bool = dataclasses.field(default=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Find out in constant memory whether a walk through pages comes back to a place where it has been.
+"""Find out in constant memory whether a walk through pages comes back to a page that it has read.
 
-A trail remembers the last places, which finds short loops at once, and one older place, which is moved forward at
+A trail stores the last places, which finds short loops at once, and one older place, which is moved forward at
 growing distances (Brent's algorithm). So a loop of L places that begins after S places is found after at most about
 3 * (L + S) places, however long it is.
 """
@@ -35,7 +35,7 @@ class Trail:
         return [self.recent, self.anchor, self.distance, self.limit]
 
     def add(self, digest: str) -> bool:
-        """Add a place. Return whether the walk has been there, as far as the trail remembers."""
+        """Add a place. Return whether it is one of the stored places."""
         was_there = digest in self.recent or digest == self.anchor
         self.recent = [*self.recent, digest][-RECENT:]
         self.distance += 1
