@@ -344,9 +344,8 @@ class FileUpload(OrgOwned):
     """An upload that is received now, or was in the last hour. The limits of uploads count these rows."""
 
     bytes = models.PositiveBigIntegerField()  # the announced size
-    alive_until = (
-        models.DateTimeField()
-    )  # the process that receives it has ended if this has passed
+    # If this has passed, the process that receives the content has ended.
+    alive_until = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -44,9 +44,8 @@ class Run(OrgOwned):
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
-    idle_attempts = models.PositiveSmallIntegerField(
-        default=0
-    )  # consecutive attempts that read no new record
+    # Consecutive attempts that read no new record.
+    idle_attempts = models.PositiveSmallIntegerField(default=0)
     # Attempts whose worker died; limited by retries.MAX_CRASHES.
     crashes = models.PositiveSmallIntegerField(default=0)
     not_before = models.DateTimeField(null=True)  # earliest time of the next attempt

@@ -27,9 +27,8 @@ from apps.runs.snapshots import RunSnapshot
 MAX_RUNS = 10
 LOG_LINES_READ = 2000  # at the end of the log
 LOG_LINES_SHOWN = 3
-CODE_FIELDS = frozenset(
-    {"by", "stream"}
-)  # fields of log lines that the organization's own code wrote
+# Fields of log lines that the organization's own code wrote.
+CODE_FIELDS = frozenset({"by", "stream"})
 
 
 def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanation]:
