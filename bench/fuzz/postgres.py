@@ -85,11 +85,11 @@ class Case:
         return [f"c{position}" for position in range(len(self.types))]
 
 
-def random_case(rng: random.Random) -> Case:
-    types = rng.choices(list(POOLS), k=rng.randint(1, 6))
+def random_case(rng: random.Random, pools: Mapping[str, Sequence[str]] = POOLS) -> Case:
+    types = rng.choices(list(pools), k=rng.randint(1, 6))
     odd_share = rng.choice([0.0, 0.1, 1.0])
     rows = [
-        [_random_value(rng, POOLS[name], odd_share) for name in types]
+        [_random_value(rng, pools[name], odd_share) for name in types]
         for _ in range(rng.choice([0, 1, 7, 60]))
     ]
     has_key = rng.random() < 0.6

@@ -367,7 +367,7 @@ def test_a_file_of_json_lines_spells_times_in_one_way() -> None:
     for other in (1.0, float("nan")):
         sink = io.BytesIO()
         frame = StreamSchema().decode([{**values, "other": 1.0}, {**values, "other": other}]).frame
-        JsonlFormat().write(frame, sink, is_rewrite=False)
+        JsonlFormat().write(frame, sink, {}, is_rewrite=False)
         lines.append(sink.getvalue().splitlines()[0])
     assert lines[0] == lines[1]
     assert orjson.loads(lines[0])["t"] == "2024-01-02T03:04:05.000000"
@@ -454,8 +454,10 @@ def test_the_documented_types_are_those_of_the_destinations() -> None:
         column = schema.columns["v"]
         assert column.type is kind
         csv, jsonl = io.BytesIO(), io.BytesIO()
-        CsvFormat(",", escape_formulas=False).write(frame.with_columns(w=1), csv, is_rewrite=False)
-        JsonlFormat().write(frame, jsonl, is_rewrite=False)
+        CsvFormat(",", escape_formulas=False).write(
+            frame.with_columns(w=1), csv, {}, is_rewrite=False
+        )
+        JsonlFormat().write(frame, jsonl, {}, is_rewrite=False)
         csv_cell = csv.getvalue().decode().splitlines()[1].removesuffix(",1")
         json_cell = jsonl.getvalue().decode().strip().removeprefix('{"v":').removesuffix("}")
         types = [postgres_types.SQL_TYPES[kind], duckdb_types.sql_type(column)]

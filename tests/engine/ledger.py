@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 
 SLOW_PUBLISH_SECONDS = 0.7  # the supervisor checks several times meanwhile
 
@@ -65,7 +66,9 @@ class LedgerDestination(Destination):
             if file.name not in committed_names:
                 file.unlink()
 
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
         time.sleep(self.config.delay)
         if len(list(self.staging.iterdir())) >= self.config.after:
             self._apply_fault()

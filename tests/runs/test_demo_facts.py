@@ -74,3 +74,8 @@ def test_a_sum_of_times_above_63_bits_is_correct() -> None:
     moments = pl.Series("t", [datetime(2013, 7, 1, tzinfo=UTC)] * 400_000)
     column = facts.compute_frame_facts(moments.to_frame()).columns["t"]
     assert math.isclose(column.sum, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())
+
+
+def test_the_sum_of_small_integers_does_not_overflow() -> None:
+    numbers = pl.DataFrame({"n": [2**31 - 1, 1]}, schema={"n": pl.Int32})
+    assert facts.compute_frame_facts(numbers).columns["n"].sum == 2**31

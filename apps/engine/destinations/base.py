@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
 from apps.engine.contract import CheckStep, DestinationSpec, FileMoved, OutputFile, StorageRoot
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable, TypeSystem
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,6 +53,7 @@ class Destination(ABC):
     """
 
     Config: ClassVar[type[BaseModel]]
+    type_system: ClassVar[TypeSystem] = ""  # whose native types it stores
     longest_step_seconds: float = 4 * 3600.0  # maximum time for opening, publishing or abandoning
 
     def __init__(
@@ -77,9 +79,21 @@ class Destination(ABC):
     def open(self, committed: Sequence[Batch]) -> None:
         """Prepare staging for the job and remove all staged batches that are not in `committed` (roll back)."""
 
+    def kept_types(self) -> Mapping[str, str]:
+        """Return the native types of existing columns, empty for a column without one. Call it after `open`.
+
+        The columns of a table that will be replaced are left out, because the source chooses their types.
+        """
+        return {}
+
     @abstractmethod
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
-        """Write the frame to staging, where readers do not see it. The rows must survive a crash after this returns."""
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
+        """Write the frame to staging, where readers do not see it. The rows must survive a crash after this returns.
+
+        `native` has the native types of columns, by the destination's type system.
+        """
 
     @abstractmethod
     def publish(self, committed: Sequence[Batch]) -> Publication:

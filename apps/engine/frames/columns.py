@@ -7,15 +7,17 @@
 Integers beyond +-2**53 never become floats, decimals never exceed 38 digits, and a timestamp never loses its time
 zone. A column that would break one of these rules becomes a string column with the exact text of the values.
 Nested lists and objects become columns of JSON text. A column whose type is pinned only becomes a type that stores
-every earlier value with the same text or number (`Column.accept`).
+every earlier value with the same text or number (`Column.accept`). A column of a native type (`native.py`) stays what the
+source has declared.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import polars as pl
 
@@ -46,6 +48,8 @@ class ColumnType(StrEnum):
     INSTANT = "instant"  # with time zone, stored in UTC
     TIME = "time"
     BINARY = "binary"
+    LIST = "list"  # the pinned type of a column of lists
+    NATIVE = "native"  # of the type `Column.native`, which the source has declared
 
 
 DTYPES: dict[ColumnType, pl.DataType] = {
@@ -60,6 +64,7 @@ DTYPES: dict[ColumnType, pl.DataType] = {
     ColumnType.INSTANT: pl.Datetime("us", "UTC"),
     ColumnType.TIME: pl.Time(),
     ColumnType.BINARY: pl.Binary(),
+    ColumnType.LIST: pl.Null(),  # as long as the source has not declared the type of the items
 }
 
 FIELD_TYPES: dict[ColumnType, FieldType] = {
@@ -73,6 +78,23 @@ FIELD_TYPES: dict[ColumnType, FieldType] = {
     ColumnType.INSTANT: "timestamp",
 }
 
+# The dtypes of native types. All others are texts, besides decimals and lists.
+_NATIVE_DTYPES: dict[str, pl.DataType] = {
+    **dict.fromkeys(("int16", "smallint"), pl.Int16()),
+    **dict.fromkeys(("int32", "integer"), pl.Int32()),
+    **dict.fromkeys(("bigint", "oid"), pl.Int64()),
+    "float32": pl.Float32(),
+}
+_ITEM_DTYPES: dict[str, pl.DataType] = {
+    "int16": pl.Int16(),
+    "int32": pl.Int32(),
+    "int64": pl.Int64(),
+    "float64": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "text": pl.String(),
+}
+_LIST = re.compile(r"list\((\w+)\)")
+_DECIMAL = re.compile(r"(decimal|numeric)\((\d+),(-?\d+)\)")
 
 # Types whose values have the same text in every destination, so that a column with stored values may become text.
 _TYPES_OF_ONE_TEXT = frozenset(
@@ -105,6 +127,7 @@ class ColumnJson(TypedDict):
     scale: int
     digits: int
     exact: bool
+    native: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +135,25 @@ class Column:
     """The type of a column, and facts about its values so far, which decide how the column may widen.
 
     For integers and decimals, `digits` and `scale` are the greatest numbers of digits before and after the decimal
-    point. `exact` is false if the column has had an integer beyond MAX_EXACT_INTEGER.
+    point. `exact` is false if the column has had an integer beyond MAX_EXACT_INTEGER. `native` is the native type.
     """
 
     type: ColumnType
     scale: int = 0
     digits: int = 0
     exact: bool = True
+    native: str = ""
+
+    @classmethod
+    def of_native_type(cls, native: str) -> Column:
+        return (
+            cls(ColumnType.BINARY) if native == "binary" else cls(ColumnType.NATIVE, native=native)
+        )
 
     @property
     def dtype(self) -> pl.DataType:
+        if self.type is ColumnType.NATIVE:
+            return dtype_of_native(self.native)
         if self.type is ColumnType.DECIMAL:
             return pl.Decimal(DECIMAL_DIGITS, self.scale)
         return DTYPES[self.type]
@@ -134,8 +166,10 @@ class Column:
         """Return the narrowest column that can store every value of both columns."""
         if self.type is ColumnType.NULL:
             return other
-        if other.type is ColumnType.NULL:
+        if other.type is ColumnType.NULL or self == other:
             return self
+        if ColumnType.NATIVE in {self.type, other.type}:
+            return self.plain.widen(other.plain)
         combined = replace(
             self,
             scale=max(self.scale, other.scale),
@@ -149,6 +183,8 @@ class Column:
 
         None if the earlier values would be stored as values of another kind.
         """
+        if ColumnType.NATIVE in {self.type, other.type}:
+            return self.plain.accept(other.plain)
         wider = self.widen(other)
         may_change = self.type is ColumnType.NULL or wider.type is self.type
         if may_change or (self.type, wider.type) in _WIDENINGS_OF_PINNED_TYPES:
@@ -157,7 +193,19 @@ class Column:
 
     def respells_as(self, wider: Column) -> bool:
         """Whether stored values may get another text if the column becomes the wider column."""
+        if self.type is ColumnType.NATIVE:
+            return wider.type is not ColumnType.NATIVE
         return wider.type is ColumnType.STRING and self.type not in _TYPES_OF_ONE_TEXT
+
+    @property
+    def plain(self) -> Column:
+        """The column of Drover's own type for the values of a native type."""
+        return _plain_column(self.native) if self.type is ColumnType.NATIVE else self
+
+    @property
+    def declared_type(self) -> str:
+        """The name by which a source can declare the type of this column; empty if it cannot."""
+        return "binary" if self.type is ColumnType.BINARY else self.native
 
     @property
     def type_name(self) -> str:
@@ -165,20 +213,60 @@ class Column:
         return _NAMES_OF_TYPES.get(self.type, self.type.value)
 
     def to_json(self) -> ColumnJson:
-        return {
+        value: ColumnJson = {
             "type": self.type.value,
             "scale": self.scale,
             "digits": self.digits,
             "exact": self.exact,
         }
+        return {**value, "native": self.native} if self.native else value
 
     @classmethod
     def from_json(cls, value: ColumnJson) -> Column:
-        return cls(ColumnType(value["type"]), value["scale"], value["digits"], value["exact"])
+        return cls(
+            *(ColumnType(value["type"]), value["scale"], value["digits"], value["exact"]),
+            native=value.get("native", ""),
+        )
 
 
 STRING = Column(ColumnType.STRING)
 NULL = Column(ColumnType.NULL)
+
+_PLAIN_COLUMNS: dict[str, Column] = {
+    **dict.fromkeys(
+        ("int16", "int32", "smallint", "integer", "oid"), Column(ColumnType.INTEGER, digits=10)
+    ),
+    "bigint": Column(ColumnType.INTEGER, digits=19, exact=False),
+    **dict.fromkeys(("float32", "real", "double precision"), Column(ColumnType.NUMBER)),
+    "boolean": Column(ColumnType.BOOLEAN),
+    "numeric": Column(ColumnType.DECIMAL),
+    "date": Column(ColumnType.DATE),
+    "timestamp without time zone": Column(ColumnType.TIMESTAMP),
+    "timestamp with time zone": Column(ColumnType.INSTANT),
+    "time without time zone": Column(ColumnType.TIME),
+    "bytea": Column(ColumnType.BINARY),
+}
+
+
+def dtype_of_native(native: str) -> pl.DataType:
+    """Return the dtype of a column with this native type."""
+    if item := _LIST.fullmatch(native):
+        return pl.List(_ITEM_DTYPES[item[1]])
+    decimal = _DECIMAL.fullmatch(native)
+    if decimal and decimal[1] == "decimal":
+        return pl.Decimal(int(decimal[2]), int(decimal[3]))
+    return _NATIVE_DTYPES.get(native, pl.String())
+
+
+def _plain_column(native: str) -> Column:
+    if _LIST.fullmatch(native):
+        return Column(ColumnType.LIST)
+    if decimal := _DECIMAL.fullmatch(native):
+        digits, scale = int(decimal[2]), max(int(decimal[3]), 0)
+        is_decimal = digits <= DECIMAL_DIGITS
+        return Column(ColumnType.DECIMAL, scale, digits - scale) if is_decimal else STRING
+    without_precision = re.sub(r"\(\d+\)", "", native)
+    return _PLAIN_COLUMNS.get(without_precision, STRING)
 
 
 def _column_for_types(combined: Column, types: set[ColumnType]) -> Column:
@@ -211,6 +299,8 @@ def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
     """Cast to a wider type. Raises polars.exceptions.InvalidOperationError if a value does not fit."""
     if series.dtype == target:
         return series
+    if series.dtype == pl.Float32() and target == pl.Float64():
+        series = series.cast(pl.String)  # The number with the same shortest text.
     if target != pl.String() or series.dtype == pl.Null():
         return series.cast(target, strict=True)
     return as_text(series)
@@ -264,7 +354,16 @@ def as_text(series: pl.Series) -> pl.Series:
         return series.dt.to_string("iso:strict")
     if dtype == pl.Binary():
         return series.bin.encode("base64")
+    if dtype.is_nested():
+        return _lists_as_text(series)
     return series.cast(pl.String)
+
+
+def _lists_as_text(series: pl.Series) -> pl.Series:
+    from apps.engine.frames.texts import json_text
+
+    texts = [None if value is None else json_text(value) for value in series.to_list()]
+    return pl.Series(series.name, texts, dtype=pl.String)
 
 
 def _timestamps_as_text(series: pl.Series, dtype: pl.Datetime) -> pl.Series:

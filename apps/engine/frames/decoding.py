@@ -4,6 +4,8 @@ A `StreamSchema` stores the columns of a stream over all batches and attempts. E
 the frame or rejected. The columns of an earlier sync are pinned: a record with a value that does not fit is rejected.
 Other columns may become text while a sync is read. If an earlier value would be spelled differently by a conversion, the
 column is in `respelled`, and the sync has to be read once more with the columns that are known then.
+
+A column that the source declares with a native type has this type, whatever its pinned type was.
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ import polars as pl
 
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import IS_PINNED, RESET_STREAM, ContractError
-from apps.engine.frames.columns import NULL, Column, ColumnJson, ColumnType, cast
+from apps.engine.frames.columns import (
+    NULL,
+    Column,
+    ColumnJson,
+    ColumnType,
+    InexactCast,
+    cast,
+    cast_exactly,
+)
+from apps.engine.frames.native import NativeTable
 from apps.engine.frames.text_types import fit_texts
 from apps.engine.frames.texts import Unrepresentable, exact_text
 from apps.engine.frames.values import (
@@ -87,11 +98,15 @@ class StreamSchema:
         self.pinned = frozenset(pinned)
         self.is_complete = is_complete
         self.respelled: set[str] = set()
+        self._native = NativeTable()  # as the source has declared it with the newest page
+        # Columns whose values after a transform do not fit the native type.
+        self._plain: set[str] = set()
 
     def pin(self) -> StreamSchema:
         """Return the schema for the next sync: the type of each column that has had a value is pinned."""
         known = [name for name, column in self.columns.items() if column != NULL]
-        return StreamSchema(self.columns, pinned=known)
+        columns = {name: column.plain for name, column in self.columns.items()}
+        return StreamSchema(columns, pinned=known)
 
     def complete(self) -> StreamSchema:
         """Return the schema for reading the same records once more."""
@@ -103,23 +118,48 @@ class StreamSchema:
         texts = (ColumnType.STRING, ColumnType.JSON)
         return frozenset(name for name, column in self.columns.items() if column.type in texts)
 
-    def decode(self, rows: Sequence[Any]) -> DecodedPage:
-        """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values."""
+    @property
+    def native(self) -> NativeTable:
+        """What the source has declared with the newest page, with the native types that columns have."""
+        declared = self._native.columns
+        without = {
+            name
+            for name, column in self.columns.items()
+            if name in declared and declared[name].type not in {"", column.declared_type}
+        }
+        return self._native.without_types(without) if without else self._native
+
+    @property
+    def declared_types(self) -> dict[str, str]:
+        """The native type of each column; empty for a column without a native type."""
+        return {name: column.declared_type for name, column in self.columns.items()}
+
+    def decode(self, rows: Sequence[Any], native: NativeTable | None = None) -> DecodedPage:
+        """Convert a page of dicts, or of objects with a dict as `data`. Widens the schema for their values.
+
+        A column with a native type has values of Drover's types, which are converted.
+        """
+        self._native = native or NativeTable()
         records, rejected = _unwrap_records(rows)
-        columns = self._typed_columns(rows, records, rejected)
+        columns = [
+            self._converted_series(*typed_series)
+            for typed_series in self._typed_columns(rows, records, rejected)
+        ]
         return DecodedPage(self._conformed_frame(columns), rejected)
 
-    def decode_frame(self, frame: pl.DataFrame) -> DecodedPage:
+    def decode_frame(self, frame: pl.DataFrame, native: NativeTable | None = None) -> DecodedPage:
         """Convert a frame of any dtypes to the columns of the stream. Widens the schema for its values.
 
-        A row with a value that does not fit a pinned type is rejected. Raises ContractError if the stream would have
+        The columns with a native type have the dtype of this type. A row with a value that does not fit a pinned type is rejected. Raises ContractError if the stream would have
         more than MAX_COLUMNS columns.
         """
         if len(self.columns.keys() | set(frame.columns)) > MAX_COLUMNS:
             raise ContractError(f"The stream has more than {MAX_COLUMNS:,} columns")
+        self._native = native or NativeTable()
         reasons: dict[int, str] = {}  # by index of the row
         columns = [
-            self._fit_series(to_column_type(series), reasons) for series in frame.iter_columns()
+            self._native_series(series) or self._fit_series(to_column_type(series), reasons)
+            for series in frame.iter_columns()
         ]
         if not reasons:
             return DecodedPage(self._conformed_frame(columns), [])
@@ -188,7 +228,7 @@ class StreamSchema:
     def _series_of(self, name: str, values: Sequence[Any]) -> TypedSeries:
         """Raises Unrepresentable, also if a value does not fit the pinned type."""
         known = self.columns.get(name, NULL)
-        typed_series = self._series_for(known, name, values)
+        typed_series = self._series_for(known.plain, name, values)
         if name in self.pinned and known.accept(typed_series[1]) is None:
             raise Unrepresentable("a value does not fit a pinned type")
         wider = known.widen(typed_series[1])
@@ -208,7 +248,7 @@ class StreamSchema:
         self, numbered_records: Iterable[tuple[int, Record]], rejected: list[RejectedRecord]
     ) -> list[Record]:
         accepted_records, names = [], set(self.columns)
-        pinned = {name: self.columns[name] for name in self.pinned}
+        pinned = {name: self.columns[name].plain for name in self.pinned}
         for index, record in numbered_records:
             reason = _too_many_columns_reason(names, record) or self._unfit_reason(record, pinned)
             if reason:
@@ -225,7 +265,8 @@ class StreamSchema:
             if not _is_column_name(name):
                 return "a field's name cannot be a column name"
             try:
-                column = self._series_for(self.columns.get(name, NULL), name, [value])[1]
+                known = self.columns.get(name, NULL).plain
+                column = self._series_for(known, name, [value])[1]
             except UnicodeError:
                 return "text that is not valid Unicode"
             except Unrepresentable as error:
@@ -233,17 +274,44 @@ class StreamSchema:
             if name in pinned:
                 wider = pinned[name].accept(column)
                 if wider is None:
-                    return misfit_reason(name, value, self.columns[name])
+                    return misfit_reason(name, value, known)
                 widened[name] = wider
         pinned |= widened
         return None
 
+    def _converted_series(self, series: pl.Series, column: Column) -> TypedSeries:
+        """Convert the series to its native type, if it has one and its values and those before fit."""
+        native = self._native.type_of(series.name)
+        if not native or series.name in self._plain:
+            return series, column
+        try:
+            converted = cast_exactly(series, Column.of_native_type(native).dtype)
+        except InexactCast:
+            self._plain.add(series.name)
+            return series, column
+        return self._native_series(converted) or (series, column)
+
     # Frames
+
+    def _native_series(self, series: pl.Series) -> TypedSeries | None:
+        """Return the series with its native type, or None if it has none.
+
+        The source declares a type only if the destination can give it to the column. It replaces a pinned type.
+        """
+        native = self._native.type_of(series.name)
+        if not native:
+            return None
+        column, known = Column.of_native_type(native), self.columns.get(series.name)
+        if known is not None and known.type is not column.type:
+            self.columns[series.name] = column
+            if known.type is not column.plain.type:
+                self.pinned -= {series.name}
+        return series, column
 
     def _fit_series(self, typed_series: TypedSeries, reasons: dict[int, str]) -> TypedSeries:
         """Return the series without the values that do not fit a pinned type, for which reasons are added."""
         series, column = typed_series
-        known = self.columns.get(series.name, NULL)
+        known = self.columns.get(series.name, NULL).plain
         if series.name not in self.pinned or known.accept(column) is not None:
             return typed_series
         if series.dtype == pl.String():

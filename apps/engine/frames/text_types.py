@@ -82,6 +82,9 @@ def fit_texts(texts: pl.Series, column: Column) -> FittedTexts:
     """Convert texts to a type that was decided earlier. A text fits if its spelling is canonical for the type."""
     if column.type in (ColumnType.STRING, ColumnType.JSON):
         return FittedTexts(texts, pl.repeat(False, len(texts), eager=True))
+    if column.type is ColumnType.LIST:
+        no_values = pl.Series(texts.name, [None] * len(texts), dtype=pl.Null)
+        return FittedTexts(no_values, texts.is_not_null())
     fits = _fits(texts, column).fill_null(True)
     values = _parse(pl.select(pl.when(fits).then(texts)).to_series(), column).alias(texts.name)
     return FittedTexts(values, ~fits | (values.is_null() & texts.is_not_null()))

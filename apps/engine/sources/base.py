@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import polars as pl
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
 from apps.engine.frames.left_out import LeftOutRecords
+from apps.engine.frames.native import NativeTable, TypeSystem
 
 
 class FrameIteration(SourceIteration):
@@ -21,6 +23,7 @@ class FrameIteration(SourceIteration):
     model_config = ConfigDict(arbitrary_types_allowed=True)
     frame: pl.DataFrame
     left_out: LeftOutRecords | None = None  # records of the page that are not in the frame
+    native: NativeTable | None = None  # what the source declares about the columns
 
 
 class RowsIteration(SourceIteration):
@@ -29,6 +32,7 @@ class RowsIteration(SourceIteration):
     model_config = ConfigDict(arbitrary_types_allowed=True)
     rows: list[dict[str, Any]]
     left_out: LeftOutRecords | None = None  # records of the page that are not in the rows
+    native: NativeTable | None = None  # what the source declares about unchanged columns
 
 
 class StreamSource(AbstractSource):
@@ -48,6 +52,12 @@ class StreamSource(AbstractSource):
     text_columns: frozenset[str] = frozenset()
     # The columns that the stream has had, if records are not transformed.
     known_columns: frozenset[str] = frozenset()
+    # Whose native types the source may declare, and the columns that exist with their native types. A column with
+    # another type or without a native type (empty) must arrive as one of Drover's types.
+    type_system: TypeSystem = ""
+    kept_types: Mapping[str, str] = MappingProxyType({})
+    # Whether a transform receives the records. Their values must then be of Drover's types, also if a type is declared.
+    is_transformed: bool = False
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ from requests.auth import AuthBase
 from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED_ERRORS, message_with_evidence
 from apps.engine.frames.left_out import LeftOutRecords
+from apps.engine.frames.native import NativeTable
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
 from apps.json import JsonObject
@@ -115,11 +116,13 @@ def frame_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
     left_out: LeftOutRecords | None = None,
+    native: NativeTable | None = None,
 ) -> FrameIteration:
     """Return a page as a frame, and the records that are not in it. pydantic's validation is skipped, because all values are our own."""
     return FrameIteration.model_construct(
         frame=frame,
         left_out=left_out,
+        native=native,
         records=[],
         next_pagination=dict(next_pagination),
         next_state=dict(next_state) if next_state is not None else None,
@@ -131,11 +134,13 @@ def rows_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
     left_out: LeftOutRecords | None = None,
+    native: NativeTable | None = None,
 ) -> RowsIteration:
     """Return a page as plain rows, and the records that are not in it. pydantic's validation is skipped, because it would copy each row."""
     return RowsIteration.model_construct(
         rows=rows,
         left_out=left_out,
+        native=native,
         records=[],
         next_pagination=dict(next_pagination),
         next_state=dict(next_state) if next_state is not None else None,

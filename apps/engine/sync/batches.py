@@ -92,7 +92,9 @@ class _UntypedPages(_PageRange):
         """Whether the page can be added. Frames are not mixed with rows, or with frames of another schema."""
         if page.frame is None:
             return not self.frames
-        return not self.rows and (not self.frames or self.frames[0].schema == page.frame.schema)
+        if self.rows or (self.pages and self.pages[0].native != page.native):
+            return False
+        return not self.frames or self.frames[0].schema == page.frame.schema
 
 
 @dataclass(slots=True)
@@ -172,10 +174,11 @@ class BatchBuilder:
         )
 
     def _convert_rows(self, untyped: _UntypedPages) -> pl.DataFrame:
+        native = untyped.pages[0].native
         if untyped.rows:
-            decoded = self._schema.decode(untyped.rows)
+            decoded = self._schema.decode(untyped.rows, native)
         elif untyped.frames:
-            decoded = self._schema.decode_frame(pl.concat(untyped.frames))
+            decoded = self._schema.decode_frame(pl.concat(untyped.frames), native)
         else:
             return pl.DataFrame()
         for item in decoded.rejected:

@@ -18,6 +18,7 @@ from polars.exceptions import PanicException
 
 from apps.engine.failures import SourceError
 from apps.engine.frames.left_out import LeftOutRecords
+from apps.engine.frames.native import NativeTable
 from apps.engine.library import trails
 from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
@@ -50,6 +51,7 @@ class QueuedPage:
     size: int  # bytes, estimated
     left_out: LeftOutRecords | None = None
     is_transformed: bool = False
+    native: NativeTable | None = None
 
     @property
     def count(self) -> int:
@@ -227,6 +229,7 @@ def _queued_page(result: object, iteration: int) -> QueuedPage:
         next_state=_stored_state(result.next_state),
         size=int(frame.estimated_size()) if frame is not None else _estimated_size(rows),
         left_out=getattr(result, "left_out", None),
+        native=getattr(result, "native", None),
     )
 
 

@@ -155,10 +155,7 @@ class Runner:
             left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
-            schema = job.schema()
-            source.text_columns = schema.text_columns
-            if spec.transform is None:
-                source.known_columns = frozenset(schema.columns)
+            self._choose_types(source, destination, job)
             try:
                 self._transfer(source, writer, job)
                 writer.require_known_types()
@@ -172,6 +169,23 @@ class Runner:
         self._publish(destination, backend, job, writer)
         totals = writer.totals
         return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes, totals.skipped)
+
+    def _choose_types(self, source: StreamSource, destination: Destination, job: Job) -> None:
+        """Tell the source which types the columns must have, and which it may declare.
+
+        Once the job has staged columns, or has read all records once, they keep their types.
+        """
+        schema = job.schema()
+        source.text_columns = schema.text_columns
+        source.is_transformed = self._spec.transform is not None
+        if not source.is_transformed:
+            source.known_columns = frozenset(schema.columns)
+        source.type_system = destination.type_system
+        if job.batches or schema.is_complete:
+            source.kept_types = schema.declared_types
+            return
+        with self._side_tracker.using("destination"):
+            source.kept_types = destination.kept_types()
 
     def _would_fail_again(self, job: Job) -> bool:
         spec = self._spec

@@ -16,6 +16,7 @@ from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.decoding import NOT_AN_OBJECT
 from apps.engine.frames.json_numbers import JsonNumber
 from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
+from apps.engine.frames.native import NativeTable
 from apps.engine.frames.texts import Unrepresentable, exact_text, json_text
 from apps.engine.frames.values import to_column_type
 from apps.engine.sandbox import type_tags
@@ -45,6 +46,7 @@ class Transform:
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
         self.received = self.returned = self.skipped = 0  # records
+        self._changed: set[str] = set()  # columns that have got values which they did not have
         self._sandbox = Sandbox(
             code.text,
             site=SandboxSite(sandbox.home, sandbox.min_isolation),
@@ -64,6 +66,7 @@ class Transform:
         A record for which the code returns nothing is skipped.
         """
         left_out = getattr(page, "left_out", None) or LeftOutRecords()
+        native = getattr(page, "native", None) or NativeTable()
         transformed: list[Any] = []
         first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
@@ -76,6 +79,7 @@ class Transform:
                 records, types = type_tags.tag_rows(records)
             returned, skipped = self._transform_records(records, types)
             transformed += returned
+            self._find_changed_columns(native, records, returned)
             # Only the first records are kept. Converting all of them to text would take as long as the transform.
             kept = skipped[: max(MAX_KEPT - self.skipped, 0)]
             for number in kept:
@@ -86,7 +90,19 @@ class Transform:
             first += len(rows)
         if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
             return page  # The frame still has the columns of an empty stream.
-        return rows_page(transformed, page.next_pagination, page.next_state, left_out)
+        unchanged = native.without_types(self._changed)
+        return rows_page(transformed, page.next_pagination, page.next_state, left_out, unchanged)
+
+    def _find_changed_columns(
+        self, native: NativeTable, records: Sequence[Mapping[str, Any]], returned: Sequence[Any]
+    ) -> None:
+        """Find the columns with native types that have got values which none of the records has.
+
+        Such a value may not fit the type. From then on, the column has Drover's types.
+        """
+        names = {name for name, column in native.columns.items() if column.type} - self._changed
+        rows = [row for row in returned if type(row) is dict] if names else []
+        self._changed |= {name for name in names if _has_new_values(name, records, rows)}
 
     def conclude(self) -> None:
         """End the sandbox and log the totals. Call this after the last page. Raises EngineError if a limit was exceeded."""
@@ -132,6 +148,19 @@ def _checked_indexes(value: Any, count: int) -> list[int]:
     if value and not (value[0] >= 0 and value[-1] < count and value == sorted(set(value))):
         raise BrokenOutput("The transform skips records that it did not receive.")
     return value
+
+
+def _has_new_values(
+    name: str, records: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether the field has a value in the rows that it has in none of the records."""
+    sent = [record.get(name) for record in records]
+    received = [row.get(name) for row in rows]
+    if sent == received:  # This takes a fifth of the time of a set.
+        return False
+    if any(isinstance(value, list | dict) for value in received):
+        return True
+    return not set(received) <= {None, *sent}
 
 
 def _log(level: str, message: str) -> None:

@@ -168,7 +168,7 @@ class Writer:
         if not gathered.frame.height and (not gathered.frame.width or self.committed):
             return False
         with self._side_tracker.using("destination"):
-            self._destination.stage(gathered.frame, batch)
+            self._destination.stage(gathered.frame, batch, self._schema.native)
         return True
 
     def _count_batch(

@@ -102,6 +102,8 @@ def _column_facts(series: pl.Series) -> ColumnFacts:
     import polars as pl
 
     values = series.len() - series.null_count()
+    if series.dtype.is_integer():  # The sum of 32-bit integers has 32 bits.
+        series = series.cast(pl.Int64)
     if series.dtype == pl.String:
         return ColumnFacts(values, float(series.str.len_chars().sum()))
     if series.dtype.is_temporal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ from polars import selectors as cs
 from apps.engine.destinations.csv.config import CsvConfig
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
-from apps.engine.frames.columns import MAX_EXACT_INTEGER, InexactCast, as_text, cast_exactly
+from apps.engine.frames.columns import MAX_EXACT_INTEGER, Column, InexactCast, as_text, cast_exactly
 
 FORMULA_START = r"^([=+\-@\t\r])"
 
@@ -30,7 +31,14 @@ class CsvFormat(FileFormat):
         self._delimiter = delimiter
         self._escape_formulas = escape_formulas
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
+    def write(
+        self,
+        frame: pl.DataFrame,
+        sink: BinaryIO,
+        columns: Mapping[str, Column],
+        *,
+        is_rewrite: bool,
+    ) -> None:
         texts = frame.with_columns(
             [as_text(series) for series in frame.select(cs.temporal() | cs.binary())]
         )
@@ -44,13 +52,15 @@ class CsvFormat(FileFormat):
             quote_style="always" if frame.width == 1 else "necessary",
         )
 
-    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
+    def widen(
+        self, part: Path | bytes, old_columns: Mapping[str, Column], target: pl.Schema
+    ) -> pl.DataFrame:
         frame = pl.read_csv(
             part,
             has_header=False,
             separator=self._delimiter,
             infer_schema=False,
-            new_columns=old_columns,
+            new_columns=list(old_columns),
         ).slice(1)
         empty_column = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
         return pl.DataFrame(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from apps.engine.destinations.duckdb.config import DuckdbConfig
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import valid_file_set
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.stores.local import LocalStore
 from apps.engine.stores.opening import local_folder
 
@@ -33,6 +34,7 @@ class DuckdbDestination(Destination):
 
     Config = DuckdbConfig
     config: DuckdbConfig
+    type_system = "arrow"
 
     def __init__(
         self,
@@ -79,10 +81,20 @@ class DuckdbDestination(Destination):
             if self._published_rows() is None:
                 raise
 
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+    def kept_types(self) -> Mapping[str, str]:
+        from apps.engine.destinations.duckdb.publishing import existing_types
+
+        if self.spec.write_mode == "replace" or not self._file.exists():
+            return {}
+        with self._open_database() as connection:
+            return existing_types(connection, self._schema, self._table)
+
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
         self._require_keys(frame)
         if frame.width:
-            self._staging.add(frame, batch)
+            self._staging.add(frame, batch, native)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         rows = self._published_rows()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.file_sets.formats import file_schema
+from apps.engine.destinations.file_sets.parquet_files import write_file
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores.local import LocalStore
@@ -38,19 +37,21 @@ class IncomingFiles:
     def _write_files(self) -> list[Path]:
         while True:
             try:
-                return list(self._fitted_files(file_schema(self.columns)))
+                return list(self._fitted_files())
             except InexactCast as error:
                 self.columns[error.name] = STRING
 
-    def _fitted_files(self, target: pl.Schema) -> Iterator[Path]:
+    def _fitted_files(self) -> Iterator[Path]:
+        target = file_schema(self.columns)
+        stored_columns = {self.stored_names[name]: self.columns[name] for name in self.columns}
         for batch in self._batches:
             key = self._staging.part_key(batch)
             is_renamed = self.stored_names.keys() != set(self.stored_names.values())
-            if is_renamed or not self._staging.has_target_columns(batch, target):
+            if is_renamed or not self._staging.has_target_columns(batch, self.columns):
                 frame = fit_frame(self._staging.read_frame(batch), target).rename(self.stored_names)
                 key = key.replace(".parquet", ".fitted.parquet")
                 with self._store.sink(key) as sink:
-                    frame.write_parquet(sink, compression="lz4")
+                    write_file(frame, sink, stored_columns, compression="lz4")
             yield self._store.path(key)
 
 

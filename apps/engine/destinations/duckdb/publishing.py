@@ -59,6 +59,19 @@ def has_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> 
     return connection.execute(query).fetchone() is not None
 
 
+def existing_types(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+) -> dict[str, str]:
+    """Return the native types of the table's columns, empty for a column without one."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns()"
+        " WHERE lower(schema_name) = lower(?) AND lower(table_name) = lower(?)",
+        [schema, table],
+    ).fetchall()
+    columns = {name: column_of_type(type_name) for name, type_name in rows}
+    return {name: column.declared_type if column else "" for name, column in columns.items()}
+
+
 def target_name(schema: str, table: str) -> str:
     """Return the name under which publications of this table are recorded."""
     return f"{schema}.{table}".lower()
@@ -124,6 +137,7 @@ class Publishing:
 
     def _apply_rows(self, mode: WriteMode) -> None:
         self._execute(f"CREATE SCHEMA IF NOT EXISTS {quote_name(self._schema)}")
+        self._find_malformed_json()
         existing_columns = self._existing_columns()
         last_publication = self._execute(SELECT_UNKNOWN_COLUMNS, [self._target_name]).fetchone()
         self._unknown_columns = set(last_publication[0]) if last_publication else set()
@@ -149,6 +163,16 @@ class Publishing:
             )
 
     # Columns of the table.
+
+    def _find_malformed_json(self) -> None:
+        """Store JSON that DuckDB refuses as text. PostgreSQL's type json accepts some escapes that it does not."""
+        for field, column in self._incoming.columns.items():
+            if column.native == "json" and self._incoming.files:
+                name = quote_name(self._incoming.stored_names[field])
+                if self._has_incoming_row(
+                    f"{name} IS NOT NULL AND TRY_CAST({name} AS JSON) IS NULL"
+                ):
+                    self._incoming.columns[field] = STRING
 
     def _existing_columns(self) -> dict[str, str] | None:
         """Return the columns of the existing table and their types. Raises ConfigurationError for a view."""
@@ -195,7 +219,9 @@ class Publishing:
         if name in self._unknown_columns and not self._has_row(f"{quote_name(name)} IS NOT NULL"):
             self._alter_type(name, column, "NULL")
             return
-        if current is None:  # The user chose this column type: the insert casts to it or fails.
+        if current is None or (
+            current.type is ColumnType.NATIVE and column.type is not ColumnType.NATIVE
+        ):  # The user or the source chose this column type: the insert casts to it or fails.
             return
         target = current.widen(column)
         if target.type is not ColumnType.STRING and self._is_inexact(
@@ -215,10 +241,12 @@ class Publishing:
             return True
         if sql_type(column) == sql_type(target) or not self._incoming.files:
             return False
-        files = [str(file) for file in self._incoming.files]
-        condition = changes_value_condition(
-            quote_name(self._incoming.stored_names[field]), column, target
+        return self._has_incoming_row(
+            changes_value_condition(quote_name(self._incoming.stored_names[field]), column, target)
         )
+
+    def _has_incoming_row(self, condition: str) -> bool:
+        files = [str(file) for file in self._incoming.files]
         query = f"SELECT count(*) FROM read_parquet(?) WHERE {condition}"  # noqa: S608 - quoted
         row = self._execute(query, [files]).fetchone()
         return bool(row and row[0])

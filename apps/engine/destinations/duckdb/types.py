@@ -19,12 +19,25 @@ TYPES: dict[ColumnType, str] = {
     ColumnType.TIME: "TIME",
     ColumnType.BINARY: "BLOB",
 }
+NATIVE_TYPES = {
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "float32": "FLOAT",
+    "uuid": "UUID",
+    "json": "JSON",
+    "list(boolean)": "BOOLEAN[]",
+    "list(int16)": "SMALLINT[]",
+    "list(int32)": "INTEGER[]",
+    "list(int64)": "BIGINT[]",
+    "list(float64)": "DOUBLE[]",
+    "list(text)": "VARCHAR[]",
+}
 _COLUMNS_BY_TYPE = {
     type_name: Column(kind)
     for kind, type_name in TYPES.items()
     if kind not in {ColumnType.NULL, ColumnType.JSON}
-}
-_DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
+} | {type_name: Column.of_native_type(native) for native, type_name in NATIVE_TYPES.items()}
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 # DuckDB writes 1.5e-05 for 0.000015, and 1.5e-07 for 1.5e-7.
 _NUMBER_TEXT = r"""CASE WHEN isnan({0}) THEN 'NaN'
  WHEN abs({0}) >= 1e-5 AND abs({0}) < 1e-4
@@ -43,19 +56,29 @@ _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
 def sql_type(column: Column) -> str:
     if column.type is ColumnType.DECIMAL:
         return f"DECIMAL({DECIMAL_DIGITS},{column.scale})"
+    if column.type is ColumnType.NATIVE:
+        return NATIVE_TYPES.get(column.native) or column.native.upper()  # decimal(10,2)
     return TYPES[column.type]
 
 
 def column_of_type(type_name: str) -> Column | None:
     """Return Drover's column for the name of one of DuckDB's types, or None for a type that Drover never creates."""
     decimal = _DECIMAL.fullmatch(type_name)
+    if decimal and int(decimal[1]) == DECIMAL_DIGITS:
+        return Column(ColumnType.DECIMAL, scale=int(decimal[2]))
     if decimal:
-        return Column(ColumnType.DECIMAL, scale=int(decimal[1]))
+        return Column.of_native_type(type_name.lower())
     return _COLUMNS_BY_TYPE.get(type_name)
 
 
 def widen_expression(expression: str, column: Column, target: Column) -> str:
     """Return an expression that converts the value to a wider type. A conversion to text keeps the exact value."""
+    if sql_type(target) == sql_type(column):
+        return expression
+    if sql_type(target) == "VARCHAR" and sql_type(column).endswith("[]"):
+        return f"CAST(to_json({expression}) AS VARCHAR)"
+    if sql_type(column) == "FLOAT":  # The number with the same shortest text.
+        return f"CAST(CAST({expression} AS VARCHAR) AS {sql_type(target)})"
     if sql_type(target) == "VARCHAR":
         return _TEXT_EXPRESSIONS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
     return f"CAST({expression} AS {sql_type(target)})"

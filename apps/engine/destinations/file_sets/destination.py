@@ -31,12 +31,13 @@ from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.file_sets.bucket import open_store
 from apps.engine.destinations.file_sets.config import BucketSettings
-from apps.engine.destinations.file_sets.formats import FileFormat, file_schema
+from apps.engine.destinations.file_sets.formats import FileFormat, file_schema, have_same_types
 from apps.engine.destinations.file_sets.manifest import Manifest, Part, PublishedJob
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import valid_file_set, valid_key_part
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.stores import Store, SwapConflict
 
 # Attempts to replace the manifest while other pipelines publish to the same folder.
@@ -88,9 +89,17 @@ class FilesDestination(Destination):
         self._staging.remove_abandoned_parts()
         self._staging.roll_back(committed if self._published_job() is None else ())
 
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+    def kept_types(self) -> Mapping[str, str]:
+        if not self.type_system or self.spec.write_mode == "replace":
+            return {}
+        columns = self._read_manifest()[0].columns
+        return {name: column.declared_type for name, column in columns.items()}
+
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
         if frame.width:
-            self._staging.add(frame, batch)
+            self._staging.add(frame, batch, native)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         for _ in range(MAX_SWAP_ATTEMPTS):
@@ -208,15 +217,15 @@ class FilesDestination(Destination):
 
         If no batch has rows and `needs_part` is set, the only part has the columns and no rows.
         """
-        target = file_schema(columns)
         batches = [batch for batch in committed if batch.rows]
         if not batches and needs_part and columns:
-            return (self._write_part("part-00000", pl.DataFrame(schema=target), 0, self.job_id),)
+            empty = pl.DataFrame(schema=file_schema(columns))
+            return (self._write_part("part-00000", empty, columns, 0, self.job_id),)
         unchanged_keys = {
             self._staging.part_key(batch): self._part_key(f"part-{i:05}")
             for i, batch in enumerate(batches)
             if self._format.publishes_staged_parts
-            and self._staging.has_target_columns(batch, target)
+            and self._staging.has_target_columns(batch, columns)
         }
         self._store.copy([(staged, self._store_key(key)) for staged, key in unchanged_keys.items()])
         return tuple(
@@ -224,40 +233,49 @@ class FilesDestination(Destination):
                 unchanged_keys[self._staging.part_key(batch)], batch.rows, self.job_id
             )
             if self._staging.part_key(batch) in unchanged_keys
-            else self._convert_batch(f"part-{i:05}", batch, target)
+            else self._convert_batch(f"part-{i:05}", batch, columns)
             for i, batch in enumerate(batches)
         )
 
-    def _convert_batch(self, name: str, batch: Batch, target: pl.Schema) -> Part:
-        frame = fit_frame(self._staging.read_frame(batch), target)
-        return self._write_part(name, frame, batch.rows, self.job_id)
+    def _convert_batch(self, name: str, batch: Batch, columns: Mapping[str, Column]) -> Part:
+        frame = fit_frame(self._staging.read_frame(batch), file_schema(columns))
+        return self._write_part(name, frame, columns, batch.rows, self.job_id)
 
     def _older_parts(
         self, manifest: Manifest, kept_parts: tuple[Part, ...], columns: Mapping[str, Column]
     ) -> tuple[Part, ...]:
         """Return the kept parts. If the format needs the same columns in all parts, parts without them are rewritten."""
-        old_schema, target = file_schema(manifest.columns), file_schema(columns)
-        if not self._format.needs_same_columns or list(old_schema.items()) == list(target.items()):
+        if not self._format.needs_same_columns or have_same_types(manifest.columns, columns):
             return kept_parts
         return tuple(
-            self._rewrite_part(f"older-{i:05}", part, list(old_schema), target)
+            self._rewrite_part(f"older-{i:05}", part, manifest.columns, columns)
             for i, part in enumerate(kept_parts)
         )
 
     def _rewrite_part(
-        self, name: str, part: Part, old_columns: list[str], target: pl.Schema
+        self,
+        name: str,
+        part: Part,
+        old_columns: Mapping[str, Column],
+        columns: Mapping[str, Column],
     ) -> Part:
-        frame = self._format.widen(
-            self._store.path_or_bytes(self._store_key(part.key)), old_columns, target
-        )
-        return self._write_part(name, frame, part.rows, part.job, is_rewrite=True)
+        content = self._store.path_or_bytes(self._store_key(part.key))
+        frame = self._format.widen(content, old_columns, file_schema(columns))
+        return self._write_part(name, frame, columns, part.rows, part.job, is_rewrite=True)
 
     def _write_part(
-        self, name: str, frame: pl.DataFrame, rows: int, job: str, *, is_rewrite: bool = False
+        self,
+        name: str,
+        frame: pl.DataFrame,
+        columns: Mapping[str, Column],
+        rows: int,
+        job: str,
+        *,
+        is_rewrite: bool = False,
     ) -> Part:
         key = self._part_key(name)
         with self._store.sink(self._store_key(key)) as sink:
-            self._format.write(frame, sink, is_rewrite=is_rewrite)
+            self._format.write(frame, sink, columns, is_rewrite=is_rewrite)
         return self._describe_part(key, rows, job)
 
     def _describe_part(self, key: str, rows: int, job: str) -> Part:

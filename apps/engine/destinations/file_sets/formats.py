@@ -25,11 +25,20 @@ class FileFormat(ABC):
     staging_compression: str = "lz4"
 
     @abstractmethod
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
-        """Write a finished file. With `is_rewrite`, the rows come from an earlier finished file."""
+    def write(
+        self,
+        frame: pl.DataFrame,
+        sink: BinaryIO,
+        columns: Mapping[str, Column],
+        *,
+        is_rewrite: bool,
+    ) -> None:
+        """Write a finished file with these columns. With `is_rewrite`, the rows come from an earlier finished file."""
 
     @abstractmethod
-    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
+    def widen(
+        self, part: Path | bytes, old_columns: Mapping[str, Column], target: pl.Schema
+    ) -> pl.DataFrame:
         """Return the rows of an older file with the columns of the target.
 
         Raises InexactCast.
@@ -44,3 +53,12 @@ def file_schema(columns: Mapping[str, Column]) -> pl.Schema:
             for name, column in columns.items()
         }
     )
+
+
+def have_same_types(columns: Mapping[str, Column], others: Mapping[str, Column]) -> bool:
+    """Return whether files with these columns have the same names and types, in the same order."""
+    types, other_types = (
+        [(name, dtype, named[name].native) for name, dtype in file_schema(named).items()]
+        for named in (columns, others)
+    )
+    return types == other_types

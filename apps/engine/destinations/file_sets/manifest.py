@@ -88,10 +88,7 @@ class Manifest:
             "format": self.format,
             "job": self.publications[-1].job if self.publications else None,
             "rows": sum(part.rows for part in self.parts),
-            "schema": [
-                {"name": name, "type": column.type.value, "scale": column.scale}
-                for name, column in self.columns.items()
-            ],
+            "schema": [_column_to_json(name, column) for name, column in self.columns.items()],
             "parts": [asdict(part) for part in self.parts],
             "publications": [asdict(publication) for publication in self.publications],
         }
@@ -104,10 +101,7 @@ class Manifest:
             document = orjson.loads(data)
             return cls(
                 format=document["format"],
-                columns={
-                    item["name"]: Column(ColumnType(item["type"]), scale=item["scale"])
-                    for item in document["schema"]
-                },
+                columns={item["name"]: _parse_column(item) for item in document["schema"]},
                 parts=tuple(Part(**item) for item in document["parts"]),
                 publications=tuple(_parse_publication(item) for item in document["publications"]),
             )
@@ -116,6 +110,18 @@ class Manifest:
                 "manifest.json was changed by another program and cannot be read",
                 evidence=(f"{type(error).__name__}: {error}"[:200],),
             ) from error
+
+
+def _column_to_json(name: str, column: Column) -> dict[str, Any]:
+    plain = column.plain
+    value = {"name": name, "type": plain.type.value, "scale": plain.scale}
+    return {**value, "native": column.native} if column.native else value
+
+
+def _parse_column(item: Mapping[str, Any]) -> Column:
+    if item.get("native"):
+        return Column.of_native_type(item["native"])
+    return Column(ColumnType(item["type"]), scale=item["scale"])
 
 
 def _parse_publication(item: Mapping[str, Any]) -> PublishedJob:

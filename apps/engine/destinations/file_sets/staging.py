@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import polars as pl
 
 from apps.engine.destinations.base import Batch
-from apps.engine.destinations.file_sets.formats import file_schema
+from apps.engine.destinations.file_sets.formats import have_same_types
+from apps.engine.destinations.file_sets.parquet_files import Compression, read_file, write_file
 from apps.engine.destinations.names import valid_key_part
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import NULL, Column, ColumnType, column_of
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.stores import Store
 
 EXTENSION = ".parquet"
@@ -23,8 +25,8 @@ ABANDONED_AFTER = timedelta(days=7)
 # The metadata key for the names of columns without values. These columns are written as text, so that the file can be
 # published unchanged.
 _NULL_COLUMNS = "drover.null_columns"
-
-Compression = Literal["lz4", "uncompressed", "snappy", "gzip", "zstd"]
+# The metadata key for the native types of columns.
+_NATIVE_TYPES = "drover.native_types"
 
 
 class Staging:
@@ -40,18 +42,20 @@ class Staging:
     def part_key(self, batch: Batch) -> str:
         return f"{self._job_folder}{valid_key_part(batch.id)}{EXTENSION}"
 
-    def add(self, frame: pl.DataFrame, batch: Batch) -> None:
-        columns = {name: column_of(dtype) for name, dtype in frame.schema.items()}
+    def add(self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES) -> None:
+        columns = {
+            name: _column(dtype, native.type_of(name)) for name, dtype in frame.schema.items()
+        }
         empty_columns = [name for name, column in columns.items() if column.type is ColumnType.NULL]
+        native_types = {name: column.native for name, column in columns.items() if column.native}
         frame = (
             frame.with_columns(pl.col(empty_columns).cast(pl.String)) if empty_columns else frame
         )
+        metadata = {_NULL_COLUMNS: json.dumps(empty_columns)}
+        if native_types:
+            metadata[_NATIVE_TYPES] = json.dumps(native_types)
         with self._store.sink(self.part_key(batch)) as sink:
-            frame.write_parquet(
-                sink,
-                compression=self._compression,
-                metadata={_NULL_COLUMNS: json.dumps(empty_columns)},
-            )
+            write_file(frame, sink, columns, compression=self._compression, metadata=metadata)
         self._columns[batch.id] = columns
 
     def read_columns(self, batch: Batch) -> dict[str, Column]:
@@ -64,11 +68,12 @@ class Staging:
 
     def read_frame(self, batch: Batch) -> pl.DataFrame:
         """Return the rows of a staged part. Raises FileNotFoundError."""
-        return pl.read_parquet(self._store.path_or_bytes(self.part_key(batch)))
+        part = self._store.path_or_bytes(self.part_key(batch))
+        return read_file(part, self.read_columns(batch))
 
-    def has_target_columns(self, batch: Batch, target: pl.Schema) -> bool:
+    def has_target_columns(self, batch: Batch, target: Mapping[str, Column]) -> bool:
         """Return whether the staged part has exactly the target's columns, in the same order."""
-        return list(file_schema(self.read_columns(batch)).items()) == list(target.items())
+        return have_same_types(self.read_columns(batch), target)
 
     def roll_back(self, committed: Sequence[Batch]) -> None:
         """Remove staged parts that were not committed. Raises DestinationError if committed data is missing."""
@@ -108,7 +113,15 @@ def _read_part_columns(part: Path | bytes) -> dict[str, Column]:
     if not isinstance(part, Path):
         source.seek(0)
     empty_columns = set(json.loads(metadata.get(_NULL_COLUMNS, "[]")))
+    native_types = json.loads(metadata.get(_NATIVE_TYPES, "{}"))
     schema = pl.read_parquet_schema(source)
     return {
-        name: NULL if name in empty_columns else column_of(dtype) for name, dtype in schema.items()
+        name: _column(dtype, native_types.get(name, ""), is_empty=name in empty_columns)
+        for name, dtype in schema.items()
     }
+
+
+def _column(dtype: pl.DataType, native_type: str, *, is_empty: bool = False) -> Column:
+    if native_type:
+        return Column.of_native_type(native_type)
+    return NULL if is_empty else column_of(dtype)

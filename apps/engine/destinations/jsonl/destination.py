@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from polars import selectors as cs
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.jsonl.config import JsonlConfig
-from apps.engine.frames.columns import as_text
+from apps.engine.frames.columns import Column, as_text
 
 
 class JsonlFormat(FileFormat):
@@ -27,7 +28,14 @@ class JsonlFormat(FileFormat):
     media_type = "application/x-ndjson"
     needs_same_columns = False
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
+    def write(
+        self,
+        frame: pl.DataFrame,
+        sink: BinaryIO,
+        columns: Mapping[str, Column],
+        *,
+        is_rewrite: bool,
+    ) -> None:
         without_json_type = frame.select(cs.temporal() | cs.binary() | cs.decimal())
         texts = frame.with_columns([as_text(series) for series in without_json_type])
         if _has_only_finite_floats(frame):
@@ -38,7 +46,9 @@ class JsonlFormat(FileFormat):
                 orjson.dumps({name: _finite_or_text(value) for name, value in row.items()}) + b"\n"
             )
 
-    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
+    def widen(
+        self, part: Path | bytes, old_columns: Mapping[str, Column], target: pl.Schema
+    ) -> pl.DataFrame:
         raise NotImplementedError("JSON Lines parts are never rewritten")
 
 

@@ -10,6 +10,7 @@ from loguru import logger
 from apps.engine.contract import CheckStep
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.logger.config import LoggerConfig
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +30,9 @@ class LoggerDestination(Destination):
     def open(self, committed: Sequence[Batch]) -> None:
         """Nothing to do: this destination stages nothing."""
 
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
         logger.info("Batch {}-{}: {:,} rows", batch.first, batch.last, batch.rows)
         for row in frame.head(self.config.sample_rows).iter_rows(named=True):
             values = {name: _shorten(value) for name, value in row.items()}

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import polars as pl
 
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
+from apps.engine.destinations.file_sets.parquet_files import Compression, read_file, write_file
 from apps.engine.destinations.parquet.config import ParquetConfig
-from apps.engine.frames.columns import fit_frame
+from apps.engine.frames.columns import Column, fit_frame
 
 
 class ParquetFormat(FileFormat):
-    """Nested values are stored as JSON text, decimals with 38 digits, and timestamps in UTC and microseconds."""
+    """Nested values are stored as JSON text, decimals with 38 digits, and timestamps in UTC and microseconds.
+
+    A column with a native type has this type.
+    """
 
     name = "parquet"
     extension = "parquet"
     media_type = "application/vnd.apache.parquet"
     publishes_staged_parts = True
 
-    def __init__(
-        self, compression: Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
-    ) -> None:
+    def __init__(self, compression: Compression) -> None:
         self.staging_compression = compression
         self._compression = compression
 
-    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, is_rewrite: bool) -> None:
-        frame.write_parquet(sink, compression=self._compression)
+    def write(
+        self,
+        frame: pl.DataFrame,
+        sink: BinaryIO,
+        columns: Mapping[str, Column],
+        *,
+        is_rewrite: bool,
+    ) -> None:
+        write_file(frame, sink, columns, compression=self._compression)
 
-    def widen(self, part: Path | bytes, old_columns: list[str], target: pl.Schema) -> pl.DataFrame:
-        return fit_frame(pl.read_parquet(part), target)
+    def widen(
+        self, part: Path | bytes, old_columns: Mapping[str, Column], target: pl.Schema
+    ) -> pl.DataFrame:
+        return fit_frame(read_file(part, old_columns), target)
 
 
 class ParquetDestination(FilesDestination):
@@ -39,6 +51,7 @@ class ParquetDestination(FilesDestination):
 
     Config = ParquetConfig
     config: ParquetConfig
+    type_system = "arrow"
 
     def make_format(self) -> FileFormat:
         return ParquetFormat(self.config.compression)

@@ -83,3 +83,13 @@ class PostgresConfig(BaseModel):
         description="Maximum duration of one SQL statement, in seconds.",
         examples=[3600],
     )
+    copy_comments: bool = Field(
+        False,
+        title="Copy comments",
+        description="Give the table and its columns the comments that they have in the source, if that is PostgreSQL.",
+    )
+    copy_not_null: bool = Field(
+        False,
+        title="Copy NOT NULL",
+        description="Make the columns of a new table NOT NULL that are NOT NULL in the source, if that is PostgreSQL.",
+    )

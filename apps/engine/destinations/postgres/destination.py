@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import polars as pl
@@ -26,11 +26,13 @@ from apps.engine.destinations.postgres.identifiers import (
     staging_name,
     table_name,
 )
+from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.publications import Publications
 from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import find_table, has_rows
 from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.postgres import Connection, Cursor
 
 
@@ -42,6 +44,7 @@ class PostgresDestination(Destination):
 
     Config = PostgresConfig
     config: PostgresConfig
+    type_system = "postgres"
 
     def __init__(
         self,
@@ -64,7 +67,12 @@ class PostgresDestination(Destination):
         self.longest_step_seconds = max(self.longest_step_seconds, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
-        self._staging = Staging(staging_name(self._target, job_id), has_row_numbers=bool(self._key))
+        self._copies = CopiedProperties(config.copy_comments, config.copy_not_null)
+        self._staging = Staging(
+            staging_name(self._target, job_id),
+            has_row_numbers=bool(self._key),
+            copies=self._copies,
+        )
         self._publications = Publications(self._target)
         self._connection: Connection | None = None
 
@@ -80,7 +88,13 @@ class PostgresDestination(Destination):
             self._staging.create_tables(cursor)
             self._staging.delete_uncommitted(cursor, committed)
 
-    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+    def kept_types(self) -> Mapping[str, str]:
+        with self._open_transaction() as cursor:
+            return self._make_publishing(cursor, ()).kept_types(self.spec.write_mode)
+
+    def stage(
+        self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
+    ) -> None:
         if not frame.width:
             return
         frame, changed_values = replace_nul(frame)
@@ -90,9 +104,10 @@ class PostgresDestination(Destination):
                 changed_values,
             )
         self._require_keys(frame)
-        frame = frame.rename(column_names(frame.columns))
+        names = column_names(frame.columns)
+        frame, native = frame.rename(names), native.renamed(names)
         with self._open_transaction() as cursor:
-            self._staging.add_batch(cursor, frame, batch)
+            self._staging.add_batch(cursor, frame, batch, native)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         with self._open_transaction() as cursor:
@@ -126,14 +141,7 @@ class PostgresDestination(Destination):
         self._staging.delete_uncommitted(cursor, committed)
         if self.spec.protects_other_pipelines and find_table(cursor, self._target) is not None:
             self._refuse_if_other_pipelines_wrote(cursor)
-        publishing = Publishing(
-            cursor,
-            target=self._target,
-            staging=self._staging,
-            key=[column_name(name) for name in self._key],
-            last_publication=self._publications.last_publication(cursor),
-            committed=committed,
-        )
+        publishing = self._make_publishing(cursor, committed)
         created_table, unknown_columns = publishing.run(self.spec.write_mode)
         rows = sum(batch.rows for batch in committed)
         self._publications.record(
@@ -145,6 +153,17 @@ class PostgresDestination(Destination):
             owner=self.data.prefix,
         )
         return rows
+
+    def _make_publishing(self, cursor: Cursor, committed: Sequence[Batch]) -> Publishing:
+        return Publishing(
+            cursor,
+            target=self._target,
+            staging=self._staging,
+            key=[column_name(name) for name in self._key],
+            last_publication=self._publications.last_publication(cursor),
+            committed=committed,
+            copies=self._copies,
+        )
 
     def _refuse_if_other_pipelines_wrote(self, cursor: Cursor) -> None:
         if self._publications.has_rows_of_other_pipelines(cursor, self.data.prefix):

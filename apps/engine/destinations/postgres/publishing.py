@@ -21,6 +21,7 @@ from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
 from apps.engine.destinations.postgres.identifiers import BATCH_COLUMN, ROW_COLUMN, TableName
+from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.publications import LastPublication, table_shape
 from apps.engine.destinations.postgres.staging import Staging, batch_mark
 from apps.engine.destinations.postgres.swapping import can_be_replaced, copy_grants
@@ -32,7 +33,7 @@ from apps.engine.destinations.postgres.tables import (
     has_row,
     widen_column,
 )
-from apps.engine.destinations.postgres.types import widen_expression
+from apps.engine.destinations.postgres.types import type_name, widen_expression
 from apps.engine.failures import ContractError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
@@ -52,6 +53,7 @@ class Publishing:
         key: Sequence[str],
         last_publication: LastPublication,
         committed: Sequence[Batch],
+        copies: CopiedProperties = NO_PROPERTIES,
     ) -> None:
         self._cursor = cursor
         self._target = target
@@ -59,6 +61,7 @@ class Publishing:
         self._key = key
         self._last_publication = last_publication
         self._committed = committed
+        self._copies = copies
         self._existing_table = find_table(cursor, target)
         self._is_created_by_drover = (
             self._existing_table is None or self._existing_table.oid == last_publication.relid
@@ -75,18 +78,27 @@ class Publishing:
 
     # Replace the target by the staging table.
 
+    def kept_types(self, mode: WriteMode) -> dict[str, str]:
+        """Return the types of the columns of the target, unless the target will be replaced by another table."""
+        if self._existing_table is None or self._is_replaceable(mode):
+            return {}
+        return {name: column.type for name, column in self._existing_table.columns.items()}
+
     def _can_swap(self, mode: WriteMode) -> bool:
+        # If nothing was staged, the columns of a new table would be unknown.
+        has_columns = self._existing_table is None or bool(self._staging.columns(self._cursor))
+        return has_columns and self._is_replaceable(mode)
+
+    def _is_replaceable(self, mode: WriteMode) -> bool:
         if self._existing_table is None:
             return True
-        if not self._staging.columns(self._cursor):
-            return False  # Nothing was staged, so the columns of a new table would be unknown.
         is_unchanged = self._is_created_by_drover and self._last_publication.shape == table_shape(
             self._existing_table
         )
         return (
             mode == "replace"
             and is_unchanged
-            and can_be_replaced(self._cursor, self._existing_table.oid)
+            and can_be_replaced(self._cursor, self._existing_table.oid, self._copies)
         )
 
     def _swap_tables(self, mode: WriteMode) -> set[str]:
@@ -150,6 +162,8 @@ class Publishing:
                 self._merge_rows(target, assignments)
             else:
                 self._insert_rows(assignments)
+        staging = self._staging.require_table(self._cursor)
+        self._copies.copy_comments(self._cursor, staging, self._target)
         self._staging.drop(self._cursor)
         return unknown_columns
 
@@ -157,7 +171,11 @@ class Publishing:
         """Raise ContractError if a column of the user, such as numeric(10,2) or timestamp(0), would round a value."""
         for name, column in staged_columns.items():
             existing = target.columns[name]
-            if column.type is ColumnType.NULL or not existing.may_round:
+            if (
+                column.type is ColumnType.NULL
+                or not existing.may_round
+                or existing.type == type_name(column)
+            ):
                 continue
             value = sql.SQL("{}::{}").format(
                 sql.Identifier(name), sql.SQL(existing.type_without_length)
@@ -255,18 +273,20 @@ class Publishing:
 def _assignments(staged_columns: dict[str, Column], target: Table) -> Assignments:
     """Return the target's columns to fill, each with the expression for its value."""
     return [
-        (name, _conversion(name, column.type, target.columns[name]))
+        (name, _conversion(name, column, target.columns[name]))
         for name, column in staged_columns.items()
         if column.type is not ColumnType.NULL
     ]
 
 
-def _conversion(name: str, staged_type: ColumnType, column: TableColumn) -> sql.Composable:
+def _conversion(name: str, staged: Column, column: TableColumn) -> sql.Composable:
     """Return SQL that converts the staged value to the target column's type.
 
     A type that Drover never chooses for a column is reached by a cast.
     """
-    value = sql.Identifier("s", name)
+    value, staged_type = sql.Identifier("s", name), staged.type
+    if column.type == type_name(staged):
+        return value
     if column.column_type not in {None, ColumnType.NULL}:
         return widen_expression(value, staged_type, column.column_type)
     if column.category == "S":  # Assignment checks the length and fails; a cast would truncate.

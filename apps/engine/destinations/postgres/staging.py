@@ -20,9 +20,11 @@ from apps.engine.destinations.postgres.identifiers import (
     ROW_COLUMN,
     TableName,
 )
+from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
+from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.postgres import Cursor
 from apps.engine.process.progress import progress
 
@@ -35,9 +37,12 @@ CREATE TABLE IF NOT EXISTS {} (
 class Staging:
     """The rows that one job has staged. Every method runs in the cursor's transaction."""
 
-    def __init__(self, name: TableName, *, has_row_numbers: bool) -> None:
+    def __init__(
+        self, name: TableName, *, has_row_numbers: bool, copies: CopiedProperties = NO_PROPERTIES
+    ) -> None:
         self.name = name
         self._has_row_numbers = has_row_numbers  # merging needs the order of records
+        self._copies = copies
 
     def create_tables(self, cursor: Cursor) -> None:
         if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is None:
@@ -70,7 +75,13 @@ class Staging:
             sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.name.identifier())
         )
 
-    def add_batch(self, cursor: Cursor, frame: pl.DataFrame, batch: Batch) -> None:
+    def add_batch(
+        self,
+        cursor: Cursor,
+        frame: pl.DataFrame,
+        batch: Batch,
+        native: NativeTable = NO_NATIVE_TYPES,
+    ) -> None:
         """Copy the frame into the table after adding the columns and types it needs."""
         mark = batch_mark(batch)
         # ALTER TABLE also locks the table exclusively, so rows of another writer cannot get this batch's mark.
@@ -79,7 +90,8 @@ class Staging:
                 self.name.identifier(), sql.Identifier(BATCH_COLUMN), sql.Literal(mark)
             )
         )
-        frame = self._fit_frame(cursor, frame)
+        self._copies.add_to_table(cursor, self.name, native)
+        frame = self._fit_frame(cursor, frame, native)
         if self._has_row_numbers:
             frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
@@ -148,7 +160,7 @@ class Staging:
     def _batches_table(self) -> sql.Identifier:
         return self.name.sibling(BATCHES_TABLE).identifier()
 
-    def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
+    def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame, native: NativeTable) -> pl.DataFrame:
         """Add and widen columns of the table, and return the frame with the table's types.
 
         The returned frame has no columns without values, except one if all values are null.
@@ -156,10 +168,16 @@ class Staging:
         existing_columns = _staged_columns(self.require_table(cursor))
         series_by_name = {}
         for series in frame.iter_columns():
-            column = column_of(series.dtype)
+            native_type = native.type_of(series.name)
+            column = Column.of_native_type(native_type) if native_type else column_of(series.dtype)
             current = existing_columns.get(series.name)
             if current is None:
                 add_column(cursor, self.name, series.name, column)
+                self._copies.add_to_column(cursor, self.name, series.name, native)
+            if column.type is ColumnType.NATIVE:
+                series_by_name[series.name] = series
+                continue
+            if current is None:
                 target = column
             else:
                 target = current.widen(column)
@@ -194,7 +212,7 @@ def batch_mark(batch: Batch) -> uuid.UUID:
 
 def _staged_columns(table: Table) -> dict[str, Column]:
     return {
-        name: Column(column.column_type or ColumnType.STRING)
+        name: column.column
         for name, column in table.columns.items()
         if name not in {BATCH_COLUMN, ROW_COLUMN}
     }

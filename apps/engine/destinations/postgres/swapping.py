@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
+from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.tables import Table
 from apps.engine.postgres import Cursor
 
@@ -13,13 +14,15 @@ SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity
    AND c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user)
    AND NOT EXISTS (SELECT FROM pg_depend d  -- indexes, views, triggers, policies, foreign keys, ...
                    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
-                     AND d.deptype <> 'i')
+                     AND d.deptype <> 'i'
+                     AND NOT (%(not_null)s AND d.classid = 'pg_constraint'::regclass AND d.objid IN
+                              (SELECT oid FROM pg_constraint WHERE conrelid = c.oid AND contype = 'n')))
    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
    AND NOT EXISTS (SELECT FROM pg_description d
-                   WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid)
+                   WHERE NOT %(comments)s AND d.classoid = 'pg_class'::regclass AND d.objoid = c.oid)
    AND NOT EXISTS (SELECT FROM pg_attribute a
                    WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL)
-FROM pg_class c WHERE c.oid = %s::oid"""
+FROM pg_class c WHERE c.oid = %(oid)s::oid"""
 
 SELECT_GRANTS = """
 SELECT CASE WHEN x.grantee = 0 THEN NULL ELSE pg_get_userbyid(x.grantee) END,
@@ -28,9 +31,13 @@ FROM pg_class c, aclexplode(c.relacl) x
 WHERE c.oid = %s::oid AND x.grantee <> c.relowner"""
 
 
-def can_be_replaced(cursor: Cursor, oid: int) -> bool:
-    """Return whether the table has no indexes, triggers or other properties that a new table would lack."""
-    row = cursor.execute(SELECT_CAN_BE_REPLACED, (oid,)).fetchone()
+def can_be_replaced(cursor: Cursor, oid: int, copies: CopiedProperties) -> bool:
+    """Return whether the table has no indexes, triggers or other properties that a new table would lack.
+
+    Properties that are copied from the source are replaced too.
+    """
+    parameters = {"oid": oid, "comments": copies.comments, "not_null": copies.not_null}
+    row = cursor.execute(SELECT_CAN_BE_REPLACED, parameters).fetchone()
     return row is not None and bool(row[0])
 
 

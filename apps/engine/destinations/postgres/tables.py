@@ -13,9 +13,10 @@ from apps.engine.destinations.postgres.types import (
     SMALL_INTEGER_LIMITS,
     outside_exact_floats_condition,
     sql_type,
+    type_name,
     widen_expression,
 )
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
 
@@ -40,6 +41,11 @@ class TableColumn:
     def column_type(self) -> ColumnType | None:
         """Return Drover's type, or None for a type that Drover never creates."""
         return COLUMN_TYPES.get(self.type)
+
+    @property
+    def column(self) -> Column:
+        """Return the column. It has a native type if Drover has no such type."""
+        return Column(self.column_type) if self.column_type else Column.of_native_type(self.type)
 
     @property
     def may_round(self) -> bool:
@@ -130,11 +136,17 @@ class SchemaEvolution:
                 add_column(self._cursor, self._target.name, name, STRING if is_unknown else column)
                 self._unknown_columns |= {name} if is_unknown else set()
             elif column.type is not ColumnType.NULL:
-                self._fit_column(name, existing_column, column)
+                if existing_column.type != type_name(column):
+                    self._fit_column(name, existing_column, column)
                 self._unknown_columns.discard(name)
         return self._unknown_columns
 
     def _fit_column(self, name: str, existing_column: TableColumn, column: Column) -> None:
+        if column.type is ColumnType.NATIVE and name not in self._unknown_columns:
+            raise DestinationError(
+                f"The column {name!r} of {self._target.name} got another type while the stream was read: run it again",
+                evidence=(f"{existing_column.type}, and not {column.native}",),
+            )
         if name in self._unknown_columns and self._is_empty(name):
             self._alter_type(name, ColumnType.NULL, column)
         elif (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from psycopg import sql
 
 from apps.engine.frames.columns import MAX_EXACT_INTEGER, Column, ColumnType
 
 SQL_TYPES: dict[ColumnType, str] = {  # as format_type() spells them
-    # The type of staged columns without values. PostgreSQL changes it to text without rewriting the table.
-    ColumnType.NULL: "character varying",
+    # The type of staged columns without values. PostgreSQL changes it to text without rewriting the table. It has
+    # the greatest possible length, which tells it from a type that the source has declared.
+    ColumnType.NULL: "character varying(10485760)",
     ColumnType.BOOLEAN: "boolean",
     ColumnType.INTEGER: "bigint",
     ColumnType.NUMBER: "double precision",
@@ -44,8 +47,21 @@ _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
 }
 
 
+# A built-in type as format_type() spells it: `numeric(10,2)`, `timestamp(3) with time zone`, `"char"`, `integer[]`
+_TYPE_NAME = re.compile(r'"?[a-z][a-z0-9_ ]*"?(\(\d+(,-?\d+)?\))?( [a-z ]+(\(\d+\))?)?(\[\])?')
+
+
 def sql_type(column: Column) -> sql.SQL:
-    return sql.SQL(SQL_TYPES[column.type])
+    return sql.SQL(type_name(column))
+
+
+def type_name(column: Column) -> str:
+    """Return the name of the column's type, as format_type() spells it."""
+    if column.type is not ColumnType.NATIVE:
+        return SQL_TYPES[column.type]
+    if not _TYPE_NAME.fullmatch(column.native):
+        raise ValueError(f"not the name of a built-in type: {column.native!r}")
+    return column.native
 
 
 def widen_expression(

@@ -18,7 +18,7 @@ from psycopg.sql import Composable
 
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import SourceError
-from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType, as_text
+from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType, as_text, dtype_of_native
 
 Converter = Callable[[pl.Series], pl.Series]
 
@@ -55,7 +55,8 @@ class PgColumn:
 
     `number` is its attribute number. `type` is spelled as in SQL. `base_type` is the type below any domains. `typtype`
     is the letter in `pg_type`, or `A` for arrays. `scale` is at least as large as the scale of every value that was
-    found, if the declaration does not limit it (see `numerics.py`).
+    found, if the declaration does not limit it (see `numerics.py`). `postgres_type` is the built-in type without domains,
+    or empty. `native` is the native type with which the column arrives (see `native.py`).
     """
 
     number: int
@@ -66,7 +67,12 @@ class PgColumn:
     nullable: bool
     precision: int | None = None
     scale: int | None = None
+    postgres_type: str = ""
+    item_type: str = ""  # of an array; `enum` for labels
+    comment: str = ""
     collation: str = ""  # by which it is compared, if not its own
+    native: str = ""
+    is_postgres_text: bool = False  # whether values are the texts of PostgreSQL's output function
 
     @property
     def field_info(self) -> FieldInfo:
@@ -95,6 +101,8 @@ class PgColumn:
         would remove the padding of char(n) and add /32 to addresses.
         """
         name = self.sql
+        if self.is_postgres_text:
+            return name
         if self.typtype in {"A", "c"}:
             return sql.SQL("to_json({})::text").format(name)
         if self.base_type == "bytea":
@@ -106,6 +114,8 @@ class PgColumn:
     @property
     def dtype(self) -> pl.DataType:
         """Return the type with which polars reads the CSV field: text, except for plain numbers."""
+        if self.is_postgres_text or self.native in {"int16", "int32", "float32"}:
+            return dtype_of_native(self.native)
         if self.base_type in INTEGER_TYPES:
             return pl.Int64()
         return pl.Float64() if self.base_type in FLOAT_TYPES else pl.String()
@@ -113,15 +123,21 @@ class PgColumn:
     @property
     def is_unlimited_numeric(self) -> bool:
         """Whether the declaration allows values that no decimal can store."""
-        return self.base_type == "numeric" and self.typtype == "b" and not self._is_decimal
+        return self.base_type == "numeric" and self.typtype == "b" and not self.is_decimal
 
     @property
-    def _is_decimal(self) -> bool:
+    def is_decimal(self) -> bool:
         scale, precision = self.scale, self.precision
         return scale is not None and precision is not None and 0 <= scale <= precision <= 38
 
     def convert(self, texts: pl.Series) -> pl.Series:
         """Convert the texts to the column's own type, or return them unchanged if a value does not fit."""
+        if self.is_postgres_text:
+            return texts
+        if self.native.startswith("list("):
+            return _to_lists(texts, dtype_of_native(self.native))
+        if self.native == "binary":
+            return texts.str.decode("base64")
         converter = None if self.typtype in {"A", "c"} else CONVERTERS.get(self.base_type)
         if converter is None:
             return texts
@@ -131,13 +147,24 @@ class PgColumn:
         return _spell(texts, values) if values.dtype.is_temporal() else texts
 
     def _to_decimals(self, texts: pl.Series) -> pl.Series:
-        if self._is_decimal:
+        if self.is_decimal:
             return texts.cast(pl.Decimal(self.precision, self.scale or 0), strict=False)
         longest = texts.str.extract(r"\.(\d+)$").str.len_bytes().max()
         scale = max(longest if isinstance(longest, int) else 0, self.scale or 0)
         if scale > DECIMAL_DIGITS:
             return texts
         return texts.cast(pl.Decimal(DECIMAL_DIGITS, scale), strict=False)
+
+
+def _to_lists(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return lists for texts of JSON, or the texts if one of them has a value that the items cannot have.
+
+    These are lists of lists, and floats such as NaN, which are texts in JSON.
+    """
+    try:
+        return texts.str.json_decode(dtype)
+    except pl.exceptions.PolarsError:
+        return texts
 
 
 def _spell(texts: pl.Series, values: pl.Series) -> pl.Series:

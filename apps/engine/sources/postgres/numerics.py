@@ -25,9 +25,14 @@ SCAN_SECONDS = 86_400.0  # the longest time for reading a table once
 Scales = Mapping[str, int | None]  # by column; None means that the column is read as text
 
 
-def find_scales(cursor: Cursor, table: Relation) -> dict[str, int | None]:
-    """Read the table once, if it has such columns, and return their scales."""
-    columns = [column for column in table.columns if column.is_unlimited_numeric]
+def find_scales(
+    cursor: Cursor, table: Relation, columns: Sequence[PgColumn]
+) -> dict[str, int | None]:
+    """Read the table once, if it has such columns, and return their scales.
+
+    A column that arrives as PostgreSQL's texts needs none.
+    """
+    columns = [c for c in columns if c.is_unlimited_numeric and not c.is_postgres_text]
     if not columns or table.relkind == "v":
         return {}
     expressions = [

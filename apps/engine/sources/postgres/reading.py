@@ -15,6 +15,7 @@ from apps.engine.sources.connector import SourcePage, frame_page
 from apps.engine.sources.postgres.columns import PgColumn, decode_rows, order_text_columns
 from apps.engine.sources.postgres.copying import LineReader, open_copy
 from apps.engine.sources.postgres.files import LockedTable
+from apps.engine.sources.postgres.native import TypeChoice
 from apps.engine.sources.postgres.numerics import Scales, apply_scales
 from apps.engine.sources.postgres.pages import (
     MAX_TIES,
@@ -48,6 +49,7 @@ class TableReader:
     plan: Plan
     scales: Scales
     timeout: float
+    types: TypeChoice
 
     def read_page(self, position: Token, limit: int, first_rows: bytes = b"") -> SourcePage:
         """Return the page at a position. The next page has another snapshot, so its token names the table's files.
@@ -64,7 +66,7 @@ class TableReader:
         next_position = self.plan.next_position(position, page.end)
         if has_more:
             token = {**next_position, "file": self.locked.files.digest}
-            return frame_page(
+            return self.frame_page(
                 page.frame, {**token, "scales": self.scales} if self.scales else token
             )
         return self.last_page(page, next_position)
@@ -98,10 +100,17 @@ class TableReader:
     def last_page(self, page: ReadPage, position: Token) -> SourcePage:
         """Return the last page, with the state of an incremental stream. `position` is the position after it."""
         if not isinstance(self.plan, IncrementalPlan):
-            return frame_page(page.frame, {})
+            return self.frame_page(page.frame, {})
         state = _state(self.plan, position)
         _warn_about_ties(self.table, self.plan, state)
-        return frame_page(page.frame, {}, state)
+        return self.frame_page(page.frame, {}, state)
+
+    def frame_page(
+        self, frame: pl.DataFrame, token: Token, state: Mapping[str, Any] | None = None
+    ) -> SourcePage:
+        """Return the page, and what is declared about its columns."""
+        native = self.types.describe(frame, self.columns, self.table.comment)
+        return frame_page(frame, token, state, native=native)
 
     def read_unplaced(self) -> tuple[bytes, list[str]]:
         """Return the rows that have no place in the order of the cursor field and are new, and the digests of all.
@@ -125,7 +134,7 @@ class TableReader:
         return lines.body, list(unplaced.digests)
 
     def copy_query(self, page_query: PageQuery) -> sql.Composed:
-        columns = [column.expression for column in self.table.columns]
+        columns = [column.expression for column in self.columns]
         columns += [column.sql for column in order_text_columns(page_query.order)]
         query = sql.SQL("SELECT {} FROM {} {}").format(
             sql.SQL(", ").join(columns), self.table.aliased_sql, page_query.clauses
@@ -135,7 +144,8 @@ class TableReader:
     @property
     def columns(self) -> tuple[PgColumn, ...]:
         """The columns as they arrive."""
-        return apply_scales(self.table.columns, self.scales)
+        columns = apply_scales(self.table.columns, self.scales)
+        return self.types.apply(columns)
 
     @property
     def table(self) -> Relation:

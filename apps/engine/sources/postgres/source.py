@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
 from typing import Any, ClassVar
 
 import psycopg
@@ -19,6 +20,7 @@ from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
 from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, table_replaced
+from apps.engine.sources.postgres.native import TypeChoice
 from apps.engine.sources.postgres.numerics import Scales, find_scales
 from apps.engine.sources.postgres.pages import (
     IncrementalPlan,
@@ -120,7 +122,7 @@ class PostgresSource(ConnectorSource[Config]):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
             self._log_how_it_is_read(locked.table, is_whole=is_whole)
-            scales = {} if state or self.page_limit else find_scales(locked.cursor, locked.table)
+            scales = {} if state or self.page_limit else self._find_scales(locked)
             if not is_whole:
                 return self._start_pages(locked, plan, scales)
             if isinstance(plan, KeyPlan) and locked.size() > SHORT_READ:
@@ -145,7 +147,15 @@ class PostgresSource(ConnectorSource[Config]):
         return reader.read_page(position, self._row_limit, first_rows)
 
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
-        return TableReader(locked, plan, scales, self.settings.statement_timeout)
+        return TableReader(locked, plan, scales, self.settings.statement_timeout, self._types)
+
+    def _find_scales(self, locked: LockedTable) -> Scales:
+        columns = self._types.apply(locked.table.columns)
+        return find_scales(locked.cursor, locked.table, columns)
+
+    @cached_property
+    def _types(self) -> TypeChoice:
+        return TypeChoice(self.type_system, dict(self.kept_types), self.is_transformed)
 
     def _continue_pages(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
         with self._lock_table(self._table) as locked:

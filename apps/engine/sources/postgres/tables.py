@@ -29,7 +29,8 @@ STREAM_NAME = re.compile(r'(?:("(?:[^"]|"")*"|[^".][^.]*)\.)?("(?:[^"]|"")*"|[^"
 
 SELECT_RELATIONS = """
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass,
-       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'SELECT')
+       c.relkind IN ('r', 'p', 'v') AND has_table_privilege(c.oid, 'SELECT'),
+       coalesce(obj_description(c.oid, 'pg_class'), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -41,7 +42,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
 ORDER BY n.nspname <> 'public', n.nspname, c.relname
 LIMIT %(limit)s
 """
-SELECT_COLUMNS = """
+SELECT_COLUMNS = r"""
 WITH RECURSIVE bare (attribute, relation, oid, mod) AS (
   SELECT a.attnum, a.attrelid, a.atttypid, a.atttypmod
   FROM pg_attribute a
@@ -55,12 +56,51 @@ SELECT a.attrelid::bigint, a.attnum, a.attname, format_type(a.atttypid, a.atttyp
        CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
        NOT a.attnotnull,
        CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN ((b.mod - 4) >> 16) & 65535 END,
-       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN (((b.mod - 4) & 2047) # 1024) - 1024 END
+       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN (((b.mod - 4) & 2047) # 1024) - 1024 END,
+       CASE WHEN t.typtype = 'e' THEN 'text'
+            WHEN i.typtype = 'e' THEN 'text[]'
+            WHEN t.oid < 16384 AND coalesce(i.typname, t.typname) = ANY(%(types)s)
+            THEN format_type(b.oid, b.mod) ELSE '' END,
+       CASE WHEN i.typtype = 'e' THEN 'enum' WHEN i.oid < 16384 THEN i.typname::text ELSE '' END,
+       coalesce(col_description(a.attrelid, a.attnum), '')
 FROM bare b
 JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
+LEFT JOIN pg_type i ON i.oid = t.typelem AND t.typcategory = 'A' AND t.typname LIKE '\_%%'
 JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum = b.attribute
 ORDER BY a.attrelid, a.attnum
 """
+# Types that every server has and that read the text that they have written.
+BUILT_IN_TYPES = [
+    *("bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric"),
+    *("text", "varchar", "bpchar", "char", "name", "bytea", "bit", "varbit", "uuid"),
+    *(
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "interval",
+        "json",
+        "jsonb",
+        "jsonpath",
+    ),
+    *(
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "point",
+        "line",
+        "lseg",
+        "box",
+        "path",
+        "polygon",
+        "circle",
+    ),
+    *("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"),
+    *("int4multirange", "int8multirange", "nummultirange", "datemultirange", "tsmultirange"),
+    *("tstzmultirange", "tsvector", "tsquery", "pg_lsn"),
+]
 SELECT_KEYS = """
 SELECT DISTINCT ON (i.indrelid) i.indrelid::bigint, names.columns, i.indisprimary
 FROM pg_index i
@@ -89,6 +129,7 @@ class Relation:
     name: str
     relkind: str  # pg_class.relkind
     can_be_locked: bool  # by LOCK TABLE, which needs the right to read all columns
+    comment: str
     columns: tuple[PgColumn, ...]
     key: tuple[str, ...]
     primary_key: tuple[str, ...]
@@ -169,7 +210,8 @@ def find_relations(cursor: Cursor, schemas: list[str], stream: str | None = None
     rows = cursor.execute(SELECT_RELATIONS, parameters).fetchall()
     oids = {"oids": [row[0] for row in rows]}
     columns: dict[int, list[PgColumn]] = {}
-    for oid, *fields in cursor.execute(SELECT_COLUMNS, oids).fetchall():
+    column_parameters = {**oids, "types": BUILT_IN_TYPES}
+    for oid, *fields in cursor.execute(SELECT_COLUMNS, column_parameters).fetchall():
         columns.setdefault(oid, []).append(PgColumn(*fields))
     keys = {row[0]: (row[1], row[2]) for row in cursor.execute(SELECT_KEYS, oids).fetchall()}
     return [
@@ -182,14 +224,14 @@ def find_relations(cursor: Cursor, schemas: list[str], stream: str | None = None
 def _make_relation(
     row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], is_primary: bool
 ) -> Relation:
-    oid, schema, name, relkind, has_child_tables, can_be_locked = row
+    oid, schema, name, relkind, has_child_tables, can_be_locked, comment = row
     readable_names = {column.name for column in columns}
     # If other tables inherit from a table, its key does not apply to their rows.
     is_usable = readable_names.issuperset(key) and not (relkind == "r" and has_child_tables)
     usable_key = tuple(key) if is_usable else ()
     primary_key = usable_key if is_primary else ()
     return Relation(
-        *(oid, schema, name, relkind, can_be_locked),
+        *(oid, schema, name, relkind, can_be_locked, comment),
         *(columns, usable_key, primary_key),
     )
 

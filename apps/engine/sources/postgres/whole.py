@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from apps.engine.failures import PositionGone
-from apps.engine.sources.connector import SourcePage, frame_page
+from apps.engine.sources.connector import SourcePage
 from apps.engine.sources.postgres.connection import allow_long_statements
 from apps.engine.sources.postgres.copying import open_copy
 from apps.engine.sources.postgres.pages import Token
@@ -52,7 +52,7 @@ class SnapshotRead:
         self._position = self._reader.plan.next_position(self._position, page.end)
         self._page += 1
         if page.has_more:
-            return frame_page(page.frame, self.token)
+            return self._reader.frame_page(page.frame, self.token)
         return self._reader.last_page(page, self._position)
 
 
