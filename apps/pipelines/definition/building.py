@@ -84,9 +84,10 @@ class _Builder:
     def read_source(self, request: RequestDocument) -> None:
         self.errors += _moved_field_errors(request)
         source = self.read_side("source", request)
-        previous = self.previous.stream if self.previous and self.patch else None
-        builder = StreamBuilder(source.streams, previous)
-        streams = [previous] if previous and "streams" not in request else request.get("streams")
+        previous = self.previous.stream if self.previous else None
+        builder = StreamBuilder(source.streams, previous, patch=self.patch)
+        keeps_stream = previous and self.patch and "streams" not in request
+        streams = [previous] if keeps_stream else request.get("streams")
         self.document["streams"] = [builder.build(streams)]
         self.errors += builder.errors
 

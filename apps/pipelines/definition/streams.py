@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -18,6 +19,9 @@ SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
 # Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
 TABLE_PATTERN = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
+MAX_TABLE_BYTES = 63  # longest name in PostgreSQL
+# Parts of letters, digits, _ and - with a dot, a slash or a space between them.
+PLAIN_STREAM_NAME = re.compile(r"\w[\w-]*([./ ][\w-]+)*")
 MAX_CODE_LENGTH = 100_000  # characters of a transform
 MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 
@@ -25,15 +29,20 @@ MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 class StreamBuilder:
     """Validates the only stream of a document, converts it to its stored form, and collects its errors.
 
-    `known_streams` are the names of the source's streams, if they are known. If the document names the stream
-    `previous`, or no stream, missing fields keep the values of `previous`.
+    `known_streams` are the names of the source's streams, if they are known. With `patch`, missing fields keep the
+    values of `previous` if the document names the same stream, or no stream.
     """
 
     def __init__(
-        self, known_streams: Sequence[str], previous: StreamDocument | None = None
+        self,
+        known_streams: Sequence[str],
+        previous: StreamDocument | None = None,
+        *,
+        patch: bool = False,
     ) -> None:
         self.known_streams = known_streams
         self.previous = previous
+        self.patch = patch
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str) -> None:
@@ -54,7 +63,7 @@ class StreamBuilder:
         name = self._parse_name(values.get("stream"))
         return {
             "stream": name,
-            "table": self._parse_table(values.get("table")) or default_table(name),
+            "table": self._parse_table(values.get("table")) or self._default_table(name),
             "sync_mode": self._parse_choice(values, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
             "cursor_field": self._parse_column(values.get("cursor_field"), "cursor_field"),
             "primary_key": self._parse_primary_key(values.get("primary_key")),
@@ -85,6 +94,7 @@ class StreamBuilder:
         previous = self.previous
         if (
             previous is None
+            or not self.patch
             or request_stream.get("stream", previous["stream"]) != previous["stream"]
         ):
             return request_stream
@@ -166,9 +176,35 @@ class StreamBuilder:
             return None
         return value
 
+    def _default_table(self, name: str) -> str:
+        """Return the stream's default table; a stream that has the default table of an older release keeps it."""
+        if self.previous and self.previous["stream"] == name:
+            table = self.previous["table"]
+            if table == _default_table_before_schemas(name):
+                return table
+        return default_table(name)
+
 
 def default_table(stream: str) -> str:
-    """Return the default table of a stream: the last part of its name, with underscores for invalid characters."""
+    """Return the default table of a stream: its name with its schema, such as `sales_orders` for `sales.orders`.
+
+    The schema public is left out. If other characters had to be replaced, or if the name is too long, it ends in a
+    digest, so that two streams do not get the same table.
+    """
+    plain_name = re.sub(r"^public\.(?=[^.]+$)", "", stream).strip("/ ")
+    is_plain = PLAIN_STREAM_NAME.fullmatch(plain_name) is not None
+    name = re.sub(r"[^\w-]+", "_", plain_name).lstrip("-")
+    name = (name if is_plain else name.strip("_")) or "records"
+    name = name if re.match(r"[^\W\d]", name) else f"_{name}"
+    if is_plain and len(name.encode()) <= MAX_TABLE_BYTES:
+        return name
+    suffix = "_" + hashlib.sha256(stream.encode()).hexdigest()[:8]
+    start = name.encode()[: MAX_TABLE_BYTES - len(suffix)].decode(errors="ignore")
+    return start + suffix
+
+
+def _default_table_before_schemas(stream: str) -> str:
+    """Return the default table of older releases: the last part of the stream's name, without its schema."""
     name = re.sub(r"\W+", "_", stream.rpartition(".")[2].rpartition("/")[2]).strip("_") or "records"
     return (name if not name[0].isdigit() else f"_{name}")[:63]
 
