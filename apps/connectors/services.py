@@ -6,12 +6,15 @@ permission in the object's domain.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
+from django.utils.module_loading import autodiscover_modules
 
 from apps.auth.constraints import violates
 from apps.connectors import catalogue, configuration, secrets
@@ -20,6 +23,7 @@ from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector, ConnectorQuerySet
+from apps.connectors.schemas import Error
 from apps.json import JsonObject, JsonValue
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
@@ -30,6 +34,24 @@ from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
 SEAL_KIND = "connector"
+
+SettingsWatcher = Callable[[Org, Principal, Connector], list[Error]]
+_settings_watchers: list[SettingsWatcher] = []
+
+
+def watch_settings(watcher: SettingsWatcher) -> SettingsWatcher:
+    """Register a function of another app. It is called after a change of settings, in the same transaction.
+
+    The change is refused if the function returns errors.
+    """
+    _settings_watchers.append(watcher)
+    return watcher
+
+
+@cache
+def _import_watchers() -> None:
+    """Import every app's `connector_settings.py` once."""
+    autodiscover_modules("connector_settings")
 
 
 class ConnectorChanges(TypedDict, total=False):
@@ -125,6 +147,8 @@ def update(
         return connector
     connector.version += 1
     _save(connector, new=False)
+    if "config" in audited_changes:
+        _call_settings_watchers(org, by, connector)
     audit.record(
         org=org,
         by=by,
@@ -265,6 +289,12 @@ def _save(connector: Connector, *, new: bool) -> None:
         if not violates(error, "connectors_connector_name"):
             raise
         raise ConnectorNameTaken from None
+
+
+def _call_settings_watchers(org: Org, by: Principal, connector: Connector) -> None:
+    _import_watchers()
+    if errors := [error for watcher in _settings_watchers for error in watcher(org, by, connector)]:
+        raise Invalid(errors)
 
 
 def _audited_fields(connector: Connector) -> JsonObject:

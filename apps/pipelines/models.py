@@ -37,6 +37,10 @@ class Pipeline(OrgOwned):
         CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
     stream = models.CharField(max_length=200)
+    # Digest of the table that the current version writes, see `targets`; empty if no other pipeline can write it.
+    target = models.CharField(max_length=64, blank=True, db_default="", editable=False)
+    # False for pipelines that shared a table before the rule existed that a table has one writer.
+    owns_target = models.BooleanField(default=True, db_default=True, editable=False)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     # Increases with every change, including changes of name or tags.
@@ -53,6 +57,11 @@ class Pipeline(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name"),
+            models.UniqueConstraint(
+                fields=["org", "target"],
+                condition=models.Q(owns_target=True) & ~models.Q(target=""),
+                name="pipelines_pipeline_target",
+            ),
             names.plain_text_check("name", name="pipelines_pipeline_name_plain"),
             names.plain_text_check(
                 "description", name="pipelines_pipeline_text_plain", multiline=True
@@ -62,6 +71,9 @@ class Pipeline(OrgOwned):
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),
             GinIndex(fields=["tags"], name="pipelines_tags"),
+            models.Index(
+                fields=["org", "target"], name="pipelines_targets", condition=~models.Q(target="")
+            ),
         ]
 
     def __str__(self) -> str:

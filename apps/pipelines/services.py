@@ -24,7 +24,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match
-from apps.pipelines import definition, removal, transforms
+from apps.pipelines import definition, removal, targets, transforms
 from apps.pipelines.definition import Definition, Document, RequestDocument
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
@@ -90,8 +90,9 @@ def create(
         created_by_id=by.user_id,
     )
     _copy_list_columns(pipeline, new_definition)
+    targets.claim(org, by, pipeline, new_definition)
     with transaction.atomic():
-        _save(pipeline, new=True)
+        _save(pipeline, by, new_definition, new=True)
         versions.add(org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=pipeline, plan=plan)
         changes = {
@@ -146,7 +147,7 @@ def update(
             update_next_run(pipeline, schedule_row)
         if applied_changes:
             pipeline.etag += 1
-            _save(pipeline)
+            _save(pipeline, by, new_definition)
             _record(org, by, "pipeline.update", pipeline, applied_changes)
         if "domain_id" in applied_changes:
             # An API key of the former domain may be following a run.
@@ -179,10 +180,13 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
 
 
 def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
-    """Create a disabled copy with its own secrets, schedule and state. Without `name`, choose an unused name."""
+    """Create a disabled copy with its own secrets, schedule and state. Without `name`, choose an unused name.
+
+    If the pipeline's table cannot be written by two pipelines, the copy gets an unused table.
+    """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     require_edit_in_domain(org, by, pipeline.domain_id)
-    new_definition = versions.current_definition(org, pipeline)
+    new_definition = targets.with_unused_table(org, versions.current_definition(org, pipeline))
     copy = Pipeline(
         org=org,
         name=name or _unused_name(org, pipeline.name),
@@ -195,8 +199,9 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
         created_by_id=by.user_id,
     )
     _copy_list_columns(copy, new_definition)
+    targets.claim(org, by, copy, new_definition)
     with transaction.atomic():
-        _save(copy, new=True)
+        _save(copy, by, new_definition, new=True)
         versions.add(org=org, pipeline=copy, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
         changes = {"copied_from": [None, str(pipeline.pk)]}
@@ -233,7 +238,7 @@ def restore(
         note = f"Restored version {number}"
         applied_changes = _add_version(org, by, pipeline, before, new_definition, note=note)
         pipeline.etag += 1
-        _save(pipeline)
+        _save(pipeline, by, new_definition)
         _record(org, by, "pipeline.restore", pipeline, applied_changes)
     return pipeline
 
@@ -324,6 +329,7 @@ def _add_version(
 ) -> dict[str, Any]:
     pipeline.version += 1
     _copy_list_columns(pipeline, new_definition)
+    targets.claim(org, by, pipeline, new_definition)
     versions.add(
         org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id, note=note
     )
@@ -346,11 +352,13 @@ def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
 
 SAVED_FIELDS = (
     *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "custom_source",
-    "source_connector", "destination_connector", "stream", "etag", "updated_at",
+    "source_connector", "destination_connector", "stream", "target", "owns_target", "etag", "updated_at",
 )  # fmt: skip
 
 
-def _save(pipeline: Pipeline, *, new: bool = False) -> None:
+def _save(
+    pipeline: Pipeline, by: Principal, current: Definition | None, *, new: bool = False
+) -> None:
     """Save the row. apps.runs sets the last_run columns, so an update leaves them out."""
     try:
         with transaction.atomic():
@@ -359,6 +367,8 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
             else:
                 pipeline.save(update_fields=SAVED_FIELDS)
     except IntegrityError as error:
+        if current and violates(error, targets.CONSTRAINT):
+            targets.require_free(pipeline.org, by, pipeline, current)
         if not violates(error, "pipelines_pipeline_name"):
             raise
         raise PipelineNameTaken from None

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.auth.models import new_id
 from apps.orgs.models import AuditEvent, Domain
+from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.pipelines import services, specs
 from apps.pipelines.models import Pipeline, PipelineVersion
@@ -482,7 +483,7 @@ def test_saving_a_stale_pipeline_does_not_overwrite_its_last_run(world: World) -
             last_run_id=new_id(), last_run_status="succeeded", last_run_finished_at=timezone.now()
         )
         stale_pipeline.name = "New"
-        services._save(stale_pipeline)
+        services._save(stale_pipeline, SYSTEM, None)
     saved = world.client().get(f"{URL}/{pipeline.pk}").json()
     assert (saved["name"], saved["last_run"]["status"]) == ("New", "succeeded")
 

@@ -24,6 +24,7 @@ from apps.pipelines.definition.document import (
     python_code,
 )
 from apps.pipelines.definition.sides import Connectors
+from apps.pipelines.definition.streams import default_table
 
 __all__ = [
     "Connectors",
@@ -37,6 +38,7 @@ __all__ = [
     "build",
     "build_source",
     "connector_ids",
+    "default_table",
     "document_with_secrets",
     "mask",
     "plain_config",

@@ -1,0 +1,48 @@
+"""Identify the table that a stream writes, so that no two pipelines write the same one.
+
+This module compares the settings as texts. It imports no destination, because the web process calls it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+BUCKET_KINDS = frozenset({"csv", "jsonl", "parquet"})
+
+
+def target_of(kind: str, config: Mapping[str, Any], table: str) -> str:
+    """Return the same digest for all settings that name the same table, or an empty text.
+
+    It is empty if no other pipeline can write the table: the destination writes no table, or stores it in the
+    pipeline's own folder. `config` needs no secrets. Two names of one server are not recognized.
+    """
+    if kind == "postgres":
+        return _digest("postgres", *_postgres_table(config, table))
+    if kind in BUCKET_KINDS and config.get("bucket_url"):
+        return _digest("bucket", *_bucket_folder(config, table))
+    return ""
+
+
+def _postgres_table(config: Mapping[str, Any], table: str) -> tuple[str, ...]:
+    """Return the table's server, database, schema and name. PostgreSQL's names are case-sensitive."""
+    schema, dot, name = table.rpartition(".")
+    host = str(config.get("host", "")).lower().rstrip(".")
+    port = str(config.get("port") or 5432)
+    database = str(config.get("database", ""))
+    return host, port, database, schema if dot else str(config.get("schema") or "public"), name
+
+
+def _bucket_folder(config: Mapping[str, Any], table: str) -> tuple[str, ...]:
+    """Return the folder's server, bucket and path. The files of all formats share it."""
+    parts = urlsplit(str(config["bucket_url"]))
+    endpoint = str(config.get("endpoint_url") or "").lower().rstrip("/")
+    path = "/".join(filter(None, (unquote(parts.path).strip("/"), table)))
+    return parts.scheme, endpoint, parts.netloc, path
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

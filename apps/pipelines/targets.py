@@ -1,0 +1,147 @@
+"""Keep two pipelines from writing the same table of a destination.
+
+Each pipeline has the digest of its table (`Pipeline.target`). The database allows one owner of a table. Pipelines that
+shared a table before this rule existed do not own it, and keep writing to it until one of them gets another table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from apps.auth.constraints import violates
+from apps.connectors.models import Connector
+from apps.connectors.schemas import Error
+from apps.engine import targets
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.placement import can_see
+from apps.orgs.principals import Principal
+from apps.pipelines.definition import Definition, Document, StreamDocument, default_table
+from apps.pipelines.models import Pipeline, PipelineVersion
+
+CONSTRAINT = "pipelines_pipeline_target"
+FIELD = "streams.0.table"
+MAX_SHOWN = 5
+
+
+def target_of(org: Org, document: Document, table: str | None = None) -> str:
+    """Return the digest of the table that a definition writes, or of another table of its destination."""
+    destination = document["destination"]
+    config = destination["config"]
+    if destination["connector_id"]:
+        config = Connector.objects.for_org(org).get(pk=destination["connector_id"]).config
+    return targets.target_of(
+        destination["kind"], config or {}, table or document["streams"][0]["table"]
+    )
+
+
+def claim(org: Org, by: Principal, pipeline: Pipeline, definition: Definition) -> None:
+    """Set the pipeline's target, without saving it. Raises Invalid if another pipeline writes the table."""
+    target = target_of(org, definition.document)
+    if target == pipeline.target:
+        return
+    pipeline.target, pipeline.owns_target = target, True
+    require_free(org, by, pipeline, definition)
+
+
+def require_free(org: Org, by: Principal, pipeline: Pipeline, definition: Definition) -> None:
+    """Raise Invalid if another pipeline writes the pipeline's table."""
+    others = list(other_writers(org, pipeline.target, pipeline.pk))
+    if not others:
+        return
+    message = (
+        f"{_names(by, others)} to this table of the same destination, so each could remove or mix up the rows of the "
+        f"other. Choose another table, such as {unused_table(org, definition)}."
+    )
+    raise Invalid([(FIELD, message, "taken")])
+
+
+def other_writers(org: Org | UUID, target: str, pipeline_id: UUID) -> QuerySet[Pipeline]:
+    """Return the other pipelines that write the table, oldest first. There is none for an empty target."""
+    rows: QuerySet[Pipeline] = Pipeline.objects.for_org(org).filter(target=target)
+    rows = rows.exclude(target="").exclude(pk=pipeline_id)
+    return rows.order_by("created_at", "id")
+
+
+def with_unused_table(org: Org, definition: Definition) -> Definition:
+    """Return the definition with an unused table, if another pipeline already writes its table."""
+    target = target_of(org, definition.document)
+    if not target or not Pipeline.objects.for_org(org).filter(target=target).exists():
+        return definition
+    stream: StreamDocument = {**definition.stream, "table": unused_table(org, definition)}
+    return Definition({**definition.document, "streams": [stream]}, definition.secrets)
+
+
+def unused_table(org: Org, definition: Definition) -> str:
+    """Return the stream's default table, or the first unused table of `x_2`, `x_3` and so on."""
+    stream = definition.stream
+    numbered = (f"{stream['table'][:58]}_{number}" for number in range(2, 1000))
+    for table in chain([default_table(stream["stream"])], numbered):
+        target = target_of(org, definition.document, table)
+        if not Pipeline.objects.for_org(org).filter(target=target).exists():
+            return table
+    raise LookupError("a thousand pipelines write to tables with this name")
+
+
+def change_of_connector(org: Org, by: Principal, connector: Connector) -> list[Error]:
+    """Update the targets of the pipelines that write with this connector, after its settings have changed.
+
+    Returns an error if one of them would then write the table of a pipeline with which it shared none before.
+    """
+    moved = [row for row in _pipelines_with_targets(org, connector) if row[0].target != row[1]]
+    for pipeline, target in moved:
+        companions = [row for row, new_target in moved if new_target == target and row != pipeline]
+        others = set(other_writers(org, target, pipeline.pk)) - set(companions)
+        others |= {row for row in companions if row.target != pipeline.target}
+        if others:
+            return [_connector_error(by, pipeline, others)]
+        pipeline.owns_target = pipeline.owns_target or not companions
+    for pipeline, target in moved:
+        pipeline.target = target
+        if not _save_target(pipeline):  # Another request has just saved a pipeline with this table.
+            return [_connector_error(by, pipeline, other_writers(org, target, pipeline.pk))]
+    return []
+
+
+def _save_target(pipeline: Pipeline) -> bool:
+    try:
+        with transaction.atomic():
+            pipeline.save(update_fields=["target", "owns_target"])
+    except IntegrityError as error:
+        if not violates(error, CONSTRAINT):
+            raise
+        return False
+    return True
+
+
+def _pipelines_with_targets(org: Org, connector: Connector) -> Iterator[tuple[Pipeline, str]]:
+    rows = Pipeline.objects.for_org(org).filter(destination_connector=connector)
+    pipelines = {row.pk: row for row in rows.order_by("pk").select_for_update(no_key=True)}
+    versions = PipelineVersion.objects.for_org(org).filter(pipeline__in=pipelines)
+    for version in versions.order_by("pipeline_id"):
+        pipeline = pipelines[version.pipeline_id]
+        if version.number == pipeline.version:
+            yield pipeline, target_of(org, version.definition)
+
+
+def _connector_error(by: Principal, pipeline: Pipeline, others: Iterable[Pipeline]) -> Error:
+    name = f"the pipeline “{pipeline.name}”" if can_see(by, pipeline.domain_id) else "a pipeline"
+    message = (
+        f"With these settings {name} would write to a table of another pipeline. {_names(by, others)} to that table: "
+        "first give one of them another table."
+    )
+    return ("config", message, "taken")
+
+
+def _names(by: Principal, others: Iterable[Pipeline]) -> str:
+    """Return the subject and verb of a sentence, with the names of the pipelines that the principal can see."""
+    names = [f"“{other.name}”" for other in others if can_see(by, other.domain_id)]
+    if not names:
+        return "Another pipeline writes"
+    shown = ", ".join(names[:MAX_SHOWN])
+    return f"The pipeline {shown} writes" if len(names) == 1 else f"The pipelines {shown} write"
