@@ -68,6 +68,7 @@ DETAIL: dict[str, Any] = {
     "config": CONFIG,
     "timeout_seconds": 21600,
     "max_attempts": 3,
+    "warnings": [],
 }
 CREATE_REQUEST: dict[str, Any] = {
     "name": "Flights",

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from apps.auth.models import User
 from apps.orgs.models import Org
-from apps.pipelines import definition
+from apps.orgs.principals import Principal
+from apps.pipelines import definition, targets
 from apps.pipelines.definition import Document
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
@@ -70,9 +71,10 @@ class PipelineDetail(TypedDict):
     config: Document
     timeout_seconds: int
     max_attempts: int
+    warnings: list[str]
 
 
-def render_detail(org: Org, pipeline: Pipeline) -> PipelineDetail:
+def render_detail(org: Org, by: Principal, pipeline: Pipeline) -> PipelineDetail:
     schedule = schedule_of(org, pipeline)
     version = versions.get_version(org, pipeline, pipeline.version)
     domain = pipeline.domain
@@ -95,6 +97,7 @@ def render_detail(org: Org, pipeline: Pipeline) -> PipelineDetail:
         "config": masked_config(version),
         "timeout_seconds": pipeline.timeout_seconds,
         "max_attempts": pipeline.max_attempts,
+        "warnings": targets.warnings(org, by, pipeline),
     }
 
 

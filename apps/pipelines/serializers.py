@@ -234,6 +234,9 @@ class PipelineDetail(PipelineRow):
     config = MaskedConfigField()
     timeout_seconds = serializers.IntegerField()
     max_attempts = serializers.IntegerField()
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="Sentences about what should be changed."
+    )
 
 
 class VersionRow(serializers.Serializer[Any]):

@@ -13,6 +13,7 @@ from apps.connectors.models import Connector
 from apps.engine.contract import CodeSpec, DestinationSpec, PublishRules, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
+from apps.pipelines import targets
 from apps.pipelines.definition import (
     Definition,
     SideDocument,
@@ -41,10 +42,12 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     The rules for publishing are those of the newest version, so that a retry publishes what a run has read after
     its user has changed them.
 
-    Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, and SecretUnreadable if a secret cannot be
-    decrypted.
+    Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, SecretUnreadable if a secret cannot be
+    decrypted, and Invalid if another pipeline writes the version's table now.
     """
-    definition = versions.definition_with_secrets(org, versions.get_version(org, pipeline, version))
+    row = versions.get_version(org, pipeline, version)
+    targets.require_still_own(org, pipeline, row)
+    definition = versions.definition_with_secrets(org, row)
     newest = versions.get_version(org, pipeline, pipeline.version).definition
     return Specs(
         source_spec(org, definition),

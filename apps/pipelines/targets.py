@@ -27,6 +27,10 @@ from apps.pipelines.models import Pipeline, PipelineVersion
 CONSTRAINT = "pipelines_pipeline_target"
 FIELD = "streams.0.table"
 MAX_SHOWN = 5
+SHARED = (
+    "Another pipeline writes to the same table, so each can remove or mix up the rows of the other: give one of them "
+    "another table."
+)
 
 
 def target_of(org: Org, document: Document, table: str | None = None) -> str:
@@ -61,10 +65,33 @@ def require_free(org: Org, by: Principal, pipeline: Pipeline, definition: Defini
     raise Invalid([(FIELD, message, "taken")])
 
 
+def require_still_own(org: Org, pipeline: Pipeline, version: PipelineVersion) -> None:
+    """Raise Invalid if an earlier version of the pipeline wrote a table that another pipeline has got since then."""
+    if version.number == pipeline.version:
+        return
+    target = target_of(org, version.definition)
+    if target != pipeline.target and other_writers(org, target, pipeline.pk).exists():
+        message = (
+            "Another pipeline writes to the table of this earlier version now: start a new run."
+        )
+        raise Invalid([(FIELD, message, "taken")])
+
+
+def warnings(org: Org, by: Principal, pipeline: Pipeline) -> list[str]:
+    """Return a sentence if the pipeline has shared its table since before a table had one writer."""
+    others = list(other_writers(org, pipeline.target, pipeline.pk))
+    if not others:
+        return []
+    return [
+        f"{_names(by, others)} to the same table, so each can remove or mix up the rows of the other: give one of "
+        "them another table."
+    ]
+
+
 def other_writers(org: Org | UUID, target: str, pipeline_id: UUID) -> QuerySet[Pipeline]:
     """Return the other pipelines that write the table, oldest first. There is none for an empty target."""
-    rows: QuerySet[Pipeline] = Pipeline.objects.for_org(org).filter(target=target)
-    rows = rows.exclude(target="").exclude(pk=pipeline_id)
+    rows: QuerySet[Pipeline] = Pipeline.objects.for_org(org)
+    rows = rows.filter(target=target).exclude(pk=pipeline_id) if target else rows.none()
     return rows.order_by("created_at", "id")
 
 

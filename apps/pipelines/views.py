@@ -35,7 +35,7 @@ class PipelineView(OrgView):
     """Base of the views that return a pipeline."""
 
     def pipeline_response(self, pipeline: Pipeline, status: int = 200) -> Response:
-        body = rendering.render_detail(self.org, pipeline)
+        body = rendering.render_detail(self.org, self.principal, pipeline)
         return Response(body, status=status, headers={"ETag": etag(pipeline.etag)})
 
 

@@ -17,11 +17,12 @@ from django.utils import timezone
 from apps.background.retries import retry_while_unavailable
 from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
-from apps.engine.contract import Progress, StopReason
+from apps.engine.contract import LogLine, Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.orgs.exceptions import Invalid, SecretUnreadable
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
+from apps.pipelines import targets
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
 from apps.runs import states
@@ -94,8 +95,11 @@ def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     spec = retry_while_unavailable(lambda: _build_run_spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
+    warnings = retry_while_unavailable(lambda: _warnings(claim), give_up=worker.shutdown)
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
     recorder.start()
+    for warning in warnings:
+        recorder.add_event(LogLine.now("warning", warning))
     try:
         outcome = _run_child(worker, spec, recorder)
         recorder.log_failure(outcome)
@@ -158,6 +162,15 @@ def _build_run_spec(claim: Claim) -> RunSpec | Failed:
         allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
         sandbox=sandboxes.spec_for_runs(),
     )
+
+
+def _warnings(claim: Claim) -> list[str]:
+    """Return what the log should say about the pipeline's settings. It names no other pipeline."""
+    with org_scope(claim.org_id):
+        pipeline = Pipeline.objects.for_org(claim.org_id).get(pk=claim.pipeline_id)
+        if targets.other_writers(claim.org_id, pipeline.target, pipeline.pk).exists():
+            return [targets.SHARED]
+    return []
 
 
 def _start_time(run: Run) -> datetime:

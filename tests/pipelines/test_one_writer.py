@@ -15,7 +15,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.models import AuditEvent
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
-from apps.pipelines import services
+from apps.pipelines import services, specs
 from apps.pipelines.models import Pipeline, PipelineVersion
 from tests.pipelines.test_domains import DomainObjects, key_client, objects
 from tests.pipelines.test_pipelines import URL, error_codes
@@ -279,3 +279,39 @@ def test_of_two_pipelines_that_are_saved_at_once_one_wins(committed_db: None) ->
     ((field, message, code),) = refusals[0].errors
     assert (field, code) == (FIELD, "taken")
     assert "The pipeline “first” writes" in message
+
+
+def test_the_page_of_a_pipeline_says_that_its_table_is_shared(objects: DomainObjects) -> None:
+    world = objects.world
+    one, two = share_table_as_before_the_rule(world)
+    client = world.client(Role.VIEWER)
+    (warning,) = client.get(f"{URL}/{one.pk}").json()["warnings"]
+    assert "The pipeline “two” writes to the same table" in warning
+    moved = {"config": {"streams": [{"table": "moved"}]}}
+    assert world.client().patch(f"{URL}/{two.pk}", moved).json()["warnings"] == []
+    assert client.get(f"{URL}/{one.pk}").json()["warnings"] == []
+
+
+def test_the_page_names_no_pipeline_of_another_domain(objects: DomainObjects) -> None:
+    world = objects.world
+    one, two = share_table_as_before_the_rule(world)
+    for pipeline, domain in ((one, objects.own_domain), (two, objects.other_domain)):
+        change = {"domain_id": str(domain.pk)}
+        assert world.client().patch(f"{URL}/{pipeline.pk}", change).status_code == 200
+    (warning,) = key_client(objects).get(f"{URL}/{one.pk}").json()["warnings"]
+    assert warning.startswith("Another pipeline writes to the same table")
+
+
+def test_an_earlier_version_cannot_write_a_table_that_another_pipeline_got(world: World) -> None:
+    """A failed run keeps its version, and may be retried after the table was given away."""
+    pipeline = make_pipeline(world, name="Sales", config=postgres())
+    change = {"config": {"streams": [{"table": "sales"}]}}
+    assert world.client().patch(f"{URL}/{pipeline.pk}", change).status_code == 200
+    with world.scope():
+        pipeline.refresh_from_db()
+        assert specs.engine_specs(org=world.org, pipeline=pipeline, version=1)
+    make_pipeline(world, name="People", config=postgres())
+    with world.scope(), pytest.raises(Invalid, match="Another pipeline writes to the table"):
+        specs.engine_specs(org=world.org, pipeline=pipeline, version=1)
+    with world.scope():
+        assert specs.engine_specs(org=world.org, pipeline=pipeline, version=2)

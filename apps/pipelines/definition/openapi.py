@@ -61,7 +61,8 @@ _STREAM_PROPERTIES: Schema = {
     "table": {
         "type": ["string", "null"],
         "maxLength": 127,
-        "description": "By default derived from the stream's name.",
+        "description": "By default the stream's name with its schema. No other pipeline may write the same table of the "
+        "same destination.",
     },
     "sync_mode": {"type": "string", "enum": list(SYNC_MODES)},
     "cursor_field": {"type": ["string", "null"], "maxLength": 200},

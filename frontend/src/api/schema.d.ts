@@ -4738,7 +4738,7 @@ export interface components {
                 /** @description The stream to read, and how to write its records. A pipeline has one stream for now. If the element names the pipeline's stream, or no stream, missing fields keep their values. If it names another stream, missing fields get their default values. */
                 streams?: {
                     stream?: string;
-                    /** @description By default derived from the stream's name. */
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -4861,7 +4861,7 @@ export interface components {
                 /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description By default derived from the stream's name. */
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -4977,7 +4977,7 @@ export interface components {
                 /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description By default derived from the stream's name. */
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
@@ -5018,6 +5018,8 @@ export interface components {
             };
             timeout_seconds: number;
             max_attempts: number;
+            /** @description Sentences about what should be changed. */
+            warnings: string[];
         };
         PipelineRow: {
             /** Format: uuid */
@@ -5099,7 +5101,7 @@ export interface components {
                 /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description By default derived from the stream's name. */
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -5984,7 +5986,7 @@ export interface components {
                 /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description By default derived from the stream's name. */
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";

@@ -49,6 +49,15 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
   );
 }
 
+/** What the user should change, in sentences of the server. Nothing is shown if there is nothing to change. */
+export function WarningNotices({ warnings }: { warnings: string[] }) {
+  return warnings.map((warning) => (
+    <div key={warning} className="mb-4">
+      <Notice title={warning} />
+    </div>
+  ));
+}
+
 /** A failure at the source or the destination, with its messages as evidence. */
 export function FailureNotice({
   message,

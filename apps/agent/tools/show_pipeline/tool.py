@@ -15,7 +15,7 @@ from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
 
 FOREIGN_FIELDS = frozenset(
-    {"name", "description", "domain", "tags", "stream", "schedule", "config"}
+    {"name", "description", "domain", "tags", "stream", "schedule", "config", "warnings"}
 )
 
 
@@ -25,7 +25,7 @@ def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:
     )
     plan = plans.from_row(schedule_of(context.org, pipeline))
     content = {
-        **rendering.render_detail(context.org, pipeline),
+        **rendering.render_detail(context.org, context.by, pipeline),
         "schedule_in_words": words.describe(plan) if plan else "It has no schedule.",
         "next_times": next_times(plan, timezone.now(), SHOWN_TIMES) if plan else [],
     }

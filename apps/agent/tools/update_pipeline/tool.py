@@ -150,7 +150,7 @@ def _config(arguments: UpdatePipeline) -> dict[str, object]:
 
 def _document(context: ToolContext, pipeline: Pipeline) -> Mapping[str, object]:
     """Return what the user can compare: the definition with secrets masked, and the other settings."""
-    detail = rendering.render_detail(context.org, pipeline)
+    detail = rendering.render_detail(context.org, context.by, pipeline)
     schedule = detail["schedule"]
     return {
         **{name: detail[name] for name in COMPARED_FIELDS},  # type: ignore[literal-required]

@@ -4,7 +4,7 @@ import { Switch } from "radix-ui";
 import { dataIfFound } from "@/api/problem";
 import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
-import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { EmptyState, ErrorNotice, Skeletons, WarningNotices } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
@@ -35,6 +35,7 @@ export function PipelinePage() {
       {pipeline && (
         <>
           <Header pipeline={pipeline} />
+          <WarningNotices warnings={pipeline.warnings} />
           <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
               <RecentRuns pipelineId={pipelineId} />
