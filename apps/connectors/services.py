@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
 from apps.auth.constraints import violates
-from apps.connectors import catalogue, configuration, secrets
+from apps.connectors import catalogue, configuration, secrets, storage
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
@@ -178,6 +178,8 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
         object_label=connector.name,
         changes={"config": [masked, None]},
     )
+    if connector.kind == "duckdb":
+        storage.request_database_removal(org.pk, connector_id)
 
 
 def connectors(org: Org, by: Principal) -> ConnectorQuerySet:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
+from apps.background import jobs
+from apps.background.registry import SYSTEM_QUEUE
+from apps.connectors.models import Connector
 from apps.engine.contract import StorageRoot
+from apps.engine.stores.opening import local_folder
+from apps.orgs.walls.scope import org_scope
+
+REMOVE_DATABASE_TASK = "connectors.remove_database"
 
 FILES = "files/"  # in `uploads_root`; the same folder as `files_root`
 SCRATCH = "uploads/"
@@ -17,6 +26,33 @@ SCRATCH = "uploads/"
 def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
     """Return the area for a pipeline's file destination, used if the user names no bucket."""
     return _root(f"org/{org_id}/data/{pipeline_id}")
+
+
+def databases_root(org_id: UUID) -> StorageRoot:
+    """Return the area of the DuckDB files that the pipelines of a connector share, with a folder for each connector."""
+    return _root(f"org/{org_id}/databases")
+
+
+def database_folder(org_id: UUID, connector_id: UUID) -> str:
+    """Return the folder of a connector's DuckDB file."""
+    return f"org/{org_id}/databases/{connector_id}"
+
+
+def request_database_removal(org_id: UUID, connector_id: UUID) -> None:
+    """Defer the removal of a deleted connector's DuckDB file. The job starts after this transaction is committed."""
+    arguments = {"org_id": str(org_id), "connector_id": str(connector_id)}
+    jobs.defer(REMOVE_DATABASE_TASK, queue=SYSTEM_QUEUE, arguments=arguments)
+
+
+def remove_database(*, org_id: UUID, connector_id: UUID) -> None:
+    """Remove a connector's DuckDB file. Does nothing while the connector exists. Safe to repeat."""
+    with org_scope(org_id):
+        if Connector.objects.for_org(org_id).filter(pk=connector_id).exists():
+            return
+    folder = local_folder(_root(database_folder(org_id, connector_id)))
+    if folder is not None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def files_root(org_id: UUID) -> StorageRoot:

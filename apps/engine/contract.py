@@ -83,7 +83,9 @@ class SourceSpec:
 class DestinationSpec:
     """The destination of a run. `table` is the name of a table, file set or dataset, depending on the kind.
 
-    `protects_other_pipelines` forbids replacing a table to which another pipeline has published.
+    `protects_other_pipelines` forbids replacing a table to which another pipeline has published. `shared_folder` is the
+    prefix, of ids only, of the folder of a DuckDB file that several pipelines write; it is empty if the file is the
+    pipeline's own.
     """
 
     kind: str
@@ -92,6 +94,7 @@ class DestinationSpec:
     write_mode: WriteMode = "replace"
     primary_key: tuple[str, ...] = ()
     protects_other_pipelines: bool = False
+    shared_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

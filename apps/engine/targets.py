@@ -14,12 +14,16 @@ from urllib.parse import unquote, urlsplit
 BUCKET_KINDS = frozenset({"csv", "jsonl", "parquet"})
 
 
-def target_of(kind: str, config: Mapping[str, Any], table: str) -> str:
+def target_of(kind: str, config: Mapping[str, Any], table: str, *, shared_folder: str = "") -> str:
     """Return the same digest for all settings that name the same table, or an empty text.
 
     It is empty if no other pipeline can write the table: the destination writes no table, or stores it in the
-    pipeline's own folder. `config` needs no secrets. Two names of one server are not recognized.
+    pipeline's own folder. `config` needs no secrets. `shared_folder` is that of `DestinationSpec`. Two names of one
+    server are not recognized.
     """
+    if kind == "duckdb" and shared_folder:
+        schema, _, name = table.rpartition(".")
+        return _digest("duckdb", shared_folder, f"{schema or 'main'}.{name}".casefold())
     if kind == "postgres":
         return _digest("postgres", *_postgres_table(config, table))
     if kind in BUCKET_KINDS and config.get("bucket_url"):

@@ -88,6 +88,8 @@ class PipelineVersion(OrgOwned):
     definition = models.JSONField()  # see apps.pipelines.definition
     sealed = models.TextField(blank=True)  # encrypted JSON {path: secret} of inline settings
     secret_hints = models.JSONField(default=dict)
+    # True if older releases made the version: its DuckDB table is in a file of its own, not in that of its connector.
+    own_database = models.BooleanField(default=False, db_default=False)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)

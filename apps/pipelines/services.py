@@ -327,11 +327,18 @@ def _add_version(
     new_definition: Definition,
     note: str = "",
 ) -> dict[str, Any]:
+    current = versions.get_version(org, pipeline, pipeline.version)
+    own_database = targets.keeps_own_database(current, new_definition)
     pipeline.version += 1
     _copy_list_columns(pipeline, new_definition)
-    targets.claim(org, by, pipeline, new_definition)
+    targets.claim(org, by, pipeline, new_definition, own_database=own_database)
     versions.add(
-        org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id, note=note
+        org=org,
+        pipeline=pipeline,
+        definition=new_definition,
+        user_id=by.user_id,
+        note=note,
+        own_database=own_database,
     )
     changed_secrets = diffs.find_changed_secrets(before.secrets, new_definition.secrets)
     changes = diffs.diff(

@@ -23,7 +23,7 @@ from apps.pipelines.definition import (
     python_code,
 )
 from apps.pipelines.history import versions
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     newest = versions.get_version(org, pipeline, pipeline.version).definition
     return Specs(
         source_spec(org, definition),
-        _destination_spec(org, definition),
+        _destination_spec(org, definition, row),
         transform_spec(definition),
         _publish_rules(newest["streams"][0]),
     )
@@ -101,7 +101,7 @@ def _code_spec(org: Org, source: SideDocument, config: Mapping[str, Any]) -> Cod
     return custom_kinds.code_spec(version)
 
 
-def _destination_spec(org: Org, definition: Definition) -> DestinationSpec:
+def _destination_spec(org: Org, definition: Definition, row: PipelineVersion) -> DestinationSpec:
     destination, stream = definition.document["destination"], definition.stream
     return DestinationSpec(
         kind=destination["kind"],
@@ -109,6 +109,9 @@ def _destination_spec(org: Org, definition: Definition) -> DestinationSpec:
         table=stream["table"],
         write_mode=stream["write_mode"],
         primary_key=tuple(stream["primary_key"]),
+        shared_folder=targets.shared_folder(
+            org, definition.document, own_database=row.own_database
+        ),
     )
 
 

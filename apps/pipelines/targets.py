@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from apps.auth.constraints import violates
+from apps.connectors import storage
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error
 from apps.engine import targets
@@ -33,20 +34,50 @@ SHARED = (
 )
 
 
-def target_of(org: Org, document: Document, table: str | None = None) -> str:
+def shared_folder(org: Org, document: Document, *, own_database: bool = False) -> str:
+    """Return the folder of the DuckDB file that all pipelines of the connector write, or an empty text."""
+    destination = document["destination"]
+    if destination["kind"] != "duckdb" or not destination["connector_id"] or own_database:
+        return ""
+    return storage.database_folder(org.pk, UUID(destination["connector_id"]))
+
+
+def keeps_own_database(before: PipelineVersion, definition: Definition) -> bool:
+    """Whether the version after `before` still writes to a DuckDB file of its own, as older releases did."""
+    old, new = before.definition, definition.document
+    return (
+        before.own_database
+        and old["destination"] == new["destination"]
+        and old["streams"][0]["table"] == definition.stream["table"]
+    )
+
+
+def target_of(
+    org: Org, document: Document, *, table: str | None = None, own_database: bool = False
+) -> str:
     """Return the digest of the table that a definition writes, or of another table of its destination."""
     destination = document["destination"]
     config = destination["config"]
     if destination["connector_id"]:
         config = Connector.objects.for_org(org).get(pk=destination["connector_id"]).config
     return targets.target_of(
-        destination["kind"], config or {}, table or document["streams"][0]["table"]
+        destination["kind"],
+        config or {},
+        table or document["streams"][0]["table"],
+        shared_folder=shared_folder(org, document, own_database=own_database),
     )
 
 
-def claim(org: Org, by: Principal, pipeline: Pipeline, definition: Definition) -> None:
+def claim(
+    org: Org,
+    by: Principal,
+    pipeline: Pipeline,
+    definition: Definition,
+    *,
+    own_database: bool = False,
+) -> None:
     """Set the pipeline's target, without saving it. Raises Invalid if another pipeline writes the table."""
-    target = target_of(org, definition.document)
+    target = target_of(org, definition.document, own_database=own_database)
     if target == pipeline.target:
         return
     pipeline.target, pipeline.owns_target = target, True
@@ -69,7 +100,7 @@ def require_still_own(org: Org, pipeline: Pipeline, version: PipelineVersion) ->
     """Raise Invalid if an earlier version of the pipeline wrote a table that another pipeline has got since then."""
     if version.number == pipeline.version:
         return
-    target = target_of(org, version.definition)
+    target = target_of(org, version.definition, own_database=version.own_database)
     if target != pipeline.target and other_writers(org, target, pipeline.pk).exists():
         message = (
             "Another pipeline writes to the table of this earlier version now: start a new run."
@@ -109,7 +140,7 @@ def unused_table(org: Org, definition: Definition) -> str:
     stream = definition.stream
     numbered = (f"{stream['table'][:58]}_{number}" for number in range(2, 1000))
     for table in chain([default_table(stream["stream"])], numbered):
-        target = target_of(org, definition.document, table)
+        target = target_of(org, definition.document, table=table)
         if not Pipeline.objects.for_org(org).filter(target=target).exists():
             return table
     raise LookupError("a thousand pipelines write to tables with this name")
@@ -153,7 +184,10 @@ def _pipelines_with_targets(org: Org, connector: Connector) -> Iterator[tuple[Pi
     for version in versions.order_by("pipeline_id"):
         pipeline = pipelines[version.pipeline_id]
         if version.number == pipeline.version:
-            yield pipeline, target_of(org, version.definition)
+            yield (
+                pipeline,
+                target_of(org, version.definition, own_database=version.own_database),
+            )
 
 
 def _connector_error(by: Principal, pipeline: Pipeline, others: Iterable[Pipeline]) -> Error:

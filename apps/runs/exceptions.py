@@ -26,6 +26,12 @@ class NoPosition(Conflict):
     code = "no_position"
 
 
+class DatabaseBusy(Conflict):
+    """A run is writing to this database: try again when it has ended."""
+
+    code = "busy"
+
+
 class PipelineDisabled(Disabled):
     """The pipeline is disabled: enable it, or run it once with force."""
 

@@ -238,3 +238,10 @@ class Output(OrgOwned):
         constraints = [
             models.UniqueConstraint(fields=["org", "run", "name"], name="runs_output_name")
         ]
+        indexes = [
+            models.Index(
+                fields=["org", "key"],
+                name="runs_output_database",
+                condition=models.Q(media_type="application/vnd.duckdb"),
+            )
+        ]

@@ -63,8 +63,11 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     decide whether a result may be published are not part of it, so a run continues after they were changed.
     """
     source, target = spec.source, spec.destination
+    folders = (
+        [spec.data.prefix, target.shared_folder] if target.shared_folder else [spec.data.prefix]
+    )
     destination_digest = _digest(
-        [target.kind, remove_secrets(target.config), target.table, spec.data.url, spec.data.prefix]
+        [target.kind, remove_secrets(target.config), target.table, spec.data.url, *folders]
     )
     source_settings = [source.kind, remove_secrets(source.config), source.stream]
     modes = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]

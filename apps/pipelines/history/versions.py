@@ -29,6 +29,7 @@ def add(
     definition: Definition,
     user_id: UUID | None,
     note: str = "",
+    own_database: bool = False,
 ) -> PipelineVersion:
     """Store a definition as the version with the number `pipeline.version`."""
     version = PipelineVersion(
@@ -38,6 +39,7 @@ def add(
         definition=definition.document,
         secret_hints=definition.hints,
         note=note,
+        own_database=own_database,
         created_by_id=user_id,
     )
     if definition.secrets:

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apps.connectors.storage import databases_root
 from apps.engine.contract import (
     FileEvent,
     FileMoved,
@@ -108,6 +109,11 @@ class AttemptRows:
                 "media_type": output.media_type,
             },
         )
+        if output.key.startswith(f"{databases_root(claim.org_id).prefix}/"):
+            # Runs of other pipelines list the same file, which has another size now.
+            Output.objects.for_org(claim.org_id).filter(
+                key=output.key, media_type=output.media_type
+            ).update(bytes=output.bytes)
 
     def _move(self, moved: FileMoved) -> None:
         """Correct the place of a file in the output lists of the pipeline's other runs."""

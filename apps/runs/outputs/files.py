@@ -16,13 +16,19 @@ from apps.orgs.principals import Principal
 from apps.orgs.slow_calls import SlowCall
 from apps.runs import visibility
 from apps.runs.models import Output
-from apps.runs.outputs import storage
+from apps.runs.outputs import databases, storage
 
 
 def list_files(*, org: Org, by: Principal, run_id: UUID) -> Any:
-    """Return the run's files as a QuerySet, ordered by name. Raises NotFound."""
+    """Return the run's files as a QuerySet, ordered by name. Raises NotFound.
+
+    A key that is limited to a domain does not get a shared DuckDB file, which has tables of all domains.
+    """
     visibility.find_run(org=org, by=by, run_id=run_id)
-    return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
+    rows = Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
+    if by.only_domain is not None:
+        rows = rows.exclude(key__startswith=f"{storage.databases_root(org.pk).prefix}/")
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,14 @@ def prepare_download(
 
 
 def _open_download(output: Output, *, link: bool) -> Download:
-    """Open the file, or create the URL. Uses storage only, not the database. Raises NotFound."""
+    """Open the file, or create the URL. Uses storage only, not the database. Raises NotFound and DatabaseBusy."""
     name = output.name.rpartition("/")[2]
     url = storage.signed_url(output.key, name=name) if link else None
     if url:
         return Download(name, output.media_type, url=url)
     try:
+        if databases.is_copied(output):
+            return Download(name, output.media_type, file=File(databases.copy(output.key)))
         return Download(name, output.media_type, file=default_storage.open(output.key, "rb"))
     except FileNotFoundError:
         raise NotFound from None

@@ -1,4 +1,4 @@
-"""Remove the engine's state, the files and the logs of a deleted pipeline.
+"""Remove the engine's state, the tables in shared DuckDB files, the files and the logs of a deleted pipeline.
 
 The rows of the pipeline and its runs no longer exist. The state and the files are found by the pipeline's id. The logs
 are found as folders of runs that have no row.
@@ -19,7 +19,7 @@ from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
 from apps.runs.claiming.leases import Claim
 from apps.runs.models import Run
-from apps.runs.outputs import storage
+from apps.runs.outputs import databases, storage
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
     state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    databases.drop_tables(org_id, pipeline_id)
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
     for run_id in _deleted_runs(org_id):
         storage.remove(storage.run_folder(org_id, run_id))

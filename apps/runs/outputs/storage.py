@@ -13,10 +13,12 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 
-from apps.connectors.storage import data_root, files_root, left_out_root
+from apps.connectors.storage import data_root, databases_root, files_root, left_out_root
 
 __all__ = [
     "data_root",
+    "database_ids",
+    "databases_root",
     "files_root",
     "left_out_folder",
     "left_out_root",
@@ -60,6 +62,12 @@ def run_ids(org_id: UUID) -> list[UUID]:
         folders, _ = default_storage.listdir(f"org/{org_id}/run")
     except FileNotFoundError:  # The folder does not exist: the org has not run anything yet.
         return []
+    return [UUID(name) for name in folders if _ID_PATTERN.fullmatch(name)]
+
+
+def database_ids(org_id: UUID) -> list[UUID]:
+    """Return the ids of the connectors that have a DuckDB file in the storage."""
+    folders, _ = list_folder(databases_root(org_id).prefix)
     return [UUID(name) for name in folders if _ID_PATTERN.fullmatch(name)]
 
 

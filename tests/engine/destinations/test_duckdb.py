@@ -53,7 +53,9 @@ def test_publishing_fails_while_another_program_has_the_file_open(
     )
     assert other_program.stdout is not None
     assert other_program.stdout.readline() == "open\n"
-    with pytest.raises(DestinationError, match=r"Another program has warehouse\.duckdb open"):
+    with pytest.raises(
+        DestinationError, match=r"Another run or program has warehouse\.duckdb open"
+    ):
         job.publish()
     steps = list(target.make_destination("b", lock_timeout=0).check())
     assert [(step.step, step.ok) for step in steps] == [("write", True), ("lock", False)]

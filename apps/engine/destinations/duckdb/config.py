@@ -14,7 +14,7 @@ class DuckdbConfig(BaseModel):
         "warehouse",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
         title="Database",
-        description="Name of the database file, without .duckdb. It is created if it does not exist.",
+        description="Name of the database file, without .duckdb. The pipelines of a saved connector share one file.",
         examples=["warehouse"],
     )
     lock_timeout: int = Field(
@@ -22,6 +22,7 @@ class DuckdbConfig(BaseModel):
         ge=0,
         le=3600,
         title="Lock timeout",
-        description="Seconds to wait while another program has the file open.",
+        description="Seconds to wait while another program has the file open. The pipelines that share a file wait at"
+        " least half an hour for each other.",
         examples=[30],
     )

@@ -12,6 +12,7 @@ import duckdb
 from loguru import logger
 
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+from apps.engine.process.progress import progress
 
 POLL_INTERVAL = 0.2  # seconds between attempts to lock the file
 OPTIONS: dict[str, Any] = {
@@ -34,7 +35,7 @@ def open_database(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Connect to a database whose statements can read files in `staging` and no other files.
 
-    Raises DestinationError if another process has the file locked for `lock_timeout` seconds.
+    Only one process can have the database open. Raises DestinationError after waiting for it for `lock_timeout` seconds.
     """
     with converting_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,19 +75,35 @@ def merge_write_ahead_log(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + lock_timeout
-    while True:
-        try:
-            return duckdb.connect(file, config=OPTIONS)
-        except duckdb.Error as error:
-            if not any(text in str(error) for text in IN_USE_ERRORS):
-                raise
-            if time.monotonic() >= deadline:
-                raise DestinationError(
-                    f"Another program has {file.name} open",
-                    evidence=(f"waited {lock_timeout:g} s for its lock",),
-                ) from error
-        time.sleep(POLL_INTERVAL)
+    connection = _try_to_connect(file)
+    if connection is not None:
+        return connection
+    if lock_timeout:
+        logger.info(
+            "Waiting until another run or program has closed {} (at most {:g} s)",
+            *(file.name, lock_timeout),
+        )
+    with progress.expect_silence("waiting for the database", lock_timeout):
+        deadline = time.monotonic() + lock_timeout
+        while connection is None and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL)
+            connection = _try_to_connect(file)
+    if connection is None:
+        raise DestinationError(
+            f"Another run or program has {file.name} open",
+            evidence=(f"waited {lock_timeout:g} s for its lock",),
+        )
+    return connection
+
+
+def _try_to_connect(file: Path) -> duckdb.DuckDBPyConnection | None:
+    """Return a connection, or None while another process has the file locked."""
+    try:
+        return duckdb.connect(file, config=OPTIONS)
+    except duckdb.Error as error:
+        if any(text in str(error) for text in IN_USE_ERRORS):
+            return None
+        raise
 
 
 def _restrict_file_access(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:

@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class DuckdbDestination(Destination):
-    """One table of one database file: `<data>/<database>.duckdb`.
+SHARED_FILE = "database.duckdb"
+SHARED_LOCK_TIMEOUT = 1800  # seconds to wait for other runs that write to the same file
 
-    The file is opened and locked to publish, but not while rows are staged. With `replace` and a primary key the
+
+class DuckdbDestination(Destination):
+    """One table of one database file: `<data>/<database>.duckdb`, or the file in the shared folder.
+
+    Staged rows are always in the pipeline's own folder. The file is opened and locked to publish, but not while rows are staged. With `replace` and a primary key the
     last record of each key is kept, as with `merge`.
     """
 
@@ -61,12 +65,19 @@ class DuckdbDestination(Destination):
         if spec.write_mode == "merge" and not spec.primary_key:
             raise ConfigurationError("The write mode merge needs a primary key")
         schema, _, table = valid_file_set(spec.table).rpartition(".")
+        if table.lower().startswith("_drover_"):
+            raise ConfigurationError("Table names that begin with _drover_ are reserved for Drover")
         self._schema, self._table = schema or "main", table
-        self._key = () if spec.write_mode == "append" else spec.primary_key
-        self._file = folder / f"{config.database}.duckdb"
+        self._key_fields = () if spec.write_mode == "append" else spec.primary_key
         self._folder = f"{config.database}.staging/{spec.table}"
-        root = StorageRoot(data.url, "")
-        self._store = LocalStore(local_folder(root) or folder, data.prefix)
+        root = local_folder(StorageRoot(data.url, "")) or folder
+        self._store = LocalStore(root, data.prefix)
+        name = SHARED_FILE if spec.shared_folder else f"{config.database}.duckdb"
+        self._key = f"{spec.shared_folder or data.prefix}/{name}"
+        self._file = root / self._key
+        self._lock_timeout = max(
+            config.lock_timeout, SHARED_LOCK_TIMEOUT if spec.shared_folder else 0
+        )
         self._staging = Staging(self._store, self._folder, job_id, "lz4")
 
     def check(self) -> Iterator[CheckStep]:
@@ -134,7 +145,12 @@ class DuckdbDestination(Destination):
                     connection, target_name(self._schema, self._table), self._opened_at
                 )
             publishing = Publishing(
-                connection, incoming, schema=self._schema, table=self._table, key=self._key
+                connection,
+                incoming,
+                schema=self._schema,
+                table=self._table,
+                key=self._key_fields,
+                owner=self.data.prefix,
             )
             rows = publishing.run(self.spec.write_mode, self.job_id)
             merge_write_ahead_log(connection)
@@ -156,19 +172,19 @@ class DuckdbDestination(Destination):
         from apps.engine.destinations.duckdb.database import open_database
 
         staging = self._store.path(self._folder)
-        return open_database(self._file, staging=staging, lock_timeout=self.config.lock_timeout)
+        return open_database(self._file, staging=staging, lock_timeout=self._lock_timeout)
 
     def _output_file(self, rows: int) -> OutputFile:
         return OutputFile(
-            name=self._file.name,
-            key=self._store.full_key(self._file.name),
-            bytes=self._store.size(self._file.name) or 0,
+            name=f"{self.config.database}.duckdb",
+            key=self._key,
+            bytes=self._file.stat().st_size,
             rows=rows,
             media_type="application/vnd.duckdb",
         )
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
-        for name in self._key if frame.height else ():
+        for name in self._key_fields if frame.height else ():
             missing_count = frame[name].null_count() if name in frame.columns else frame.height
             if missing_count:
                 raise ContractError(f"{missing_count:,} records have no value for the key {name!r}")

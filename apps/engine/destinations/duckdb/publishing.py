@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from apps.engine.contract import WriteMode
+from apps.engine.destinations.duckdb import tables
 from apps.engine.destinations.duckdb.incoming import IncomingFiles, column_names
 from apps.engine.destinations.duckdb.types import (
     changes_value_condition,
@@ -30,7 +31,7 @@ SELECT_UNKNOWN_COLUMNS = (
 )
 INSERT_PUBLICATION = f"INSERT INTO {PUBLICATIONS_TABLE} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
 SELECT_NEWEST_TIME = f"SELECT max(published_at) FROM {PUBLICATIONS_TABLE} WHERE target = ?"  # noqa: S608 - a constant
-# A database file belongs to one pipeline. Before a publication is recorded, all earlier publications except the newest
+# A table belongs to one pipeline. Before a publication is recorded, all earlier publications except the newest
 # are deleted. Deleting them after publishing would change the size of the file, which has been reported by then.
 DELETE_OLDER_PUBLICATIONS = (
     f"DELETE FROM {PUBLICATIONS_TABLE} WHERE target = ? AND published_at < ({SELECT_NEWEST_TIME})"  # noqa: S608 - constants
@@ -102,8 +103,10 @@ class Publishing:
         schema: str,
         table: str,
         key: Sequence[str],
+        owner: str,
     ) -> None:
         self._connection = connection
+        self._owner = owner
         self._incoming = incoming
         self._schema, self._table = schema, table
         self._quoted_table = f"{quote_name(schema)}.{quote_name(table)}"
@@ -120,6 +123,8 @@ class Publishing:
             self._execute("BEGIN TRANSACTION")
             rows = published_row_count(cursor, job_id)
             if rows is None:
+                if mode != "replace":
+                    tables.require_own(cursor, self._schema, self._table, self._owner)
                 self._apply_rows(mode)
                 rows = self._incoming.rows
                 now = datetime.now(UTC).replace(tzinfo=None)
@@ -128,6 +133,7 @@ class Publishing:
                     INSERT_PUBLICATION,
                     [job_id, self._target_name, rows, now, sorted(self._unknown_columns)],
                 )
+                tables.record_owner(cursor, self._schema, self._table, self._owner)
             self._execute("COMMIT")
         return rows
 
