@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,13 +9,10 @@ from uuid import UUID
 from django.conf import settings
 
 from apps.background import jobs
-from apps.background.registry import SYSTEM_QUEUE
-from apps.connectors.models import Connector
 from apps.engine.contract import StorageRoot
-from apps.engine.stores.opening import local_folder
-from apps.orgs.walls.scope import org_scope
 
 REMOVE_DATABASE_TASK = "connectors.remove_database"
+REMOVALS = "removals"  # the queue for slow removals, with low priority
 
 FILES = "files/"  # in `uploads_root`; the same folder as `files_root`
 SCRATCH = "uploads/"
@@ -39,20 +34,12 @@ def database_folder(org_id: UUID, connector_id: UUID) -> str:
 
 
 def request_database_removal(org_id: UUID, connector_id: UUID) -> None:
-    """Defer the removal of a deleted connector's DuckDB file. The job starts after this transaction is committed."""
+    """Defer the removal of a deleted connector's DuckDB file. apps.runs implements the task.
+
+    The job starts after this transaction is committed.
+    """
     arguments = {"org_id": str(org_id), "connector_id": str(connector_id)}
-    jobs.defer(REMOVE_DATABASE_TASK, queue=SYSTEM_QUEUE, arguments=arguments)
-
-
-def remove_database(*, org_id: UUID, connector_id: UUID) -> None:
-    """Remove a connector's DuckDB file. Does nothing while the connector exists. Safe to repeat."""
-    with org_scope(org_id):
-        if Connector.objects.for_org(org_id).filter(pk=connector_id).exists():
-            return
-    folder = local_folder(_root(database_folder(org_id, connector_id)))
-    if folder is not None:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(folder)
+    jobs.defer(REMOVE_DATABASE_TASK, queue=REMOVALS, arguments=arguments)
 
 
 def files_root(org_id: UUID) -> StorageRoot:

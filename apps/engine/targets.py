@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from apps.json import JsonObject
 
 BUCKET_KINDS = frozenset({"csv", "jsonl", "parquet"})
 
 
-def target_of(kind: str, config: Mapping[str, Any], table: str, *, shared_folder: str = "") -> str:
+def target_of(kind: str, config: JsonObject, table: str, *, shared_folder: str = "") -> str:
     """Return the same digest for all settings that name the same table, or an empty text.
 
     It is empty if no other pipeline can write the table: the destination writes no table, or stores it in the
@@ -31,7 +31,7 @@ def target_of(kind: str, config: Mapping[str, Any], table: str, *, shared_folder
     return ""
 
 
-def _postgres_table(config: Mapping[str, Any], table: str) -> tuple[str, ...]:
+def _postgres_table(config: JsonObject, table: str) -> tuple[str, ...]:
     """Return the table's server, database, schema and name. PostgreSQL's names are case-sensitive."""
     schema, dot, name = table.rpartition(".")
     host = str(config.get("host", "")).lower().rstrip(".")
@@ -40,7 +40,7 @@ def _postgres_table(config: Mapping[str, Any], table: str) -> tuple[str, ...]:
     return host, port, database, schema if dot else str(config.get("schema") or "public"), name
 
 
-def _bucket_folder(config: Mapping[str, Any], table: str) -> tuple[str, ...]:
+def _bucket_folder(config: JsonObject, table: str) -> tuple[str, ...]:
     """Return the folder's server, bucket and path. The files of all formats share it."""
     parts = urlsplit(str(config["bucket_url"]))
     endpoint = str(config.get("endpoint_url") or "").lower().rstrip("/")

@@ -8,9 +8,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from apps.background import jobs
+from apps.connectors.storage import REMOVALS
 
 TASK = "pipelines.remove_remains"
-QUEUE = "removals"  # slow work with low priority
+QUEUE = REMOVALS
 
 
 def request_removal(*, org_id: UUID, pipeline_id: UUID) -> None:

@@ -11,12 +11,13 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from apps.background.registry import SYSTEM_QUEUE
+from apps.connectors.storage import REMOVE_DATABASE_TASK
 from apps.pipelines import removal
 from apps.runs import scheduling
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.execute import work_once
 from apps.runs.keeping import retention
-from apps.runs.outputs import leftovers
+from apps.runs.outputs import databases, leftovers
 
 # Each wait between two tries is a minute longer than the previous wait. All tries take about three and a half days.
 RETRY_FOR_DAYS = RetryStrategy(max_attempts=100, linear_wait=60)
@@ -36,6 +37,11 @@ def enforce_cancel(*, org_id: str, run_id: str) -> None:
 @app.task(name=removal.TASK, queue=removal.QUEUE, retry=RETRY_FOR_DAYS)
 def remove_leftovers(*, org_id: str, pipeline_id: str) -> None:
     leftovers.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
+
+
+@app.task(name=REMOVE_DATABASE_TASK, queue=removal.QUEUE, retry=RETRY_FOR_DAYS)
+def remove_database(*, org_id: str, connector_id: str) -> None:
+    databases.remove_if_deleted(org_id=UUID(org_id), connector_id=UUID(connector_id))
 
 
 @app.periodic(cron="* * * * * */5")

@@ -8,7 +8,7 @@ import pytest
 
 from apps.pipelines.definition.streams import TABLE_PATTERN, default_table
 from apps.pipelines.models import PipelineVersion
-from tests.pipelines.test_pipelines import URL, config_with_secret, create_pipeline
+from tests.pipelines.test_pipelines import URL, config_with_secret, create_pipeline, error_codes
 from tests.world import World
 
 LONG = "measurements_of_the_temperature_of_the_water_of_the_northern_sea"
@@ -94,3 +94,18 @@ def test_a_pipeline_that_reads_another_stream_gets_its_default_table(world: Worl
             row["streams"][0]["table"] for row in versions.values_list("definition", flat=True)
         ]
     assert tables == ["orders", "hr_orders"]
+
+
+@pytest.mark.parametrize(
+    "table", ["x" * 64, "é" * 32, "sales." + "é" * 32, "a.b.c", "a b", "1a", 'a"b', "a/b"]
+)
+def test_a_name_that_no_destination_can_store_is_refused(world: World, table: str) -> None:
+    body = {"name": "Orders", "config": {**config_with_secret(), "streams": [{"stream": "a", "table": table}]}}  # fmt: skip
+    answer = world.client().post(URL, body)
+    assert error_codes(answer) == {"streams.0.table": "invalid"}
+
+
+@pytest.mark.parametrize("table", ["x" * 63, "é" * 31, "sales." + "x" * 63])
+def test_a_name_of_at_most_63_bytes_is_accepted(world: World, table: str) -> None:
+    body = {**config_with_secret(), "streams": [{"stream": "a", "table": table}]}
+    assert create_pipeline(world, config=body)["config"]["streams"][0]["table"] == table

@@ -167,14 +167,15 @@ class StreamBuilder:
     def _parse_table(self, value: Any) -> str | None:
         if value in (None, ""):
             return None
-        if not isinstance(value, str) or not TABLE_PATTERN.fullmatch(value):
+        is_previous = self.previous is not None and value == self.previous["table"]
+        if not is_previous and not _is_valid_table(value):
             message = (
-                "Must be a name of letters, digits, _ and -, starting with a letter or _, with at most 63 "
-                "characters; one dot may separate a schema from the table."
+                "Must be a name of letters, digits, _ and -, starting with a letter or _, with at most "
+                f"{MAX_TABLE_BYTES} bytes (a letter such as é has 2); one dot may separate a schema from the table."
             )
             self.add_error("table", message, "invalid")
             return None
-        return value
+        return str(value)
 
     def _default_table(self, name: str) -> str:
         """Return the stream's default table; a stream that has the default table of an older release keeps it."""
@@ -183,6 +184,14 @@ class StreamBuilder:
             if table == _default_table_before_schemas(name):
                 return table
         return default_table(name)
+
+
+def _is_valid_table(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and TABLE_PATTERN.fullmatch(value) is not None
+        and all(len(part.encode()) <= MAX_TABLE_BYTES for part in value.split("."))
+    )
 
 
 def default_table(stream: str) -> str:

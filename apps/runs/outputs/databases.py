@@ -26,6 +26,7 @@ from apps.runs.exceptions import DatabaseBusy
 from apps.runs.models import Output
 from apps.runs.outputs import storage
 
+FILE_NAME = "database.duckdb"
 MEDIA_TYPE = "application/vnd.duckdb"
 MODULE = "apps.engine.destinations.duckdb.tables"
 DROP_SECONDS = 600.0
@@ -42,15 +43,26 @@ def drop_tables(org_id: UUID, pipeline_id: UUID) -> None:
     Raises an error if a file is in use; the job is then tried again.
     """
     for connector_id in storage.database_ids(org_id):
-        if not _connector_exists(org_id, connector_id):
-            storage.remove(database_folder(org_id, connector_id))
-        else:
+        if not remove_if_deleted(org_id=org_id, connector_id=connector_id):
             _drop_tables_in_file(org_id, connector_id, pipeline_id)
+
+
+def remove_if_deleted(*, org_id: UUID, connector_id: UUID) -> bool:
+    """Remove the file of a connector that was deleted. Returns False if the connector exists. Safe to repeat."""
+    folder = database_folder(org_id, connector_id)
+    with org_scope(org_id):
+        if Connector.objects.for_org(org_id).filter(pk=connector_id).exists():
+            return False
+        Output.objects.for_org(org_id).filter(
+            key=f"{folder}/{FILE_NAME}", media_type=MEDIA_TYPE
+        ).delete()
+    storage.remove(folder)
+    return True
 
 
 def _drop_tables_in_file(org_id: UUID, connector_id: UUID, pipeline_id: UUID) -> None:
     root = databases_root(org_id)
-    key = f"{database_folder(org_id, connector_id)}/database.duckdb"
+    key = f"{database_folder(org_id, connector_id)}/{FILE_NAME}"
     payload: dict[str, Any] = {
         "kind": "duckdb",
         "data": {**asdict(root), "prefix": ""},
@@ -65,12 +77,6 @@ def _drop_tables_in_file(org_id: UUID, connector_id: UUID, pipeline_id: UUID) ->
             Output.objects.for_org(org_id).filter(key=key, media_type=MEDIA_TYPE).update(
                 bytes=answer["bytes"]
             )
-
-
-def _connector_exists(org_id: UUID, connector_id: UUID) -> bool:
-    with org_scope(org_id):
-        exists: bool = Connector.objects.for_org(org_id).filter(pk=connector_id).exists()
-    return exists
 
 
 def is_copied(output: Output) -> bool:

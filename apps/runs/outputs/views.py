@@ -113,7 +113,7 @@ class OutputView(OrgView):
         answer=OpenApiTypes.BINARY,
         media_type="application/octet-stream",
         other_responses={302: "Redirect to a short-lived download link of the object store."},
-        errors=(404,),
+        errors=(404, 409),
         parameters=[
             OpenApiParameter("name", str, OpenApiParameter.PATH),
             DownloadQuery,

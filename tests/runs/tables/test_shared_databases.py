@@ -16,10 +16,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 
-from apps.connectors import tasks
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Domain
 from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.runs import tasks
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from apps.runs.outputs import databases
@@ -157,6 +157,11 @@ def test_the_file_is_removed_with_its_connector(
         run_pipeline(this_worker, acme, each)
     url = f"/api/v1/connectors/{connector.pk}"
     assert acme.client().delete(url).status_code == 409, "a pipeline uses it"
+    moved = make(acme, connector, "moved")
+    run_id = run_pipeline(this_worker, acme, moved)
+    change = {"config": {"destination": {"kind": "logger", "config": {}}}}
+    assert acme.client().patch(f"/api/v1/pipelines/{moved.pk}", change).status_code == 200
+    assert len(list_outputs(acme, run_id)) == 1
 
     delete_pipeline(acme, pipeline)
     assert acme.client().delete(url).status_code == 204
@@ -165,6 +170,7 @@ def test_the_file_is_removed_with_its_connector(
     assert stored_files(acme, "databases") == [
         f"org/{acme.org.pk}/databases/{other.pk}/database.duckdb"
     ]
+    assert list_outputs(acme, run_id) == []
     remove_leftovers()
     assert len(stored_files(acme, "databases")) == 1
 
