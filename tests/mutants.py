@@ -71,8 +71,60 @@ SOURCE_BUILDER = "tests/agent/sources/test_source_builder.py"
 KNOWN_PAGES = "tests/agent/sources/test_known_pages.py"
 MODELS = "tests/agent/chat_models"
 FILES = "tests/connectors/files/test_files.py"
+ONE_WRITER = "tests/pipelines/test_one_writer.py"
+DATABASES = "tests/runs/tables/test_shared_databases.py"
 
 MUTANTS = [
+    # Tables that have one writer, and DuckDB files that pipelines share.
+    Mutant(
+        "the name of a pipeline of another domain is told",
+        "apps/pipelines/targets.py",
+        " for other in others if can_see(by, other.domain_id)]",
+        " for other in others]",
+        ONE_WRITER,
+    ),
+    Mutant(
+        "a table of pipelines that share it since an older release is free",
+        "apps/pipelines/targets.py",
+        "    pipeline.target, pipeline.owns_target = target, True\n    require_free(",
+        "    pipeline.target, pipeline.owns_target = target, True\n    return\n    require_free(",
+        ONE_WRITER,
+    ),
+    Mutant(
+        "a change of a connector leads to a taken table",
+        "apps/connectors/services.py",
+        "        _call_settings_watchers(org, by, connector)\n",
+        "        pass\n",
+        ONE_WRITER,
+    ),
+    Mutant(
+        "an earlier version writes a table that another pipeline got",
+        "apps/pipelines/specs.py",
+        "    targets.require_still_own(org, pipeline, row)\n",
+        "",
+        ONE_WRITER,
+    ),
+    Mutant(
+        "a key that is limited to a domain gets a file with tables of all domains",
+        "apps/runs/outputs/files.py",
+        "    if by.only_domain is not None:\n",
+        "    if False:\n",
+        DATABASES,
+    ),
+    Mutant(
+        "rows are appended to a table of another pipeline",
+        "apps/engine/destinations/duckdb/tables.py",
+        "    if row and row[0] != owner:\n",
+        "    if False:\n",
+        DATABASES,
+    ),
+    Mutant(
+        "the DuckDB file of a connector is removed with a pipeline",
+        "apps/runs/outputs/databases.py",
+        "            return False\n        Output",
+        "            pass\n        Output",
+        DATABASES,
+    ),
     # Uploaded files.
     Mutant(
         "a domain role allows to change files of the whole org",
