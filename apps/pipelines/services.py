@@ -28,7 +28,7 @@ from apps.pipelines import definition, removal, targets, transforms
 from apps.pipelines.definition import Definition, Document, RequestDocument
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.services import apply_plan, schedule_of, update_next_run
@@ -225,7 +225,8 @@ def restore(
     pipeline = lock_pipeline(
         Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
     )
-    old = versions.definition_with_secrets(org, versions.find_version(org, pipeline, number))
+    old_row = versions.find_version(org, pipeline, number)
+    old = versions.definition_with_secrets(org, old_row)
     before = versions.current_definition(org, pipeline)
     checked = CheckedCode(definition.python_code(old) or "")
     config = definition.document_with_secrets(old)
@@ -236,7 +237,9 @@ def restore(
         return pipeline
     with transaction.atomic():
         note = f"Restored version {number}"
-        applied_changes = _add_version(org, by, pipeline, before, new_definition, note=note)
+        applied_changes = _add_version(
+            org, by, pipeline, before, new_definition, note=note, restored=old_row
+        )
         pipeline.etag += 1
         _save(pipeline, by, new_definition)
         _record(org, by, "pipeline.restore", pipeline, applied_changes)
@@ -326,9 +329,10 @@ def _add_version(
     before: Definition,
     new_definition: Definition,
     note: str = "",
+    restored: PipelineVersion | None = None,
 ) -> dict[str, Any]:
-    current = versions.get_version(org, pipeline, pipeline.version)
-    own_database = targets.keeps_own_database(current, new_definition)
+    earlier = restored or versions.get_version(org, pipeline, pipeline.version)
+    own_database = targets.keeps_own_database(earlier, new_definition)
     pipeline.version += 1
     _copy_list_columns(pipeline, new_definition)
     targets.claim(org, by, pipeline, new_definition, own_database=own_database)

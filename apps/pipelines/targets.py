@@ -42,11 +42,11 @@ def shared_folder(org: Org, document: Document, *, own_database: bool = False) -
     return storage.database_folder(org.pk, UUID(destination["connector_id"]))
 
 
-def keeps_own_database(before: PipelineVersion, definition: Definition) -> bool:
-    """Whether the version after `before` still writes to a DuckDB file of its own, as older releases did."""
-    old, new = before.definition, definition.document
+def keeps_own_database(earlier: PipelineVersion, definition: Definition) -> bool:
+    """Whether a new version writes to a DuckDB file of its own as `earlier` does, which an older release made."""
+    old, new = earlier.definition, definition.document
     return (
-        before.own_database
+        earlier.own_database
         and old["destination"] == new["destination"]
         and old["streams"][0]["table"] == definition.stream["table"]
     )

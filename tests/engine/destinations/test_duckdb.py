@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from apps.engine.contract import StorageRoot
+from apps.engine.contract import StorageRoot, WriteMode
 from apps.engine.destinations.duckdb.database import open_database
+from apps.engine.destinations.duckdb.tables import drop_tables
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+from apps.engine.sync.build import build_destination
 from tests.engine.destinations.multisets import multiset
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.targets import DuckdbTarget, SyncJob, sync
@@ -173,3 +176,71 @@ def test_the_newest_two_publications_of_a_table_are_remembered(target: DuckdbTar
             "SELECT job_id FROM _drover_publications ORDER BY published_at"
         ).fetchall()
     assert stored_job_ids == [(job,) for job in job_ids[-2:]]
+
+
+def shared_job(target: DuckdbTarget, pipeline: str, mode: WriteMode, **fields: Any) -> SyncJob:
+    """Return the job of a pipeline that shares the file of a connector, with a folder of its own for staged rows."""
+    target.data = StorageRoot(target.data.url, f"org/1/data/{pipeline}")
+    job = SyncJob(target, mode)
+    spec = replace(target.spec(mode), shared_folder="org/1/databases/c", **fields)
+    job.destination = build_destination(spec, job_id=job.job_id, data=target.data)
+    job.write([{"id": 1}])
+    return job
+
+
+def test_staged_rows_stay_in_the_folder_of_the_pipeline(
+    target: DuckdbTarget, tmp_path: Path
+) -> None:
+    job = shared_job(target, "a", "replace")
+    assert not (tmp_path / "org/1/databases").exists()
+    assert len(list((tmp_path / "org/1/data/a").rglob("*.parquet"))) == 1
+    (output,) = job.publish().outputs
+    assert (output.name, output.key) == ("warehouse.duckdb", "org/1/databases/c/database.duckdb")
+    assert list((tmp_path / "org/1/data").rglob("*.*")) == []
+
+
+def test_a_table_that_another_pipeline_left_is_only_replaced_by_a_full_refresh(
+    target: DuckdbTarget,
+) -> None:
+    shared_job(target, "a", "replace").publish()
+    for refused_job in (
+        shared_job(target, "b", "append"),
+        shared_job(target, "b", "replace", protects_other_pipelines=True),
+    ):
+        with pytest.raises(ConfigurationError, match="contains rows of another pipeline"):
+            refused_job.publish()
+    shared_job(target, "b", "replace").publish()
+    shared_job(target, "b", "append").publish()
+    with pytest.raises(ConfigurationError, match="contains rows of another pipeline"):
+        shared_job(target, "a", "append").publish()
+
+
+def test_only_the_tables_that_a_pipeline_wrote_last_are_dropped(
+    target: DuckdbTarget, tmp_path: Path
+) -> None:
+    for pipeline, table in (("a", "kept"), ("b", "kept"), ("a", "Sales.Gone"), ("b", "other")):
+        target.table = table
+        shared_job(target, pipeline, "replace").publish()
+    payload: dict[str, Any] = {
+        "data": {"url": target.data.url, "prefix": ""},
+        "file": "org/1/databases/c/database.duckdb",
+        "owner": "org/1/data/a",
+    }
+    assert drop_tables(payload)["tables"] == ["Sales.Gone"]
+    assert drop_tables(payload)["tables"] == []
+    with duckdb.connect(tmp_path / payload["file"], read_only=True) as connection:
+        names = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
+    assert [name for (name,) in names] == [
+        "_drover_publications",
+        "_drover_tables",
+        "kept",
+        "other",
+    ]
+    assert drop_tables({**payload, "file": "org/1/databases/d/database.duckdb"})["bytes"] is None
+
+
+def test_names_of_the_tables_of_drover_are_refused(target: DuckdbTarget) -> None:
+    for table in ("_drover_tables", "main._DROVER_publications"):
+        target.table = table
+        with pytest.raises(ConfigurationError, match="reserved for Drover"):
+            SyncJob(target)

@@ -14,7 +14,9 @@ from apps.runs.execute import Worker
 from local.database.postgres import ADMINISTRATOR, EmbeddedPostgres
 from tests.engine.sources.conftest import SourceDatabase
 from tests.pipelines.test_one_writer import share_table_as_before_the_rule
-from tests.runs.keeping.test_leftovers import run_pipeline, start_run, work_until_idle
+from tests.runs.claiming.test_attempts import work_until_idle
+from tests.runs.keeping.test_leftovers import run_pipeline
+from tests.runs.processes import start_run
 from tests.world import World, make_connector, make_pipeline
 
 

@@ -25,12 +25,12 @@ from apps.runs.models import Run
 from apps.runs.outputs import databases
 from tests.pipelines.test_domains import DomainObjects, key_client
 from tests.pipelines.test_one_writer import create, message_of, using
+from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.keeping.test_leftovers import (
     delete_pipeline,
     remove_leftovers,
     run_pipeline,
     stored_files,
-    work_until_idle,
 )
 from tests.runs.processes import has_ended, running_worker, start_run, wait_for_run
 from tests.runs.test_outputs import list_outputs
@@ -308,6 +308,10 @@ def test_a_pipeline_of_an_older_release_keeps_its_own_file(
     assert count_rows(file_of(acme, connector)) == {"main.moved": 10}
     back = {"config": {"streams": [{"table": "orders"}]}}
     assert "“New”" in message_of(acme.client().patch(url, back))
+
+    assert acme.client().post(f"{url}/versions/1/restore").status_code == 200
+    run_pipeline(this_worker, acme, pipeline)
+    assert count_rows(Path(default_storage.path(own_file))) == {"main.orders": 10}
 
 
 def test_settings_without_a_connector_have_a_file_of_their_own(

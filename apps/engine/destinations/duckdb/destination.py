@@ -152,7 +152,11 @@ class DuckdbDestination(Destination):
                 key=self._key_fields,
                 owner=self.data.prefix,
             )
-            rows = publishing.run(self.spec.write_mode, self.job_id)
+            rows = publishing.run(
+                self.spec.write_mode,
+                self.job_id,
+                protects_other_pipelines=self.spec.protects_other_pipelines,
+            )
             merge_write_ahead_log(connection)
             return rows
 

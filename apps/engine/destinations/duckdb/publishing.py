@@ -116,14 +116,17 @@ class Publishing:
         )  # all their values are null, so their types are not known
         self._column_names: dict[str, str] = {}
 
-    def run(self, mode: WriteMode, job_id: str) -> int:
-        """Publish in one transaction. Returns the number of staged rows, all of which were applied."""
+    def run(self, mode: WriteMode, job_id: str, *, protects_other_pipelines: bool = False) -> int:
+        """Publish in one transaction. Returns the number of staged rows, all of which were applied.
+
+        A table that another pipeline has left may be replaced, unless `protects_other_pipelines` is set.
+        """
         with self._connection.cursor() as cursor:
             self._execute = cursor.execute
             self._execute("BEGIN TRANSACTION")
             rows = published_row_count(cursor, job_id)
             if rows is None:
-                if mode != "replace":
+                if mode != "replace" or protects_other_pipelines:
                     tables.require_own(cursor, self._schema, self._table, self._owner)
                 self._apply_rows(mode)
                 rows = self._incoming.rows

@@ -40,7 +40,8 @@ describe("a new pipeline's draft", () => {
 
   it.each([
     ["flights", "flights"],
-    ["public.Flights", "public_flights"],
+    ["public.Flights", "flights"],
+    ["sales.orders", "sales_orders"],
     ["Budget 2026!A1:Z900", "budget_2026_a1_z900"],
     ["2026 plan", "_2026_plan"],
     ["Café", "cafe"],

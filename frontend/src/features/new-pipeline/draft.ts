@@ -73,9 +73,13 @@ function endpointConfig(endpoint: Endpoint) {
   return { connector_id: null, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) };
 }
 
-/** Returns a table name that every destination accepts: `budget_2026_a1` for `Budget 2026!A1`. */
+/**
+ * Returns a table name that every destination accepts: `budget_2026_a1` for `Budget 2026!A1`, and `sales_orders` for
+ * `sales.orders`. The schema `public` is left out.
+ */
 export function tableName(stream: string): string {
   const words = stream
+    .replace(/^public\.(?=[^.]+$)/, "")
     .toLowerCase()
     .normalize("NFKD")
     .replace(/[^a-z0-9]+/g, "_");
