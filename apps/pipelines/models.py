@@ -88,8 +88,9 @@ class PipelineVersion(OrgOwned):
     definition = models.JSONField()  # see apps.pipelines.definition
     sealed = models.TextField(blank=True)  # encrypted JSON {path: secret} of inline settings
     secret_hints = models.JSONField(default=dict)
-    # True if older releases made the version: its DuckDB table is in a file of its own, not in that of its connector.
-    own_database = models.BooleanField(default=False, db_default=False)
+    # Whether its DuckDB table is in a file of its own, not in that of its connector. True for all versions that an older
+    # release made, also during an upgrade: that release does not know the column.
+    own_database = models.BooleanField(default=False, db_default=True)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -315,3 +315,26 @@ def test_an_earlier_version_cannot_write_a_table_that_another_pipeline_got(world
         specs.engine_specs(org=world.org, pipeline=pipeline, version=1)
     with world.scope():
         assert specs.engine_specs(org=world.org, pipeline=pipeline, version=2)
+
+
+def test_versions_that_an_older_release_stores_keep_their_own_database(world: World) -> None:
+    """It does not know the columns, so they get the defaults of the database."""
+    connector = make_connector(world, role="destination", kind="duckdb")
+    pipeline = make_pipeline(world, config=using(connector))
+    with world.scope(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO pipelines_pipelineversion"
+            " (id, org_id, pipeline_id, number, definition, sealed, secret_hints, note, created_at)"
+            " SELECT gen_random_uuid(), org_id, pipeline_id, 2, definition, '', '{}', '', now()"
+            " FROM pipelines_pipelineversion WHERE pipeline_id = %s",
+            [pipeline.pk],
+        )
+        pipeline.version = 2
+        folders = [
+            specs.engine_specs(org=world.org, pipeline=pipeline, version=number).destination
+            for number in (1, 2)
+        ]
+    assert [spec.shared_folder for spec in folders] == [
+        f"org/{world.org.pk}/databases/{connector.pk}",
+        "",
+    ]
