@@ -11,13 +11,14 @@ from itertools import chain
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from apps.auth.constraints import violates
 from apps.connectors import storage
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error
 from apps.engine import targets
+from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.placement import can_see
@@ -28,10 +29,8 @@ from apps.pipelines.models import Pipeline, PipelineVersion
 CONSTRAINT = "pipelines_pipeline_target"
 FIELD = "streams.0.table"
 MAX_SHOWN = 5
-SHARED = (
-    "Another pipeline writes to the same table, so each can remove or mix up the rows of the other: give one of them "
-    "another table."
-)
+SHARED = "to the same table, so each can remove or mix up the rows of the other: give one of them another table."
+SHARED_BY_ANOTHER = f"Another pipeline writes {SHARED}"  # names no pipeline
 
 
 def shared_folder(org: Org, document: Document, *, own_database: bool = False) -> str:
@@ -60,9 +59,20 @@ def target_of(
     config = destination["config"]
     if destination["connector_id"]:
         config = Connector.objects.for_org(org).get(pk=destination["connector_id"]).config
+    return _target_with(config or {}, org, document, table=table, own_database=own_database)
+
+
+def _target_with(
+    config: JsonObject,
+    org: Org,
+    document: Document,
+    *,
+    table: str | None = None,
+    own_database: bool,
+) -> str:
     return targets.target_of(
-        destination["kind"],
-        config or {},
+        document["destination"]["kind"],
+        config,
         table or document["streams"][0]["table"],
         shared_folder=shared_folder(org, document, own_database=own_database),
     )
@@ -111,12 +121,7 @@ def require_still_own(org: Org, pipeline: Pipeline, version: PipelineVersion) ->
 def warnings(org: Org, by: Principal, pipeline: Pipeline) -> list[str]:
     """Return a sentence if the pipeline has shared its table since before a table had one writer."""
     others = list(other_writers(org, pipeline.target, pipeline.pk))
-    if not others:
-        return []
-    return [
-        f"{_names(by, others)} to the same table, so each can remove or mix up the rows of the other: give one of "
-        "them another table."
-    ]
+    return [f"{_names(by, others)} {SHARED}"] if others else []
 
 
 def other_writers(org: Org | UUID, target: str, pipeline_id: UUID) -> QuerySet[Pipeline]:
@@ -138,7 +143,9 @@ def with_unused_table(org: Org, definition: Definition) -> Definition:
 def unused_table(org: Org, definition: Definition) -> str:
     """Return the stream's default table, or the first unused table of `x_2`, `x_3` and so on."""
     stream = definition.stream
-    numbered = (f"{stream['table'][:58]}_{number}" for number in range(2, 1000))
+    schema, dot, name = stream["table"].rpartition(".")
+    start = name.encode()[:58].decode(errors="ignore")
+    numbered = (f"{schema}{dot}{start}_{number}" for number in range(2, 1000))
     for table in chain([default_table(stream["stream"])], numbered):
         target = target_of(org, definition.document, table=table)
         if not Pipeline.objects.for_org(org).filter(target=target).exists():
@@ -180,14 +187,14 @@ def _save_target(pipeline: Pipeline) -> bool:
 def _pipelines_with_targets(org: Org, connector: Connector) -> Iterator[tuple[Pipeline, str]]:
     rows = Pipeline.objects.for_org(org).filter(destination_connector=connector)
     pipelines = {row.pk: row for row in rows.order_by("pk").select_for_update(no_key=True)}
-    versions = PipelineVersion.objects.for_org(org).filter(pipeline__in=pipelines)
+    versions = PipelineVersion.objects.for_org(org).filter(
+        pipeline__in=pipelines, number=F("pipeline__version")
+    )
     for version in versions.order_by("pipeline_id"):
-        pipeline = pipelines[version.pipeline_id]
-        if version.number == pipeline.version:
-            yield (
-                pipeline,
-                target_of(org, version.definition, own_database=version.own_database),
-            )
+        target = _target_with(
+            connector.config, org, version.definition, own_database=version.own_database
+        )
+        yield pipelines[version.pipeline_id], target
 
 
 def _connector_error(by: Principal, pipeline: Pipeline, others: Iterable[Pipeline]) -> Error:

@@ -169,7 +169,7 @@ def _warnings(claim: Claim) -> list[str]:
     with org_scope(claim.org_id):
         pipeline = Pipeline.objects.for_org(claim.org_id).get(pk=claim.pipeline_id)
         if targets.other_writers(claim.org_id, pipeline.target, pipeline.pk).exists():
-            return [targets.SHARED]
+            return [targets.SHARED_BY_ANOTHER]
     return []
 
 

@@ -185,6 +185,14 @@ def test_a_copy_of_a_pipeline_gets_a_table_of_its_own(world: World) -> None:
     assert tables == ["generated", "orders_2"]
 
 
+def test_the_table_of_a_copy_keeps_the_schema_and_is_not_too_long(world: World) -> None:
+    create(world, "Taken", postgres({"table": "generated"}))
+    for table, copied in (("sales.orders", "sales.orders_2"), ("é" * 31, "é" * 29 + "_2")):
+        pipeline = create(world, table, postgres({"table": table})).json()
+        copy = world.client().post(f"{URL}/{pipeline['id']}/duplicate", {}).json()
+        assert copy["config"]["streams"][0]["table"] == copied
+
+
 def test_the_table_of_a_deleted_pipeline_is_free(world: World) -> None:
     pipeline = create(world, "Sales", postgres()).json()
     assert world.client().delete(f"{URL}/{pipeline['id']}").status_code == 204
