@@ -248,6 +248,13 @@ def test_pipelines_that_already_share_a_table_can_be_changed_but_not_joined(worl
     assert "“one”" in message_of(client.patch(f"{URL}/{pipelines[1].pk}", back))
 
 
+def test_a_shared_table_is_taken_even_when_its_owner_has_left_it(world: World) -> None:
+    owner, other = share_table_as_before_the_rule(world)
+    moved = {"config": {"streams": [{"table": "moved"}]}}
+    assert world.client().patch(f"{URL}/{owner.pk}", moved).status_code == 200
+    assert f"“{other.name}”" in message_of(create(world, "three", postgres()))
+
+
 def test_a_connector_of_pipelines_that_already_share_a_table_can_be_changed(world: World) -> None:
     pipelines = share_table_as_before_the_rule(world)
     connector = make_connector(world, role="destination", kind="postgres", config=SERVER)
