@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core import mail
@@ -14,6 +15,7 @@ from procrastinate.contrib.django import app
 
 from apps.agent.models import Turn, TurnStatus
 from apps.connectors.models import Repository
+from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
@@ -67,9 +69,18 @@ def delete_pipeline(planted: PlantedOrg) -> None:
         Pipeline.objects.for_org(planted.world.org).filter(pk=planted["pipeline"]).delete()
 
 
+def store_database_of_deleted_connector(planted: PlantedOrg) -> None:
+    """Store a DuckDB file whose connector does not exist. It has the id of the pipeline, which no connector has."""
+    folder = database_folder(planted.world.org.pk, UUID(planted["pipeline"]))
+    storage.write(f"{folder}/database.duckdb", b"tables")
+
+
 JOBS = {
     "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, request_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
+    "connectors.remove_database": Job(
+        lambda p: {"connector_id": p["pipeline"]}, store_database_of_deleted_connector
+    ),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
     "agent.run_turn": Job(lambda p: {"turn_id": p["turn"]}, make_turn_pending),
@@ -107,7 +118,7 @@ def changeable_data(planted: PlantedOrg) -> list[Any]:
             list(model.objects.for_org(org).order_by("pk").values())
             for model in (Run, Output, Pipeline, Invitation, Repository, VerifiedDomain, Turn)
         ]
-    return [*rows, sorted(storage.run_ids(org.pk))]
+    return [*rows, sorted(storage.run_ids(org.pk)), storage.database_ids(org.pk)]
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
