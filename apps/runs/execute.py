@@ -92,16 +92,15 @@ def wake_worker_for_waiting_run() -> None:
 
 
 def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    spec = retry_while_unavailable(lambda: _build_run_spec(claim), give_up=worker.shutdown)
-    if isinstance(spec, Failed):
-        return spec
-    warnings = retry_while_unavailable(lambda: _warnings(claim), give_up=worker.shutdown)
+    prepared = retry_while_unavailable(lambda: _prepare(claim), give_up=worker.shutdown)
+    if isinstance(prepared, Failed):
+        return prepared
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
     recorder.start()
-    for warning in warnings:
+    for warning in prepared.warnings:
         recorder.add_event(LogLine.now("warning", warning))
     try:
-        outcome = _run_child(worker, spec, recorder)
+        outcome = _run_child(worker, prepared.spec, recorder)
         recorder.log_failure(outcome)
     finally:
         recorder.close()
@@ -131,8 +130,16 @@ def _recording_failure(fault: Exception) -> Failed:
     return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
 
 
-def _build_run_spec(claim: Claim) -> RunSpec | Failed:
-    """Return the specification for the child.
+@dataclass(frozen=True, slots=True)
+class _PreparedRun:
+    """The specification for the child, and what the log says about the settings. It names no other pipeline."""
+
+    spec: RunSpec
+    warnings: tuple[str, ...]
+
+
+def _prepare(claim: Claim) -> _PreparedRun | Failed:
+    """Read the settings of the run.
 
     Returns Failed if the org has reached a monthly limit, or if the pipeline's settings cannot be read.
     """
@@ -145,7 +152,8 @@ def _build_run_spec(claim: Claim) -> RunSpec | Failed:
             specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
         except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
-    return RunSpec(
+        is_shared = targets.other_writers(org, pipeline.target, pipeline.pk).exists()
+    spec = RunSpec(
         run_id=str(claim.run_id),
         org_id=str(claim.org_id),
         pipeline_id=str(claim.pipeline_id),
@@ -162,15 +170,7 @@ def _build_run_spec(claim: Claim) -> RunSpec | Failed:
         allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
         sandbox=sandboxes.spec_for_runs(),
     )
-
-
-def _warnings(claim: Claim) -> list[str]:
-    """Return what the log should say about the pipeline's settings. It names no other pipeline."""
-    with org_scope(claim.org_id):
-        pipeline = Pipeline.objects.for_org(claim.org_id).get(pk=claim.pipeline_id)
-        if targets.other_writers(claim.org_id, pipeline.target, pipeline.pk).exists():
-            return [targets.SHARED_BY_ANOTHER]
-    return []
+    return _PreparedRun(spec, (targets.SHARED_BY_ANOTHER,) if is_shared else ())
 
 
 def _start_time(run: Run) -> datetime:

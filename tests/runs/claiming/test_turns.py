@@ -294,17 +294,17 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    build_run_spec = execute._build_run_spec
+    prepare = execute._prepare
     broken_claims: list[Claim] = []
 
-    def break_connection_and_build_spec(claim: Claim) -> Any:
+    def break_connection_and_prepare(claim: Claim) -> Any:
         if not broken_claims:
             broken_claims.append(claim)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return build_run_spec(claim)
+        return prepare(claim)
 
-    monkeypatch.setattr(execute, "_build_run_spec", break_connection_and_build_spec)
+    monkeypatch.setattr(execute, "_prepare", break_connection_and_prepare)
     assert execute.work_once(this_worker)
 
     assert broken_claims
