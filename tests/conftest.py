@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -187,9 +188,29 @@ LONGEST_TESTS = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out the tests with the marker `long`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests with the demo one after the other, so that only one process starts it, and then the long tests."""
+    _mark_cases_outside_of_samples(items)
     items.sort(key=_position)
+
+
+def _mark_cases_outside_of_samples(items: list[pytest.Item]) -> None:
+    """Give the marker `long` to all but every n-th case of a test with the marker `sample(n)`."""
+    counted_cases: Counter[str] = Counter()
+    for item in items:
+        sample = item.get_closest_marker("sample")
+        if sample is None or item.get_closest_marker("long") is not None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if counted_cases[test] % sample.args[0]:
+            item.add_marker(pytest.mark.long)
+        counted_cases[test] += 1
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector ignore the modules and tests, which live until the end and are half a million objects."""
+    gc.freeze()
 
 
 def _position(item: pytest.Item) -> tuple[bool, bool, int]:

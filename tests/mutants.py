@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+
 from apps.orgs.walls.sql_functions import digest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -1200,23 +1202,32 @@ def copy_to(tree: Path) -> Path:
 def run_tests_on(mutant: Mutant, tree: Path) -> tuple[bool, str]:
     """Create the mutant and return whether a test failed, and the first failure or pytest's last line.
 
-    Raises ValueError if the mutant does not fit the source.
+    The long tests are run only if no short test has failed. Raises ValueError if the mutant does not fit the source.
     """
     edited = _mutated_files(mutant, tree)
     originals = {path: path.read_text() for path in edited}
     _write(edited)
     try:
-        completed = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-n", "0", *mutant.noticed_by.split()],
-            cwd=tree,
-            capture_output=True,
-            text=True,
-        )
+        noticed, line = _run_tests(mutant, tree, "not long")
+        return (noticed, line) if noticed else _run_tests(mutant, tree, "long")
     finally:
         _write(originals)
+
+
+def _run_tests(mutant: Mutant, tree: Path, markers: str) -> tuple[bool, str]:
+    completed = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-x", "-n", "0", "-m", markers),
+            *mutant.noticed_by.split(),
+        ],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+    )
     lines = completed.stdout.strip().splitlines() or ["nothing"]
     failed = [line for line in lines if line.startswith("FAILED")]
-    if completed.returncode and not failed:  # no test failed, so pytest itself has a problem
+    has_no_tests = completed.returncode == pytest.ExitCode.NO_TESTS_COLLECTED
+    if completed.returncode and not failed and not has_no_tests:  # pytest itself has a problem
         raise RuntimeError(f"{mutant.name}: {completed.stdout}{completed.stderr}")
     return bool(failed), (failed or lines[-1:])[0][:150]
 

@@ -133,6 +133,7 @@ def main_version() -> str:
     return prompts.load("main").version
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("notes", "is_asked_again"),
     [
@@ -236,6 +237,7 @@ def test_notes_cannot_leave_their_block(attack: str) -> None:
     assert after.endswith("What is in the document?")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_notes_that_follow_a_document_are_data_and_change_nothing(
     attack: str, world: World

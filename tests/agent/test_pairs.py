@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_anthropic.chat_models import _format_messages
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_openai.chat_models.base import _convert_message_to_dict
 
@@ -91,7 +90,12 @@ def test_the_texts_of_users_and_models_are_kept(thread: list[AnyMessage]) -> Non
 
 @given(messages_of_threads)
 def test_providers_get_each_call_with_one_answer(thread: list[AnyMessage]) -> None:
-    """The providers' own packages add calls from other parts of a message, so their output is checked too."""
+    """The providers' own packages add calls from other parts of a message, so their output is checked too.
+
+    Anthropic's package is imported only here, because its import takes each test process two seconds.
+    """
+    from langchain_anthropic.chat_models import _format_messages
+
     paired = pairs.in_pairs(thread, {})
     asked = [c["id"] for m in map(openai_message, paired) for c in m.get("tool_calls") or ()]
     answered = [m["tool_call_id"] for m in map(openai_message, paired) if m["role"] == "tool"]

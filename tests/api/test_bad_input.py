@@ -108,6 +108,7 @@ BROKEN_BODIES = (
 )
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_broken_body_gets_400(planted: PlantedOrg, name: str, count: int) -> None:
@@ -115,6 +116,7 @@ def test_a_broken_body_gets_400(planted: PlantedOrg, name: str, count: int) -> N
         read_problem(send(planted, name, body), 400)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_body_that_is_too_large_gets_413(planted: PlantedOrg, name: str) -> None:
     read_problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
@@ -123,6 +125,7 @@ def test_a_body_that_is_too_large_gets_413(planted: PlantedOrg, name: str) -> No
 WRONG_MEDIA_TYPES = ("text/plain", "application/x-www-form-urlencoded", "", "a/b/c")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("count", [1, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_BODY)
 def test_a_body_of_another_media_type_gets_415(planted: PlantedOrg, name: str, count: int) -> None:
@@ -138,6 +141,7 @@ def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
     assert "name.x.1" in read_problem(nul, 400)["detail"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS_WITH_BODY) - SCIM_OPERATIONS))
 def test_the_error_names_an_unknown_field_and_the_field_of_a_nul_character(
     planted: PlantedOrg, name: str
@@ -196,6 +200,7 @@ OPERATION_FIELDS = [
 ]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("count", [9, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
@@ -208,6 +213,7 @@ def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_
         assert_documented_response(planted, name, body, set(all_fields))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("count", [3, ALL_VALUES])
 @pytest.mark.parametrize("name", OPERATIONS_WITH_SEVERAL_FIELDS)
 def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the_field(
@@ -221,6 +227,7 @@ def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the
             )
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", OPERATIONS_WITH_FIELDS)
 def test_a_megabyte_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
     planted: PlantedOrg, name: str
@@ -272,6 +279,7 @@ QUERY_PARAMETERS = [
 WRONG_PARAMETERS = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("count", [4, ALL_VALUES])
 @pytest.mark.parametrize(("name", "parameter"), QUERY_PARAMETERS)
 def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
@@ -303,6 +311,7 @@ LIST_OPERATIONS = sorted(
 )
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", LIST_OPERATIONS)
 def test_the_error_names_an_unknown_parameter_of_a_list(planted: PlantedOrg, name: str) -> None:
     with roll_back():

@@ -444,6 +444,7 @@ CASES: dict[str, PagedApi] = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", CASES)
 def test_all_records_of_the_pages_arrive_or_the_run_fails(name: str, reader: str) -> None:
@@ -459,6 +460,7 @@ def test_all_records_of_the_pages_arrive_or_the_run_fails(name: str, reader: str
     assert len(outcome.requests) <= case.requests
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "name", ["OData, path in quotes", "Stripe", "an empty page", "equal records by cursor"]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.journeys.accessibility import severe_violations
@@ -32,6 +33,7 @@ DOCUMENT = {
 }
 
 
+@pytest.mark.long
 def test_a_user_edits_a_proposal_and_asks_about_another_page(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.agent.mcp.programs import call
@@ -24,6 +25,7 @@ ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its 
 RUN_SECONDS = 120
 
 
+@pytest.mark.long
 def test_a_failed_run_is_explained_with_links_to_lines_of_its_log(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
@@ -119,6 +121,7 @@ def fix_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
     expect(fix).to_be_focused()
 
 
+@pytest.mark.long
 def test_a_person_approves_what_a_program_has_asked_for(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

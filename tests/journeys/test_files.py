@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.journeys.accessibility import severe_violations
@@ -22,6 +23,7 @@ DROP_SCRIPT = """(zone, [name, text]) => {
 }"""
 
 
+@pytest.mark.long
 def test_a_user_uploads_replaces_reads_and_deletes_files(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

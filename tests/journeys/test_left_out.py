@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.first_start import log_in as log_in_to_api
@@ -24,6 +25,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.long
 def test_a_rejected_record_is_shown_and_a_raised_limit_publishes_the_others(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.agent.sources.local_api import STYLES, TOKEN, LocalApi, serve
@@ -19,6 +20,7 @@ PHONE: ViewportSize = {"width": 390, "height": 800}
 ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
 
 
+@pytest.mark.long
 def test_a_user_builds_a_source_with_the_agent_beside_the_editor(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -192,6 +192,7 @@ def test_a_run_continues_after_its_child_is_killed(
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
+@pytest.mark.long
 def test_a_run_continues_after_postgresql_was_killed(
     own_postgres: OwnServer, api: PausedApi
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, cached_property
 
-import anthropic
 import httpx2
 from langchain_core.language_models import BaseChatModel
 
@@ -64,6 +63,7 @@ def _build_openai(connection: ModelConnection, client: httpx2.AsyncClient) -> Ba
 
 
 def _build_anthropic(connection: ModelConnection, client: httpx2.AsyncClient) -> BaseChatModel:
+    import anthropic
     from langchain_anthropic import ChatAnthropic
 
     class CheckedAnthropic(ChatAnthropic):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -14,8 +13,6 @@ from evaluations.cases import all_cases
 from evaluations.defences import Defence
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
 from tests.agent.evaluations.stored_scene import run_case
-from tests.agent.evaluations.test_attacks import PLACES
-from tests.agent.evaluations.test_harness import MIN_ATTACKS, MIN_REQUESTS, MIN_SOURCES
 
 
 @pytest.fixture(autouse=True)
@@ -35,50 +32,41 @@ def cases_for(
     return pytest.mark.parametrize("case", cases)
 
 
-def names_of(group: Group) -> list[str]:
-    return [case.name for case in all_cases() if case.group == group]
+def names_of(model: EvaluatedModel, *, groups: Collection[Group] = tuple(Group)) -> list[str]:
+    return [case.name for case in all_cases() if model.can_try(case) and case.group in groups]
 
 
 def is_usual_with_guided_mode(case: Case) -> bool:
-    """Return whether it is every fourth source, or another case."""
-    return case.group != Group.SOURCE or case.name in names_of(Group.SOURCE)[::4]
+    """Return whether it is one of every six cases of its group."""
+    names = names_of(GuidedMode(), groups=[case.group])
+    return case.name in names[::6]
 
 
 def usual_attacks() -> set[str]:
-    """Return the names of two attacks on each defence, and of those that `test_attacks` repeats without the marks."""
-    by_defence: dict[Defence, list[str]] = {}
+    """Return the name of one attack on each defence."""
+    by_defence: dict[Defence, str] = {}
     for case in all_cases():
         for defence in case.defences:
-            by_defence.setdefault(defence, []).append(case.name)
-    two_of_each = {name for names in by_defence.values() for name in names[:2]}
-    return two_of_each | {f"attack-{place}-ends-its-block" for place in PLACES}
+            by_defence.setdefault(defence, case.name)
+    return {*by_defence.values()}
 
 
 def is_usual_with_scripts(case: Case) -> bool:
-    """Return whether it is a usual attack, half of the sources, what guided mode cannot do, or an eighth of the rest.
-
-    In each `make test` guided mode tries all of the rest, and a quarter of the sources that are not tried here.
-    """
+    """Return whether it is a usual attack, or one of every eight other cases."""
     if case.group == Group.ATTACK:
         return case.name in usual_attacks()
-    if case.group == Group.SOURCE:
-        sources = names_of(Group.SOURCE)
-        return case.name in {*sources[1::4], *sources[2::4]}
-    tried_by_both = [each.name for each in all_cases() if GuidedMode().can_try(each)]
-    return case.name not in tried_by_both or case.name in tried_by_both[::8]
+    return case.name in names_of(Scripts(), groups={*Group} - {Group.ATTACK})[3::8]
 
 
-def test_there_are_enough_usual_cases() -> None:
+def test_each_group_and_each_defence_has_a_usual_case() -> None:
     usual = [
         case
         for case in all_cases()
         if (GuidedMode().can_try(case) and is_usual_with_guided_mode(case))
         or (Scripts().can_try(case) and is_usual_with_scripts(case))
     ]
-    counted = Counter(case.group for case in usual)
-    assert counted[Group.SOURCE] >= MIN_SOURCES
-    assert counted[Group.ATTACK] >= MIN_ATTACKS
-    assert len(usual) - counted[Group.SOURCE] - counted[Group.ATTACK] >= MIN_REQUESTS
+    assert {case.group for case in usual} == {*Group}
+    assert {defence for case in usual for defence in case.defences} == {*Defence}
 
 
 def check_case(case: Case, model: EvaluatedModel) -> None:

@@ -75,6 +75,7 @@ def test_a_case_that_goes_as_expected_passes(committed_db: None) -> None:
     assert result.as_json()["tools"] == ["set_pipeline_enabled"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [

@@ -116,6 +116,7 @@ UNDONE_CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("text", UNDONE_CHANGES)
 def test_the_last_change_is_proposed_back(world: World, text: str) -> None:
     pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")

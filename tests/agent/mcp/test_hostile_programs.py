@@ -72,9 +72,11 @@ def test_many_requests_without_a_key_do_not_stop_those_with_a_key(
     server: str, world: World
 ) -> None:
     key = make_key(world)
-    with ThreadPoolExecutor(40) as pool:
+    headers = {**HEADERS, "Authorization": "Bearer drv_x"}
+    with ThreadPoolExecutor(40) as pool, httpx2.Client(timeout=60) as client:
         attacks = [
-            pool.submit(post, server, PING, Authorization="Bearer drv_x") for _ in range(120)
+            pool.submit(client.post, f"{server}/mcp", content=PING, headers=headers)
+            for _ in range(120)
         ]
         tools = list_tools(server, key)
         statuses = {attack.result().status_code for attack in attacks}

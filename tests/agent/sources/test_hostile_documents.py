@@ -50,6 +50,7 @@ def listed(media: dict[str, Any]) -> dict[str, Any]:
     return {"get": {"responses": {"200": {"content": {"application/json": media}}}}}
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("unit", PAGE_UNITS)
 def test_a_page_of_broken_html_is_read_in_time(unit: str) -> None:
     page = (unit * SIZE)[:SIZE]
@@ -111,6 +112,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_document_that_wants_to_exhaust_the_worker_is_refused_in_time(bomb: str) -> None:
     text = bomb if bomb.startswith("{") else f"openapi: 3.0.3\n{bomb}"
@@ -319,6 +321,7 @@ HOSTILE_NEEDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("paths", HOSTILE_NEEDS.values(), ids=HOSTILE_NEEDS)
 def test_values_that_hostile_requests_need_become_no_code_and_no_sentences(
     paths: dict[str, Any],

@@ -59,6 +59,7 @@ def test_the_sample_rows_of_a_real_log_are_hidden(world: World) -> None:
     assert not [shown for shown in hidden if shown["message"].startswith("Sample row: {")]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("worker")
 def test_a_real_failure_is_explained_with_a_line_of_its_log(world: World) -> None:
     source = {"fail_after": 0, "failure": "configuration"}
@@ -124,6 +125,7 @@ def test_a_real_change_that_broke_a_pipeline_is_undone_by_the_suggested_call(wor
     assert finish_run(world, pipeline)["status"] == "succeeded"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("worker")
 def test_a_real_run_without_records_is_explained_by_the_change_before_it(world: World) -> None:
     pipeline = pipeline_to_log(world)

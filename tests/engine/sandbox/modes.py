@@ -3,8 +3,8 @@
 If the tests run as root, the modes are all those in `LAYERS` that the machine supports. If they run as an ordinary
 user, modes that need root are left out. `tests.engine.sandbox.ordinary` lets root test as an ordinary user too.
 
-`make test` runs every case in the modes of real installations. It spreads the cases over the modes that test single
-layers. `make test-long` runs every case in every mode.
+`make test` runs most cases in the modes of real installations. It spreads the cases over the modes that test single
+layers, and the attacks over all modes. `make test-long` runs every case in every mode.
 """
 
 from __future__ import annotations

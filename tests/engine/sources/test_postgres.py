@@ -158,6 +158,7 @@ def test_values_outside_the_range_of_a_type_become_their_exact_text(
     assert set(third.values()) == {3, None}
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     ("stream", "column", "expected"),
     [
