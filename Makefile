@@ -6,9 +6,9 @@ PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
 # The tests start hundreds of Python processes. Without compiled modules each would take much longer to start.
-test test-python test-long: export PYTHONDONTWRITEBYTECODE =
+test test-python test-long compiled-tests: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help up install install-dev frontend test test-python test-long test-frontend static-checks lint format bench eval lock clean python-found
+.PHONY: help up install install-dev frontend test built-front-end compiled-tests test-python test-long test-frontend static-checks lint format bench eval lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -27,8 +27,16 @@ frontend: install ## build the front end if its sources changed
 	@$(VENV)/python -m local.frontend
 
 test: install-dev ## check everything: style, types, imports, front end, tests
-	@$(VENV)/python -m local.frontend
+	@$(MAKE) -j2 built-front-end compiled-tests
 	@$(MAKE) -j3 test-python static-checks
+
+built-front-end: install-dev
+	@$(VENV)/python -m local.frontend
+
+# In a new clone, each of the parallel processes of pytest would compile all modules, which takes 20 seconds of processor
+# time. So one process compiles them, while the front end is built. It also prepares the database.
+compiled-tests: install-dev
+	@ls tests/__pycache__/conftest.*-pytest-*.pyc >/dev/null 2>&1 || $(VENV)/python -m pytest --collect-only >/dev/null 2>&1 || true
 
 # Tests often wait for other processes, which leaves time for the linters and for the tests of the front end.
 test-python: install-dev

@@ -144,6 +144,7 @@ def test_a_change_can_be_approved_after_old_checkpoints_were_deleted(
     assert_nothing_is_lost_or_doubled(talk)
 
 
+@pytest.mark.long
 def test_a_conversation_goes_on_after_its_worker_is_killed_while_it_deletes_checkpoints(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

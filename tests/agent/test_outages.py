@@ -132,6 +132,7 @@ def close_database_connections() -> int:
 # --- The web process ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_conversation_is_followed_without_loss_while_the_web_process_restarts(
     committed_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def change_during_request(monkeypatch: pytest.MonkeyPatch, change: Callable[[], 
     return made_changes
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("method", "path"), DOMAIN_REQUESTS)
 def test_an_object_that_leaves_the_domain_of_the_key_meanwhile_gets_404(
     world: World,

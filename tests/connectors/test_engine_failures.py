@@ -117,6 +117,7 @@ EXTREME_CODE: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", EXTREME_CODE)
 def test_extreme_code_is_validated_quickly_and_without_an_internal_error(
     world: World, name: str

@@ -148,6 +148,7 @@ def contract_failure(outcome: Outcome) -> Failed:
     return outcome
 
 
+@pytest.mark.sample(2)
 @EVERY_DESTINATION
 def test_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
     make_upload_pipeline: Callable[..., Rehearsal], kind: str
@@ -171,6 +172,7 @@ def test_a_result_without_rows_replaces_rows_only_if_that_is_allowed(
     assert isinstance(run.attempt(), Succeeded), "the table is empty now"
 
 
+@pytest.mark.sample(2)
 @EVERY_DESTINATION
 def test_a_file_of_which_every_line_is_rejected_replaces_nothing(
     make_upload_pipeline: Callable[..., Rehearsal], kind: str

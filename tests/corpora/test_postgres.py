@@ -128,6 +128,7 @@ def test_a_value_arrives_as_it_is(
     assert read_stream(source_of(database, "subject")).column("v") == expected
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("page_size", [1, 2, 100])
 @pytest.mark.parametrize(("type_name", "values", "expected"), MIXED_VALUES)
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
@@ -261,6 +262,7 @@ class Syncs:
         return sorted(result.column("n"))
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("type_name", "key", "snapshot"), KINDS)
 def test_implausible_values_are_loaded_once_and_hide_no_later_rows(
     database: SourceDatabase, type_name: str, key: str, snapshot: str
@@ -378,6 +380,7 @@ def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
     assert "choose one of: changed_at" in last_step.message
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
 @pytest.mark.parametrize(

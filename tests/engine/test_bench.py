@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench.engine import (
     measure_frames_to_parquet,
     measure_frames_to_postgres,
@@ -15,6 +17,7 @@ from tests.engine.runs.test_real_destinations import postgres_settings
 ROWS = 5_000
 
 
+@pytest.mark.long
 def test_every_engine_benchmark_returns_positive_figures(
     engine_postgres: EmbeddedPostgres, state_dsn: str
 ) -> None:

@@ -47,6 +47,7 @@ def _no_limits(settings: Any) -> None:
 ATTACKS = [case for case in all_cases() if case.group == Group.ATTACK]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "case",
     [
@@ -105,6 +106,7 @@ def test_a_fetch_without_a_question_reaches_the_foreign_host(
     assert run_attack("document-sends-data-to-its-own-host").harm
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("ending", ["plain", "wide"])
 def test_text_that_is_not_neutralised_leaves_its_block(
     ending: str, committed_db: None, monkeypatch: pytest.MonkeyPatch
@@ -128,6 +130,7 @@ def test_a_name_that_is_not_marked_as_data_is_noticed(
     assert run_attack(f"{place}-ends-its-block").harm
 
 
+@pytest.mark.long
 def test_an_error_of_a_preview_that_is_not_marked_as_data_is_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +139,7 @@ def test_an_error_of_a_preview_that_is_not_marked_as_data_is_noticed(
     assert run_attack("error-of-a-preview-ends-its-block").harm
 
 
+@pytest.mark.long
 def test_shown_record_values_are_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +149,7 @@ def test_shown_record_values_are_noticed(
         assert run_attack(name).harm.startswith("the conversation contains"), name
 
 
+@pytest.mark.long
 def test_longer_turns_and_answers_are_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +159,7 @@ def test_longer_turns_and_answers_are_noticed(
     assert run_attack("names-that-are-many-and-long").harm.startswith("an answer has")
 
 
+@pytest.mark.long
 def test_tokens_beyond_the_budget_are_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +167,7 @@ def test_tokens_beyond_the_budget_are_noticed(
     assert run_attack("tokens-of-a-loop").harm.endswith("tokens were used")
 
 
+@pytest.mark.long
 def test_text_of_a_document_that_becomes_code_is_noticed(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def actors_of_changes(world: World) -> list[str]:
         return list(events.values_list("actor_label", flat=True))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("era", ERAS)
 def test_an_approved_call_is_carried_out_once(server: str, world: World, era: str) -> None:
     pipeline, key = make_pipeline(world), make_key(world)

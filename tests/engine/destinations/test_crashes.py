@@ -42,6 +42,7 @@ def choose_moments(moment_count: int, kills: int) -> list[int]:
     ]
 
 
+@pytest.mark.sample(5)
 @WITH_KILL_COUNTS
 @pytest.mark.parametrize("mode", ["replace", "append"])
 def test_a_job_killed_while_publishing_is_published_once_by_the_next_attempt(
