@@ -122,6 +122,7 @@ def test_a_tool_has_one_effect_if_its_worker_is_killed(
 CHECKPOINT_OF_AN_ANSWER = "allowed AS MATERIALIZED .* INTO checkpoints"
 
 
+@pytest.mark.long
 def test_an_answer_is_written_once_if_its_worker_is_killed_before_its_checkpoint(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_old_messages_are_replaced_by_notes_that_the_model_has_written(world: Wo
     assert_turns_are_shown(talk, 12)
 
 
+@pytest.mark.long
 def test_the_notes_are_made_of_the_notes_before_and_of_the_old_messages(world: World) -> None:
     with talking(world) as (talk, server):
         send_messages(talk, 14)
@@ -101,6 +102,7 @@ def test_the_notes_are_made_of_the_notes_before_and_of_the_old_messages(world: W
     assert "Message 0 about" not in json.dumps(second.body)
 
 
+@pytest.mark.long
 def test_the_tokens_and_the_prompt_of_the_notes_belong_to_the_turn_that_made_them(
     world: World,
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_model_that_can_write_no_notes_does_not_end_the_conversation(
     assert "The user wrote: Message 0 about the pipeline flights" in json.dumps(last.body)
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_reached_for_notes_fails_the_turn_which_can_be_tried_again(
     world: World,
 ) -> None:

@@ -22,6 +22,7 @@ def erratic_engine() -> Iterator[EngineSupervisor]:
     supervisor.close()
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("failure", "status", "message"),
     [

@@ -98,6 +98,7 @@ def test_after_a_worker_is_killed_the_next_worker_continues_its_run_at_once(
     assert (failure["class"], failure["retryable"]) == ("crashed", True)
 
 
+@pytest.mark.long
 def test_another_worker_takes_over_a_run_when_its_lease_expires(
     acme: World, api: PausedApi
 ) -> None:
@@ -158,6 +159,7 @@ def recover_after_the_lease_expires() -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_terminated_worker_releases_its_run_without_counting_a_crash(
     acme: World, api: PausedApi, this_worker: Worker
 ) -> None:

@@ -88,6 +88,7 @@ def test_an_admin_checks_settings_that_are_not_saved(world: World) -> None:
     assert world.client(Role.ADMIN).get("/api/v1/org/model").status_code == 204, "nothing is saved"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick_checks")
 def test_the_saved_model_is_checked_with_its_key(world: World) -> None:
     with wire_server(GoodModel(Fault.CALL_AS_TEXT)) as server:

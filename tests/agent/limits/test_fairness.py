@@ -86,6 +86,7 @@ def test_another_org_is_answered_while_one_org_waits_for_a_slow_model(
         assert len(server.requests) == limit, "the model still hangs"
 
 
+@pytest.mark.long
 def test_the_messages_that_wait_are_answered_when_others_of_the_org_end(greedy: World) -> None:
     limit = settings.AGENT_ORG_TURNS_PER_WORKER
     with wire_server([*[HANGING] * limit, Reply("Here.")]) as server:

@@ -71,6 +71,7 @@ def test_an_approved_call_is_carried_out_once(server: str, world: World, era: st
     assert actors_of_changes(world) == ["Program"]
 
 
+@pytest.mark.long
 def test_two_processes_and_a_restart_carry_calls_of_both_eras_out_once(
     world: World, server: str
 ) -> None:

@@ -64,7 +64,7 @@ def call_slowly(
     ("patience", "version"),
     [
         pytest.param(60.0, VERSIONS[1], id="waiting-new"),
-        pytest.param(1.0, VERSIONS[0], id="leaving-old"),
+        pytest.param(1.0, VERSIONS[0], id="leaving-old", marks=pytest.mark.long),
         pytest.param(60.0, VERSIONS[0], id="waiting-old", marks=pytest.mark.long),
         pytest.param(1.0, VERSIONS[1], id="leaving-new", marks=pytest.mark.long),
     ],

@@ -73,6 +73,7 @@ def test_publishing_an_older_job_again_changes_nothing(target: Target) -> None:
     assert multiset(target.read_rows() or []) == multiset(user_rows(50, 60))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("rows", [user_rows(0, 4), []], ids=["rows", "empty"])
 def test_a_frozen_publisher_changes_nothing_after_the_record_of_its_job_was_deleted(
     target: Target, rows: list[dict[str, Any]]
@@ -128,6 +129,7 @@ def test_a_batch_that_is_committed_twice_is_published_twice(target: Target) -> N
     assert multiset(target.read_rows() or []) == multiset(user_rows(0, 3) + 2 * user_rows(3, 6))
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("mode", ["replace", "append"])
 def test_staged_and_committed_batches_survive_a_restart(target: Target, mode: Any) -> None:
     sync(target, user_rows(0, 2), mode=mode)

@@ -14,6 +14,7 @@ from tests.engine.ledger import published_ids
 MakeRehearsal = Callable[..., Rehearsal]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("answer", "expected_text", "retryable"),
     [

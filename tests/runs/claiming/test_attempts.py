@@ -276,6 +276,7 @@ def test_a_run_fails_with_its_own_failure_if_the_wait_would_exceed_the_time_limi
     assert "Not retried" in run["failure"]["evidence"][-1]
 
 
+@pytest.mark.long
 def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_run(
     acme: World, this_worker: Worker
 ) -> None:

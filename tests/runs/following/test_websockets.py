@@ -359,6 +359,7 @@ def test_a_websocket_that_disappears_without_a_close_message_is_not_counted_any_
         assert seconds_until_open(address, acme) < 10
 
 
+@pytest.mark.long
 def test_every_event_arrives_once_while_the_client_changes_between_two_processes(
     server: str, acme: World
 ) -> None:
