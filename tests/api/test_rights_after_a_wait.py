@@ -100,6 +100,7 @@ def test_an_object_that_leaves_the_domain_of_the_key_meanwhile_gets_404(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("path", "body"), MEMBER_REQUESTS)
 def test_a_user_demoted_meanwhile_gets_no_result(
     world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any

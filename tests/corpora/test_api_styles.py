@@ -38,6 +38,7 @@ def test_every_example_has_a_server() -> None:
     assert len(EXAMPLES) >= 20
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", STYLES)
 def test_an_example_reads_every_record_and_can_resume_at_every_token(name: str) -> None:
     style = STYLES[name]

@@ -175,6 +175,7 @@ def assert_one_state(result: ReadResult, value: int) -> None:
     assert set(result.column("v")) == {value}
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("subject", "change"), CASES)
 def test_a_read_that_waits_for_a_change_sees_the_changed_rows(
     database: SourceDatabase, subject: Subject, change: str
@@ -192,6 +193,7 @@ def test_a_read_that_waits_for_a_change_sees_the_changed_rows(
         assert_one_state(read.result(WAIT_SECONDS), 2)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("subject", "change"), CASES)
 def test_a_change_half_way_waits_or_ends_the_read(
     database: SourceDatabase, subject: Subject, change: str

@@ -81,6 +81,7 @@ ODD_VALUES = [
 ]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("filters", [False, True])
 @pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 from uuid import uuid4
 
+import pytest
 from allauth.mfa.totp.internal import auth as totp
 from playwright.sync_api import Browser, Page, expect
 
@@ -20,6 +21,7 @@ PASSWORD = "correct horse battery staple"
 LINK = re.compile(r"https?://\S+#\S+")
 
 
+@pytest.mark.long
 def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_single_sign_on(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from apps.engine.sandbox.layers import USER_CAPABILITIES
 from config.env import role_url
@@ -119,6 +120,7 @@ def test_the_image_has_the_tested_package_versions() -> None:
     assert read_pins("requirements.lock") <= read_pins("requirements-dev.lock")
 
 
+@pytest.mark.long
 def test_prepare_creates_a_database_that_web_and_engine_can_use(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from tests.agent.sources.local_api import LocalApi, Special, all_apis, serve, sp
 from tests.agent.sources.local_documents import document_of
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("api", [*all_apis(), *special_apis()], ids=lambda api: api.label)
 def test_the_preview_has_every_row_of_the_api(api: LocalApi) -> None:
     with serve(api) as base_url:

@@ -70,6 +70,7 @@ def placed(path: Path, value: Any) -> Any:
     return value
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("tool", "path", "schema"), CASES, ids=name_of)
 def test_a_wrong_value_is_named_with_what_was_sent_and_what_would_do(
     tool: Tool[Any], path: Path, schema: dict[str, Any]

@@ -112,6 +112,7 @@ def test_an_edited_change_is_made_and_its_card_is_computed_again(
     assert json.dumps(detail).count("120") == 0
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("worker")
 def test_a_real_change_that_broke_a_pipeline_is_undone_by_the_suggested_call(world: World) -> None:
     pipeline = pipeline_to_log(world, max_attempts=1)

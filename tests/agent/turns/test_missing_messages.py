@@ -39,6 +39,7 @@ def test_a_message_that_was_stopped_before_a_worker_began_it(
     assert messages_of_user(talk) == ["first", "second", "third"]
 
 
+@pytest.mark.long
 def test_a_message_that_was_stopped_after_its_worker_was_killed(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("name", "mode"), WRITE_CASES)
 def test_code_that_writes_more_than_its_limit_is_ended(
     name: str, mode: str, make_site: Callable[[str], SandboxSite]

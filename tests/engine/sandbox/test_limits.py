@@ -205,6 +205,7 @@ CASES += modes.case_params(
 )
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_greedy_code_ends_with_a_clear_failure(
     name: str, mode: str, make_site: Callable[[str], SandboxSite], tmp_path: Path

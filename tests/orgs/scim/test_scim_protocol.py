@@ -121,6 +121,7 @@ def test_audit_events_contain_names_of_attributes_without_values(
     assert "555" not in str(event.changes)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     ("filter_text", "expected"),
     [

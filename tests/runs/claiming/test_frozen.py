@@ -73,7 +73,7 @@ def send_in_time(client: APIClient, method: str, path: str, **headers: str) -> A
     return answer
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("lock_name", LOCKS)
 def test_another_org_can_run_pipelines_while_a_process_is_frozen_at_a_lock(
     lock_name: str, acme: World, freeze_at: Any
@@ -229,6 +229,7 @@ def test_liveness_responds_while_every_thread_waits_for_a_lock(
     assert statuses == {503}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "statement",
     [

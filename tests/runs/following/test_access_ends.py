@@ -79,6 +79,7 @@ def block_network(world: World, session_id: UUID, token: str) -> None:
 WAYS_TO_END_ACCESS = [end_session, end_all_sessions, remove_member, block_network]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "end_access", WAYS_TO_END_ACCESS, ids=lambda end_access: end_access.__name__
 )
