@@ -45,5 +45,13 @@ export default defineConfig(({ command }) => ({
     proxy: { "/api": process.env.DROVER_API ?? "http://127.0.0.1:8000" },
   },
   // A slow machine must not make a test fail.
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
+  test: {
+    environment: "node",
+    include: ["src/**/*.test.{ts,tsx}"],
+    testTimeout: 60_000,
+    isolate: false,
+    setupFiles: ["./src/separate-modules.ts"],
+    unstubGlobals: true,
+    restoreMocks: true,
+  },
 }));
