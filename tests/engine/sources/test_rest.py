@@ -17,6 +17,8 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
+from apps.engine.sources.http.responses import PermanentSourceError
+from apps.engine.sources.rest.urls import allowed_url
 from tests.engine.sources.api import (
     Api,
     ReceivedRequest,
@@ -512,3 +514,11 @@ def test_invalid_settings_are_refused_without_showing_secrets(
     assert caught.value.evidence
     assert SECRET not in str(caught.value.evidence)
     assert "pw" not in str(caught.value.evidence)
+
+
+@pytest.mark.parametrize(
+    "link", [r"https://evil.example\@files.example/2", "https://files.example@evil.example/2"]
+)
+def test_a_next_link_whose_host_is_read_in_two_ways_is_not_followed(link: str) -> None:
+    with pytest.raises(PermanentSourceError, match="another host"):
+        allowed_url(link, "https://api.example/1", ["files.example"])

@@ -33,7 +33,9 @@ def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
         # Servers behind a proxy often write http:// into the links of an https:// API.
         return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
     names = {target.netloc.lower(), target.hostname}
-    if target.scheme == origin.scheme and names & {host.lower() for host in other_hosts}:
+    is_allowed = target.scheme == origin.scheme and names & {host.lower() for host in other_hosts}
+    # The HTTP client ends the host at a backslash, so it would see another host than `urlsplit`.
+    if is_allowed and not {"@", "\\"} & set(target.netloc):
         return urlunsplit(target._replace(fragment=""))
     raise PermanentSourceError(
         "the link to the next page leads to another host; allow it in `link_hosts` if it may get the credentials",
