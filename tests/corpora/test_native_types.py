@@ -192,6 +192,34 @@ def differing_columns(copy: Copy) -> dict[str, list[str]]:
     }
 
 
+@pytest.fixture
+def shadowed_types(copy: Copy) -> Iterator[Copy]:
+    """Let the owner of the source's database decide what PostgreSQL says of its types."""
+    user = copy.source.config["user"]
+    copy.source.execute(
+        "CREATE SCHEMA shadow",
+        "CREATE FUNCTION shadow.format_type(oid, integer) RETURNS text LANGUAGE sql AS"
+        " $$ SELECT 'text default current_user' $$",
+        f"GRANT USAGE ON SCHEMA shadow TO {user}",
+        f"ALTER ROLE {user} SET search_path = shadow, pg_catalog",
+    )
+    yield copy
+    copy.source.execute(f"ALTER ROLE {user} RESET search_path", "DROP SCHEMA shadow CASCADE")
+
+
+def test_the_name_of_a_type_cannot_add_clauses_to_the_statements_of_the_destination(
+    shadowed_types: Copy,
+) -> None:
+    create_subject(shadowed_types.source, [("text", [], "")])
+    shadowed_types.source.execute("INSERT INTO subject VALUES (1, NULL)")
+    shadowed_types.pipeline.start_new_run()
+    outcome = shadowed_types.pipeline.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.message == "The source declares a type that PostgreSQL does not have"
+    query = "SELECT to_regclass(%s)"
+    assert shadowed_types.destination.execute(query, (shadowed_types.target,)).fetchone() == (None,)
+
+
 # The type in Parquet and in DuckDB, and the values as DuckDB reads them.
 NEAREST: list[tuple[str, list[str], str, str, list[Any]]] = [
     ("smallint", ["-32768"], "SMALLINT", "SMALLINT", [-32768]),

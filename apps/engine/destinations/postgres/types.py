@@ -6,6 +6,7 @@ import re
 
 from psycopg import sql
 
+from apps.engine.failures import ConfigurationError
 from apps.engine.frames.columns import MAX_EXACT_INTEGER, Column, ColumnType
 
 SQL_TYPES: dict[ColumnType, str] = {  # as format_type() spells them
@@ -47,8 +48,19 @@ _TEXT_EXPRESSIONS: dict[ColumnType, str] = {
 }
 
 
-# A built-in type as format_type() spells it: `numeric(10,2)`, `timestamp(3) with time zone`, `"char"`, `integer[]`
-_TYPE_NAME = re.compile(r'"?[a-z][a-z0-9_ ]*"?(\(\d+(,-?\d+)?\))?( [a-z ]+(\(\d+\))?)?(\[\])?')
+# The built-in types as format_type() spells them. The name comes from the server of the source, which may be hostile: any
+# other word could be a clause, such as DEFAULT.
+_TYPE_NAME = re.compile(
+    r"""(boolean|smallint|integer|bigint|oid|real|double\ precision|text|name|"char"|bpchar|"bit"|bytea|uuid
+    |date|jsonb?|jsonpath|inet|cidr|macaddr8?|point|line|lseg|box|path|polygon|circle|tsvector|tsquery|pg_lsn
+    |(int4|int8|num|date|ts|tstz)(range|multirange)
+    |numeric(\(\d+,-?\d+\))?
+    |(character|bit)(\ varying)?(\(\d+\))?
+    |time(stamp)?(\(\d+\))?\ with(out)?\ time\ zone
+    |interval(\ (year|month|day|hour|minute|second)(\ to\ (month|hour|minute|second))?)?(\(\d+\))?
+    )(\[\])?""",
+    re.VERBOSE | re.ASCII,
+)
 
 
 def sql_type(column: Column) -> sql.SQL:
@@ -56,11 +68,14 @@ def sql_type(column: Column) -> sql.SQL:
 
 
 def type_name(column: Column) -> str:
-    """Return the name of the column's type, as format_type() spells it."""
+    """Return the name of the column's type, as format_type() spells it. Raises ConfigurationError for an unknown name."""
     if column.type is not ColumnType.NATIVE:
         return SQL_TYPES[column.type]
     if not _TYPE_NAME.fullmatch(column.native):
-        raise ValueError(f"not the name of a built-in type: {column.native!r}")
+        raise ConfigurationError(
+            "The source declares a type that PostgreSQL does not have",
+            evidence=(column.native[:100],),
+        )
     return column.native
 
 
