@@ -188,7 +188,6 @@ LONGEST_TESTS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest leaves out the tests with the marker `long`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests with the demo one after the other, so that only one process starts it, and then the long tests."""
     _mark_cases_outside_of_samples(items)
