@@ -96,6 +96,7 @@ def delay_migrations(address: str) -> Iterator[Callable[[], None]]:
         yield wait_until_a_migration_waits
 
 
+@pytest.mark.long
 def test_a_start_waits_for_its_lost_database_and_continues() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="drover-own-") as folder,

@@ -24,6 +24,7 @@ def connect(server: EmbeddedPostgres, name: str, user: str) -> psycopg.Connectio
     return psycopg.connect(server.url(name, user, role_password(SECRET, user)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])
 def test_a_table_has_every_value_of_its_file(demo_server: EmbeddedPostgres, table: str) -> None:
     expressions = [
@@ -39,6 +40,7 @@ def test_a_table_has_every_value_of_its_file(demo_server: EmbeddedPostgres, tabl
     )
 
 
+@pytest.mark.long
 def test_the_sums_of_the_flights_equal_those_of_the_file(demo_server: EmbeddedPostgres) -> None:
     distance = delay = cancelled = 0
     for row in read_rows("flights"):

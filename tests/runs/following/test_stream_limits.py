@@ -79,6 +79,7 @@ def test_a_member_at_their_limit_gets_429_and_other_members_can_open_streams(ser
     assert "Close pages" in problem["detail"]
 
 
+@pytest.mark.long
 def test_streams_of_a_key_count_towards_the_limits_of_its_creator_and_of_the_org(
     server: str,
 ) -> None:
