@@ -53,6 +53,15 @@ def test_a_key_can_have_several_columns_with_unusual_names(target: Target) -> No
     assert multiset(target.read_rows() or []) == multiset([rows[0], {**rows[1], "v": 100}, rows[2]])
 
 
+@pytest.mark.parametrize("name", ["discount %", "%s", "%(x)s", "100%%"])
+def test_the_columns_of_a_key_can_have_percent_signs(target: Target, name: str) -> None:
+    sync(target, [{name: 1, "v%s": 1}, {name: 2, "v%s": 2}], mode="merge", key=[name])
+    sync(target, [{name: 2, "v%s": 3}], mode="merge", key=[name])
+    assert multiset(target.read_rows() or []) == multiset(
+        [{name: 1, "v%s": 1}, {name: 2, "v%s": 3}]
+    )
+
+
 def test_merging_widens_and_adds_columns(target: Target) -> None:
     sync(target, [{"id": 1, "v": 1}, {"id": 2, "v": 2}], mode="merge", key=["id"])
     sync(target, [{"id": 2, "v": 2.5, "new": True}], mode="merge", key=["id"])

@@ -12,6 +12,7 @@ wait for it.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import LiteralString
 
@@ -135,8 +136,7 @@ class Publishing:
             self._staging.name.identifier(),
             keys.column_list(self._key, "s"),
             keys.NEWEST_FIRST,
-            keys.rows_with_batch_position(self._staging.name),
-            with_marks=True,
+            keys.rows_with_batch_position(self._staging.name, self._marks),
         )
 
     # Fill the target in place.
@@ -218,7 +218,6 @@ class Publishing:
             self._target.identifier(),
             self._staged_rows(),
             same_key,
-            with_marks=True,
         )
         self._insert_rows(assignments)
 
@@ -245,7 +244,6 @@ class Publishing:
             sql.SQL(", ").join(expression for _, expression in assignments),
             self._staged_rows(),
             conflict or sql.SQL(""),
-            with_marks=bool(self._key),
         )
 
     # Parts of the statements.
@@ -255,19 +253,17 @@ class Publishing:
         return keys.column_list(self._key)
 
     def _staged_rows(self) -> sql.Composable:
-        """Return SQL for the staged rows as `s`.
-
-        With a key, the SQL returns only the last row of each key, and has one parameter: the list of the batches' marks.
-        """
+        """Return SQL for the staged rows as `s`; with a key, only for the last row of each key."""
         if self._key:
-            return keys.last_records(self._staging.name, self._key)
+            return keys.last_records(self._staging.name, self._key, self._marks)
         return sql.SQL("{} AS s").format(self._staging.name.identifier())
 
-    def _execute(
-        self, command: LiteralString, *parts: sql.Composable, with_marks: bool = False
-    ) -> None:
-        marks = [batch_mark(batch) for batch in self._committed]
-        self._cursor.execute(sql.SQL(command).format(*parts), (marks,) if with_marks else None)
+    @property
+    def _marks(self) -> list[uuid.UUID]:
+        return [batch_mark(batch) for batch in self._committed]
+
+    def _execute(self, command: LiteralString, *parts: sql.Composable) -> None:
+        self._cursor.execute(sql.SQL(command).format(*parts))
 
 
 def _assignments(staged_columns: dict[str, Column], target: Table) -> Assignments:
