@@ -396,9 +396,28 @@ def archive_with(name: str, *, link: bool = False, encrypted: bool = False) -> b
     return data
 
 
+def damaged_archive(method: int) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("x.csv", CSV * 999)
+    data = bytearray(buffer.getvalue())
+    start = data.index(b"x.csv") + 20
+    data[start : start + 10] = b"\xff" * 10
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
+        ("a.zip", damaged_archive(zipfile.ZIP_DEFLATED), "cannot be unpacked"),
+        ("a.zip", damaged_archive(zipfile.ZIP_BZIP2), "cannot be unpacked"),
+        ("a.zip", damaged_archive(zipfile.ZIP_LZMA), "cannot be unpacked"),
+        ("a.zip", zipped({"é.csv": CSV}).replace("é".encode(), b"\xff\xfe"), "not a complete zip"),
+        (
+            "a.zip",
+            zipped({"é.csv": CSV}).replace("é".encode(), b"\xff\xfe", 1),
+            "cannot be unpacked",
+        ),
         ("a.zip", archive_with("../x.csv"), "leads out of the archive"),
         ("a.zip", archive_with("/etc/x.csv"), "leads out of the archive"),
         ("a.zip", archive_with("..\\x.csv"), "leads out of the archive"),
@@ -435,6 +454,21 @@ def test_data_that_unpacks_to_too_much_is_refused(
         (tmp_path / name).write_bytes(content)
         with pytest.raises(EngineError, match=r"1,000 times"):
             read(tmp_path, name)
+
+
+def test_an_archive_that_lies_about_the_size_of_its_packed_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "ALWAYS_READ_BYTES", 1 << 10)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("x.csv", b"1,1\n" * (1 << 18))
+    data = bytearray(buffer.getvalue())
+    start = data.index(b"PK\x01\x02") + 20
+    data[start : start + 4] = (1 << 20).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(EngineError, match=r"1,000 times"):
+        read(tmp_path, "a.zip")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ The content decides, not the name. Nothing is unpacked to a path of the archive.
 
 from __future__ import annotations
 
+import io
+import lzma
 import stat
 import tempfile
 import zipfile
@@ -47,6 +49,11 @@ NOT_READ = {
     b"%PDF-": "a PDF document",
 }
 WORKBOOK = "xl/workbook.xml"
+# What zipfile raises for damaged data of its four compressions, and for names that are not in their encoding.
+DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(NotImplementedError, UnicodeDecodeError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Contents:
     def _open_archive(self, file: BinaryIO) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.random_access(file))
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except DAMAGES as error:
             raise PermanentSourceError(
                 f"{self._path!r} is not a complete zip archive", evidence=(str(error)[:300],)
             ) from error
@@ -118,6 +125,11 @@ class Contents:
             raise PermanentSourceError(f"{self._path!r} has more than {MAX_ENTRIES:,} files")
         for info in infos:
             self._require_safe(info)
+        # The sizes of the packed files may be wrong, and the files may overlap.
+        if unpacks_too_much(sum(info.file_size for info in infos), self._archive_bytes()):
+            raise PermanentSourceError(
+                f"{self._path!r} unpacks to more than {MAX_RATIO:,} times its size"
+            )
         visible = [info for info in infos if not _is_hidden(info.filename)]
         if len({info.filename for info in visible}) < len(visible):
             raise PermanentSourceError(f"{self._path!r} has two files of one name")
@@ -130,11 +142,17 @@ class Contents:
             )
         return [Entry(name) for name in sorted(info.filename for info in entries)]
 
+    def _archive_bytes(self) -> int:
+        assert self._archive is not None  # noqa: S101 - the caller has opened it
+        file = self._archive.fp
+        assert file is not None  # noqa: S101 - it is open
+        return file.seek(0, io.SEEK_END)
+
     def _chunks(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         try:
             with archive.open(info) as data:
                 yield from iter(lambda: data.read(CHUNK_BYTES), b"")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except DAMAGES as error:
             raise PermanentSourceError(
                 f"{info.filename[:200]!r} in {self._path!r} cannot be unpacked",
                 evidence=(str(error)[:300],),
