@@ -688,6 +688,38 @@ def test_a_workbook_arrives_with_types_of_whole_columns(tmp_path: Path) -> None:
         read(tmp_path, path, excel={"sheet": "gone"})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'<row r="3"', b'<row r="1900000000"'),  # openpyxl would yield all rows before it
+        (b'r="B3"', b'r="ZZZZZZ3"'),
+    ],
+)
+@pytest.mark.parametrize("has_formula", [False, True])
+def test_a_sheet_that_excel_cannot_have_written_is_refused_soon(
+    tmp_path: Path, change: tuple[bytes, bytes], has_formula: bool
+) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["id", "v"], [1, 10], [2, 20]):
+        book.active.append(row)
+    book.save(tmp_path / "whole.xlsx")
+    formula = (b"<v>10</v>", b"<f>5+5</f><v>10</v>") if has_formula else (b"", b"")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.xlsx") as whole,
+        zipfile.ZipFile(tmp_path / "a.xlsx", "w") as changed,
+    ):
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                assert change[0] in data
+                data = data.replace(*change).replace(*formula, 1)
+            changed.writestr(name, data)
+    with pytest.raises(EngineError, match="not a complete Excel workbook"):
+        read(tmp_path, "a.xlsx")
+
+
 def test_a_formula_without_a_stored_value_is_refused(tmp_path: Path) -> None:
     path = make_workbook(tmp_path, [["a", "b"], [1, 2], [3, "=A2+1"]])
     with pytest.raises(EngineError, match="row 3: a formula has no stored value"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, BinaryIO
@@ -23,6 +24,7 @@ from apps.engine.sources.files.readers import Piece, Position
 from apps.engine.sources.files.streams import MAX_RATIO
 from apps.engine.sources.http.responses import PermanentSourceError
 
+MAX_ROWS = 1_048_576  # of a sheet, the limit of Excel
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_SHARED_BYTES = 256 << 20  # of the texts, which are kept in memory
 MIDNIGHT = time()
@@ -104,9 +106,9 @@ class ExcelReader:
         """Raise PermanentSourceError if a formula has no stored value, which would arrive as null."""
         if not self._has_formulas():
             return
-        formulas = self._open_sheet(data_only=False).iter_rows(values_only=True)
+        formulas = self._rows_of(self._open_sheet(data_only=False), 0)
         for number, (values, contents) in enumerate(
-            zip(self._sheet.iter_rows(values_only=True), formulas, strict=False), start=1
+            zip(self._rows_from(0), formulas, strict=False), start=1
         ):
             for value, content in zip(values, contents, strict=False):
                 if value is None and str(content).startswith("="):
@@ -150,9 +152,17 @@ class ExcelReader:
 
     def _rows_from(self, start: int) -> Iterator[Row]:
         """Yield the values of the rows from the row with this number, from 0."""
+        return self._rows_of(self._sheet, start)
+
+    def _rows_of(self, sheet: Any, start: int) -> Iterator[Row]:
+        """Yield the rows of a sheet. Raises PermanentSourceError for a sheet that Excel cannot have written."""
+        rows = sheet.iter_rows(min_row=start + 1, values_only=True)
         try:
-            yield from self._sheet.iter_rows(min_row=start + 1, values_only=True)
-        except (ParseError, zipfile.BadZipFile, KeyError, ValueError) as error:
+            for number, row in enumerate(rows, start=start):
+                if number >= MAX_ROWS:  # openpyxl yields each row before a row of any number.
+                    raise ValueError(f"a row has a number above {MAX_ROWS:,}")
+                yield row
+        except (ParseError, zipfile.BadZipFile, zlib.error, LookupError, ValueError) as error:
             raise self._damaged(error) from error
 
     def _open_sheet(self, *, data_only: bool = True) -> Any:
