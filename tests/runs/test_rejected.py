@@ -95,6 +95,22 @@ def test_a_viewer_sees_the_reasons_but_not_the_records(
     )
 
 
+def test_a_viewer_does_not_see_the_value_that_did_not_fit(
+    acme: World, this_worker: Worker, pipeline: Pipeline
+) -> None:
+    for value in ("1", "'canary' if record['id'] == 251 else 1"):
+        code = f"def transform(record):\n    return {{**record, 'v': {value}}}\n"
+        change_stream(acme, pipeline, transforms=[{"kind": "python", "code": code}])
+        run_id = run_pipeline(this_worker, acme, pipeline)
+    (seen,) = read_left_out(acme, run_id)["results"]
+    assert seen["reason"].startswith("the field 'v' has the value 'canary', and its column")
+    page = acme.client("viewer").get(f"/api/v1/runs/{run_id}/rejected")
+    log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs")
+    for answer in (page, log):
+        assert b"the field 'v' has a value that does not fit, and its column" in answer.content
+        assert b"canary" not in answer.content
+
+
 def test_an_unknown_kind_or_offset_is_refused_with_its_name(world: World) -> None:
     run_id = start_run(world, make_pipeline(world))
     for name, value in (("kind", "lost"), ("offset", -1), ("limit", "1")):

@@ -7,11 +7,15 @@ user chose to leave it out: a line that may be bad, a record for which a transfo
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 Kind = Literal["rejected", "skipped"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# What `decoding.describe_value` writes, and what follows it.
+_NAMED_VALUE = re.compile(r"^(the field .+?) has the value .+(, and its column .+)$", re.DOTALL)
 
 MAX_KEPT = 1_000  # records of a kind that are kept per run
 MAX_KEPT_BYTES = 16 << 20  # bytes of these records
@@ -75,6 +79,11 @@ class LeftOutRecords:
 
     def kept(self, kind: Kind) -> list[LeftOutRecord]:
         return self._by_kind[kind].kept
+
+
+def without_value(reason: str) -> str:
+    """Return the reason without the value that it names, for those who may not see the records."""
+    return _NAMED_VALUE.sub(r"\1 has a value that does not fit\2", reason)
 
 
 def page_position(page: int, record: int, *, is_transformed: bool = False) -> str:

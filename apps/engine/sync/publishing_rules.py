@@ -5,7 +5,7 @@ from __future__ import annotations
 from apps.engine.contract import PublishRules, WriteMode
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import REMOVES_ALL_ROWS, TOO_MANY_REJECTED, ContractError
-from apps.engine.frames.left_out import LeftOutRecord
+from apps.engine.frames.left_out import LeftOutRecord, without_value
 from apps.engine.sync.checkpoints import Job
 
 
@@ -23,7 +23,7 @@ def require_few_rejected(
     share = _rejected_share(rejected, read)
     if share <= rules.max_rejected_share:
         return
-    reason = f" The first: {first.reason} ({first.position})." if first else ""
+    reason = f" The first: {without_value(first.reason)} ({first.position})." if first else ""
     raise ContractError(
         f"{rejected:,} of {read:,} {TOO_MANY_REJECTED}, which is {_percent(share)}; this pipeline allows"
         f" {_percent(rules.max_rejected_share)}.{reason}",

@@ -13,6 +13,7 @@ from loguru import logger
 from apps.engine.destinations.base import Batch, Destination
 from apps.engine.failures import ContractError
 from apps.engine.frames.decoding import SchemaJson
+from apps.engine.frames.left_out import without_value
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import BatchBuilder, GatheredBatch
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
@@ -187,7 +188,8 @@ class Writer:
         )
         self._log_progress()
         for rejected in gathered.left_out.kept("rejected")[:MAX_LOGGED_REJECTS]:
-            logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.position)
+            reason = without_value(rejected.reason)
+            logger.warning("Rejected a record: {} ({})", reason, rejected.position)
         if rejected_count > MAX_LOGGED_REJECTS:
             logger.warning("{:,} records of this batch were rejected", rejected_count)
 

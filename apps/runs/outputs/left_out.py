@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from apps.engine.frames.left_out import Kind
+from apps.engine.frames.left_out import Kind, without_value
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -62,7 +62,10 @@ def _load(org: Org, run: Run, kind: Kind, offset: int, *, shows_values: bool) ->
         # A new attempt, or the removal of the log, has removed them meanwhile.
         files, records = [], []
     if not shows_values:
-        records = [{**record, "record": None} for record in records]
+        records = [
+            {**record, "record": None, "reason": without_value(record["reason"])}
+            for record in records
+        ]
     count = run.records_rejected if kind == "rejected" else run.records_skipped
     kept, end = sum(size for _, size in files), offset + len(records)
     notes = [_kept_note(org, run, kind, count, kept), "" if shows_values else VALUES_HIDDEN]
