@@ -273,6 +273,7 @@ def test_a_text_of_a_typed_source_fits_a_pinned_type_if_its_spelling_is_canonica
     assert page.frame["v"].to_list() == [7, None, -8]
     assert [item.index for item in page.rejected] == [1, 3]
     assert "the value '007'" in page.rejected[0].reason
+    assert [item.record for item in page.rejected] == [{"v": "007"}, {"v": "n/a"}]
 
 
 def test_the_reason_of_a_rejected_record_shows_only_the_beginning_of_a_long_value() -> None:

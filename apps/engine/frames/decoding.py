@@ -164,9 +164,12 @@ class StreamSchema:
         if not reasons:
             return DecodedPage(self._conformed_frame(columns), [])
         accepted = pl.Series([index not in reasons for index in range(frame.height)])
+        originals = [to_column_type(series)[0] for series in frame[sorted(reasons)].iter_columns()]
         rejected = [
-            RejectedRecord(reason, {series.name: series[index] for series, _ in columns}, index)
-            for index, reason in sorted(reasons.items())
+            RejectedRecord(
+                reasons[index], {series.name: series[row] for series in originals}, index
+            )
+            for row, index in enumerate(sorted(reasons))
         ]
         columns = [(series.filter(accepted), column) for series, column in columns]
         return DecodedPage(self._conformed_frame(columns), rejected)
