@@ -104,14 +104,15 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
     },
     FailureClass.CONTRACT: {
         REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
-        'right, allow it: switch on "An empty result may replace rows" on the pipeline\'s page (allow_empty of the '
+        'right, allow it: switch on "An empty result may replace rows" under Limits on the pipeline\'s page (allow_empty of the '
         "stream), then retry.",
         IS_PINNED: "Look at the rejected records on the run's page. If the new type is right, reset the stream (POST "
         "/api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and decides all types again. "
         "Else correct the source or the transform, and run the pipeline again.",
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
-        "pipeline again. Or raise the share of records that may be rejected on the pipeline's page "
-        "(max_rejected_share of the stream), then retry: the run publishes what it has read.",
+        'pipeline again. If they may be missing, raise "Rejected records allowed" under Limits on the pipeline\'s page '
+        "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
+        'lines that cannot be read: set "Bad lines" to skip.',
     },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }

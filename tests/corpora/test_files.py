@@ -110,7 +110,7 @@ SHARED_CASES = [
     Case(
         "short.csv",
         [(1, 2, 3)],
-        rejected=["short.csv, line 3, column 2: the record has 1 value", "line 4, column 4"],
+        rejected=["short.csv, line 3, character 2: the record has 1 value", "line 4, character 4"],
     ),
     Case(
         "short.csv",
@@ -176,20 +176,20 @@ CSV_CASES = [
         "a.csv",
         [("x", 2)],
         b'a,b\n" disk,1\n"x",2\n',
-        rejected=["a.csv, line 3, column 1: the quoted value before this quote is never closed"],
+        rejected=["a.csv, line 3, character 1: the quoted value before this quote is never closed"],
     ),
     Case(
         "a.csv",
         [("x", "1"), ("z", "3")],
         b'a,b\nx,1\ny,"2\nz,3\n',
-        rejected=["a.csv, line 3, column 3: the quoted value is never closed"],
+        rejected=["a.csv, line 3, character 3: the quoted value is never closed"],
         settings={"csv": {"infer_types": False}},
     ),
     Case(
         "a.csv",
         [("d", 2)],
         b'a,b\n"a\nb" c",1\nd,2\n',
-        rejected=["a.csv, line 3, column 2: this quote inside a quoted value is not doubled"],
+        rejected=["a.csv, line 3, character 2: this quote inside a quoted value is not doubled"],
     ),
     Case("a.csv", [("x,y", 1), ("z", 2)], b"a,b\n'x,y',1\n'z',2\n"),
     Case("a.csv", [("it's", "'x"), ("don't", "y")], b"a,b\nit's,'x\ndon't,y\n"),
@@ -250,14 +250,20 @@ CSV_CASES = [
         "a.csv",
         [("é", 1)],
         b"a,b\n\xc3\xa9,1\nx\xff,2\n",
-        rejected=["a.csv, line 3, column 2: this is not valid text in the encoding"],
+        rejected=["a.csv, line 3, character 2: this is not valid text in the encoding"],
         settings={"csv": {"encoding": "utf-8"}},
+    ),
+    Case(
+        "a.csv",
+        [("café", 1), ("€", 2)],
+        b"a,b\ncaf\xc3\xa9,1\n\xe2\x82\xac,2\nx\xff,3\n",
+        rejected=["a.csv, line 4, character 2: this is not valid text in the encoding"],
     ),
     Case(
         "a.csv",
         [("x", 1)],
         "a,b\nx,1\n".encode("utf-16-le") + b"\x00\xd8\x2c\x00\x32\x00\x0a\x00",
-        rejected=["line 3, column 1"],
+        rejected=["line 3, character 1"],
     ),
     Case("a.csv", [("x\0y", 1)], b"a,b\nx\0y,1\n"),
     # Types
@@ -431,7 +437,7 @@ def damaged_archive(method: int) -> bytes:
         ("a.csv", b"\x7fELF\x02\x01\x01\x00\x80\xff\x00\x00", "not text in a known encoding"),
         ("a.csv", b"\n<!DOCTYPE html>\n<html><body>Log in</body></html>\n", "a web page"),
         ("a.csv", b"7z\xbc\xaf\x27\x1c\x00\x04", "use zip"),
-        ("a.json", b'{"data": {"items": [1', "line 1, column"),
+        ("a.json", b'{"data": {"items": [1', "line 1, character"),
     ],
 )
 def test_a_file_that_is_not_read_is_refused_in_words_and_once(
@@ -514,8 +520,8 @@ def test_a_line_that_is_not_json_is_rejected_with_its_place(tmp_path: Path) -> N
     arrived = read(tmp_path, "a.jsonl")
     assert arrived.rows == [(1,), (2,)]
     assert [reason.partition(":")[0] for reason in arrived.reasons] == [
-        "a.jsonl, line 2, column 7",
-        "a.jsonl, line 3, column 8",
+        "a.jsonl, line 2, character 7",
+        "a.jsonl, line 3, character 8",
     ]
     assert arrived.samples == ['{"n": ', '{"n": "\\xff"}']
 
@@ -644,7 +650,7 @@ def test_stray_quotes_and_ragged_records_are_read_at_their_lines(tmp_path: Path)
     arrived = read(tmp_path, "a.csv", page_size=1)
     assert arrived.rows == rows
     number = 2 + sum(line.count("\n") + 1 for line in lines[:10_000])
-    assert arrived.reasons[0].startswith(f"a.csv, line {number:,}, column 9:")
+    assert arrived.reasons[0].startswith(f"a.csv, line {number:,}, character 9:")
     assert arrived.samples == ["only one"]
 
 

@@ -323,8 +323,8 @@ def raised_error(source: Any, error_type: Any, token: dict[str, Any] | None = No
     ("name", "content", "evidence"),
     [
         ("a.csv", b"a,b\n\x01\xff,\x80\n", "not text"),
-        ("a.csv", b'"a,b\n1,2\n', "line 1, column 1"),
-        ("a.json", b'[{"n": 1},\n {"n": ]', "line 2, column 8"),
+        ("a.csv", b'"a,b\n1,2\n', "line 1, character 1"),
+        ("a.json", b'[{"n": 1},\n {"n": ]', "line 2, character 8"),
         ("a.json", b'[{"n": 1}', "document ends"),
         ("a.parquet", b"PAR1 not really", "Parquet"),
         ("a.parquet", make_parquet(100, 100)[:-50], "Parquet"),

@@ -196,7 +196,9 @@ class CsvReader:
     def _bad_records(self, piece: RawPiece) -> list[BadRecord]:
         return [
             BadRecord(
-                f"{self._label}, line {line.line:,}, column {line.column:,}", line.reason, line.text
+                f"{self._label}, line {line.line:,}, character {line.column:,}",
+                line.reason,
+                line.text,
             )
             for line in piece.bad_lines
         ]
@@ -262,7 +264,7 @@ class CsvReader:
         shown = next(first_lines(data[line_start : line_start + 1200]), None)
         column = len(data[line_start : error.position].decode("utf-8", "replace")) + 1
         return PermanentSourceError(
-            f"{self._label}, line {line:,}, column {column:,}: the first record cannot be read: {error.reason}",
+            f"{self._label}, line {line:,}, character {column:,}: the first record cannot be read: {error.reason}",
             evidence=(shown[1].decode("utf-8", "backslashreplace")[:300],) if shown else (),
         )
 

@@ -70,7 +70,7 @@ class JsonLinesReader:
     def _bad_record(self, error: Exception, text: bytes, line: int) -> BadRecord:
         column, reason = _place_and_reason(error, text)
         return BadRecord(
-            f"{self._label}, line {line:,}, column {column:,}", reason, shown_text(text)
+            f"{self._label}, line {line:,}, character {column:,}", reason, shown_text(text)
         )
 
     def _read_lines(self, offset: int, line: int, size: int) -> tuple[bytes, bool]:
@@ -257,7 +257,7 @@ class _Window:
         start = max(before.rfind("\n") + 1, index - EXCERPT // 2)
         shown = self._text[start : index + EXCERPT // 2].partition("\n")[0]
         return PermanentSourceError(
-            f"{self._label} is not JSON: line {line:,}, column {column:,}: {reason}",
+            f"{self._label} is not JSON: line {line:,}, character {column:,}: {reason}",
             evidence=(shown,) if shown else (),
         )
 

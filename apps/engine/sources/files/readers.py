@@ -21,7 +21,7 @@ Position = Mapping[str, int]
 class BadRecord:
     """A record that cannot be read: where it is and why."""
 
-    position: str  # such as `a.csv, line 3, column 5`
+    position: str  # such as `a.csv, line 3, character 5`
     reason: str
     record: str | dict[str, str]  # its text, or its texts by column
 

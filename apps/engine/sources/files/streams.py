@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
@@ -176,8 +177,15 @@ def detect_encoding(sample: bytes) -> str:
             raise PermanentSourceError(
                 "the file is not text in a known encoding; set `format` or `encoding`"
             ) from None
-        return "windows-1252"
+        return "utf-8" if _is_mostly_utf_8(sample) else "windows-1252"
     return "utf-8"
+
+
+def _is_mostly_utf_8(sample: bytes) -> bool:
+    """Whether the sample is UTF-8 with a few invalid bytes: text of another encoding is hardly ever valid by chance."""
+    text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(sample)
+    invalid_bytes = len(re.findall("[\udc80-\udcff]", text))
+    return len(re.findall(r"[^\x00-\x7f]", text)) >= 2 * invalid_bytes
 
 
 def _utf_16_without_mark(sample: bytes) -> str | None:
