@@ -114,6 +114,12 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
         'lines that cannot be read: set "Bad lines" to skip.',
     },
+    FailureClass.SOURCE: {
+        "the response has no records": "Compare the path of the records with what the evidence says that the response has, correct "
+        "it in the connector's settings, and run the pipeline again. docs/reference/api-styles.md has examples.",
+        "the API returns the same page again": "The API ignores how the next page is requested. Correct the pagination of the stream "
+        "in the connector's settings, and run the pipeline again. docs/reference/api-styles.md has examples.",
+    },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."

@@ -261,6 +261,9 @@ CASES: dict[str, PagedApi] = {
     "mistyped path, the response has another cursor": PagedApi(
         with_cursor("nextPageToken"), CURSOR, says="nextPageToken"
     ),
+    "mistyped path, the response has a cursor whose name has dots": PagedApi(
+        always(data=ITEMS[:10], **{"page.info": {"@next.page": 2}}), CURSOR, says="@next.page"
+    ),
     "mistyped path, the response has a total": PagedApi(
         with_cursor("weiter", total=57), CURSOR, says="57"
     ),

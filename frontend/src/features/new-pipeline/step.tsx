@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { CheckIcon } from "@/components/icons";
@@ -14,9 +14,20 @@ interface StepProps {
 
 /** One step of a form. It opens after the steps before it are finished, and shows a summary when it is finished. */
 export function Step({ number, title, summary, state, onOpen, children }: StepProps) {
+  const item = useRef<HTMLLIElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const wasOpen = useRef(state === "open");
+  // The button that opened this step is gone, so users of the keyboard and of screen readers continue here.
+  useEffect(() => {
+    const hasOpened = state === "open" && !wasOpen.current;
+    wasOpen.current = state === "open";
+    if (!hasOpened) return;
+    const target = item.current?.querySelector<HTMLElement>("[aria-invalid]") ?? heading.current;
+    target?.focus();
+  }, [state]);
   return (
-    <li className="card">
-      <h2 className="flex min-h-12 items-center gap-3 px-4">
+    <li ref={item} className="card">
+      <h2 ref={heading} tabIndex={-1} className="flex min-h-12 items-center gap-3 px-4">
         <span
           aria-hidden="true"
           className={classNames(

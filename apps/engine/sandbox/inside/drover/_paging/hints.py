@@ -30,6 +30,9 @@ NEXT_FIELDS = frozenset(
         *("nextoffset", "nextrecordsurl", "nextpageid", "nextid", "nextstart"),
     }
 )
+LAST_NAME = re.compile(
+    r"""('[^']*'|"[^"]*"|[^.]*)$"""
+)  # of a path; a name in quotes may contain dots
 MAX_FIELDS = 1000  # fields to look at
 
 
@@ -94,5 +97,5 @@ def _is_next(value: Any) -> bool:
 
 
 def _plain(place: str) -> str:
-    name = place if place.endswith("'") else place.rpartition(".")[2]
-    return re.sub(r"[^a-z]", "", name.lower())
+    match = LAST_NAME.search(place)
+    return re.sub(r"[^a-z]", "", match[0].lower()) if match else ""
