@@ -356,7 +356,8 @@ def test_a_missing_file_and_an_unknown_format_are_configuration_failures(
 ) -> None:
     raised_error(make_files_source(root, "gone.csv"), ConfigurationError)
     (folder / "data.bin").write_bytes(b"?")
-    raised_error(make_files_source(root, "data.bin"), ConfigurationError)
+    error = raised_error(make_files_source(root, "data.bin"), ConfigurationError)
+    assert "CSV, JSON, Excel or Parquet" in error.message
     (folder / "a.csv").write_bytes(b"a\n1\n")
     error = raised_error(make_files_source(root, "a.csv", "b"), ConfigurationError)
     assert "the only stream is a" in error.message
@@ -395,6 +396,19 @@ def test_discovery_and_check_read_the_first_records(root: StorageRoot, folder: P
     ]
     steps_without_file = list(make_source("files", {"path": "b.csv"}, files=root).check())
     assert [(step.step, step.ok) for step in steps_without_file] == [("find", False)]
+
+
+def test_the_check_of_a_json_document_names_the_lists_that_could_be_its_records(
+    root: StorageRoot, folder: Path
+) -> None:
+    (folder / "a.json").write_text('{"page": 1, "data": {"items": [{"id": 1}, {"id": 2}]}}')
+    source = make_source("files", {"path": "a.json"}, files=root)
+    messages = [step.message for step in source.check()]
+    assert messages[1] == "1 record at the beginning of a.json"
+    assert "set `json.records` to data.items" in messages[2]
+    with_path = {"path": "a.json", "json": {"records": "data.items"}}
+    messages = [step.message for step in make_source("files", with_path, files=root).check()]
+    assert messages[1] == "2 records at the beginning of a.json"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,18 @@ def _place_and_reason(error: Exception, text: bytes) -> tuple[int, str]:
     return 1, "the record is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
+def _paths_of_lists(value: Any, prefix: str = "", depth: int = 3) -> list[str]:
+    """Return the paths of the lists of objects in an object, at most three."""
+    if not isinstance(value, dict) or depth == 0:
+        return []
+    paths: list[str] = []
+    for name, inner in value.items():
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            paths.append(f"{prefix}{name}")
+        paths += _paths_of_lists(inner, f"{prefix}{name}.", depth - 1)
+    return paths[:3]
+
+
 class JsonReader:
     """Reads a JSON document: the records of a list, or one object. Several documents may follow each other.
 
@@ -111,6 +123,7 @@ class JsonReader:
         self._label = label
         self._path = path.split(".") if path else []
         self._start = start
+        self._lists: list[str] = []  # the paths of lists of objects in an object that is one record
 
     def read(self, position: Position, page_size: int) -> Piece:
         text = _Window(self._file, self._label, position or {"offset": self._start, "line": 1})
@@ -130,7 +143,11 @@ class JsonReader:
         return None
 
     def describe(self) -> str:
-        return f"JSON, records at {'.'.join(self._path)}" if self._path else "JSON"
+        if self._path:
+            return f"JSON, records at {'.'.join(self._path)}"
+        if self._lists:
+            return f"JSON, each object is one record; to read a list in it, set `json.records` to {' or '.join(self._lists)}"
+        return "JSON"
 
     def _enter(self, text: _Window, records: list[Any]) -> bool:
         """Go to the list of records of the next document, and return whether there is one."""
@@ -144,6 +161,8 @@ class JsonReader:
             text.take("[")
             return True
         value = text.value()
+        if not self._path and not self._lists:
+            self._lists = _paths_of_lists(value)
         if not (self._path and value is None):
             records.append(value)
         self._leave(text)

@@ -97,7 +97,8 @@ class OpenedFile:
         if is_document(data.read(1024)):
             return "json"
         raise ConfigurationError(
-            f"the format of {self.label(entry)!r} cannot be detected from its name; set `format`"
+            f"the format of {self.label(entry)!r} is not known: neither the content nor the name says that it is CSV, JSON,"
+            " Excel or Parquet. Choose another file, or set `format` if it is text"
         )
 
 

@@ -287,7 +287,7 @@ class FilesSource(ConnectorSource[Config]):
     def _check_read(self) -> str:
         piece = self._first_piece()
         rows = len(piece.content)
-        message = f"{rows:,} records at the beginning of {self.found_files[0].path}"
+        message = f"{rows:,} {'record' if rows == 1 else 'records'} at the beginning of {self.found_files[0].path}"
         if piece.bad_records:
             first = piece.bad_records[0]
             message += f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
