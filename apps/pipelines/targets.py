@@ -23,7 +23,13 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.placement import can_see
 from apps.orgs.principals import Principal
-from apps.pipelines.definition import Definition, Document, StreamDocument, default_table
+from apps.pipelines.definition import (
+    Definition,
+    Document,
+    SideDocument,
+    StreamDocument,
+    default_table,
+)
 from apps.pipelines.models import Pipeline, PipelineVersion
 
 CONSTRAINT = "pipelines_pipeline_target"
@@ -55,11 +61,15 @@ def target_of(
     org: Org, document: Document, *, table: str | None = None, own_database: bool = False
 ) -> str:
     """Return the digest of the table that a definition writes, or of another table of its destination."""
-    destination = document["destination"]
-    config = destination["config"]
-    if destination["connector_id"]:
-        config = Connector.objects.for_org(org).get(pk=destination["connector_id"]).config
-    return _target_with(config or {}, org, document, table=table, own_database=own_database)
+    config = _settings_of(org, document["destination"])
+    return _target_with(config, org, document, table=table, own_database=own_database)
+
+
+def _settings_of(org: Org, side: SideDocument) -> JsonObject:
+    """Return the settings of a source or destination, without secrets."""
+    if side["connector_id"]:
+        return Connector.objects.for_org(org).get(pk=side["connector_id"]).config or {}
+    return side["config"] or {}
 
 
 def _target_with(
@@ -90,8 +100,23 @@ def claim(
     target = target_of(org, definition.document, own_database=own_database)
     if target == pipeline.target:
         return
+    _require_not_read(org, definition, target)
     pipeline.target, pipeline.owns_target = target, True
     require_free(org, by, pipeline, definition)
+
+
+def _require_not_read(org: Org, definition: Definition, target: str) -> None:
+    """Raise Invalid if a pipeline from PostgreSQL would write the table that it reads."""
+    source = definition.document["source"]
+    if source["kind"] != "postgres":
+        return
+    config = {**_settings_of(org, source), "schema": "public"}  # the schema of a stream without one
+    if target == targets.target_of("postgres", config, definition.stream["stream"]):
+        message = (
+            "This is the table that the pipeline reads, so a run would replace or change the rows of the source. Choose "
+            "another table or schema."
+        )
+        raise Invalid([(FIELD, message, "taken")])
 
 
 def require_free(org: Org, by: Principal, pipeline: Pipeline, definition: Definition) -> None:

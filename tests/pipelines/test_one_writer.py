@@ -74,6 +74,27 @@ def test_a_second_pipeline_with_the_same_table_is_refused_and_told_what_to_do(wo
         assert created.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("stream", "table", "is_refused"),
+    [
+        ("orders", "orders", True),
+        ("sales.orders", "sales.orders", True),
+        ("orders", "orders_copy", False),
+        ("sales.orders", "orders", False),
+    ],
+)
+def test_a_pipeline_that_would_write_the_table_that_it_reads_is_refused(
+    world: World, stream: str, table: str, is_refused: bool
+) -> None:
+    document = postgres({"stream": stream, "table": table})
+    document["source"] = {"kind": "postgres", "config": SERVER}
+    answer = create(world, "Copy", document)
+    if is_refused:
+        assert "the table that the pipeline reads" in message_of(answer)
+    else:
+        assert answer.status_code == 201
+
+
 def test_a_stranger_and_a_viewer_learn_nothing_about_the_table(
     world: World, stranger: World
 ) -> None:

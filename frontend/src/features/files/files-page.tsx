@@ -73,7 +73,7 @@ function UploadHint() {
   const { data: limits } = useQuery(limitsQuery);
   if (!limits) return <>&nbsp;</>;
   const { max_file_bytes, max_bytes, used_bytes } = limits;
-  return `Up to ${formatBytes(max_file_bytes)} per file. ${formatBytes(used_bytes)} of ${formatBytes(max_bytes)} used.`;
+  return `CSV, JSON, Excel or Parquet, also packed. Up to ${formatBytes(max_file_bytes)} per file. ${formatBytes(used_bytes)} of ${formatBytes(max_bytes)} used.`;
 }
 
 function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
