@@ -112,7 +112,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
         'pipeline again. If they may be missing, raise "Rejected records allowed" under Limits on the pipeline\'s page '
         "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
-        'lines that cannot be read: set "Bad lines" to skip.',
+        'lines that cannot be read: set "Bad lines" to skip (bad_lines; PATCH /api/v1/connectors/{id}).',
     },
     FailureClass.SOURCE: {
         "the response has no records": "Compare the path of the records with what the evidence says that the response has, correct "
