@@ -30,7 +30,7 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
           <h2 id="failure-title" className="font-semibold">
             {CLASS_LABELS[failure.class] ?? failure.class}
             {!failure.retryable && (
-              <span className="ml-2 font-normal text-soft">Retrying alone won't fix this</span>
+              <span className="ml-2 font-normal text-soft">Retrying won't fix this</span>
             )}
           </h2>
           <p className="mt-0.5 break-words first-letter:uppercase">{failure.message}</p>
