@@ -143,6 +143,13 @@ MUTANTS = [
         FILES,
     ),
     Mutant(
+        "a key that is limited to a domain reads all files by its settings",
+        "apps/connectors/files/visibility.py",
+        "    if by.only_domain is None or",
+        "    if by.only_domain is not None or",
+        FILES,
+    ),
+    Mutant(
         "a file that a connector names is deleted",
         "apps/connectors/files/services.py",
         "    if readers:\n",

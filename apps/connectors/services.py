@@ -22,6 +22,7 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
+from apps.connectors.files.visibility import hidden_file_errors
 from apps.connectors.models import Connector, ConnectorQuerySet
 from apps.connectors.schemas import Error
 from apps.json import JsonObject, JsonValue
@@ -79,7 +80,7 @@ def create(
     Raises Invalid naming `kind`, `domain_id` or fields below `config`, and ConnectorNameTaken.
     """
     _require_edit_in_domain(org, by, domain_id)
-    settings = checked_settings(known_kind(org, role, kind), config)
+    settings = checked_settings(known_kind(org, role, kind), config, by=by)
     connector = Connector(
         org=org,
         role=role,
@@ -129,7 +130,7 @@ def update(
             setattr(connector, name, changes[name])
     replaced_secrets: set[str] = set()
     if "config" in changes:
-        settings = checked_settings(kind, changes["config"], previous=stored, patch=patch)
+        settings = checked_settings(kind, changes["config"], by=by, previous=stored, patch=patch)
         replaced_secrets = {
             path for path, value in settings.secrets.items() if stored.secrets.get(path) != value
         }
@@ -228,12 +229,18 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 
 
 def checked_settings(
-    kind: Kind, config: JsonObject, *, previous: StoredSettings = NO_SETTINGS, patch: bool = False
+    kind: Kind,
+    config: JsonObject,
+    *,
+    by: Principal,
+    previous: StoredSettings = NO_SETTINGS,
+    patch: bool = False,
 ) -> StoredSettings:
-    """Return the settings to store, as `configuration.build` does. Raises Invalid."""
+    """Return the settings that the principal stores or tries, as `configuration.build` does. Raises Invalid."""
     settings, errors = configuration.build(
         kind, config, previous=previous, patch=patch, path="config"
     )
+    errors = errors or hidden_file_errors(by, kind, settings, previous, "config")
     if errors:
         raise Invalid(errors)
     return settings

@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.orgs.principals import SYSTEM
 from apps.pipelines import definition
 from apps.pipelines.definition import Connectors, Definition, Document
 from apps.pipelines.schedules import plans
 
-NO_CONNECTORS = Connectors([])
+NO_CONNECTORS = Connectors([], by=SYSTEM)
 VALID_DOCUMENT: dict[str, Any] = {
     "source": {
         "kind": "rest",

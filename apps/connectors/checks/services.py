@@ -47,7 +47,7 @@ def check_unsaved(
 ) -> SlowCall[CheckAnswer]:
     """Check settings that are not saved; they belong to no domain. Raises Invalid and PermissionMissing."""
     _require_edit_in_some_domain(by)
-    settings = services.checked_settings(services.known_kind(org, role, kind), config)
+    settings = services.checked_settings(services.known_kind(org, role, kind), config, by=by)
     run = _prepare_check(org, role, kind, settings.plain)
     return SlowCall(run, _require_edit_in_some_domain)
 

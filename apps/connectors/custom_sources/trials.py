@@ -90,14 +90,14 @@ def _prepare_saved_source(
         _require_approved(version)
         previous = _stored_settings(org, by, connector_id, source_id)
     label = f"{saved.name}, version {version.number}"
-    source = _source_spec(version.code, version.report, label, preview, previous)
+    source = _source_spec(by, version.code, version.report, label, preview, previous)
     return partial(engine.try_source, org_id=org.pk, source=source, limit=preview.limit)
 
 
 def _preview_code(org_id: UUID, by: Principal, code: str, preview: PreviewRequest) -> TrialAnswer:
     draft = checked_code.validate_code(org_id=org_id, code=code)
     edits.require_permission_for_any_host(by, draft.report["hosts"])
-    source = _source_spec(draft.code, draft.report, "draft", preview, NO_SETTINGS)
+    source = _source_spec(by, draft.code, draft.report, "draft", preview, NO_SETTINGS)
     return engine.try_source(org_id=org_id, source=source, limit=preview.limit)
 
 
@@ -127,14 +127,21 @@ def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connecto
 
 
 def _source_spec(
-    code: str, report: Report, label: str, preview: PreviewRequest, previous: StoredSettings
+    by: Principal,
+    code: str,
+    report: Report,
+    label: str,
+    preview: PreviewRequest,
+    previous: StoredSettings,
 ) -> SourceSpec:
     """Return the specification for the engine. Validate the settings against the schema of the code.
 
     Raises Invalid.
     """
     kind = kinds.kind_from_report(CustomSource(name="draft"), report)
-    settings = connectors.checked_settings(kind, preview.config, previous=previous, patch=True)
+    settings = connectors.checked_settings(
+        kind, preview.config, by=by, previous=previous, patch=True
+    )
     return SourceSpec(
         kind="custom",
         config=settings.plain,

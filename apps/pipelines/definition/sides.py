@@ -11,8 +11,10 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
+from apps.connectors.files.visibility import hidden_file_errors
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error, join_path
+from apps.orgs.principals import Principal
 from apps.pipelines.definition.document import (
     Definition,
     RequestDocument,
@@ -29,13 +31,18 @@ MAX_VERSION_NUMBER = 2**31 - 1  # the largest number that the database column ca
 
 
 class Connectors:
-    """The saved connectors and the kinds that a document may name. They are read once."""
+    """The saved connectors and the kinds that a document of the principal `by` may name. They are read once."""
 
     def __init__(
-        self, connectors: Iterable[Connector], kinds: Kinds = custom_kinds.BUILT_IN_KINDS
+        self,
+        connectors: Iterable[Connector],
+        kinds: Kinds = custom_kinds.BUILT_IN_KINDS,
+        *,
+        by: Principal,
     ) -> None:
         self._by_id = {(row.role, row.pk): row for row in connectors}
         self.kinds = kinds
+        self.by = by
 
     def find(self, role: str, pk: UUID) -> Connector | None:
         return self._by_id.get((role, pk))
@@ -140,7 +147,7 @@ class Side:
             field = join_path(self.side, "kind")
             self.errors.append(custom_kinds.unknown_kind_error(self.side, name[:60], field))
             return None, {}
-        return kind, self._build_inline_settings(kind, values, stored_side)
+        return kind, self._build_inline_settings(kind, values, stored_side, connectors.by)
 
     def _use_saved_connector(
         self, values: RequestDocument, stored_side: dict[str, Any], connectors: Connectors
@@ -169,7 +176,7 @@ class Side:
         return kind
 
     def _build_inline_settings(
-        self, kind: Kind, values: RequestDocument, stored_side: dict[str, Any]
+        self, kind: Kind, values: RequestDocument, stored_side: dict[str, Any], by: Principal
     ) -> dict[str, Any]:
         settings = values.get("config")
         if settings is None:
@@ -183,13 +190,10 @@ class Side:
             if is_same_kind
             else configuration.NO_SETTINGS
         )
+        path = join_path(self.side, "config")
         built, errors = configuration.build(
-            kind,
-            settings,
-            previous=previous,
-            patch=self.patch and is_same_kind,
-            path=join_path(self.side, "config"),
+            kind, settings, previous=previous, patch=self.patch and is_same_kind, path=path
         )
-        self.errors += errors
+        self.errors += errors or hidden_file_errors(by, kind, built, previous, path)
         stored_side["kind"], stored_side["config"] = kind.name, built.visible
         return built.secrets

@@ -93,7 +93,7 @@ def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> C
     """
     ids = connector_ids(*documents)
     if not ids:
-        return Connectors([], _load_kinds(org, [], documents))
+        return Connectors([], _load_kinds(org, [], documents), by=by)
     rows = Connector.objects.for_org(org).filter(pk__in=ids).order_by("pk")
     rows = rows.select_for_update(no_key=True)
     allowed = [
@@ -101,7 +101,7 @@ def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> C
         for row in visible_objects(rows, by)
         if row.domain_id is None or by.may(Permission.PIPELINES_EDIT, domain_id=row.domain_id)
     ]
-    return Connectors(allowed, _load_kinds(org, allowed, documents))
+    return Connectors(allowed, _load_kinds(org, allowed, documents), by=by)
 
 
 def _load_kinds(org: Org, rows: Iterable[Connector], documents: Sequence[RequestDocument]) -> Kinds:

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from apps.background import registry
 from apps.connectors.exceptions import UploadEnded
@@ -112,8 +113,8 @@ def test_a_domain_role_does_not_allow_to_upload_because_files_belong_to_the_whol
     assert answer.json()["permission"] == Permission.CONNECTORS_EDIT
 
 
-def test_a_key_that_is_limited_to_a_domain_neither_sees_nor_changes_files(world: World) -> None:
-    file_id = upload(world, "orders.csv").json()["id"]
+def client_with_key_of_a_domain(world: World) -> tuple[APIClient, str]:
+    """Return a client with an admin's key that is limited to a domain, and the domain's id."""
     with world.scope():
         owner = principal(world, Role.OWNER)
         domain = domains.create(org=world.org, by=owner, name="Sales")
@@ -122,12 +123,68 @@ def test_a_key_that_is_limited_to_a_domain_neither_sees_nor_changes_files(world:
         )
     client = new_client()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    return client, str(domain.pk)
+
+
+def test_a_key_that_is_limited_to_a_domain_neither_sees_nor_changes_files(world: World) -> None:
+    file_id = upload(world, "orders.csv").json()["id"]
+    client, _ = client_with_key_of_a_domain(world)
     assert client.get(FILES).json()["results"] == []
     assert client.get(f"{FILES}/{file_id}").status_code == 404
     assert client.delete(f"{FILES}/{file_id}").status_code == 404
     answer = client.post(f"{FILES}?name=x.csv", CSV, content_type="text/csv")
     assert answer.status_code == 403
     assert stored(world) == {"files/orders.csv": CSV}
+
+
+@pytest.mark.parametrize("path", ["orders.csv", "*", "**/*.csv"])
+def test_a_key_that_is_limited_to_a_domain_does_not_read_files_by_settings(
+    world: World, path: str
+) -> None:
+    upload(world, "orders.csv")
+    client, domain_id = client_with_key_of_a_domain(world)
+    settings = {"path": path}
+    source = {"kind": "files", "config": settings}
+    streams = [{"stream": "orders"}]
+    saved = {"kind": "files", "role": "source", "name": "F", "domain_id": domain_id}
+    pipeline = {"source": source, "destination": {"kind": "logger"}, "streams": streams}
+    answers = [
+        client.post(f"/api/v1/{address}", body, format="json")
+        for address, body in {
+            "connectors/check": {"role": "source", "kind": "files", "config": settings},
+            "connectors": {**saved, "config": settings},
+            "pipelines/preview": {"config": {"source": source, "streams": streams}},
+            "pipelines": {"name": "P", "domain_id": domain_id, "config": pipeline},
+        }.items()
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 4
+    for answer in answers:
+        (error,) = answer.json()["errors"]
+        assert error["field"].endswith("config.path")
+        assert "does not see the organization's files" in error["message"]
+    web = {**saved, "config": {"path": "https://files.example.com/orders.csv"}}
+    assert client.post("/api/v1/connectors", web, format="json").status_code == 201
+
+
+def test_a_key_of_a_domain_changes_a_pipeline_for_which_somebody_else_has_chosen_a_file(
+    world: World,
+) -> None:
+    upload(world, "orders.csv")
+    client, domain_id = client_with_key_of_a_domain(world)
+    source = {"kind": "files", "config": {"path": "orders.csv"}}
+    config = {
+        "source": source,
+        "destination": {"kind": "logger"},
+        "streams": [{"stream": "orders"}],
+    }
+    body = {"name": "P", "domain_id": domain_id, "config": config}
+    made = world.client(Role.ADMIN).post("/api/v1/pipelines", body, format="json")
+    assert made.status_code == 201, made.json()
+    address = f"/api/v1/pipelines/{made.json()['id']}"
+    limits = {"config": {"streams": [{"stream": "orders", "allow_empty": True}]}}
+    assert client.patch(address, limits, format="json").status_code == 200
+    other = {"config": {"source": {"config": {"path": "*"}}}}
+    assert client.patch(address, other, format="json").status_code == 422
 
 
 def suspend_org(world: World) -> None:
