@@ -144,7 +144,7 @@ MUTANTS = [
     ),
     Mutant(
         "a key that is limited to a domain reads all files by its settings",
-        "apps/connectors/files/visibility.py",
+        "apps/connectors/configuration.py",
         "    if by.only_domain is None or",
         "    if by.only_domain is not None or",
         FILES,

@@ -9,8 +9,11 @@ from typing import Any
 
 from apps.connectors import places, schemas, secrets
 from apps.connectors.catalogue import Kind
+from apps.connectors.models import ConnectorRole
 from apps.connectors.schemas import Error, join_path
+from apps.engine.file_patterns import is_address
 from apps.json import JsonObject, JsonValue
+from apps.orgs.principals import Principal
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class StoredSettings:
 
 
 NO_SETTINGS = StoredSettings()
+FILES_ARE_HIDDEN = (
+    "An API key that is limited to a domain does not see the organization's files. Enter the web address of a file, or"
+    " use a connector that somebody has saved."
+)
 
 
 def build(
@@ -63,6 +70,21 @@ def build(
     )
     new_settings = StoredSettings(visible, plain_secrets)
     return new_settings, [(join_path(path, name), message, code) for name, message, code in errors]
+
+
+def hidden_file_errors(
+    by: Principal, kind: Kind, settings: StoredSettings, previous: StoredSettings, path: str
+) -> list[Error]:
+    """Return an error of the setting `path` below the field `path` if it names files that the principal does not see.
+
+    A path that was stored before stays: somebody who sees the files has chosen it.
+    """
+    files = settings.visible.get("path")
+    if by.only_domain is None or (kind.role, kind.name) != (ConnectorRole.SOURCE, "files"):
+        return []
+    if not isinstance(files, str) or is_address(files) or files == previous.visible.get("path"):
+        return []
+    return [(join_path(path, "path"), FILES_ARE_HIDDEN, "forbidden")]
 
 
 def _apply_patch(previous: JsonObject, changes: JsonObject) -> tuple[dict[str, Any], set[str]]:

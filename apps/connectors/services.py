@@ -22,7 +22,6 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
-from apps.connectors.files.visibility import hidden_file_errors
 from apps.connectors.models import Connector, ConnectorQuerySet
 from apps.connectors.schemas import Error
 from apps.json import JsonObject, JsonValue
@@ -240,7 +239,7 @@ def checked_settings(
     settings, errors = configuration.build(
         kind, config, previous=previous, patch=patch, path="config"
     )
-    errors = errors or hidden_file_errors(by, kind, settings, previous, "config")
+    errors = errors or configuration.hidden_file_errors(by, kind, settings, previous, "config")
     if errors:
         raise Invalid(errors)
     return settings

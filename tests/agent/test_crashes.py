@@ -102,7 +102,7 @@ KILLED_AT = {
 }
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(10)
 @pytest.mark.parametrize("moment", list(KILLED_AT))
 def test_a_tool_has_one_effect_if_its_worker_is_killed(
     moment: str,
@@ -161,7 +161,7 @@ def test_an_answer_is_written_once_if_its_worker_is_killed_after_its_checkpoint(
 END_OF_TURN = "UPDATE agent_turn.*transcript = .*INSERT INTO agent_event"
 
 
-@pytest.mark.sample(2)
+@pytest.mark.long
 @pytest.mark.parametrize("is_executed", [False, True])
 def test_a_turn_ends_once_if_its_worker_is_killed_at_its_end(
     world: World, is_executed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,6 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
-from apps.connectors.files.visibility import hidden_file_errors
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error, join_path
 from apps.orgs.principals import Principal
@@ -194,6 +193,6 @@ class Side:
         built, errors = configuration.build(
             kind, settings, previous=previous, patch=self.patch and is_same_kind, path=path
         )
-        self.errors += errors or hidden_file_errors(by, kind, built, previous, path)
+        self.errors += errors or configuration.hidden_file_errors(by, kind, built, previous, path)
         stored_side["kind"], stored_side["config"] = kind.name, built.visible
         return built.secrets

@@ -39,6 +39,7 @@ def work_in_background(talk: Talk) -> threading.Thread:
     return thread
 
 
+@pytest.mark.long
 def test_another_org_is_answered_while_many_calls_of_one_turn_wait(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def directory(committed_db: None) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.long
 def test_every_check_of_the_conformance_suite_passes(directory: httpx.Client) -> None:
     # Imported here, because importing scim2-client takes seconds in each process of the test suite.
     from scim2_tester import Status, check_server

@@ -69,7 +69,8 @@ def assert_signed_download_link(link: str, folder: str) -> None:
     assert parameters["response-content-disposition"][0].startswith("attachment")
 
 
-@pytest.mark.parametrize("store", [s3_storage, pytest.param(gcs_storage, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("store", [s3_storage, gcs_storage])
 def test_the_log_and_files_of_a_run_are_in_the_object_store_until_the_pipeline_is_deleted(
     acme: World, store: Any
 ) -> None:

@@ -222,6 +222,7 @@ def test_two_workers_write_many_tables_at_once(acme: World, connector: Any) -> N
         assert len(list_outputs(acme, UUID(str(run["id"])))) == 1
 
 
+@pytest.mark.long
 def test_a_run_waits_for_the_writer_before_it_and_says_so(acme: World, connector: Any) -> None:
     pipeline = make(acme, connector, "orders")
     file = file_of(acme, connector)
