@@ -652,7 +652,23 @@ def test_a_column_that_a_transform_changes_on_a_later_page_has_no_native_type(
         assert read_file(copy)[1:] == [("UUID", texts[0]), ("VARCHAR", texts[1])]
 
 
-def test_p11_a_float_beside_a_text_of_a_later_page_has_one_spelling(copy: Copy) -> None:
+@pytest.mark.parametrize("kind", ["postgres", "parquet"])
+def test_a_number_that_a_transform_makes_a_boolean_is_a_boolean(copy: Copy, kind: str) -> None:
+    """In Python, True equals 1 and False equals 0."""
+    create_subject(copy.source, [("integer", ["0", "1"], ""), ("boolean", ["f", "t"], "")])
+    code = "def transform(record):\n    return {**record, 'c0': bool(record['c0']), 'c1': int(record['c1'])}\n"
+    set_transform(copy, CodeSpec(code, label="transform"))
+    if kind == "postgres":
+        copy.run()
+        assert list(copy.types.values()) == ["integer", "boolean", "bigint"]
+        assert copy.values() == [("0", "false", "0"), ("1", "true", "1")]
+    else:
+        copy.run(kind=kind, config={})
+        booleans, numbers = ("BOOLEAN", [False, True]), ("BIGINT", [0, 1])
+        assert read_file(copy)[1:] == [booleans, numbers]
+
+
+def test_a_float_beside_a_text_of_a_later_page_has_one_spelling(copy: Copy) -> None:
     create_subject(copy.source, [("float8", ["1", "2", "1"], "")])
     code = "def transform(record):\n    if record['id'] == 1: record['c0'] = 'n/a'\n    return record\n"
     set_transform(copy, CodeSpec(code, label="transform"))

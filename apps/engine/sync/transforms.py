@@ -156,6 +156,9 @@ def _has_new_values(
     """Whether the field has a value in the rows that it has in none of the records."""
     sent = [record.get(name) for record in records]
     received = [row.get(name) for row in rows]
+    sent_types, received_types = set(map(type, sent)), set(map(type, received))
+    if bool in sent_types | received_types and received_types - sent_types - {type(None)}:
+        return True  # In Python, True equals 1.
     if sent == received:  # This takes a fifth of the time of a set.
         return False
     if any(isinstance(value, list | dict) for value in received):
