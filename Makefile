@@ -34,7 +34,8 @@ built-front-end: install-dev
 	@$(VENV)/python -m local.frontend
 
 # In a new clone, each of the parallel processes of pytest would compile all modules, which takes 20 seconds of processor
-# time. So one process compiles them, while the front end is built. It also prepares the database.
+# time. So one process compiles them, while the front end is built. It also prepares the database. Its errors are
+# not shown, because pytest shows them again.
 compiled-tests: install-dev
 	@ls tests/__pycache__/conftest.*-pytest-*.pyc >/dev/null 2>&1 || $(VENV)/python -m pytest --collect-only >/dev/null 2>&1 || true
 

@@ -27,7 +27,7 @@ class NoPosition(Conflict):
 
 
 class DatabaseBusy(Conflict):
-    """A run is writing to this database: try again when it has ended."""
+    """A run is writing to this database, or other downloads are being prepared: try again in a minute."""
 
     code = "busy"
 

@@ -93,7 +93,7 @@ def copy(key: str) -> IO[bytes]:
     copied: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - the response closes it
     deadline = time.monotonic() + LOCK_SECONDS
     try:
-        while not _try_to_copy(path, copied):
+        while not _try_to_copy(path, copied, wait=max(0, deadline - time.monotonic())):
             if time.monotonic() > deadline:
                 raise DatabaseBusy
             time.sleep(POLL_INTERVAL)
@@ -104,12 +104,19 @@ def copy(key: str) -> IO[bytes]:
     return copied
 
 
-def _try_to_copy(path: Path, copied: IO[bytes]) -> bool:
-    """Copy the file under the lock that DuckDB uses. Returns False if a run has locked it."""
-    with _copying, path.open("rb") as file:
-        try:
+def _try_to_copy(path: Path, copied: IO[bytes], *, wait: float) -> bool:
+    """Copy the file under the lock that DuckDB uses.
+
+    Returns False if a run has locked it, or if other files are still being copied after `wait` seconds.
+    """
+    if not _copying.acquire(timeout=wait):
+        return False
+    try:
+        with path.open("rb") as file:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        shutil.copyfileobj(file, copied, 1 << 20)
+            shutil.copyfileobj(file, copied, 1 << 20)
+    except BlockingIOError:
+        return False
+    finally:
+        _copying.release()
     return True

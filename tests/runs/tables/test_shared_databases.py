@@ -261,6 +261,9 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
     with opened_by_another_process(file):
         answer = download(acme.client("viewer"), run_id)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
+    with databases._copying:  # Another download is being prepared.
+        answer = download(acme.client("viewer"), run_id)
+    assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     copied = tmp_path / "copy.duckdb"
     copied.write_bytes(b"".join(download(acme.client("viewer"), run_id).streaming_content))
     assert count_rows(copied) == {"main.orders": 10, "main.people": 5000}
