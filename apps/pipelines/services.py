@@ -68,8 +68,9 @@ def create(
     timeout_seconds: int = 6 * 3600,
     max_attempts: int = 3,
     checked: CheckedCode | None = None,
+    may_change_table: bool = False,
 ) -> Pipeline:
-    """Create a pipeline with its first version.
+    """Create a pipeline with its first version. With `may_change_table` it gets an unused table if its own is taken.
 
     Raises PipelineNameTaken, LimitReached, and Invalid with the names of the fields.
     """
@@ -78,6 +79,8 @@ def create(
     new_definition, plan = build_definition_and_plan(
         org=org, by=by, config=config, schedule=schedule, checked=checked
     )
+    if may_change_table:
+        new_definition = targets.with_unused_table(org, new_definition)
     pipeline = Pipeline(
         org=org,
         name=name,

@@ -50,6 +50,20 @@ def facts_of(world: World, proposal: dict[str, Any]) -> dict[str, str]:
     return {fact["label"]: fact["value"] for fact in shown["facts"]}
 
 
+def test_a_proposal_without_a_table_gets_one_that_no_pipeline_writes(
+    world: World, proposal: dict[str, Any]
+) -> None:
+    database = make_connector(world, role="destination", kind="duckdb", name="database")
+    proposal = {**proposal, "destination_connector_id": str(database.pk)}
+    assert facts_of(world, proposal)["Table"] == "generated"
+    use(world, "create_pipelines", pipelines=[{**proposal, "name": "first"}])
+    assert facts_of(world, proposal)["Table"] == "generated_2"
+
+    named = {**proposal, "streams": [{"stream": "generated", "table": "generated"}]}
+    with pytest.raises(Invalid, match="writes to this table"):
+        facts_of(world, named)
+
+
 def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
     world: World, proposal: dict[str, Any]
 ) -> None:

@@ -22,7 +22,9 @@ class ProposedStream(Arguments):
 
     stream: str = Field(min_length=1, max_length=200, description="Name from list_streams.")
     table: str | None = Field(
-        None, max_length=130, description="Destination table. Default: the stream's name."
+        None,
+        max_length=130,
+        description="Destination table. Default: the stream's name, or one like it that no pipeline writes.",
     )
     sync_mode: Literal["full_refresh", "incremental"] = Field(
         "full_refresh", description="Whether each run reads everything or only new records."

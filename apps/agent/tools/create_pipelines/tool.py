@@ -84,6 +84,7 @@ def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
             "streams": [stream.model_dump(exclude_none=True) for stream in proposal.streams],
             "destination": {"connector_id": str(proposal.destination_connector_id)},
         },
+        may_change_table=proposal.streams[0].table is None,
     )
 
 
