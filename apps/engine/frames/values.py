@@ -223,10 +223,16 @@ _BUILDERS: dict[Set[type], Callable[[str, Sequence[Any]], TypedSeries | None]] =
 
 def is_in_calendar(series: pl.Series) -> bool:
     """Whether every date or timestamp is in the years 1 to 9999."""
-    if series.dtype == pl.Date():
-        first, last = (moment.date() for moment in CALENDAR)
-        return bool(series.is_between(first, last).all())
-    return bool(series.dt.replace_time_zone(None).is_between(*CALENDAR).all())
+    values = series.to_physical()  # numbers, because Python cannot represent other years
+    low, high = values.min(), values.max()
+    if not isinstance(low, int) or not isinstance(high, int):
+        return True  # There are only nulls.
+    dtype = series.dtype
+    bounds = pl.Series(CALENDAR).cast(
+        pl.Datetime(dtype.time_unit) if isinstance(dtype, pl.Datetime) else dtype
+    )
+    first, last = bounds.to_physical().to_list()
+    return bool(first <= low and high <= last)
 
 
 def to_column_type(series: pl.Series) -> TypedSeries:

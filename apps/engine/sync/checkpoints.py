@@ -117,6 +117,8 @@ class StateBackend:
         with self._connection.transaction():
             if self._fetch_one(statements.TAKE_STREAM, attempt=lease.attempt) is None:
                 raise StreamTakenOver("A later attempt of this run owns this stream already.")
+            if self._fetch_one(statements.TRY_LOCK).locked:
+                return
         deadline = time.monotonic() + _LOCK_SECONDS
         while not self._try_lock():
             if time.monotonic() > deadline:
@@ -272,7 +274,7 @@ class StateBackend:
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)
-        batches = self._execute(statements.JOB_BATCHES, job=job_id)
+        batches = self._execute(statements.JOB_BATCHES, job=job_id) if resumed else []
         return Job(
             id=job_id,
             resumed=resumed,
@@ -294,6 +296,8 @@ class StateBackend:
         self, since_job: str | None, started_at: datetime
     ) -> SourceIncrementalState | None:
         """Return the state from which an incremental source continues, or None to read from the beginning."""
+        if since_job is None:
+            return None
         previous_job = self._fetch_one(statements.JOB_POSITION, job=since_job)
         if previous_job is None:
             return None
@@ -313,26 +317,25 @@ class StateBackend:
         Raises `StreamTakenOver` if another attempt owns the stream.
         """
         batch = checkpoint.batch
-        with self._connection.transaction():
-            committed = self._fetch_one(
-                statements.COMMIT_BATCH,
-                id=batch.id,
-                job=job.id,
-                first=batch.first,
-                last=batch.last,
-                rows=batch.rows,
-                rejected=checkpoint.rejected,
-                skipped=checkpoint.skipped,
-                bytes=checkpoint.bytes,
-                staged=checkpoint.staged,
-                columns=_to_json(checkpoint.columns),
-                state=_to_json(checkpoint.next_state),
-                total=checkpoint.total,
-                cursor=uuid4().hex,
-                pagination=_to_json(checkpoint.pagination),
-            )
-            if committed is None:
-                raise StreamTakenOver("Another attempt owns this stream now.")
+        committed = self._fetch_one(
+            statements.COMMIT_BATCH,
+            id=batch.id,
+            job=job.id,
+            first=batch.first,
+            last=batch.last,
+            rows=batch.rows,
+            rejected=checkpoint.rejected,
+            skipped=checkpoint.skipped,
+            bytes=checkpoint.bytes,
+            staged=checkpoint.staged,
+            columns=_to_json(checkpoint.columns),
+            state=_to_json(checkpoint.next_state),
+            total=checkpoint.total,
+            cursor=uuid4().hex,
+            pagination=_to_json(checkpoint.pagination),
+        )
+        if committed is None:
+            raise StreamTakenOver("Another attempt owns this stream now.")
 
     def succeed(self, job: Job) -> None:
         """Finish the published job and store its state for the next job, in one transaction."""
@@ -343,8 +346,7 @@ class StateBackend:
 
     def jobs_with_staging_to_remove(self) -> Sequence[str]:
         """Return the ids of cancelled jobs whose staging in the current destination was not removed yet."""
-        with self._connection.transaction():
-            return [row.id for row in self._execute(statements.UNSWEPT_JOBS)]
+        return [row.id for row in self._execute(statements.UNSWEPT_JOBS)]
 
     def mark_staging_removed(self, job_id: str) -> None:
         with self._owned_transaction():
@@ -393,7 +395,7 @@ def _connect(conninfo: str) -> psycopg.Connection[Any]:
     deadline = time.monotonic() + _CONNECT_SECONDS
     while True:
         try:
-            return psycopg.connect(conninfo, row_factory=namedtuple_row)
+            return psycopg.connect(conninfo, row_factory=namedtuple_row, autocommit=True)
         except psycopg.OperationalError as error:
             if not _NO_FREE_CONNECTION.search(str(error)) or time.monotonic() > deadline:
                 raise

@@ -17,7 +17,7 @@ import pytest
 from apps.engine.contract import Event, Failed, Outcome, Progress, Succeeded, SyncMode
 from apps.engine.failures import FailureClass
 from apps.engine.process.supervisor import EngineSupervisor
-from apps.engine.sync import state
+from apps.engine.sync import state, statements
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
 from tests.engine.ledger import published_ids
@@ -208,6 +208,9 @@ def test_an_attempt_that_lost_the_stream_does_not_disconnect_its_new_owner(
     first = make_rehearsal({**SLOW_SOURCE, "delay": 0.03})
     second = replace(first, events=[])
     second.start_new_run()
+    # While a third connection has the lock, the first attempt owns the stream without its lock.
+    lock_holder = psycopg.connect(first.spec.state_dsn, autocommit=True)
+    lock_holder.execute(statements.TRY_LOCK, {"key": first.spec.stream_key})
     moves_records = threading.Event()
     overtaking: list[Future[Outcome]] = []
 
@@ -216,6 +219,7 @@ def test_an_attempt_that_lost_the_stream_does_not_disconnect_its_new_owner(
             moves_records.set()
 
     def overtake() -> None:
+        lock_holder.close()
         overtaking.append(pool.submit(second.attempt, on_event=notice_records))
         assert moves_records.wait(30)
         assert not overtaking[0].done()
