@@ -49,7 +49,7 @@ def read_objects(world: World) -> Objects:
 
 
 def _fields(world: World, row: Pipeline) -> Fields:
-    stream = versions.current_definition(world.org, row).stream
+    (stream,) = versions.current_definition(world.org, row).streams
     schedule = schedule_of(world.org, row)
     return {
         "enabled": row.enabled,

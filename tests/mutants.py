@@ -75,6 +75,7 @@ MODELS = "tests/agent/chat_models"
 FILES = "tests/connectors/files/test_files.py"
 ONE_WRITER = "tests/pipelines/test_one_writer.py"
 DATABASES = "tests/runs/tables/test_shared_databases.py"
+MANY_STREAMS = "tests/runs/tables/test_many_streams.py"
 
 MUTANTS = [
     # Tables that have one writer, and DuckDB files that pipelines share.
@@ -88,9 +89,38 @@ MUTANTS = [
     Mutant(
         "a table of pipelines that share it since an older release is free",
         "apps/pipelines/targets.py",
-        "    pipeline.target, pipeline.owns_target = target, True\n    require_free(",
-        "    pipeline.target, pipeline.owns_target = target, True\n    return\n    require_free(",
+        "    _require_free(org, by, pipeline, definition, new_rows)\n",
+        "",
         ONE_WRITER,
+    ),
+    # Pipelines with several streams.
+    Mutant(
+        "two streams of a pipeline write one table",
+        "apps/pipelines/targets.py",
+        "    _require_different_tables(definition, rows)\n",
+        "",
+        "tests/pipelines/test_many_streams.py",
+    ),
+    Mutant(
+        "a run succeeds although a stream has failed",
+        "apps/runs/attempts/stream_tracker.py",
+        "            if row.status == Status.FAILED\n        }\n",
+        "            if row.status == Status.CANCELLED\n        }\n",
+        MANY_STREAMS,
+    ),
+    Mutant(
+        "a retry runs streams that have succeeded",
+        "apps/runs/services.py",
+        "            streams.exclude(status=Status.SUCCEEDED).update(\n",
+        "            streams.update(\n",
+        MANY_STREAMS,
+    ),
+    Mutant(
+        "a stream continues after another stream has replaced its table",
+        "apps/engine/sync/statements.py",
+        " and other.created_at > newest.created_at\n",
+        " and false\n",
+        MANY_STREAMS,
     ),
     Mutant(
         "a change of a connector leads to a taken table",

@@ -5,6 +5,7 @@ The module has only frozen dataclasses and JSON, so the web process can import i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
 WriteMode = Literal["replace", "append", "merge"]
+MAX_CURSOR = 10_000  # characters of a cursor as JSON that is reported
 CHILD_MEMORY = 2048 << 20  # bytes
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -122,9 +124,24 @@ class PublishRules:
     max_rejected_share: float = 0.0
 
 
-def stream_key(org_id: UUID | str, pipeline_id: UUID | str) -> str:
-    """Return the key of the engine's state for the pipeline's stream."""
-    return f"{org_id}:{pipeline_id}"
+def stream_digest(stream: str) -> str:
+    """Return 26 hexadecimal digits that identify a stream within its pipeline, for keys and names of folders."""
+    return hashlib.sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:26]
+
+
+def org_prefix(org_id: UUID | str) -> str:
+    """Return the beginning of the keys of all streams of the org."""
+    return f"{org_id}:"
+
+
+def pipeline_prefix(org_id: UUID | str, pipeline_id: UUID | str) -> str:
+    """Return the beginning of the keys of all streams of the pipeline."""
+    return f"{org_prefix(org_id)}{pipeline_id}:"
+
+
+def stream_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
+    """Return the key of the engine's state for a stream of the pipeline: 100 characters, as many as bizon allows."""
+    return pipeline_prefix(org_id, pipeline_id) + stream_digest(stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +170,11 @@ class RunSpec:
 
     @property
     def stream_key(self) -> str:
-        return stream_key(self.org_id, self.pipeline_id)
+        return stream_key(self.org_id, self.pipeline_id, self.source.stream)
+
+    @property
+    def pipeline_prefix(self) -> str:
+        return pipeline_prefix(self.org_id, self.pipeline_id)
 
     def to_json(self) -> JsonObject:
         return asdict(self)
@@ -290,7 +311,8 @@ class Succeeded:
     """The rows are published. The totals are of the whole sync, including earlier attempts.
 
     `read` equals `written` plus `rejected` plus `skipped`. A record is rejected if it could not be read or does not fit,
-    and skipped if the user chose to leave it out.
+    and skipped if the user chose to leave it out. The cursors are the positions of an incremental stream before and
+    after the sync, None if there is none or if it is longer than MAX_CURSOR characters.
     """
 
     read: int
@@ -298,6 +320,8 @@ class Succeeded:
     rejected: int
     bytes: int
     skipped: int = 0
+    cursor_before: Mapping[str, Any] | None = None
+    cursor_after: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

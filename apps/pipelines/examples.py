@@ -51,6 +51,7 @@ ROW: dict[str, Any] = {
     "source_kind": "postgres",
     "destination_kind": "parquet",
     "stream": "public.flights",
+    "stream_count": 1,
     "schedule": SCHEDULE,
     "next_run_at": "2026-11-22T11:00:00Z",
     "last_run": {

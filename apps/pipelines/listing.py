@@ -34,6 +34,7 @@ ROW_JSON = f"""json_build_object(
     'domain', CASE WHEN d.id IS NOT NULL THEN json_build_object('id', d.id, 'name', d.name) END,
     'tags', p.tags, 'enabled', p.enabled, 'version', p.version,
     'source_kind', p.source_kind, 'destination_kind', p.destination_kind, 'stream', p.stream,
+    'stream_count', p.stream_count,
     'schedule', CASE WHEN s.id IS NOT NULL THEN json_build_object(
         'cron', nullif(s.cron, ''), 'interval_seconds', s.interval_seconds, 'timezone', s.timezone,
         'overlap', s.overlap, 'misfire', s.misfire, 'jitter_seconds', s.jitter_seconds,

@@ -36,11 +36,8 @@ class Pipeline(OrgOwned):
     custom_source = models.ForeignKey(
         CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
-    stream = models.CharField(max_length=200)
-    # Digest of the table that the current version writes, see `targets`; empty if no other pipeline can write it.
-    target = models.CharField(max_length=64, blank=True, db_default="", editable=False)
-    # False for pipelines that shared a table before the rule existed that a table has one writer.
-    owns_target = models.BooleanField(default=True, db_default=True, editable=False)
+    stream = models.CharField(max_length=200)  # the first of the streams
+    stream_count = models.PositiveIntegerField(default=1, db_default=1)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     # Increases with every change, including changes of name or tags.
@@ -57,11 +54,6 @@ class Pipeline(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name"),
-            models.UniqueConstraint(
-                fields=["org", "target"],
-                condition=models.Q(owns_target=True) & ~models.Q(target=""),
-                name="pipelines_pipeline_target",
-            ),
             names.plain_text_check("name", name="pipelines_pipeline_name_plain"),
             names.plain_text_check(
                 "description", name="pipelines_pipeline_text_plain", multiline=True
@@ -71,13 +63,41 @@ class Pipeline(OrgOwned):
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),
             GinIndex(fields=["tags"], name="pipelines_tags"),
-            models.Index(
-                fields=["org", "target"], name="pipelines_targets", condition=~models.Q(target="")
-            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class PipelineStream(OrgOwned):
+    """A stream of the pipeline's current version, and the table that it writes. A new version replaces all rows."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    position = models.PositiveIntegerField()  # in the definition's list
+    name = models.CharField(max_length=200)
+    # Digest of the table, see `targets`; empty if no other pipeline can write it.
+    target = models.CharField(max_length=64, blank=True)
+    # False if pipelines shared the table before the rule existed that a table has one writer.
+    owns_target = models.BooleanField(default=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "pipeline", "name"], name="pipelines_stream_name"
+            ),
+            models.UniqueConstraint(
+                fields=["org", "target"],
+                condition=models.Q(owns_target=True) & ~models.Q(target=""),
+                name="pipelines_stream_target",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["org", "target"],
+                name="pipelines_targets",
+                condition=~models.Q(target=""),
+            ),
+        ]
 
 
 class PipelineVersion(OrgOwned):

@@ -63,6 +63,7 @@ class PipelineDetail(TypedDict):
     source_kind: str
     destination_kind: str
     stream: str
+    stream_count: int
     schedule: ScheduleDetail | None
     next_run_at: datetime | None
     last_run: LastRun | None
@@ -89,6 +90,7 @@ def render_detail(org: Org, by: Principal, pipeline: Pipeline) -> PipelineDetail
         "source_kind": pipeline.source_kind,
         "destination_kind": pipeline.destination_kind,
         "stream": pipeline.stream,
+        "stream_count": pipeline.stream_count,
         "schedule": render_schedule(schedule) if schedule else None,
         "next_run_at": schedule.next_run_at if schedule else None,
         "last_run": _render_last_run(pipeline),

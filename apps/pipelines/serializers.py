@@ -124,9 +124,9 @@ class PipelineUpdate(serializers.Serializer[Any]):
     name = NameField(max_length=MAX_NAME_LENGTH, required=False)
     config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
-        help_text="Merged into the current definition (RFC 7396); secrets that are left out are kept. The element of "
-        "`streams` is merged too if it names the pipeline's stream or no stream. A stream with another name starts "
-        "from the defaults.",
+        help_text="Merged into the current definition (RFC 7396); secrets that are left out are kept. The list "
+        "`streams` replaces the current list, but missing fields of a stream that the pipeline has keep their values. "
+        "A stream with another name starts from the defaults.",
     )
     description = MultilineTextField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
@@ -221,7 +221,8 @@ class PipelineRow(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Number of the current version.")
     source_kind = serializers.CharField()
     destination_kind = serializers.CharField()
-    stream = serializers.CharField()
+    stream = serializers.CharField(help_text="The first stream.")
+    stream_count = serializers.IntegerField()
     schedule = ScheduleLabel(allow_null=True)
     next_run_at = serializers.DateTimeField(allow_null=True)
     last_run = LastRun(allow_null=True)
@@ -295,6 +296,12 @@ class PreviewSize(serializers.Serializer[Any]):
 
 
 class PreviewRequest(PreviewSize):
+    stream = serializers.CharField(
+        required=False,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="The stream to read; the first one by default.",
+    )
     transforms = TransformsField(required=False, help_text="Used instead of the saved transforms.")
 
 

@@ -8,6 +8,7 @@ is not validated yet (see `transforms`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 from uuid import UUID
@@ -36,7 +37,7 @@ from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit_in_domain
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
-TRANSFORMS_FIELD = "config.streams.0.transforms"  # name in the audit log
+TRANSFORMS_FIELD = re.compile(r"config\.streams\.\d+\.transforms")  # name in the audit log
 LIVE_STATUSES = ("pending", "running")  # values of last_run_status, which apps.runs sets
 
 
@@ -70,7 +71,8 @@ def create(
     checked: CheckedCode | None = None,
     may_change_table: bool = False,
 ) -> Pipeline:
-    """Create a pipeline with its first version. With `may_change_table` it gets an unused table if its own is taken.
+    """Create a pipeline with its first version. With `may_change_table` each stream gets an unused table if its
+    own is taken.
 
     Raises PipelineNameTaken, LimitReached, and Invalid with the names of the fields.
     """
@@ -80,7 +82,7 @@ def create(
         org=org, by=by, config=config, schedule=schedule, checked=checked
     )
     if may_change_table:
-        new_definition = targets.with_unused_table(org, new_definition)
+        new_definition = targets.with_unused_tables(org, new_definition)
     pipeline = Pipeline(
         org=org,
         name=name,
@@ -93,9 +95,9 @@ def create(
         created_by_id=by.user_id,
     )
     _copy_list_columns(pipeline, new_definition)
-    targets.claim(org, by, pipeline, new_definition)
     with transaction.atomic():
-        _save(pipeline, by, new_definition, new=True)
+        _save(pipeline, new=True)
+        targets.claim(org, by, pipeline, new_definition)
         versions.add(org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=pipeline, plan=plan)
         changes = {
@@ -150,7 +152,7 @@ def update(
             update_next_run(pipeline, schedule_row)
         if applied_changes:
             pipeline.etag += 1
-            _save(pipeline, by, new_definition)
+            _save(pipeline)
             _record(org, by, "pipeline.update", pipeline, applied_changes)
         if "domain_id" in applied_changes:
             # An API key of the former domain may be following a run.
@@ -185,11 +187,11 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
 def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
     """Create a disabled copy with its own secrets, schedule and state. Without `name`, choose an unused name.
 
-    If the pipeline's table cannot be written by two pipelines, the copy gets an unused table.
+    If a table of the pipeline cannot be written by two pipelines, the copy gets an unused table.
     """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     require_edit_in_domain(org, by, pipeline.domain_id)
-    new_definition = targets.with_unused_table(org, versions.current_definition(org, pipeline))
+    new_definition = targets.with_unused_tables(org, versions.current_definition(org, pipeline))
     copy = Pipeline(
         org=org,
         name=name or _unused_name(org, pipeline.name),
@@ -202,9 +204,9 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
         created_by_id=by.user_id,
     )
     _copy_list_columns(copy, new_definition)
-    targets.claim(org, by, copy, new_definition)
     with transaction.atomic():
-        _save(copy, by, new_definition, new=True)
+        _save(copy, new=True)
+        targets.claim(org, by, copy, new_definition)
         versions.add(org=org, pipeline=copy, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
         changes = {"copied_from": [None, str(pipeline.pk)]}
@@ -231,7 +233,7 @@ def restore(
     old_row = versions.find_version(org, pipeline, number)
     old = versions.definition_with_secrets(org, old_row)
     before = versions.current_definition(org, pipeline)
-    checked = CheckedCode(definition.python_code(old) or "")
+    checked = CheckedCode(dict.fromkeys(transforms.changed_codes(old, None), ()))
     config = definition.document_with_secrets(old)
     new_definition, _ = build_definition_and_plan(
         org=org, by=by, config=config, schedule=None, checked=checked
@@ -244,7 +246,7 @@ def restore(
             org, by, pipeline, before, new_definition, note=note, restored=old_row
         )
         pipeline.etag += 1
-        _save(pipeline, by, new_definition)
+        _save(pipeline)
         _record(org, by, "pipeline.restore", pipeline, applied_changes)
     return pipeline
 
@@ -361,18 +363,17 @@ def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
     pipeline.custom_source_id = custom_kinds.custom_source_id(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
-    pipeline.stream = new_definition.stream["stream"]
+    pipeline.stream = new_definition.streams[0]["stream"]
+    pipeline.stream_count = len(new_definition.streams)
 
 
 SAVED_FIELDS = (
     *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "custom_source",
-    "source_connector", "destination_connector", "stream", "target", "owns_target", "etag", "updated_at",
+    "source_connector", "destination_connector", "stream", "stream_count", "etag", "updated_at",
 )  # fmt: skip
 
 
-def _save(
-    pipeline: Pipeline, by: Principal, current: Definition | None, *, new: bool = False
-) -> None:
+def _save(pipeline: Pipeline, *, new: bool = False) -> None:
     """Save the row. apps.runs sets the last_run columns, so an update leaves them out."""
     try:
         with transaction.atomic():
@@ -381,8 +382,6 @@ def _save(
             else:
                 pipeline.save(update_fields=SAVED_FIELDS)
     except IntegrityError as error:
-        if current and violates(error, targets.CONSTRAINT):
-            targets.require_free(pipeline.org, by, pipeline, current)
         if not violates(error, "pipelines_pipeline_name"):
             raise
         raise PipelineNameTaken from None
@@ -412,8 +411,8 @@ def _plan_values(plan: Plan | None) -> dict[str, Any] | None:
 def _audit_changes(changes: list[diffs.Change]) -> dict[str, Any]:
     """Return the changes for the audit log. They contain the digest of code; the code itself is in the versions."""
     values = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
-    if TRANSFORMS_FIELD in values:
-        values[TRANSFORMS_FIELD] = [_digests(transforms) for transforms in values[TRANSFORMS_FIELD]]
+    for field in filter(TRANSFORMS_FIELD.fullmatch, values):
+        values[field] = [_digests(transforms) for transforms in values[field]]
     return values
 
 

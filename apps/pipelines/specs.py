@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apps.connectors import schemas
@@ -23,12 +23,12 @@ from apps.pipelines.definition import (
     python_code,
 )
 from apps.pipelines.history import versions
-from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines.models import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
-class Specs:
-    """The engine's specifications for a version of a pipeline."""
+class StreamSpecs:
+    """The engine's specifications for one stream of a version of a pipeline."""
 
     source: SourceSpec
     destination: DestinationSpec
@@ -36,25 +36,31 @@ class Specs:
     rules: PublishRules
 
 
-def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
-    """Return the specifications. They contain plain secrets, so never show, log or store them.
+def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSpecs]:
+    """Return the specifications of all streams. They contain plain secrets, so never show, log or store them.
 
     The rules for publishing are those of the newest version, so that a retry publishes what a run has read after
     its user has changed them.
 
     Call this inside the org's scope. Raises PipelineVersion.DoesNotExist, SecretUnreadable if a secret cannot be
-    decrypted, and Invalid if another pipeline writes the version's table now.
+    decrypted, and Invalid if another pipeline writes a table of the version now.
     """
     row = versions.get_version(org, pipeline, version)
     targets.require_still_own(org, pipeline, row)
     definition = versions.definition_with_secrets(org, row)
-    newest = versions.get_version(org, pipeline, pipeline.version).definition
-    return Specs(
-        source_spec(org, definition),
-        _destination_spec(org, definition, row),
-        transform_spec(definition),
-        _publish_rules(newest["streams"][0]),
-    )
+    newest = Definition(versions.get_version(org, pipeline, pipeline.version).definition)
+    source = _side_spec(org, definition)
+    config = _settings(org, definition, "destination")
+    folder = targets.shared_folder(org, definition.document, own_database=row.own_database)
+    return [
+        StreamSpecs(
+            _with_stream(source, stream),
+            _destination_spec(definition, config, stream, shared_folder=folder),
+            transform_spec(stream),
+            _publish_rules(newest.stream(stream["stream"]) or stream),
+        )
+        for stream in definition.streams
+    ]
 
 
 def _publish_rules(stream: StreamDocument) -> PublishRules:
@@ -64,19 +70,28 @@ def _publish_rules(stream: StreamDocument) -> PublishRules:
     )
 
 
-def transform_spec(definition: Definition) -> CodeSpec | None:
+def transform_spec(stream: StreamDocument) -> CodeSpec | None:
     """Return the code of the transform between source and destination."""
-    code = python_code(definition)
+    code = python_code(stream)
     return CodeSpec(code, label="transform") if code else None
 
 
-def source_spec(org: Org, definition: Definition) -> SourceSpec:
-    source, stream = definition.document["source"], definition.stream
+def source_spec(org: Org, definition: Definition, stream: StreamDocument) -> SourceSpec:
+    return _with_stream(_side_spec(org, definition), stream)
+
+
+def _side_spec(org: Org, definition: Definition) -> SourceSpec:
+    """Return the specification of the source without a stream."""
+    source = definition.document["source"]
     config = _settings(org, definition, "source")
     return SourceSpec(
-        kind=source["kind"],
-        config=config,
-        code=_code_spec(org, source, config),
+        kind=source["kind"], config=config, code=_code_spec(org, source, config), stream=""
+    )
+
+
+def _with_stream(source: SourceSpec, stream: StreamDocument) -> SourceSpec:
+    return replace(
+        source,
         stream=stream["stream"],
         sync_mode=stream["sync_mode"],
         cursor_field=stream["cursor_field"],
@@ -101,17 +116,20 @@ def _code_spec(org: Org, source: SideDocument, config: Mapping[str, Any]) -> Cod
     return custom_kinds.code_spec(version)
 
 
-def _destination_spec(org: Org, definition: Definition, row: PipelineVersion) -> DestinationSpec:
-    destination, stream = definition.document["destination"], definition.stream
+def _destination_spec(
+    definition: Definition,
+    config: Mapping[str, Any],
+    stream: StreamDocument,
+    *,
+    shared_folder: str,
+) -> DestinationSpec:
     return DestinationSpec(
-        kind=destination["kind"],
-        config=_settings(org, definition, "destination"),
+        kind=definition.document["destination"]["kind"],
+        config=config,
         table=stream["table"],
         write_mode=stream["write_mode"],
         primary_key=tuple(stream["primary_key"]),
-        shared_folder=targets.shared_folder(
-            org, definition.document, own_database=row.own_database
-        ),
+        shared_folder=shared_folder,
     )
 
 

@@ -1,12 +1,15 @@
-"""Keep two pipelines from writing the same table of a destination.
+"""Keep two streams, of one pipeline or of two, from writing the same table of a destination.
 
-Each pipeline has the digest of its table (`Pipeline.target`). The database allows one owner of a table. Pipelines that
-shared a table before this rule existed do not own it, and keep writing to it until one of them gets another table.
+Each stream of a pipeline has the digest of its table (`PipelineStream.target`). The database allows one owner of a
+table. Pipelines that shared a table before this rule existed do not own it, and keep writing to it until one of them
+gets another table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID
 
@@ -30,10 +33,9 @@ from apps.pipelines.definition import (
     StreamDocument,
     default_table,
 )
-from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines.models import Pipeline, PipelineStream, PipelineVersion
 
-CONSTRAINT = "pipelines_pipeline_target"
-FIELD = "streams.0.table"
+CONSTRAINT = "pipelines_stream_target"
 MAX_SHOWN = 5
 SHARED = "to the same table, so each can remove or mix up the rows of the other: give one of them another table."
 SHARED_BY_ANOTHER = f"Another pipeline writes {SHARED}"  # names no pipeline
@@ -50,19 +52,38 @@ def shared_folder(org: Org, document: Document, *, own_database: bool = False) -
 def keeps_own_database(earlier: PipelineVersion, definition: Definition) -> bool:
     """Whether a new version writes to a DuckDB file of its own as `earlier` does, which an older release made."""
     old, new = earlier.definition, definition.document
+    old_tables = {stream["table"] for stream in old["streams"]}
     return (
         earlier.own_database
         and old["destination"] == new["destination"]
-        and old["streams"][0]["table"] == definition.stream["table"]
+        and not old_tables.isdisjoint(stream["table"] for stream in new["streams"])
     )
 
 
-def target_of(
-    org: Org, document: Document, *, table: str | None = None, own_database: bool = False
-) -> str:
-    """Return the digest of the table that a definition writes, or of another table of its destination."""
-    config = _settings_of(org, document["destination"])
-    return _target_with(config, org, document, table=table, own_database=own_database)
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """What identifies the tables of a definition's destination, except their names."""
+
+    kind: str
+    config: JsonObject
+    shared_folder: str
+
+    def target_of(self, table: str) -> str:
+        return targets.target_of(self.kind, self.config, table, shared_folder=self.shared_folder)
+
+
+def _destination_of(
+    org: Org,
+    document: Document,
+    *,
+    own_database: bool = False,
+    connector: Connector | None = None,
+) -> _Destination:
+    """Return the destination. `connector` has new settings that are not stored yet."""
+    side = document["destination"]
+    config = (connector.config or {}) if connector else _settings_of(org, side)
+    folder = shared_folder(org, document, own_database=own_database)
+    return _Destination(side["kind"], config, folder)
 
 
 def _settings_of(org: Org, side: SideDocument) -> JsonObject:
@@ -70,22 +91,6 @@ def _settings_of(org: Org, side: SideDocument) -> JsonObject:
     if side["connector_id"]:
         return Connector.objects.for_org(org).get(pk=side["connector_id"]).config or {}
     return side["config"] or {}
-
-
-def _target_with(
-    config: JsonObject,
-    org: Org,
-    document: Document,
-    *,
-    table: str | None = None,
-    own_database: bool,
-) -> str:
-    return targets.target_of(
-        document["destination"]["kind"],
-        config,
-        table or document["streams"][0]["table"],
-        shared_folder=shared_folder(org, document, own_database=own_database),
-    )
 
 
 def claim(
@@ -96,130 +101,246 @@ def claim(
     *,
     own_database: bool = False,
 ) -> None:
-    """Set the pipeline's target, without saving it. Raises Invalid if another pipeline writes the table."""
-    target = target_of(org, definition.document, own_database=own_database)
-    if target == pipeline.target:
-        return
-    _require_not_read(org, definition, target)
-    pipeline.target, pipeline.owns_target = target, True
-    require_free(org, by, pipeline, definition)
+    """Store the streams of a definition with their targets. The pipeline is stored already.
+
+    Raises Invalid if another stream writes one of the tables.
+    """
+    destination = _destination_of(org, definition.document, own_database=own_database)
+    before = {row.target: row for row in _streams_of(org, pipeline)}
+    rows = [
+        PipelineStream(
+            org=org,
+            pipeline=pipeline,
+            position=position,
+            name=stream["stream"],
+            target=destination.target_of(stream["table"]),
+        )
+        for position, stream in enumerate(definition.streams)
+    ]
+    _require_different_tables(definition, rows)
+    new_rows = [row for row in rows if row.target and row.target not in before]
+    _require_not_read(org, definition, new_rows)
+    _require_free(org, by, pipeline, definition, new_rows)
+    for row in rows:
+        row.owns_target = row.target not in before or before[row.target].owns_target
+    try:
+        with transaction.atomic():
+            _streams_of(org, pipeline).delete()
+            PipelineStream.objects.for_org(org).bulk_create(rows)
+    except IntegrityError as error:
+        # Another request has just saved a pipeline with one of the tables.
+        if violates(error, CONSTRAINT):
+            _require_free(org, by, pipeline, definition, rows)
+        raise
 
 
-def _require_not_read(org: Org, definition: Definition, target: str) -> None:
-    """Raise Invalid if a pipeline from PostgreSQL would write the table that it reads."""
+def _streams_of(org: Org, pipeline: Pipeline) -> QuerySet[PipelineStream]:
+    rows: QuerySet[PipelineStream] = PipelineStream.objects.for_org(org).filter(pipeline=pipeline)
+    return rows
+
+
+def _require_different_tables(definition: Definition, rows: Sequence[PipelineStream]) -> None:
+    """Raise Invalid if two streams of the definition write the same table."""
+    first_names: dict[str, str] = {}
+    errors: list[Error] = []
+    for row, stream in zip(rows, definition.streams, strict=True):
+        table = row.target or stream["table"].casefold()
+        first_name = first_names.setdefault(table, stream["stream"])
+        if first_name != stream["stream"]:
+            message = f"The stream {first_name} writes this table: choose another table."
+            errors.append((_field(row), message, "taken"))
+    if errors:
+        raise Invalid(errors)
+
+
+def _field(row: PipelineStream) -> str:
+    return f"streams.{row.position}.table"
+
+
+def _require_not_read(org: Org, definition: Definition, rows: Sequence[PipelineStream]) -> None:
+    """Raise Invalid if a pipeline from PostgreSQL would write a table that it reads."""
     source = definition.document["source"]
     if source["kind"] != "postgres":
         return
     config = {**_settings_of(org, source), "schema": "public"}  # the schema of a stream without one
-    if target == targets.target_of("postgres", config, definition.stream["stream"]):
-        message = (
-            "This is the table that the pipeline reads, so a run would replace or change the rows of the source. Choose "
-            "another table or schema."
-        )
-        raise Invalid([(FIELD, message, "taken")])
-
-
-def require_free(org: Org, by: Principal, pipeline: Pipeline, definition: Definition) -> None:
-    """Raise Invalid if another pipeline writes the pipeline's table."""
-    others = list(other_writers(org, pipeline.target, pipeline.pk))
-    if not others:
-        return
+    read = {
+        targets.target_of("postgres", config, stream["stream"]) for stream in definition.streams
+    }
     message = (
-        f"{_names(by, others)} to this table of the same destination, so each could remove or mix up the rows of the "
-        f"other. Choose another table, such as {unused_table(org, definition)}."
+        "This is a table that the pipeline reads, so a run would replace or change the rows of the source. Choose "
+        "another table or schema."
     )
-    raise Invalid([(FIELD, message, "taken")])
+    if errors := [(_field(row), message, "taken") for row in rows if row.target in read]:
+        raise Invalid(errors)
+
+
+def _require_free(
+    org: Org,
+    by: Principal,
+    pipeline: Pipeline,
+    definition: Definition,
+    rows: Sequence[PipelineStream],
+) -> None:
+    """Raise Invalid if another pipeline writes one of the tables of the rows."""
+    others = _other_writers_by_target(org, {row.target for row in rows}, pipeline.pk)
+    errors: list[Error] = []
+    for row in rows:
+        if writers := others.get(row.target):
+            unused = unused_table(org, definition, definition.streams[row.position])
+            message = (
+                f"{_names(by, writers)} to this table of the same destination, so each could remove or mix up the rows "
+                f"of the other. Choose another table, such as {unused}."
+            )
+            errors.append((_field(row), message, "taken"))
+            if len(errors) == MAX_SHOWN:
+                break
+    if errors:
+        raise Invalid(errors)
+
+
+def _other_writers_by_target(
+    org: Org | UUID, wanted: Collection[str], pipeline_id: UUID
+) -> dict[str, list[Pipeline]]:
+    """Return the other pipelines that write each of the tables, oldest first."""
+    rows = PipelineStream.objects.for_org(org).filter(target__in=set(wanted) - {""})
+    rows = rows.exclude(pipeline_id=pipeline_id).select_related("pipeline")
+    writers: dict[str, list[Pipeline]] = {}
+    for row in rows.order_by("pipeline__created_at", "pipeline_id"):
+        writers.setdefault(row.target, []).append(row.pipeline)
+    return writers
 
 
 def require_still_own(org: Org, pipeline: Pipeline, version: PipelineVersion) -> None:
     """Raise Invalid if an earlier version of the pipeline wrote a table that another pipeline has got since then."""
     if version.number == pipeline.version:
         return
-    target = target_of(org, version.definition, own_database=version.own_database)
-    if target != pipeline.target and other_writers(org, target, pipeline.pk).exists():
+    destination = _destination_of(org, version.definition, own_database=version.own_database)
+    own = set(_streams_of(org, pipeline).values_list("target", flat=True))
+    earlier = {
+        destination.target_of(stream["table"]): f"streams.{number}.table"
+        for number, stream in enumerate(version.definition["streams"])
+    }
+    taken = _other_writers_by_target(org, earlier.keys() - own, pipeline.pk)
+    if taken:
         message = (
             "Another pipeline writes to the table of this earlier version now: start a new run."
         )
-        raise Invalid([(FIELD, message, "taken")])
+        raise Invalid(
+            [(field, message, "taken") for target, field in earlier.items() if target in taken]
+        )
 
 
 def warnings(org: Org, by: Principal, pipeline: Pipeline) -> list[str]:
-    """Return a sentence if the pipeline has shared its table since before a table had one writer."""
-    others = list(other_writers(org, pipeline.target, pipeline.pk))
+    """Return a sentence if the pipeline has shared a table since before a table had one writer."""
+    others = other_writers(org, pipeline)
     return [f"{_names(by, others)} {SHARED}"] if others else []
 
 
-def other_writers(org: Org | UUID, target: str, pipeline_id: UUID) -> QuerySet[Pipeline]:
-    """Return the other pipelines that write the table, oldest first. There is none for an empty target."""
-    rows: QuerySet[Pipeline] = Pipeline.objects.for_org(org)
-    rows = rows.filter(target=target).exclude(pk=pipeline_id) if target else rows.none()
-    return rows.order_by("created_at", "id")
+def other_writers(org: Org | UUID, pipeline: Pipeline) -> list[Pipeline]:
+    """Return the other pipelines that write a table of the pipeline, oldest first."""
+    own = PipelineStream.objects.for_org(org).filter(pipeline=pipeline).exclude(target="")
+    rows = PipelineStream.objects.for_org(org).filter(target__in=own.values("target"))
+    ids = rows.exclude(pipeline=pipeline).values("pipeline_id")
+    pipelines: QuerySet[Pipeline] = Pipeline.objects.for_org(org).filter(pk__in=ids)
+    return list(pipelines.order_by("created_at", "id"))
 
 
-def with_unused_table(org: Org, definition: Definition) -> Definition:
-    """Return the definition with an unused table, if another pipeline already writes its table."""
-    target = target_of(org, definition.document)
-    if not target or not Pipeline.objects.for_org(org).filter(target=target).exists():
-        return definition
-    stream: StreamDocument = {**definition.stream, "table": unused_table(org, definition)}
-    return Definition({**definition.document, "streams": [stream]}, definition.secrets)
+def with_unused_tables(org: Org, definition: Definition) -> Definition:
+    """Return the definition with an unused table for each stream whose table another pipeline already writes."""
+    destination = _destination_of(org, definition.document)
+    by_stream = {
+        stream["stream"]: destination.target_of(stream["table"]) for stream in definition.streams
+    }
+    taken = _taken_targets(org, by_stream.values())
+    streams: list[StreamDocument] = []
+    for stream in definition.streams:
+        if by_stream[stream["stream"]] in taken:
+            stream = {**stream, "table": unused_table(org, definition, stream)}
+        streams.append(stream)
+    return definition.with_streams(streams)
 
 
-def unused_table(org: Org, definition: Definition) -> str:
+def _taken_targets(org: Org, wanted: Iterable[str]) -> set[str]:
+    rows = PipelineStream.objects.for_org(org).filter(target__in=set(wanted) - {""})
+    return set(rows.values_list("target", flat=True))
+
+
+def unused_table(org: Org, definition: Definition, stream: StreamDocument) -> str:
     """Return the stream's default table, or the first unused table of `x_2`, `x_3` and so on."""
-    stream = definition.stream
+    destination = _destination_of(org, definition.document)
+    others = {each["table"] for each in definition.streams if each["stream"] != stream["stream"]}
     schema, dot, name = stream["table"].rpartition(".")
     start = name.encode()[:58].decode(errors="ignore")
     numbered = (f"{schema}{dot}{start}_{number}" for number in range(2, 1000))
     for table in chain([default_table(stream["stream"])], numbered):
-        target = target_of(org, definition.document, table=table)
-        if not Pipeline.objects.for_org(org).filter(target=target).exists():
+        if table not in others and not _taken_targets(org, [destination.target_of(table)]):
             return table
     raise LookupError("a thousand pipelines write to tables with this name")
 
 
 def change_of_connector(org: Org, by: Principal, connector: Connector) -> list[Error]:
-    """Update the targets of the pipelines that write with this connector, after its settings have changed.
+    """Update the targets of the streams that are written with this connector, after its settings have changed.
 
-    Returns an error if one of them would then write the table of a pipeline with which it shared none before.
+    Returns an error if one of them would then write a table of a pipeline with which it shared none before.
     """
-    moved = [row for row in _pipelines_with_targets(org, connector) if row[0].target != row[1]]
-    for pipeline, target in moved:
-        companions = [row for row, new_target in moved if new_target == target and row != pipeline]
-        others = set(other_writers(org, target, pipeline.pk)) - set(companions)
-        others |= {row for row in companions if row.target != pipeline.target}
-        if others:
-            return [_connector_error(by, pipeline, others)]
-        pipeline.owns_target = pipeline.owns_target or not companions
-    for pipeline, target in moved:
-        pipeline.target = target
-        if not _save_target(pipeline):  # Another request has just saved a pipeline with this table.
-            return [_connector_error(by, pipeline, other_writers(org, target, pipeline.pk))]
-    return []
+    moved = [row for row in _rows_with_targets(org, connector) if row[0].target != row[1]]
+    by_target = defaultdict[str, list[PipelineStream]](list)
+    for row, target in moved:
+        by_target[target].append(row)
+    others = _writers_outside(org, {target for _, target in moved}, {row.pk for row, _ in moved})
+    for row, target in moved:
+        companions = [each for each in by_target[target] if each is not row]
+        strangers = [each.pipeline for each in companions if each.target != row.target]
+        if strangers or target in others:
+            return [_connector_error(by, row.pipeline, [*strangers, *others.get(target, ())])]
+        row.owns_target = row.owns_target or not companions
+    for row, target in moved:
+        row.target = target
+    return _save_targets(org, by, [row for row, _ in moved])
 
 
-def _save_target(pipeline: Pipeline) -> bool:
+def _writers_outside(
+    org: Org, wanted: Collection[str], moved: Collection[UUID]
+) -> dict[str, list[Pipeline]]:
+    """Return the pipelines that write each of the tables, without the streams that are being moved."""
+    rows = PipelineStream.objects.for_org(org).filter(target__in=set(wanted) - {""})
+    writers: dict[str, list[Pipeline]] = {}
+    for row in rows.exclude(pk__in=moved).select_related("pipeline"):
+        writers.setdefault(row.target, []).append(row.pipeline)
+    return writers
+
+
+def _save_targets(org: Org, by: Principal, rows: Sequence[PipelineStream]) -> list[Error]:
     try:
         with transaction.atomic():
-            pipeline.save(update_fields=["target", "owns_target"])
+            PipelineStream.objects.for_org(org).bulk_update(rows, ["target", "owns_target"])
     except IntegrityError as error:
         if not violates(error, CONSTRAINT):
             raise
-        return False
-    return True
+        # Another request has just saved a pipeline with one of the tables.
+        others = _writers_outside(org, {row.target for row in rows}, {row.pk for row in rows})
+        row = next(row for row in rows if row.target in others)
+        return [_connector_error(by, row.pipeline, others[row.target])]
+    return []
 
 
-def _pipelines_with_targets(org: Org, connector: Connector) -> Iterator[tuple[Pipeline, str]]:
-    rows = Pipeline.objects.for_org(org).filter(destination_connector=connector)
-    pipelines = {row.pk: row for row in rows.order_by("pk").select_for_update(no_key=True)}
+def _rows_with_targets(org: Org, connector: Connector) -> Iterator[tuple[PipelineStream, str]]:
+    """Yield the streams that are written with the connector, and their targets with its new settings."""
+    pipelines = Pipeline.objects.for_org(org).filter(destination_connector=connector)
+    locked = {row.pk: row for row in pipelines.order_by("pk").select_for_update(no_key=True)}
     versions = PipelineVersion.objects.for_org(org).filter(
-        pipeline__in=pipelines, number=F("pipeline__version")
+        pipeline__in=locked, number=F("pipeline__version")
     )
-    for version in versions.order_by("pipeline_id"):
-        target = _target_with(
-            connector.config, org, version.definition, own_database=version.own_database
+    documents = {version.pipeline_id: version for version in versions}
+    rows = PipelineStream.objects.for_org(org).filter(pipeline__in=locked)
+    for row in rows.order_by("pipeline_id", "position"):
+        version = documents[row.pipeline_id]
+        row.pipeline = locked[row.pipeline_id]
+        destination = _destination_of(
+            org, version.definition, own_database=version.own_database, connector=connector
         )
-        yield pipelines[version.pipeline_id], target
+        stream = version.definition["streams"][row.position]
+        yield row, destination.target_of(stream["table"])
 
 
 def _connector_error(by: Principal, pipeline: Pipeline, others: Iterable[Pipeline]) -> Error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from django.utils import timezone
 
 from apps.background.retries import retry_while_unavailable
 from apps.connectors import sandboxes
-from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
+from apps.engine import EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import LogLine, Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.orgs.exceptions import Invalid, SecretUnreadable
@@ -24,16 +25,17 @@ from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import targets
 from apps.pipelines.models import Pipeline, PipelineVersion
-from apps.pipelines.specs import engine_specs
+from apps.pipelines.specs import StreamSpecs, engine_specs
 from apps.runs import states
+from apps.runs.attempts.children import run_streams
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
+from apps.runs.attempts.stream_tracker import UNFINISHED, StreamTracker
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
-from apps.runs.models import Attempt, Run, Status
+from apps.runs.models import Attempt, Run, RunStream, Status
 from apps.runs.outputs import leftovers, storage
-from apps.runs.positions import services as positions
 from apps.runs.snapshots import failure_columns
 from apps.runs.usage import counting as usage
 
@@ -70,13 +72,9 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
         outcome = _run_engine(worker, claim, recorder)
-        progress = recorder.latest_progress
-        if isinstance(outcome, Failed):  # The child may have reported rows that were not committed.
-            progress = (
-                positions.read_unfinished_progress(claim.org_id, claim.pipeline_id, claim.run_id)
-                or progress
-            )
-        result = AttemptResult(claim, outcome, recorder.stop_reason(), progress)
+        result = AttemptResult(
+            claim, outcome, recorder.stop_reason(), recorder.streams.progress, recorder.streams
+        )
         retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("the run was taken over; this worker writes nothing more")
@@ -96,33 +94,18 @@ def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     if isinstance(prepared, Failed):
         return prepared
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
-    recorder.start()
+    streams = StreamTracker(prepared.streams)
+    recorder.start(streams)
     for warning in prepared.warnings:
         recorder.add_event(LogLine.now("warning", warning))
     try:
-        outcome = _run_child(worker, prepared.spec, recorder)
+        specs = {name: prepared.specs[name] for name in streams.names_to_run}
+        run_streams(worker.engine, specs, recorder)
+        outcome = streams.outcome()
         recorder.log_failure(outcome)
     finally:
         recorder.close()
     return _recording_failure(recorder.fault) if recorder.fault else outcome
-
-
-def _run_child(worker: Worker, spec: RunSpec, recorder: Recorder) -> Outcome:
-    """Run the child to its end. If a limit of the org stopped it, the failure names that limit."""
-    try:
-        outcome = worker.engine.run(
-            spec, on_event=recorder.add_event, should_stop=recorder.stop_reason
-        )
-    except EngineError as error:
-        outcome = _start_failure(error)
-    if recorder.limit_reached is not None and not isinstance(outcome, Succeeded):
-        return usage.limit_failure(recorder.limit_reached)
-    return outcome
-
-
-def _start_failure(error: EngineError) -> Failed:
-    """Return the failure when the engine could not start a child."""
-    return Failed(error.failure_class, error.message, error.evidence, error.retryable)
 
 
 def _recording_failure(fault: Exception) -> Failed:
@@ -132,14 +115,15 @@ def _recording_failure(fault: Exception) -> Failed:
 
 @dataclass(frozen=True, slots=True)
 class _PreparedRun:
-    """The specification for the child, and what the log says about the settings. It names no other pipeline."""
+    """The streams of the run and their specifications, and what the log says about the settings."""
 
-    spec: RunSpec
-    warnings: tuple[str, ...]
+    streams: list[RunStream]
+    specs: Mapping[str, RunSpec]  # by stream
+    warnings: tuple[str, ...]  # They name no other pipeline.
 
 
 def _prepare(claim: Claim) -> _PreparedRun | Failed:
-    """Read the settings of the run.
+    """Read the settings of the run, and create the rows of its streams if they do not exist. Raises LeaseLost.
 
     Returns Failed if the org has reached a monthly limit, or if the pipeline's settings cannot be read.
     """
@@ -149,11 +133,34 @@ def _prepare(claim: Claim) -> _PreparedRun | Failed:
             return usage.limit_failure(measure)
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
         try:
-            specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
+            stream_specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
         except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
-        is_shared = targets.other_writers(org, pipeline.target, pipeline.pk).exists()
-    spec = RunSpec(
+        is_shared = bool(targets.other_writers(org, pipeline))
+    streams = _streams_of_run(claim, stream_specs)
+    specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
+    return _PreparedRun(streams, specs, (targets.SHARED_BY_ANOTHER,) if is_shared else ())
+
+
+def _streams_of_run(claim: Claim, stream_specs: Sequence[StreamSpecs]) -> list[RunStream]:
+    """Return the rows of the run's streams, in order. The first attempt creates them. Raises LeaseLost."""
+    with leases.held(claim):
+        rows = RunStream.objects.for_org(claim.org_id)
+        existing = list(rows.filter(run_id=claim.run_id).order_by("position"))
+        return existing or rows.bulk_create(
+            RunStream(
+                org_id=claim.org_id,
+                run_id=claim.run_id,
+                position=position,
+                name=specs.source.stream,
+                table=specs.destination.table,
+            )
+            for position, specs in enumerate(stream_specs)
+        )
+
+
+def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:
+    return RunSpec(
         run_id=str(claim.run_id),
         org_id=str(claim.org_id),
         pipeline_id=str(claim.pipeline_id),
@@ -170,7 +177,6 @@ def _prepare(claim: Claim) -> _PreparedRun | Failed:
         allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
         sandbox=sandboxes.spec_for_runs(),
     )
-    return _PreparedRun(spec, (targets.SHARED_BY_ANOTHER,) if is_shared else ())
 
 
 def _start_time(run: Run) -> datetime:
@@ -186,6 +192,7 @@ class AttemptResult:
     outcome: Outcome
     stop_reason: StopReason | None
     progress: Progress | None
+    streams: StreamTracker
 
     def record(self) -> None:
         """Record the result. Raises LeaseLost."""
@@ -213,11 +220,14 @@ class AttemptResult:
 
     def _cancel(self) -> None:
         self._close_attempt("cancelled")
+        self._move_streams(UNFINISHED | {Status.FAILED}, Status.CANCELLED)
         self._move_run(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
 
     def _release(self) -> None:
         """Release the run, because this worker is stopping. Any free worker may continue it at once."""
         self._close_attempt("released")
+        # Streams that were stopped by the end of the worker have not failed.
+        self._move_streams({Status.RUNNING, Status.FAILED}, Status.PENDING, **states.NO_FAILURE)
         self._schedule_next_attempt(idle_attempts=F("idle_attempts"), wait=0.0)
 
     def _fail(self, run: Run, failed: Failed) -> None:
@@ -239,9 +249,28 @@ class AttemptResult:
             **failure_columns(failed),
         }
         if wait is not None:
+            self._move_streams({Status.RUNNING}, Status.PENDING)
+            self._move_streams({Status.FAILED}, Status.PENDING, only_retryable=True)
             self._schedule_next_attempt(wait=wait, **counts)
         else:
+            # Streams that were not started, because the attempt had to stop.
+            self._move_streams(UNFINISHED, Status.CANCELLED)
             self._move_run(Status.FAILED, finished_at=Now(), **counts)
+
+    def _move_streams(
+        self,
+        before: Collection[str],
+        after: Status,
+        *,
+        only_retryable: bool = False,
+        **changes: Any,
+    ) -> None:
+        rows = RunStream.objects.for_org(self.claim.org_id).filter(
+            run_id=self.claim.run_id, status__in=before
+        )
+        if only_retryable:
+            rows = rows.filter(failure_retryable=True)
+        rows.update(status=after, **changes)
 
     def _failures_before(self, run: Run) -> int:
         """Count the failed attempts since the run, or its last manual retry, began."""
@@ -258,6 +287,8 @@ class AttemptResult:
         claim = self.claim
         if self.progress and after is not Status.SUCCEEDED:
             changes |= progress_columns(self.progress)
+        if self.progress:
+            changes |= self.streams.counts
         moved = states.move(
             org_id=claim.org_id,
             run_id=claim.run_id,

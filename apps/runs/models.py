@@ -74,6 +74,11 @@ class Run(OrgOwned):
     rate = models.FloatField(null=True)  # current records per second
     progress_at = models.DateTimeField(null=True)
 
+    # Its streams, and those that have failed; 0 before the first attempt.
+    streams_total = models.PositiveIntegerField(default=0, db_default=0)
+    streams_failed = models.PositiveIntegerField(default=0, db_default=0)
+    streams_succeeded = models.PositiveIntegerField(default=0, db_default=0)
+
     failure_class = models.CharField(max_length=20, blank=True)
     failure_message = models.CharField(max_length=2000, blank=True)
     failure_evidence = models.JSONField(default=list)
@@ -130,6 +135,41 @@ class Run(OrgOwned):
                 condition=models.Q(log_removal_at__isnull=False),
             ),
         ]
+
+
+class RunStream(OrgOwned):
+    """One stream of a run: its state, its counts of all attempts, and its failure."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    position = models.PositiveIntegerField()  # in the definition's list
+    name = models.CharField(max_length=200)
+    table = models.CharField(max_length=127)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    started_at = models.DateTimeField(null=True)  # start in the newest attempt
+    finished_at = models.DateTimeField(null=True)
+    records_read = models.BigIntegerField(default=0)
+    records_written = models.BigIntegerField(default=0)
+    records_rejected = models.BigIntegerField(default=0)
+    records_skipped = models.BigIntegerField(default=0)
+    bytes = models.BigIntegerField(default=0)
+    iterations = models.BigIntegerField(default=0)
+    records_total = models.BigIntegerField(null=True)  # records in the source, if it reports them
+    # Positions of an incremental stream before and after the run.
+    cursor_before = models.JSONField(null=True)
+    cursor_after = models.JSONField(null=True)
+    failure_class = models.CharField(max_length=20, blank=True)
+    failure_message = models.CharField(max_length=2000, blank=True)
+    failure_evidence = models.JSONField(default=list)
+    failure_retryable = models.BooleanField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "run", "name"], name="runs_stream_name"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=Status.values), name="runs_stream_status"
+            ),
+        ]
+        indexes = [models.Index(fields=["run", "position"], name="runs_stream_order")]
 
 
 class Attempt(OrgOwned):

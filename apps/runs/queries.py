@@ -10,11 +10,15 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.runs import snapshots, visibility
 from apps.runs.claiming import admission
-from apps.runs.models import Run, Status
+from apps.runs.models import Run, RunStream, Status
 from apps.runs.snapshots import COLUMNS, RunSnapshot, render_runs
 
 LAST_DAY = timedelta(hours=24)
+STREAMS_PER_PAGE = 200
 
 
 def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
@@ -39,6 +43,24 @@ def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSna
     return render_runs(org_id, list(newest.values(*COLUMNS)))
 
 
+def streams(
+    *, org: Org, by: Principal, run_id: UUID, status: str | None, offset: int
+) -> dict[str, Any]:
+    """Return a page of the run's streams, in the order of the definition. Raises NotFound."""
+    run = visibility.find_run(org=org, by=by, run_id=run_id)
+    rows = RunStream.objects.for_org(org).filter(run=run)
+    if status is not None:
+        rows = rows.filter(status=status)
+    count = rows.count()
+    page = rows.order_by("position")[offset : offset + STREAMS_PER_PAGE]
+    end = offset + STREAMS_PER_PAGE
+    return {
+        "results": [snapshots.stream(row) for row in page],
+        "count": count,
+        "next_offset": end if end < count else None,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class ExpectedSize:
     """What the newest successful run of a stream read. `pages` is also the number of requests of most sources."""
@@ -55,6 +77,7 @@ def expected_size(rows: QuerySet[Run], *, connector_id: UUID, stream: str) -> Ex
             status=Status.SUCCEEDED,
             pipeline__source_connector_id=connector_id,
             pipeline__stream=stream,
+            pipeline__stream_count=1,
         )
         .select_related("pipeline")
         .order_by("-created_at", "-id")

@@ -150,6 +150,11 @@ class RunRowSerializer(serializers.Serializer[Any]):
     duration_seconds = serializers.FloatField(allow_null=True)
     progress = ProgressSerializer()
     failure = FailureSerializer(allow_null=True)
+    streams_total = serializers.IntegerField(
+        help_text="The streams of the run; 0 before its first attempt."
+    )
+    streams_failed = serializers.IntegerField()
+    streams_succeeded = serializers.IntegerField()
     event_sequence = serializers.IntegerField(
         help_text="Number of the run's newest event. Send it as Last-Event-ID to receive only later events."
     )
@@ -158,6 +163,46 @@ class RunRowSerializer(serializers.Serializer[Any]):
 
 class RunSerializer(RunRowSerializer):
     attempts = AttemptSerializer(many=True)
+
+
+class RunStreamSerializer(serializers.Serializer[Any]):
+    """One stream of a run. The counts are those of all attempts."""
+
+    position = serializers.IntegerField(help_text="Place in the pipeline's list, from 0.")
+    stream = serializers.CharField()
+    table = serializers.CharField()
+    status = serializers.ChoiceField(Status.choices)
+    read = serializers.IntegerField(help_text="written + rejected + skipped")
+    written = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    total = serializers.IntegerField(
+        allow_null=True, help_text="The number of records in the source, if known."
+    )
+    cursor_before = serializers.JSONField(
+        help_text="The position of an incremental stream before the run; null if there was none."
+    )
+    cursor_after = serializers.JSONField(
+        help_text="The position from which the next incremental run continues; null if there is none."
+    )
+    started_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the stream was started in the newest attempt."
+    )
+    finished_at = serializers.DateTimeField(allow_null=True)
+    duration_seconds = serializers.FloatField(allow_null=True)
+    failure = FailureSerializer(allow_null=True)
+
+
+class RunStreamListSerializer(serializers.Serializer[Any]):
+    results = RunStreamSerializer(many=True)
+    count = serializers.IntegerField(help_text="All streams of the run with this status.")
+    next_offset = serializers.IntegerField(allow_null=True)
+
+
+class RunStreamQuery(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(Status.choices, required=False)
+    offset = serializers.IntegerField(default=0, min_value=0, max_value=100_000)
 
 
 class LogLineSerializer(serializers.Serializer[Any]):
@@ -253,7 +298,7 @@ class OverviewSerializer(serializers.Serializer[Any]):
 
 
 class StreamStateSerializer(serializers.Serializer[Any]):
-    """The engine's position in the pipeline's stream."""
+    """The engine's position in a stream of the pipeline."""
 
     stream = serializers.CharField()
     sync_mode = serializers.CharField()
@@ -272,7 +317,22 @@ class PipelineStateSerializer(serializers.Serializer[Any]):
     streams = StreamStateSerializer(many=True)
 
 
+class ResetStateSerializer(serializers.Serializer[Any]):
+    stream = serializers.CharField(
+        required=False,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="The stream to read again; all streams by default.",
+    )
+
+
 class PutStreamStateSerializer(serializers.Serializer[Any]):
+    stream = serializers.CharField(
+        required=False,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="Required if the pipeline has several streams.",
+    )
     state = serializers.DictField(
         help_text="The position from which the next incremental sync continues."
     )

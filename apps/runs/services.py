@@ -22,7 +22,7 @@ from apps.pipelines.models import Schedule
 from apps.runs import states
 from apps.runs.claiming import queue
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
-from apps.runs.models import LIVE, Run, Status, Trigger
+from apps.runs.models import LIVE, Run, RunStream, Status, Trigger
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import find_permitted_pipeline, find_permitted_run
 
@@ -102,7 +102,9 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
 
 
 def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
-    """Retry a failed or cancelled run from its last checkpoint, with the current limits of its pipeline.
+    """Retry a failed or cancelled run from its last checkpoints, with the current limits of its pipeline.
+
+    Streams that have succeeded are not run again.
 
     Raises NotRetryable, and RunInProgress if the pipeline has a live run now.
     """
@@ -125,6 +127,10 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
             )
             if not moved:
                 raise NotRetryable
+            streams = RunStream.objects.for_org(org).filter(run=run)
+            streams.exclude(status=Status.SUCCEEDED).update(
+                status=Status.PENDING, **states.NO_FAILURE
+            )
             queue.wake_worker()
             _audit(org, by, "run.retry", run)
     except IntegrityError:

@@ -25,7 +25,7 @@ from apps.engine.failures import (
 )
 from apps.json import JsonObject
 from apps.runs.claiming import admission
-from apps.runs.models import Attempt, Run, Status
+from apps.runs.models import Attempt, Run, RunStream, Status
 
 COLUMNS = (
     "id",
@@ -59,6 +59,9 @@ COLUMNS = (
     "failure_message",
     "failure_evidence",
     "failure_retryable",
+    "streams_total",
+    "streams_failed",
+    "streams_succeeded",
     "event_sequence",
     "log_lines",
 )
@@ -176,8 +179,32 @@ class RunSnapshot(TypedDict):
     duration_seconds: float | None
     progress: ProgressSnapshot
     failure: FailureSnapshot | None
+    streams_total: int
+    streams_failed: int
+    streams_succeeded: int
     event_sequence: int
     log_lines: int
+
+
+class StreamSnapshot(TypedDict):
+    """A stream of a run. The cursors are positions of an incremental stream, None if they are unknown."""
+
+    position: int
+    stream: str
+    table: str
+    status: str
+    read: int
+    written: int
+    rejected: int
+    skipped: int
+    bytes: int
+    total: int | None
+    cursor_before: JsonObject | None
+    cursor_after: JsonObject | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    failure: FailureSnapshot | None
 
 
 class AttemptSnapshot(TypedDict):
@@ -261,6 +288,31 @@ def progress(row: Mapping[str, Any]) -> ProgressSnapshot:
     }
 
 
+def stream(row: RunStream) -> StreamSnapshot:
+    return {
+        "position": row.position,
+        "stream": row.name,
+        "table": row.table,
+        "status": row.status,
+        "read": row.records_read,
+        "written": row.records_written,
+        "rejected": row.records_rejected,
+        "skipped": row.records_skipped,
+        "bytes": row.bytes,
+        "total": row.records_total,
+        "cursor_before": row.cursor_before,
+        "cursor_after": row.cursor_after,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "duration_seconds": _seconds_between(row.started_at, row.finished_at),
+        "failure": _render_failure(vars(row)) if row.failure_class else None,
+    }
+
+
+def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None
+
+
 def eta(total: int | None, read: int, rate: float | None) -> float | None:
     """Return the remaining seconds at this rate. None if the rate is unknown, or the total is unknown or exceeded."""
     if total is None or not rate or read > total:
@@ -290,9 +342,12 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "created_at": row["created_at"],
         "started_at": started,
         "finished_at": finished,
-        "duration_seconds": (finished - started).total_seconds() if started and finished else None,
+        "duration_seconds": _seconds_between(started, finished),
         "progress": progress(row),
         "failure": _render_failure(row) if row["failure_class"] else None,
+        "streams_total": row["streams_total"],
+        "streams_failed": row["streams_failed"],
+        "streams_succeeded": row["streams_succeeded"],
         "event_sequence": row["event_sequence"],
         "log_lines": row["log_lines"],
     }

@@ -15,6 +15,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
     path("runs/<uuid:pk>/retry", views.RunRetryView.as_view()),
     path("runs/<uuid:pk>/logs", views.RunLogsView.as_view()),
+    path("runs/<uuid:pk>/streams", views.RunStreamsView.as_view()),
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
     path("runs/<uuid:pk>/rejected", output_views.LeftOutView.as_view()),
     path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),

@@ -22,6 +22,8 @@ from apps.runs.serializers import (
     RunListQuery,
     RunRowSerializer,
     RunSerializer,
+    RunStreamListSerializer,
+    RunStreamQuery,
     StartSerializer,
 )
 from apps.web import paging
@@ -69,8 +71,29 @@ EXAMPLE_ROW: dict[str, Any] = {
         "at": "2026-03-01T06:00:02Z",
     },
     "failure": None,
+    "streams_total": 1,
+    "streams_failed": 0,
+    "streams_succeeded": 0,
     "event_sequence": 9,
     "log_lines": 14,
+}
+EXAMPLE_STREAM: dict[str, Any] = {
+    "position": 0,
+    "stream": "public.flights",
+    "table": "flights",
+    "status": "succeeded",
+    "read": 336776,
+    "written": 336776,
+    "rejected": 0,
+    "skipped": 0,
+    "bytes": 43107328,
+    "total": 336776,
+    "cursor_before": None,
+    "cursor_after": None,
+    "started_at": "2026-03-01T06:00:00Z",
+    "finished_at": "2026-03-01T06:00:06Z",
+    "duration_seconds": 5.6,
+    "failure": None,
 }
 EXAMPLE = {**EXAMPLE_ROW, "attempts": []}
 
@@ -138,6 +161,21 @@ class RunView(OrgView):
         return _run_response(self, pk)
 
 
+class RunStreamsView(OrgView):
+    @operation(
+        "runs_streams",
+        tag="runs",
+        summary="Show the streams of a run: state, counts, cursors, failure",
+        answer=RunStreamListSerializer,
+        parameters=[RunStreamQuery],
+        errors=(404,),
+        example={"results": [EXAMPLE_STREAM], "count": 1, "next_offset": None},
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        query = {"status": None, **query_of(RunStreamQuery, request)}
+        return Response(queries.streams(org=self.org, by=self.principal, run_id=pk, **query))
+
+
 class RunCancelView(OrgView):
     permissions = {"post": Permission.RUNS_CANCEL}
 
@@ -162,7 +200,7 @@ class RunRetryView(OrgView):
     @operation(
         "runs_retry",
         tag="runs",
-        summary="Retry a failed or cancelled run from its last checkpoint",
+        summary="Retry a failed or cancelled run from its last checkpoints",
         request=NothingSerializer,
         answer=RunSerializer,
         errors=(404, 409),

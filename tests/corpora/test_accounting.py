@@ -138,7 +138,7 @@ def read_kept(run: Rehearsal, kind: str) -> list[dict[str, Any]]:
     """Return the records of the run that are kept, in order."""
     root = run.spec.left_out
     assert root is not None
-    files = sorted((run.folder / root.prefix / "left-out").glob(f"*/{kind}/*.jsonl"))
+    files = sorted((run.folder / root.prefix / "left-out").glob(f"*/*/{kind}/*.jsonl"))
     return [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
 
 

@@ -77,7 +77,7 @@ UNTESTED_PLACES = {
         "apps/orgs/members/verified_domains.py:recheck",
         "apps/orgs/members/domains.py:_lock_domain",
         "apps/pipelines/history/versions.py:usable_connectors",
-        "apps/pipelines/targets.py:_pipelines_with_targets",
+        "apps/pipelines/targets.py:_rows_with_targets",
         "apps/runs/demo/pipelines.py:_ensure_connector",
     ],
     "A row of one conversation: only the turn and the requests of one user wait for it.": [

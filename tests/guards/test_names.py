@@ -49,6 +49,8 @@ OTHER_TEXTS = {
 # Columns that match NAME_LIKE, but whose values users do not enter.
 OTHER_COLUMNS = {
     "runs.Output.name": "created by the engine",
+    "pipelines.PipelineStream.name": "part of the definition, which is JSON and has no such check",
+    "runs.RunStream.name": "part of the definition, which is JSON and has no such check",
     "identity.RefreshFamily.revoked_reason": "one of a fixed list of words",
     "orgs.FederatedIdentity.subject": "an issuer's identifier of a person, compared exactly and never displayed",
     "orgs.AuditEvent.actor_label": "cleaned before it is recorded, and never changed",

@@ -442,6 +442,7 @@ RUNS = {
     "runs_logs": Case(path={"id": "run"}),
     "runs_events": Case(path={"id": "live_run"}),
     "runs_rejected_list": Case(path={"id": "run"}),
+    "runs_streams": Case(path={"id": "run"}),
     "runs_outputs_list": Case(path={"id": "run"}),
     "runs_outputs_get": Case(path={"id": "run", "name": "output"}),
     "events": Case(),

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from apps.auth.models import new_id
 from apps.orgs.models import AuditEvent, Domain
-from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.pipelines import services, specs
 from apps.pipelines.models import Pipeline, PipelineVersion
@@ -60,10 +59,10 @@ def engine_source(world: World, pk: str, version: int | None = None) -> Any:
     """Return the source as the engine would receive it, with secrets."""
     with world.scope():
         pipeline = Pipeline.objects.for_org(world.org).get(pk=pk)
-        engine_specs = specs.engine_specs(
+        (stream,) = specs.engine_specs(
             org=world.org, pipeline=pipeline, version=version or pipeline.version
         )
-    return engine_specs.source
+    return stream.source
 
 
 def test_a_created_pipeline_can_be_read_and_listed(world: World) -> None:
@@ -174,7 +173,7 @@ def test_a_viewer_may_not_create_validate_or_preview_a_pipeline(world: World) ->
         ({"config": config() | {"streams": []}}, {"streams": "required"}),
         ({"config": config() | {"streams": {"stream": "generated"}}}, {"streams": "type"}),
         ({"config": config() | {"streams": ["generated"]}}, {"streams.0": "type"}),
-        ({"config": config() | {"streams": [{"stream": "generated"}, {"stream": "creatures"}]}}, {"streams": "max_length"}),
+        ({"config": config() | {"streams": [{"stream": "generated"}, {"stream": "generated"}]}}, {"streams.1.stream": "duplicate"}),
         ({"config": config(connector_id=UNKNOWN_ID)}, {"source.connector_id": "unknown"}),
         ({"config": config(connector_id=12)}, {"source.connector_id": "unknown"}),
         (
@@ -291,12 +290,21 @@ def test_a_patch_keeps_omitted_fields_of_the_same_stream(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("streams", "code"), [(None, "required"), ([], "required"), ([{}, {}], "max_length")]
+    ("streams", "field", "code"),
+    [
+        (None, "streams", "required"),
+        ([], "streams", "required"),
+        ([{}, {}], "streams.1.stream", "duplicate"),
+        ([{}, 1], "streams.1", "type"),
+        ([{"stream": "creatures"}, {"stream": "creatures"}], "streams.1.stream", "duplicate"),
+    ],
 )
-def test_a_patch_must_leave_exactly_one_stream(world: World, streams: Any, code: str) -> None:
+def test_a_patch_must_leave_streams_with_different_names(
+    world: World, streams: Any, field: str, code: str
+) -> None:
     pipeline = create_pipeline(world)
     answer = world.client().patch(f"{URL}/{pipeline['id']}", {"config": {"streams": streams}})
-    assert error_codes(answer) == {"streams": code}
+    assert error_codes(answer) == {field: code}
 
 
 def test_validating_a_valid_pipeline_creates_nothing(world: World) -> None:
@@ -483,7 +491,7 @@ def test_saving_a_stale_pipeline_does_not_overwrite_its_last_run(world: World) -
             last_run_id=new_id(), last_run_status="succeeded", last_run_finished_at=timezone.now()
         )
         stale_pipeline.name = "New"
-        services._save(stale_pipeline, SYSTEM, None)
+        services._save(stale_pipeline)
     saved = world.client().get(f"{URL}/{pipeline.pk}").json()
     assert (saved["name"], saved["last_run"]["status"]) == ("New", "succeeded")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.engine import EngineSupervisor
-from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines.models import Pipeline, PipelineStream, PipelineVersion
 from apps.runs.execute import Worker
 from tests.runs.own_server import OwnServer, own_server
 from tests.world import World, make_world
@@ -29,17 +29,24 @@ def make_pipeline(
     write_mode: str = "replace",
     source_kind: str = "dummy",
     stream: str = "generated",
+    streams: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> Pipeline:
-    """Create a pipeline, by default from a few dummy rows to Parquet."""
+    """Create a pipeline, by default from a few dummy rows to Parquet. `streams` has the table of each of its streams."""
+    tables = streams or {stream: table}
     with world.scope():
         pipeline: Pipeline = Pipeline.unscoped.create(
             org=world.org,
             name=fields.pop("name", f"pipeline {uuid4().hex[:8]}"),
             source_kind=source_kind,
             destination_kind=(destination or {}).get("kind", "parquet"),
-            stream=stream,
+            stream=next(iter(tables)),
+            stream_count=len(tables),
             **fields,
+        )
+        PipelineStream.objects.for_org(world.org).bulk_create(
+            PipelineStream(org=world.org, pipeline=pipeline, position=position, name=name)
+            for position, name in enumerate(tables)
         )
         PipelineVersion.unscoped.create(
             org=world.org,
@@ -53,14 +60,15 @@ def make_pipeline(
                 },
                 "streams": [
                     {
-                        "stream": stream,
-                        "table": table,
+                        "stream": name,
+                        "table": its_table,
                         "sync_mode": "full_refresh",
                         "cursor_field": None,
                         "primary_key": ["id"],
                         "write_mode": write_mode,
                         "transforms": [],
                     }
+                    for name, its_table in tables.items()
                 ],
                 "destination": {
                     "connector_id": None,

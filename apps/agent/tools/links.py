@@ -42,6 +42,14 @@ def connector_label(connector: Connector) -> str:
     return f"{connector.name} ({kind_label(connector.kind)})"
 
 
+def describe_streams(pipeline: Pipeline) -> str:
+    """Return the pipeline's only stream, or its first stream and the number of the others."""
+    others = pipeline.stream_count - 1
+    if not others:
+        return f"stream {pipeline.stream}"
+    return f"stream {pipeline.stream} and {others:,} other{'s' if others > 1 else ''}"
+
+
 def kind_label(kind: str) -> str:
     """Return the kind as a card shows it. The kind of a custom source contains its id, which says nothing to a person."""
     return "custom source" if kind.startswith(CUSTOM_PREFIX) else kind

@@ -79,7 +79,10 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "working": (Working, {"doing": _STR, "seconds": (int, float)}),
     "withdrawn": (FilesWithdrawn, {"prefix": _STR}),
     "moved": (FileMoved, {"key": _STR, "new_key": _STR, "bytes": _INT}),
-    "succeeded": (Succeeded, _COUNTS),
+    "succeeded": (
+        Succeeded,
+        {**_COUNTS, "cursor_before": (dict, NoneType), "cursor_after": (dict, NoneType)},
+    ),
     "failed": (
         Failed,
         {

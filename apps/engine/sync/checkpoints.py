@@ -337,10 +337,11 @@ class StateBackend:
         if committed is None:
             raise StreamTakenOver("Another attempt owns this stream now.")
 
-    def succeed(self, job: Job) -> None:
-        """Finish the published job and store its state for the next job, in one transaction."""
+    def succeed(self, job: Job) -> Mapping[str, Any] | None:
+        """Finish the published job and store its state for the next job, in one transaction. Returns that state."""
         with self._owned_transaction():
-            self._execute(statements.FINISH_JOB, job=job.id)
+            state = self._fetch_one(statements.FINISH_JOB, job=job.id).incremental_state
+        return json.loads(state) if state else None
 
     # Cancelled jobs
 
@@ -371,6 +372,7 @@ class StateBackend:
         identity, lease = self._own_identity, self._lease
         parameters = {
             "key": identity.key,
+            "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
             "lease": lease.token if lease else None,
             "run_id": lease.run_id if lease else None,
             "source": identity.source,

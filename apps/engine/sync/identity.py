@@ -47,6 +47,7 @@ class StreamIdentity:
     """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued."""
 
     key: str
+    pipeline_prefix: str  # the beginning of the keys of all streams of the pipeline
     source: str
     stream: str
     sync_mode: str
@@ -73,6 +74,7 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     modes = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]
     return StreamIdentity(
         key=spec.stream_key,
+        pipeline_prefix=spec.pipeline_prefix,
         source=source.kind,
         stream=source.stream,
         sync_mode=source.sync_mode,

@@ -1,9 +1,9 @@
 """Store the first rejected and skipped records of a job, in Drover's storage.
 
-    left-out/<job>/<kind>/<first page of the batch>-<records>.jsonl
+    left-out/<digest of the stream>/<job>/<kind>/<first page of the batch>-<records>.jsonl
 
 A file is written before the checkpoint of its batch, so no record of a committed batch is missing. An attempt first
-removes the files of pages without a checkpoint, and those of other jobs of the run.
+removes the files of pages without a checkpoint, and those of other jobs of the stream in this run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cached_property
 
 import orjson
 
-from apps.engine.contract import StorageRoot
+from apps.engine.contract import StorageRoot, stream_digest
 from apps.engine.failures import EngineError, Unavailable
 from apps.engine.frames.left_out import (
     KINDS,
@@ -36,8 +36,11 @@ FOLDER = "left-out/"
 class LeftOutFiles:
     """The files of one job. Secrets of the settings are masked in them. Without a root nothing is stored."""
 
-    def __init__(self, root: StorageRoot | None, job: Job, redactor: Redactor) -> None:
+    def __init__(
+        self, root: StorageRoot | None, job: Job, redactor: Redactor, *, stream: str
+    ) -> None:
         self._root = root
+        self._folder = f"{FOLDER}{stream_digest(stream)}/"
         self._job = job
         self._redactor = redactor
         self._free_records = {
@@ -56,8 +59,8 @@ class LeftOutFiles:
 
     def _remove_stale_files(self) -> None:
         stale_keys = []
-        for entry in sorted(self._store.entries(FOLDER), key=lambda entry: entry.key):
-            job_id, _, rest = entry.key.removeprefix(FOLDER).partition("/")
+        for entry in sorted(self._store.entries(self._folder), key=lambda entry: entry.key):
+            job_id, _, rest = entry.key.removeprefix(self._folder).partition("/")
             kind, _, name = rest.partition("/")
             page = name.partition("-")[0]
             is_valid = job_id == self._job.id and kind in KINDS and page.isdigit()
@@ -78,7 +81,7 @@ class LeftOutFiles:
         for kind in KINDS:
             if lines := self._take_lines(kind, left_out.kept(kind)):
                 name = f"{first_page:012d}-{len(lines):04d}.jsonl"
-                key = f"{FOLDER}{self._job.id}/{kind}/{name}"
+                key = f"{self._folder}{self._job.id}/{kind}/{name}"
                 with _converting_errors():
                     self._store.write(key, b"".join(lines))
 

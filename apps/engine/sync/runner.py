@@ -9,16 +9,19 @@ source returns the same page again. This follows from the order of the steps:
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from loguru import logger
 from polars.exceptions import PanicException
 
 from apps.egress.log import log as egress_log
 from apps.engine.contract import (
+    MAX_CURSOR,
     DestinationSpec,
     Event,
     FileEvent,
@@ -150,7 +153,7 @@ class Runner:
             ):
                 destination.open(job.batches)
         _log_start(spec, job)
-        left_out_files = LeftOutFiles(spec.left_out, job, self._redactor)
+        left_out_files = LeftOutFiles(spec.left_out, job, self._redactor, stream=spec.source.stream)
         if not self._is_first_sync:
             left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
@@ -166,9 +169,22 @@ class Runner:
         if not job.is_finished:
             self._require_publishable(destination, writer, left_out_files)
         left_out_files.close()
-        self._publish(destination, backend, job, writer)
+        cursor_after = self._publish(destination, backend, job, writer)
         totals = writer.totals
-        return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes, totals.skipped)
+        return Succeeded(
+            read=totals.read,
+            written=totals.written,
+            rejected=totals.rejected,
+            bytes=totals.bytes,
+            skipped=totals.skipped,
+            cursor_before=self._reported_cursor(job.since.state if job.since else None),
+            cursor_after=self._reported_cursor(cursor_after),
+        )
+
+    def _reported_cursor(self, state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if self._spec.source.sync_mode != "incremental" or not state:
+            return None
+        return state if len(json.dumps(state)) <= MAX_CURSOR else None
 
     def _choose_types(self, source: StreamSource, destination: Destination, job: Job) -> None:
         """Tell the source which types the columns must have, and which it may declare.
@@ -314,7 +330,8 @@ class Runner:
 
     def _publish(
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
-    ) -> None:
+    ) -> Mapping[str, Any] | None:
+        """Publish the job and finish it. Returns the position for the next sync of an incremental stream."""
         backend.check_lease()
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):
@@ -326,8 +343,9 @@ class Runner:
         file_events: tuple[FileEvent, ...] = (*publication.moved, *publication.outputs)
         for file_event in file_events:
             self._emit(file_event)
-        backend.succeed(job)
+        cursor_after = backend.succeed(job)
         logger.info("Published {:,} rows", publication.rows)
+        return cursor_after
 
 
 def _log_start(spec: RunSpec, job: Job) -> None:

@@ -8,13 +8,14 @@ the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
@@ -43,6 +44,8 @@ create unique index if not exists stream_jobs_one_live
     on engine.stream_jobs (name) where status in ('started', 'running');
 create index if not exists stream_jobs_latest
     on engine.stream_jobs (name, source_name, stream_name, status, created_at desc);
+
+create index if not exists stream_jobs_by_pipeline on engine.stream_jobs (name text_pattern_ops);
 
 create table if not exists engine.source_cursors (
     id text primary key,
@@ -133,6 +136,15 @@ alter table engine.engine_batch add column if not exists
     skipped bigint not null default 0 check (skipped >= 0);
 """
 
+# The keys of older releases had no digest of the stream (`contract.stream_digest`), because a pipeline had one stream.
+_ADD_DIGEST = """
+update engine.{table}
+   set name = name || ':' || left(encode(sha256(convert_to(stream_name, 'UTF8')), 'hex'), 26)
+where name ~ '^[^:]+:[^:]+$'
+"""
+_TABLES_WITH_KEYS = ("stream_jobs", "source_cursors", "destination_cursors", "stream_resets")
+_FORGET_OLD_OWNERS = "delete from engine.engine_stream where stream_key ~ '^[^:]+:[^:]+$'"
+
 _GRANTS = """
 grant usage on schema engine to {role};
 grant select, insert, update, delete on all tables in schema engine to {role};
@@ -144,12 +156,13 @@ def install(owner_dsn: str, *, role: str) -> None:
 
     `role` must exist. The function may be called again, even by several processes at the same time.
     """
-    from psycopg import sql
-
     with psycopg.connect(owner_dsn) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
         connection.execute("set local client_min_messages = warning")
         connection.execute(_TABLES)
+        for table in _TABLES_WITH_KEYS:
+            connection.execute(sql.SQL(_ADD_DIGEST).format(table=sql.Identifier(table)))
+        connection.execute(_FORGET_OLD_OWNERS)
         connection.execute(sql.SQL(_GRANTS).format(role=sql.Identifier(role)))
 
 
@@ -172,6 +185,7 @@ def engine_conninfo(dsn: str, *, settings: str = "") -> str:
 class StreamState:
     """The newest job of a stream. Times are in UTC, without a time zone, as bizon stores them."""
 
+    stream_key: str
     job_id: str
     run_id: str | None  # the last run that worked on it
     source: str
@@ -190,15 +204,18 @@ class StreamState:
     bytes: int
 
 
-_NEWEST_JOB = """
-select j.id as job_id, e.run_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
+_NEWEST_JOBS = """
+select wanted.stream_key, j.id as job_id, e.run_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
        j.attempt as attempts, j.created_at, j.updated_at, j.incremental_state,
        (select c.pagination from destination_cursors c
          where c.job_id = j.id and c.success order by c.to_source_iteration desc limit 1)
          as next_pagination,
        m.batches, m.written::bigint as written, m.rejected::bigint as rejected,
        m.skipped::bigint as skipped, m.bytes::bigint as bytes
-from stream_jobs j
+from unnest(%s::text[]) as wanted (stream_key)
+cross join lateral (
+    select * from stream_jobs where name = wanted.stream_key order by created_at desc limit 1
+) j
 left join engine_job e on e.job_id = j.id
 cross join lateral (
     select count(*) as batches, coalesce(sum(rows), 0) as written,
@@ -206,16 +223,20 @@ cross join lateral (
            coalesce(sum(b.bytes), 0) as bytes
     from engine_batch b where b.job_id = j.id
 ) m
-where j.name = %s
-order by j.created_at desc limit 1
 """
+
+
+def read_states(state_dsn: str, stream_keys: Sequence[str]) -> dict[str, StreamState]:
+    """Return the newest job of each stream, by key. A stream that never ran is missing."""
+    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
+        cursor = connection.cursor(row_factory=class_row(StreamState))
+        rows = cursor.execute(_NEWEST_JOBS, (list(stream_keys),)).fetchall()
+    return {row.stream_key: row for row in rows}
 
 
 def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
     """Return the newest job of the stream, or None if the stream never ran."""
-    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
-        cursor = connection.cursor(row_factory=class_row(StreamState))
-        return cursor.execute(_NEWEST_JOB, (stream_key,)).fetchone()
+    return read_states(state_dsn, [stream_key]).get(stream_key)
 
 
 def reset(state_dsn: str, stream_key: str) -> bool:
@@ -270,12 +291,13 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
     return True
 
 
-def delete_stream_state(state_dsn: str, stream_key: str) -> None:
-    """Delete all state of a stream whose pipeline was deleted."""
+def delete_states(state_dsn: str, prefix: str) -> None:
+    """Delete all state of the streams whose keys begin with the prefix: of a pipeline or an org that was deleted."""
+    pattern = (f"{prefix}%",)  # ids contain no wildcards
     with _transaction(state_dsn) as connection:
-        connection.execute("delete from engine_stream where stream_key = %s", (stream_key,))
-        connection.execute("delete from stream_resets where name = %s", (stream_key,))
-        connection.execute("delete from stream_jobs where name = %s", (stream_key,))
+        connection.execute("delete from engine_stream where stream_key like %s", pattern)
+        connection.execute("delete from stream_resets where name like %s", pattern)
+        connection.execute("delete from stream_jobs where name like %s", pattern)
 
 
 def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:

@@ -59,17 +59,24 @@ where id = %(job)s
 # contains what the newest job published.
 PREVIOUS_JOB = """
 select newest.id, newest.sync_mode, e.inputs from (
-    select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
+    select id, source_name, stream_name, sync_mode, incremental_state, created_at from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
 ) newest left join engine_job e on e.job_id = newest.id
 where source_name = %(source)s and stream_name = %(stream)s
   and (sync_mode = 'incremental' or incremental_state is not null)
+  and not exists (
+    -- Another stream of the pipeline has published to the destination since then, so its data is not this stream's.
+    select 1 from stream_jobs other join engine_job o on o.job_id = other.id
+    where other.name like %(pattern)s and other.name <> %(key)s and other.status = 'succeeded'
+      and o.destination = %(destination)s and other.created_at > newest.created_at
+  )
 """
 
-# Whether an earlier job published to the same destination, so that its data may be replaced.
+# Whether an earlier job of the pipeline published to the same destination, so that its data may be replaced.
 PUBLISHED_HERE_BEFORE = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name = %(key)s and j.status = 'succeeded' and e.destination = %(destination)s limit 1
+where j.name like %(pattern)s and j.status = 'succeeded' and e.destination = %(destination)s
+limit 1
 """
 
 CREATE_JOB = """
@@ -156,6 +163,7 @@ update stream_jobs j
        incremental_state = coalesce(e.next_state::text,
            (select p.incremental_state from stream_jobs p where p.id = e.since_job))
 from engine_job e where e.job_id = j.id and j.id = %(job)s
+returning j.incremental_state
 """
 
 # Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.

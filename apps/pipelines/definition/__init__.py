@@ -3,7 +3,7 @@
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, allow_empty, max_rejected_share,
                transforms: [{kind: "python", code}]}],
-  "destination": {connector_id | kind + config}}`. There is exactly one stream for now. The settings are those of a
+  "destination": {connector_id | kind + config}}`. There is at least one stream. The settings are those of a
 saved connector, or they are inline. Secrets of inline settings are stored separately, by paths like
 `source.config.password`.
 """

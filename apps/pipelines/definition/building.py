@@ -15,9 +15,10 @@ from apps.pipelines.definition.document import (
     Document,
     RequestDocument,
     SideName,
+    StreamDocument,
 )
 from apps.pipelines.definition.sides import Connectors, Side
-from apps.pipelines.definition.streams import STREAM_PATH, StreamBuilder, build_transforms
+from apps.pipelines.definition.streams import STREAMS, StreamsBuilder, build_transforms
 
 TOP_LEVEL_FIELDS = ("source", "streams", "destination")
 # Fields of a stream that older releases expected inside the source or destination.
@@ -37,7 +38,7 @@ def build(
 ) -> tuple[Definition, list[Error]]:
     """Return the new definition and its errors, with field names like `source.config.port`.
 
-    With `patch`, source, destination and stream are merged into their previous values. Without `patch`, only stored
+    With `patch`, source, destination and streams of the same name are merged into their previous values. Without `patch`, only stored
     secrets are kept. If there are errors, the definition is incomplete and must not be used.
     """
     builder = _Builder(connectors, previous, patch=patch)
@@ -47,29 +48,25 @@ def build(
     builder.read_source(request)
     builder.read_side("destination", request)
     if not builder.errors:
-        builder.errors += _complete_and_check_stream(builder.document, connectors.kinds)
+        builder.errors += _complete_and_check_streams(builder.document, connectors.kinds)
     return builder.definition(), builder.errors
 
 
 def build_source(
     request: RequestDocument, *, connectors: Connectors
 ) -> tuple[Definition, list[Error]]:
-    """Return a definition for a preview. It has no destination; only the source and the stream are validated."""
+    """Return a definition for a preview. It has no destination; only the source and the streams are validated."""
     builder = _Builder(connectors, None, patch=False)
     builder.read_source(request)
     return builder.definition(), builder.errors
 
 
 def replace_transforms(
-    definition: Definition, transforms: Any, path: str
+    definition: Definition, stream: StreamDocument, transforms: Any, path: str
 ) -> tuple[Definition, list[Error]]:
-    """Return the definition with other transforms, and errors whose field names start with `path`."""
+    """Return the definition with only this stream and other transforms, and errors whose field names start with `path`."""
     new_transforms, errors = build_transforms(transforms, path)
-    document: Document = {
-        **definition.document,
-        "streams": [{**definition.stream, "transforms": new_transforms}],
-    }
-    return Definition(document, definition.secrets), errors
+    return definition.with_streams([{**stream, "transforms": new_transforms}]), errors
 
 
 class _Builder:
@@ -84,11 +81,10 @@ class _Builder:
     def read_source(self, request: RequestDocument) -> None:
         self.errors += _moved_field_errors(request)
         source = self.read_side("source", request)
-        previous = self.previous.stream if self.previous else None
-        builder = StreamBuilder(source.streams, previous, patch=self.patch)
-        keeps_stream = previous and self.patch and "streams" not in request
-        streams = [previous] if keeps_stream else request.get("streams")
-        self.document["streams"] = [builder.build(streams)]
+        previous = self.previous.streams if self.previous else []
+        builder = StreamsBuilder(source.streams, previous, patch=self.patch)
+        keeps_streams = previous and self.patch and STREAMS not in request
+        self.document[STREAMS] = builder.build(previous if keeps_streams else request.get(STREAMS))
         self.errors += builder.errors
 
     def read_side(self, name: SideName, request: RequestDocument) -> Side:
@@ -122,22 +118,29 @@ def _moved_field_errors(request: RequestDocument) -> list[Error]:
     if MOVED_TOP_LEVEL_FIELD in request:
         moved_fields.append((MOVED_TOP_LEVEL_FIELD, MOVED_TOP_LEVEL_FIELD))
     return [
-        (old_path, f"This field has moved to {STREAM_PATH}.{name}.", "moved")
+        (old_path, f"This field has moved to {STREAMS}.0.{name}.", "moved")
         for old_path, name in moved_fields
     ]
 
 
-def _complete_and_check_stream(document: dict[str, Any], kinds: Kinds) -> list[Error]:
-    """Fill in the default write mode, and return the errors of settings that do not fit the source or destination."""
+def _complete_and_check_streams(document: dict[str, Any], kinds: Kinds) -> list[Error]:
+    """Fill in the default write modes, and return the errors of settings that do not fit the source or destination."""
     source_kind = kinds.find("source", document["source"]["kind"])
     destination_kind = kinds.find("destination", document["destination"]["kind"])
     if source_kind is None or destination_kind is None:
         raise LookupError("both kinds were found before")
-    (stream,) = document["streams"]
-    if stream["write_mode"] is None:
-        stream["write_mode"] = _default_write_mode(stream, destination_kind)
-    errors = [*_reading_errors(stream, source_kind), *_writing_errors(stream, destination_kind)]
-    return [(join_path(STREAM_PATH, name), message, code) for name, message, code in errors]
+    errors: list[Error] = []
+    for number, stream in enumerate(document[STREAMS]):
+        if stream["write_mode"] is None:
+            stream["write_mode"] = _default_write_mode(stream, destination_kind)
+        errors += [
+            (f"{STREAMS}.{number}.{name}", message, code)
+            for name, message, code in (
+                *_reading_errors(stream, source_kind),
+                *_writing_errors(stream, destination_kind),
+            )
+        ]
+    return errors
 
 
 def _reading_errors(stream: Mapping[str, Any], source_kind: Kind) -> list[Error]:

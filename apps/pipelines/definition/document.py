@@ -52,7 +52,7 @@ class StreamDocument(TypedDict):
 
 
 class Document(TypedDict):
-    """A definition. `streams` has exactly one element for now."""
+    """A definition. `streams` has at least one element, and no two with the same name."""
 
     source: SideDocument
     streams: list[StreamDocument]
@@ -75,10 +75,16 @@ class Definition:
         return secrets.hints(self.secrets)
 
     @property
-    def stream(self) -> StreamDocument:
-        """The only stream."""
-        (stream,) = self.document["streams"]
-        return stream
+    def streams(self) -> list[StreamDocument]:
+        return self.document["streams"]
+
+    def stream(self, name: str | None = None) -> StreamDocument | None:
+        """Return the stream with this name, or the first stream without a name. Returns None for an unknown name."""
+        return next((each for each in self.streams if name in (None, each["stream"])), None)
+
+    def with_streams(self, streams: list[StreamDocument]) -> Definition:
+        """Return the same definition with other streams."""
+        return Definition({**self.document, "streams": streams}, self.secrets)
 
 
 def connector_ids(*documents: RequestDocument) -> set[UUID]:
@@ -93,9 +99,9 @@ def connector_ids(*documents: RequestDocument) -> set[UUID]:
     return ids
 
 
-def python_code(definition: Definition) -> str | None:
+def python_code(stream: StreamDocument) -> str | None:
     """Return the code of the stream's Python transform, if it has one."""
-    return next((transform["code"] for transform in definition.stream["transforms"]), None)
+    return next((transform["code"] for transform in stream["transforms"]), None)
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:

@@ -10,6 +10,7 @@ from apps.json import JsonValue
 from apps.pipelines.definition.streams import (
     MAX_CODE_LENGTH,
     MAX_KEY_COLUMNS,
+    MAX_STREAMS,
     SYNC_MODES,
     WRITE_MODES,
 )
@@ -90,11 +91,12 @@ _STREAM_LIMITS: Schema = {
     },
 }
 STREAM_DESCRIPTION = (
-    "The stream to read, and how to write its records. A pipeline has one stream for now."
+    "The streams to read, and how to write the records of each. A run reads them side by side."
 )
 PATCH_STREAM_DESCRIPTION = (
-    f"{STREAM_DESCRIPTION} If the element names the pipeline's stream, or no stream, missing fields keep their values. "
-    "If it names another stream, missing fields get their default values."
+    f"{STREAM_DESCRIPTION} The list replaces the pipeline's list. Missing fields of a stream that the pipeline has keep "
+    "their values; those of another stream get their default values. If the pipeline has one stream, an element without a "
+    "name means that stream."
 )
 
 
@@ -141,7 +143,7 @@ def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> 
     return {
         "type": "array",
         "minItems": 1,
-        "maxItems": 1,
+        "maxItems": MAX_STREAMS,
         "items": _object({**_STREAM_PROPERTIES, **_STREAM_LIMITS}, required),
         "description": description,
     }

@@ -1,9 +1,10 @@
-"""Validate the stream of a pipeline, and convert it to its stored form."""
+"""Validate the streams of a pipeline, and convert them to their stored form."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -13,7 +14,8 @@ from apps.connectors.schemas import Error, join_path
 from apps.engine.contract import SyncMode, WriteMode
 from apps.pipelines.definition.document import RequestDocument, StreamDocument, TransformDocument
 
-STREAM_PATH = "streams.0"  # the path of the only stream
+STREAMS = "streams"  # the path of the list of streams
+MAX_STREAMS = 2000  # streams of one pipeline
 FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
@@ -26,39 +28,125 @@ MAX_CODE_LENGTH = 100_000  # characters of a transform
 MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
 
 
-class StreamBuilder:
-    """Validates the only stream of a document, converts it to its stored form, and collects its errors.
+class StreamsBuilder:
+    """Validates the list of streams of a document, converts it to its stored form, and collects its errors.
 
-    `known_streams` are the names of the source's streams, if they are known. With `patch`, missing fields keep the
-    values of `previous` if the document names the same stream, or no stream.
+    `known_streams` are the names of the source's streams, if they are known. With `patch`, missing fields of a stream
+    keep the values of the stream with the same name in `previous`.
     """
 
     def __init__(
         self,
         known_streams: Sequence[str],
-        previous: StreamDocument | None = None,
+        previous: Sequence[StreamDocument] = (),
         *,
         patch: bool = False,
     ) -> None:
+        self.errors: list[Error] = []
+        self._known_streams = known_streams
+        self._previous = {stream["stream"]: stream for stream in previous}
+        self._patch = patch
+
+    def build(self, streams: Any) -> list[dict[str, Any]]:
+        """Return the stored streams, or an empty list if the list of streams is invalid.
+
+        A missing write mode remains None, because its default depends on the destination.
+        """
+        request_streams = self._read_list(streams)
+        built = [
+            self._build_stream(values, f"{STREAMS}.{number}")
+            for number, values in enumerate(request_streams)
+        ]
+        self._require_different_names(built)
+        _make_default_tables_unique(built, request_streams)
+        return built
+
+    def _read_list(self, streams: Any) -> list[RequestDocument]:
+        """Return the elements of the list, or an empty list if it is invalid."""
+        error = _list_error(streams)
+        if error is None:
+            return list(streams)
+        self.errors.append(error)
+        return []
+
+    def _build_stream(self, request_stream: RequestDocument, path: str) -> dict[str, Any]:
+        previous = self._previous_of(request_stream)
+        builder = StreamBuilder(path, self._known_streams, previous, patch=self._patch)
+        stream = builder.build(request_stream)
+        self.errors += builder.errors
+        return stream
+
+    def _previous_of(self, request_stream: RequestDocument) -> StreamDocument | None:
+        """Return the stream before the change. An element without a name can only mean the only stream."""
+        name = request_stream.get("stream")
+        if name is None and self._patch and len(self._previous) == 1:
+            return next(iter(self._previous.values()))
+        return self._previous.get(name) if isinstance(name, str) else None
+
+    def _require_different_names(self, built: list[dict[str, Any]]) -> None:
+        names = [stream["stream"] for stream in built]
+        for number, name in enumerate(names):
+            if name and name in names[:number]:
+                message = "The list contains this stream twice; each stream can be read once."
+                self.errors.append((f"{STREAMS}.{number}.stream", message, "duplicate"))
+
+
+def _list_error(streams: Any) -> Error | None:
+    if streams is None:
+        return (STREAMS, "This field is required.", "required")
+    if not isinstance(streams, list):
+        return (STREAMS, "Must be a list of streams.", "type")
+    if not streams:
+        return (STREAMS, "A pipeline needs a stream: name the stream to read.", "required")
+    if len(streams) > MAX_STREAMS:
+        return (STREAMS, f"A pipeline has at most {MAX_STREAMS:,} streams.", "max_length")
+    for number, stream in enumerate(streams):
+        if not isinstance(stream, Mapping):
+            return (f"{STREAMS}.{number}", "Must be an object.", "type")
+    return None
+
+
+def _make_default_tables_unique(
+    built: list[dict[str, Any]], request_streams: Sequence[RequestDocument]
+) -> None:
+    """Add a digest to default tables whose name another stream has, such as `a_b` of the streams `a.b` and `a_b`."""
+    uses = Counter(stream["table"].casefold() for stream in built)
+    for stream, values in zip(built, request_streams, strict=True):
+        is_default = not values.get("table") and stream["table"] == default_table(stream["stream"])
+        if is_default and uses[stream["table"].casefold()] > 1:
+            stream["table"] = _with_digest(stream["table"], stream["stream"])
+
+
+class StreamBuilder:
+    """Validates one stream, converts it to its stored form, and collects its errors.
+
+    With `patch`, missing fields keep the values of `previous`, which has the same name.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        known_streams: Sequence[str],
+        previous: StreamDocument | None,
+        *,
+        patch: bool,
+    ) -> None:
+        self.path = path
         self.known_streams = known_streams
         self.previous = previous
         self.patch = patch
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str) -> None:
-        self.errors.append((join_path(STREAM_PATH, name), message, code))
+        self.errors.append((join_path(self.path, name), message, code))
 
-    def build(self, streams: Any) -> dict[str, Any]:
-        """Return the stored stream, or an empty dict if the list of streams is invalid.
-
-        A missing write mode remains None, because its default depends on the destination.
-        """
-        request_stream = self._find_single_stream(streams)
-        if request_stream is None:
-            return {}
-        self.errors += schemas.unknown_fields(request_stream, FIELDS, STREAM_PATH)
-        values = self._merge_with_previous(request_stream)
-        transforms, errors = build_transforms(values.get("transforms"), f"{STREAM_PATH}.transforms")
+    def build(self, request_stream: RequestDocument) -> dict[str, Any]:
+        """Return the stored stream. A missing write mode remains None."""
+        self.errors += schemas.unknown_fields(request_stream, FIELDS, self.path)
+        values = (
+            {**self.previous, **request_stream} if self.previous and self.patch else request_stream
+        )
+        transforms, errors = build_transforms(values.get("transforms"), f"{self.path}.transforms")
         self.errors += errors
         name = self._parse_name(values.get("stream"))
         return {
@@ -71,34 +159,6 @@ class StreamBuilder:
             "transforms": transforms,
             **self._parse_limits(values),
         }
-
-    def _find_single_stream(self, streams: Any) -> RequestDocument | None:
-        """Return the only element of the list, or None if the list is invalid."""
-        if streams is None:
-            self.errors.append(("streams", "This field is required.", "required"))
-        elif not isinstance(streams, list):
-            self.errors.append(("streams", "Must be a list with one stream.", "type"))
-        elif not streams:
-            message = "A pipeline needs a stream: name the stream to read."
-            self.errors.append(("streams", message, "required"))
-        elif len(streams) > 1:
-            message = "A pipeline supports one stream for now; create a pipeline for each stream."
-            self.errors.append(("streams", message, "max_length"))
-        elif not isinstance(streams[0], Mapping):
-            self.add_error("", "Must be an object.", "type")
-        else:
-            return streams[0]
-        return None
-
-    def _merge_with_previous(self, request_stream: RequestDocument) -> RequestDocument:
-        previous = self.previous
-        if (
-            previous is None
-            or not self.patch
-            or request_stream.get("stream", previous["stream"]) != previous["stream"]
-        ):
-            return request_stream
-        return {**previous, **request_stream}
 
     def _parse_name(self, name: Any) -> str:
         if not isinstance(name, str) or not name.strip():
@@ -179,7 +239,7 @@ class StreamBuilder:
 
     def _default_table(self, name: str) -> str:
         """Return the stream's default table; a stream that has the default table of an older release keeps it."""
-        if self.previous and self.previous["stream"] == name:
+        if self.previous:
             table = self.previous["table"]
             if table == _default_table_before_schemas(name):
                 return table
@@ -207,8 +267,12 @@ def default_table(stream: str) -> str:
     name = name if re.match(r"[^\W\d]", name) else f"_{name}"
     if is_plain and len(name.encode()) <= MAX_TABLE_BYTES:
         return name
+    return _with_digest(name, stream)
+
+
+def _with_digest(table: str, stream: str) -> str:
     suffix = "_" + hashlib.sha256(stream.encode()).hexdigest()[:8]
-    start = name.encode()[: MAX_TABLE_BYTES - len(suffix)].decode(errors="ignore")
+    start = table.encode()[: MAX_TABLE_BYTES - len(suffix)].decode(errors="ignore")
     return start + suffix
 
 

@@ -16,7 +16,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
-from apps.pipelines.definition import Definition, RequestDocument
+from apps.pipelines.definition import Definition, RequestDocument, StreamDocument
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.transforms import CheckedCode
@@ -42,16 +42,19 @@ def validate(
 def preview(
     *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **overrides: Any
 ) -> SlowCall[Preview]:
-    """Return a SlowCall that reads a few records of a pipeline's stream.
+    """Return a SlowCall that reads a few records of one of the pipeline's streams: of the first, or of `stream`.
 
-    The optional keyword `transforms` replaces the pipeline's transforms. Raises NotFound, PermissionMissing and
+    The optional keyword `transforms` replaces the stream's transforms. Raises NotFound, PermissionMissing and
     Invalid. The call raises Invalid if the code of a transform is not valid.
     """
     pipeline = _find_editable_pipeline(org, by, pipeline_id)
     before = versions.current_definition(org, pipeline)
-    draft = before
+    stream = _require_stream(before, overrides.get("stream"))
+    draft = before.with_streams([stream])
     if "transforms" in overrides:
-        draft, errors = definition.replace_transforms(before, overrides["transforms"], "transforms")
+        draft, errors = definition.replace_transforms(
+            before, stream, overrides["transforms"], "transforms"
+        )
         _require_valid(draft, errors)
     read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
     return SlowCall(
@@ -84,6 +87,14 @@ def _build_unsaved(org: Org, by: Principal, config: RequestDocument) -> Definiti
     return _require_valid(*definition.build_source(config, connectors=connectors))
 
 
+def _require_stream(draft: Definition, name: str | None) -> StreamDocument:
+    """Return the stream with this name, or the first one. Raises Invalid."""
+    stream = draft.stream(name)
+    if stream is None:
+        raise Invalid([("stream", "The pipeline has no such stream.", "unknown")])
+    return stream
+
+
 def _require_valid(draft: Definition, errors: list[Error]) -> Definition:
     """Return the definition if there are no errors. Raises Invalid."""
     if errors:
@@ -96,15 +107,16 @@ def _prepare_preview(
     draft: Definition,
     max_records: int,
     before: Definition | None = None,
-    field: str = transforms.CODE_FIELD,
+    field: str = "streams.0.transforms.0.code",
 ) -> Callable[[], Preview]:
-    source, transform = specs.source_spec(org, draft), specs.transform_spec(draft)
-    code = transforms.changed_code(draft, before)
+    """Return the function that reads records of the draft's first stream."""
+    stream = _require_stream(draft, None)
+    source, transform = specs.source_spec(org, draft, stream), specs.transform_spec(stream)
+    fields = dict.fromkeys(transforms.changed_codes(draft.with_streams([stream]), before), field)
 
     def read_preview() -> Preview:
-        if code is not None:
-            checked = transforms.check_code(org_id=org.pk, code=code, field=field)
-            _require_valid(draft, list(checked.errors))
+        checked = transforms.check_codes(org_id=org.pk, fields=fields)
+        _require_valid(draft, [error for errors in checked.errors.values() for error in errors])
         return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
 
     return read_preview

@@ -20,6 +20,7 @@ from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogWriter
 from apps.runs.attempts.rows import AttemptRows
 from apps.runs.attempts.stop_reasons import StopReasons
+from apps.runs.attempts.stream_tracker import StreamTracker
 from apps.runs.attempts.unwritten_events import UnwrittenEvents
 from apps.runs.claiming import leases
 from apps.runs.claiming.leases import ActiveLease, Claim
@@ -33,7 +34,8 @@ FINISH_SECONDS = 5.0  # longest time to wait for storage at the end of an attemp
 
 
 class Recorder:
-    """Records one attempt. The thread that runs the child calls `add_event` and `stop_reason`."""
+    """Records one attempt. The threads that run children call `begin_stream`, `end_stream`, `add_stream_event` and
+    `stop_reason`."""
 
     def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
         # The unexpected exception that ended the recording thread, if any. It also stops the run.
@@ -46,25 +48,35 @@ class Recorder:
         self._log = LogWriter(claim)
         self._unwritten = UnwrittenEvents()
         self._rows = AttemptRows(claim)
+        self.streams = StreamTracker()
         self._wake = threading.Event()
         self._done = False
         self._thread = threading.Thread(target=self._record, name=f"record {claim.run_id}")
-
-    @property
-    def latest_progress(self) -> Progress | None:
-        """The child's latest progress."""
-        return self._unwritten.latest_progress
 
     @property
     def limit_reached(self) -> Measure | None:
         """The limit of the org that is reached, or None."""
         return self._limits.reached_measure
 
-    def start(self) -> None:
+    def start(self, streams: StreamTracker) -> None:
+        self.streams = streams
         self._thread.start()
 
+    def begin_stream(self, name: str) -> None:
+        self.streams.begin(name)
+
+    def add_stream_event(self, name: str, event: Event) -> None:
+        """Process one event of a stream's child."""
+        self.add_event(self.streams.to_run_event(name, event))
+
+    def end_stream(self, name: str, outcome: Outcome, committed: Progress | None) -> None:
+        """Record how a stream has ended, see `StreamTracker.end`."""
+        self.streams.end(name, outcome, committed)
+        if (progress := self.streams.progress) is not None:
+            self.add_event(progress)
+
     def add_event(self, event: Event) -> None:
-        """Process one event of the child."""
+        """Process one event of the run."""
         if isinstance(event, LogLine):
             self._log.add(event)
             is_urgent = self._log.has_full_part
@@ -153,14 +165,21 @@ class Recorder:
             time.sleep(0.05)
 
     def _has_new_data(self) -> bool:
-        return self._unwritten.has_new_data or self._log.has_new_data
+        return (
+            self._unwritten.has_new_data or self._log.has_new_data or bool(self.streams.changes())
+        )
 
     def _write(self) -> None:
         """Write all new data in one transaction under the lease. If that fails, the next round tries again."""
         part = self._log.store_waiting_lines()
-        new_data = self._unwritten.new_data()
+        new_data, changed_streams = self._unwritten.new_data(), self.streams.changes()
         with self._lease.held() as owned_run:
             self._rows.write(owned_run, new_data, part)
+            if changed_streams:
+                self._rows.write_streams(
+                    owned_run, list(changed_streams.values()), self.streams.counts
+                )
         self._unwritten.mark_recorded(new_data)
+        self.streams.mark_recorded(changed_streams)
         if part is not None:
             self._log.mark_recorded(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from django.db.models import F
@@ -23,8 +24,14 @@ from apps.runs.attempts.log_parts import StoredPart
 from apps.runs.attempts.unwritten_events import NewData
 from apps.runs.claiming.leases import Claim
 from apps.runs.following import feed
-from apps.runs.models import Attempt, Output
+from apps.runs.models import Attempt, Output, RunStream
 from apps.runs.outputs import logs
+
+STREAM_COLUMNS = (
+    "status", "started_at", "finished_at", "records_read", "records_written", "records_rejected",
+    "records_skipped", "bytes", "iterations", "records_total", "cursor_before", "cursor_after",
+    "failure_class", "failure_message", "failure_evidence", "failure_retryable",
+)  # fmt: skip
 
 
 class AttemptRows:
@@ -47,6 +54,18 @@ class AttemptRows:
         self._record_network(new_data.network)
         events.publish(
             feed.RUN_SUBJECT, org_id=claim.org_id, key=claim.run_id, new_events=new_events
+        )
+
+    def write_streams(
+        self, owned_run: Any, rows: Sequence[RunStream], counts: Mapping[str, int]
+    ) -> None:
+        """Write changed streams and the run's numbers of streams, in the transaction of `leases.held`."""
+        claim = self._claim
+        RunStream.objects.for_org(claim.org_id).bulk_update(rows, STREAM_COLUMNS, batch_size=500)
+        owned_run.update(**counts)
+        new_event = events.NewEvent("streams", dict(counts))
+        events.publish(
+            feed.RUN_SUBJECT, org_id=claim.org_id, key=claim.run_id, new_events=[new_event]
         )
 
     def _record_launch(self) -> None:

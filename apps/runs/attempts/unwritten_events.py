@@ -34,7 +34,6 @@ class UnwrittenEvents:
     """
 
     def __init__(self) -> None:
-        self.latest_progress: Progress | None = None
         self._lock = threading.Lock()
         self._launched = False
         self._progress: Progress | None = None
@@ -44,7 +43,7 @@ class UnwrittenEvents:
     def add_event(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Progress):
-                self.latest_progress = self._progress = event
+                self._progress = event
             elif isinstance(event, OutputFile | FilesWithdrawn | FileMoved):
                 self._outputs.append(event)
             elif isinstance(event, Network):

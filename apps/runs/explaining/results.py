@@ -43,8 +43,11 @@ def _success_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Eviden
 
 
 def _nothing_read_evidence(facts: PipelineFacts) -> Evidence:
-    stream = versions.current_definition(facts.org, facts.pipeline).stream
-    if stream["sync_mode"] == "incremental":
+    streams = versions.current_definition(facts.org, facts.pipeline).streams
+    stream = streams[0]
+    if len(streams) > 1:
+        text = f"The source returned no new records for any of the {len(streams):,} streams."
+    elif stream["sync_mode"] == "incremental":
         cursor = stream["cursor_field"] or "the source's cursor"
         text = f"The stream is read incrementally: a run reads only records with a larger {cursor} than before."
     else:

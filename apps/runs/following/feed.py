@@ -1,4 +1,4 @@
-"""The event stream of a run: states, progress, log and end."""
+"""The event stream of a run: states, progress, numbers of its streams, log and end."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ RUN_SUBJECT = Subject(
     id_column="run_id",
     table="runs_run",
     org_kinds=frozenset({"run"}),
-    live_only_kinds=frozenset({"progress"}),
+    live_only_kinds=frozenset({"progress", "streams"}),
     path="runs/<uuid:key>",
     feed=feed_for,
 )

@@ -9,12 +9,11 @@ from django.conf import settings
 from django.db import connection
 
 from apps.background.retries import apply_to_rows
-from apps.engine.contract import stream_key
+from apps.engine.contract import org_prefix
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.walls.scope import org_scope
-from apps.pipelines.models import Pipeline
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run
@@ -30,10 +29,7 @@ def remove_org_data(org_id: UUID) -> bool:
     """
     if cancel_runs(org_id):
         return False
-    with org_scope(org_id):
-        pipeline_ids = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
-    for pipeline_id in pipeline_ids:
-        state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    state.delete_states(settings.ENGINE_DATABASE_URL, org_prefix(org_id))
     storage.remove(f"org/{org_id}")
     return True
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from apps.engine.contract import stream_digest
 from apps.engine.frames.left_out import Kind, without_value
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -21,7 +22,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 from apps.runs import visibility
 from apps.runs.keeping import retention
-from apps.runs.models import Run
+from apps.runs.models import Run, RunStream
 from apps.runs.outputs import storage
 
 _FILE_NAME = re.compile(r"\d{12}-(\d{4})\.jsonl")
@@ -48,14 +49,23 @@ def read(
     Their values are shown to those who may also preview the pipeline.
     """
     run, shows_values = _find_run(org, by, run_id)
+    streams = _stream_folders(org, run)
     return SlowCall(
-        lambda: _load(org, run, kind, offset, shows_values=shows_values),
+        lambda: _load(org, run, streams, kind, offset, shows_values=shows_values),
         lambda principal: _require_same_rights(org, principal, run_id, shows_values),
     )
 
 
-def _load(org: Org, run: Run, kind: Kind, offset: int, *, shows_values: bool) -> LeftOutPage:
-    files = list(_files(org.pk, run.pk, kind))
+def _stream_folders(org: Org, run: Run) -> list[str]:
+    """Return the names of the folders of the run's streams, in order."""
+    rows = RunStream.objects.for_org(org).filter(run=run).order_by("position")
+    return [stream_digest(name) for name in rows.values_list("name", flat=True)]
+
+
+def _load(
+    org: Org, run: Run, streams: list[str], kind: Kind, offset: int, *, shows_values: bool
+) -> LeftOutPage:
+    files = list(_files(org.pk, run.pk, streams, kind))
     try:
         records = list(_read_files(files, offset))
     except FileNotFoundError:
@@ -91,13 +101,23 @@ def _require_same_rights(org: Org, by: Principal, run_id: UUID, shows_values: bo
         by.require(Permission.PIPELINES_EDIT, domain_id=run.pipeline.domain_id)
 
 
-def _files(org_id: UUID, run_id: UUID, kind: Kind) -> Iterator[tuple[str, int]]:
-    """Yield the key and the number of records of each file, in the order of the records."""
-    folder = storage.left_out_folder(org_id, run_id)
-    for job in storage.list_folder(folder)[0]:
-        for name in storage.list_folder(f"{folder}/{job}/{kind}")[1]:
+def _files(org_id: UUID, run_id: UUID, streams: list[str], kind: Kind) -> Iterator[tuple[str, int]]:
+    """Yield the key and the number of records of each file, in the order of the streams and their records."""
+    for folder in _job_folders(org_id, run_id, streams):
+        for name in storage.list_folder(f"{folder}/{kind}")[1]:
             if match := _FILE_NAME.fullmatch(name):
-                yield f"{folder}/{job}/{kind}/{name}", int(match[1])
+                yield f"{folder}/{kind}/{name}", int(match[1])
+
+
+def _job_folders(org_id: UUID, run_id: UUID, streams: list[str]) -> Iterator[str]:
+    """Yield the folders of the streams' jobs. Older releases had no folders of streams."""
+    root = storage.left_out_folder(org_id, run_id)
+    for stream in streams:
+        for job in storage.list_folder(f"{root}/{stream}")[0]:
+            yield f"{root}/{stream}/{job}"
+    for job in storage.list_folder(root)[0]:
+        if job not in streams:
+            yield f"{root}/{job}"
 
 
 def _read_files(files: list[tuple[str, int]], offset: int) -> Iterator[dict[str, Any]]:

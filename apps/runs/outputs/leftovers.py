@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from apps.engine.contract import stream_key
+from apps.engine.contract import pipeline_prefix
 from apps.engine.sync import state
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import removal
@@ -35,7 +35,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     if _pipeline_exists(org_id, pipeline_id):
         logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
-    state.delete_stream_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    state.delete_states(settings.ENGINE_DATABASE_URL, pipeline_prefix(org_id, pipeline_id))
     databases.drop_tables(org_id, pipeline_id)
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
     for run_id in _deleted_runs(org_id):

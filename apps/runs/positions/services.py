@@ -1,4 +1,4 @@
-"""Show and change the position of a pipeline's stream. It is part of the engine's state."""
+"""Show and change the positions of a pipeline's streams. They are part of the engine's state."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from apps.engine import Progress
 from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs import audit
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineStream
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
@@ -32,26 +33,24 @@ UNFINISHED_STATUSES = frozenset({"started", "running"})
 
 
 def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Return the position of each stream. The list is empty before the first run. Raises NotFound."""
+    """Return the position of each stream that has run. Raises NotFound."""
     find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def read_unfinished_progress(org_id: UUID, pipeline_id: UUID, run_id: UUID) -> Progress | None:
-    """Return the committed progress of the run's unfinished sync.
+def read_unfinished_progress(key: str, run_id: str) -> Progress | None:
+    """Return the committed progress of the unfinished sync of a stream in a run.
 
-    Returns None if the run has no unfinished sync, or the engine's state cannot be read now.
+    Returns None if the run has no unfinished sync of it, or the engine's state cannot be read now.
     """
     try:
-        stream_state = state.read_state(
-            settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id)
-        )
+        stream_state = state.read_state(settings.ENGINE_DATABASE_URL, key)
     except psycopg.OperationalError as error:
         logger.warning("engine state cannot be read now", error=first_line(error))
         return None
     if stream_state is None or stream_state.status not in UNFINISHED_STATUSES:
         return None
-    if stream_state.run_id != str(run_id):
+    if stream_state.run_id != run_id:
         return None
     return Progress(
         read=stream_state.written + stream_state.rejected + stream_state.skipped,
@@ -64,30 +63,63 @@ def read_unfinished_progress(org_id: UUID, pipeline_id: UUID, run_id: UUID) -> P
 
 
 def set_position(
-    *, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]
+    *,
+    org: Org,
+    by: Principal,
+    pipeline_id: UUID,
+    position: dict[str, Any],
+    stream: str | None = None,
 ) -> dict[str, Any]:
-    """Let the next incremental sync continue from `position`. Returns the new positions.
+    """Let the next incremental sync of a stream continue from `position`. Returns the new positions.
 
-    Raises RunInProgress, and NoPosition before the first finished sync.
+    Without `stream`, it is the pipeline's only stream. Raises RunInProgress, Invalid for an unknown stream, and
+    NoPosition before the first finished sync.
     """
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
-        before = _read_streams(org.pk, pipeline_id)
-        key, text = stream_key(org.pk, pipeline_id), orjson.dumps(position).decode()
+        names = _stream_names(org.pk, pipeline_id)
+        if stream is None and len(names) > 1:
+            raise Invalid([("stream", "The pipeline has several streams: name one.", "required")])
+        (name,) = _chosen(names, stream)
+        key = stream_key(org.pk, pipeline_id, name)
+        before = state.read_state(settings.ENGINE_DATABASE_URL, key)
+        text = orjson.dumps(position).decode()
         if not state.continue_from(settings.ENGINE_DATABASE_URL, key, text):
             raise NoPosition
-        change = [before[0]["state"] if before else None, position]
-        _audit(org, pipeline, by, "state.put", change)
+        change = [_render_stream(before)["state"] if before else None, position]
+        _audit(org, pipeline, by, "state.put", {"stream": [name, name], "state": change})
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
-def reset_position(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Let the next run read everything again. Returns the new positions. Raises RunInProgress."""
+def reset_position(
+    *, org: Org, by: Principal, pipeline_id: UUID, stream: str | None = None
+) -> dict[str, Any]:
+    """Let the next run read everything again: of one stream, or of all streams. Returns the new positions.
+
+    Raises RunInProgress, and Invalid for an unknown stream.
+    """
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
-        state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id))
-        _audit(org, pipeline, by, "state.reset", None)
+        for name in _chosen(_stream_names(org.pk, pipeline_id), stream):
+            state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id, name))
+        changes = {"stream": [stream, stream]} if stream else None
+        _audit(org, pipeline, by, "state.reset", changes)
     return {"streams": _read_streams(org.pk, pipeline_id)}
+
+
+def _stream_names(org_id: UUID, pipeline_id: UUID) -> list[str]:
+    """Return the names of the pipeline's streams, in order."""
+    rows = PipelineStream.objects.for_org(org_id).filter(pipeline_id=pipeline_id)
+    return list(rows.order_by("position").values_list("name", flat=True))
+
+
+def _chosen(names: list[str], stream: str | None) -> list[str]:
+    """Return the stream with this name, or all streams without a name. Raises Invalid."""
+    if stream is None:
+        return names
+    if stream not in names:
+        raise Invalid([("stream", "The pipeline has no such stream.", "unknown")])
+    return [stream]
 
 
 def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
@@ -102,8 +134,9 @@ def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 
 
 def _read_streams(org_id: UUID, pipeline_id: UUID) -> list[dict[str, Any]]:
-    stream_state = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
-    return [_render_stream(stream_state)] if stream_state else []
+    keys = [stream_key(org_id, pipeline_id, name) for name in _stream_names(org_id, pipeline_id)]
+    states = state.read_states(settings.ENGINE_DATABASE_URL, keys)
+    return [_render_stream(states[key]) for key in keys if key in states]
 
 
 def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
@@ -123,7 +156,7 @@ def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
 
 
 def _audit(
-    org: Org, pipeline: Pipeline, by: Principal, action: str, change: list[Any] | None
+    org: Org, pipeline: Pipeline, by: Principal, action: str, changes: dict[str, Any] | None
 ) -> None:
     audit.record(
         org=org,
@@ -132,5 +165,5 @@ def _audit(
         object_kind="pipeline",
         object_id=pipeline.pk,
         object_label=pipeline.name,
-        changes={"state": change} if change else None,
+        changes=changes,
     )

@@ -1,4 +1,4 @@
-"""The position of a pipeline's stream over HTTP: show, change, reset."""
+"""The positions of a pipeline's streams over HTTP: show, change, reset."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs.positions import services as positions
 from apps.runs.serializers import (
-    NothingSerializer,
     PipelineStateSerializer,
     PutStreamStateSerializer,
+    ResetStateSerializer,
 )
 from apps.web.schema import operation
 from apps.web.views import data_of
@@ -41,7 +41,7 @@ class StateView(OrgView):
     @operation(
         "pipelines_state_get",
         tag="runs",
-        summary="Show the position of the pipeline's stream",
+        summary="Show the positions of the pipeline's streams",
         answer=PipelineStateSerializer,
         errors=(404,),
         example=EXAMPLE,
@@ -52,17 +52,21 @@ class StateView(OrgView):
     @operation(
         "pipelines_state_put",
         tag="runs",
-        summary="Continue the next incremental sync from another position",
+        summary="Continue the next incremental sync of a stream from another position",
         request=PutStreamStateSerializer,
         answer=PipelineStateSerializer,
-        errors=(404, 409),
+        errors=(404, 409, 422),
         example=EXAMPLE,
-        request_example={"state": {"after": "2026-01-01T00:00:00Z"}},
+        request_example={"stream": "flights", "state": {"after": "2026-01-01T00:00:00Z"}},
     )
     def put(self, request: Request, pk: UUID) -> Response:
         data = data_of(PutStreamStateSerializer, request)
         streams = positions.set_position(
-            org=self.org, by=self.principal, pipeline_id=pk, position=data["state"]
+            org=self.org,
+            by=self.principal,
+            pipeline_id=pk,
+            position=data["state"],
+            stream=data.get("stream"),
         )
         return Response(streams)
 
@@ -73,12 +77,16 @@ class StateResetView(OrgView):
     @operation(
         "pipelines_state_reset",
         tag="runs",
-        summary="Read everything again with the next run",
-        request=NothingSerializer,
+        summary="Read everything again with the next run, of one stream or of all",
+        request=ResetStateSerializer,
         answer=PipelineStateSerializer,
-        errors=(404, 409),
+        errors=(404, 409, 422),
         example=EXAMPLE,
+        request_example={"stream": "flights"},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        data_of(NothingSerializer, request)
-        return Response(positions.reset_position(org=self.org, by=self.principal, pipeline_id=pk))
+        data = data_of(ResetStateSerializer, request)
+        streams = positions.reset_position(
+            org=self.org, by=self.principal, pipeline_id=pk, stream=data.get("stream")
+        )
+        return Response(streams)

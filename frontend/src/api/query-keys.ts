@@ -52,6 +52,8 @@ export const queryKeys = {
     list: (filter: object, limit: number) => ["runs", "list", filter, limit] as const,
     one: (id: string) => ["runs", "one", id] as const,
     outputs: (id: string) => ["runs", "outputs", id] as const,
+    allStreams: (id: string) => ["runs", "streams", id] as const,
+    streams: (id: string, filter: string) => ["runs", "streams", id, filter] as const,
     leftOut: (id: string, kind: string, status: string) => ["runs", "left-out", id, kind, status] as const,
   },
   scheduleOfWords: (words: string, timezone: string) => ["schedule-of-words", words, timezone] as const,

@@ -2625,13 +2625,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show the position of the pipeline's stream
-         * @description Show the position of the pipeline's stream.
+         * Show the positions of the pipeline's streams
+         * @description Show the positions of the pipeline's streams.
          */
         get: operations["pipelines_state_get"];
         /**
-         * Continue the next incremental sync from another position
-         * @description Continue the next incremental sync from another position.
+         * Continue the next incremental sync of a stream from another position
+         * @description Continue the next incremental sync of a stream from another position.
          */
         put: operations["pipelines_state_put"];
         post?: never;
@@ -2651,8 +2651,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read everything again with the next run
-         * @description Read everything again with the next run.
+         * Read everything again with the next run, of one stream or of all
+         * @description Read everything again with the next run, of one stream or of all.
          */
         post: operations["pipelines_state_reset"];
         delete?: never;
@@ -3051,10 +3051,30 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Retry a failed or cancelled run from its last checkpoint
-         * @description Retry a failed or cancelled run from its last checkpoint.
+         * Retry a failed or cancelled run from its last checkpoints
+         * @description Retry a failed or cancelled run from its last checkpoints.
          */
         post: operations["runs_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the streams of a run: state, counts, cursors, failure
+         * @description Show the streams of a run: state, counts, cursors, failure.
+         */
+        get: operations["runs_streams"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4719,7 +4739,7 @@ export interface components {
         };
         PatchedPipelineUpdateRequest: {
             name?: string;
-            /** @description Merged into the current definition (RFC 7396); secrets that are left out are kept. The element of `streams` is merged too if it names the pipeline's stream or no stream. A stream with another name starts from the defaults. */
+            /** @description Merged into the current definition (RFC 7396); secrets that are left out are kept. The list `streams` replaces the current list, but missing fields of a stream that the pipeline has keep their values. A stream with another name starts from the defaults. */
             config?: {
                 source?: {
                     /**
@@ -4735,7 +4755,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. If the element names the pipeline's stream, or no stream, missing fields keep their values. If it names another stream, missing fields get their default values. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list replaces the pipeline's list. Missing fields of a stream that the pipeline has keep their values; those of another stream get their default values. If the pipeline has one stream, an element without a name means that stream. */
                 streams?: {
                     stream?: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -4858,7 +4878,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -4949,7 +4969,9 @@ export interface components {
             version: number;
             source_kind: string;
             destination_kind: string;
+            /** @description The first stream. */
             stream: string;
+            stream_count: number;
             schedule: components["schemas"]["ScheduleDetail"] | null;
             /** Format: date-time */
             next_run_at: string | null;
@@ -4974,7 +4996,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -5033,7 +5055,9 @@ export interface components {
             version: number;
             source_kind: string;
             destination_kind: string;
+            /** @description The first stream. */
             stream: string;
+            stream_count: number;
             schedule: components["schemas"]["ScheduleLabel"] | null;
             /** Format: date-time */
             next_run_at: string | null;
@@ -5072,6 +5096,8 @@ export interface components {
         PreviewRequestRequest: {
             /** @default 10 */
             max_records?: number;
+            /** @description The stream to read; the first one by default. */
+            stream?: string;
             /** @description Used instead of the saved transforms. */
             transforms?: {
                 /** @enum {string} */
@@ -5098,7 +5124,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -5195,6 +5221,8 @@ export interface components {
             providers: components["schemas"]["Provider"][];
         };
         PutStreamStateRequest: {
+            /** @description Required if the pipeline has several streams. */
+            stream?: string;
             /** @description The position from which the next incremental sync continues. */
             state: {
                 [key: string]: unknown;
@@ -5304,6 +5332,10 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        ResetStateRequest: {
+            /** @description The stream to read again; all streams by default. */
+            stream?: string;
+        };
         /** @enum {string} */
         RoleEnum: "owner" | "admin" | "member" | "viewer";
         RotationRequest: {
@@ -5354,6 +5386,10 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
+            /** @description The streams of the run; 0 before its first attempt. */
+            streams_total: number;
+            streams_failed: number;
+            streams_succeeded: number;
             /** @description Number of the run's newest event. Send it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
@@ -5400,6 +5436,10 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
+            /** @description The streams of the run; 0 before its first attempt. */
+            streams_total: number;
+            streams_failed: number;
+            streams_succeeded: number;
             /** @description Number of the run's newest event. Send it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
@@ -5413,6 +5453,42 @@ export interface components {
         };
         /** @enum {string} */
         RunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+        /** @description One stream of a run. The counts are those of all attempts. */
+        RunStream: {
+            /** @description Place in the pipeline's list, from 0. */
+            position: number;
+            stream: string;
+            table: string;
+            status: components["schemas"]["RunStatusEnum"];
+            /** @description written + rejected + skipped */
+            read: number;
+            written: number;
+            rejected: number;
+            skipped: number;
+            bytes: number;
+            /** @description The number of records in the source, if known. */
+            total: number | null;
+            /** @description The position of an incremental stream before the run; null if there was none. */
+            cursor_before: unknown;
+            /** @description The position from which the next incremental run continues; null if there is none. */
+            cursor_after: unknown;
+            /**
+             * Format: date-time
+             * @description When the stream was started in the newest attempt.
+             */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: double */
+            duration_seconds: number | null;
+            failure: components["schemas"]["Failure"] | null;
+        };
+        RunStreamList: {
+            results: components["schemas"]["RunStream"][];
+            /** @description All streams of the run with this status. */
+            count: number;
+            next_offset: number | null;
+        };
         ScheduleDetail: {
             cron: string | null;
             interval_seconds: number | null;
@@ -5652,7 +5728,7 @@ export interface components {
             type: string;
             nullable: boolean;
         };
-        /** @description The engine's position in the pipeline's stream. */
+        /** @description The engine's position in a stream of the pipeline. */
         StreamState: {
             stream: string;
             sync_mode: string;
@@ -5983,7 +6059,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The stream to read, and how to write its records. A pipeline has one stream for now. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -21021,7 +21097,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Show the position of the pipeline's stream */
+            /** @description Show the positions of the pipeline's streams */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21101,7 +21177,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Continue the next incremental sync from another position */
+            /** @description Continue the next incremental sync of a stream from another position */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21223,9 +21299,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ResetStateRequest"];
+            };
+        };
         responses: {
-            /** @description Read everything again with the next run */
+            /** @description Read everything again with the next run, of one stream or of all */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -23354,7 +23434,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Retry a failed or cancelled run from its last checkpoint */
+            /** @description Retry a failed or cancelled run from its last checkpoints */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -23437,6 +23517,85 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_streams: {
+        parameters: {
+            query?: {
+                offset?: number;
+                status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the streams of a run: state, counts, cursors, failure */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunStreamList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -13,13 +13,15 @@ import pytest
 from bizon.engine.backend.adapters.sqlalchemy.backend import SQLAlchemyBackend
 from bizon.engine.backend.adapters.sqlalchemy.config import PostgresConfigDetails
 from bizon.engine.backend.config import BackendTypes
+from psycopg import sql
 from sqlalchemy import Engine, NullPool, create_engine
 
 from apps.engine.contract import CodeSpec, Failed, PublishRules, Started, Succeeded
 from apps.engine.failures import FailureClass
 from apps.engine.sources import SOURCES, load
 from apps.engine.sync import state
-from tests.engine.conftest import Rehearsal
+from local.database.postgres import EmbeddedPostgres
+from tests.engine.conftest import ROLE, Rehearsal
 from tests.engine.ledger import published_ids
 
 MakeRehearsal = Callable[..., Rehearsal]
@@ -174,7 +176,7 @@ def test_the_state_of_a_stream_can_be_read_and_deleted(make_rehearsal: MakeRehea
         "faulty",
     )
     assert stream_state.incremental_state == '{"after": 120}'
-    state.delete_stream_state(run.spec.state_dsn, run.spec.stream_key)
+    state.delete_states(run.spec.state_dsn, run.spec.pipeline_prefix)
     assert state.read_state(run.spec.state_dsn, run.spec.stream_key) is None
 
 
@@ -362,9 +364,6 @@ def test_the_engine_role_can_access_only_its_schema(
 
 
 def test_the_state_schema_can_be_installed_twice(engine_postgres: object, state_dsn: str) -> None:
-    from local.database.postgres import EmbeddedPostgres
-    from tests.engine.conftest import ROLE
-
     assert isinstance(engine_postgres, EmbeddedPostgres)
     state.install(engine_postgres.url(), role=ROLE)
     state.install(engine_postgres.url(), role=ROLE)
@@ -460,3 +459,28 @@ class BizonsBackend(SQLAlchemyBackend):
             return psycopg.connect(state.engine_conninfo(self._dsn))
 
         return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+
+
+def test_the_state_of_an_older_release_gets_the_key_of_its_stream(
+    make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres
+) -> None:
+    """Older releases had one stream for each pipeline, so the key was that of the pipeline."""
+    run = make_rehearsal({"rows": 120}, sync_mode="incremental", write_mode="append")
+    assert isinstance(run.attempt(), Succeeded)
+    key, old_key = run.spec.stream_key, run.spec.pipeline_prefix.removesuffix(":")
+    with psycopg.connect(state.engine_conninfo(engine_postgres.url())) as connection:
+        for table in ("stream_jobs", "destination_cursors"):
+            statement = sql.SQL("update {} set name = %s where name = %s")
+            connection.execute(statement.format(sql.Identifier(table)), (old_key, key))
+        owner = "update engine_stream set stream_key = %s where stream_key = %s"
+        connection.execute(owner, (old_key, key))
+    assert state.read_state(run.spec.state_dsn, key) is None
+
+    state.install(engine_postgres.url(), role=ROLE)
+    stream_state = state.read_state(run.spec.state_dsn, key)
+    assert stream_state is not None
+    run.start_new_run()
+    assert run.attempt() == Succeeded(
+        0, 0, 0, 0, cursor_before={"after": 120}, cursor_after={"after": 120}
+    )
+    assert state.read_state(run.spec.state_dsn, old_key) is None

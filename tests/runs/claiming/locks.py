@@ -110,7 +110,7 @@ def _prepare_reset_request(world: World) -> Arguments:
     from apps.engine.sync import state
 
     pipeline = make_pipeline(world)
-    key = stream_key(world.org.pk, pipeline.pk)
+    key = stream_key(world.org.pk, pipeline.pk, pipeline.stream)
     with psycopg.connect(state.engine_conninfo(settings.ENGINE_DATABASE_URL)) as engine:
         engine.execute(
             "insert into engine_stream (stream_key, lease, run_id, attempt) values (%s, 'a', 'b', 1)",

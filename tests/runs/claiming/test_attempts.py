@@ -397,5 +397,8 @@ def test_the_state_of_a_stream_can_be_set_and_reset_except_during_a_run(
     assert client.post(f"{path}/reset", {}).status_code == 200
     events = acme.client("owner").get("/api/v1/org/audit").json()["results"]
     assert [event["action"] for event in events[:2]] == ["state.reset", "state.put"]
-    assert events[1]["changes"] == {"state": [{"after": 20}, {"after": 5}]}
+    assert events[1]["changes"] == {
+        "stream": ["generated", "generated"],
+        "state": [{"after": 20}, {"after": 5}],
+    }
     assert acme.client("viewer").post(f"{path}/reset", {}).status_code == 403

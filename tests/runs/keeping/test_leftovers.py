@@ -81,7 +81,7 @@ def stored_files(world: World, folder: str = "") -> list[str]:
 
 def count_engine_rows(pipeline: Pipeline) -> int:
     """Return the number of rows that the engine stores for this pipeline."""
-    key = stream_key(pipeline.org_id, pipeline.pk)
+    key = stream_key(pipeline.org_id, pipeline.pk, pipeline.stream)
     with psycopg.connect(state.engine_conninfo(settings.ENGINE_DATABASE_URL)) as engine:
         return sum(
             engine.execute(statement, [key]).fetchone()[0]  # type: ignore[index]

@@ -18,7 +18,7 @@ from django.db import connection
 
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Domain
-from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines.models import Pipeline, PipelineStream, PipelineVersion
 from apps.runs import tasks
 from apps.runs.execute import Worker
 from apps.runs.models import Run
@@ -293,7 +293,7 @@ def test_a_pipeline_of_an_older_release_keeps_its_own_file(
     with acme.scope():
         for row in (pipeline, other):
             PipelineVersion.objects.for_org(acme.org).filter(pipeline=row).update(own_database=True)
-            Pipeline.objects.for_org(acme.org).filter(pk=row.pk).update(target="")
+            PipelineStream.objects.for_org(acme.org).filter(pipeline=row).update(target="")
     change = {"config": {"streams": [{"write_mode": "append"}]}}
     url = f"/api/v1/pipelines/{pipeline.pk}"
     for _ in range(2):

@@ -92,7 +92,7 @@ def _facts(
     context: ToolContext, proposal: ProposedPipeline, created: Pipeline, sizes: Sizes
 ) -> list[tuple[str, str]]:
     """Return what the pipeline will be, from the pipeline that the dry run has created."""
-    stream = versions.current_definition(context.org, created).stream
+    (stream,) = versions.current_definition(context.org, created).streams
     facts = [
         ("Name", created.name),
         ("Source", connector_label(_find_connector(context, proposal.source_connector_id))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.delete_pipeline.arguments import DeletePipeline
-from apps.agent.tools.links import kind_label
+from apps.agent.tools.links import describe_streams, kind_label
 from apps.orgs.roles import Permission
 from apps.pipelines import services, visibility
 from apps.runs.visibility import runs
@@ -32,7 +32,7 @@ def show(context: ToolContext, arguments: DeletePipeline) -> Card:
     perform(context, arguments)
     facts = (
         ("Name", pipeline.name),
-        ("Source", f"{kind_label(pipeline.source_kind)}, stream {pipeline.stream}"),
+        ("Source", f"{kind_label(pipeline.source_kind)}, {describe_streams(pipeline)}"),
         ("Destination", pipeline.destination_kind),
         ("Runs", str(count)),
     )

@@ -6,7 +6,7 @@ from functools import partial
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, SlowAnswer, Tool, ToolContext
 from apps.agent.tools.causes import failure_answer
-from apps.agent.tools.links import kind_label, pipeline_link
+from apps.agent.tools.links import describe_streams, kind_label, pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
 from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.engine import Preview
@@ -38,7 +38,7 @@ def show(context: ToolContext, arguments: PreviewPipeline) -> Card:
     perform(context, arguments)  # checks the permission; the call itself is not made
     facts = (
         ("Pipeline", pipeline.name),
-        ("Source", f"{kind_label(pipeline.source_kind)}, stream {pipeline.stream}"),
+        ("Source", f"{kind_label(pipeline.source_kind)}, {describe_streams(pipeline)}"),
         ("Records", f"up to {arguments.max_records}"),
         ("Language model", VALUES_SENT if context.values_allowed else VALUES_NOT_SENT),
         ("Note", NOTE),

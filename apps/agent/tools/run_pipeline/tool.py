@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
-from apps.agent.tools.links import kind_label, run_link
+from apps.agent.tools.links import describe_streams, kind_label, run_link
 from apps.agent.tools.mode_words import describe_write_mode
 from apps.agent.tools.run_pipeline.arguments import RunPipeline
 from apps.orgs.roles import Permission
@@ -33,13 +33,20 @@ def show(context: ToolContext, arguments: RunPipeline) -> Card:
     return Card(f"Run the pipeline {pipeline.name} now", facts=_facts(context, pipeline))
 
 
+MAX_NAMED = 5  # tables that a card names
+
+
 def _facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
-    stream = versions.current_definition(context.org, pipeline).stream
+    streams = versions.current_definition(context.org, pipeline).streams
+    tables = ", ".join(stream["table"] for stream in streams[:MAX_NAMED])
+    if len(streams) > MAX_NAMED:
+        tables += f" and {len(streams) - MAX_NAMED:,} more"
+    write_modes = dict.fromkeys(describe_write_mode(stream) for stream in streams)
     return (
-        ("Source", f"{kind_label(pipeline.source_kind)}, stream {pipeline.stream}"),
+        ("Source", f"{kind_label(pipeline.source_kind)}, {describe_streams(pipeline)}"),
         ("Destination", pipeline.destination_kind),
-        ("Table", str(stream["table"])),
-        ("Write mode", describe_write_mode(stream)),
+        ("Table" if len(streams) == 1 else "Tables", tables),
+        ("Write mode", ", ".join(write_modes)),
     )
 
 

@@ -15,6 +15,7 @@ from apps.agent.tools.update_pipeline.arguments import UpdatePipeline
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from apps.pipelines import rendering, services, visibility
+from apps.pipelines.history import versions
 from apps.pipelines.history.diffs import Change, diff
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
@@ -95,13 +96,11 @@ def _shown(
 
 def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Change], Pipeline]:
     """Update the pipeline, and return the differences. Raises Invalid if nothing changes."""
-    changes = _changes(arguments)
+    current = _find_pipeline(context, arguments)
+    changes = _changes(context, current, arguments)
     if not changes:
         raise Invalid([("", NOTHING_SENT, "required")])
-    before = _document(
-        context,
-        _find_pipeline(context, arguments),
-    )
+    before = _document(context, current)
     with errors_name_arguments(""):
         pipeline = services.update(
             org=context.org,
@@ -116,7 +115,7 @@ def _update(context: ToolContext, arguments: UpdatePipeline) -> tuple[list[Chang
     return differences, pipeline
 
 
-def _changes(arguments: UpdatePipeline) -> PipelineChanges:
+def _changes(context: ToolContext, current: Pipeline, arguments: UpdatePipeline) -> PipelineChanges:
     sent = arguments.model_dump(mode="json", exclude_unset=True)
     changes = PipelineChanges()
     for name in PLAIN_FIELDS:
@@ -126,7 +125,7 @@ def _changes(arguments: UpdatePipeline) -> PipelineChanges:
         changes["domain_id"] = arguments.domain_id
     if "schedule" in sent:
         changes["schedule"] = _schedule(arguments)
-    if config := _config(arguments):
+    if config := _config(context, current, arguments):
         changes["config"] = config
     return changes
 
@@ -136,7 +135,9 @@ def _schedule(arguments: UpdatePipeline) -> dict[str, object] | None:
     return schedule.model_dump(exclude_none=True) if schedule else None
 
 
-def _config(arguments: UpdatePipeline) -> dict[str, object]:
+def _config(
+    context: ToolContext, current: Pipeline, arguments: UpdatePipeline
+) -> dict[str, object]:
     """Return the changes of the definition, which are merged into the current definition."""
     config: dict[str, object] = {}
     if arguments.source_connector_id:
@@ -144,8 +145,24 @@ def _config(arguments: UpdatePipeline) -> dict[str, object]:
     if arguments.destination_connector_id:
         config["destination"] = {"connector_id": str(arguments.destination_connector_id)}
     if arguments.streams:
-        config["streams"] = [stream.model_dump(exclude_unset=True) for stream in arguments.streams]
+        (changed,) = arguments.streams
+        config["streams"] = _streams(context, current, changed.model_dump(exclude_unset=True))
     return config
+
+
+def _streams(
+    context: ToolContext, current: Pipeline, changed: dict[str, object]
+) -> list[dict[str, object]]:
+    """Return the list of streams with one changed stream. Raises Invalid if it is not clear which one is meant."""
+    if current.stream_count == 1:
+        return [changed]
+    names = [
+        stream["stream"] for stream in versions.current_definition(context.org, current).streams
+    ]
+    if changed.get("stream") not in names:
+        message = "The pipeline has several streams: name the one to change."
+        raise Invalid([("streams.0.stream", message, "unknown")])
+    return [changed if name == changed["stream"] else {"stream": name} for name in names]
 
 
 def _document(context: ToolContext, pipeline: Pipeline) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ import { useOrgEvents } from "@/live/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { LimitsCard } from "./limits-card";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
-import { PausedBadge, RouteLine, Tag } from "./route-line";
+import { PausedBadge, RouteLine, streamsInWords, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 import { TransformCard } from "./transform-card";
 
@@ -78,7 +78,7 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
         <RouteLine
           source={pipeline.source_kind}
           destination={pipeline.destination_kind}
-          stream={pipeline.stream}
+          stream={streamsInWords(pipeline)}
         />
       </div>
       {canEdit && <EnabledSwitch pipeline={pipeline} />}

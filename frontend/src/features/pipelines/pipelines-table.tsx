@@ -6,7 +6,7 @@ import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
 import { formatCount, formatShortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
-import { PausedBadge, RouteLine, Tag } from "./route-line";
+import { PausedBadge, RouteLine, streamsInWords, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
@@ -68,7 +68,7 @@ function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: bool
           </Link>
           {!row.enabled && <DisabledBadge />}
         </div>
-        <RouteLine source={row.source_kind} destination={row.destination_kind} stream={row.stream} />
+        <RouteLine source={row.source_kind} destination={row.destination_kind} stream={streamsInWords(row)} />
       </td>
       <td className="hidden min-w-44 @5xl:table-cell">
         <div className="flex flex-wrap items-center gap-1">

@@ -1,5 +1,6 @@
 import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
+import { formatCount } from "@/format/number";
 
 /** Shows source and destination, such as `postgres -> parquet`, and the stream if there is one. */
 export function RouteLine({
@@ -28,6 +29,14 @@ export function RouteLine({
       <span className="truncate">{destination}</span>
     </span>
   );
+}
+
+/** The pipeline's only stream, or the first one and the number of the others. */
+export function streamsInWords({
+  stream,
+  stream_count,
+}: Pick<PipelineRow, "stream" | "stream_count">): string {
+  return stream_count > 1 ? `${stream} + ${formatCount(stream_count - 1)} more` : stream;
 }
 
 /** The kind of a custom source contains its id, which says nothing to a person. */

@@ -111,6 +111,10 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
         if (run.log_lines > log.buffer.end) void log.fetchRemainingLines();
       }
       if (event === "progress") client.setQueryData(key, (run) => withProgress(run, body));
+      if (event === "streams") {
+        client.setQueryData(key, (run) => run && { ...run, ...(body as Partial<Run>) });
+        void client.invalidateQueries({ queryKey: queryKeys.runs.allStreams(runId) });
+      }
       if (event === "log") {
         const batch = body as { first_line: number; lines: LogLine[] };
         log.addLines(batch.first_line, batch.lines);
@@ -124,6 +128,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
         if (abort.signal.aborted) return;
         void client.invalidateQueries({ queryKey: key });
         void client.invalidateQueries({ queryKey: outputsQuery(runId).queryKey });
+        void client.invalidateQueries({ queryKey: queryKeys.runs.allStreams(runId) });
         void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
         void log.fetchRemainingLines();
       });

@@ -1,9 +1,11 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { LeftOut, LogPage } from "@/api/types";
+import type { LeftOut, LogPage, RunStreamPage } from "@/api/types";
 
 const LOG_PAGE_SIZE = 2_000; // lines
+/** Milliseconds between polls of the streams of a live run. The event stream also changes them. */
+const STREAMS_POLL_INTERVAL = 5_000;
 
 export function runQuery(id: string) {
   return queryOptions({
@@ -35,6 +37,28 @@ export function leftOutQuery(id: string, kind: LeftOutKind, status: string) {
       ),
     initialPageParam: 0,
     getNextPageParam: (page: LeftOut) => page.next_offset,
+  });
+}
+
+export type StreamFilter = "all" | "failed";
+
+/** The streams of a run, in the order of the pipeline's definition. */
+export function streamsQuery(id: string, filter: StreamFilter, live: boolean) {
+  return infiniteQueryOptions({
+    queryKey: queryKeys.runs.streams(id, filter),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/runs/{id}/streams", {
+          params: {
+            path: { id },
+            query: { offset: pageParam, ...(filter === "failed" ? { status: "failed" as const } : {}) },
+          },
+          signal,
+        }),
+      ),
+    initialPageParam: 0,
+    getNextPageParam: (page: RunStreamPage) => page.next_offset,
+    refetchInterval: live ? STREAMS_POLL_INTERVAL : false,
   });
 }
 

@@ -25,6 +25,7 @@ import { LogPanel } from "./log-panel";
 import { OutputsCard } from "./outputs-card";
 import { ProgressCard } from "./progress-card";
 import { runQuery, useCancelRun, useRetryRun } from "./queries";
+import { StreamsCard } from "./streams-card";
 
 export function RunPage() {
   const { runId } = useParams({ from: "/app/runs/$runId" });
@@ -55,6 +56,7 @@ function LiveRun({ runId }: { runId: string }) {
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
               {live && <LiveConnectionNotice state={streamState} />}
+              {run.streams_total > 1 && <StreamsCard run={run} />}
               {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel key={line} log={log} live={live} lineNumber={line} />
               {!hasLeftOut && <LeftOutCard run={run} />}

@@ -1,0 +1,74 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen, within } from "@testing-library/react";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Run, RunStream, RunStreamPage } from "@/api/types";
+import { streamsQuery } from "./queries";
+import { StreamsCard } from "./streams-card";
+
+afterEach(cleanup);
+
+function stream(position: number, changes: Partial<RunStream> = {}): RunStream {
+  return {
+    position,
+    stream: `public.t${position}`,
+    table: `t${position}`,
+    status: "succeeded",
+    read: 10,
+    written: 9,
+    rejected: 1,
+    skipped: 0,
+    bytes: 100,
+    total: null,
+    cursor_before: null,
+    cursor_after: null,
+    started_at: null,
+    finished_at: null,
+    duration_seconds: 1.5,
+    failure: null,
+    ...changes,
+  };
+}
+
+const FAILURE: RunStream["failure"] = {
+  class: "configuration",
+  message: "there is no table t1",
+  evidence: [],
+  retryable: false,
+  next_step: "",
+};
+
+function show(streams: RunStream[]) {
+  const failed = streams.filter((each) => each.status === "failed").length;
+  const run = {
+    id: "r1",
+    status: "failed",
+    streams_total: streams.length,
+    streams_failed: failed,
+    streams_succeeded: streams.length - failed,
+  } as Run;
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } });
+  const page: RunStreamPage = { results: streams, count: streams.length, next_offset: null };
+  client.setQueryData(streamsQuery("r1", "all", false).queryKey, { pages: [page], pageParams: [0] });
+  render(
+    <QueryClientProvider client={client}>
+      <StreamsCard run={run} />
+    </QueryClientProvider>,
+  );
+}
+
+describe("the streams of a run", () => {
+  it("are shown with their status, counts and failures", () => {
+    show([stream(0), stream(1, { status: "failed", failure: FAILURE, written: 0 })]);
+    expect(screen.getByText("1 of 2 succeeded")).toBeTruthy();
+    const row = screen.getByText("public.t1").closest("tr")!;
+    expect(within(row).getByText("Failed")).toBeTruthy();
+    expect(within(row).getByText("there is no table t1")).toBeTruthy();
+    expect(screen.getByRole("button", { name: "Failed 1" })).toBeTruthy();
+  });
+
+  it("need no filter if none has failed", () => {
+    show([stream(0), stream(1)]);
+    expect(screen.queryByRole("button", { name: /Failed/ })).toBeNull();
+  });
+});

@@ -1,0 +1,124 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { isLive } from "@/api/run-status";
+import type { Run, RunStream } from "@/api/types";
+import { Button } from "@/components/button";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { StatusBadge } from "@/components/status";
+import { formatDuration } from "@/format/duration";
+import { formatCount } from "@/format/number";
+import { streamsQuery, type StreamFilter } from "./queries";
+
+/** The streams of a run that has several: the state, the counts and the failure of each. */
+export function StreamsCard({ run }: { run: Run }) {
+  const [filter, setFilter] = useState<StreamFilter>("all");
+  const query = useInfiniteQuery(streamsQuery(run.id, filter, isLive(run.status)));
+  const streams = query.data?.pages.flatMap((page) => page.results) ?? [];
+  return (
+    <section aria-labelledby="streams-title" className="card grid gap-3 p-4">
+      <div className="flex flex-wrap items-center gap-2">
+        <h2 id="streams-title" className="mr-auto font-semibold">
+          Streams{" "}
+          <span className="font-normal text-soft">
+            {formatCount(run.streams_succeeded)} of {formatCount(run.streams_total)} succeeded
+          </span>
+        </h2>
+        {run.streams_failed > 0 && <FilterButtons run={run} filter={filter} onSelect={setFilter} />}
+      </div>
+      {query.isPending && <Skeletons rows={3} />}
+      {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
+      {streams.length > 0 && <StreamTable streams={streams} />}
+      {query.hasNextPage && (
+        <Button
+          className="justify-self-start"
+          disabledReason={query.isFetchingNextPage ? "Loading" : null}
+          onClick={() => void query.fetchNextPage()}
+        >
+          Show more
+        </Button>
+      )}
+    </section>
+  );
+}
+
+function FilterButtons({
+  run,
+  filter,
+  onSelect,
+}: {
+  run: Run;
+  filter: StreamFilter;
+  onSelect: (filter: StreamFilter) => void;
+}) {
+  const names = {
+    all: `All ${formatCount(run.streams_total)}`,
+    failed: `Failed ${formatCount(run.streams_failed)}`,
+  };
+  return (
+    <div role="group" aria-label="Which streams" className="flex gap-1">
+      {(["all", "failed"] as const).map((each) => (
+        <Button
+          key={each}
+          size="small"
+          look={each === filter ? "plain" : "quiet"}
+          aria-pressed={each === filter}
+          onClick={() => onSelect(each)}
+        >
+          {names[each]}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+function StreamTable({ streams }: { streams: RunStream[] }) {
+  return (
+    <div role="region" aria-label="Streams" tabIndex={0} className="max-h-[32rem] overflow-auto">
+      <table className="w-full text-[0.8125rem]">
+        <thead className="sticky top-0 bg-surface text-left text-soft">
+          <tr>
+            <th className="py-1.5 pr-3 font-medium">Stream</th>
+            <th className="py-1.5 pr-3 font-medium max-md:hidden">Table</th>
+            <th className="py-1.5 pr-3 font-medium">Status</th>
+            <th className="py-1.5 pr-3 text-right font-medium max-sm:hidden">Read</th>
+            <th className="py-1.5 pr-3 text-right font-medium">Written</th>
+            <th className="py-1.5 pr-3 text-right font-medium max-md:hidden">Left out</th>
+            <th className="py-1.5 text-right font-medium max-sm:hidden">Duration</th>
+          </tr>
+        </thead>
+        <tbody className="divide-y divide-line">
+          {streams.map((stream) => (
+            <StreamRow key={stream.position} stream={stream} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function StreamRow({ stream }: { stream: RunStream }) {
+  return (
+    <tr className="align-top">
+      <td className="py-1.5 pr-3 break-all">
+        {stream.stream}
+        {stream.failure && (
+          <p className="mt-0.5 max-w-[60ch] break-words text-bad first-letter:uppercase">
+            {stream.failure.message}
+          </p>
+        )}
+      </td>
+      <td className="py-1.5 pr-3 break-all text-soft max-md:hidden">{stream.table}</td>
+      <td className="py-1.5 pr-3">
+        <StatusBadge status={stream.status} />
+      </td>
+      <td className="py-1.5 pr-3 text-right tabular-nums max-sm:hidden">{formatCount(stream.read)}</td>
+      <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>
+      <td className="py-1.5 pr-3 text-right tabular-nums max-md:hidden">
+        {formatCount(stream.rejected + stream.skipped)}
+      </td>
+      <td className="py-1.5 text-right tabular-nums max-sm:hidden">
+        {stream.duration_seconds === null ? "–" : formatDuration(stream.duration_seconds)}
+      </td>
+    </tr>
+  );
+}
