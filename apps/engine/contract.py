@@ -87,7 +87,7 @@ class DestinationSpec:
 
     `protects_other_pipelines` forbids replacing a table to which another pipeline has published. `shared_folder` is the
     prefix, of ids only, of the folder of a DuckDB file that several pipelines write; it is empty if the file is the
-    pipeline's own.
+    pipeline's own. `has_companions` tells that other streams of the run write to the same destination at the same time.
     """
 
     kind: str
@@ -97,6 +97,7 @@ class DestinationSpec:
     primary_key: tuple[str, ...] = ()
     protects_other_pipelines: bool = False
     shared_folder: str = ""
+    has_companions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

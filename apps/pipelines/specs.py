@@ -130,6 +130,7 @@ def _destination_spec(
         write_mode=stream["write_mode"],
         primary_key=tuple(stream["primary_key"]),
         shared_folder=shared_folder,
+        has_companions=len(definition.streams) > 1,
     )
 
 

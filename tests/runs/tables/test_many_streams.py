@@ -245,3 +245,22 @@ def test_the_page_of_streams_can_be_filtered_by_status(shop: Shop, this_worker: 
     failed = client.get(f"{RUNS}/{run_id}/streams", {"status": "failed"}).json()
     assert failed == {"results": [], "count": 0, "next_offset": None}
     assert client.get(f"{RUNS}/{run_id}/streams", {"offset": 4}).json()["count"] == 5
+
+
+def test_streams_that_write_one_duckdb_file_wait_for_each_other(
+    shop: Shop, this_worker: Worker
+) -> None:
+    """The settings allow no wait for other programs, but the streams of one run must not fail because of each other."""
+    source = {"kind": "postgres", "config": {**shop.source.config, "schemas": ["shop"]}}
+    pipeline = make_pipeline(
+        shop.world,
+        config={
+            "source": source,
+            "streams": [{"stream": f"shop.{table}"} for table in TABLES],
+            "destination": {"kind": "duckdb", "config": {"lock_timeout": 0}},
+        },
+    )
+    run_id = run_pipeline(this_worker, shop.world, pipeline)
+    assert [row["written"] for row in shop.streams_of(run_id).values()] == [100, 200, 300, 400, 500]
+    outputs = shop.world.client().get(f"{RUNS}/{run_id}/outputs").json()["results"]
+    assert [row["name"] for row in outputs] == ["warehouse.duckdb"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 SHARED_FILE = "database.duckdb"
-SHARED_LOCK_TIMEOUT = 1800  # seconds to wait for other runs that write to the same file
+SHARED_LOCK_TIMEOUT = 1800  # seconds to wait for other streams that write to the same file
 
 
 class DuckdbDestination(Destination):
@@ -75,8 +75,9 @@ class DuckdbDestination(Destination):
         name = SHARED_FILE if spec.shared_folder else f"{config.database}.duckdb"
         self._key = f"{spec.shared_folder or data.prefix}/{name}"
         self._file = root / self._key
+        has_other_writers = bool(spec.shared_folder) or spec.has_companions
         self._lock_timeout = max(
-            config.lock_timeout, SHARED_LOCK_TIMEOUT if spec.shared_folder else 0
+            config.lock_timeout, SHARED_LOCK_TIMEOUT if has_other_writers else 0
         )
         self._staging = Staging(self._store, self._folder, job_id, "lz4")
 

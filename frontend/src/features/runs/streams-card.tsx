@@ -82,7 +82,7 @@ function StreamTable({ streams }: { streams: RunStream[] }) {
             <th className="py-1.5 pr-3 font-medium">Status</th>
             <th className="py-1.5 pr-3 text-right font-medium max-sm:hidden">Read</th>
             <th className="py-1.5 pr-3 text-right font-medium">Written</th>
-            <th className="py-1.5 pr-3 text-right font-medium max-md:hidden">Left out</th>
+            <th className="py-1.5 pr-3 text-right font-medium whitespace-nowrap max-md:hidden">Left out</th>
             <th className="py-1.5 text-right font-medium max-sm:hidden">Duration</th>
           </tr>
         </thead>
@@ -99,15 +99,15 @@ function StreamTable({ streams }: { streams: RunStream[] }) {
 function StreamRow({ stream }: { stream: RunStream }) {
   return (
     <tr className="align-top">
-      <td className="py-1.5 pr-3 break-all">
+      <td className="min-w-32 py-1.5 pr-3 wrap-anywhere">
         {stream.stream}
         {stream.failure && (
-          <p className="mt-0.5 max-w-[60ch] break-words text-bad first-letter:uppercase">
+          <p className="mt-0.5 max-w-[60ch] text-bad wrap-break-word first-letter:uppercase">
             {stream.failure.message}
           </p>
         )}
       </td>
-      <td className="py-1.5 pr-3 break-all text-soft max-md:hidden">{stream.table}</td>
+      <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft max-md:hidden">{stream.table}</td>
       <td className="py-1.5 pr-3">
         <StatusBadge status={stream.status} />
       </td>
