@@ -99,6 +99,9 @@ class ConnectorRow(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    pipeline_count = serializers.IntegerField(
+        help_text="How many pipelines use it. GET /pipelines?connector={id} lists them."
+    )
 
 
 class ConnectorDetail(ConnectorRow):
@@ -164,6 +167,14 @@ class CheckRequest(serializers.Serializer[UnsavedSettings]):
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()
+
+
+class ChangedSettings(serializers.Serializer[Any]):
+    config = SettingsField(
+        required=False,
+        help_text="All settings with changes that are not saved; secrets that are left out are those that are stored."
+        " Without it, the saved settings are tested.",
+    )
 
 
 class CheckStep(serializers.Serializer[Any]):

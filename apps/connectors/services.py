@@ -6,7 +6,8 @@ permission in the object's domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypedDict
 from uuid import UUID
@@ -37,6 +38,8 @@ SEAL_KIND = "connector"
 
 SettingsWatcher = Callable[[Org, Principal, Connector], list[Error]]
 _settings_watchers: list[SettingsWatcher] = []
+PipelineCounter = Callable[[Org, Principal, Sequence[UUID]], Mapping[UUID, int]]
+_pipeline_counters: list[PipelineCounter] = []
 
 
 def watch_settings(watcher: SettingsWatcher) -> SettingsWatcher:
@@ -48,8 +51,14 @@ def watch_settings(watcher: SettingsWatcher) -> SettingsWatcher:
     return watcher
 
 
+def count_pipelines_with(counter: PipelineCounter) -> PipelineCounter:
+    """Register the function of another app that counts the pipelines of connectors that the principal can see."""
+    _pipeline_counters.append(counter)
+    return counter
+
+
 @cache
-def _import_watchers() -> None:
+def _import_registrations() -> None:
     """Import every app's `connector_settings.py` once."""
     autodiscover_modules("connector_settings")
 
@@ -193,6 +202,15 @@ def find_connector(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
     return connector
 
 
+def pipeline_counts(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> Counter[UUID]:
+    """Return how many pipelines that the principal can see use each of these connectors. Makes one query."""
+    _import_registrations()
+    counts: Counter[UUID] = Counter()
+    for counter in _pipeline_counters:
+        counts.update(counter(org, by, connector_ids))
+    return counts
+
+
 def store_check_result(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
     """Store the result of a check, unless the settings have changed since this version."""
     Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(
@@ -300,7 +318,7 @@ def _save(connector: Connector, *, new: bool) -> None:
 
 
 def _call_settings_watchers(org: Org, by: Principal, connector: Connector) -> None:
-    _import_watchers()
+    _import_registrations()
     if errors := [error for watcher in _settings_watchers for error in watcher(org, by, connector)]:
         raise Invalid(errors)
 

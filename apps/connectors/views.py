@@ -37,6 +37,7 @@ ROW_EXAMPLE = {
     "checked_at": "2026-11-22T10:00:00Z",
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z",
+    "pipeline_count": 2,
 }
 CONFIG_EXAMPLE = {"host": "db.example.com", "port": 5432, "database": "shop", "user": "reader"}
 EXAMPLE = {
@@ -50,18 +51,22 @@ CREATE_EXAMPLE = {
     "kind": "postgres",
     "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
 }
-COPIED_FIELDS = [name for name in ROW_EXAMPLE if name != "domain"]
+COPIED_FIELDS = [name for name in ROW_EXAMPLE if name not in {"domain", "pipeline_count"}]
 ORDERS = {"newest": newest_first(), "name": Order("name"), "updated": newest_first("updated_at")}
 
 
-def render_row(values: Mapping[str, object]) -> dict[str, object]:
+def render_row(values: Mapping[str, object], pipeline_count: int) -> dict[str, object]:
     """Render a connector in a list, from `.rows()`."""
     copied = {name: values[name] for name in COPIED_FIELDS}
     domain = {"id": values["domain_id"], "name": values["domain__name"]}
-    return {**copied, "domain": domain if values["domain_id"] else None}
+    return {
+        **copied,
+        "domain": domain if values["domain_id"] else None,
+        "pipeline_count": pipeline_count,
+    }
 
 
-def render_detail(connector: Connector) -> dict[str, Any]:
+def render_detail(connector: Connector, pipeline_count: int) -> dict[str, Any]:
     domain = connector.domain
     return {
         "id": connector.pk,
@@ -74,18 +79,22 @@ def render_detail(connector: Connector) -> dict[str, Any]:
         "checked_at": connector.checked_at,
         "created_at": connector.created_at,
         "updated_at": connector.updated_at,
+        "pipeline_count": pipeline_count,
         "config": services.masked_config(connector),
         "version": connector.version,
     }
 
 
-def detail_response(connector: Connector, status: int = 200) -> Response:
-    return Response(
-        render_detail(connector), status=status, headers={"ETag": etag(connector.version)}
-    )
+class ConnectorView(OrgView):
+    """Base of the views that return a connector."""
+
+    def connector_response(self, connector: Connector, status: int = 200) -> Response:
+        counts = services.pipeline_counts(self.org, self.principal, [connector.pk])
+        body = render_detail(connector, counts[connector.pk])
+        return Response(body, status=status, headers={"ETag": etag(connector.version)})
 
 
-class Connectors(OrgView):
+class Connectors(ConnectorView):
     permissions = {"post": Permission.CONNECTORS_EDIT}
 
     @operation(
@@ -99,7 +108,12 @@ class Connectors(OrgView):
     def get(self, request: Request) -> Response:
         filters = query_of(ConnectorFilter, request)
         rows = services.connectors(self.org, self.principal).matching(**filters).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=render_row)
+        answer = page(request, rows, orders=ORDERS, default="newest")
+        results = answer.data["results"]
+        ids = [row["id"] for row in results]
+        counts = services.pipeline_counts(self.org, self.principal, ids)
+        answer.data["results"] = [render_row(row, counts[row["id"]]) for row in results]
+        return answer
 
     @operation(
         "connectors_create",
@@ -114,10 +128,11 @@ class Connectors(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(ConnectorCreate, request)
-        return detail_response(services.create(org=self.org, by=self.principal, **data), 201)
+        connector = services.create(org=self.org, by=self.principal, **data)
+        return self.connector_response(connector, 201)
 
 
-class ConnectorById(OrgView):
+class ConnectorById(ConnectorView):
     permissions = {
         "patch": Permission.CONNECTORS_EDIT,
         "put": Permission.CONNECTORS_EDIT,
@@ -133,9 +148,8 @@ class ConnectorById(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return detail_response(
-            services.find_connector(org=self.org, by=self.principal, connector_id=pk)
-        )
+        connector = services.find_connector(org=self.org, by=self.principal, connector_id=pk)
+        return self.connector_response(connector)
 
     @operation(
         "connectors_update",
@@ -188,4 +202,4 @@ class ConnectorById(OrgView):
             patch=patch,
             match=match_of(request),
         )
-        return detail_response(connector)
+        return self.connector_response(connector)

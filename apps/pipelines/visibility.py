@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from apps.connectors.models import Connector
 from apps.orgs.exceptions import NotFound
@@ -24,6 +25,17 @@ def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
 def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """Return the pipeline with its domain. Raises NotFound."""
     return find_object(pipelines(org, by).select_related("domain"), pipeline_id)
+
+
+def count_by_connector(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many pipelines that the principal can see use each connector. Unused connectors are left out."""
+
+    def counts_of(column: str) -> QuerySet[Pipeline, tuple[UUID, int]]:
+        users = pipelines(org, by).filter(**{f"{column}__in": connector_ids})
+        return users.order_by().values_list(column).annotate(count=Count("pk"))
+
+    sources, destinations = (counts_of("source_connector"), counts_of("destination_connector"))
+    return dict(sources.union(destinations, all=True))
 
 
 def has_succeeded_with(org: Org, connector: Connector) -> bool:

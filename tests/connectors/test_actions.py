@@ -46,6 +46,7 @@ def actions_on_objects(
         "change a connector": bind(connectors.update, changes={"name": "new"}, **connector),
         "delete a connector": bind(connectors.delete, **connector),
         "check a connector": bind(checks.check_saved, **connector),
+        "check a changed connector": bind(checks.check_changed, config={}, **connector),
         "change a source": bind(sources.update, changes={"name": "new"}, **source),
         "approve a version": bind(sources.approve, number=2, **source),
         "restore a version": bind(sources.restore, number=1, **source),

@@ -91,6 +91,39 @@ def test_a_refused_connection_is_reported_as_a_failed_step(world: World) -> None
     assert PASSWORD not in answer.content.decode()
 
 
+def test_changed_settings_are_checked_with_the_stored_secret_and_stay_unsaved(
+    world: World,
+) -> None:
+    connector = make_connector(world, kind="postgres", config=postgres_settings(closed_port()))
+    path = f"{URL}/{connector.pk}"
+    shown = world.client().get(path).json()
+    config = {**shown["config"], "connect_timeout": 1}
+    answer = world.client().post(f"{path}/check", {"config": config})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["ok"] is False
+    assert PASSWORD not in answer.content.decode()
+    assert world.client().get(path).json() == shown
+
+
+def test_a_check_does_not_send_the_stored_secret_to_a_changed_host(world: World) -> None:
+    with silent_server() as (port, connected):
+        connector = make_connector(world, kind="postgres", config=postgres_settings(closed_port()))
+        config = {**postgres_settings(port), "password": {"set": True, "last4": PASSWORD[-4:]}}
+        answer = world.client().post(f"{URL}/{connector.pk}/check", {"config": config})
+        assert answer.status_code == 422
+        assert [error["code"] for error in answer.json()["errors"]] == ["secret_required"]
+        assert not connected.is_set()
+
+
+def test_a_stranger_and_a_viewer_cannot_check_changed_settings(
+    world: World, stranger: World
+) -> None:
+    path, body = f"{URL}/{make_connector(world).pk}/check", {"config": {"rows": 5}}
+    assert stranger.client(Role.OWNER).post(path, body).status_code == 404
+    assert world.client(Role.VIEWER).post(path, body).status_code == 403
+    assert world.client().post(path, body).status_code == 200
+
+
 def test_unsaved_settings_are_first_validated_against_their_schema(world: World) -> None:
     body = {"role": "source", "kind": "postgres", "config": {"port": "x"}}
     answer = world.client().post(f"{URL}/check", body)

@@ -34,6 +34,17 @@ def create_connector(world: World, **changes: Any) -> dict[str, Any]:
     return connector
 
 
+def definition_with(source: Connector, destination: Connector | None = None) -> dict[str, Any]:
+    """Return the definition of a pipeline that reads from `source`. Without a destination it writes to the log."""
+    return {
+        "source": {"connector_id": str(source.pk)},
+        "streams": [{"stream": "generated"}],
+        "destination": {"connector_id": str(destination.pk)}
+        if destination
+        else {"kind": "logger", "config": {}},
+    }
+
+
 def stored_settings(world: World, pk: str) -> dict[str, Any]:
     """Return the settings that the engine would receive, with secrets."""
     with world.scope():
@@ -116,6 +127,21 @@ def test_the_list_contains_no_settings_and_can_be_filtered(world: World) -> None
     assert list_names(domain=str(domain.pk)) == {"Shop"}
     assert list_names(q="ORDERS") == {"Shop"}
     assert list_names(q="%") == set()
+
+
+def test_a_connector_says_how_many_pipelines_use_it(world: World, stranger: World) -> None:
+    source = make_connector(world)
+    destination = make_connector(world, role="destination", kind="logger")
+    for number in range(2):
+        make_pipeline(world, name=f"Flights {number}", config=definition_with(source, destination))
+    make_pipeline(world, name="Other", config=definition_with(source))
+    make_pipeline(stranger, config=definition_with(make_connector(stranger)))
+    client = world.client(Role.VIEWER)
+    counts = {row["id"]: row["pipeline_count"] for row in client.get(URL).json()["results"]}
+    assert counts == {str(source.pk): 3, str(destination.pk): 2}
+    assert client.get(f"{URL}/{source.pk}").json()["pipeline_count"] == 3
+    names = client.get("/api/v1/pipelines", {"connector": destination.pk}).json()["results"]
+    assert {row["name"] for row in names} == {"Flights 0", "Flights 1"}
 
 
 def test_listing_many_connectors_takes_as_many_queries_as_listing_one(
@@ -326,12 +352,7 @@ def test_a_request_with_a_stale_if_match_changes_nothing(world: World) -> None:
 
 def test_a_connector_in_use_is_not_deleted_and_the_error_names_its_pipelines(world: World) -> None:
     connector = make_connector(world)
-    config = {
-        "source": {"connector_id": str(connector.pk)},
-        "streams": [{"stream": "generated"}],
-        "destination": {"kind": "logger", "config": {}},
-    }
-    pipeline = make_pipeline(world, name="Flights", config=config)
+    pipeline = make_pipeline(world, name="Flights", config=definition_with(connector))
     answer = world.client().delete(f"{URL}/{connector.pk}")
     assert answer.status_code == 409
     assert answer.json()["pipelines"] == [{"id": str(pipeline.pk), "name": "Flights"}]

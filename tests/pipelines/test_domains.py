@@ -134,6 +134,8 @@ def test_a_key_cannot_see_pipelines_of_other_domains_that_use_its_connector(
     assert [row["name"] for row in refused.json()["pipelines"]] == ["Seen"]
     assert "Seen and 2 more that you cannot see." in refused.json()["detail"]
     assert b"Secret" not in refused.content
+    assert key_client(objects).get(path).json()["pipeline_count"] == 1
+    assert objects.world.client(Role.VIEWER).get(path).json()["pipeline_count"] == 3
     answer_to_member = objects.world.client(Role.MEMBER).delete(path).json()
     assert [row["name"] for row in answer_to_member["pipelines"]] == ["Alone", "Secret", "Seen"]
 

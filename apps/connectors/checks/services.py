@@ -42,6 +42,23 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
     )
 
 
+def check_changed(
+    *, org: Org, by: Principal, connector_id: UUID, config: JsonObject
+) -> SlowCall[CheckAnswer]:
+    """Check a saved connector with other settings, and store nothing. Raises NotFound, PermissionMissing and Invalid.
+
+    Stored secrets that `config` leaves out are used, unless they would be sent to another server.
+    """
+    connector = _find_connector_to_check(org, by, connector_id)
+    kind = services.known_kind(org, connector.role, connector.kind)
+    stored = services.stored_settings(org, connector)
+    settings = services.checked_settings(kind, config, by=by, previous=stored)
+    return SlowCall(
+        _prepare_check(org, connector.role, connector.kind, settings.plain),
+        lambda current_principal: _find_connector_to_check(org, current_principal, connector_id),
+    )
+
+
 def check_unsaved(
     *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
 ) -> SlowCall[CheckAnswer]:

@@ -10,7 +10,12 @@ from uuid import UUID
 from rest_framework.request import Request
 
 from apps.connectors.checks import services as checks
-from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
+from apps.connectors.serializers import (
+    ChangedSettings,
+    CheckAnswer,
+    CheckRequest,
+    StreamsAnswer,
+)
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
@@ -45,15 +50,17 @@ class CheckSaved(OrgView):
     @operation(
         "connectors_check",
         tag="connectors",
-        summary="Test a saved connector, step by step",
-        request=Empty,
+        summary="Test a saved connector, step by step, also with changed settings before they are saved",
+        request=ChangedSettings,
         answer=CheckAnswer,
-        errors=(404,),
+        errors=(404, 413, 422),
         example=CHECK_EXAMPLE,
+        request_example={},
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
-        call = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
-        return self.wait_for(call)
+        data = data_of(ChangedSettings, request)
+        check = checks.check_changed if "config" in data else checks.check_saved
+        return self.wait_for(check(org=self.org, by=self.principal, connector_id=pk, **data))
 
 
 class CheckUnsaved(OrgView):

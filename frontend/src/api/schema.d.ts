@@ -1131,8 +1131,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test a saved connector, step by step
-         * @description Test a saved connector, step by step.
+         * Test a saved connector, step by step, also with changed settings before they are saved
+         * @description Test a saved connector, step by step, also with changed settings before they are saved.
          */
         post: operations["connectors_check"];
         delete?: never;
@@ -3574,6 +3574,12 @@ export interface components {
             name: string;
             sync_modes: string[];
         };
+        ChangedSettingsRequest: {
+            /** @description All settings with changes that are not saved; secrets that are left out are those that are stored. Without it, the saved settings are tested. */
+            config?: {
+                [key: string]: unknown;
+            };
+        };
         CheckAnswer: {
             ok: boolean;
             steps: components["schemas"]["CheckStep"][];
@@ -3672,6 +3678,8 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+            /** @description How many pipelines use it. GET /pipelines?connector={id} lists them. */
+            pipeline_count: number;
             /** @description Each secret is shown as {"set": true, "last4": "…"}. */
             config: {
                 [key: string]: unknown;
@@ -3707,6 +3715,8 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
+            /** @description How many pipelines use it. GET /pipelines?connector={id} lists them. */
+            pipeline_count: number;
         };
         ConnectorRowPage: {
             results: components["schemas"]["ConnectorRow"][];
@@ -12179,9 +12189,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ChangedSettingsRequest"];
+            };
+        };
         responses: {
-            /** @description Test a saved connector, step by step */
+            /** @description Test a saved connector, step by step, also with changed settings before they are saved */
             200: {
                 headers: {
                     [name: string]: unknown;
