@@ -172,8 +172,7 @@ class CheckRequest(serializers.Serializer[UnsavedSettings]):
 class ChangedSettings(serializers.Serializer[Any]):
     config = SettingsField(
         required=False,
-        help_text="All settings with changes that are not saved; secrets that are left out are those that are stored."
-        " Without it, the saved settings are tested.",
+        help_text="Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only.",
     )
 
 

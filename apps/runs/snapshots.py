@@ -68,7 +68,7 @@ COLUMNS = (
 
 NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.CONFIGURATION: "Correct the settings named in the message, then run the pipeline again.",
-    FailureClass.AUTHENTICATION: "Update the connector's credentials, test it, then retry.",
+    FailureClass.AUTHENTICATION: "Update the connector's password or key, test it, then retry.",
     FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often: the source or the destination limits the number of "
     "requests.",
     FailureClass.SOURCE: "Test the source's connector, then retry: the run continues from the last checkpoint.",
@@ -115,7 +115,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
         'pipeline again. If they may be missing, raise "Rejected records allowed" under Limits on the pipeline\'s page '
         "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
-        'lines that cannot be read: set "Bad lines" to skip (bad_lines; PATCH /api/v1/connectors/{id}).',
+        'lines that cannot be read: set "Bad lines" to skip on the connector\'s page (bad_lines).',
     },
     FailureClass.SOURCE: {
         "the response has no records": "Compare the path of the records with what the evidence says that the response has, correct "

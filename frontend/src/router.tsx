@@ -13,6 +13,7 @@ import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
+import { parseConnectorFilter, parseNewConnector } from "@/features/connectors/filter";
 import { parseFileFilter } from "@/features/files/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
@@ -191,6 +192,26 @@ const approval = createRoute({
   component: lazyRouteComponent(() => import("@/features/approvals/approval-page"), "ApprovalPage"),
 });
 
+const connectors = createRoute({
+  getParentRoute: () => app,
+  path: "/connectors",
+  validateSearch: parseConnectorFilter,
+  component: lazyRouteComponent(() => import("@/features/connectors/connectors-page"), "ConnectorsPage"),
+});
+
+const newConnector = createRoute({
+  getParentRoute: () => app,
+  path: "/connectors/new",
+  validateSearch: parseNewConnector,
+  component: lazyRouteComponent(() => import("@/features/connectors/new-connector-page"), "NewConnectorPage"),
+});
+
+const connector = createRoute({
+  getParentRoute: () => app,
+  path: "/connectors/$connectorId",
+  component: lazyRouteComponent(() => import("@/features/connectors/connector-page"), "ConnectorPage"),
+});
+
 const sources = createRoute({
   getParentRoute: () => app,
   path: "/sources",
@@ -334,6 +355,9 @@ export const router = createRouter({
       run,
       approvals,
       approval,
+      connectors,
+      newConnector,
+      connector,
       sources,
       repositories,
       newSource,

@@ -45,14 +45,14 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Chec
 def check_changed(
     *, org: Org, by: Principal, connector_id: UUID, config: JsonObject
 ) -> SlowCall[CheckAnswer]:
-    """Check a saved connector with other settings, and store nothing. Raises NotFound, PermissionMissing and Invalid.
+    """Check the settings that an update with this `config` would store, and store nothing.
 
-    Stored secrets that `config` leaves out are used, unless they would be sent to another server.
+    Stored secrets are not sent to another server. Raises NotFound, PermissionMissing and Invalid.
     """
     connector = _find_connector_to_check(org, by, connector_id)
     kind = services.known_kind(org, connector.role, connector.kind)
     stored = services.stored_settings(org, connector)
-    settings = services.checked_settings(kind, config, by=by, previous=stored)
+    settings = services.checked_settings(kind, config, by=by, previous=stored, patch=True)
     return SlowCall(
         _prepare_check(org, connector.role, connector.kind, settings.plain),
         lambda current_principal: _find_connector_to_check(org, current_principal, connector_id),

@@ -55,7 +55,7 @@ class CheckSaved(OrgView):
         answer=CheckAnswer,
         errors=(404, 413, 422),
         example=CHECK_EXAMPLE,
-        request_example={},
+        request_example={"config": {"port": 5433}},
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
         data = data_of(ChangedSettings, request)

@@ -4,8 +4,12 @@ export const queryKeys = {
   audit: (filter: object) => ["audit", filter] as const,
   catalogue: (role: string) => ["catalogue", role] as const,
   connectors: {
-    list: (role: string) => ["connectors", role] as const,
-    streams: (id: string) => ["connectors", "streams", id] as const,
+    lists: ["connectors", "list"],
+    list: (filter: object) => ["connectors", "list", "filtered", filter] as const,
+    saved: (role: string) => ["connectors", "list", "saved", role] as const,
+    one: (id: string) => ["connectors", "one", id] as const,
+    pipelines: (id: string) => ["connectors", "one", id, "pipelines"] as const,
+    streams: (id: string) => ["connectors", "one", id, "streams"] as const,
   },
   conversations: ["conversations"],
   earlierTurns: (conversationId: string, before: number) =>

@@ -51,3 +51,9 @@ export type NetworkPlace = Schemas["NetworkPlace"];
 export type VerifiedDomain = Schemas["VerifiedDomainRow"];
 export type ToolRequest = Schemas["ToolRequestAnswer"];
 export type ToolRequestRow = Schemas["ToolRequestRow"];
+
+/** A domain in which an object can be placed. The id null is for objects without a domain. */
+export interface DomainChoice {
+  id: string | null;
+  name: string;
+}

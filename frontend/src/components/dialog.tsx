@@ -1,12 +1,16 @@
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { Button } from "./button";
+import { TextField } from "./field";
 
 interface Props {
   open: boolean;
   title: string;
   children: ReactNode;
-  confirmLabel: string;
+  /** Without it the dialog only says why the action is not possible. */
+  confirmLabel?: string;
   danger?: boolean;
+  /** The name that the user has to type before the action can be confirmed. */
+  nameToType?: string;
   onConfirm: () => void;
   onClose: () => void;
 }
@@ -15,33 +19,70 @@ interface Props {
  * Asks for confirmation before an action that cannot be undone. It uses the browser's modal dialog, which keeps the
  * focus inside and closes with Escape. It needs no injected styles, which the Content-Security-Policy would block.
  */
-export function ConfirmDialog({ open, title, children, confirmLabel, danger, onConfirm, onClose }: Props) {
+export function ConfirmDialog({
+  open,
+  title,
+  children,
+  confirmLabel,
+  danger,
+  nameToType,
+  onConfirm,
+  onClose,
+}: Props) {
   const titleId = useId();
   const dialog = useRef<HTMLDialogElement>(null);
+  const [typedName, setTypedName] = useState("");
   useEffect(() => {
     if (open) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open]);
+  const isConfirmed = nameToType === undefined || typedName.trim() === nameToType;
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    if (isConfirmed && confirmLabel) onConfirm();
+  }
   return (
     <dialog
       ref={dialog}
-      onClose={onClose}
+      onClose={() => {
+        setTypedName("");
+        onClose();
+      }}
       onClick={(event) => event.target === dialog.current && onClose()}
       aria-labelledby={titleId}
       className="m-auto w-[min(26rem,calc(100vw-2rem))] rounded-card border border-line bg-raised p-0 text-ink shadow-float backdrop:bg-black/40"
     >
-      <div className="grid gap-3 p-5">
-        <h2 id={titleId} className="text-base font-semibold">
+      <form onSubmit={submit} className="grid gap-3 p-5">
+        <h2 id={titleId} className="text-base font-semibold wrap-anywhere">
           {title}
         </h2>
         <div className="text-soft">{children}</div>
+        {nameToType !== undefined && (
+          <TextField
+            label={
+              <>
+                Type <span className="font-semibold wrap-anywhere">{nameToType}</span> to confirm
+              </>
+            }
+            autoComplete="off"
+            spellCheck={false}
+            value={typedName}
+            onChange={({ target }) => setTypedName(target.value)}
+          />
+        )}
         <div className="mt-2 flex justify-end gap-2">
           <Button onClick={onClose}>Back</Button>
-          <Button look={danger ? "danger" : "primary"} onClick={onConfirm}>
-            {confirmLabel}
-          </Button>
+          {confirmLabel && (
+            <Button
+              type="submit"
+              look={danger ? "danger" : "primary"}
+              disabledReason={isConfirmed ? null : "Type the name first"}
+            >
+              {confirmLabel}
+            </Button>
+          )}
         </div>
-      </div>
+      </form>
     </dialog>
   );
 }

@@ -87,6 +87,10 @@ export const AgentIcon = createIcon(
 );
 export const CopyIcon = createIcon("CopyIcon", <path d="M5.6 5.6h7.6v7.6H5.6zM10.4 5.4V2.8H2.8v7.6h2.6" />);
 export const SendIcon = createIcon("SendIcon", <path d="M8 13V3.2M3.8 7.2 8 3l4.2 4.2" />);
+export const ConnectorIcon = createIcon(
+  "ConnectorIcon",
+  <path d="M5.4 2.4v3.2m5.2-3.2v3.2M3.6 5.6h8.8v2.2a4.4 4.4 0 0 1-8.8 0zM8 12.2v1.6" />,
+);
 export const CodeIcon = createIcon(
   "CodeIcon",
   <path d="M5.2 4.4 1.8 8l3.4 3.6m5.6-7.2L14.2 8l-3.4 3.6M9.2 3.2 6.8 12.8" />,

@@ -97,6 +97,6 @@ function useSaveConnector() {
           body: { role, kind, name, domain_id, config: withoutEmptyFields(config) },
         }),
       ),
-    onSuccess: (_saved, { role }) => client.invalidateQueries({ queryKey: queryKeys.connectors.list(role) }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.lists }),
   });
 }

@@ -1,18 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { fieldMessages, messagesBelow } from "@/api/problem";
-import { Button } from "@/components/button";
+import { useState, type ReactNode } from "react";
+import type { CatalogueEntry } from "@/api/types";
+import { ChosenConnector } from "@/components/connectors/chosen-connector";
+import { ConnectorPicker } from "@/components/connectors/connector-picker";
+import {
+  NewConnectorFields,
+  NewConnectorResult,
+  TestButton,
+  TestResult,
+  useNewConnector,
+} from "@/components/connectors/new-connector";
+import { catalogueQuery, useCheckConnector } from "@/components/connectors/queries";
 import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
-import { ErrorNotice } from "@/components/notice";
 import { WRITE_MODES } from "@/format/modes";
-import { CheckSteps } from "./check-steps";
-import { tableName, writeModes, type Draft, type Endpoint, type WriteMode } from "./draft";
-import { EndpointPicker } from "./endpoint-picker";
-import { catalogueQuery, useCheckConnector, useCheckSettings } from "./queries";
-import { missingFields, type Schema } from "@/components/schema-form/schema";
-import { SchemaForm } from "@/components/schema-form/schema-form";
-import { requiredErrors } from "./source-step";
+import { useEditableDomains } from "@/session/use-editable-domains";
+import { endpointOf, tableName, writeModes, type Draft, type Endpoint, type WriteMode } from "./draft";
 import { StepActions } from "./step";
 
 type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode" | "limits">;
@@ -25,124 +28,148 @@ const MODE_HINTS: Record<WriteMode, string> = {
 
 interface Props {
   draft: Draft;
-  /** The server's error messages about the destination and the stream, after the pipeline could not be saved. */
+  /** The server's error messages about the stream, after the pipeline could not be saved. */
   errors: Record<string, string>;
+  /** The server's message about the connector, if there is one. */
+  connectorError?: string;
   onDone: (choice: DestinationChoice) => void;
 }
 
-export function DestinationStep({ draft, errors, onDone }: Props) {
+/** Saves a new destination as a connector, as the first step does with a source. */
+export function DestinationStep({ draft, errors, connectorError, onDone }: Props) {
   const { data: catalogue } = useQuery(catalogueQuery("destination"));
-  const [endpoint, setEndpoint] = useState<Endpoint | null>(draft.destination);
+  const [saved, setSaved] = useState<Endpoint | null>(draft.destination);
+  const [newEntry, setNewEntry] = useState<CatalogueEntry | null>(null);
+  const [hasChosen, setHasChosen] = useState(false);
   const [table, setTable] = useState(draft.table || tableName(draft.stream));
   const [selectedMode, setSelectedMode] = useState<WriteMode>(draft.writeMode);
   const [limits, setLimits] = useState(draft.limits);
   const [wasSubmitted, setWasSubmitted] = useState(false);
-  const checkSettings = useCheckSettings("destination");
-  const checkConnector = useCheckConnector();
 
-  const entry = catalogue?.results.find(({ kind }) => kind === endpoint?.kind);
+  function choose(connector: Endpoint | null, entry: CatalogueEntry | null) {
+    setSaved(connector);
+    setNewEntry(entry);
+    setHasChosen(true);
+    setWasSubmitted(false);
+  }
+  const entry = newEntry ?? catalogue?.results.find(({ kind }) => kind === saved?.kind);
   const modes = writeModes(draft.syncMode, draft.primaryKey).filter(
     (mode) => entry?.write_modes.includes(mode) ?? true,
   );
   const mode = modes.includes(selectedMode) ? selectedMode : modes[0];
-  const schema = endpoint && !endpoint.connectorId && entry ? (entry.config_schema as Schema) : null;
-  const missingPaths = schema ? missingFields(schema, schema, endpoint!.config) : [];
-  const check = endpoint?.connectorId ? checkConnector : checkSettings;
-  const settingErrors = {
-    ...messagesBelow(errors, "config"),
-    ...messagesBelow(fieldMessages(checkSettings.error), "config"),
-    ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
-  };
-
-  function runIfComplete(action: () => void) {
-    setWasSubmitted(true);
-    if (missingPaths.length === 0) action();
-  }
-  function selectEndpoint(next: Endpoint) {
-    setEndpoint(next);
-    setWasSubmitted(false);
-    checkSettings.reset();
-    checkConnector.reset();
-  }
-  return (
-    <div className="grid gap-5">
-      <EndpointPicker
-        role="destination"
-        connectorId={endpoint?.connectorId ?? null}
-        kind={endpoint?.kind ?? null}
-        onSelectConnector={({ id, kind, name }) =>
-          selectEndpoint({ connectorId: id, kind, config: {}, label: name })
-        }
-        onSelectKind={({ kind, name }) =>
-          selectEndpoint({ connectorId: null, kind, config: {}, label: name })
-        }
-      />
-      {endpoint && (
-        <>
-          {schema && (
-            <SchemaForm
-              key={endpoint.kind}
-              schema={schema}
-              value={endpoint.config}
-              onChange={(config) => setEndpoint({ ...endpoint, config })}
-              errors={settingErrors}
-            />
-          )}
-          <div className="grid gap-4 sm:grid-cols-2">
-            <TextField
-              label="Destination table"
-              value={table}
-              onChange={({ target }) => setTable(target.value)}
-              error={errors.table ?? (wasSubmitted && !table.trim() ? "This field is required." : null)}
-              maxLength={200}
-            />
-            <Field label="Write mode" hint={mode && MODE_HINTS[mode]} error={errors.write_mode}>
-              {(control) => (
-                <select
-                  className="control"
-                  {...control}
-                  value={mode}
-                  onChange={({ target }) => setSelectedMode(target.value as WriteMode)}
-                >
-                  {modes.map((value) => (
-                    <option key={value} value={value}>
-                      {WRITE_MODES[value]}
-                    </option>
-                  ))}
-                </select>
-              )}
-            </Field>
-            <LimitFields limits={limits} onChange={setLimits} errors={errors} />
-          </div>
-          {check.data && <CheckSteps steps={check.data.steps} />}
-          {check.error && <ErrorNotice error={check.error} />}
-          <StepActions
-            nextLabel="Continue"
-            disabledReason={mode ? null : "This destination supports none of the write modes of this stream"}
-            onNext={() =>
-              runIfComplete(
-                () =>
-                  table.trim() &&
-                  mode &&
-                  onDone({ destination: endpoint, table: table.trim(), writeMode: mode, limits }),
-              )
-            }
-          >
-            <Button
-              disabledReason={check.isPending ? "Testing" : null}
-              onClick={() =>
-                runIfComplete(() =>
-                  endpoint.connectorId
-                    ? checkConnector.mutate(endpoint.connectorId)
-                    : checkSettings.mutate(endpoint),
-                )
-              }
+  const step: StepProps = {
+    isNew: hasChosen,
+    disabledReason: mode ? null : "This destination supports none of the write modes of this stream",
+    onChooseAnother: () => choose(null, null),
+    requireTable: (action) => {
+      setWasSubmitted(true);
+      if (table.trim()) action();
+    },
+    onDone: (destination) => mode && onDone({ destination, table: table.trim(), writeMode: mode, limits }),
+    children: (
+      <div className="grid gap-4 sm:grid-cols-2">
+        <TextField
+          label="Destination table"
+          value={table}
+          onChange={({ target }) => setTable(target.value)}
+          error={errors.table ?? (wasSubmitted && !table.trim() ? "This field is required." : null)}
+          maxLength={200}
+        />
+        <Field label="Write mode" hint={mode && MODE_HINTS[mode]} error={errors.write_mode}>
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={mode}
+              onChange={({ target }) => setSelectedMode(target.value as WriteMode)}
             >
-              {check.isPending ? "Testing…" : "Test connection"}
-            </Button>
-          </StepActions>
-        </>
+              {modes.map((value) => (
+                <option key={value} value={value}>
+                  {WRITE_MODES[value]}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <LimitFields limits={limits} onChange={setLimits} errors={errors} />
+      </div>
+    ),
+  };
+  if (newEntry) return <NewDestination entry={newEntry} {...step} />;
+  if (saved) return <SavedDestination destination={saved} error={connectorError} {...step} />;
+  return (
+    <ConnectorPicker
+      role="destination"
+      autoFocus={hasChosen}
+      onSelectConnector={(connector) => choose(endpointOf(connector), null)}
+      onSelectKind={(chosenEntry) => choose(null, chosenEntry)}
+    />
+  );
+}
+
+interface StepProps {
+  isNew: boolean;
+  disabledReason: string | null;
+  onChooseAnother: () => void;
+  /** Calls the action if the name of the table is not empty. */
+  requireTable: (action: () => void) => void;
+  onDone: (destination: Endpoint) => void;
+  /** The fields of the table. */
+  children: ReactNode;
+}
+
+function SavedDestination({
+  destination,
+  error,
+  children,
+  ...step
+}: StepProps & { destination: Endpoint; error?: string }) {
+  const check = useCheckConnector(destination.connectorId);
+  return (
+    <ChosenConnector
+      title={destination.label}
+      text="Saved destination"
+      isNew={step.isNew}
+      onChooseAnother={step.onChooseAnother}
+    >
+      {error && (
+        <p role="alert" className="text-bad">
+          {error}
+        </p>
       )}
-    </div>
+      {children}
+      <TestResult steps={check.data?.steps} error={check.error} />
+      <StepActions
+        nextLabel="Continue"
+        disabledReason={step.disabledReason}
+        onNext={() => step.requireTable(() => step.onDone(destination))}
+      >
+        <TestButton isPending={check.isPending} onClick={() => check.mutate(null)} />
+      </StepActions>
+    </ChosenConnector>
+  );
+}
+
+function NewDestination({ entry, children, ...step }: StepProps & { entry: CatalogueEntry }) {
+  const form = useNewConnector("destination", entry, useEditableDomains("connectors.edit"));
+  const isSaving = form.create.isPending;
+  return (
+    <ChosenConnector
+      title={entry.name}
+      text="New destination"
+      isNew={step.isNew}
+      onChooseAnother={step.onChooseAnother}
+    >
+      <NewConnectorFields form={form} />
+      {children}
+      <NewConnectorResult form={form} />
+      <StepActions
+        nextLabel={isSaving ? "Saving…" : "Save and continue"}
+        disabledReason={isSaving ? "Saving" : step.disabledReason}
+        onNext={() => step.requireTable(() => form.save((connector) => step.onDone(endpointOf(connector))))}
+      >
+        <TestButton isPending={form.check.isPending} onClick={form.test} />
+      </StepActions>
+    </ChosenConnector>
   );
 }

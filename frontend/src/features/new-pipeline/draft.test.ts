@@ -2,20 +2,15 @@ import { describe, expect, it } from "vitest";
 import { definitionOf, EMPTY_DRAFT, tableName, writeModes } from "./draft";
 
 describe("a new pipeline's draft", () => {
-  it("definitionOf contains the id of a saved connector, and inline settings without empty fields", () => {
+  it("definitionOf contains the ids of the saved connectors", () => {
     const definition = definitionOf({
       ...EMPTY_DRAFT,
-      source: { connectorId: "c1", kind: "postgres", config: {}, label: "Shop" },
+      source: { connectorId: "c1", kind: "postgres", label: "Shop" },
       stream: "flights",
       syncMode: "incremental",
       cursorField: "time_hour",
       primaryKey: ["id"],
-      destination: {
-        connectorId: null,
-        kind: "parquet",
-        config: { bucket: "", compression: "zstd" },
-        label: "Parquet",
-      },
+      destination: { connectorId: "c2", kind: "parquet", label: "Parquet" },
       table: "flights",
       writeMode: "merge",
     });
@@ -34,7 +29,7 @@ describe("a new pipeline's draft", () => {
           max_rejected_share: 0,
         },
       ],
-      destination: { connector_id: null, kind: "parquet", config: { compression: "zstd" } },
+      destination: { connector_id: "c2" },
     });
   });
 

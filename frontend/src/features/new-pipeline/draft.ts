@@ -1,18 +1,21 @@
 import { transformsOf } from "@/api/definition";
+import type { ConnectorRow } from "@/api/types";
 import { STRICT_LIMITS, streamLimits, type Limits } from "@/format/limits";
 import type { Schedule } from "@/format/schedule";
-import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 
 export type WriteMode = "replace" | "append" | "merge";
 export type SyncMode = "full_refresh" | "incremental";
 
-/** The source or the destination of the pipeline: a saved connector, or a kind with inline settings. */
+/** The source or the destination of the pipeline: a saved connector. */
 export interface Endpoint {
-  connectorId: string | null;
+  connectorId: string;
   kind: string;
-  config: Config;
   /** The name that the pages show. */
   label: string;
+}
+
+export function endpointOf({ id, kind, name }: Pick<ConnectorRow, "id" | "kind" | "name">): Endpoint {
+  return { connectorId: id, kind, label: name };
 }
 
 export interface Draft {
@@ -51,7 +54,7 @@ export const EMPTY_DRAFT: Draft = {
 /** Returns the definition that the API accepts as `config`. */
 export function definitionOf(draft: Draft) {
   return {
-    source: endpointConfig(draft.source!),
+    source: { connector_id: draft.source!.connectorId },
     streams: [
       {
         stream: draft.stream,
@@ -64,13 +67,8 @@ export function definitionOf(draft: Draft) {
         ...streamLimits(draft.limits),
       },
     ],
-    destination: endpointConfig(draft.destination!),
+    destination: { connector_id: draft.destination!.connectorId },
   };
-}
-
-function endpointConfig(endpoint: Endpoint) {
-  if (endpoint.connectorId) return { connector_id: endpoint.connectorId };
-  return { connector_id: null, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) };
 }
 
 /**

@@ -56,7 +56,8 @@ export function NewPipelinePage() {
     <DestinationStep
       key={draft.stream}
       draft={draft}
-      errors={{ ...messagesBelow(errors, "destination"), ...messagesBelow(errors, "streams.0") }}
+      errors={messagesBelow(errors, "streams.0")}
+      connectorError={errors["destination.connector_id"] ?? errors.destination}
       onDone={(choice) => finishStep(2, choice)}
     />,
     <ScheduleStep

@@ -1,45 +1,11 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
+import type { Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
-import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
-
-export type Role = ConnectorRow["role"];
 
 const HOUR = 3_600_000; // milliseconds
-
-export function catalogueQuery(role: Role) {
-  return queryOptions({
-    queryKey: queryKeys.catalogue(role),
-    queryFn: ({ signal }) =>
-      role === "source"
-        ? unwrap(api.GET("/api/v1/catalog/sources", { signal }))
-        : unwrap(api.GET("/api/v1/catalog/destinations", { signal })),
-    staleTime: HOUR,
-  });
-}
-
-export function connectorsQuery(role: Role) {
-  return queryOptions({
-    queryKey: queryKeys.connectors.list(role),
-    queryFn: ({ signal }) => fetchAllConnectors(role, signal),
-  });
-}
-
-/** Fetches all pages, because the search filters the connectors in the browser. */
-async function fetchAllConnectors(role: Role, signal: AbortSignal): Promise<{ results: ConnectorRow[] }> {
-  const results: ConnectorRow[] = [];
-  let cursor: string | undefined;
-  do {
-    const query = { role, limit: 200, ...(cursor && { cursor }) };
-    const page = await unwrap(api.GET("/api/v1/connectors", { params: { query }, signal }));
-    results.push(...page.results);
-    cursor = page.next ?? undefined;
-  } while (cursor);
-  return { results };
-}
 
 export function streamsQuery(connectorId: string) {
   return queryOptions({
@@ -48,44 +14,6 @@ export function streamsQuery(connectorId: string) {
       unwrap(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
     staleTime: HOUR,
     retry: false,
-  });
-}
-
-/** Checks a connector that is not saved. */
-export function useCheckSettings(role: Role) {
-  return useMutation({
-    mutationFn: (connector: { kind: string; config: Config }) =>
-      unwrap(
-        api.POST("/api/v1/connectors/check", {
-          body: { role, kind: connector.kind, config: withoutEmptyFields(connector.config) },
-        }),
-      ),
-  });
-}
-
-export function useCheckConnector() {
-  return useMutation({
-    mutationFn: (id: string) =>
-      unwrap(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } } })),
-  });
-}
-
-export function useSaveConnector(role: Role) {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (connector: { name: string; kind: string; config: Config }): Promise<Connector> =>
-      unwrap(
-        api.POST("/api/v1/connectors", {
-          params: { header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {
-            role,
-            name: connector.name,
-            kind: connector.kind,
-            config: withoutEmptyFields(connector.config),
-          },
-        }),
-      ),
-    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.list(role) }),
   });
 }
 
@@ -127,6 +55,9 @@ export function useCreatePipeline() {
           },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: queryKeys.connectors.lists });
+      return client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+    },
   });
 }

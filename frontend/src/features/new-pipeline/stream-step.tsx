@@ -7,7 +7,7 @@ import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/
 import { SYNC_MODES } from "@/format/modes";
 import { countWithNoun } from "@/format/number";
 import type { Draft, SyncMode } from "./draft";
-import { Choice } from "./endpoint-picker";
+import { Choice } from "./choice";
 import { streamsQuery } from "./queries";
 import { StepActions } from "./step";
 

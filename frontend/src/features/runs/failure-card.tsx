@@ -3,6 +3,7 @@ import { Button } from "@/components/button";
 import { AgentIcon, WarningIcon } from "@/components/icons";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import type { Run } from "@/api/types";
+import { ConnectorLinks } from "./connector-links";
 
 const CLASS_LABELS: Record<string, string> = {
   configuration: "Configuration",
@@ -17,7 +18,12 @@ const CLASS_LABELS: Record<string, string> = {
   internal: "Internal error",
 };
 
-export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> }) {
+interface Props {
+  run: Run;
+  failure: NonNullable<Run["failure"]>;
+}
+
+export function FailureCard({ run, failure }: Props) {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
   return (
     <section
@@ -38,7 +44,10 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
             <span className="font-medium text-ink">Next step: </span>
             {failure.next_step}
           </p>
-          {canUseAgent && <AskAgent />}
+          <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
+            <ConnectorLinks run={run} />
+            {canUseAgent && <AskAgent />}
+          </div>
         </div>
       </div>
       {failure.evidence.length > 0 && (
@@ -57,7 +66,7 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
 /** Opens the agent with this run. The agent knows the run from the address of the page. */
 function AskAgent() {
   return (
-    <div className="mt-3 flex flex-wrap gap-2">
+    <>
       <Button size="small" onClick={() => openAgentPanel("Why did this run fail?")}>
         <AgentIcon className="-ml-0.5 text-brand" />
         Explain
@@ -66,6 +75,6 @@ function AskAgent() {
         <AgentIcon className="-ml-0.5 text-brand" />
         Fix
       </Button>
-    </div>
+    </>
   );
 }

@@ -54,7 +54,9 @@ function LiveRun({ runId }: { runId: string }) {
             <div className="grid min-w-0 content-start gap-4">
               <ProgressCard run={run} />
               {run.status === "pending" && <WaitingCard run={run} />}
-              {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
+              {run.failure && !live && run.status !== "cancelled" && (
+                <FailureCard run={run} failure={run.failure} />
+              )}
               {live && <LiveConnectionNotice state={streamState} />}
               {run.streams_total > 1 && <StreamsCard run={run} />}
               {hasLeftOut && <LeftOutCard run={run} />}

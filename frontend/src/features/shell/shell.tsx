@@ -11,6 +11,7 @@ import {
   BuildingIcon,
   ChevronIcon,
   CodeIcon,
+  ConnectorIcon,
   FileIcon,
   MoonIcon,
   PipelineIcon,
@@ -75,6 +76,9 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           </NavLink>
           <NavLink to="/runs" keys="g r" icon={<RunsIcon />}>
             Runs
+          </NavLink>
+          <NavLink to="/connectors" keys="g n" icon={<ConnectorIcon />}>
+            Connectors
           </NavLink>
           <NavLink to="/sources" keys="g c" icon={<CodeIcon />}>
             <span>
@@ -180,7 +184,7 @@ function NavLink({
   className,
   children,
 }: {
-  to: "/pipelines" | "/runs" | "/sources" | "/files" | "/agent" | "/settings";
+  to: "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
   keys: string;
   icon: ReactNode;
   className?: string;

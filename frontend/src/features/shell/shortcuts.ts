@@ -5,8 +5,8 @@ import { toggleAgentPanel } from "@/agent-panel";
 const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
 
 /**
- * Keyboard shortcuts: `g p` pipelines, `g r` runs, `g c` custom sources, `g f` files, `g a` agent, `g s` settings, `/` the
- * search field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing. On the agent's own pages
+ * Keyboard shortcuts: `g p` pipelines, `g r` runs, `g n` connectors, `g c` custom sources, `g f` files, `g a` agent, `g s`
+ * settings, `/` the search field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing. On the agent's own pages
  * it moves the focus to the message field.
  */
 export function useShortcuts(canUseAgent: boolean): void {
@@ -25,6 +25,7 @@ export function useShortcuts(canUseAgent: boolean): void {
       if (event.key === "g") gPressedAt = performance.now();
       if (followsG && event.key === "p") void navigate({ to: "/pipelines" });
       if (followsG && event.key === "r") void navigate({ to: "/runs" });
+      if (followsG && event.key === "n") void navigate({ to: "/connectors" });
       if (followsG && event.key === "c") void navigate({ to: "/sources" });
       if (followsG && event.key === "f") void navigate({ to: "/files" });
       if (followsG && event.key === "a" && canUseAgent) void navigate({ to: "/agent" });

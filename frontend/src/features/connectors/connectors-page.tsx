@@ -1,0 +1,169 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { ConnectorRow } from "@/api/types";
+import { Button, buttonClasses } from "@/components/button";
+import { useKindName } from "@/components/connectors/use-kind-name";
+import { LoadErrorPage } from "@/components/error-pages";
+import { PlusIcon } from "@/components/icons";
+import { EmptyState, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { RelativeTime } from "@/components/relative-time";
+import { SearchField } from "@/components/search-field";
+import { countWithNoun } from "@/format/number";
+import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
+import { isRole, type ConnectorFilter } from "./filter";
+import { connectorsQuery } from "./queries";
+import { TestState } from "./test-state";
+
+export function ConnectorsPage() {
+  const filter = useSearch({ from: "/app/connectors" });
+  const isEditor = useHasPermissionSomewhere("connectors.edit");
+  const canEdit = useReadOnlyReason() === null && isEditor;
+  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(connectorsQuery(filter));
+  const rows = data?.pages.flatMap(({ results }) => results) ?? [];
+  return (
+    <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
+      <PageHeader title="Connectors" count={data?.pages[0]?.count}>
+        {canEdit && <NewConnectorLink />}
+      </PageHeader>
+      <p className="mb-4 text-soft">
+        A connector is a saved connection that pipelines share. See also{" "}
+        <Link to="/sources" className="underline">
+          custom sources
+        </Link>{" "}
+        written in Python, and uploaded{" "}
+        <Link to="/files" className="underline">
+          files
+        </Link>
+        .
+      </p>
+      <FilterBar filter={filter} />
+      {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeletons />}
+      {data && rows.length === 0 && <NoConnectors filter={filter} canEdit={canEdit} />}
+      {rows.length > 0 && <ConnectorsTable rows={rows} />}
+      {hasNextPage && (
+        <Button className="mt-4" onClick={() => void fetchNextPage()}>
+          Load more
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function NewConnectorLink() {
+  return (
+    <Link to="/connectors/new" className={buttonClasses("primary")}>
+      <PlusIcon /> New connector
+    </Link>
+  );
+}
+
+function FilterBar({ filter }: { filter: ConnectorFilter }) {
+  const navigate = useNavigate({ from: "/connectors" });
+  const change = (next: ConnectorFilter) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace: true });
+  return (
+    <div role="search" aria-label="Filter connectors" className="mb-4 flex flex-wrap items-center gap-2">
+      <SearchField
+        label="Search connectors"
+        value={filter.q ?? ""}
+        onChange={(q) => change({ q: q || undefined })}
+      />
+      <select
+        aria-label="Role"
+        className="control w-auto!"
+        value={filter.role ?? ""}
+        onChange={({ target }) => change({ role: isRole(target.value) ? target.value : undefined })}
+      >
+        <option value="">Sources and destinations</option>
+        <option value="source">Sources</option>
+        <option value="destination">Destinations</option>
+      </select>
+      {(filter.q || filter.role) && (
+        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+          Clear filters
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function NoConnectors({ filter, canEdit }: { filter: ConnectorFilter; canEdit: boolean }) {
+  if (filter.q || filter.role)
+    return <EmptyState title="No connectors match">Change or clear the filters.</EmptyState>;
+  return (
+    <EmptyState title="No connectors yet" action={canEdit && <NewConnectorLink />}>
+      {canEdit
+        ? "Save the address, the user and the password of a database or an API once, and use them in any number of pipelines. Create one connector for the source that you want to read, and one for the destination that you want to write to. Passwords are encrypted and never shown again."
+        : "Members can save the connection to a database or an API here. Pipelines then read from it or write to it."}
+    </EmptyState>
+  );
+}
+
+function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
+  const kindName = useKindName();
+  const hasDomains = rows.some(({ domain }) => domain);
+  return (
+    <div className="card overflow-x-auto">
+      <table className="table w-full border-collapse">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col" className="max-sm:hidden">
+              Kind
+            </th>
+            {hasDomains && (
+              <th scope="col" className="max-lg:hidden">
+                Domain
+              </th>
+            )}
+            <th scope="col">Used by</th>
+            <th scope="col" className="max-sm:hidden">
+              Last test
+            </th>
+            <th scope="col" className="max-lg:hidden">
+              Updated
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td className="wrap-anywhere">
+                <Link
+                  to="/connectors/$connectorId"
+                  params={{ connectorId: row.id }}
+                  className="font-medium hover:underline"
+                >
+                  {row.name}
+                </Link>
+                <p className="text-[0.8125rem] text-faint sm:hidden">
+                  {kindName(row.role, row.kind)}, {row.role}
+                </p>
+                {row.description && <p className="line-clamp-2 text-soft">{row.description}</p>}
+              </td>
+              <td className="max-sm:hidden">
+                {kindName(row.role, row.kind)} <span className="text-faint">{row.role}</span>
+              </td>
+              {hasDomains && <td className="text-soft max-lg:hidden">{row.domain?.name ?? "–"}</td>}
+              <td className="whitespace-nowrap tabular-nums">
+                {row.pipeline_count > 0 ? (
+                  countWithNoun(row.pipeline_count, "pipeline")
+                ) : (
+                  <span className="text-faint">Not used</span>
+                )}
+              </td>
+              <td className="max-sm:hidden">
+                <TestState connector={row} />
+              </td>
+              <td className="text-soft max-lg:hidden">
+                <RelativeTime time={row.updated_at} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import type { ConnectorRow } from "@/api/types";
+
+export type Role = ConnectorRow["role"];
+
+/** The filter in the URL of the list of connectors. */
+export interface ConnectorFilter {
+  q?: string;
+  role?: Role;
+}
+
+/** Returns the filter in the URL. Other parameters and values are ignored. The router parses `q=2024` as a number. */
+export function parseConnectorFilter({ q, role }: Record<string, unknown>): ConnectorFilter {
+  const text = typeof q === "string" || typeof q === "number" ? String(q).slice(0, 120) : "";
+  return { ...(text && { q: text }), ...(isRole(role) && { role }) };
+}
+
+export function parseNewConnector({ role }: Record<string, unknown>): { role?: Role } {
+  return isRole(role) ? { role } : {};
+}
+
+export function isRole(value: unknown): value is Role {
+  return value === "source" || value === "destination";
+}
