@@ -16,7 +16,14 @@ from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
 STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
 # What the journeys create, in an order in which it can be deleted.
-COLLECTIONS = ("agent/conversations", "pipelines", "custom-sources", "files", "org/api-keys")
+COLLECTIONS = (
+    "agent/conversations",
+    "pipelines",
+    "connectors",
+    "custom-sources",
+    "files",
+    "org/api-keys",
+)
 
 
 @dataclass(frozen=True)

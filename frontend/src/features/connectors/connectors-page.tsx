@@ -11,12 +11,13 @@ import { RelativeTime } from "@/components/relative-time";
 import { SearchField } from "@/components/search-field";
 import { countWithNoun } from "@/format/number";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
-import { isRole, type ConnectorFilter } from "./filter";
+import { isRole, parseConnectorFilter, type ConnectorFilter } from "./filter";
 import { connectorsQuery } from "./queries";
 import { TestState } from "./test-state";
 
 export function ConnectorsPage() {
-  const filter = useSearch({ from: "/app/connectors" });
+  // The router also passes on parameters that the list does not know.
+  const filter = parseConnectorFilter({ ...useSearch({ from: "/app/connectors" }) });
   const isEditor = useHasPermissionSomewhere("connectors.edit");
   const canEdit = useReadOnlyReason() === null && isEditor;
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(connectorsQuery(filter));

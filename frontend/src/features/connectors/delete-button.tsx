@@ -13,7 +13,10 @@ import { pipelinesOfConnectorQuery, useDeleteConnector } from "./queries";
 export function DeleteButton({ connector }: { connector: Connector }) {
   const [isOpen, setIsOpen] = useState(false);
   const navigate = useNavigate();
-  const remove = useDeleteConnector(connector, () => navigate({ to: "/connectors" }));
+  const remove = useDeleteConnector(connector, () => {
+    showSuccess(`${connector.name} was deleted.`);
+    return navigate({ to: "/connectors" });
+  });
   const { data } = useQuery(pipelinesOfConnectorQuery(connector.id));
   const isRefused = remove.error instanceof ProblemError && remove.error.code === "in_use";
   const isUsed = connector.pipeline_count > 0 || isRefused;
@@ -35,9 +38,7 @@ export function DeleteButton({ connector }: { connector: Connector }) {
         nameToType={isUsed ? undefined : connector.name}
         danger
         onClose={() => setIsOpen(false)}
-        onConfirm={() =>
-          remove.mutate(undefined, { onSuccess: () => showSuccess(`${connector.name} was deleted.`) })
-        }
+        onConfirm={() => remove.mutate()}
       >
         {isUsed ? (
           <>

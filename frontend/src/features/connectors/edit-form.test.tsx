@@ -1,0 +1,164 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startSession } from "@/api/session";
+import type { Connector, Session } from "@/api/types";
+import type { Schema } from "@/components/schema-form/schema";
+import { EditForm } from "./edit-form";
+
+const SCHEMA: Schema = {
+  type: "object",
+  required: ["host", "port"],
+  properties: {
+    host: { type: "string", title: "Host" },
+    port: { type: "integer", title: "Port" },
+    password: { type: "string", writeOnly: true, title: "Password" },
+  },
+};
+const SHOP = {
+  id: "c1",
+  name: "Shop",
+  role: "source",
+  kind: "postgres",
+  description: "",
+  domain: null,
+  config: { host: "db.example.com", port: 5432, password: { set: true, last4: "9f2c" } },
+  version: 1,
+} as unknown as Connector;
+
+/** The requests that change or test something, and what is saved now. */
+const sent: { path: string; ifMatch: string | null; body: unknown }[] = [];
+let saved: Connector;
+
+/** Answers as the server, which refuses a change of an older version. */
+async function respond(request: Request): Promise<Response> {
+  const path = new URL(request.url).pathname;
+  if (path.endsWith("/org/domains")) return Response.json({ results: [], next: null });
+  if (request.method === "GET") return Response.json(saved);
+  const ifMatch = request.headers.get("If-Match");
+  sent.push({ path, ifMatch, body: await request.json() });
+  if (path.endsWith("/check"))
+    return Response.json({ ok: true, steps: [{ step: "connect", ok: true, message: "connected", ms: 3 }] });
+  if (ifMatch !== `"${saved.version}"`)
+    return Response.json({ title: "Changed", detail: "Changed meanwhile" }, { status: 412 });
+  return Response.json({ ...saved, version: saved.version + 1 });
+}
+
+beforeEach(() => {
+  sent.length = 0;
+  saved = SHOP;
+  const organization = { id: "o1", permissions: ["connectors.edit"], domains: [] };
+  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
+  vi.stubGlobal("fetch", respond);
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+function page(client: QueryClient, connector: Connector) {
+  return (
+    <QueryClientProvider client={client}>
+      <EditForm connector={connector} schema={SCHEMA} />
+    </QueryClientProvider>
+  );
+}
+
+/** Shows the form. Returns a function that shows a newer version, as after a request in the background. */
+function show() {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  const { rerender } = render(page(client, SHOP));
+  return (connector: Connector) => rerender(page(client, connector));
+}
+
+/** The field whose label begins with this text. The labels of optional fields end with "optional". */
+const fieldOf = (label: string) => screen.getByLabelText<HTMLInputElement>(new RegExp(`^${label}`));
+
+async function type(label: string, text: string) {
+  await userEvent.clear(fieldOf(label));
+  await userEvent.type(fieldOf(label), text);
+}
+
+const click = (name: string) => userEvent.click(screen.getByRole("button", { name }));
+const valueOf = (label: string) => fieldOf(label).value;
+
+describe("a change of a connector", () => {
+  it("is sent with the version that was edited, and without what was not changed", async () => {
+    show();
+    expect(screen.getByRole("button", { name: "Save" }).getAttribute("aria-disabled")).toBe("true");
+    await click("Replace");
+    await type("Password", "the next one");
+    await click("Save");
+    expect(sent).toEqual([
+      { path: "/api/v1/connectors/c1", ifMatch: '"1"', body: { config: { password: "the next one" } } },
+    ]);
+  });
+
+  it("can be tested before it is saved", async () => {
+    show();
+    await type("Port", "5433");
+    await click("Test connection");
+    await screen.findByText("The test used your changes. They are not saved yet.");
+    await click("Discard changes");
+    expect(valueOf("Port")).toBe("5432");
+    await click("Test connection");
+    expect(sent.map(({ body }) => body)).toEqual([{ config: { port: 5433 } }, {}]);
+  });
+
+  it("is not sent while a required setting is empty", async () => {
+    show();
+    await userEvent.clear(fieldOf("Host"));
+    await click("Save");
+    expect(screen.getByRole("alert").textContent).toBe("Fill in the required fields: Host.");
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("if somebody else saves a change first", () => {
+  it("what the user has typed stays when the page loads the newer version", async () => {
+    const showNewer = show();
+    await type("Port", "6000");
+    showNewer({ ...SHOP, version: 2, name: "Store" });
+    expect(valueOf("Port")).toBe("6000");
+    expect(valueOf("Name")).toBe("Shop");
+  });
+
+  it("a form that was not edited shows the newer version", () => {
+    const showNewer = show();
+    showNewer({ ...SHOP, version: 2, name: "Store" });
+    expect(valueOf("Name")).toBe("Store");
+  });
+
+  it("the user chooses a value for each field that both have changed, and saves over the newer version", async () => {
+    show();
+    await type("Port", "6000");
+    await type("Description", "Nightly");
+    saved = { ...SHOP, version: 2, name: "Store", config: { ...SHOP.config, port: 7000 } };
+    await click("Save");
+    const alert = await screen.findByRole("alert");
+    expect(alert.textContent).toContain("Also changed, and shown below: Name.");
+    expect(alert.textContent).toMatch(/Keep yours6000Take theirs7000/);
+    expect([valueOf("Port"), valueOf("Description"), valueOf("Name")]).toEqual(["6000", "Nightly", "Store"]);
+    await click("Take theirs");
+    expect(valueOf("Port")).toBe("7000");
+    await click("Save");
+    expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { description: "Nightly" } });
+  });
+
+  it("a password that the user has typed is neither lost nor shown", async () => {
+    show();
+    await click("Replace");
+    await type("Password", "typed-canary");
+    saved = { ...SHOP, version: 2, config: { ...SHOP.config, password: { set: true, last4: "0000" } } };
+    await click("Save");
+    const alert = await screen.findByRole("alert");
+    expect(alert.textContent).toContain("A new value");
+    expect(alert.textContent).toContain("Set, ends in 0000");
+    expect(alert.textContent).not.toContain("typed-canary");
+    expect(valueOf("Password")).toBe("typed-canary");
+    await click("Save");
+    expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { config: { password: "typed-canary" } } });
+  });
+});

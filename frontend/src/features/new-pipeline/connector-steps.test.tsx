@@ -1,0 +1,133 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import type { ReactNode } from "react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startSession } from "@/api/session";
+import type { Session } from "@/api/types";
+import { DestinationStep } from "./destination-step";
+import { EMPTY_DRAFT } from "./draft";
+import { SourceStep } from "./source-step";
+
+const KIND = {
+  kind: "postgres",
+  name: "PostgreSQL",
+  description: "A database.",
+  config_schema: {
+    type: "object",
+    required: ["host"],
+    properties: { host: { type: "string", title: "Host" } },
+  },
+  write_modes: ["replace", "append"],
+};
+const SAVED = { id: "c1", name: "PostgreSQL", kind: "postgres" };
+
+/** The connectors that were created, and the domains of the organization. */
+const created: unknown[] = [];
+let domains: { id: string; name: string }[];
+
+async function respond(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (pathname.includes("/catalog/")) return Response.json({ results: [KIND], count: 1 });
+  if (pathname.endsWith("/org/domains")) return Response.json({ results: domains, next: null });
+  if (request.method === "GET") return Response.json({ results: [SAVED], next: null });
+  const body = (await request.json()) as object;
+  created.push(body);
+  return Response.json({ id: "c2", ...body }, { status: 201 });
+}
+
+function logIn(permissions: string[], domainPermissions: object[] = []) {
+  const organization = { id: "o1", permissions, domains: domainPermissions };
+  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
+}
+
+beforeEach(() => {
+  created.length = 0;
+  domains = [];
+  logIn(["connectors.edit"]);
+  vi.stubGlobal("fetch", respond);
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+function show(step: ReactNode) {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  render(<QueryClientProvider client={client}>{step}</QueryClientProvider>);
+}
+
+const click = async (name: RegExp) => userEvent.click(await screen.findByRole("button", { name }));
+const newKind = async () =>
+  userEvent.click((await screen.findAllByRole("button", { name: /^PostgreSQL/ })).at(-1)!);
+
+describe("the step of the source", () => {
+  it("shows the form of the chosen kind in place of the choices, with the focus on its first field", async () => {
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    expect(document.activeElement).toBe(screen.getByLabelText("Host"));
+    expect(screen.queryByRole("searchbox")).toBeNull();
+    await click(/^Choose another$/);
+    expect(document.activeElement).toBe(screen.getByRole("searchbox"));
+  });
+
+  it("proposes a name that no other source has", async () => {
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    expect(screen.getByLabelText<HTMLInputElement>("Save as").value).toBe("PostgreSQL 2");
+  });
+
+  it("continues with a saved source", async () => {
+    const onDone = vi.fn();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await userEvent.click((await screen.findAllByRole("button", { name: /^PostgreSQL/ }))[0]!);
+    expect(document.activeElement).toBe(screen.getByRole("heading", { name: /^PostgreSQL/ }));
+    await click(/^Continue$/);
+    expect(onDone).toHaveBeenCalledWith({ connectorId: "c1", kind: "postgres", label: "PostgreSQL" });
+  });
+
+  it("saves the source in the only domain in which the user may edit connectors", async () => {
+    domains = [
+      { id: "d1", name: "Sales" },
+      { id: "d2", name: "Marketing" },
+    ];
+    logIn([], [{ id: "d2", permissions: ["connectors.edit"] }]);
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Save and continue$/);
+    expect(created).toMatchObject([{ domain_id: "d2" }]);
+  });
+});
+
+describe("the step of the destination", () => {
+  it("saves a new destination as a connector", async () => {
+    const onDone = vi.fn();
+    show(<DestinationStep draft={{ ...EMPTY_DRAFT, stream: "orders" }} errors={{}} onDone={onDone} />);
+    await newKind();
+    await click(/^Save and continue$/);
+    expect(created).toEqual([]); // the host is missing
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Save and continue$/);
+    const body = { role: "destination", name: "PostgreSQL 2", config: { host: "db.example.com" } };
+    expect(created).toMatchObject([body]);
+    expect(onDone).toHaveBeenCalledWith(
+      expect.objectContaining({
+        destination: { connectorId: "c2", kind: "postgres", label: "PostgreSQL 2" },
+        table: "orders",
+      }),
+    );
+  });
+
+  it("saves nothing while the table has no name", async () => {
+    const onDone = vi.fn();
+    show(<DestinationStep draft={{ ...EMPTY_DRAFT, stream: "orders" }} errors={{}} onDone={onDone} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await userEvent.clear(screen.getByLabelText("Destination table"));
+    await click(/^Save and continue$/);
+    expect(created).toEqual([]);
+    expect(onDone).not.toHaveBeenCalled();
+  });
+});
