@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "react";
 import type { DomainChoice } from "@/api/types";
 import { Button } from "@/components/button";
 import { WarningIcon } from "@/components/icons";
@@ -18,10 +19,16 @@ interface Props {
 
 /** Says what somebody else has saved meanwhile, and lets the user choose where both have changed the same field. */
 export function ConflictNotice({ conflicts, taken, values, schema, domains, onChoose }: Props) {
-  if (conflicts.length + taken.length === 0) return null;
+  const notice = useRef<HTMLDivElement>(null);
+  useEffect(() => notice.current?.focus(), []); // it is above the form, and the user is at its end
   const words = { schema, domains };
   return (
-    <div role="alert" className="grid gap-3 rounded-card border border-line bg-wait-wash px-4 py-3">
+    <div
+      ref={notice}
+      tabIndex={-1}
+      role="alert"
+      className="grid gap-3 rounded-card border border-line bg-wait-wash px-4 py-3"
+    >
       <p className="flex gap-2 font-medium">
         <WarningIcon className="mt-0.5 shrink-0 text-wait" />
         Somebody else saved a change of this connector while you were editing it. Nothing that you typed is

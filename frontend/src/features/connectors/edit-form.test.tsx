@@ -138,6 +138,7 @@ describe("if somebody else saves a change first", () => {
     saved = { ...SHOP, version: 2, name: "Store", config: { ...SHOP.config, port: 7000 } };
     await click("Save");
     const alert = await screen.findByRole("alert");
+    expect(document.activeElement).toBe(alert);
     expect(alert.textContent).toContain("Also changed, and shown below: Name.");
     expect(alert.textContent).toMatch(/Keep yours6000Take theirs7000/);
     expect([valueOf("Port"), valueOf("Description"), valueOf("Name")]).toEqual(["6000", "Nightly", "Store"]);

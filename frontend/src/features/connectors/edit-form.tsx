@@ -87,7 +87,7 @@ export function EditForm({ connector, schema }: Props) {
   }
   return (
     <div className="grid gap-4">
-      {draft && (
+      {draft && draft.conflicts.length + draft.taken.length > 0 && (
         <ConflictNotice
           conflicts={draft.conflicts}
           taken={draft.taken}
