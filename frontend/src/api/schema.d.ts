@@ -3575,7 +3575,7 @@ export interface components {
             sync_modes: string[];
         };
         ChangedSettingsRequest: {
-            /** @description All settings with changes that are not saved; secrets that are left out are those that are stored. Without it, the saved settings are tested. */
+            /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
                 [key: string]: unknown;
             };
