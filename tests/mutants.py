@@ -57,6 +57,7 @@ ACCOUNTING = "tests/corpora/test_accounting.py"
 REJECTED = "tests/runs/test_rejected.py"
 RETENTION = "tests/runs/keeping/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
+CHECKS = "tests/connectors/test_checks.py"
 CUSTOM_SOURCES = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
 SSO = "tests/orgs/sign_in/test_sso.py"
@@ -156,6 +157,24 @@ MUTANTS = [
         "            return False\n        Output",
         "            pass\n        Output",
         DATABASES,
+    ),
+    # Pages of connectors.
+    Mutant(
+        "pipelines of other domains are counted for a key that is limited to a domain",
+        "apps/pipelines/visibility.py",
+        "        users = pipelines(org, by)",
+        "        users = Pipeline.objects.for_org(org)",
+        "tests/pipelines/test_domains.py",
+    ),
+    Mutant(
+        "a test of changed settings is stored as one of the saved settings",
+        "apps/connectors/checks/services.py",
+        "settings.plain),\n        lambda current_principal: _find_connector_to_check(org, current_principal, connector_id),\n",
+        "settings.plain),\n        lambda current_principal: _find_connector_to_check(org, current_principal, connector_id),\n"
+        "        lambda answer: services.store_check_result(\n"
+        "            org=org, connector_id=connector_id, version=connector.version, ok=answer['ok']\n"
+        "        ),\n",
+        CHECKS,
     ),
     # Uploaded files.
     Mutant(

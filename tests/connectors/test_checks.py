@@ -104,11 +104,14 @@ def test_changed_settings_are_checked_with_the_stored_secret_and_stay_unsaved(
     assert world.client().get(path).json() == shown
 
 
-def test_a_check_does_not_send_the_stored_secret_to_a_changed_host(world: World) -> None:
+@pytest.mark.parametrize("secret", [{}, {"password": {"set": True, "last4": PASSWORD[-4:]}}])
+def test_a_check_does_not_send_the_stored_secret_to_a_changed_port(
+    world: World, secret: dict[str, Any]
+) -> None:
     with silent_server() as (port, connected):
         connector = make_connector(world, kind="postgres", config=postgres_settings(closed_port()))
-        config = {**postgres_settings(port), "password": {"set": True, "last4": PASSWORD[-4:]}}
-        answer = world.client().post(f"{URL}/{connector.pk}/check", {"config": config})
+        body = {"config": {"port": port, **secret}}
+        answer = world.client().post(f"{URL}/{connector.pk}/check", body)
         assert answer.status_code == 422
         assert [error["code"] for error in answer.json()["errors"]] == ["secret_required"]
         assert not connected.is_set()
