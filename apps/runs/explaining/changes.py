@@ -154,7 +154,7 @@ def _connector_evidence(facts: PipelineFacts, period: Period) -> Iterator[Eviden
             f"The {connector.role} connector {connector.name} was changed at {facts.time_text(connector.updated_at)},"
             f" {period.position}."
         )
-        yield Evidence(text, facts.path)
+        yield Evidence(text, f"/connectors/{connector.pk}")
 
 
 def _audit_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:

@@ -33,8 +33,18 @@ export function useNewConnector(role: Role, entry: CatalogueEntry, domains: Doma
     if (missingPaths.length === 0) action();
   }
   return {
-    ...{ schema, config, setConfig, name, setName, domains, domainId, setDomainId },
-    ...{ check, create, missingPaths, wasSubmitted, runIfComplete },
+    schema,
+    config,
+    setConfig,
+    name,
+    setName,
+    domains,
+    domainId,
+    setDomainId,
+    missingPaths,
+    wasSubmitted,
+    check,
+    create,
     test: () => runIfComplete(() => check.mutate({ kind: entry.kind, config })),
     save: (onSaved: (connector: Connector) => void) =>
       runIfComplete(() => {
