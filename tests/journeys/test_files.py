@@ -129,6 +129,8 @@ def read_the_file_with_a_connector(page: Page, folder: Path) -> None:
     page.get_by_role("link", name="New pipeline").click()
     page.get_by_role("group", name="New source").get_by_text("Files", exact=True).click()
     path = page.get_by_role("combobox", name="Path")
+    expect(path).to_be_focused()
+    expect(page.locator("datalist option")).not_to_have_count(0)
     options = path.evaluate("(input) => [...input.list.options].map(({value}) => value)")
     assert {"airports.csv", "orders-1.csv", "orders-2.csv", "orders-*.csv"} <= set(options)
     path.fill("orders-*.csv")
