@@ -100,9 +100,9 @@ function Card({ title, text, onClick }: { title: string; text: string; onClick: 
     <button
       type="button"
       onClick={onClick}
-      className="min-h-14 min-w-0 rounded-card border border-line bg-surface px-3 py-2 text-left hover:bg-hover"
+      className="flex min-h-14 min-w-0 flex-col rounded-card border border-line bg-surface px-3 py-2 text-left hover:bg-hover"
     >
-      <span className="block truncate font-medium">{title}</span>
+      <span className="max-w-full truncate font-medium">{title}</span>
       <span className="line-clamp-3 text-xs text-soft">{text}</span>
     </button>
   );

@@ -26,7 +26,7 @@ export function Step({ number, title, summary, state, onOpen, children }: StepPr
     target?.focus();
   }, [state]);
   return (
-    <li ref={item} className="card">
+    <li ref={item} className="card min-w-0">
       <h2 ref={heading} tabIndex={-1} className="flex min-h-12 items-center gap-3 px-4">
         <span
           aria-hidden="true"
