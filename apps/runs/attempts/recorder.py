@@ -174,7 +174,7 @@ class Recorder:
         part = self._log.store_waiting_lines()
         new_data, changed_streams = self._unwritten.new_data(), self.streams.changes()
         with self._lease.held() as owned_run:
-            self._rows.write(owned_run, new_data, part)
+            self._rows.write(owned_run, new_data, part, written=self.streams.written_by_several)
             if changed_streams:
                 self._rows.write_streams(
                     owned_run, list(changed_streams.values()), self.streams.counts

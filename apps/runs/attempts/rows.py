@@ -25,7 +25,7 @@ from apps.runs.attempts.unwritten_events import NewData
 from apps.runs.claiming.leases import Claim
 from apps.runs.following import feed
 from apps.runs.models import Attempt, Output, RunStream
-from apps.runs.outputs import logs
+from apps.runs.outputs import databases, logs
 
 STREAM_COLUMNS = (
     "status", "started_at", "finished_at", "records_read", "records_written", "records_rejected",
@@ -41,8 +41,13 @@ class AttemptRows:
         self._claim = claim
         self._rate = Rate()
 
-    def write(self, owned_run: Any, new_data: NewData, part: StoredPart | None) -> None:
-        """Write new data. Call it in the transaction of `leases.held`, which yields `owned_run`."""
+    def write(
+        self, owned_run: Any, new_data: NewData, part: StoredPart | None, *, written: int | None
+    ) -> None:
+        """Write new data. Call it in the transaction of `leases.held`, which yields `owned_run`.
+
+        If the run has several streams, `written` is the number of records that all of them have written.
+        """
         claim = self._claim
         if new_data.launched:
             self._record_launch()
@@ -50,7 +55,7 @@ class AttemptRows:
             *(self._record_part(part, owned_run) if part else ()),
             *(self._record_progress(new_data.progress, owned_run) if new_data.progress else ()),
         ]
-        self._record_outputs(new_data.outputs)
+        self._record_outputs(new_data.outputs, written)
         self._record_network(new_data.network)
         events.publish(
             feed.RUN_SUBJECT, org_id=claim.org_id, key=claim.run_id, new_events=new_events
@@ -105,17 +110,21 @@ class AttemptRows:
         }
         return [events.NewEvent("progress", body)]
 
-    def _record_outputs(self, outputs: tuple[FileEvent, ...]) -> None:
+    def _record_outputs(self, outputs: tuple[FileEvent, ...], written: int | None) -> None:
         for output in outputs:
             if isinstance(output, FilesWithdrawn):
                 self._withdraw(output.prefix)
             elif isinstance(output, FileMoved):
                 self._move(output)
             else:
-                self._record_output(output)
+                self._record_output(output, written)
 
-    def _record_output(self, output: OutputFile) -> None:
-        """Add a published file. It replaces an earlier file with the same name."""
+    def _record_output(self, output: OutputFile, written: int | None) -> None:
+        """Add a published file. It replaces an earlier file with the same name.
+
+        All streams of a run write their tables to the same DuckDB file.
+        """
+        is_database = output.media_type == databases.MEDIA_TYPE
         claim = self._claim
         Output.unscoped.update_or_create(
             org_id=claim.org_id,
@@ -124,7 +133,7 @@ class AttemptRows:
             defaults={
                 "key": output.key,
                 "bytes": output.bytes,
-                "rows": output.rows,
+                "rows": written if is_database and written is not None else output.rows,
                 "media_type": output.media_type,
             },
         )

@@ -43,6 +43,12 @@ class StreamTracker:
             return self._sum() if self._rows else None
 
     @property
+    def written_by_several(self) -> int | None:
+        """The number of written records if there are several streams, else None."""
+        with self._lock:
+            return self._sum().written if len(self._rows) > 1 else None
+
+    @property
     def counts(self) -> dict[str, int]:
         """The numbers of streams, as columns of the run."""
         statuses = [row.status for row in self._rows.values()]

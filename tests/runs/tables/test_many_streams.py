@@ -263,4 +263,4 @@ def test_streams_that_write_one_duckdb_file_wait_for_each_other(
     run_id = run_pipeline(this_worker, shop.world, pipeline)
     assert [row["written"] for row in shop.streams_of(run_id).values()] == [100, 200, 300, 400, 500]
     outputs = shop.world.client().get(f"{RUNS}/{run_id}/outputs").json()["results"]
-    assert [row["name"] for row in outputs] == ["warehouse.duckdb"]
+    assert [(row["name"], row["rows"]) for row in outputs] == [("warehouse.duckdb", 1500)]
