@@ -265,7 +265,7 @@ CASES: dict[str, PagedApi] = {
         always(data=ITEMS[:10], **{"page.info": {"@next.page": 2}}), CURSOR, says="@next.page"
     ),
     "mistyped path, the response has a total": PagedApi(
-        with_cursor("weiter", total=57), CURSOR, says="57"
+        with_cursor("weiter", total=57), CURSOR, says="weiter"
     ),
     "mistyped path, only a smaller page shows it": PagedApi(
         with_cursor("weiter"), {**CURSOR, "size_param": "limit", "page_size": 10}, says="'next'"
@@ -488,7 +488,7 @@ def test_a_trail_finds_every_loop_in_constant_memory(before: int, length: int) -
         if trail.add(digest(place)):
             break
     assert before + length <= step <= 3 * (before + length) + 1
-    assert max(sizes) < 500
+    assert max(sizes) < 600
 
 
 def test_a_trail_finds_no_loop_where_there_is_none() -> None:

@@ -115,7 +115,7 @@ def read_all(api: MemoryApi, style: styles.Paging) -> Rows:
         step = reader.read(token)
         rows += step.records
         token = json.loads(json.dumps(step.next_token))
-        assert len(json.dumps(token)) < 1500
+        assert len(json.dumps(token)) < 2500
         if not token:
             return rows
 

@@ -43,6 +43,14 @@ class _Numbered(Paging):
     def is_cut(self) -> bool:
         return self.maximum is not None
 
+    def expects_more(self, page: Page) -> bool:
+        total = read_total(page, self.total, self.total_header)
+        return total is not None or read_flag(page, self.more) is True
+
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        return (self.more, self.total)
+
     def _at(self, param: str, number: int, size: int) -> Request:
         if self.body_path:
             return self._sized(size, body={self.body_path: number})

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from drover._paging.paths import MISSING, find_parent, walk_objects
 from drover._paging.responses import Page
-from drover._paging.values import is_end, is_number
+from drover._paging.totals import reported_total
+from drover._paging.values import as_count, is_end, is_number
 
 # Names in lower case and without other characters than letters.
 MORE_FLAGS = frozenset(
@@ -21,7 +23,9 @@ MORE_FLAGS = frozenset(
         *("moreavailable", "istruncated"),
     }
 )
-LAST_FLAGS = frozenset({"islast", "islastpage", "lastpage", "last", "finalpage", "isfinalpage"})
+LAST_FLAGS = frozenset(
+    {"islast", "islastpage", "lastpage", "last", "finalpage", "isfinalpage", "done", "isdone"}
+)
 NEXT_FIELDS = frozenset(
     {
         *("next", "nextlink", "nexturl", "nexturi", "nexthref", "nextpage", "nextpageurl"),
@@ -30,30 +34,180 @@ NEXT_FIELDS = frozenset(
         *("nextoffset", "nextrecordsurl", "nextpageid", "nextid", "nextstart"),
     }
 )
+# Fields that tell the position of the next page, unless the response says that it is the last one.
+POSITION_FIELDS = frozenset(
+    {
+        *(
+            "offset",
+            "continuation",
+            "continue",
+            "scrollid",
+            "scroll",
+            "scrolltoken",
+            "resumptiontoken",
+        ),
+        *("paginationtoken", "pagetoken", "pagingtoken", "token", "marker", "bookmark", "position"),
+        *("after", "aftercursor", "cursor", "endcursor", "startingafter", "lastkey", "searchafter"),
+        *("lastevaluatedkey", "exclusivestartkey", "nextkey", "skiptoken", "cursormark"),
+        *("nextcursormark", "pagestate", "pagingstate", "pagecursor", "nexttokens"),
+    }
+)
+PAGE_TOTALS = frozenset(
+    {
+        *("totalpages", "pagestotal", "pagecount", "numpages", "nbpages", "numberofpages", "pages"),
+        *("lastpage", "maxpage", "totalpagecount", "pagetotal", "lastpagenumber"),
+    }
+)
+CURRENT_PAGES = frozenset({"page", "currentpage", "number", "pagenumber", "pageno", "pageindex"})
+REMAINING = re.compile(
+    r"remaining(item|record|result|row|entr)|^(item|record|result|row)s?(remaining|left)$"
+)
+HEADER_POSITIONS = re.compile(r"next|cursor|continuation|marker|scroll|bookmark|pagetoken")
+HEADER_PAGES = re.compile(r"totalpages|pagecount|lastpage|pagetotal")
+CONTENT_RANGE = re.compile(r"\s*\w+\s+(\d+)-(\d+)/(\d+)\s*")
+PARTIAL_CONTENT = 206
+# Fields whose text or number is surely not the position of the next page.
+DESCRIPTIONS = re.compile(
+    r"(self|first|last|prev|url|uri|href|base|kind|etag|object|type|context|schema|version|time|date|took|duration|elapsed"
+    r"|generated|created|updated|request|trace|correlation|newest|oldest|since|until|delta|nextsync|sync|size|limit|perpage|total|count"
+    r"|status|code|message|msg|name|title|description|currency|locale|lang|api|server|odatacontext|odatadelta|page)"
+)
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 LAST_NAME = re.compile(
     r"""('[^']*'|"[^"]*"|[^.]*)$"""
 )  # of a path; a name in quotes may contain dots
 MAX_FIELDS = 1000  # fields to look at
 
 
-def find_hint(page: Page) -> str:
+def find_hint(page: Page, *, is_path_missing: bool = False) -> str:
     """Return in words what says that another page follows, or an empty text.
 
-    A document that is itself the record has no hints: its fields are those of the record.
+    A document that is itself the record has no hints: its fields are those of the record. `is_path_missing` is
+    whether nothing was found at the path of the cursor or link, or no path is set.
     """
-    if page.response.next_link:
-        return "its `Link` header has the URL of a next page"
-    if page.is_object:
-        return ""
-    for number, (place, value) in enumerate(walk_objects(page.document)):
-        if number == MAX_FIELDS:
-            break
+    hint = _hint_of_headers(page, is_path_missing=is_path_missing)
+    if hint or page.is_object:
+        return hint
+    for place, value in _fields(page.document):
         name = _plain(place)
         if name in MORE_FLAGS | LAST_FLAGS and _flag(name, value):
             return f"`{place}` is {str(value).lower()}"
         if name in NEXT_FIELDS and _is_next(value):
             return f"it has `{place}`"
+        if REMAINING.search(name) and is_number(value) and value > 0:
+            return f"`{place}` is {value}"
+        if isinstance(value, list) and value is not page.records and _has_next_link(value):
+            return f"it has a link to the next page in `{place}`"
+    pages = find_page_total(page)
+    if pages > max(_current_page(page.document), 1):
+        return f"it reports {pages:,} pages"
+    return _position_hint(page) if is_path_missing else ""
+
+
+def find_possible_cursor(page: Page) -> str:
+    """Return a field of the response that may be the cursor, although its name is unusual, or an empty text.
+
+    Short words, dates, small numbers and fields with a known meaning are none.
+    """
+    if page.is_object or _says_last(page):
+        return ""
+    for place, value in _fields(page.document):
+        name = _plain(place)
+        if name in MORE_FLAGS | LAST_FLAGS | CURRENT_PAGES or DESCRIPTIONS.match(name):
+            continue
+        if isinstance(value, str) and _may_be_cursor(value):
+            return place
+        if is_number(value) and value > page.count:
+            return place
     return ""
+
+
+def find_page_total(page: Page) -> int:
+    """Return the number of pages that the response reports, or 0."""
+    for header, text in page.response.headers.items():
+        if HEADER_PAGES.search(_plain(header)) and (total := as_count(text)):
+            return total
+    if page.is_object:
+        return 0
+    for place, value in _fields(page.document):
+        if _plain(place) in PAGE_TOTALS and is_number(value) and (total := as_count(value)):
+            return total
+    return 0
+
+
+def _fields(document: Any) -> Iterator[tuple[str, Any]]:
+    return islice(walk_objects(document), MAX_FIELDS)
+
+
+def _hint_of_headers(page: Page, *, is_path_missing: bool) -> str:
+    response = page.response
+    if response.next_link:
+        return "its `Link` header has the URL of a next page"
+    content_range = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if content_range is not None:
+        _, last, total = (int(number) for number in content_range.groups())
+        return (
+            f"its `Content-Range` header is {content_range[0].strip()!r}"
+            if last + 1 < total
+            else ""
+        )
+    if response.status == PARTIAL_CONTENT:
+        return "its status is 206 (partial content)"
+    for header, value in response.headers.items() if is_path_missing else ():
+        if HEADER_POSITIONS.search(_plain(header)) and not is_end(value):
+            return f"it has the header `{header}`"
+    return ""
+
+
+def _position_hint(page: Page) -> str:
+    """Return the field that tells the position of the next page, unless this one is the last."""
+    if _says_last(page):
+        return ""
+    for place, value in _fields(page.document):
+        is_position = isinstance(value, str) and not DATE.match(value) or is_number(value)
+        is_key = isinstance(value, Mapping) and "key" in _plain(place)
+        if _plain(place) in POSITION_FIELDS and (is_position or is_key) and not is_end(value):
+            return f"it has `{place}`"
+    return ""
+
+
+def _says_last(page: Page) -> bool:
+    """Whether a flag says that no page follows, or the reported total is that of this page."""
+    flags = (
+        _flag(_plain(place), value)
+        for place, value in _fields(page.document)
+        if _plain(place) in MORE_FLAGS | LAST_FLAGS
+    )
+    total = reported_total(page.document, page.response.headers, page.count)
+    return False in flags or total == page.count or find_page_total(page) == 1
+
+
+def _has_next_link(links: list[Any]) -> bool:
+    """Whether one of the links has the relation `next`, as in HATEOAS and FHIR."""
+    for link in links[:20]:
+        if isinstance(link, Mapping):
+            relation = link.get("rel", link.get("relation", ""))
+            if str(relation).lower() == "next" and not is_end(
+                link.get("href", link.get("url", "x"))
+            ):
+                return True
+    return False
+
+
+def _current_page(document: Any) -> int:
+    numbers = [
+        as_count(value) or 0
+        for place, value in _fields(document)
+        if _plain(place) in CURRENT_PAGES and is_number(value)
+    ]
+    return max(numbers, default=0)
+
+
+def _may_be_cursor(text: str) -> bool:
+    """Whether the text is opaque: it has digits, or is long and has no spaces. A date is not."""
+    if is_end(text) or DATE.match(text) or " " in text:
+        return False
+    return any(character.isdigit() for character in text) or len(text) >= 16
 
 
 def flag_beside(document: Any, path: str) -> bool | None:
@@ -83,8 +237,10 @@ def _objects_beside(document: Any, path: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _flag(name: str, value: Any) -> bool | None:
-    """Return whether a flag says that more follows. Only true and false are flags: `last` may also be a URL."""
+    """Return whether a flag says that more follows. `last` may also be a URL, and `more` a number."""
     text = str(value).lower()
+    if name in MORE_FLAGS and name != "more" and text in ("1", "yes", "y"):
+        return True
     if not isinstance(value, bool) and text not in ("true", "false"):
         return None
     return (text == "true") == (name in MORE_FLAGS)

@@ -32,6 +32,10 @@ class InvalidPath(ConfigurationError, ValueError):
     """The text is not a path."""
 
 
+class KeyFieldTaken(ConfigurationError):
+    """The records have another value in the field for their names."""
+
+
 class Missing:
     """The type of MISSING."""
 
@@ -147,12 +151,25 @@ def _find_records(value: Any, steps: tuple[Step, ...], key_field: str) -> Any:
     return records
 
 
+def find_container(document: Any, path: str) -> Any:
+    """Return the list or object that has the records, or MISSING. Names after the first `[]` or `*` do not count."""
+    steps = parse(path)
+    each = next((number for number, step in enumerate(steps) if step.is_each), len(steps))
+    return _find(document, steps[:each])
+
+
 def _with_key(item: Any, name: str, key_field: str) -> Any:
     if not key_field:
         return item
-    return (
-        {key_field: name, **item} if isinstance(item, Mapping) else {key_field: name, "value": item}
-    )
+    if not isinstance(item, Mapping):
+        return {key_field: name, "value": item}
+    own = item.get(key_field, name)
+    if str(own) != name:
+        raise KeyFieldTaken(
+            f"the records have a field {key_field!r} of their own, so it cannot be the field for their names;"
+            " choose another `key_field`"
+        )
+    return {key_field: name, **item}
 
 
 def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -163,6 +180,11 @@ def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         rest = ".".join(quote(other) for other in others)
         value = put(inner if isinstance(inner, dict) else {}, rest, value)
     return {**document, name: value}
+
+
+def plain_place(path: str) -> str:
+    """Return the names of the path joined by dots, without quotes."""
+    return ".".join(step.text for step in parse(path))
 
 
 def leads_into_list(path: str) -> bool:

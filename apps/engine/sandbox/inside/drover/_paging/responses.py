@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from drover._failures import SourceFailure
+from drover._paging.forms import find_first_fault
 from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
 from drover._paging.values import is_end
 
@@ -65,6 +66,7 @@ class Page:
     records: list[Any]
     is_first: bool
     is_object: bool = False  # whether the only record is an object instead of a list
+    has_list: bool = True  # whether there is a list, null instead of it, or no content at all
 
     @property
     def count(self) -> int:
@@ -116,8 +118,12 @@ def read_page(
         return Page(response, value, is_first)
     if is_object:
         return Page(response, [value], is_first, is_object=True)
-    if value is None or (value is MISSING and _is_empty_page(response.document, is_first)):
+    if value is None:
         return Page(response, [], is_first)
+    if value is MISSING and _is_empty_page(
+        response.document, is_first, checks_errors=checks_errors
+    ):
+        return Page(response, [], is_first, has_list=False)
     place = f"at {path!r}" if path else "at the top level"
     if value is not MISSING:
         raise NoRecords(f"the response has {describe_type(value)} {place}, not a list of records")
@@ -133,17 +139,19 @@ def _require_no_errors(document: Any) -> None:
         raise ErrorsReported("the API reports an error beside its data", evidence=(error,))
 
 
-def _is_empty_page(document: Any, is_first: bool) -> bool:
-    """Whether the API left the list out because it is empty: the object has no error, and no other list.
+def _is_empty_page(document: Any, is_first: bool, *, checks_errors: bool) -> bool:
+    """Whether the API may have left the list out because it is empty: the object has no error, and no other list.
 
-    After the first page other lists are no sign of a wrong path.
+    A later response is compared with those before it (`forms`), so other lists are no sign of a wrong path then.
     """
     if not isinstance(document, Mapping) or reported_error(document):
         return False
-    if _is_error(document.get("message")):
+    if _is_error(document.get("message")) and is_first:
         return False
+    if not is_first:
+        return True
     lists = (value for _, value in walk_objects(document) if isinstance(value, list))
-    return not is_first or not any(lists)
+    return not any(lists) and not (checks_errors and find_first_fault(document))
 
 
 def reported_error(document: Any) -> str:

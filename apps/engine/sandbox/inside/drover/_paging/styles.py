@@ -66,13 +66,22 @@ class Paging:
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
-        hint = find_hint(page) if self.hints else ""
+        hint = find_hint(page, is_path_missing=True) if self.hints else ""
         if hint:
             raise CursorMissing(
                 f"more records follow, because {hint}, but no pagination is set; turn off `hints` if this means"
                 " something else"
             )
         return None
+
+    def expects_more(self, page: Page) -> bool:
+        """Whether a field that the settings name says that more pages follow. `next_position` has checked it."""
+        return False
+
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        """The paths of the settings into responses."""
+        return ()
 
     def request_beyond_end(self, position: Json) -> Request | None:
         """Return the request of a page that cannot exist, or None if the style cannot ask for one.
@@ -148,6 +157,13 @@ class Cursor(Paging):
             return None
         return {"cursor": self._checked(cursor)}
 
+    def expects_more(self, page: Page) -> bool:
+        return read_flag(page, self.more) is True
+
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        return (self.field, self.more)
+
     def request_beyond_end(self, position: Json) -> Request | None:
         is_scalar = isinstance(position.get("cursor"), str | int | float)
         return self._at(UNKNOWN_CURSOR, 0) if is_scalar else None
@@ -203,6 +219,13 @@ class _Linked(Paging):
             return Request(url=position["url"])
         return self._sized(size)
 
+    def expects_more(self, page: Page) -> bool:
+        return read_flag(page, self.more) is True
+
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        return (self.more,)
+
     def _follow(self, page: Page, link: Any, place: str, path: str) -> Json | None:
         more = read_flag(page, self.more)
         if more is False:
@@ -237,6 +260,10 @@ class NextUrl(_Linked):
 
     field: str = "next"
 
+    @property
+    def named_paths(self) -> tuple[str, ...]:
+        return (self.field, self.more)
+
     def next_position(self, position: Json, page: Page) -> Json | None:
         return self._follow(page, find(page.document, self.field), f"at {self.field!r}", self.field)
 
@@ -257,7 +284,7 @@ def require_end(
         )
     if not page.is_first or page.count == 0:
         return
-    hint = find_hint(page) if style.hints else ""
+    hint = find_hint(page, is_path_missing=value is MISSING) if style.hints else ""
     if hint:
         raise CursorMissing(
             f"the response has no cursor or link {place}, but more records follow, because {hint}",

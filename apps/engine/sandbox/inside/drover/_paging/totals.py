@@ -9,7 +9,17 @@ from drover._paging.paths import find
 from drover._paging.values import as_count
 
 HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
-PLACES = ("", "meta.", "metadata.", "_meta.", "pagination.", "meta.pagination.", "paging.", "page.")
+PLACES = (
+    "",
+    "meta.",
+    "metadata.",
+    "_meta.",
+    "pagination.",
+    "meta.pagination.",
+    "paging.",
+    "page.",
+    "response.",
+)
 NAMES = (
     "total",
     "total_count",
@@ -21,6 +31,13 @@ NAMES = (
     "total_items",
     "totalItems",
     "totalElements",
+    "totalSize",
+    "totalRows",
+    "totalHits",
+    "nbHits",
+    "numFound",
+    "recordsTotal",
+    "'@odata.count'",
 )
 
 

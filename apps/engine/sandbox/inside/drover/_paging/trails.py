@@ -1,8 +1,8 @@
 """Find out in constant memory whether a walk through pages comes back to a page that it has read.
 
-A trail stores the last places, which finds short loops at once, and one older place, which is moved forward at
-growing distances (Brent's algorithm). So a loop of L places that begins after S places is found after at most about
-3 * (L + S) places, however long it is.
+A trail stores the first and the last places, and a sample of all places, which is thinned out as the walk goes on. So
+most loops are found a few places after they close. One more place is moved forward at growing distances (Brent's
+algorithm), which finds every loop of L places that begins after S places after at most about 3 * (L + S) places.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 RECENT = 16  # places
+FIRST = 8
+SAMPLED = 24
+WIDTH = 10  # hexadecimal digits that are stored of a digest
 
 
 @dataclass
@@ -20,28 +23,50 @@ class Trail:
     """The places of a walk, as digests."""
 
     recent: list[str] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
+    sample: list[str] = field(default_factory=list)
+    level: int = 0  # one of 2 ** level places is in the sample
     anchor: str = ""
     distance: int = 0  # from the anchor to the newest place
     limit: int = 1  # the distance at which the anchor moves to the newest place
 
     @classmethod
     def from_json(cls, value: Any) -> Trail:
-        if not value:
+        if not value or len(value) != 7:  # none, or that of an earlier release
             return cls()
-        recent, anchor, distance, limit = value
-        return cls(list(recent), str(anchor), int(distance), int(limit))
+        recent, first, sample, level, anchor, distance, limit = value
+        places = (_split(text) for text in (recent, first, sample))
+        return cls(*places, int(level), str(anchor), int(distance), int(limit))
 
     def to_json(self) -> list[Any]:
-        return [self.recent, self.anchor, self.distance, self.limit]
+        places = ("".join(places) for places in (self.recent, self.first, self.sample))
+        return [*places, self.level, self.anchor, self.distance, self.limit]
 
     def add(self, digest: str) -> bool:
-        """Add a place. Return whether it is one of the stored places."""
-        was_there = digest in self.recent or digest == self.anchor
-        self.recent = [*self.recent, digest][-RECENT:]
+        """Add a place, by a digest in hexadecimal digits. Return whether it is one of the stored places."""
+        place = digest[:WIDTH]
+        was_there = place == self.anchor or any(
+            place in places for places in (self.recent, self.first, self.sample)
+        )
+        self.recent = [*self.recent, place][-RECENT:]
+        self.first = [*self.first, place][:FIRST]
+        self._add_to_sample(place)
         self.distance += 1
         if self.distance >= self.limit:
-            self.anchor, self.distance, self.limit = digest, 0, self.limit * 2
+            self.anchor, self.distance, self.limit = place, 0, self.limit * 2
         return was_there
+
+    def _add_to_sample(self, place: str) -> None:
+        """Keep the place if its digest ends in `level` zero bits, so that a place is always or never kept."""
+        if place not in self.sample and int(place, 16) % 2**self.level == 0:
+            self.sample = [*self.sample, place]
+        while len(self.sample) > SAMPLED:
+            self.level += 1
+            self.sample = [kept for kept in self.sample if int(kept, 16) % 2**self.level == 0]
+
+
+def _split(text: str) -> list[str]:
+    return [text[start : start + WIDTH] for start in range(0, len(text), WIDTH)]
 
 
 def digest(value: Any, size: int = 8) -> str:

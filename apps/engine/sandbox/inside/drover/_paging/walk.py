@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from drover._failures import SourceFailure
-from drover._paging.paths import MISSING, find
+from drover._paging.forms import Form
+from drover._paging.hints import find_page_total, find_possible_cursor
+from drover._paging.paths import MISSING, describe, find, find_container, plain_place
 from drover._paging.responses import (
     ErrorsReported,
     Json,
@@ -23,6 +25,7 @@ from drover._paging.trails import Trail, digest
 
 MAX_EMPTY_PAGES = 10  # in a row
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
+MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
 TAIL = 32  # records at the end of a page that may come again at the beginning of the next page
 KEYS = ("id", "_id", "uuid", "guid")
 
@@ -31,6 +34,14 @@ class RepeatedPages(SourceFailure):
     """The API returns pages again that it has returned before."""
 
     retryable = False
+
+
+class ErrorInsteadOfPage(SourceFailure):
+    """A response without records is not like the responses before, so it may be an error instead of the end."""
+
+
+class EndsTooEarly(SourceFailure):
+    """The pages end before the number of pages that the API reports."""
 
 
 class RecordsRemoved(SourceFailure):
@@ -57,10 +68,13 @@ class Progress:
     repeated: int = 0  # pages in a row that equal an earlier page
     is_trusted: bool = False  # whether the API has shown that it looks at the position
     is_whole: bool = True  # whether the counts include the first page
-    total: int | None = None  # reported with the newest page, if more records follow by it
+    total: int | None = None  # the newest that was reported, if more records follow by it
+    page_total: int = 0  # the newest number of pages that was reported
+    is_more_told: bool = False  # whether a field of the settings has said that more pages follow
     tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
+    form: Form = field(default_factory=Form)
 
     @classmethod
     def from_token(cls, token: Mapping[str, Any]) -> Progress:
@@ -69,21 +83,24 @@ class Progress:
             return cls(is_whole=not token)
         counts = {name: value[name] for name in COUNTS if name in value}
         positions, contents = (Trail.from_json(value.get(name)) for name in TRAILS)
-        return cls(**counts, positions=positions, contents=contents)
+        form = Form.from_json(value.get("form"))
+        return cls(**counts, positions=positions, contents=contents, form=form)
 
     def to_json(self) -> Json:
         counts = {name: getattr(self, name) for name in COUNTS}
-        return counts | {name: getattr(self, name).to_json() for name in TRAILS}
+        trails = {name: getattr(self, name).to_json() for name in TRAILS}
+        return counts | trails | {"form": self.form.to_json()}
 
     def add(self, page: Page) -> None:
         self.pages += 1
         self.records += page.count
         self.largest = max(self.largest, page.count)
         self.empty = 0 if page.count else self.empty + 1
+        self.page_total = find_page_total(page) or self.page_total
 
 
 TRAILS = ("positions", "contents")
-COUNTS = tuple(item.name for item in fields(Progress) if item.name not in TRAILS)
+COUNTS = tuple(item.name for item in fields(Progress) if item.name not in (*TRAILS, "form"))
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,7 @@ class StreamFacts:
     """What earlier walks through the same stream have shown, such as those for the other records of a parent stream."""
 
     has_found_cursor: bool = False
+    form: Form = field(default_factory=Form)  # of all responses
 
 
 @dataclass(frozen=True)
@@ -123,8 +141,10 @@ class Walk:
         progress = Progress.from_token(token)
         response = self.ask(self.style.request(position))
         if self._is_end(response, is_first=not position):
+            self._require_end_expected(progress, response)
             return Step([], {})
         page = self._page(response, is_first=not position)
+        self._require_form_of_others(progress, page)
         progress.add(page)
         self._require_new_content(position, progress, page)
         total = self._total(page)
@@ -134,6 +154,7 @@ class Walk:
         if following is None:
             self._require_complete(progress, total)
             return Step(records, {}, total)
+        progress.is_more_told = self.style.expects_more(page)
         self._require_progress(progress, following)
         return Step(records, {**following, "progress": progress.to_json()}, total)
 
@@ -161,6 +182,42 @@ class Walk:
             )
         return response.action == "end"
 
+    def _require_end_expected(self, progress: Progress, response: Response) -> None:
+        """Raise an exception if a response ends the stream by its status, although more records were announced."""
+        if progress.is_more_told:
+            raise Contradiction(
+                f"the response ends the stream (status {response.status}), but the response before says that more"
+                " records follow",
+                evidence=(f"after {progress.records:,} records",),
+            )
+        self._require_complete(progress, None)
+
+    def _require_form_of_others(self, progress: Progress, page: Page) -> None:
+        """Raise ErrorInsteadOfPage for a response without records that is not like those before, then remember it."""
+        records = find_container(page.document, self.records_path)
+        forms = [form for form in (progress.form, self.facts.form) if form]
+        if forms and self.style.hints and (page.count == 0 or page.is_object):
+            self._require_no_fault(forms[0], page, records)
+        if not page.is_object:
+            for form in (progress.form, self.facts.form):
+                form.add(page.document, records, has_list=page.has_list)
+
+    def _require_no_fault(self, form: Form, page: Page, records: Any) -> None:
+        if page.is_object:
+            is_record = not form.has_lists or (self.primary_key and self._have_keys(page.records))
+            fault = "" if is_record else "it has an object instead of the list of records"
+        elif page.response.has_no_content or page.document in (None, []):
+            return
+        else:
+            places = {plain_place(path) for path in self.style.named_paths if path}
+            fault = form.find_fault(page.document, records, has_list=page.has_list, named=places)
+        if fault:
+            raise ErrorInsteadOfPage(
+                f"a response without records is not like those before, so it may be an error instead of the end: {fault};"
+                " turn off `hints` if this is how the API ends its pages",
+                evidence=(f"it has {describe(page.document)}",),
+            )
+
     def _next_position(self, position: Json, page: Page) -> Json | None:
         try:
             following = self.style.next_position(position, page)
@@ -172,21 +229,36 @@ class Walk:
         return following
 
     def _require_only_page(self, page: Page, missing: CursorMissing) -> None:
-        """Raise the exception if a page of one record has no cursor either, although more records exist."""
-        if page.count < 2 or not self.style.can_choose_size:
-            self.warn(f"The first page is taken for the only one: {missing}.")
+        """Raise the exception if a page of one record has no cursor either, although more records exist, or if this
+        cannot be found out, and the page has another field that may be the cursor.
+        """
+        if self._shows_cursor(page, missing):
+            self.facts.has_found_cursor = True
             return
+        place = find_possible_cursor(page) if self.style.hints else ""
+        if place:
+            raise CursorMissing(
+                f"{missing}, but `{place}` may be it; correct the path, or turn off `hints` if it means something else",
+                evidence=missing.evidence,
+            )
+        self.warn(f"The first page is taken for the only one: {missing}.")
+
+    def _shows_cursor(self, page: Page, missing: CursorMissing) -> bool:
+        """Whether a page of one record has a cursor. Raises the exception if it has none, although it is smaller."""
+        if page.count < 2 or not self.style.can_choose_size:
+            return False
         small_page = self._ask_for_page(self.style.request({}, 1))
         if small_page is None or not small_page.count:
-            return
+            return False
         if small_page.count < page.count:
             try:
                 self.style.next_position({}, small_page)
             except CursorMissing:
                 raise missing from None
-            self.facts.has_found_cursor = True
-        elif page.count >= self.style.page_size.records:
+            return True
+        if page.count >= self.style.page_size.records:
             raise missing
+        return False
 
     def _ask_for_page(self, request: Request) -> Page | None:
         """Return the page, or None if the API refuses the request or answers without a list of records."""
@@ -206,9 +278,10 @@ class Walk:
         """
         if not page.count:
             return
-        content = digest(page.records)
+        content = self._content(page.records)
+        has_ids = any(_field(page.records[0], name) is not None for name in KEYS)
         if not progress.contents.add(content):
-            progress.repeated = 0
+            progress.repeated = progress.repeated if has_ids else 0
             return
         progress.repeated += 1
         if self._have_keys(page.records):
@@ -219,17 +292,23 @@ class Walk:
         if not progress.is_trusted:
             self._require_answer_to_position(position, content)
             progress.is_trusted = True
-        if progress.repeated >= MAX_REPEATED_PAGES and not self.style.is_counted:
+        limit = MAX_REPEATED_IDS if has_ids else MAX_REPEATED_PAGES
+        if progress.repeated >= limit and not self.style.is_counted:
             raise RepeatedPages(
-                f"the API returns the same pages again: the last {progress.repeated:,} pages equal earlier pages"
+                f"the API returns the same pages again: {progress.repeated:,} pages equal earlier pages"
             )
+
+    def _content(self, records: list[Any]) -> str:
+        """Return a digest of the keys of the records, or of the records if they have no keys, in any order."""
+        keys = self._keys(records) or records
+        return digest(sorted(digest(key) for key in keys))
 
     def _require_answer_to_position(self, position: Json, content: str) -> None:
         request = self.style.request_beyond_end(position)
         answer = self._ask_for_page(request) if request is not None else None
         if answer is None or not answer.count:
             return
-        is_same = digest(answer.records) == content
+        is_same = self._content(answer.records) == content
         if is_same or self.style.ends_by_empty_page:
             raise RepeatedPages(
                 "the API returns the same page again, and has records on a page that cannot exist: it does not look at"
@@ -242,8 +321,9 @@ class Walk:
         skipped as many records as were removed before it.
         """
         before = progress.total
-        # A total that is not larger than what was read may be that of the page.
-        progress.total = total if total is not None and total > progress.records else None
+        if total is not None:
+            # A total that is not larger than what was read may be that of the page.
+            progress.total = total if total > progress.records else None
         if not self.style.is_counted or not self.style.hints or total is None or before is None:
             return
         if total < before:
@@ -265,26 +345,38 @@ class Walk:
         return page.records[overlap:]
 
     def _have_keys(self, records: list[Any]) -> bool:
-        """Whether each record has a key, so that equal pages have the same records.
+        """Whether each record has a key, so that equal pages have the same records."""
+        return bool(self._keys(records))
+
+    def _keys(self, records: list[Any]) -> list[Any]:
+        """Return the key of each record, or an empty list if there are records without one.
 
         Without a declared key, several records with different ids are taken for records with keys.
         """
         if self.primary_key:
             keys = [[_field(record, name) for name in self.primary_key] for record in records]
-            return all(None not in key for key in keys)
+            return keys if all(None not in key for key in keys) else []
         for name in KEYS:
-            ids = {str(_field(record, name)) for record in records}
-            if len(ids) == len(records) > 1 and str(None) not in ids:
-                return True
-        return False
+            ids = [str(_field(record, name)) for record in records]
+            if len(set(ids)) == len(records) > 1 and str(None) not in ids:
+                return ids
+        return []
 
     def _require_complete(self, progress: Progress, total: int | None) -> None:
         """Raise Contradiction if the API reports more records than its pages had.
 
         Records are added and removed while several pages are read, so a small difference is accepted then.
         """
-        is_unknown = self.is_partial or self.style.is_cut or not progress.is_whole
-        if total is None or is_unknown or not self.style.hints:
+        if self.is_partial or self.style.is_cut or not progress.is_whole or not self.style.hints:
+            return
+        total = progress.total if total is None else total
+        full_pages = progress.pages - progress.empty
+        if 0 < full_pages < progress.page_total and (total is None or progress.records < total):
+            raise EndsTooEarly(
+                f"the API reports {progress.page_total:,} pages, but its records end after {full_pages:,}; turn off"
+                " `hints` if this number means something else"
+            )
+        if total is None:
             return
         accepted = 0 if progress.pages == 1 else max(progress.largest - 1, total // 100)
         if total - progress.records > accepted:
