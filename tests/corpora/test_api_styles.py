@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from requests import HTTPError
 
 from apps.connectors import schemas
 from apps.engine import catalogue
@@ -17,6 +20,7 @@ from apps.engine.failures import (
     PositionGone,
     SourceError,
 )
+from apps.engine.library import failures
 from apps.engine.sources.rest import auth
 from tests.corpora.api_styles import STYLES, local_config
 from tests.engine.sources.api import (
@@ -159,6 +163,86 @@ def test_fields_of_the_parent_fill_parameters_and_the_body() -> None:
     assert rows == [{"param": "p7", "body": 7}]
 
 
+UNSAFE_IDS: list[Any] = [
+    *("..", ".", "", " ", "../x", "a/../..", "%2e%2e", "%252E%252e", ".%2e", "..\\x", "..%2fx"),
+    None,
+]
+
+
+def items_below(id_: Any) -> RequestHandler:
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.path == "/items":
+            return Reply({"data": [{"id": id_}]})
+        return Reply({"data": [{"got": request.path}]})
+
+    return respond
+
+
+def read_children(api: Api) -> list[Any]:
+    items = {**POSTS, "name": "items", "path": "/items"}
+    children = {"name": "s", "parent": "items", "path": "/items/{id}/sub", "records_path": "data"}
+    return read_stream(make_source("rest", api_config(api, items, children), "s")).rows
+
+
+def read_children_with_drover(api: Api) -> list[Any]:
+    from drover import RestSource, Stream
+    from drover._source import SettingValues, StreamSettings
+
+    streams = [
+        Stream("items", path="/items", records="data"),
+        Stream("s", parent="items", path="/items/{id}/sub", records="data"),
+    ]
+    source_class = type("Items", (RestSource,), {"base_url": api.url, "streams": streams})
+    return list(source_class(SettingValues(None, {}), StreamSettings("s")).get().rows)
+
+
+@pytest.mark.parametrize("read", [read_children, read_children_with_drover])
+@pytest.mark.parametrize("id_", UNSAFE_IDS, ids=repr)
+def test_the_id_of_a_parent_cannot_lead_to_another_path(
+    id_: Any, read: Callable[[Api], list[Any]]
+) -> None:
+    with serve_api(items_below(id_)) as api:
+        with pytest.raises((SourceError, failures.ConfigurationError)) as caught:
+            read(api)
+        assert "parent" in str(caught.value)
+        assert {request.path for request in api.requests} == {"/items"}
+
+
+@pytest.mark.parametrize("read", [read_children, read_children_with_drover])
+@pytest.mark.parametrize("id_", ["a/b", "ü x", "...", "a..b", "?", 0, 12345678901234567890])
+def test_other_ids_of_parents_fill_their_place(id_: Any, read: Callable[[Api], list[Any]]) -> None:
+    with serve_api(items_below(id_)) as api:
+        [row] = read(api)
+    assert unquote(row["got"]) == f"/items/{id_}/sub"
+
+
+def test_the_names_of_records_do_not_replace_a_field_of_the_records() -> None:
+    stream = {**POSTS, "records_path": "*", "key_field": "id"}
+    for body, expected in (
+        ({"a": {"id": "orig"}, "b": {"v": 1}}, None),
+        ({"a": {"id": "a"}, "5": {"id": 5}}, [{"id": "a"}, {"id": 5}]),
+    ):
+        with serve_api(always_reply(Reply(body))) as api:
+            source = make_source("rest", api_config(api, stream), "posts")
+            if expected is None:
+                with pytest.raises(ConfigurationError, match="choose another `key_field`"):
+                    read_stream(source)
+            else:
+                assert read_stream(source).rows == expected
+
+
+def test_an_error_at_one_parent_is_not_taken_for_no_children() -> None:
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.path == "/posts/2/comments":
+            return Reply({"code": 429, "msg": "later"})
+        return blog({1: 2, 2: 1, 3: 1})(request)
+
+    with serve_api(respond) as api:
+        config = api_config(api, {**POSTS, "pagination": {"type": "page"}}, COMMENTS)
+        with pytest.raises(SourceError):
+            read_stream(make_source("rest", config, "comments"))
+
+
 def test_an_incremental_cursor_can_be_sent_in_the_body() -> None:
     rows = [{"id": 1, "at": "2024-01-01"}, {"id": 2, "at": "2024-01-02"}]
 
@@ -225,6 +309,72 @@ def test_an_access_token_is_requested_again_a_minute_before_it_expires(
         config = api_config(api, POSTS, auth=oauth(api), pagination={"type": "page"})
         rows = read_stream(make_source("rest", config, "posts")).rows
     assert [row["token"] for row in rows] == ["t0", "t0", "t1", "t1"]
+
+
+class RevokingApi:
+    """Issues access tokens, and refuses the first of them from page 3 on; with `refuses_all`, all of them."""
+
+    def __init__(self, *, refuses_all: bool = False) -> None:
+        self.issued: list[str] = []
+        self.refuses_all = refuses_all
+
+    def respond(self, request: ReceivedRequest) -> Reply:
+        if request.path == "/token":
+            self.issued.append(f"t{len(self.issued)}")
+            return Reply({"access_token": self.issued[-1], "expires_in": 3600})
+        number = int(request.params["page"])
+        is_revoked = number >= 3 and (
+            self.refuses_all or request.headers["authorization"] == "Bearer t0"
+        )
+        if is_revoked:
+            return Reply({"error": "invalid_token"}, 401)
+        return Reply({"data": [{"id": number}] if number < 5 else []})
+
+
+def read_pages_with_rest(api: Api) -> list[Any]:
+    config = api_config(api, POSTS, auth=oauth(api), pagination={"type": "page"})
+    return read_stream(make_source("rest", config, "posts")).rows
+
+
+def read_pages_with_drover(api: Api) -> list[Any]:
+    from drover import OAuthClientCredentials, PageNumber, RestSource, Stream
+    from drover._source import SettingValues, StreamSettings
+
+    names = {
+        "base_url": api.url,
+        "auth": OAuthClientCredentials(f"{api.url}/token"),
+        "paging": PageNumber(),
+        "streams": [Stream("posts", path="/posts", records="data", primary_key="id")],
+    }
+    settings = SettingValues(None, {"client_id": "app", "client_secret": "canary-secret"})
+    source = type("Posts", (RestSource,), names)(settings, StreamSettings("posts"))
+    rows: list[Any] = []
+    page = source.get()
+    while True:
+        rows += page.rows
+        if not page.next_pagination:
+            return rows
+        page = source.get(page.next_pagination)
+
+
+@pytest.mark.parametrize("read", [read_pages_with_rest, read_pages_with_drover])
+def test_an_access_token_that_is_revoked_early_is_replaced_once(
+    read: Callable[[Api], list[Any]],
+) -> None:
+    server = RevokingApi()
+    with serve_api(server.respond) as api:
+        assert read(api) == [{"id": n} for n in range(1, 5)]
+    assert server.issued == ["t0", "t1"]
+
+
+@pytest.mark.parametrize("read", [read_pages_with_rest, read_pages_with_drover])
+def test_a_new_access_token_that_is_refused_again_fails_the_run(
+    read: Callable[[Api], list[Any]],
+) -> None:
+    server = RevokingApi(refuses_all=True)
+    with serve_api(server.respond) as api, pytest.raises((AuthenticationError, HTTPError)):
+        read(api)
+    assert server.issued == ["t0", "t1"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def last_page(reply: Any, fields: dict[str, Any]) -> RequestHandler:
     """Answer the pages after the last record with this reply."""
 
     def respond(request: ReceivedRequest) -> Reply:
-        start, rows = rows_of(request)
+        _start, rows = rows_of(request)
         return json_reply(data=rows, **fields) if rows else Reply(reply)
 
     return respond
@@ -205,7 +205,7 @@ def test_a_stream_that_ends_early_fails(name: str, reader: str) -> None:
 
 @pytest.mark.sample(3)
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("fields, reply", ENDS, ids=str)
+@pytest.mark.parametrize(("fields", "reply"), ENDS, ids=str)
 def test_a_working_api_may_say_the_end_in_many_ways(
     fields: dict[str, Any], reply: Any, reader: str
 ) -> None:
@@ -293,7 +293,7 @@ def test_a_first_page_that_shows_signs_of_more_is_not_the_only_page(
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("status, headers", HEADER_SIGNS, ids=str)
+@pytest.mark.parametrize(("status", "headers"), HEADER_SIGNS, ids=str)
 @pytest.mark.parametrize(
     "style", [{"type": "none"}, {"type": "cursor", "cursor_header": "X-NextPage"}], ids=str
 )
@@ -322,7 +322,7 @@ def shuffled(**changes: Any) -> RequestHandler:
 
     def respond(_: ReceivedRequest) -> Reply:
         number = next(numbers)
-        rows = [{**row, **{name: number for name in changes}} for row in ITEMS[:10]]
+        rows = [{**row, **dict.fromkeys(changes, number)} for row in ITEMS[:10]]
         generator.shuffle(rows)
         return json_reply(data=rows, next=f"c{number}")
 

@@ -107,6 +107,16 @@ def _same_page_again(source: FaultySource, after: int) -> Any:
     return rows_page([{"id": after}], {"after": after})
 
 
+def _same_record_again(source: FaultySource, after: int) -> Any:
+    return rows_page([{"id": 1}], {"after": after + 1})
+
+
+def _same_keys_again(source: FaultySource, after: int) -> Any:
+    """Return the same records for ever, in another order and with another value each time."""
+    rows = [{"id": (n + after) % 5, "served": after} for n in range(5)]
+    return rows_page(rows, {"after": after + 1})
+
+
 def _page_with_rejected_rows(source: FaultySource, after: int) -> Any:
     page = source._correct_page(after)
     rows: list[Any] = list(page.rows)  # type: ignore[union-attr]
@@ -147,6 +157,8 @@ _ANSWERS: dict[str, Any] = {
     "dict": lambda source, after: {"records": []},
     "rows_none": lambda source, after: rows_page(None, {}),  # type: ignore[arg-type]
     "bad_pagination": lambda source, after: rows_page([], {"when": object()}),  # type: ignore[dict-item]
+    "same_record": _same_record_again,
+    "same_keys": _same_keys_again,
     "same_page": _same_page_again,
     "records": _page_of_records,
     "rejected": _page_with_rejected_rows,

@@ -22,6 +22,7 @@ from apps.engine.frames.native import NativeTable
 from apps.engine.library import trails
 from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
+from apps.engine.sync.repeats import Repeats
 from apps.engine.sync.transforms import Transform
 
 # The limits of the queue
@@ -139,8 +140,10 @@ class PageReader:
         iteration: int,
         total: int | None,
         transform: Transform | None = None,
+        primary_key: Sequence[str] = (),
     ) -> None:
         self.total = total
+        self._repeats = Repeats(primary_key)
         self._source = source
         self._transform = transform
         self._queue = queue
@@ -176,7 +179,9 @@ class PageReader:
         trail = trails.Trail()
         trail.add(trails.digest(pagination))
         while True:
-            page = self._to_page(self._fetch(dict(pagination)))
+            result = self._fetch(dict(pagination))
+            self._require_new_records(result)
+            page = self._to_page(result)
             progress.report()
             if page.next_token and trail.add(trails.digest(page.next_token)):
                 raise BrokenSource(
@@ -191,6 +196,13 @@ class PageReader:
                 return
             pagination = page.next_token
             self._iteration += 1
+
+    def _require_new_records(self, result: object) -> None:
+        """Raise RepeatedRecords. Pages without a token for the next page end the stream anyway."""
+        if isinstance(result, SourceIteration) and result.next_pagination:
+            rows, frame = _rows_or_frame(result)
+            if frame is None:
+                self._repeats.add(rows)
 
     def _conclude(self) -> None:
         self._source.conclude()

@@ -262,6 +262,7 @@ class Runner:
             iteration=job.next_iteration,
             total=job.total,
             transform=transform,
+            primary_key=self._spec.source.primary_key,
         )
         reader.start()
         try:

@@ -24,6 +24,7 @@ MakeRehearsal = Callable[..., Rehearsal]
         ("rows_none", "records are None, not a list", False),
         ("bad_pagination", "next_pagination cannot be stored as JSON", False),
         ("same_page", "returned the token of a page that it has returned before", False),
+        ("same_record", "returns the same records again", False),
         ("zero_division", "ZeroDivisionError", False),
         ("system_exit", "raised SystemExit", False),
     ],

@@ -139,6 +139,10 @@ class RetryingClient:
         return error.retry_after if error.retry_after <= self._policy.longest_wait else None
 
 
+class TokenRefused(AuthenticationError):
+    """The source answered with status 401: the credentials are wrong, or a token is not valid any more."""
+
+
 class PermanentSourceError(SourceError):
     """The source responds, but retrying without changes cannot help."""
 
@@ -149,9 +153,8 @@ def status_failure(status: int, response: CompleteResponse) -> EngineError:
     """Return the EngineError for a response with a status of 400 or above."""
     evidence = response.evidence
     if status in REFUSED_CREDENTIALS_STATUSES:
-        return AuthenticationError(
-            f"the source refused the credentials ({status})", evidence=evidence
-        )
+        error_type = TokenRefused if status == HTTPStatus.UNAUTHORIZED else AuthenticationError
+        return error_type(f"the source refused the credentials ({status})", evidence=evidence)
     retry_after = parse_retry_after(response.headers.get("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(

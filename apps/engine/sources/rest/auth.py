@@ -13,7 +13,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from apps.engine.failures import AuthenticationError, ConfigurationError
 from apps.engine.sources.connector import Secret, SourceSettings
-from apps.engine.sources.http.responses import CompleteResponse, RetryingClient
+from apps.engine.sources.http.responses import CompleteResponse, RetryingClient, TokenRefused
 
 HEADER_NAME_PATTERN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 ONE_LINE_PATTERN = r"^[^\x00-\x1f\x7f]*$"
@@ -160,6 +160,12 @@ class AccessTokenAuth(AuthBase):
         request.headers["Authorization"] = f"Bearer {self._token}".encode()
         return request
 
+    def drop_token(self) -> bool:
+        """Forget the access token, so that the next request asks for a new one. Return whether there was one."""
+        had_token = bool(self._token)
+        self._token = ""
+        return had_token
+
     def _renew(self) -> None:
         auth = self._auth
         form = {**auth.grant(), **auth.access_token_params}
@@ -174,7 +180,7 @@ class AccessTokenAuth(AuthBase):
             answer = self._client().request(
                 _token_answer, "POST", auth.access_token_url, data=form, auth=basic
             )
-        except ConfigurationError as error:
+        except (ConfigurationError, TokenRefused) as error:
             # RFC 6749 answers wrong credentials with 400 or 401.
             raise AuthenticationError(
                 "no access token was issued for these credentials", evidence=error.evidence

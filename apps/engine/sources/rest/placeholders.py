@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from apps.engine.library import paths
 from apps.engine.sources.http.responses import PermanentSourceError
@@ -40,7 +39,11 @@ def find_placeholders(value: Any, *, is_path: bool) -> Iterator[Placeholder]:
 def fill_path(path: str, record: Any) -> str:
     """Return the path with each placeholder replaced by its field of the record. Raises PermanentSourceError."""
     for placeholder in find_placeholders(path, is_path=True):
-        path = path.replace(placeholder.text, quote(_text(field_of(record, placeholder)), safe=""))
+        value = _text(field_of(record, placeholder))
+        try:
+            path = path.replace(placeholder.text, paths.url_segment(value))
+        except paths.UnsafeSegment as error:
+            raise PermanentSourceError(str(error)) from error
     return path
 
 

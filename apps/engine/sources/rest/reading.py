@@ -17,10 +17,11 @@ from apps.engine.sources.http.responses import (
     CompleteResponse,
     PermanentSourceError,
     RetryingClient,
+    TokenRefused,
     status_failure,
 )
 from apps.engine.sources.rest import placeholders
-from apps.engine.sources.rest.auth import ApiKeyAuth, Auth, make_authenticator
+from apps.engine.sources.rest.auth import AccessTokenAuth, ApiKeyAuth, Auth, make_authenticator
 from apps.engine.sources.rest.config import Config, Stream
 from apps.engine.sources.rest.urls import allowed_url, join_url, remove_param
 
@@ -125,6 +126,24 @@ class StreamReader:
         return replace(step, next_token=self._safe_token(stream, step.next_token, parent))
 
     def _ask(
+        self,
+        stream: Stream,
+        request: responses.Request,
+        options: ReadOptions,
+        parent: Any,
+        *,
+        is_probe: bool,
+    ) -> ReadResponse:
+        try:
+            return self._send(stream, request, options, parent, is_probe=is_probe)
+        except TokenRefused:
+            # An access token may be revoked before it expires.
+            authenticator = self._authenticator(stream.name)
+            if not isinstance(authenticator, AccessTokenAuth) or not authenticator.drop_token():
+                raise
+        return self._send(stream, request, options, parent, is_probe=is_probe)
+
+    def _send(
         self,
         stream: Stream,
         request: responses.Request,

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
+from string import Formatter
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import requests
 
 from drover._failures import AuthenticationError, ConfigurationError
 from drover._paging.counted import Offset, PageNumber
+from drover._paging.paths import url_segment
 from drover._paging.responses import PROBE_STATUSES, Request, Response, find_next_link
 from drover._paging.styles import Cursor, LinkHeader, NextUrl, Paging
 from drover._paging.walk import Step, StreamFacts, Walk
@@ -171,13 +172,22 @@ class RestSource(Source):
         """
         url = fill_placeholders(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
-        return self.session.request(
-            options.pop("method", "GET"),
-            path if "://" in path else url,
-            headers=headers,
-            auth=self._authorize,
-            **options,
-        )
+        url = path if "://" in path else url
+        method = options.pop("method", "GET")
+        try:
+            return self.session.request(
+                method, url, headers=headers, auth=self._authorize, **options
+            )
+        except requests.HTTPError as error:
+            if not self._drops_access_token(error):
+                raise
+        return self.session.request(method, url, headers=headers, auth=self._authorize, **options)
+
+    def _drops_access_token(self, error: requests.HTTPError) -> bool:
+        """Whether the server refused an access token, which is fetched anew then: it may have been revoked early."""
+        is_refused = error.response is not None and error.response.status_code == 401
+        is_for_token = is_refused and "Authorization" in error.response.request.headers
+        return is_for_token and self.__dict__.pop("_oauth", None) is not None
 
     @cached_property
     def _facts(self) -> dict[str, StreamFacts]:
@@ -347,9 +357,17 @@ def fill_placeholders(text: str, source: Source, names: Mapping[str, Any] | None
     """Return `text` with each {name} replaced by its value in `names`, or else in the settings."""
     if "{" not in text:
         return text
-    quoted_names = {name: quote(str(value), safe="") for name, value in (names or {}).items()}
-    values = {**vars(source.config), **quoted_names}
+    names = names or {}
     try:
-        return text.format_map(values)
+        used = {field for _, field, _, _ in Formatter().parse(text) if field}
+        segments = {name: _segment(name, names[name]) for name in used & set(names)}
+        return text.format_map({**vars(source.config), **segments})
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigurationError(f"{text} cannot be filled in: {error}") from error
+
+
+def _segment(name: str, value: Any) -> str:
+    """Return the field of a parent's record for a path. Raises ConfigurationError."""
+    if value is None or isinstance(value, list | dict):
+        raise ConfigurationError(f"A record of the parent stream has no value for {{{name}}}.")
+    return url_segment(str(value))

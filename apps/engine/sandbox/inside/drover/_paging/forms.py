@@ -93,9 +93,9 @@ class Form:
                 and _says_something(name, value)
             ):
                 return f"it has `{place}`, which the responses before did not have"
-            if known is not None and (name == "kind" or not is_neutral) and _kind(value) != "n":
-                if _is_suspicious(name, known, value):
-                    return f"`{place}` is not as in the responses before"
+            may_change = is_neutral and name != "kind"
+            if known is not None and not may_change and _is_suspicious(name, known, value):
+                return f"`{place}` is not as in the responses before"
         return "" if is_like_others else "it has none of the fields of the responses before"
 
     @property
@@ -147,6 +147,8 @@ def _says_something(name: str, value: Any) -> bool:
 
 def _is_suspicious(name: str, known: tuple[str, str], value: Any) -> bool:
     kind, known_value = known
+    if _kind(value) == "n":
+        return False
     is_status = STATUS.search(name) is not None
     if kind == "n":
         return is_status or (isinstance(value, str) and " " in value.strip())

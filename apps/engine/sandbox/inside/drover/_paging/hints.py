@@ -164,7 +164,7 @@ def _position_hint(page: Page) -> str:
     if _says_last(page):
         return ""
     for place, value in _fields(page.document):
-        is_position = isinstance(value, str) and not DATE.match(value) or is_number(value)
+        is_position = (isinstance(value, str) and not DATE.match(value)) or is_number(value)
         is_key = isinstance(value, Mapping) and "key" in _plain(place)
         if _plain(place) in POSITION_FIELDS and (is_position or is_key) and not is_end(value):
             return f"it has `{place}`"

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import quote as urlquote
+from urllib.parse import unquote
 
 from drover._failures import ConfigurationError
 
@@ -26,10 +28,15 @@ PATTERN = rf"^(\$\.?)?({_ANY_STEP}((\.|(?=\[)){_ANY_STEP})*)?$"
 INDEX = re.compile(r"-?\d{1,9}")
 MAX_DEPTH = 4  # levels that `describe` shows
 MAX_PLACES = 12
+MAX_DECODINGS = 5  # of a value that was encoded several times
 
 
 class InvalidPath(ConfigurationError, ValueError):
     """The text is not a path."""
+
+
+class UnsafeSegment(ConfigurationError):
+    """The value would change the path of a URL instead of filling its place."""
 
 
 class KeyFieldTaken(ConfigurationError):
@@ -180,6 +187,22 @@ def put(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         rest = ".".join(quote(other) for other in others)
         value = put(inner if isinstance(inner, dict) else {}, rest, value)
     return {**document, name: value}
+
+
+def url_segment(value: str) -> str:
+    """Return the value quoted for its place in the path of a URL.
+
+    Raises UnsafeSegment for an empty value, and for `.` or `..` in it, also encoded, which servers and clients resolve.
+    """
+    decoded = value
+    for _ in range(MAX_DECODINGS):
+        decoded = unquote(decoded)
+    if not value.strip() or {".", ".."} & set(re.split(r"[/\\]", decoded)):
+        raise UnsafeSegment(
+            f"a record of the parent stream has {value[:80]!r} for the path of its children, which would lead to"
+            " another path; leave out such records at the parent, or use another field"
+        )
+    return urlquote(value, safe="")
 
 
 def plain_place(path: str) -> str:

@@ -35,8 +35,10 @@ class Trail:
         if not value or len(value) != 7:  # none, or that of an earlier release
             return cls()
         recent, first, sample, level, anchor, distance, limit = value
-        places = (_split(text) for text in (recent, first, sample))
-        return cls(*places, int(level), str(anchor), int(distance), int(limit))
+        places = {"recent": _split(recent), "first": _split(first), "sample": _split(sample)}
+        return cls(
+            **places, level=int(level), anchor=str(anchor), distance=int(distance), limit=int(limit)
+        )
 
     def to_json(self) -> list[Any]:
         places = ("".join(places) for places in (self.recent, self.first, self.sample))
