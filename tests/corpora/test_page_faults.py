@@ -214,6 +214,27 @@ def test_a_working_api_may_say_the_end_in_many_ways(
     assert outcome.rows == ITEMS
 
 
+FIRST_ERRORS = [
+    *({"code": 429, "msg": "too many requests"}, {"status": "ERROR", "data": []}, {"errorCode": 7}),
+    *({"detail": "Request was throttled."}, {"ok": False, "data": []}, {"meta": {"code": 503}}),
+    *({"status": 429, "title": "x", "data": None}, {"ret": -1}, {"result": "fail", "data": []}),
+]
+FIRST_ENDS = [
+    *({}, {"kind": "list"}, {"code": 0, "message": "success"}, {"meta": {"result_count": 0}}),
+    *({"data": [], "message": "No records found"}, {"status": 200, "data": []}),
+    {"status": "OK", "errors": [], "data": None},
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("document", [*FIRST_ERRORS, *FIRST_ENDS], ids=str)
+def test_an_error_as_the_first_response_is_not_an_empty_stream(
+    document: dict[str, Any], reader: str
+) -> None:
+    outcome = READERS[reader](PagedApi(lambda _: Reply(document), PAGES))
+    assert bool(outcome.failure) == (document in FIRST_ERRORS), outcome.message
+
+
 def test_without_hints_a_response_without_the_list_is_the_end() -> None:
     for reader in READERS.values():
         outcome = reader(PagedApi(last_page({"finis": "1"}, {}), {**PAGES, "hints": False}))

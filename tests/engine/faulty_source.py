@@ -113,7 +113,7 @@ def _same_record_again(source: FaultySource, after: int) -> Any:
 
 def _same_keys_again(source: FaultySource, after: int) -> Any:
     """Return the same records for ever, in another order and with another value each time."""
-    rows = [{"id": (n + after) % 5, "served": after} for n in range(5)]
+    rows: list[dict[str, object]] = [{"id": (n + after) % 5, "served": after} for n in range(5)]
     return rows_page(rows, {"after": after + 1})
 
 

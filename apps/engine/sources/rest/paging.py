@@ -44,7 +44,9 @@ MorePath = Annotated[
 ]
 Hints = Annotated[
     bool,
-    Field(description="Fail if other fields say that more records follow, such as `has_more`"),
+    Field(
+        description="Fail if other fields say that more records follow, such as `has_more`, or that a response is an error"
+    ),
 ]
 
 

@@ -103,13 +103,15 @@ class Form:
         return len(self.fields) < MAX_FIELDS
 
 
-def find_first_fault(document: Any, records: Any = None) -> str:
-    """Return what shows that a first response without a list of records is an error, or an empty text."""
+def find_first_fault(document: Any, records: Any, *, has_list: bool) -> str:
+    """Return in words what shows that a first response without records is an error, or an empty text.
+
+    A message beside an empty list is none, because it may say that there are no records.
+    """
     for place, value in walk_fields(document, records):
         name = plain_name(place)
-        if MESSAGE.search(name) and isinstance(value, str) and " " in value.strip():
-            return f"it has `{place}`"
-        if STATUS.search(name) and _is_failure(name, value):
+        is_message = MESSAGE.search(name) and isinstance(value, str) and " " in value.strip()
+        if (is_message and not has_list) or (STATUS.search(name) and _is_failure(name, value)):
             return f"it has `{place}`"
     return ""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from drover._paging.paths import MISSING, find_parent, walk_objects
 from drover._paging.responses import Page
-from drover._paging.totals import reported_total
+from drover._paging.totals import CONTENT_RANGE, reported_total
 from drover._paging.values import as_count, is_end, is_number
 
 # Names in lower case and without other characters than letters.
@@ -46,7 +46,7 @@ POSITION_FIELDS = frozenset(
             "scrolltoken",
             "resumptiontoken",
         ),
-        *("paginationtoken", "pagetoken", "pagingtoken", "token", "marker", "bookmark", "position"),
+        *("paginationtoken", "pagetoken", "pagingtoken", "marker", "bookmark", "position"),
         *("after", "aftercursor", "cursor", "endcursor", "startingafter", "lastkey", "searchafter"),
         *("lastevaluatedkey", "exclusivestartkey", "nextkey", "skiptoken", "cursormark"),
         *("nextcursormark", "pagestate", "pagingstate", "pagecursor", "nexttokens"),
@@ -64,7 +64,6 @@ REMAINING = re.compile(
 )
 HEADER_POSITIONS = re.compile(r"next|cursor|continuation|marker|scroll|bookmark|pagetoken")
 HEADER_PAGES = re.compile(r"totalpages|pagecount|lastpage|pagetotal")
-CONTENT_RANGE = re.compile(r"\s*\w+\s+(\d+)-(\d+)/(\d+)\s*")
 PARTIAL_CONTENT = 206
 # Fields whose text or number is surely not the position of the next page.
 DESCRIPTIONS = re.compile(

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Any
 
 from drover._failures import SourceFailure
-from drover._paging.forms import find_first_fault
 from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
 from drover._paging.values import is_end
 
@@ -120,9 +119,7 @@ def read_page(
         return Page(response, [value], is_first, is_object=True)
     if value is None:
         return Page(response, [], is_first)
-    if value is MISSING and _is_empty_page(
-        response.document, is_first, checks_errors=checks_errors
-    ):
+    if value is MISSING and _is_empty_page(response.document, is_first):
         return Page(response, [], is_first, has_list=False)
     place = f"at {path!r}" if path else "at the top level"
     if value is not MISSING:
@@ -139,7 +136,7 @@ def _require_no_errors(document: Any) -> None:
         raise ErrorsReported("the API reports an error beside its data", evidence=(error,))
 
 
-def _is_empty_page(document: Any, is_first: bool, *, checks_errors: bool) -> bool:
+def _is_empty_page(document: Any, is_first: bool) -> bool:
     """Whether the API may have left the list out because it is empty: the object has no error, and no other list.
 
     A later response is compared with those before it (`forms`), so other lists are no sign of a wrong path then.
@@ -151,7 +148,7 @@ def _is_empty_page(document: Any, is_first: bool, *, checks_errors: bool) -> boo
     if not is_first:
         return True
     lists = (value for _, value in walk_objects(document) if isinstance(value, list))
-    return not any(lists) and not (checks_errors and find_first_fault(document))
+    return not any(lists)
 
 
 def reported_error(document: Any) -> str:

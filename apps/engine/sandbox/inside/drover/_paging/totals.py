@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from drover._paging.paths import find
 from drover._paging.values import as_count
 
 HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
+# As in `items 0-9/57`, but not in bytes.
+CONTENT_RANGE = re.compile(r"\s*(?!bytes)\w+\s+(\d{1,15})-(\d{1,15})/(\d{1,15})\s*")
 PLACES = (
     "",
     "meta.",
@@ -57,6 +60,9 @@ def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int
 def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | None]:
     for name in HEADERS:
         yield _whole_number(headers.get(name))
+    content_range = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if content_range is not None:
+        yield int(content_range[3])
     if isinstance(document, dict):
         for place in PLACES:
             for name in NAMES:

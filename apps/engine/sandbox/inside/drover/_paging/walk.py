@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from drover._failures import SourceFailure
-from drover._paging.forms import Form
-from drover._paging.hints import find_page_total, find_possible_cursor
+from drover._paging.forms import Form, find_first_fault
+from drover._paging.hints import find_possible_cursor
 from drover._paging.paths import MISSING, describe, find, find_container, plain_place
+from drover._paging.progress import Progress
 from drover._paging.responses import (
     ErrorsReported,
     Json,
@@ -21,7 +22,7 @@ from drover._paging.responses import (
 )
 from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
-from drover._paging.trails import Trail, digest
+from drover._paging.trails import digest
 
 MAX_EMPTY_PAGES = 10  # in a row
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
@@ -55,52 +56,6 @@ class Ask(Protocol):
     """
 
     def __call__(self, request: Request, *, is_probe: bool = False) -> Response: ...
-
-
-@dataclass
-class Progress:
-    """What is known of the pages so far. It is part of the token of each page, so a retry continues with it."""
-
-    pages: int = 0
-    records: int = 0
-    largest: int = 0  # records of the largest page
-    empty: int = 0  # empty pages in a row
-    repeated: int = 0  # pages in a row that equal an earlier page
-    is_trusted: bool = False  # whether the API has shown that it looks at the position
-    is_whole: bool = True  # whether the counts include the first page
-    total: int | None = None  # the newest that was reported, if more records follow by it
-    page_total: int = 0  # the newest number of pages that was reported
-    is_more_told: bool = False  # whether a field of the settings has said that more pages follow
-    tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
-    positions: Trail = field(default_factory=Trail)
-    contents: Trail = field(default_factory=Trail)
-    form: Form = field(default_factory=Form)
-
-    @classmethod
-    def from_token(cls, token: Mapping[str, Any]) -> Progress:
-        value = token.get("progress")
-        if not isinstance(value, Mapping):
-            return cls(is_whole=not token)
-        counts = {name: value[name] for name in COUNTS if name in value}
-        positions, contents = (Trail.from_json(value.get(name)) for name in TRAILS)
-        form = Form.from_json(value.get("form"))
-        return cls(**counts, positions=positions, contents=contents, form=form)
-
-    def to_json(self) -> Json:
-        counts = {name: getattr(self, name) for name in COUNTS}
-        trails = {name: getattr(self, name).to_json() for name in TRAILS}
-        return counts | trails | {"form": self.form.to_json()}
-
-    def add(self, page: Page) -> None:
-        self.pages += 1
-        self.records += page.count
-        self.largest = max(self.largest, page.count)
-        self.empty = 0 if page.count else self.empty + 1
-        self.page_total = find_page_total(page) or self.page_total
-
-
-TRAILS = ("positions", "contents")
-COUNTS = tuple(item.name for item in fields(Progress) if item.name not in (*TRAILS, "form"))
 
 
 @dataclass(frozen=True)
@@ -193,30 +148,32 @@ class Walk:
         self._require_complete(progress, None)
 
     def _require_form_of_others(self, progress: Progress, page: Page) -> None:
-        """Raise ErrorInsteadOfPage for a response without records that is not like those before, then remember it."""
+        """Raise ErrorInsteadOfPage for a response without records that may be an error, then remember its form."""
         records = find_container(page.document, self.records_path)
-        forms = [form for form in (progress.form, self.facts.form) if form]
-        if forms and self.style.hints and (page.count == 0 or page.is_object):
-            self._require_no_fault(forms[0], page, records)
+        form = progress.form or self.facts.form
+        if self.style.hints and (page.count == 0 or page.is_object):
+            fault = self._fault(form, page, records)
+            if fault:
+                raise ErrorInsteadOfPage(
+                    f"a response without records may be an error instead of the end of the stream: {fault}; turn off"
+                    " `hints` if this is how the API says that there are no more records",
+                    evidence=(f"it has {describe(page.document)}",),
+                )
         if not page.is_object:
-            for form in (progress.form, self.facts.form):
-                form.add(page.document, records, has_list=page.has_list)
+            for known in (progress.form, self.facts.form):
+                known.add(page.document, records, has_list=page.has_list)
 
-    def _require_no_fault(self, form: Form, page: Page, records: Any) -> None:
+    def _fault(self, form: Form, page: Page, records: Any) -> str:
+        """Return in words why a response without records is no page, or an empty text."""
         if page.is_object:
             is_record = not form.has_lists or (self.primary_key and self._have_keys(page.records))
-            fault = "" if is_record else "it has an object instead of the list of records"
-        elif page.response.has_no_content or page.document in (None, []):
-            return
-        else:
-            places = {plain_place(path) for path in self.style.named_paths if path}
-            fault = form.find_fault(page.document, records, has_list=page.has_list, named=places)
-        if fault:
-            raise ErrorInsteadOfPage(
-                f"a response without records is not like those before, so it may be an error instead of the end: {fault};"
-                " turn off `hints` if this is how the API ends its pages",
-                evidence=(f"it has {describe(page.document)}",),
-            )
+            return "" if is_record else "it has an object instead of the list of records"
+        if not form:
+            return find_first_fault(page.document, records, has_list=page.has_list)
+        if page.response.has_no_content or page.document in (None, []):
+            return ""
+        places = {plain_place(path) for path in self.style.named_paths if path}
+        return form.find_fault(page.document, records, has_list=page.has_list, named=places)
 
     def _next_position(self, position: Json, page: Page) -> Json | None:
         try:

@@ -1,0 +1,58 @@
+"""What is known of the pages of a stream that were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from drover._paging.forms import Form
+from drover._paging.hints import find_page_total
+from drover._paging.responses import Json, Page
+from drover._paging.trails import Trail
+
+
+@dataclass
+class Progress:
+    """What is known of the pages so far. It is part of the token of each page, so a retry continues with it."""
+
+    pages: int = 0
+    records: int = 0
+    largest: int = 0  # records of the largest page
+    empty: int = 0  # empty pages in a row
+    repeated: int = 0  # pages in a row that equal an earlier page
+    is_trusted: bool = False  # whether the API has shown that it looks at the position
+    is_whole: bool = True  # whether the counts include the first page
+    total: int | None = None  # the newest that was reported, if more records follow by it
+    page_total: int = 0  # the newest number of pages that was reported
+    is_more_told: bool = False  # whether a field of the settings has said that more pages follow
+    tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
+    positions: Trail = field(default_factory=Trail)
+    contents: Trail = field(default_factory=Trail)
+    form: Form = field(default_factory=Form)
+
+    @classmethod
+    def from_token(cls, token: Mapping[str, Any]) -> Progress:
+        value = token.get("progress")
+        if not isinstance(value, Mapping):
+            return cls(is_whole=not token)
+        counts = {name: value[name] for name in COUNTS if name in value}
+        positions, contents = (Trail.from_json(value.get(name)) for name in TRAILS)
+        form = Form.from_json(value.get("form"))
+        return cls(**counts, positions=positions, contents=contents, form=form)
+
+    def to_json(self) -> Json:
+        counts = {name: getattr(self, name) for name in COUNTS}
+        trails = {name: getattr(self, name).to_json() for name in TRAILS}
+        return counts | trails | {"form": self.form.to_json()}
+
+    def add(self, page: Page) -> None:
+        self.pages += 1
+        self.records += page.count
+        self.largest = max(self.largest, page.count)
+        self.empty = 0 if page.count else self.empty + 1
+        self.page_total = find_page_total(page) or self.page_total
+
+
+TRAILS = ("positions", "contents")
+COUNTS = tuple(item.name for item in fields(Progress) if item.name not in (*TRAILS, "form"))
