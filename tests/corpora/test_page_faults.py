@@ -164,6 +164,12 @@ EARLY: dict[str, PagedApi] = {
         says="more records follow",
         end_statuses=(404,),
     ),
+    "404 although a flag that is not named says more": PagedApi(
+        page_four({}, 404, {"has_more": True}),
+        CURSOR,
+        says="more records follow",
+        end_statuses=(404,),
+    ),
     "204 before the total": PagedApi(
         page_four(b"", 204, {"total": 57}),
         {**OFFSETS, "total_path": "total"},
@@ -259,6 +265,9 @@ SIGNS: list[dict[str, Any]] = [
     {"@odata.count": 57},
     {"response": {"numFound": 57}},
     {"recordsTotal": 57},
+    {"pageInfo": {"totalResults": 57}},
+    {"_metadata": {"total": 57}},
+    {"num_found": 57},
     {"metadata": {"remainingItemCount": 47}},
     {"metadata": {"continue": "eyJ2IjoibWV0YSJ9"}},
     {"links": [{"rel": "self", "href": "/a"}, {"rel": "next", "href": "/b"}]},

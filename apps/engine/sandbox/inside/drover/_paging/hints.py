@@ -20,7 +20,7 @@ MORE_FLAGS = frozenset(
     {
         *("hasmore", "hasnext", "hasnextpage", "hasnextpages", "hasmoreitems", "hasmorepages"),
         *("hasmoreresults", "hasmorerecords", "more", "morerecords", "moreresults", "moreitems"),
-        *("moreavailable", "istruncated"),
+        *("moreavailable", "istruncated", "truncated"),
     }
 )
 LAST_FLAGS = frozenset(
@@ -68,7 +68,7 @@ PARTIAL_CONTENT = 206
 # Fields whose text or number is surely not the position of the next page.
 DESCRIPTIONS = re.compile(
     r"(self|first|last|prev|url|uri|href|base|kind|etag|object|type|context|schema|version|time|date|took|duration|elapsed"
-    r"|generated|created|updated|request|trace|correlation|newest|oldest|since|until|delta|nextsync|sync|size|limit|perpage|total|count"
+    r"|generated|created|updated|request|trace|correlation|newest|oldest|since|until|delta|nextsync|size|limit|perpage|total|count"
     r"|status|code|message|msg|name|title|description|currency|locale|lang|api|server|odatacontext|odatadelta|page)"
 )
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")

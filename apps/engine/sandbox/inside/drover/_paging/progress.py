@@ -25,7 +25,7 @@ class Progress:
     is_whole: bool = True  # whether the counts include the first page
     total: int | None = None  # the newest that was reported, if more records follow by it
     page_total: int = 0  # the newest number of pages that was reported
-    is_more_told: bool = False  # whether a field of the settings has said that more pages follow
+    is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
     tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
-from drover._paging.paths import find
+from drover._paging.paths import find, walk_objects
 from drover._paging.values import as_count
 
 HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
@@ -35,13 +36,17 @@ NAMES = (
     "totalItems",
     "totalElements",
     "totalSize",
-    "totalRows",
-    "totalHits",
-    "nbHits",
-    "numFound",
-    "recordsTotal",
     "'@odata.count'",
 )
+# Names that mean the total of the records wherever they are, in lower case and without other characters than letters.
+CLEAR_NAMES = frozenset(
+    {
+        *("totalresults", "totalrecords", "totalitems", "totalelements", "totalrows", "totalhits"),
+        *("totalentries", "totalobjects", "totaldocs", "nbhits", "numfound", "recordstotal"),
+    }
+)
+MAX_DEPTH = 3
+MAX_FIELDS = 200  # to look at
 
 
 def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int | None:
@@ -67,6 +72,9 @@ def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | Non
         for place in PLACES:
             for name in NAMES:
                 yield _whole_number(find(document, place + name))
+        for place, value in islice(walk_objects(document, MAX_DEPTH), MAX_FIELDS):
+            if re.sub(r"[^a-z]", "", place.rpartition(".")[2].lower()) in CLEAR_NAMES:
+                yield _whole_number(value)
 
 
 def _whole_number(value: Any) -> int | None:

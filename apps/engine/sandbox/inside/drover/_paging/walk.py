@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from drover._failures import SourceFailure
 from drover._paging.forms import Form, find_first_fault
-from drover._paging.hints import find_possible_cursor
+from drover._paging.hints import find_possible_cursor, flag_at_top
 from drover._paging.paths import MISSING, describe, find, find_container, plain_place
 from drover._paging.progress import Progress
 from drover._paging.responses import (
@@ -109,7 +109,8 @@ class Walk:
         if following is None:
             self._require_complete(progress, total)
             return Step(records, {}, total)
-        progress.is_more_told = self.style.expects_more(page)
+        has_flag = self.style.hints and not page.is_object and flag_at_top(page.document) is True
+        progress.is_more_told = has_flag or self.style.expects_more(page)
         self._require_progress(progress, following)
         return Step(records, {**following, "progress": progress.to_json()}, total)
 
