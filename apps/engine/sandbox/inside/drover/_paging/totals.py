@@ -22,7 +22,10 @@ PLACES = (
     "meta.pagination.",
     "paging.",
     "page.",
-    "response.",
+    "_metadata.",
+    "pageInfo.",
+    "page_info.",
+    "paginator.",
 )
 NAMES = (
     "total",
