@@ -17,9 +17,10 @@ from apps.engine.library import numbers
 JsonNumber = numbers.JsonNumber
 
 # Numbers that orjson may change: those with many digits, zeros at the end, many zeros at the beginning, or an exponent.
-# orjson also converts integers of more than 64 bits to floats.
+# orjson also converts integers of more than 64 bits to floats, and drops the sign of -0.
 _INEXACT = (
-    r"(?:^|[\[:,\s])-?(?:[0-9.]{17}|0\.0000|[0-9]+(?:\.[0-9]+)?[eE]|[0-9]+\.[0-9]+0(?:[\],}\s]|$))"
+    r"(?:^|[\[:,\s])(?:-?(?:[0-9.]{17}|0\.0000|[0-9]+(?:\.[0-9]+)?[eE]|[0-9]+\.[0-9]+0(?:[\],}\s]|$))"
+    r"|-0(?:[\],}\s]|$))"
 )
 _EXACT_FLOAT_TEXT = 15  # A number of at most 15 characters without an exponent equals its float.
 _DIGITS = frozenset("-.0123456789")

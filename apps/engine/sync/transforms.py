@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -17,8 +18,9 @@ from apps.engine.frames.decoding import NOT_AN_OBJECT
 from apps.engine.frames.json_numbers import JsonNumber
 from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
 from apps.engine.frames.native import NativeTable
-from apps.engine.frames.texts import Unrepresentable, exact_text, json_text
+from apps.engine.frames.texts import Unrepresentable, exact_text
 from apps.engine.frames.values import to_column_type
+from apps.engine.library import numbers
 from apps.engine.sandbox import type_tags
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
@@ -40,8 +42,7 @@ class TransformFailed(ContractError):
 class Transform:
     """Runs the code in one sandbox from creation to `close`. The sandbox ends with the thread that creates it.
 
-    A page without records is not changed. A record that is not an object is rejected and not sent to the code. NaN and
-    infinities become None, because JSON cannot represent them.
+    A page without records is not changed. A record that is not an object is rejected and not sent to the code.
     """
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
@@ -163,7 +164,14 @@ def _has_new_values(
         return False
     if any(isinstance(value, list | dict) for value in received):
         return True
-    return not set(received) <= {None, *sent}
+    new = set(received) - {None, *sent}
+    if any(map(_is_nan, sent)):
+        new = {value for value in new if not _is_nan(value)}
+    return bool(new)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _log(level: str, message: str) -> None:
@@ -186,16 +194,17 @@ def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str,
 
 
 def _encode_records(records: Sequence[Mapping[str, Any]]) -> tuple[orjson.Fragment, bool]:
-    """Return the records as JSON, and whether it has numbers that orjson would change."""
+    """Return the records as JSON, and whether it has values that orjson would change."""
     encoder = _Encoder()
     options = orjson.OPT_NON_STR_KEYS
     try:
         encoded = orjson.dumps(records, default=encoder.to_json_value, option=options)
-    except TypeError:  # orjson also raises it for integers of more than 64 bits.
-        exact_records = [
-            {name: encoder.exact_value(value) for name, value in row.items()} for row in records
-        ]
-        encoded = orjson.dumps(exact_records, default=encoder.to_json_value, option=options)
+    except (
+        TypeError
+    ):  # orjson also raises it for integers of more than 64 bits, and for lone surrogates.
+        return orjson.Fragment(encoder.exact_json(records)), encoder.has_fragments
+    if b"null" in encoded and numbers.has_non_finite(records):
+        encoded = encoder.exact_json(records)
     return orjson.Fragment(encoded), encoder.has_fragments
 
 
@@ -212,29 +221,37 @@ class _Encoder:
             return orjson.Fragment(value.text)
         return b64encode(value).decode() if isinstance(value, bytes) else exact_text(value)
 
-    def exact_value(self, value: Any) -> Any:
-        """Return the value, or what represents it if orjson cannot encode it. Raises TransformFailed."""
+    def exact_json(self, records: Sequence[Mapping[str, Any]]) -> bytes:
+        """Return the JSON of records with values that orjson cannot encode. Raises TransformFailed."""
+        self.has_fragments = True
         try:
-            orjson.dumps(value, default=self.to_json_value, option=orjson.OPT_NON_STR_KEYS)
-        except TypeError:
-            try:
-                return self._exact_json(value)
-            except Unrepresentable as error:
-                raise TransformFailed(
-                    f"A record cannot be sent to the transform: {error}."
-                ) from error
-        return value
+            return f"[{','.join(map(self._object_text, records))}]".encode()
+        except (Unrepresentable, RecursionError) as error:
+            raise TransformFailed(f"A record cannot be sent to the transform: {error}.") from error
 
-    def _exact_json(self, value: Any) -> Any:
-        if isinstance(value, int | list | tuple | Mapping):
-            try:
-                text = json_text(value)
-            except UnicodeError:  # A lone surrogate, which JSON text cannot have.
-                pass
-            else:
-                self.has_fragments = True
-                return orjson.Fragment(text)
-        return exact_text(value).encode("utf-8", "replace").decode()
+    def _object_text(self, record: Mapping[Any, Any]) -> str:
+        members = (
+            f"{json.dumps('null' if name is None else exact_text(name))}:{self._value_text(value)}"
+            for name, value in record.items()
+        )
+        return f"{{{','.join(members)}}}"
+
+    def _value_text(self, value: Any) -> str:
+        """Return JSON from which Python's parser reads the same value, also NaN and lone surrogates."""
+        if isinstance(value, Mapping):
+            return self._object_text(value)
+        if isinstance(value, list | tuple):
+            return f"[{','.join(map(self._value_text, value))}]"
+        if isinstance(value, str) or (
+            isinstance(value, float) and not isinstance(value, JsonNumber)
+        ):
+            return json.dumps(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return exact_text(value)
+        try:
+            return orjson.dumps(value, default=self.to_json_value).decode()
+        except TypeError:
+            return json.dumps(exact_text(value))
 
 
 def _to_transform_failure(error: EngineError) -> EngineError:

@@ -5,11 +5,13 @@ This module runs in the sandbox, with objects that the user's code created.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
 import enum
 import errno
 import inspect
+import json
 import math
 import sys
 import types
@@ -19,6 +21,7 @@ from typing import Any
 
 import orjson
 
+from drover import _numbers
 from drover._failures import (
     ConfigurationError,
     ContractError,
@@ -191,19 +194,80 @@ class RowEncoder:
 
     def to_json_value(self, value: Any) -> Any:
         """Convert a value that orjson does not know. orjson calls this function."""
-        return self._fragment(value.text) if isinstance(value, JsonNumber) else to_json_value(value)
+        if isinstance(value, JsonNumber):
+            return self._fragment(value.text)
+        converted = to_json_value(value)
+        return self.to_exact_json(converted) if _numbers.has_non_finite(converted) else converted
 
-    def to_json_safe(self, value: Any) -> Any:
-        """Convert what orjson cannot encode. Numbers keep their digits, and invalid Unicode is replaced."""
-        return to_json_safe(value, to_number=self._fragment)
+    def to_exact_json(self, value: Any) -> Any:
+        """Convert what orjson cannot encode or would change. Python's parser of JSON reads the same value.
+
+        This includes NaN, infinities and lone surrogates, about which the schema of the stream decides.
+        """
+        if isinstance(value, str):
+            return value if _is_valid_unicode(value) else self._fragment(json.dumps(value))
+        if isinstance(value, float) and not isinstance(value, JsonNumber):
+            return value if math.isfinite(value) else self._fragment(json.dumps(float(value)))
+        if isinstance(value, Mapping):
+            return self._exact_object({_key_text(key): item for key, item in value.items()})
+        if isinstance(value, list | tuple):
+            return [self.to_exact_json(item) for item in value]
+        if isinstance(value, enum.Enum):
+            return self.to_exact_json(value.value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return self.to_exact_json(vars(value))
+        is_number = isinstance(value, JsonNumber | int) or value is None
+        is_plain = is_number or isinstance(value, datetime.datetime | datetime.date | datetime.time)
+        if is_plain:
+            return to_json_safe(value, to_number=self._fragment)
+        return self.to_exact_json(to_json_value(value))
+
+    def _exact_object(self, value: Mapping[str, Any]) -> Any:
+        members = {key: self.to_exact_json(item) for key, item in value.items()}
+        if all(map(_is_valid_unicode, members)):
+            return members
+        texts = (
+            f"{json.dumps(key)}:{orjson.dumps(item).decode()}" for key, item in members.items()
+        )
+        return self._fragment(f"{{{','.join(texts)}}}")
 
     def _fragment(self, text: str) -> orjson.Fragment:
         self.fragments += 1
         return orjson.Fragment(text)
 
 
+def require_unicode(position: Any) -> None:
+    """Raise ContractError if the position has a lone surrogate, with which the source would be asked for another page."""
+    try:
+        json.dumps(position, ensure_ascii=False, default=str, skipkeys=True).encode()
+    except UnicodeEncodeError as error:
+        raise ContractError(
+            "The position of the next page has text that is not valid Unicode."
+        ) from error
+
+
+def _key_text(key: Any) -> str:
+    """Return the name that orjson gives to the key of an object."""
+    if type(key) is str:
+        return key
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    return _key_text(key.value) if isinstance(key, enum.Enum) else str(key)
+
+
+def _is_valid_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def to_json_safe(value: Any, *, to_number: Callable[[str], Any] = str) -> Any:
-    """Convert what orjson cannot encode: numbers that it would change become text, invalid Unicode is replaced."""
+    """Convert what orjson cannot encode: numbers that it would change become text, invalid Unicode is replaced.
+
+    Use this for messages only. A record must arrive as it stands (`RowEncoder`).
+    """
     if isinstance(value, JsonNumber):
         return to_number(value.text)
     if isinstance(value, str):

@@ -6,12 +6,16 @@ so that the type of its column can be chosen later without rounding.
 
 from __future__ import annotations
 
+import enum
 import json
+import math
+import re
 from typing import Any, Self
 
 from drover import _imports
 
 MAX_INTEGER_TEXT = 4_300  # digits; Python refuses to convert longer texts to integers
+MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")  # Python's parser would drop the sign.
 
 
 class JsonNumber(float):
@@ -37,11 +41,26 @@ def parse_number(text: str) -> float:
 
 
 def parse_integer(text: str) -> int | float:
-    return int(text) if len(text) <= MAX_INTEGER_TEXT else JsonNumber(text)
+    return int(text) if len(text) <= MAX_INTEGER_TEXT and text != "-0" else JsonNumber(text)
 
 
 def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_float=parse_number, parse_int=parse_integer)
+
+
+def has_non_finite(value: Any) -> bool:
+    """Whether the value is or contains NaN or an infinity, which orjson would write as null."""
+    if isinstance(value, float):
+        return not math.isfinite(value) and type(value) is not JsonNumber
+    if isinstance(value, str | int) or value is None:
+        return isinstance(value, enum.Enum) and has_non_finite(value.value)
+    if isinstance(value, dict):
+        return any(map(has_non_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_non_finite, value))
+    if isinstance(value, enum.Enum):
+        return has_non_finite(value.value)
+    return hasattr(value, "__dataclass_fields__") and has_non_finite(vars(value))
 
 
 def keep_numbers_of_responses() -> None:
@@ -54,6 +73,8 @@ def _patch_response(module: Any) -> None:
     parse = module.Response.json
 
     def parse_exactly(self: Any, **options: Any) -> Any:
+        if MINUS_ZERO.search(self.content):
+            options = {"parse_int": parse_integer, **options}
         return parse(self, **{"parse_float": parse_number, **options})
 
     module.Response.json = parse_exactly

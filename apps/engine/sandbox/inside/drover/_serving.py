@@ -1,6 +1,6 @@
 """Process the requests of the supervisor to the source. Requests and messages are JSON lines.
 
-A message of rows and a request to transform begin with `"exact": true` if orjson would change one of their numbers.
+A message of rows and a request to transform begin with `"exact": true` if orjson would change one of their values.
 
 requests: {"op": "streams"} | {"op": "check", ...} | {"op": "total", ...} | {"op": "page", ...} |
           {"op": "transform", ...}
@@ -72,13 +72,17 @@ class Output:
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]], types: dict[str, str]) -> bytes:
-    """Return the message for the rows, marked if it has numbers that orjson would change."""
+    """Return the message for the rows, marked if it has values that orjson would change."""
     encoder = _contract.RowEncoder()
     message = {"t": "rows", "rows": rows, "types": types}
     try:
         line = orjson.dumps(message, default=encoder.to_json_value, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, orjson.JSONEncodeError):
-        line = orjson.dumps(encoder.to_json_safe(message))
+        line = orjson.dumps(encoder.to_exact_json(message))
+    else:
+        # orjson writes null for NaN and infinities.
+        if b"null" in line and _numbers.has_non_finite(rows):
+            line = orjson.dumps(encoder.to_exact_json(message))
     return MARKED_ROWS + line.removeprefix(PLAIN_ROWS) if encoder.fragments else line
 
 
@@ -169,6 +173,7 @@ class SourceServer:
         self, source_settings: Json, pagination: Json | None, since: Json | None, limit: int | None
     ) -> Json:
         page = _contract.get_page(self._get_source(source_settings), pagination, since)
+        _contract.require_unicode([page.next_pagination, page.next_state])
         count = self._output.send_rows(_first_rows(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
 

@@ -1,0 +1,163 @@
+"""Values that JSON libraries change in silence arrive as they stood, or their record is rejected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from apps.engine.contract import CodeSpec, Failed, SandboxSpec, Succeeded
+from apps.engine.failures import FailureClass
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.json_numbers import parse_json
+from tests.corpora.test_values import CUSTOM_SOURCES
+from tests.engine.conftest import Rehearsal
+from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
+from tests.engine.sources.test_custom import set_custom_source
+
+MakeRehearsal = Callable[..., Rehearsal]
+PASS_ON = "def transform(record):\n    return record\n"
+WAYS = {
+    "a file": PASS_ON,
+    "rest": PASS_ON,
+    "custom rest": "",
+    "custom requests": "",
+    "custom requests and a transform": PASS_ON,
+}
+LONE_SURROGATES = [
+    '{"id":1,"v":"a\\ud800b"}',
+    '{"id":1,"v":{"n":["\\udfff"]}}',
+    '{"id":1,"\\ud800":1}',
+]
+NOT_FINITE = (
+    '[{"id":1,"v":NaN,"n":{"x":[NaN,null]}},{"id":2,"v":-Infinity,"n":{}},{"id":3,"v":null,"n":{}}]'
+)
+
+
+class Body:
+    text = ""
+
+    def respond(self, _request: ReceivedRequest) -> Reply:
+        return Reply(self.text.encode())
+
+
+@pytest.fixture
+def body() -> Body:
+    return Body()
+
+
+@pytest.fixture
+def api(body: Body) -> Iterator[Api]:
+    with serve_api(body.respond) as api:
+        yield api
+
+
+@pytest.fixture
+def make_run(
+    make_rehearsal: MakeRehearsal, tmp_path: Path, api: Api, body: Body
+) -> Callable[..., Rehearsal]:
+    """Return a function that creates a run to Parquet, which reads a JSON text in one of several ways."""
+
+    def build(way: str, text: str) -> Rehearsal:
+        body.text = text
+        modes: dict[str, Any] = {"destination_kind": "parquet", "stream": "numbers"}
+        if way == "a file":
+            run = make_rehearsal({"path": "numbers.json"}, source_kind="files", **modes)
+            folder = run.folder / "org/x/files"
+            folder.mkdir(parents=True)
+            (folder / "numbers.json").write_text(text)
+        elif way == "rest":
+            streams = [{"name": "numbers", "path": "/n"}]
+            config = {"base_url": api.url, "retries": 0, "streams": streams}
+            run = make_rehearsal(config, source_kind="rest", **modes)
+        else:
+            code = CUSTOM_SOURCES[way.split()[1]].replace('["v"] + 1 > 0', "")
+            run = set_custom_source(make_rehearsal({"url": api.url}, **modes), code, tmp_path)
+        transform = CodeSpec(WAYS[way]) if WAYS[way] else None
+        run.spec = replace(
+            run.spec,
+            transform=transform,
+            sandbox=SandboxSpec(home=str(tmp_path)),
+            allow_private_networks=True,
+        )
+        return run
+
+    return build
+
+
+def written(run: Rehearsal) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(run.folder / output.key) for output in run.outputs])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_record_with_a_lone_surrogate_is_rejected(
+    way: str, make_run: Callable[..., Rehearsal]
+) -> None:
+    records = [*LONE_SURROGATES, '{"id":2,"v":"a?b"}']
+    run = make_run(way, f"[{','.join(records)}]")
+    run.spec = replace(run.spec, rules=replace(run.spec.rules, max_rejected_share=1.0))
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.read, outcome.written, outcome.rejected) == (4, 1, 3)
+    assert written(run)["v"].to_list() == ["a?b"]
+
+
+def test_a_transform_may_repair_a_lone_surrogate(make_run: Callable[..., Rehearsal]) -> None:
+    run = make_run("rest", f"[{LONE_SURROGATES[0]}]")
+    code = "def transform(r):\n    return {**r, 'v': r['v'].replace('\\ud800', '-')}\n"
+    run.spec = replace(run.spec, transform=CodeSpec(code))
+    assert isinstance(run.attempt(), Succeeded)
+    assert written(run)["v"].to_list() == ["a-b"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nan_and_infinities_stay_what_they_are(
+    way: str, make_run: Callable[..., Rehearsal]
+) -> None:
+    run = make_run(way, NOT_FINITE)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    not_a_number, infinity, missing = written(run)["v"].to_list()
+    assert math.isnan(not_a_number)
+    assert (infinity, missing) == (-math.inf, None)
+    assert written(run)["n"][0] == '{"x":["NaN",null]}'
+
+
+def test_a_position_with_a_lone_surrogate_fails_instead_of_reading_another_page(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    code = """
+from drover import Page, Source, Stream
+
+class Pages(Source):
+    streams = [Stream("numbers")]
+
+    def get(self, pagination=None):
+        return Page([{"id": 1}], None if pagination else {"after": "a" + chr(0xD800)})
+"""
+    run = set_custom_source(make_rehearsal({}), code, tmp_path)
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONTRACT
+    assert "position of the next page" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["-0", "1"], [0.0, 1.0]),
+        (["-0", '"x"'], ["-0", "x"]),
+        (["[0.1000,-0]", "[-0]"], ["[0.1000,-0]", "[-0]"]),
+        (['{"a":-0}', "[-0.0]"], ['{"a":-0}', "[-0.0]"]),
+    ],
+)
+def test_minus_zero_keeps_its_sign(texts: list[str], expected: list[Any]) -> None:
+    frame = StreamSchema().decode([parse_json(f'{{"v":{text}}}'.encode()) for text in texts]).frame
+    assert frame["v"].to_list() == expected
+    if isinstance(expected[0], float):
+        assert math.copysign(1, frame["v"][0]) == -1
