@@ -409,6 +409,60 @@ def publish_to_postgres(server: EmbeddedPostgres, folder: Path, table: str, valu
         destination.close()
 
 
+TEXTS = ["1.50", "1e5", "-0", "7", "true", '"x"', "[1.50]"]
+
+
+@pytest.mark.parametrize("kind", ["postgres", "duckdb", "parquet", "csv", "jsonl"])
+def test_a_column_of_text_that_exists_receives_values_as_they_stood(
+    kind: str,
+    make_pipeline: Callable[..., tuple[Rehearsal, Records]],
+    engine_postgres: EmbeddedPostgres,
+) -> None:
+    run, records = make_pipeline(['{"id":0,"v":"x","code":"y"}'], kind, write_mode="append")
+    succeeded(run.attempt())
+    records.reads = [[f'{{"id":{n},"v":{text}}}' for n, text in enumerate(TEXTS, 1)]]
+    records.read = -1
+    run.start_new_run()
+    run.spec = replace(run.spec, pipeline_id=str(uuid4()))  # a pipeline without pinned types
+    succeeded(run.attempt())
+    rows = read_texts(run, engine_postgres)
+    values = [row["v"] for row in rows[-len(TEXTS) :]]  # files of the first run are other outputs
+    assert values == [text.strip('"') for text in TEXTS]
+
+
+@pytest.mark.parametrize("text_type", ["text", "varchar(40)", "character varying"])
+def test_a_table_of_others_receives_the_texts_of_files(
+    text_type: str, make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres
+) -> None:
+    settings = postgres_settings(engine_postgres)
+    run = make_rehearsal(
+        {"path": "n.csv"},
+        settings,
+        source_kind="files",
+        destination_kind="postgres",
+        stream="n",
+        write_mode="append",
+    )
+    table = f"others_{run.spec.run_id[:8]}"
+    run.spec = replace(
+        run.spec,
+        destination=replace(run.spec.destination, table=table),
+        allow_private_networks=True,
+    )
+    folder = run.folder / "org/x/files"
+    folder.mkdir(parents=True)
+    (folder / "n.csv").write_text(
+        "at,price,n\n2024-01-02 03:04:05,1.5,1\n2024-01-02 03:04:06,2.25,2\n"
+    )
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS arrivals")
+        create = f"CREATE TABLE arrivals.{table} (at {text_type}, price {text_type}, n int)"
+        connection.execute(create.encode())
+        succeeded(run.attempt())
+        rows = connection.execute(f"SELECT * FROM arrivals.{table} ORDER BY n".encode()).fetchall()
+    assert rows == [("2024-01-02 03:04:05", "1.5", 1), ("2024-01-02 03:04:06", "2.25", 2)]
+
+
 # The tables of docs/reference/what-arrives.md.
 
 DOCUMENT = Path(__file__).parents[2] / "docs/reference/what-arrives.md"

@@ -240,3 +240,82 @@ def test_the_watermark_accepts_each_record_once(plausible: Any, data: Any) -> No
         watermark = Watermark.from_state(stored)
         accepted += [reading.record["id"] for reading in new]
     assert sorted(accepted) == list(range(len(records)))
+
+
+# Numbers
+
+SECONDS = [1_700_000_000, 1_700_000_100, 1_700_000_200]
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
+PLACEHOLDER_NUMBERS = [
+    *((SECONDS, far) for far in (LAST_SECOND, str(LAST_SECOND), float(LAST_SECOND), 4_102_444_800)),
+    *(([s * 1000 for s in SECONDS], far * 1000 + 999) for far in (LAST_SECOND, 32_503_679_999)),
+    ([s * 10**6 for s in SECONDS], LAST_SECOND * 10**6 + 999_999),
+    ([s * 10**6 for s in SECONDS], LAST_SECOND * 10**6 + 999_000),
+    *(([1, 2, 3], greatest) for greatest in (2**31 - 1, 2**32 - 1, 2**63 - 1, str(2**63 - 1))),
+    (SECONDS, LAST_SECOND - 2 * 3600),  # two hours east of UTC
+]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("plausible", "placeholder"), PLACEHOLDER_NUMBERS)
+def test_a_number_that_means_never_hides_no_later_record(
+    plausible: list[Any], placeholder: Any, reader: str
+) -> None:
+    read = READERS[reader]
+    rows: Rows = [
+        {"id": 1, "at": plausible[0]},
+        {"id": 2, "at": placeholder},
+        {"id": 3, "at": plausible[1]},
+    ]
+    with serve_api(reply_with(rows, filters=False)) as api:
+        first, state = read(api, None)
+        assert [row["id"] for row in first] == [1, 2, 3]
+        assert state is not None
+        assert state["value"] == plausible[1]
+        rows.append({"id": 4, "at": plausible[2]})
+        second, state = read(api, state)
+        assert [row["id"] for row in second] == [4]
+        assert read(api, state)[0] == []
+
+
+ORDINARY_NUMBERS = [
+    [1, 2, 10**9, 2 * 10**9],
+    [
+        1_699_999_999,
+        1_700_000_000,
+        1_990_000_000,
+        5_000_000_000,
+    ],  # ids that pass the present in seconds
+    [1_300_000_000_000, 1_500_000_000_000, 4_102_444_801_234, 8_000_000_000_000],
+    [2**31 - 2, 2**31, 2**63 - 2],
+    [253_402_300_798, 253_402_300_799, 253_402_300_800],
+    [1_900_000_000_000_000_000, 2_000_000_000_000_000_000],  # snowflakes
+    [0.5, 1.5],
+]
+
+
+@pytest.mark.parametrize("numbers", ORDINARY_NUMBERS, ids=lambda numbers: str(numbers[0]))
+def test_ordinary_numbers_move_the_cursor(numbers: list[Any]) -> None:
+    field, watermark = CursorField("number"), Watermark()
+    for number in numbers:
+        readings = field.read([{"number": number}])
+        watermark = field.with_kind(watermark, readings)
+        assert field.select_new(readings, watermark) == readings
+        watermark = Watermark.from_state(field.advance(watermark, readings).to_json())
+        assert watermark.value == number
+        assert not watermark.unusable
+
+
+def test_a_field_that_is_called_like_a_time_has_no_number_of_the_future() -> None:
+    for name, is_cursor in [
+        ("updated_at", False),
+        ("lastModified", False),
+        ("ts", False),
+        ("update_id", True),
+    ]:
+        field = CursorField(name)
+        readings = field.read([{name: number} for number in (*SECONDS, 4_000_000_000)])
+        watermark = field.with_kind(Watermark(), readings)
+        assert field.advance(watermark, readings).value == (
+            4_000_000_000 if is_cursor else SECONDS[-1]
+        )

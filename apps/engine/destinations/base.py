@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,6 +42,10 @@ class Publication:
     outputs: tuple[OutputFile, ...] = ()
     withdrawn_prefix: str | None = None
     moved: tuple[FileMoved, ...] = ()
+
+
+def no_text_fields(_name: str) -> bool:
+    return False
 
 
 class Destination(ABC):
@@ -85,6 +89,14 @@ class Destination(ABC):
         The columns of a table that will be replaced are left out, because the source chooses their types.
         """
         return {}
+
+    def text_fields(self) -> Callable[[str], bool]:
+        """Return a function that says whether a field is stored in an existing column of text. Call it after `open`.
+
+        The values of such a field arrive as text. A table that will be replaced has no such columns, and neither has a column
+        that has had no value.
+        """
+        return no_text_fields
 
     @abstractmethod
     def stage(

@@ -10,7 +10,7 @@ A column that the source declares with a native type has this type, whatever its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -22,6 +22,7 @@ from apps.engine.contract import FieldInfo
 from apps.engine.failures import IS_PINNED, RESET_STREAM, ContractError
 from apps.engine.frames.columns import (
     NULL,
+    STRING,
     Column,
     ColumnJson,
     ColumnType,
@@ -98,6 +99,8 @@ class StreamSchema:
         self.pinned = frozenset(pinned)
         self.is_complete = is_complete
         self.respelled: set[str] = set()
+        # Whether the destination has a column of text for a field, so that the field's values arrive as text.
+        self.is_text_field: Callable[[str], bool] = lambda _name: False
         self._native = NativeTable()  # as the source has declared it with the newest page
         # Columns whose values after a transform do not fit the native type.
         self._plain: set[str] = set()
@@ -230,13 +233,20 @@ class StreamSchema:
 
     def _series_of(self, name: str, values: Sequence[Any]) -> TypedSeries:
         """Raises Unrepresentable, also if a value does not fit the pinned type."""
-        known = self.columns.get(name, NULL)
+        known = self._known(name)
         typed_series = self._series_for(known.plain, name, values)
         if name in self.pinned and known.accept(typed_series[1]) is None:
             raise Unrepresentable("a value does not fit a pinned type")
         wider = known.widen(typed_series[1])
         # The values become text before the numbers among them become floats.
         return text_series_of(name, values) if typed_series[1].respells_as(wider) else typed_series
+
+    def _known(self, name: str) -> Column:
+        """Return the column as it is known before the values of a page."""
+        column = self.columns.get(name, NULL)
+        is_undecided = column.type is ColumnType.NULL or name in self.pinned
+        is_text = column.type in (ColumnType.STRING, ColumnType.JSON)
+        return STRING if is_undecided and not is_text and self.is_text_field(name) else column
 
     def _series_for(self, known: Column, name: str, values: Sequence[Any]) -> TypedSeries:
         if known.type is ColumnType.STRING:
@@ -251,7 +261,7 @@ class StreamSchema:
         self, numbered_records: Iterable[tuple[int, Record]], rejected: list[RejectedRecord]
     ) -> list[Record]:
         accepted_records, names = [], set(self.columns)
-        pinned = {name: self.columns[name].plain for name in self.pinned}
+        pinned = {name: self._known(name).plain for name in self.pinned}
         for index, record in numbered_records:
             reason = _too_many_columns_reason(names, record) or self._unfit_reason(record, pinned)
             if reason:
@@ -268,7 +278,7 @@ class StreamSchema:
             if not _is_column_name(name):
                 return "a field's name cannot be a column name"
             try:
-                known = self.columns.get(name, NULL).plain
+                known = self._known(name).plain
                 column = self._series_for(known, name, [value])[1]
             except UnicodeError:
                 return "text that is not valid Unicode"
@@ -314,7 +324,7 @@ class StreamSchema:
     def _fit_series(self, typed_series: TypedSeries, reasons: dict[int, str]) -> TypedSeries:
         """Return the series without the values that do not fit a pinned type, for which reasons are added."""
         series, column = typed_series
-        known = self.columns.get(series.name, NULL).plain
+        known = self._known(series.name).plain
         if series.name not in self.pinned or known.accept(column) is not None:
             return typed_series
         if series.dtype == pl.String():
@@ -347,7 +357,7 @@ class StreamSchema:
         height = len(typed_columns[0][0]) if typed_columns else 0
         series_by_name = {}
         for series, column in typed_columns:
-            known_column = self.columns.get(series.name, NULL)
+            known_column = self._known(series.name)
             wider = known_column.widen(column)
             if known_column.respells_as(wider):
                 self.respelled.add(series.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -50,6 +50,8 @@ class StreamSource(AbstractSource):
     pages_never_change: ClassVar[bool] = False
     # Columns whose values arrive as text, whatever the source reads. A source that decides types keeps their texts.
     text_columns: frozenset[str] = frozenset()
+    # Whether a field arrives in a column of text that the destination has.
+    is_text_field: Callable[[str], bool] = staticmethod(lambda _name: False)
     # The columns that the stream has had, if records are not transformed.
     known_columns: frozenset[str] = frozenset()
     # Whose native types the source may declare, and the columns that exist with their native types. A column with

@@ -159,6 +159,7 @@ class Runner:
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
             self._choose_types(source, destination, job)
+            writer.arrive_as_text(source.is_text_field)
             try:
                 self._transfer(source, writer, job)
                 writer.require_known_types()
@@ -197,6 +198,8 @@ class Runner:
         if not source.is_transformed:
             source.known_columns = frozenset(schema.columns)
         source.type_system = destination.type_system
+        with self._side_tracker.using("destination"):
+            source.is_text_field = destination.text_fields()  # type: ignore[method-assign]
         if job.batches or schema.is_complete:
             source.kept_types = schema.declared_types
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
@@ -89,6 +89,10 @@ class Writer:
         self._builder = BatchBuilder(self._schema)
         self._logged_at = time.monotonic()
         self._is_respelled_logged = False
+
+    def arrive_as_text(self, is_text_field: Callable[[str], bool]) -> None:
+        """Convert the values of these fields to text, because the destination has columns of text for them."""
+        self._schema.is_text_field = is_text_field
 
     def add_page(self, page: QueuedPage) -> None:
         """Add a page. Write the current batch if pages follow that do not fit into it."""

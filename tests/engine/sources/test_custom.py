@@ -531,7 +531,7 @@ class Values(Source):
 
     def get(self, pagination=None):
         return Page([{
-            "big": 2**80, "whole": 7, "part": 1.5, "text": "é\\ud800", "none": None,
+            "big": 2**80, "whole": 7, "part": 1.5, "text": "é", "none": None,
             "time": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
             "price": decimal.Decimal("1.10"), "bytes": b"ab", "set": {1},
             "id": uuid.UUID(int=1), 5: "number as a name",

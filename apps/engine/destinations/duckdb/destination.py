@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
-from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.base import Batch, Destination, Publication, no_text_fields
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.duckdb.config import DuckdbConfig
 from apps.engine.destinations.file_sets.staging import Staging
@@ -100,6 +100,15 @@ class DuckdbDestination(Destination):
             return {}
         with self._open_database() as connection:
             return existing_types(connection, self._schema, self._table)
+
+    def text_fields(self) -> Callable[[str], bool]:
+        from apps.engine.destinations.duckdb.publishing import text_columns
+
+        if self.spec.write_mode == "replace" or not self._file.exists():
+            return no_text_fields
+        with self._open_database() as connection:
+            texts = text_columns(connection, self._schema, self._table)
+        return lambda name: name.lower() in texts
 
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES

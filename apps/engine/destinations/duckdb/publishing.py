@@ -64,13 +64,32 @@ def existing_types(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str
 ) -> dict[str, str]:
     """Return the native types of the table's columns, empty for a column without one."""
-    rows = connection.execute(
+    columns = {
+        name: column_of_type(type_name)
+        for name, type_name in _column_types(connection, schema, table)
+    }
+    return {name: column.declared_type if column else "" for name, column in columns.items()}
+
+
+def text_columns(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> frozenset[str]:
+    """Return the names, in lower case, of the table's columns of text that have had values."""
+    types = _column_types(connection, schema, table)
+    connection.execute(CREATE_PUBLICATIONS_TABLE)
+    row = connection.execute(SELECT_UNKNOWN_COLUMNS, [target_name(schema, table)]).fetchone()
+    unknown = set(row[0]) if row else set()
+    return frozenset(
+        name.lower() for name, type_name in types if type_name == "VARCHAR" and name not in unknown
+    )
+
+
+def _column_types(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+) -> list[tuple[str, str]]:
+    return connection.execute(
         "SELECT column_name, data_type FROM duckdb_columns()"
         " WHERE lower(schema_name) = lower(?) AND lower(table_name) = lower(?)",
         [schema, table],
     ).fetchall()
-    columns = {name: column_of_type(type_name) for name, type_name in rows}
-    return {name: column.declared_type if column else "" for name, column in columns.items()}
 
 
 def target_name(schema: str, table: str) -> str:

@@ -12,7 +12,7 @@ uses the old manifest and does not find a part has to read the manifest again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -27,7 +27,7 @@ from apps.engine.contract import (
     WriteMode,
 )
 from apps.engine.destinations import checking
-from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.base import Batch, Destination, Publication, no_text_fields
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.file_sets.bucket import open_store
 from apps.engine.destinations.file_sets.config import BucketSettings
@@ -36,7 +36,7 @@ from apps.engine.destinations.file_sets.manifest import Manifest, Part, Publishe
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import valid_file_set, valid_key_part
 from apps.engine.failures import ConfigurationError, DestinationError
-from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
+from apps.engine.frames.columns import NULL, STRING, Column, ColumnType, InexactCast, fit_frame
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.stores import Store, SwapConflict
 
@@ -94,6 +94,13 @@ class FilesDestination(Destination):
             return {}
         columns = self._read_manifest()[0].columns
         return {name: column.declared_type for name, column in columns.items()}
+
+    def text_fields(self) -> Callable[[str], bool]:
+        if self.spec.write_mode == "replace":
+            return no_text_fields
+        columns = self._read_manifest()[0].columns
+        texts = {name for name, column in columns.items() if column.type is ColumnType.STRING}
+        return texts.__contains__
 
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES

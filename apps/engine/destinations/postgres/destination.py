@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import polars as pl
@@ -91,6 +91,11 @@ class PostgresDestination(Destination):
     def kept_types(self) -> Mapping[str, str]:
         with self._open_transaction() as cursor:
             return self._make_publishing(cursor, ()).kept_types(self.spec.write_mode)
+
+    def text_fields(self) -> Callable[[str], bool]:
+        with self._open_transaction() as cursor:
+            texts = self._make_publishing(cursor, ()).text_columns(self.spec.write_mode)
+        return lambda name: column_name(name) in texts
 
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES

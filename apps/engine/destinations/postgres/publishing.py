@@ -85,6 +85,21 @@ class Publishing:
             return {}
         return {name: column.type for name, column in self._existing_table.columns.items()}
 
+    def text_columns(self, mode: WriteMode) -> frozenset[str]:
+        """Return the columns of the target that are text, unless the target will be replaced by another table."""
+        if self._existing_table is None or self._is_replaceable(mode):
+            return frozenset()
+        columns = self._existing_table.columns.items()
+        return frozenset(name for name, column in columns if column.category == "S") - (
+            self._unknown_columns
+        )
+
+    @property
+    def _unknown_columns(self) -> frozenset[str]:
+        """The columns that Drover has added and that have had no values."""
+        is_own = self._is_created_by_drover
+        return self._last_publication.unknown_columns if is_own else frozenset()
+
     def _can_swap(self, mode: WriteMode) -> bool:
         # If nothing was staged, the columns of a new table would be unknown.
         has_columns = self._existing_table is None or bool(self._staging.columns(self._cursor))
@@ -147,9 +162,7 @@ class Publishing:
             self._cursor,
             staging=self._staging.require_table(self._cursor),
             target=self._find_target(),
-            unknown_columns=set(self._last_publication.unknown_columns)
-            if self._is_created_by_drover
-            else set(),
+            unknown_columns=set(self._unknown_columns),
         )
         unknown_columns = evolution.run(staged_columns)
         target = self._find_target()

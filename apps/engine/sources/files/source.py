@@ -182,7 +182,8 @@ class FilesSource(ConnectorSource[Config]):
                     progress.report()
         for name, text in texts.items():
             plan.columns[name] = plan.columns.get(name, NULL).widen(text.column)
-        plan.columns |= dict.fromkeys(self.text_columns & plan.columns.keys(), STRING)
+        texts = self.text_columns | set(filter(self.is_text_field, plan.columns))
+        plan.columns |= dict.fromkeys(texts & plan.columns.keys(), STRING)
         return plan
 
     def _has_types(self, file: FoundFile) -> bool:

@@ -4,6 +4,10 @@ A watermark is a number, a time, or text that grows with time (such as a ULID). 
 `N/A`, `0000-00-00` or `9999-12-31` are none: they would hide all later records. Records with such values are read,
 and their digests are kept, so that they are not read again while they stay the same.
 
+A number is a placeholder too if it is the greatest integer of a type. If the field has seconds, milliseconds or
+microseconds since 1970, which other values or its name show, so are numbers such as 2100-01-01 or 9999-12-31. A field that
+is called like a time has no number of the future. Identifiers of the same size have none of these restrictions.
+
 The state has the greatest value, and digests of the records with this value. An API that returns records "from this
 value on" returns these records again, and they are left out.
 """
@@ -16,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from drover._failures import ConfigurationError
@@ -43,6 +48,17 @@ WRITTEN_DATE = re.compile(
     r"|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\d.*",
     re.IGNORECASE | re.DOTALL,
 )
+GREATEST_INTEGERS = (2**31 - 1, 2**32 - 1, 2**53 - 1, 2**63 - 1, 2**64 - 1)
+EPOCH_UNITS = {"s": 1, "ms": 1000, "us": 1_000_000}  # how many are a second
+EPOCH_BEGIN = 946_684_800  # the year 2000, in seconds since 1970
+LAST_DAYS = (
+    253_402_128_000,
+    253_402_351_200,
+)  # the last two days of the year 9999, in all time zones
+FAR_YEARS = (2099, 2100, 2199, 2200, 2299, 2300, 2499, 2500, 2999, 3000, 9998, 9999)
+TIME_NAME = re.compile(
+    r"(?i:time|date|stamp|epoch|modified|changed|created|updated|[_-]at|[_-]on|[_-]ts|^ts|^at)$|[a-z]At$|[a-z]On$"
+)
 PLACEHOLDERS = frozenset(
     {
         *("", "-", "--", "?", "n/a", "na", "n.a.", "#n/a", "nil", "none", "null", "nan"),
@@ -62,6 +78,7 @@ class Watermark:
     ties: tuple[str, ...] | None = ()
     unusable: tuple[str, ...] | None = ()
     kind: Kind | None = None
+    unit: str = ""  # of a number that is a time, see EPOCH_UNITS
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Watermark:
@@ -76,6 +93,7 @@ class Watermark:
             ties=_digests(state, "ties"),
             unusable=_digests(state, "odd"),
             kind=state.get("kind") or kind_of(value),
+            unit=epoch_unit([classify(value, LATEST)[1]]),
         )
 
     @property
@@ -130,7 +148,8 @@ class CursorField:
         """
         if watermark.kind is None:
             self._require_sortable(readings)
-            return replace(watermark, kind=find_kind(readings))
+            numbers = [reading.key for reading in readings if reading.kind == "number"]
+            return replace(watermark, kind=find_kind(readings), unit=epoch_unit(numbers))
         is_placeholder = watermark.kind == "number" and watermark.value in (0, -1, "0", "-1")
         if is_placeholder and find_kind(readings) == "time":
             return replace(watermark, value=None, ties=(), kind="time")
@@ -139,7 +158,7 @@ class CursorField:
     def warning(self, watermark: Watermark, readings: Sequence[Reading]) -> str:
         """Return a warning if values are there that cannot become the watermark, or an empty text."""
         for reading in readings:
-            if reading.value is not None and not _is_usable(reading, watermark):
+            if reading.value is not None and not self._is_usable(reading, watermark):
                 return (
                     f"Some values of the cursor field {self.path!r} are no usable cursor, such as"
                     f" {str(reading.value)[:40]!r}. Their records are read, but do not move the cursor."
@@ -154,10 +173,10 @@ class CursorField:
 
     def advance(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
         """Return the watermark after these records. Only values of its kind move it."""
-        usable = [reading for reading in readings if _is_usable(reading, watermark)]
+        usable = [reading for reading in readings if self._is_usable(reading, watermark)]
         unusable = watermark.unusable
         for reading in readings if len(usable) < len(readings) else ():
-            if not _is_usable(reading, watermark):
+            if not self._is_usable(reading, watermark):
                 unusable = _add(unusable, _digest(reading.record))
         watermark = replace(watermark, unusable=unusable)
         if not usable:
@@ -174,11 +193,24 @@ class CursorField:
     def _is_new(
         self, reading: Reading, since: Watermark, since_key: Any, ties: set[str], unusable: set[str]
     ) -> bool:
-        if not _is_usable(reading, since):
+        if not self._is_usable(reading, since):
             return not unusable or _digest(reading.record) not in unusable
         if since_key is None or reading.key > since_key:
             return True
         return bool(reading.key == since_key) and self._identity(reading.record) not in ties
+
+    def _is_usable(self, reading: Reading, watermark: Watermark) -> bool:
+        if reading.kind is None or reading.kind != watermark.kind:
+            return False
+        return reading.kind != "number" or not self._is_far_time(reading.key, watermark.unit)
+
+    def _is_far_time(self, number: Any, unit: str) -> bool:
+        """Whether the number is a time of the future, in a field whose numbers are times."""
+        if not unit or number <= epoch_limit(unit):
+            return False
+        first, last = last_days(unit)
+        is_placeholder = first <= number <= last or number in far_times(unit)
+        return is_placeholder or is_time_name(self.path)
 
     def _value(self, record: Any) -> Any:
         if type(record) is dict and self.path in record:
@@ -210,14 +242,52 @@ def _digest(value: Any) -> str:
     return digest(value, DIGEST_BYTES)
 
 
-def _is_usable(reading: Reading, watermark: Watermark) -> bool:
-    return reading.kind is not None and reading.kind == watermark.kind
-
-
 def _add(digests: tuple[str, ...] | None, new: str) -> tuple[str, ...] | None:
     if digests is None or new in digests:
         return digests
     return None if len(digests) >= MAX_TIES else (*digests, new)
+
+
+def epoch_unit(numbers: Sequence[Any]) -> str:
+    """Return the unit in which most of the numbers are times from the year 2000 until tomorrow; empty if there is none."""
+    numbers = [number for number in numbers if isinstance(number, int | float | Decimal)]
+    for unit, factor in EPOCH_UNITS.items():
+        times = sum(EPOCH_BEGIN * factor <= number <= epoch_limit(unit) for number in numbers)
+        if times * 2 > len(numbers):
+            return unit
+    return ""
+
+
+def epoch_limit(unit: str) -> int:
+    """Return the number of tomorrow."""
+    return int((now() + FUTURE_TOLERANCE).timestamp()) * EPOCH_UNITS[unit]
+
+
+def last_days(unit: str) -> tuple[int, int]:
+    """Return the first and the last number of the last two days of the year 9999."""
+    return LAST_DAYS[0] * EPOCH_UNITS[unit], LAST_DAYS[1] * EPOCH_UNITS[unit]
+
+
+@cache
+def far_times(unit: str) -> frozenset[int]:
+    """Return numbers that mean "never" in a field of times: the beginning and the end of years such as 2100 or 9999."""
+    factor = EPOCH_UNITS[unit]
+    seconds = {
+        int(datetime(year, month, day, hour, minute, minute, tzinfo=UTC).timestamp())
+        for year in FAR_YEARS
+        for month, day, hour, minute in ((1, 1, 0, 0), (12, 31, 0, 0), (12, 31, 23, 59))
+    }
+    parts = {
+        0,
+        factor - 1,
+        factor // 1000 * 999,
+    }  # the last moment of a second, also in milliseconds
+    return frozenset(second * factor + part for second in seconds for part in parts)
+
+
+def is_time_name(path: str) -> bool:
+    """Whether a field is called like a time: `updated_at`, `lastModified`, `ts`."""
+    return TIME_NAME.search(path.strip("'\"")) is not None
 
 
 def now() -> datetime:
@@ -229,16 +299,21 @@ def classify(value: Any, latest: datetime) -> tuple[Kind | None, Any]:
     if isinstance(value, str):
         return _classify_text(value, latest)
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-    return ("number", value) if is_number and math.isfinite(value) else (None, None)
+    return _classify_number(value) if is_number else (None, None)
 
 
 def _classify_text(text: str, latest: datetime) -> tuple[Kind | None, Any]:
     if NUMBER_TEXT.fullmatch(text):
-        return "number", Decimal(text) if "." in text else int(text)
+        return _classify_number(Decimal(text) if "." in text else int(text))
     moment = as_time(text)
     if moment is not None:
         return ("time", moment) if moment <= latest else (None, None)
     return ("text", text) if SORTABLE_TEXT.fullmatch(text) else (None, None)
+
+
+def _classify_number(number: Any) -> tuple[Kind | None, Any]:
+    is_usable = math.isfinite(number) and number not in GREATEST_INTEGERS
+    return ("number", number) if is_usable else (None, None)
 
 
 def kind_of(value: Any) -> Kind | None:
@@ -268,7 +343,7 @@ def find_kind(readings: Iterable[Reading]) -> Kind | None:
 def is_unsortable(text: str) -> bool:
     """Whether the text is neither a usable value nor a placeholder for one."""
     plain = text.strip()
-    if plain.lower() in PLACEHOLDERS or plain.startswith("0000-"):
+    if plain.lower() in PLACEHOLDERS or plain.startswith("0000-") or NUMBER_TEXT.fullmatch(plain):
         return False
     return bool(WRITTEN_DATE.fullmatch(plain)) or (kind_of(text) is None and as_time(text) is None)
 
