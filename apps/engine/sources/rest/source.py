@@ -128,9 +128,10 @@ class RestSource(ConnectorSource[Config]):
         except failures.SourceFailure as failure:
             raise as_engine_error(failure, ()) from failure
         self._warn_once(cursor.warning(previous, readings))
-        new = cursor.select_new(readings, watermark)
-        records = [reading.record for reading in new]
-        mark = cursor.advance(previous, new).to_json()
+        new, mark_after = cursor.take_new(
+            readings, watermark, previous, is_last=not step.next_token
+        )
+        records, mark = [reading.record for reading in new], mark_after.to_json()
         if step.next_token:
             return rows_page(records, {**step.next_token, "mark": mark})
         return rows_page(records, {}, {"cursor_field": cursor.path, **mark})

@@ -6,7 +6,7 @@ import base64
 import logging
 import time
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from string import Formatter
@@ -229,8 +229,8 @@ class RestSource(Source):
         if warning and not self._has_warned:
             self._has_warned = True
             logger.warning(warning)
-        new = cursor.select_new(readings, since)
-        return [reading.record for reading in new], cursor.advance(mark, new)
+        new, mark = cursor.take_new(readings, since, mark, is_last=False)
+        return [reading.record for reading in new], mark
 
     def _walk(self, stream: Stream, parent_record: Json, extra_params: Json) -> Walk:
         def ask(request: Request, *, is_probe: bool = False) -> Response:
@@ -334,7 +334,7 @@ class RestSource(Source):
         """Return the state after a page. It has the watermark as `cursor`, as states of older versions do."""
         if not self._has_cursor(stream):
             return None
-        stored = mark.to_json()
+        stored = replace(mark, repeated=()).to_json()
         return {"cursor": stored.pop("value"), **stored}
 
 

@@ -9,14 +9,16 @@ microseconds since 1970, which other values or its name show, so are numbers suc
 is called like a time has no number of the future. Identifiers of the same size have none of these restrictions.
 
 The state has the greatest value, and digests of the records with this value. An API that returns records "from this
-value on" returns these records again, and they are left out.
+value on" returns these records again, and they are left out. Records without a key that are equal are counted (`digest*2`), so
+that one more of them is new. A digest without a number stands for any number of records.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +33,7 @@ from drover._paging.values import as_stored
 Kind = Literal["time", "number", "text"]
 
 DIGEST_BYTES = 12
+UNCOUNTED = sys.maxsize  # a digest that stands for any number of records
 MAX_TIES = 1000  # stored digests of records with one value, and of records without a usable value
 FUTURE_TOLERANCE = timedelta(days=1)  # clocks differ, and times without a zone may be local
 LATEST = datetime.max.replace(tzinfo=UTC)
@@ -79,6 +82,7 @@ class Watermark:
     unusable: tuple[str, ...] | None = ()
     kind: Kind | None = None
     unit: str = ""  # of a number that is a time, see EPOCH_UNITS
+    repeated: tuple[str, ...] = ()  # digests of earlier records that this sync has received again
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Watermark:
@@ -94,6 +98,7 @@ class Watermark:
             unusable=_digests(state, "odd"),
             kind=state.get("kind") or kind_of(value),
             unit=epoch_unit([classify(value, LATEST)[1]]),
+            repeated=tuple(state.get("repeated", ())),
         )
 
     @property
@@ -107,6 +112,7 @@ class Watermark:
             "ties": None if self.ties is None else list(self.ties),
             "odd": None if self.unusable is None else list(self.unusable),
             "kind": self.kind,
+            **({"repeated": list(self.repeated)} if self.repeated else {}),
         }
 
 
@@ -158,48 +164,61 @@ class CursorField:
     def warning(self, watermark: Watermark, readings: Sequence[Reading]) -> str:
         """Return a warning if values are there that cannot become the watermark, or an empty text."""
         for reading in readings:
-            if reading.value is not None and not self._is_usable(reading, watermark):
+            if reading.value is not None and not self.is_usable(reading, watermark):
                 return (
                     f"Some values of the cursor field {self.path!r} are no usable cursor, such as"
                     f" {str(reading.value)[:40]!r}. Their records are read, but do not move the cursor."
                 )
         return ""
 
-    def select_new(self, readings: Sequence[Reading], since: Watermark) -> list[Reading]:
-        """Return the records that are new since the watermark."""
-        since_key = since.key
-        ties, unusable = set(since.ties or ()), set(since.unusable or ())
-        return [r for r in readings if self._is_new(r, since, since_key, ties, unusable)]
+    def take_new(
+        self, readings: Sequence[Reading], since: Watermark, mark: Watermark, *, is_last: bool
+    ) -> tuple[list[Reading], Watermark]:
+        """Return the records that are new since the watermark, and the mark after them.
 
-    def advance(self, watermark: Watermark, readings: Sequence[Reading]) -> Watermark:
-        """Return the watermark after these records. Only values of its kind move it."""
-        usable = [reading for reading in readings if self._is_usable(reading, watermark)]
-        unusable = watermark.unusable
-        for reading in readings if len(usable) < len(readings) else ():
-            if not self._is_usable(reading, watermark):
-                unusable = _add(unusable, _digest(reading.record))
-        watermark = replace(watermark, unusable=unusable)
+        `mark` is the watermark after the pages before this one, and `is_last` whether no page follows.
+        """
+        known = _Known(self, since, mark.repeated)
+        new = [reading for reading in readings if known.is_new(reading)]
+        repeated = () if is_last else _to_digests(known.repeated)
+        return new, replace(self.advance(mark, new), repeated=repeated)
+
+    def select_new(self, readings: Sequence[Reading], since: Watermark) -> list[Reading]:
+        """Return the records that are new since the watermark, if they are all records of a sync."""
+        return self.take_new(readings, since, since, is_last=True)[0]
+
+    def advance(self, watermark: Watermark, new: Sequence[Reading]) -> Watermark:
+        """Return the watermark after these new records. Only values of its kind move it."""
+        usable = [reading for reading in new if self.is_usable(reading, watermark)]
+        if len(usable) < len(new):
+            others = [reading for reading in new if not self.is_usable(reading, watermark)]
+            watermark = replace(watermark, unusable=self._add(watermark.unusable, others, _digest))
         if not usable:
             return watermark
         greatest = max(usable, key=lambda reading: reading.key)
         if watermark.value is None or greatest.key > watermark.key:
             watermark = replace(watermark, value=as_stored(greatest.value), ties=())
-        key, ties = watermark.key, watermark.ties
-        for reading in usable:
-            if reading.key == key:
-                ties = _add(ties, self._identity(reading.record))
-        return replace(watermark, ties=ties)
+        key = watermark.key
+        tied = [reading for reading in usable if reading.key == key]
+        return replace(watermark, ties=self._add(watermark.ties, tied, self.identity))
 
-    def _is_new(
-        self, reading: Reading, since: Watermark, since_key: Any, ties: set[str], unusable: set[str]
-    ) -> bool:
-        if not self._is_usable(reading, since):
-            return not unusable or _digest(reading.record) not in unusable
-        if since_key is None or reading.key > since_key:
-            return True
-        return bool(reading.key == since_key) and self._identity(reading.record) not in ties
+    def _add(
+        self,
+        digests: tuple[str, ...] | None,
+        readings: Sequence[Reading],
+        identify: Callable[[Any], str],
+    ) -> tuple[str, ...] | None:
+        """Return the digests with those of the records, or None if they are too many."""
+        if digests is None:
+            return None
+        counts = _to_counts(digests)
+        for reading in readings:
+            digest = identify(reading.record)
+            is_counted = not self._has_key(reading.record)
+            counts[digest] = counts.get(digest, 0) + 1 if is_counted else UNCOUNTED
+        return _to_digests(counts) if len(counts) <= MAX_TIES else None
 
-    def _is_usable(self, reading: Reading, watermark: Watermark) -> bool:
+    def is_usable(self, reading: Reading, watermark: Watermark) -> bool:
         if reading.kind is None or reading.kind != watermark.kind:
             return False
         return reading.kind != "number" or not self._is_far_time(reading.key, watermark.unit)
@@ -218,10 +237,16 @@ class CursorField:
         value = find(record, self.path)
         return None if value is MISSING else value
 
-    def _identity(self, record: Any) -> str:
-        key = [find(record, path) for path in self.primary_key]
-        is_complete = bool(key) and all(value is not None and value is not MISSING for value in key)
-        return _digest(key if is_complete else record)
+    def identity(self, record: Any) -> str:
+        return _digest(self._key(record) if self._has_key(record) else record)
+
+    def _key(self, record: Any) -> list[Any]:
+        return [find(record, path) for path in self.primary_key]
+
+    def _has_key(self, record: Any) -> bool:
+        """Whether the record has a complete key, so that it is the same record if it comes again."""
+        key = self._key(record)
+        return bool(key) and all(value is not None and value is not MISSING for value in key)
 
     def _require_sortable(self, readings: Sequence[Reading]) -> None:
         if any(reading.kind is not None for reading in readings):
@@ -242,10 +267,48 @@ def _digest(value: Any) -> str:
     return digest(value, DIGEST_BYTES)
 
 
-def _add(digests: tuple[str, ...] | None, new: str) -> tuple[str, ...] | None:
-    if digests is None or new in digests:
-        return digests
-    return None if len(digests) >= MAX_TIES else (*digests, new)
+class _Known:
+    """The records that were read before this sync. Those that come again are counted in `repeated`."""
+
+    def __init__(self, field: CursorField, since: Watermark, repeated: tuple[str, ...]) -> None:
+        self._field, self._since, self._since_key = field, since, since.key
+        self._ties, self._unusable = _to_counts(since.ties), _to_counts(since.unusable)
+        self.repeated = _to_counts(repeated)
+
+    def is_new(self, reading: Reading) -> bool:
+        if not self._field.is_usable(reading, self._since):
+            return not self._repeats(self._unusable, _digest, reading)
+        if self._since_key is None or reading.key > self._since_key:
+            return True
+        is_tied = bool(reading.key == self._since_key)
+        return is_tied and not self._repeats(self._ties, self._field.identity, reading)
+
+    def _repeats(
+        self, known: Mapping[str, int], identify: Callable[[Any], str], reading: Reading
+    ) -> bool:
+        """Whether the record is one of the known records that this sync has not received again yet."""
+        if not known:
+            return False
+        digest = identify(reading.record)
+        count = known.get(digest, 0)
+        if count == UNCOUNTED:
+            return True
+        if self.repeated.get(digest, 0) >= count:
+            return False
+        self.repeated[digest] = self.repeated.get(digest, 0) + 1
+        return True
+
+
+def _to_counts(digests: Sequence[str] | None) -> dict[str, int]:
+    """Return how many records each digest stands for."""
+    parts = (digest.partition("*") for digest in digests or ())
+    return {digest: int(count) if count else UNCOUNTED for digest, _, count in parts}
+
+
+def _to_digests(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(
+        digest if count == UNCOUNTED else f"{digest}*{count}" for digest, count in counts.items()
+    )
 
 
 def epoch_unit(numbers: Sequence[Any]) -> str:
