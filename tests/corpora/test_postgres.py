@@ -230,8 +230,13 @@ IMPLAUSIBLE = {
     "date": ["infinity", "-infinity", "9999-12-31"],
     "float8": ["NaN", "Infinity", "-Infinity"],
     "numeric": ["NaN", "Infinity", "-Infinity"],
+    "int4": ["2147483647"],
+    "int8": ["253402300799", "9223372036854775807", "2147483647", "4102444800", "253402293600"],
 }
-PLAUSIBLE = {"float8": ["1", "2", "3"], "numeric": ["1", "2", "3"]}
+PLAUSIBLE = {
+    **{name: ["1", "2", "3"] for name in ("float8", "numeric", "int4")},
+    "int8": ["1700000000", "1700000001", "1700000002"],
+}
 TIMES = ["2024-01-01", "2024-01-02", "2024-01-03"]
 KINDS = [
     (type_name, key, snapshot)
@@ -251,11 +256,12 @@ class Syncs:
 
     def __init__(self, database: SourceDatabase, **settings: Any) -> None:
         self.database, self.settings = database, settings
+        self.spec = INCREMENTAL
         self.state: dict[str, Any] | None = None
 
     def run(self) -> list[int]:
         """Return the numbers of the rows that the next sync reads."""
-        source = source_of(self.database, "subject", spec=INCREMENTAL, page_size=2, **self.settings)
+        source = source_of(self.database, "subject", spec=self.spec, page_size=2, **self.settings)
         result: ReadResult = read_stream(source, self.state)
         source.close()
         self.state = result.state or self.state
@@ -285,6 +291,42 @@ def test_implausible_values_are_loaded_once_and_hide_no_later_rows(
     assert syncs.run() == [2, 200, 201]
     insert(database, 3, third)
     assert syncs.run() == [3]
+    assert syncs.run() == []
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize("first", ["1", "1600000000", "1600000000000", "2147483640"])
+def test_ordinary_numbers_move_the_position(database: SourceDatabase, first: str, key: str) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject", f"CREATE TABLE subject (n int {key}, place int8)"
+    )
+    syncs = Syncs(database)
+    syncs.spec = {**INCREMENTAL, "cursor_field": "place"}
+    for number, value in enumerate([int(first), int(first) * 3, int(first) * 5 + 1]):
+        insert(database, number, str(value))
+        assert syncs.run() == [number]
+        assert syncs.run() == []
+        assert syncs.state is not None
+        assert syncs.state["after"][0] == str(value)
+
+
+@pytest.mark.parametrize("snapshot", ["whole", "paged"])
+def test_one_more_of_equal_rows_without_a_key_arrives(
+    database: SourceDatabase, snapshot: str
+) -> None:
+    database.execute("DROP TABLE IF EXISTS subject", "CREATE TABLE subject (n int, at timestamp)")
+    syncs = Syncs(database, snapshot=snapshot)
+    for _ in range(2):
+        insert(database, 1, "2024-01-01")
+    assert syncs.run() == [1, 1]
+    assert syncs.run() == []
+    insert(database, 1, "2024-01-01")
+    assert syncs.run() == [1]
+    assert syncs.run() == []
+    for number in (1, 2, 3):
+        insert(database, number, "2024-01-01")
+    insert(database, 4, "2024-01-02")
+    assert syncs.run() == [1, 2, 3, 4]
     assert syncs.run() == []
 
 

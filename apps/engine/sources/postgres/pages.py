@@ -11,11 +11,13 @@ not read twice: the next sync reads it.
 
 The incremental state has the last cursor value, and the keys (or digests) of the rows with this value. So rows that
 get the same cursor value later are read, and no row is read twice. Without a key, rows that are equal in every column
-cannot be distinguished, so a duplicate that is added later is not read.
+are counted: their digest is in `ties` as often as they were read. New rows with the last cursor value are read first.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,7 +26,7 @@ import polars as pl
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.sources.postgres.columns import PgColumn
+from apps.engine.sources.postgres.columns import ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 from apps.engine.sources.postgres.text_cursors import with_order_by_bytes
 from apps.engine.sources.postgres.watermarks import (
@@ -183,6 +185,31 @@ class TiedCursorPlan:
         return sql.SQL("SELECT {} FROM {} WHERE {} = {} LIMIT {}").format(
             *(row_digest(self.table.columns), self.table.aliased_sql, self.watermark.cursor.sql),
             *(literal_value(self.watermark.cursor, value), sql.Literal(MAX_TIES + 1)),
+        )
+
+    @property
+    def has_known_ties(self) -> bool:
+        """Whether the last sync has stored the rows with its last cursor value."""
+        return bool(self.state.get("after") and self.state.get("ties")) and not self.lookback
+
+    def new_ties(self) -> sql.Composed:
+        """Return the part of the query after FROM for new rows with the last cursor value of the last sync.
+
+        Of equal rows, those beyond the number that was read are new.
+        """
+        digest, known = row_digest(self.table.columns), Counter(self.state["ties"])
+        return sql.SQL(
+            "(SELECT {names}, {digest} AS _drover_digest, row_number() OVER (PARTITION BY {digest}) AS _drover_number"
+            " FROM {table} WHERE {cursor} = {value}) AS {alias}"
+            " WHERE _drover_number > coalesce(({known}::jsonb ->> _drover_digest)::bigint, 0)"
+        ).format(
+            names=sql.SQL(", ").join(column.sql for column in self.table.columns),
+            digest=digest,
+            table=self.table.aliased_sql,
+            cursor=self.watermark.cursor.sql,
+            value=literal_value(self.watermark.cursor, self.state["after"][0]),
+            alias=sql.Identifier(ROW_ALIAS),
+            known=sql.Literal(json.dumps(known)),
         )
 
     def next_position(self, position: Token, page_end: PageEnd) -> dict[str, Any]:

@@ -133,6 +133,25 @@ class TableReader:
         )
         return lines.body, list(unplaced.digests)
 
+    def read_new_ties(self) -> tuple[bytes, Token]:
+        """Return the new rows with the last cursor value of the last sync, and the position after them."""
+        plan = self.plan
+        if not isinstance(plan, TiedCursorPlan) or not plan.has_known_ties:
+            return b"", {}
+        value = plan.state["after"][0]
+        digests = self.locked.cursor.execute(plan.digest_query(value)).fetchall()
+        ties = [digest for (digest,) in digests]
+        if len(ties) > MAX_TIES:
+            return b"", {}
+        columns = [column.expression for column in self.columns]
+        columns += [column.sql for column in order_text_columns((plan.watermark.cursor,))]
+        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv)").format(
+            sql.SQL(", ").join(columns), plan.new_ties()
+        )
+        with open_copy(self.locked.cursor, query, self.timeout) as reader:
+            body = reader.read(sys.maxsize, sys.maxsize).body
+        return body, {"after": [value], "ties": ties}
+
     def copy_query(self, page_query: PageQuery) -> sql.Composed:
         columns = [column.expression for column in self.columns]
         columns += [column.sql for column in order_text_columns(page_query.order)]

@@ -38,6 +38,7 @@ from apps.engine.sources.postgres.tables import (
     find_relations,
 )
 from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
+from apps.engine.sources.postgres.watermarks import find_unit
 from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
@@ -117,7 +118,9 @@ class PostgresSource(ConnectorSource[Config]):
         with ExitStack() as stack:
             locked = stack.enter_context(self._lock_table())
             self._table, self._files = locked.table, locked.files
-            plan = self._make_plan(locked, state, self._find_form(locked.cursor, locked.table))
+            plan = self._make_plan(
+                locked, state, self._find_form(locked.cursor, locked.table, state)
+            )
             if isinstance(plan, IncrementalPlan):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
@@ -143,8 +146,9 @@ class PostgresSource(ConnectorSource[Config]):
             "unplaced": unplaced,
             "form": watermark.form,
         }
-        position = {name: value for name, value in position.items() if value}
-        return reader.read_page(position, self._row_limit, first_rows)
+        new_ties, after_ties = reader.read_new_ties()
+        position = {name: value for name, value in position.items() if value} | after_ties
+        return reader.read_page(position, self._row_limit, first_rows + new_ties)
 
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
         return TableReader(locked, plan, scales, self.settings.statement_timeout, self._types)
@@ -207,13 +211,18 @@ class PostgresSource(ConnectorSource[Config]):
         """Lock the table of the stream, whose description is read again unless it is `known`."""
         return lock_table(self._open_connection(), self.settings, self._find_table, known)
 
-    def _find_form(self, cursor: Cursor, table: Relation) -> str:
-        """Return the form of a cursor field that is text. Raises ConfigurationError if it does not sort by time."""
+    def _find_form(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> str:
+        """Return the form of a cursor field that is text, or the unit of one that is a number.
+
+        Raises ConfigurationError if a text does not sort by time.
+        """
         if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
             return ""
         column = table.cursor_column(self.spec.cursor_field)
         has_form = column.base_type in TYPES_WITH_FORM
-        return find_form(cursor, table, column) if has_form else ""
+        if has_form:
+            return find_form(cursor, table, column)
+        return find_unit(cursor, table, column, state)
 
     def _make_plan(self, locked: LockedTable, state: Mapping[str, Any], form: str) -> Plan:
         table = locked.table
@@ -268,7 +277,7 @@ class PostgresSource(ConnectorSource[Config]):
         with read_transaction(self._open_connection(), self.settings) as cursor:
             if self.spec.stream:
                 table = self._find_table(cursor)
-                self._find_form(cursor, table)
+                self._find_form(cursor, table, {})
                 return f"{table.stream_name} can be read"
             tables = find_relations(cursor, self.settings.schemas)
         if not tables:

@@ -1,7 +1,8 @@
 """Which values of a cursor field may become the saved position of an incremental stream.
 
 A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
-that is added later. Text is plausible if it has the form of most values and that form sorts by time. The other rows, and
+that is added later. The same holds for the greatest integer of a type, and for numbers such as 9999-12-31 in seconds if the
+other values are times in seconds, milliseconds or microseconds (see `drover._watermarks`). Text is plausible if it has the form of most values and that form sorts by time. The other rows, and
 rows without a value, have no place in the order of the cursor field. They are read at the beginning of a sync. The state
 stores their digests, so that the next sync reads only those that are new:
 
@@ -15,11 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, LiteralString
 
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.library import watermarks
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.tables import Relation
@@ -49,6 +52,36 @@ NULL_CONDITIONS: tuple[LiteralString, LiteralString] = ("{0} IS NOT NULL", "{0} 
 DAY_AFTER_TOMORROW: LiteralString = "to_char(LOCALTIMESTAMP + interval '2 days', 'YYYY-MM-DD')"
 
 
+# The greatest number of each type that numbers of placeholders are compared with.
+GREATEST_NUMBERS: dict[str, int] = {
+    "int2": 2**15 - 1,
+    "int4": 2**31 - 1,
+    "oid": 2**32 - 1,
+    "int8": 2**63 - 1,
+    **dict.fromkeys((*FLOAT_TYPES, "numeric"), 2**64),
+}
+TOMORROW: LiteralString = "extract(epoch FROM transaction_timestamp() + interval '1 day')"
+SAMPLE_ROWS = 1000
+
+
+def find_unit(cursor: Cursor, table: Relation, column: PgColumn, state: Mapping[str, Any]) -> str:
+    """Return the unit of a cursor field of numbers that are times; empty for other numbers."""
+    if column.base_type not in GREATEST_NUMBERS:
+        return ""
+    if state.get("after"):
+        return watermarks.epoch_unit([_number(state["after"][0])])
+    query = sql.SQL("SELECT ({0})::text FROM {1} WHERE {0} IS NOT NULL LIMIT {2}").format(
+        column.sql, table.aliased_sql, sql.Literal(SAMPLE_ROWS)
+    )
+    rows = cursor.execute(query).fetchall()
+    return watermarks.epoch_unit([_number(text) for (text,) in rows])
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    return number if number.is_finite() else Decimal(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Unplaced:
     """The rows that have no plausible value in the cursor field: digests for the state, and those not read before."""
@@ -64,13 +97,14 @@ class Watermark:
     table: Relation
     cursor: PgColumn
     known: tuple[str, ...] = ()
-    form: str = ""  # of text and UUIDs, see text_cursors.py
+    form: str = ""  # of text and UUIDs, see text_cursors.py; of numbers that are times, their unit
 
     @property
     def has_place(self) -> sql.Composable:
         """Return the condition for rows with a plausible value."""
         if not self.is_text:
-            return sql.SQL(self._conditions[0]).format(self.cursor.sql)
+            condition = sql.SQL(self._conditions[0]).format(self.cursor.sql)
+            return sql.SQL(" AND NOT ").join([condition, *self._placeholder_conditions])
         if not self.form:
             return sql.SQL("false")
         condition = sql.SQL("({0})::text ~ {1}").format(self.cursor.sql, sql.Literal(self.form))
@@ -85,7 +119,34 @@ class Watermark:
         """Return the condition for all other rows, in a form for which PostgreSQL can use an index."""
         if self.is_text:
             return sql.SQL("({}) IS NOT TRUE").format(self.has_place)
-        return sql.SQL(self._conditions[1]).format(self.cursor.sql)
+        condition = sql.SQL(self._conditions[1]).format(self.cursor.sql)
+        if not self._placeholder_conditions:
+            return condition
+        any_of = sql.SQL(" OR ").join([condition, *self._placeholder_conditions])
+        return sql.SQL("({})").format(any_of)
+
+    @property
+    def _placeholder_conditions(self) -> list[sql.Composable]:
+        """Return the conditions for numbers that are placeholders."""
+        limit = GREATEST_NUMBERS.get(self.cursor.base_type)
+        if limit is None:
+            return []
+        column, unit = self.cursor.sql, self.form
+        numbers = {32_767} if self.cursor.base_type == "int2" else {*watermarks.GREATEST_INTEGERS}
+        if unit:
+            numbers |= watermarks.far_times(unit)
+        usable = sql.SQL(", ").join(map(sql.Literal, sorted(n for n in numbers if n <= limit)))
+        conditions = [sql.SQL("{} IN ({})").format(column, usable)]
+        if unit and limit > watermarks.last_days(unit)[1]:
+            first, last = map(sql.Literal, watermarks.last_days(unit))
+            conditions.append(sql.SQL("({} BETWEEN {} AND {})").format(column, first, last))
+        if unit and watermarks.is_time_name(self.cursor.name):
+            conditions.append(
+                sql.SQL("{} > ({} * {})::bigint").format(
+                    column, sql.SQL(TOMORROW), sql.Literal(watermarks.EPOCH_UNITS[unit])
+                )
+            )
+        return conditions
 
     @property
     def is_text(self) -> bool:
@@ -102,7 +163,7 @@ class Watermark:
     def may_lack_place(self) -> bool:
         """Whether there may be rows without a plausible value."""
         is_integer = self.cursor.field_type == "integer"
-        return self.cursor.nullable or not is_integer
+        return self.cursor.nullable or not is_integer or bool(self._placeholder_conditions)
 
     def conditions(self, upper: str | None) -> list[sql.Composable]:
         """Return the conditions for the rows that are read in order, up to the value `upper`."""

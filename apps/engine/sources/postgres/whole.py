@@ -30,7 +30,11 @@ class SnapshotRead:
         self._page = 0
         self._first_rows, unplaced = (b"", []) if row_limit else reader.read_unplaced()
         self._position: dict[str, Any] = {"unplaced": unplaced} if unplaced else {}
-        self._query = reader.plan.page_query({}, row_limit)
+        if not row_limit:
+            new_ties, position = reader.read_new_ties()
+            self._first_rows += new_ties
+            self._position |= position
+        self._query = reader.plan.page_query(self._position, row_limit)
         allow_long_statements(reader.locked.cursor)
         self._copy = ExitStack()
         self._lines = self._copy.enter_context(

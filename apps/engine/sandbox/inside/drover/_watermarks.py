@@ -227,9 +227,7 @@ class CursorField:
         """Whether the number is a time of the future, in a field whose numbers are times."""
         if not unit or number <= epoch_limit(unit):
             return False
-        first, last = last_days(unit)
-        is_placeholder = first <= number <= last or number in far_times(unit)
-        return is_placeholder or is_time_name(self.path)
+        return is_placeholder(number, unit) or is_time_name(self.path)
 
     def _value(self, record: Any) -> Any:
         if type(record) is dict and self.path in record:
@@ -312,11 +310,15 @@ def _to_digests(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def epoch_unit(numbers: Sequence[Any]) -> str:
-    """Return the unit in which most of the numbers are times from the year 2000 until tomorrow; empty if there is none."""
+    """Return the unit in which most of the numbers are times from the year 2000 until tomorrow; empty if there is none.
+
+    Placeholders are not counted.
+    """
     numbers = [number for number in numbers if isinstance(number, int | float | Decimal)]
     for unit, factor in EPOCH_UNITS.items():
-        times = sum(EPOCH_BEGIN * factor <= number <= epoch_limit(unit) for number in numbers)
-        if times * 2 > len(numbers):
+        counted = [number for number in numbers if not is_placeholder(number, unit)]
+        times = sum(EPOCH_BEGIN * factor <= number <= epoch_limit(unit) for number in counted)
+        if times * 2 > len(counted):
             return unit
     return ""
 
@@ -346,6 +348,12 @@ def far_times(unit: str) -> frozenset[int]:
         factor // 1000 * 999,
     }  # the last moment of a second, also in milliseconds
     return frozenset(second * factor + part for second in seconds for part in parts)
+
+
+def is_placeholder(number: Any, unit: str) -> bool:
+    """Whether the number means "never" in a field of times in this unit."""
+    first, last = last_days(unit)
+    return first <= number <= last or number in far_times(unit) or number in GREATEST_INTEGERS
 
 
 def is_time_name(path: str) -> bool:
