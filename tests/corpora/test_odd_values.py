@@ -12,9 +12,12 @@ import polars as pl
 import pytest
 
 from apps.engine.contract import CodeSpec, Failed, SandboxSpec, Succeeded
+from apps.engine.destinations.duckdb.incoming import column_names as duckdb_names
 from apps.engine.failures import FailureClass
+from apps.engine.frames.columns import STRING
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.json_numbers import parse_json
+from apps.engine.sources.files.names import column_names
 from tests.corpora.test_values import CUSTOM_SOURCES
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
@@ -161,3 +164,30 @@ def test_minus_zero_keeps_its_sign(texts: list[str], expected: list[Any]) -> Non
     assert frame["v"].to_list() == expected
     if isinstance(expected[0], float):
         assert math.copysign(1, frame["v"][0]) == -1
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (["A", "a", "a_2"], ["A", "a_3", "a_2"]),
+        (["id", "id", "ID", "id_2"], ["id", "id_3", "ID_4", "id_2"]),
+        (["id", "id", "ID_2"], ["id", "id_3", "ID_2"]),
+        (["", "Column_1"], ["column_1_1", "Column_1"]),
+        (["a", "A", "A_2", "a_2"], ["a", "A_3", "A_2", "a_2_2"]),
+    ],
+)
+def test_a_repeated_header_takes_no_name_of_another_column(
+    header: list[str], expected: list[str]
+) -> None:
+    fields = dict.fromkeys(column_names(header), STRING)
+    assert list(duckdb_names(fields, [])) == list(fields)
+    assert list(duckdb_names(fields, []).values()) == expected
+    # In later runs the fields have the same columns, whatever their order is.
+    later = dict.fromkeys(sorted(fields), STRING)
+    assert duckdb_names(later, expected) == duckdb_names(fields, [])
+
+
+def test_a_table_of_an_older_release_keeps_its_columns() -> None:
+    fields = dict.fromkeys(("A", "a", "a_2"), STRING)
+    older = {"A": "A", "a": "a_2", "a_2": "a_2_2"}
+    assert duckdb_names(fields, list(older.values())) == older

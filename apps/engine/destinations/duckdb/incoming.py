@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 from apps.engine.destinations.base import Batch
@@ -11,6 +12,8 @@ from apps.engine.destinations.file_sets.parquet_files import write_file
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fit_frame
 from apps.engine.stores.local import LocalStore
+
+EMPTY_NAME = "column"  # of a field whose name is empty
 
 
 class IncomingFiles:
@@ -66,16 +69,37 @@ def _stored_names(columns: Mapping[str, Column]) -> dict[str, str]:
 def column_names(fields: Mapping[str, Column], existing: Sequence[str]) -> dict[str, str]:
     """Return the name of each field's column in a table with the `existing` columns.
 
-    DuckDB ignores case, so a number is appended to a name that differs from an earlier one only in case.
+    DuckDB ignores case. If fields differ only in case, one of them has its own name, preferably the one that has it in the
+    table. A number is appended to the others, which is free also among the names of all fields.
     """
+    existing_names = {name.lower(): name for name in existing}
+    owners: dict[str, str] = {}
+    for field in fields:
+        name = field or EMPTY_NAME
+        if name.lower() not in owners or existing_names.get(name.lower()) == field:
+            owners[name.lower()] = field
     columns: dict[str, str] = {}
     used_names: set[str] = set()
-    existing_by_lower_name = {name.lower(): name for name in existing}
-    for name in fields:
-        column = existing_by_lower_name.get(name.lower(), name) or "column"
-        number = 2
-        while column.lower() in used_names:
-            column, number = f"{name}_{number}", number + 1
+    for field in sorted(fields, key=lambda field: owners[(field or EMPTY_NAME).lower()] == field):
+        name = field or EMPTY_NAME
+        is_owner = owners[name.lower()] == field and name.lower() not in used_names
+        column = name if is_owner else _numbered_name(name, owners, existing_names, used_names)
+        columns[field] = existing_names.get(column.lower(), column)
         used_names.add(column.lower())
-        columns[name] = column
-    return columns
+    return {field: columns[field] for field in fields}
+
+
+def _numbered_name(
+    name: str, fields: Collection[str], existing: Collection[str], used: Collection[str]
+) -> str:
+    """Return the name with a number. `fields`, `existing` and `used` are names in lower case."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    candidates = (candidate for candidate in numbered if candidate.lower() not in used)
+    passed: list[str] = []  # candidates that are the names of other fields
+    for candidate in candidates:
+        if candidate.lower() not in fields:
+            # An older release gave the first of these names to a table that has no better one.
+            older = next((item for item in passed if item.lower() in existing), None)
+            return older if older and candidate.lower() not in existing else candidate
+        passed.append(candidate)
+    raise AssertionError("the numbers never end")
