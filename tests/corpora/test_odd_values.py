@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +19,12 @@ from apps.engine.failures import FailureClass
 from apps.engine.frames.columns import STRING
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.json_numbers import parse_json
+from apps.engine.sources.files.json_readers import JsonLinesReader
 from apps.engine.sources.files.names import column_names
 from tests.corpora.test_values import CUSTOM_SOURCES
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Api, ReceivedRequest, Reply, serve_api
+from tests.engine.sources.reading import make_source
 from tests.engine.sources.test_custom import set_custom_source
 
 MakeRehearsal = Callable[..., Rehearsal]
@@ -191,3 +195,60 @@ def test_a_table_of_an_older_release_keeps_its_columns() -> None:
     fields = dict.fromkeys(("A", "a", "a_2"), STRING)
     older = {"A": "A", "a": "a_2", "a_2": "a_2_2"}
     assert duckdb_names(fields, list(older.values())) == older
+
+
+REPEATED_NAMES = [
+    ('{"id":1,"id":2}', True),
+    ('{"a" : {"x":1, "x":1}}', True),
+    ('{"a":"\\u003a","b":1,"b":2}', True),
+    ('{"a":[{"n":1.50,"n":2}]}', True),
+    ('{"a":"x:y","b":{"a":":"},"c":[{"a":1},{"a":2}]}', False),
+    ('{"a":123456789012345678901234567890,"b":1.50}', False),
+    ('{"a":"\\u003a"}', False),
+]
+
+
+@pytest.mark.parametrize(("line", "is_rejected"), REPEATED_NAMES)
+def test_a_line_of_json_with_a_name_twice_is_rejected(line: str, is_rejected: bool) -> None:
+    reader = JsonLinesReader(io.BytesIO(line.encode()), "n.jsonl")
+    piece = reader.read({}, 100)
+    assert [bad.reason for bad in piece.bad_records if "times" not in bad.reason] == []
+    assert (len(piece.content), len(piece.bad_records)) == ((0, 1) if is_rejected else (1, 0))
+
+
+def archive_of(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, "id\n1\n")
+    return buffer.getvalue()
+
+
+def test_files_of_an_archive_that_are_not_read_are_named(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal(
+        {"path": "a.zip"}, source_kind="files", destination_kind="parquet", stream="a"
+    )
+    folder = run.folder / "org/x/files"
+    folder.mkdir(parents=True)
+    (folder / "a.zip").write_bytes(archive_of("a.csv", "d.dat", "e"))
+    assert isinstance(run.attempt(), Succeeded)
+    warnings = [line.message for line in run.log if "are not read" in line.message]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("'d.dat', 'e'")
+    source = make_source("files", {"path": "a.zip"}, "a", files=run.spec.files)
+    assert any("2 files of a.zip are not read" in step.message for step in source.check())
+
+
+def test_an_empty_archive_is_refused_in_words(make_rehearsal: MakeRehearsal) -> None:
+    run = make_rehearsal(
+        {"path": "a.zip"}, source_kind="files", destination_kind="parquet", stream="a"
+    )
+    folder = run.folder / "org/x/files"
+    folder.mkdir(parents=True)
+    (folder / "a.zip").write_bytes(archive_of())
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert "the archive 'a.zip' has no files" in outcome.message
+    assert not outcome.retryable

@@ -393,6 +393,22 @@ def test_a_column_that_would_round_a_value_is_refused(
     assert count == (1,)
 
 
+@pytest.mark.parametrize("column", ["varchar(3)", "char(3)"])
+@pytest.mark.parametrize("value", ["abcd", "abc  ", 1234, 1.25])
+def test_a_text_that_is_too_long_is_refused_with_the_name_of_the_column(
+    engine_postgres: EmbeddedPostgres, tmp_path: Path, column: str, value: Any
+) -> None:
+    table = f"short_{uuid4().hex[:8]}"
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
+        connection.execute("create schema if not exists arrivals")
+        connection.execute(f"create table arrivals.{table} (v {column})".encode())
+        publish_to_postgres(engine_postgres, tmp_path, table, "abc")
+        with pytest.raises(ContractError, match=r"The column 'v' of .* has the type character"):
+            publish_to_postgres(engine_postgres, tmp_path, table, value)
+        rows = connection.execute(f"select * from arrivals.{table}".encode()).fetchall()
+    assert rows == [("abc",)]
+
+
 def publish_to_postgres(server: EmbeddedPostgres, folder: Path, table: str, value: Any) -> None:
     destination = build_destination(
         DestinationSpec("postgres", postgres_settings(server), table, "append"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -68,6 +69,35 @@ def has_json_numbers(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(has_json_numbers, value))
     return type(value) is JsonNumber
+
+
+class RepeatedName(ValueError):
+    """An object has two members of one name, of which parsers keep one."""
+
+
+def may_have_repeated_names(text: bytes, value: Any) -> bool:
+    """Whether an object in the JSON text may have a name twice. `value` is the parsed text.
+
+    A member that the parser has dropped is seen by a missing colon, which is cheaper than a parser in Python.
+    """
+    try:
+        written = orjson.dumps(value, default=str)
+    except TypeError:  # Python's parser has read a value that orjson cannot write.
+        return True
+    return written.count(b":") != text.count(b":") or b"\\u003" in text
+
+
+def require_unique_names(text: bytes) -> None:
+    """Raise RepeatedName if an object in the JSON text has a name twice."""
+    json.loads(text.decode(json.detect_encoding(text)), object_pairs_hook=_unique_members)
+
+
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = Counter(name for name, _ in members)
+    for name, count in names.items():
+        if count > 1:
+            raise RepeatedName(f"an object has the name {name[:60]!r} {count} times")
+    return dict(members)
 
 
 def parse_json(text: bytes, *, exactly: bool | None = None) -> Any:

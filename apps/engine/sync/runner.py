@@ -199,7 +199,7 @@ class Runner:
             source.known_columns = frozenset(schema.columns)
         source.type_system = destination.type_system
         with self._side_tracker.using("destination"):
-            source.is_text_field = destination.text_fields()  # type: ignore[method-assign]
+            source.is_text_field = destination.text_fields()
         if job.batches or schema.is_complete:
             source.kept_types = schema.declared_types
             return

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from apps.engine.contract import StorageRoot, WriteMode
+from apps.engine.contract import FileMoved, StorageRoot, WriteMode
 from apps.engine.destinations.duckdb.database import open_database
 from apps.engine.destinations.duckdb.tables import drop_tables
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
@@ -74,6 +74,17 @@ def test_the_published_file_is_complete_without_a_write_ahead_log(target: Duckdb
     assert (output.name, output.key) == ("warehouse.duckdb", "org/1/pipeline/2/warehouse.duckdb")
     assert output.bytes == target.file.stat().st_size
     assert not target.file.with_name("warehouse.duckdb.wal").exists()
+
+
+@pytest.mark.parametrize("mode", ["append", "merge"])
+def test_an_earlier_run_still_lists_the_file_that_has_its_rows(
+    target: DuckdbTarget, mode: Any
+) -> None:
+    sync(target, [{"id": 1}], mode=mode, key=["id"])
+    published = sync(target, [{"id": 2}], mode=mode, key=["id"])
+    (output,) = published.outputs
+    assert published.withdrawn_prefix is None
+    assert published.moved == (FileMoved(output.key, output.key, output.bytes),)
 
 
 def test_storage_in_a_bucket_is_refused(target: DuckdbTarget) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
+from apps.engine.contract import CheckStep, DestinationSpec, FileMoved, OutputFile, StorageRoot
 from apps.engine.destinations.base import Batch, Destination, Publication, no_text_fields
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.duckdb.config import DuckdbConfig
@@ -123,7 +123,11 @@ class DuckdbDestination(Destination):
             rows = self._publish(committed)
         self._staging.clear()
         output = self._output_file(rows)
-        return Publication(rows, (output,), withdrawn_prefix=output.key)
+        if self.spec.write_mode == "replace":
+            return Publication(rows, (output,), withdrawn_prefix=output.key)
+        # The rows of earlier runs are still in the file, which has another size now.
+        moved = FileMoved(output.key, output.key, output.bytes)
+        return Publication(rows, (output,), moved=(moved,))
 
     def has_rows(self) -> bool:
         from apps.engine.destinations.duckdb.publishing import has_rows

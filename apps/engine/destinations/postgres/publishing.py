@@ -170,6 +170,7 @@ class Publishing:
             self._empty_target(target)
         if any(batch.rows for batch in self._committed):
             self._refuse_rounded_values(staged_columns, target)
+            self._refuse_long_texts(staged_columns, target)
             assignments = _assignments(staged_columns, target)
             if mode == "merge":
                 self._merge_rows(target, assignments)
@@ -199,6 +200,24 @@ class Publishing:
             if has_row(self._cursor, self._staging.name, rounded):
                 raise ContractError(
                     f"The column {name!r} of {self._target} has the type {existing.type}, which would change a value:"
+                    " give the column a type that stores all values"
+                )
+
+    def _refuse_long_texts(self, staged_columns: dict[str, Column], target: Table) -> None:
+        """Raise ContractError if a text does not fit into a column of the user, such as varchar(3).
+
+        PostgreSQL would name no column, and would drop spaces at the end of the text.
+        """
+        for name, column in staged_columns.items():
+            existing = target.columns[name]
+            length = existing.text_length
+            if length is None or column.type in (ColumnType.NULL, ColumnType.NATIVE):
+                continue
+            text = widen_expression(sql.Identifier(name), column.type, ColumnType.STRING)
+            is_too_long = sql.SQL("char_length({}) > {}").format(text, sql.Literal(length))
+            if has_row(self._cursor, self._staging.name, is_too_long):
+                raise ContractError(
+                    f"The column {name!r} of {self._target} has the type {existing.type}, and a value is longer:"
                     " give the column a type that stores all values"
                 )
 

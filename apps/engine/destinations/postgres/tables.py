@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisd
 LEFT JOIN pg_type t ON t.oid = a.atttypid
 WHERE n.nspname = %s AND c.relname = %s ORDER BY a.attnum"""
 
+_TEXT_LENGTH = re.compile(r"character(?: varying)?\((\d+)\)")
+
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
@@ -46,6 +49,12 @@ class TableColumn:
     def column(self) -> Column:
         """Return the column. It has a native type if Drover has no such type."""
         return Column(self.column_type) if self.column_type else Column.of_native_type(self.type)
+
+    @property
+    def text_length(self) -> int | None:
+        """The greatest number of characters of a text, if the type has one."""
+        length = _TEXT_LENGTH.fullmatch(self.type)
+        return int(length[1]) if length else None
 
     @property
     def may_round(self) -> bool:

@@ -31,12 +31,13 @@ MAX_LAYERS = 3  # of compression around the data or around an archive
 MAX_ENTRIES = 10_000
 MAX_SPOOLED_BYTES = 4 << 30  # of a file that is unpacked to a temporary file
 MAGIC_BYTES = 16  # of the beginning, in which every binary format has bytes that no text has
+EMPTY_ARCHIVE = b"PK\x05\x06"
 MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # an empty archive
+    EMPTY_ARCHIVE: "zip",
     b"PAR1": "parquet",
 }
 NOT_READ = {
@@ -76,6 +77,7 @@ class Contents:
             archive = self._open_archive(self._file)
             if WORKBOOK not in archive.namelist():
                 self._archive = archive
+        self.left_out: Sequence[str] = ()  # files of the archive that are not read
         self.entries: Sequence[Entry] = (
             [Entry("")] if self._archive is None else self._list_entries()
         )
@@ -110,9 +112,11 @@ class Contents:
         )
 
     def _open_archive(self, file: BinaryIO) -> zipfile.ZipFile:
+        if file.read(len(EMPTY_ARCHIVE)) == EMPTY_ARCHIVE:
+            raise PermanentSourceError(f"the archive {self._path!r} has no files")
         try:
             return zipfile.ZipFile(self.random_access(file))
-        except DAMAGES as error:
+        except (*DAMAGES, ValueError) as error:  # ValueError is of a file that is too short.
             raise PermanentSourceError(
                 f"{self._path!r} is not a complete zip archive", evidence=(str(error)[:300],)
             ) from error
@@ -140,7 +144,9 @@ class Contents:
                 f"{self._path!r} has no CSV, JSON, Parquet or Excel files",
                 evidence=tuple(info.filename[:100] for info in infos[:5]),
             )
-        return [Entry(name) for name in sorted(info.filename for info in entries)]
+        names = sorted(info.filename for info in entries)
+        self.left_out = sorted({info.filename for info in visible}.difference(names))
+        return [Entry(name) for name in names]
 
     def _archive_bytes(self) -> int:
         assert self._archive is not None  # noqa: S101 - the caller has opened it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from apps.engine.failures import ConfigurationError
@@ -12,7 +13,9 @@ from apps.engine.frames import json_values
 from apps.engine.frames.json_numbers import (
     EXACT_DECODER,
     have_inexact_numbers,
+    may_have_repeated_names,
     parse_json,
+    require_unique_names,
 )
 from apps.engine.sources.files.readers import (
     MAX_PIECE_BYTES,
@@ -48,16 +51,10 @@ class JsonLinesReader:
         line = int(position.get("line", 1))
         data, is_last = self._read_lines(offset, line, piece_bytes(page_size))
         json_values.require_few_values(data)
-        records: list[Any] = []
-        bad_records: list[BadRecord] = []
         texts = data.split(self._line_end)
-        exactness = have_inexact_numbers(texts)
-        for number, (text, exactly) in enumerate(zip(texts, exactness, strict=True), start=line):
-            try:
-                if text.strip():
-                    records.append(parse_json(text, exactly=exactly))
-            except (ValueError, RecursionError) as error:
-                bad_records.append(self._bad_record(error, text, number))
+        records, bad_records = self._parse_lines(texts, line)
+        if may_have_repeated_names(data, records):
+            records, bad_records = self._parse_lines(texts, line, require_unique_names)
         next_position = {"offset": offset + len(data), "line": line + data.count(self._line_end)}
         return Piece(records, None if is_last else next_position, bad_records)
 
@@ -66,6 +63,23 @@ class JsonLinesReader:
 
     def describe(self) -> str:
         return "JSON Lines"
+
+    def _parse_lines(
+        self, texts: list[bytes], line: int, check: Callable[[bytes], None] | None = None
+    ) -> tuple[list[Any], list[BadRecord]]:
+        records: list[Any] = []
+        bad_records: list[BadRecord] = []
+        exactness = have_inexact_numbers(texts)
+        for number, (text, exactly) in enumerate(zip(texts, exactness, strict=True), start=line):
+            try:
+                if text.strip():
+                    record = parse_json(text, exactly=exactly)
+                    if check is not None:
+                        check(text)
+                    records.append(record)
+            except (ValueError, RecursionError) as error:
+                bad_records.append(self._bad_record(error, text, number))
+        return records, bad_records
 
     def _bad_record(self, error: Exception, text: bytes, line: int) -> BadRecord:
         column, reason = _place_and_reason(error, text)

@@ -49,6 +49,18 @@ class OpenedFile:
         """How the entry that was read last is read, in words."""
         return self._reader.describe() if self._reader is not None else ""
 
+    @property
+    def left_out(self) -> str:
+        """The files of an archive that are not read, in words; empty if there are none."""
+        names = self._contents.left_out
+        if not names:
+            return ""
+        shown = ", ".join(repr(name[:100]) for name in names[:5])
+        return (
+            f"{len(names):,} files of {self.file.path} are not read, because their names do not say that they are CSV, JSON, Excel or Parquet: {shown}"
+            + (", ..." if len(names) > 5 else "")
+        )
+
     def label(self, entry: Entry) -> str:
         """Return the name of the entry in messages."""
         return f"{self.file.path}, {entry.path}" if entry.path else self.file.path

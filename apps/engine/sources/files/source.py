@@ -182,8 +182,8 @@ class FilesSource(ConnectorSource[Config]):
                     progress.report()
         for name, text in texts.items():
             plan.columns[name] = plan.columns.get(name, NULL).widen(text.column)
-        texts = self.text_columns | set(filter(self.is_text_field, plan.columns))
-        plan.columns |= dict.fromkeys(texts & plan.columns.keys(), STRING)
+        text_names = self.text_columns | set(filter(self.is_text_field, plan.columns))
+        plan.columns |= dict.fromkeys(text_names & plan.columns.keys(), STRING)
         return plan
 
     def _has_types(self, file: FoundFile) -> bool:
@@ -273,7 +273,18 @@ class FilesSource(ConnectorSource[Config]):
             self._close_file()
             content = self.location.open(file)
             self._opened = OpenedFile(file, content, self.settings, plan or self._plan)
+            self._warn_about_left_out(self._opened)
         return self._opened
+
+    def _warn_about_left_out(self, opened: OpenedFile) -> None:
+        """Say once for each archive which of its files are not read."""
+        if opened.left_out and self.page_limit is None and opened.file.path not in self._warned:
+            self._warned.add(opened.file.path)
+            logger.warning("{}", opened.left_out)
+
+    @cached_property
+    def _warned(self) -> set[str]:
+        return set()
 
     def _close_file(self) -> None:
         if self._opened is not None:
@@ -292,6 +303,8 @@ class FilesSource(ConnectorSource[Config]):
         if piece.bad_records:
             first = piece.bad_records[0]
             message += f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
+        if left_out := self._open(self.found_files[0]).left_out:
+            message += f"; {left_out}"
         return message
 
     def _check_format(self) -> str:

@@ -197,7 +197,8 @@ class TiedCursorPlan:
 
         Of equal rows, those beyond the number that was read are new.
         """
-        digest, known = row_digest(self.table.columns), Counter(self.state["ties"])
+        digest = row_digest(self.table.columns)
+        known: Counter[str] = Counter(self.state["ties"])
         return sql.SQL(
             "(SELECT {names}, {digest} AS _drover_digest, row_number() OVER (PARTITION BY {digest}) AS _drover_number"
             " FROM {table} WHERE {cursor} = {value}) AS {alias}"

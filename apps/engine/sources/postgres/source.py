@@ -147,7 +147,10 @@ class PostgresSource(ConnectorSource[Config]):
             "form": watermark.form,
         }
         new_ties, after_ties = reader.read_new_ties()
-        position = {name: value for name, value in position.items() if value} | after_ties
+        position = {
+            **{name: value for name, value in position.items() if value},
+            **after_ties,
+        }
         return reader.read_page(position, self._row_limit, first_rows + new_ties)
 
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:

@@ -136,7 +136,7 @@ class Watermark:
         if unit:
             numbers |= watermarks.far_times(unit)
         usable = sql.SQL(", ").join(map(sql.Literal, sorted(n for n in numbers if n <= limit)))
-        conditions = [sql.SQL("{} IN ({})").format(column, usable)]
+        conditions: list[sql.Composable] = [sql.SQL("{} IN ({})").format(column, usable)]
         if unit and limit > watermarks.last_days(unit)[1]:
             first, last = map(sql.Literal, watermarks.last_days(unit))
             conditions.append(sql.SQL("({} BETWEEN {} AND {})").format(column, first, last))
