@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -78,7 +78,11 @@ def find_unit(cursor: Cursor, table: Relation, column: PgColumn, state: Mapping[
 
 
 def _number(text: str) -> Decimal:
-    number = Decimal(text)
+    """Return the number; 0 for a position of another cursor field, which is refused later, and for infinities."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return Decimal(0)
     return number if number.is_finite() else Decimal(0)
 
 
