@@ -1,14 +1,10 @@
 // @vitest-environment jsdom
-import { QueryClientProvider } from "@tanstack/react-query";
-import { RouterProvider } from "@tanstack/react-router";
-import { cleanup, configure, render, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closeAgentPanel, openAgentPanel, showInAgentPanel } from "./agent-panel";
-import { startSession } from "./api/session";
-import type { Session } from "./api/types";
-import { queryClient } from "./query-client";
 import { router } from "./router";
+import { openPage, startApp } from "./test-app";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
 const PERMISSIONS = ["agent.use", "custom_sources.edit", "domains.manage", "members.manage", "api_keys.own"];
@@ -39,8 +35,7 @@ class Server {
   /** The requests that were answered with 404 after the deletion. */
   readonly missed: string[] = [];
 
-  readonly answer = async (input: Request | string | URL): Promise<Response> => {
-    const request = input instanceof Request ? input : new Request(new URL(input, location.href));
+  readonly answer = async (request: Request): Promise<Response> => {
     const { pathname } = new URL(request.url);
     if (request.method === "DELETE") {
       this.isDeleted = true;
@@ -89,65 +84,14 @@ let server: Server;
 
 beforeEach(() => {
   server = new Server();
-  vi.stubGlobal("fetch", server.answer);
-  addMissingBrowserParts();
-  queryClient.clear();
-  const organization = {
-    id: "o1",
-    name: "Acme",
-    role: "owner",
-    closed: null,
-    permissions: PERMISSIONS,
-    domains: [],
-  };
-  startSession({
-    access: "token",
-    expires_in: 600,
-    user: { id: "u1", name: "Ada", email: "ada@example.com" },
-    organization,
-  } as unknown as Session);
+  startApp(PERMISSIONS, server.answer);
 });
-configure({ asyncUtilTimeout: 30_000 }); // a page is loaded when it is opened for the first time
 afterEach(() => {
   cleanup();
   closeAgentPanel();
   showInAgentPanel(null);
   vi.unstubAllGlobals();
 });
-
-/** jsdom has no layout, media queries or modal dialogs. */
-function addMissingBrowserParts() {
-  const nothing = () => undefined;
-  vi.stubGlobal("scrollTo", nothing);
-  vi.stubGlobal("matchMedia", () => ({
-    matches: false,
-    addEventListener: nothing,
-    removeEventListener: nothing,
-  }));
-  vi.stubGlobal(
-    "ResizeObserver",
-    class {
-      observe = nothing;
-      unobserve = nothing;
-      disconnect = nothing;
-    },
-  );
-  HTMLDialogElement.prototype.showModal = function () {
-    this.open = true;
-  };
-  HTMLDialogElement.prototype.close = function () {
-    this.open = false;
-  };
-}
-
-async function open(path: string) {
-  render(
-    <QueryClientProvider client={queryClient}>
-      <RouterProvider router={router} />
-    </QueryClientProvider>,
-  );
-  await router.navigate({ to: path });
-}
 
 /** Clicks the button of the page, and then the button with the same name in the dialog. */
 async function confirm(name: RegExp) {
@@ -166,14 +110,14 @@ async function expectNoMissedRequest(shown: () => HTMLElement) {
 
 describe("after a deletion, the deleted object is not requested again", () => {
   it("on the page of a custom source", async () => {
-    await open(`/sources/${ID}`);
+    await openPage(`/sources/${ID}`);
     await screen.findByRole("heading", { name: "Shop" });
     await confirm(/^Delete$/);
     await expectNoMissedRequest(() => screen.getByRole("heading", { name: "Custom sources" }));
   });
 
   it("on the page of a conversation, and in the agent's panel", async () => {
-    await open(`/agent/${ID}`);
+    await openPage(`/agent/${ID}`);
     await screen.findByRole("link", { name: /Flights/ });
     showInAgentPanel(ID);
     await confirm(/^Delete$/);
@@ -184,7 +128,7 @@ describe("after a deletion, the deleted object is not requested again", () => {
   });
 
   it("on the page of the domains, with the roles of the domain open", async () => {
-    await open("/settings/domains");
+    await openPage("/settings/domains");
     await userEvent.click(await screen.findByRole("button", { name: /Domain roles/ }));
     await screen.findByText("No domain roles yet.");
     await confirm(/^Delete/);
@@ -192,7 +136,7 @@ describe("after a deletion, the deleted object is not requested again", () => {
   });
 
   it("on the page of the members, with the permissions of the member open", async () => {
-    await open("/settings/members");
+    await openPage("/settings/members");
     await userEvent.click(await screen.findByRole("button", { name: /View permissions/ }));
     await screen.findByRole("heading", { name: "Permissions of Grace" });
     await confirm(/^Remove/);

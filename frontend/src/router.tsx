@@ -18,10 +18,21 @@ import { parseFileFilter } from "@/features/files/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseSourceFilter } from "@/features/sources/filter";
-import { NotFoundPage, RouteErrorPage } from "@/components/error-pages";
+import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
+import { NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
+import { loadCode } from "@/components/lazy-code";
 import { Shell } from "@/features/shell/shell";
+import { withPermission } from "./permission-gate";
 import { queryClient } from "./query-client";
 import { isSameSitePath } from "./session/same-site-path";
+
+/** A page whose code is loaded when it is opened. */
+function lazyPage<Module extends Record<string, unknown>, Name extends keyof Module & string>(
+  load: () => Promise<Module>,
+  name: Name,
+) {
+  return lazyRouteComponent(loadCode(load), name);
+}
 
 function RootLayout() {
   return (
@@ -58,38 +69,38 @@ const login = createRoute({
 const forgotPassword = createRoute({
   getParentRoute: () => root,
   path: "/forgot-password",
-  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "ForgotPasswordPage"),
+  component: lazyPage(() => import("@/features/sign-in/mailed-pages"), "ForgotPasswordPage"),
 });
 
 const resetPassword = createRoute({
   getParentRoute: () => root,
   path: "/reset-password",
-  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "ResetPasswordPage"),
+  component: lazyPage(() => import("@/features/sign-in/mailed-pages"), "ResetPasswordPage"),
 });
 
 const verifyEmail = createRoute({
   getParentRoute: () => root,
   path: "/verify-email",
-  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "VerifyEmailPage"),
+  component: lazyPage(() => import("@/features/sign-in/mailed-pages"), "VerifyEmailPage"),
 });
 
 const invitation = createRoute({
   getParentRoute: () => root,
   path: "/invitation",
-  component: lazyRouteComponent(() => import("@/features/sign-in/invitation-page"), "InvitationPage"),
+  component: lazyPage(() => import("@/features/sign-in/invitation-page"), "InvitationPage"),
 });
 
 const welcome = createRoute({
   getParentRoute: () => root,
   path: "/welcome",
-  component: lazyRouteComponent(() => import("@/features/sign-in/after-login-pages"), "WelcomePage"),
+  component: lazyPage(() => import("@/features/sign-in/after-login-pages"), "WelcomePage"),
 });
 
 const noAccess = createRoute({
   getParentRoute: () => root,
   path: "/no-access",
   beforeLoad: requireSession,
-  component: lazyRouteComponent(() => import("@/features/sign-in/after-login-pages"), "NoAccessPage"),
+  component: lazyPage(() => import("@/features/sign-in/after-login-pages"), "NoAccessPage"),
 });
 
 async function requireSession({ location }: { location: { href: string } }) {
@@ -111,16 +122,18 @@ const signup = createRoute({
   component: SignupPage,
 });
 
-const AgentPanel = lazy(() =>
-  import("@/features/agent/agent-panel").then(({ AgentPanel }) => ({ default: AgentPanel })),
+const AgentPanel = lazy(
+  loadCode(() => import("@/features/agent/agent-panel").then(({ AgentPanel }) => ({ default: AgentPanel }))),
 );
 
 /** The frame of all pages, with the agent's panel. Its code is loaded when the panel is opened for the first time. */
 function AppLayout() {
   const agentPanel = (
-    <Suspense fallback={null}>
-      <AgentPanel />
-    </Suspense>
+    <CodeBoundary fallback={<CodeNotLoadedNotice />}>
+      <Suspense fallback={null}>
+        <AgentPanel />
+      </Suspense>
+    </CodeBoundary>
   );
   return <Shell agentPanel={agentPanel} />;
 }
@@ -157,39 +170,55 @@ const pipelines = createRoute({
 const newPipeline = createRoute({
   getParentRoute: () => app,
   path: "/pipelines/new",
-  component: lazyRouteComponent(() => import("@/features/new-pipeline/new-pipeline-page"), "NewPipelinePage"),
+  component: withPermission(
+    { permission: "pipelines.edit", title: "New pipeline", action: "create pipelines", edits: true },
+    lazyPage(() => import("@/features/new-pipeline/new-pipeline-page"), "NewPipelinePage"),
+  ),
 });
 
 const pipeline = createRoute({
   getParentRoute: () => app,
   path: "/pipelines/$pipelineId",
-  component: lazyRouteComponent(() => import("@/features/pipelines/pipeline-page"), "PipelinePage"),
+  component: lazyPage(() => import("@/features/pipelines/pipeline-page"), "PipelinePage"),
 });
 
 const runs = createRoute({
   getParentRoute: () => app,
   path: "/runs",
   validateSearch: parseRunFilter,
-  component: lazyRouteComponent(() => import("@/features/runs/runs-page"), "RunsPage"),
+  component: lazyPage(() => import("@/features/runs/runs-page"), "RunsPage"),
 });
 
 const run = createRoute({
   getParentRoute: () => app,
   path: "/runs/$runId",
   validateSearch: parseRunSearch,
-  component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
+  component: lazyPage(() => import("@/features/runs/run-page"), "RunPage"),
 });
+
+const AGENT_GATE = { permission: "agent.use", title: "Agent", action: "use the agent" } as const;
+const APPROVAL_GATE = {
+  permission: "api_keys.own",
+  title: "Requests of programs",
+  action: "create API keys, whose requests are decided here",
+} as const;
 
 const approvals = createRoute({
   getParentRoute: () => app,
   path: "/approvals",
-  component: lazyRouteComponent(() => import("@/features/approvals/approvals-page"), "ApprovalsPage"),
+  component: withPermission(
+    APPROVAL_GATE,
+    lazyPage(() => import("@/features/approvals/approvals-page"), "ApprovalsPage"),
+  ),
 });
 
 const approval = createRoute({
   getParentRoute: () => app,
   path: "/approvals/$requestId",
-  component: lazyRouteComponent(() => import("@/features/approvals/approval-page"), "ApprovalPage"),
+  component: withPermission(
+    APPROVAL_GATE,
+    lazyPage(() => import("@/features/approvals/approval-page"), "ApprovalPage"),
+  ),
 });
 
 const connectors = createRoute({
@@ -216,56 +245,62 @@ const sources = createRoute({
   getParentRoute: () => app,
   path: "/sources",
   validateSearch: parseSourceFilter,
-  component: lazyRouteComponent(() => import("@/features/sources/sources-page"), "SourcesPage"),
+  component: lazyPage(() => import("@/features/sources/sources-page"), "SourcesPage"),
 });
 
 const newSource = createRoute({
   getParentRoute: () => app,
   path: "/sources/new",
-  component: lazyRouteComponent(() => import("@/features/sources/new-source-page"), "NewSourcePage"),
+  component: lazyPage(() => import("@/features/sources/new-source-page"), "NewSourcePage"),
 });
 
 const repositories = createRoute({
   getParentRoute: () => app,
   path: "/sources/repositories",
-  component: lazyRouteComponent(() => import("@/features/sources/repositories-page"), "RepositoriesPage"),
+  component: lazyPage(() => import("@/features/sources/repositories-page"), "RepositoriesPage"),
 });
 
 const sourceBuilder = createRoute({
   getParentRoute: () => app,
   path: "/sources/builder/{-$conversationId}", // without an id it is a new conversation
-  component: lazyRouteComponent(() => import("./source-builder-route"), "SourceBuilderRoute"),
+  component: lazyPage(() => import("./source-builder-route"), "SourceBuilderRoute"),
 });
 
 const source = createRoute({
   getParentRoute: () => app,
   path: "/sources/$sourceId",
-  component: lazyRouteComponent(() => import("@/features/sources/source-page"), "SourcePage"),
+  component: lazyPage(() => import("@/features/sources/source-page"), "SourcePage"),
 });
 
 const files = createRoute({
   getParentRoute: () => app,
   path: "/files",
   validateSearch: parseFileFilter,
-  component: lazyRouteComponent(() => import("@/features/files/files-page"), "FilesPage"),
+  component: lazyPage(() => import("@/features/files/files-page"), "FilesPage"),
 });
 
 const agent = createRoute({
   getParentRoute: () => app,
   path: "/agent",
-  component: lazyRouteComponent(() => import("@/features/agent/agent-page"), "AgentPage"),
+  component: withPermission(
+    AGENT_GATE,
+    lazyPage(() => import("@/features/agent/agent-page"), "AgentPage"),
+  ),
 });
 
 const agentConversation = createRoute({
   getParentRoute: () => app,
   path: "/agent/$conversationId",
-  component: lazyRouteComponent(() => import("@/features/agent/agent-page"), "AgentConversationPage"),
+  component: withPermission(
+    AGENT_GATE,
+    lazyPage(() => import("@/features/agent/agent-page"), "AgentConversationPage"),
+  ),
 });
 
 const settings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
-  component: lazyRouteComponent(() => import("@/features/settings/settings-layout"), "SettingsLayout"),
+  component: lazyPage(() => import("@/features/settings/settings-layout"), "SettingsLayout"),
 });
 
 const settingsHome = createRoute({
@@ -279,62 +314,77 @@ const settingsHome = createRoute({
 const account = createRoute({
   getParentRoute: () => settings,
   path: "/account",
-  component: lazyRouteComponent(() => import("@/features/settings/account-page"), "AccountPage"),
+  component: lazyPage(() => import("@/features/settings/account-page"), "AccountPage"),
 });
 
 const security = createRoute({
   getParentRoute: () => settings,
   path: "/security",
-  component: lazyRouteComponent(() => import("@/features/settings/security-page"), "SecurityPage"),
+  component: lazyPage(() => import("@/features/settings/security-page"), "SecurityPage"),
 });
 
 const organization = createRoute({
   getParentRoute: () => settings,
   path: "/organization",
-  component: lazyRouteComponent(() => import("@/features/settings/organization-page"), "OrganizationPage"),
+  component: lazyPage(() => import("@/features/settings/organization-page"), "OrganizationPage"),
 });
 
 const members = createRoute({
   getParentRoute: () => settings,
   path: "/members",
-  component: lazyRouteComponent(() => import("@/features/settings/members-page"), "MembersPage"),
+  component: lazyPage(() => import("@/features/settings/members-page"), "MembersPage"),
 });
 
 const domains = createRoute({
   getParentRoute: () => settings,
   path: "/domains",
-  component: lazyRouteComponent(() => import("@/features/settings/domains-page"), "DomainsPage"),
+  component: lazyPage(() => import("@/features/settings/domains-page"), "DomainsPage"),
 });
 
 const apiKeys = createRoute({
   getParentRoute: () => settings,
   path: "/api-keys",
-  component: lazyRouteComponent(() => import("@/features/settings/api-keys-page"), "ApiKeysPage"),
+  component: withPermission(
+    { permission: "api_keys.own", title: "API keys", action: "create API keys" },
+    lazyPage(() => import("@/features/settings/api-keys-page"), "ApiKeysPage"),
+  ),
 });
 
 const sso = createRoute({
   getParentRoute: () => settings,
   path: "/sso",
-  component: lazyRouteComponent(() => import("@/features/settings/sso-page"), "SsoPage"),
+  component: withPermission(
+    { permission: "settings.edit", title: "Single sign-on", action: "edit the settings" },
+    lazyPage(() => import("@/features/settings/sso-page"), "SsoPage"),
+  ),
 });
 
 const languageModel = createRoute({
   getParentRoute: () => settings,
   path: "/model",
-  component: lazyRouteComponent(() => import("@/features/settings/model-page"), "ModelPage"),
+  component: withPermission(
+    { permission: "agent.use", title: "Language model", action: "use the agent" },
+    lazyPage(() => import("@/features/settings/model-page"), "ModelPage"),
+  ),
 });
 
 const usage = createRoute({
   getParentRoute: () => settings,
   path: "/usage",
-  component: lazyRouteComponent(() => import("@/features/settings/usage-page"), "UsagePage"),
+  component: lazyPage(() => import("@/features/settings/usage-page"), "UsagePage"),
 });
 
 const audit = createRoute({
   getParentRoute: () => settings,
   path: "/audit",
-  component: lazyRouteComponent(() => import("@/features/settings/audit-page"), "AuditPage"),
+  component: withPermission(
+    { permission: "audit.view", title: "Audit log", action: "view the audit log" },
+    lazyPage(() => import("@/features/settings/audit-page"), "AuditPage"),
+  ),
 });
+
+/** An address that no other route matches. It is shown inside the navigation. */
+const unknownAddress = createRoute({ getParentRoute: () => app, path: "$", component: NotFound });
 
 export const router = createRouter({
   routeTree: root.addChildren([
@@ -366,6 +416,7 @@ export const router = createRouter({
       files,
       agent,
       agentConversation,
+      unknownAddress,
       settings.addChildren([
         settingsHome,
         account,
@@ -382,6 +433,7 @@ export const router = createRouter({
     ]),
   ]),
   defaultPreload: "intent",
+  defaultErrorComponent: RouteErrorPage,
   scrollRestoration: true,
 });
 

@@ -1,8 +1,11 @@
 import { Link, useRouter } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
 import { buttonClasses } from "./button";
+import { CodeNotLoadedNotice } from "./code-boundary";
+import { CodeNotLoaded } from "./lazy-code";
 import { EmptyState, ErrorNotice } from "./notice";
 
+/** A page without the navigation. Users who are logged in see `NotFound` inside the navigation. */
 export function NotFoundPage() {
   return (
     <main>
@@ -17,7 +20,7 @@ export function LoadErrorPage({ error, retry }: { error: unknown; retry: () => v
   return <ErrorNotice error={error} retry={retry} />;
 }
 
-function NotFound() {
+export function NotFound() {
   return (
     <EmptyState
       title="Page not found"
@@ -32,11 +35,18 @@ function NotFound() {
   );
 }
 
-/** Replaces a page that has thrown an error. */
+/** Replaces a page that has thrown an error, or whose code could not be loaded. */
 export function RouteErrorPage({ error, reset }: { error: unknown; reset: () => void }) {
   const router = useRouter();
+  if (error instanceof CodeNotLoaded) {
+    return (
+      <div className="mx-auto max-w-2xl p-6">
+        <CodeNotLoadedNotice />
+      </div>
+    );
+  }
   return (
-    <main className="mx-auto max-w-2xl p-6">
+    <div className="mx-auto max-w-2xl p-6">
       <ErrorNotice
         error={error}
         retry={() => {
@@ -44,6 +54,6 @@ export function RouteErrorPage({ error, reset }: { error: unknown; reset: () => 
           void router.invalidate();
         }}
       />
-    </main>
+    </div>
   );
 }

@@ -7,10 +7,11 @@ interface NoticeProps {
   title: string;
   nextStep?: string | null;
   retry?: () => void;
+  retryLabel?: string;
   children?: ReactNode;
 }
 
-function Notice({ title, nextStep, retry, children }: NoticeProps) {
+export function Notice({ title, nextStep, retry, retryLabel = "Try again", children }: NoticeProps) {
   return (
     <div
       role="alert"
@@ -24,7 +25,7 @@ function Notice({ title, nextStep, retry, children }: NoticeProps) {
       </div>
       {retry && (
         <Button size="small" onClick={retry}>
-          Try again
+          {retryLabel}
         </Button>
       )}
     </div>

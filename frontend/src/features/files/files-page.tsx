@@ -14,13 +14,15 @@ import { RelativeTime } from "@/components/relative-time";
 import { showError, showSuccess } from "@/components/toast";
 import { formatBytes, formatCount } from "@/format/number";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
+import { parseFileFilter } from "./filter";
 import { ChooseFiles, DropZone } from "./drop-zone";
 import { filesQuery, limitsQuery, useDeleteFile } from "./queries";
 import { UploadList } from "./upload-list";
 import { onUploadComplete, startUploads } from "./uploads";
 
 export function FilesPage() {
-  const filter = useSearch({ from: "/app/files" });
+  // The router also passes parameters on that the page does not know.
+  const filter = useSearch({ from: "/app/files", select: parseFileFilter });
   const navigate = useNavigate({ from: "/files" });
   const hasPermission = useHasPermission();
   const isReadOnly = useReadOnlyReason() !== null;

@@ -1,5 +1,10 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
+import { parseText } from "@/format/parameter";
+
+// The longest texts that the API accepts.
+const MAX_SEARCH_LENGTH = 120;
+const MAX_TAG_LENGTH = 200;
 
 /** The filter in the URL of the list of pipelines. */
 export interface PipelineFilter {
@@ -8,18 +13,13 @@ export interface PipelineFilter {
   tag?: string;
 }
 
+/** Returns the filter in the URL. Unknown parameters and wrong values are ignored. */
 export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
   const filter: PipelineFilter = {};
-  const q = parseText(search.q);
-  const tag = parseText(search.tag);
+  const q = parseText(search.q, MAX_SEARCH_LENGTH);
+  const tag = parseText(search.tag, MAX_TAG_LENGTH);
   if (q) filter.q = q;
   if (tag) filter.tag = tag;
   if (isRunStatus(search.status)) filter.status = search.status;
   return filter;
-}
-
-/** Returns up to 200 characters of the parameter, or null. The router parses `q=2024` as a number. */
-function parseText(value: unknown): string | null {
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
-  return typeof value === "string" && value !== "" ? value.slice(0, 200) : null;
 }

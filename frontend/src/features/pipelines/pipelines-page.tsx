@@ -7,12 +7,14 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
 import { useOrgEvents } from "@/live/org-events";
+import { parsePipelineFilter } from "./filter";
 import { FilterBar } from "./filter-bar";
 import { PipelinesTable } from "./pipelines-table";
 import { pipelinesQuery } from "./queries";
 
 export function PipelinesPage() {
-  const filter = useSearch({ from: "/app/pipelines" });
+  // The router also passes parameters on that the page does not know.
+  const filter = useSearch({ from: "/app/pipelines", select: parsePipelineFilter });
   useOrgEvents();
   const query = useInfiniteQuery(pipelinesQuery(filter));
   const readOnlyReason = useReadOnlyReason();

@@ -19,6 +19,7 @@ import { useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
+import { parseRunSearch } from "./filter";
 import { LeftOutCard } from "./left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
@@ -35,7 +36,7 @@ export function RunPage() {
 function LiveRun({ runId }: { runId: string }) {
   const { data, error, refetch } = useQuery(runQuery(runId));
   const run = dataIfFound(data, error);
-  const { line = null } = useSearch({ from: "/app/runs/$runId" });
+  const { line = null } = useSearch({ from: "/app/runs/$runId", select: parseRunSearch });
   const live = run !== undefined && isLive(run.status);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
   const { log, streamState } = useLiveRun(runId, live);

@@ -7,9 +7,11 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useOrgEvents } from "@/live/org-events";
 import { RunsTable } from "@/components/runs-table";
+import { parseRunFilter } from "./filter";
 
 export function RunsPage() {
-  const filter = useSearch({ from: "/app/runs" });
+  // The router also passes parameters on that the page does not know.
+  const filter = useSearch({ from: "/app/runs", select: parseRunFilter });
   const navigate = useNavigate({ from: "/runs" });
   useOrgEvents();
   const query = useInfiniteQuery(runsQuery(filter));

@@ -1,3 +1,7 @@
+import { parseText } from "@/format/parameter";
+
+const MAX_SEARCH_LENGTH = 200; // the longest text that the API accepts
+
 export interface SourceFilter {
   q?: string;
   archived?: boolean;
@@ -5,9 +9,6 @@ export interface SourceFilter {
 
 /** Returns the filter in the URL. Other parameters are ignored. */
 export function parseSourceFilter(search: Record<string, unknown>): SourceFilter {
-  const { q, archived } = search;
-  return {
-    ...(typeof q === "string" && q ? { q } : {}),
-    ...(archived === true ? { archived } : {}),
-  };
+  const q = parseText(search.q, MAX_SEARCH_LENGTH);
+  return { ...(q ? { q } : {}), ...(search.archived === true ? { archived: true } : {}) };
 }

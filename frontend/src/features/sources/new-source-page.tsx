@@ -13,7 +13,21 @@ import { cookbookQuery } from "./queries";
 import { SaveNewSource, useNewSource } from "./save-new-source";
 
 export function NewSourcePage() {
-  const { data, error, refetch } = useQuery(cookbookQuery);
+  const canEdit = useHasPermission()("custom_sources.edit");
+  const { data, error, refetch } = useQuery({ ...cookbookQuery, enabled: canEdit });
+  if (!canEdit) {
+    return (
+      <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+        <PageHeader title="New custom source" />
+        <p className="text-soft">
+          You need the permission to edit custom sources to create one.{" "}
+          <Link to="/sources" className="link">
+            Back to custom sources
+          </Link>
+        </p>
+      </div>
+    );
+  }
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       <PageHeader title="New custom source">
@@ -36,22 +50,11 @@ interface Recipe {
 }
 
 function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
-  const canEdit = useHasPermission()("custom_sources.edit");
   const [recipeName, setRecipeName] = useState(recipes[0]!.name);
   const [code, setCode] = useState(recipes[0]!.code);
   const source = useNewSource(code);
   const isUnchanged = recipes.some((recipe) => recipe.code === code);
 
-  if (!canEdit) {
-    return (
-      <p className="text-soft">
-        You need the permission to edit custom sources to create one.{" "}
-        <Link to="/sources" className="link">
-          Back to custom sources
-        </Link>
-      </p>
-    );
-  }
   return (
     <Builder code={code} onChange={setCode} onSave={() => source.save(false)} canEdit>
       {(report) => (

@@ -8,12 +8,14 @@ import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
+import { parseSourceFilter } from "./filter";
 import { sourcesQuery } from "./queries";
 import { useUploadSources } from "./repository-queries";
 import { UploadButton, UploadResult } from "./upload-button";
 
 export function SourcesPage() {
-  const filter = useSearch({ from: "/app/sources" });
+  // The router also passes parameters on that the page does not know.
+  const filter = useSearch({ from: "/app/sources", select: parseSourceFilter });
   const navigate = useNavigate({ from: "/sources" });
   const canEdit = useHasPermission()("custom_sources.edit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));

@@ -1,0 +1,64 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor } from "@testing-library/react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { openPage, startApp } from "./test-app";
+
+let requests: URL[] = [];
+
+function start(permissions: string[]) {
+  requests = [];
+  startApp(permissions, async (request) => {
+    requests.push(new URL(request.url));
+    return Response.json({ results: [], next: null, previous: null, count: 0 });
+  });
+}
+
+const requestTo = (path: string) => requests.find(({ pathname }) => pathname === path);
+
+beforeEach(() => start(["read", "pipelines.edit", "custom_sources.edit"]));
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+describe("a list whose address has unknown or wrong parameters", () => {
+  it.each([
+    ["/pipelines", "/api/v1/pipelines", "limit=50"],
+    ["/runs", "/api/v1/runs", "limit=50"],
+    ["/sources", "/api/v1/custom-sources", "limit=50"],
+    ["/files", "/api/v1/files", "limit=50"],
+  ])("%s is shown without them", async (path, api, query) => {
+    await openPage(`${path}?status=unheard-of&utm_source=mail&cursor=1&archived=perhaps`);
+    await screen.findByRole("heading", { level: 1 });
+    await waitFor(() => expect(requestTo(api)).toBeDefined());
+    expect(requestTo(api)!.search).toBe(`?${query}`);
+  });
+
+  it("a search text is cut at the length that the API accepts", async () => {
+    await openPage(`/pipelines?q=${"x".repeat(300)}`);
+    await waitFor(() => expect(requestTo("/api/v1/pipelines")).toBeDefined());
+    expect(requestTo("/api/v1/pipelines")!.searchParams.get("q")).toHaveLength(120);
+  });
+});
+
+describe("an address without a page", () => {
+  it.each(["/nowhere", "/settings/nowhere", "/pipelines/a/b/c"])("%s keeps the navigation", async (path) => {
+    await openPage(path);
+    expect(await screen.findByText("Page not found")).toBeTruthy();
+    expect(screen.getByRole("navigation", { name: "Main" })).toBeTruthy();
+  });
+});
+
+describe("a viewer who follows a link to a page for editors", () => {
+  it.each([
+    ["/pipelines/new", /permission to create pipelines/],
+    ["/sources/new", /permission to edit custom sources/],
+    ["/sources/builder", /permission to edit custom sources/],
+    ["/agent", /permission to use the agent/],
+    ["/approvals", /permission/],
+  ])("%s shows a sentence instead of a form", async (path, sentence) => {
+    start(["read"]);
+    await openPage(path);
+    expect(await screen.findByText(sentence)).toBeTruthy();
+  });
+});
