@@ -182,6 +182,36 @@ const pipeline = createRoute({
   component: lazyPage(() => import("@/features/pipelines/pipeline-page"), "PipelinePage"),
 });
 
+const pipelineRuns = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/",
+  component: lazyPage(() => import("@/features/pipelines/runs-tab"), "RunsTab"),
+});
+
+const pipelineConfiguration = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/configuration",
+  component: lazyPage(() => import("@/features/pipelines/configuration-tab"), "ConfigurationTab"),
+});
+
+const pipelineSchedule = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/schedule",
+  component: lazyPage(() => import("@/features/pipelines/schedule-tab"), "ScheduleTab"),
+});
+
+const pipelineVersions = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/versions",
+  component: lazyPage(() => import("@/features/pipelines/versions-tab"), "VersionsTab"),
+});
+
+const pipelineState = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/state",
+  component: lazyPage(() => import("@/features/pipelines/state-tab"), "StateTab"),
+});
+
 const runs = createRoute({
   getParentRoute: () => app,
   path: "/runs",
@@ -400,7 +430,13 @@ export const router = createRouter({
       home,
       pipelines,
       newPipeline,
-      pipeline,
+      pipeline.addChildren([
+        pipelineRuns,
+        pipelineConfiguration,
+        pipelineSchedule,
+        pipelineVersions,
+        pipelineState,
+      ]),
       runs,
       run,
       approvals,

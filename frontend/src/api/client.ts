@@ -19,6 +19,17 @@ export async function unwrap<T>(call: Promise<ApiResult<T>>): Promise<T> {
   return data as T;
 }
 
+/** An object with its ETag. A change that sends the ETag in `If-Match` is refused if the object has changed since. */
+export type Versioned<T> = T & { etag: string };
+
+/** Like `unwrap`, with the ETag of the response. */
+export async function unwrapVersioned<T extends object>(call: Promise<ApiResult<T>>): Promise<Versioned<T>> {
+  const { response } = await call;
+  const data = await unwrap(call);
+  // A proxy that compresses the response marks its ETag as weak.
+  return { ...data, etag: (response.headers.get("ETag") ?? "").replace(/^W\//, "") };
+}
+
 /** Returns a new Idempotency-Key. Create one for each user action, so that a repeated request takes effect once. */
 export function newIdempotencyKey(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();

@@ -11,6 +11,8 @@ interface Props {
   danger?: boolean;
   /** The name that the user has to type before the action can be confirmed. */
   nameToType?: string;
+  /** Why the action cannot be confirmed now, or null. */
+  disabledReason?: string | null;
   onConfirm: () => void;
   onClose: () => void;
 }
@@ -26,6 +28,7 @@ export function ConfirmDialog({
   confirmLabel,
   danger,
   nameToType,
+  disabledReason = null,
   onConfirm,
   onClose,
 }: Props) {
@@ -37,9 +40,10 @@ export function ConfirmDialog({
     else dialog.current?.close();
   }, [open]);
   const isConfirmed = nameToType === undefined || typedName.trim() === nameToType;
+  const refusal = disabledReason ?? (isConfirmed ? null : "Type the name first");
   function submit(event: FormEvent) {
     event.preventDefault();
-    if (isConfirmed && confirmLabel) onConfirm();
+    if (refusal === null && confirmLabel) onConfirm();
   }
   return (
     <dialog
@@ -76,7 +80,8 @@ export function ConfirmDialog({
             <Button
               type="submit"
               look={danger ? "danger" : "primary"}
-              disabledReason={isConfirmed ? null : "Type the name first"}
+              title={refusal ?? undefined}
+              disabledReason={refusal}
             >
               {confirmLabel}
             </Button>

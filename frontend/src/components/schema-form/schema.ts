@@ -295,3 +295,30 @@ function nonEmptyText(value: unknown): string | null {
 function numberOrNull(value: unknown): number | null {
   return typeof value === "number" ? value : null;
 }
+
+/** Returns the settings with a placeholder for each secret, so that they can be shown. */
+export function withoutSecrets(schema: Schema, root: Schema, value: Config): Config {
+  const shapes = new Map(
+    fieldsOf(schema, root).map((field) => [field.name, shapeOf(field.name, field.schema, root)]),
+  );
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, valueWithoutSecrets(shapes.get(name), root, inner)]),
+  );
+}
+
+const HIDDEN = "(secret)";
+
+function valueWithoutSecrets(shape: FieldShape | undefined, root: Schema, value: unknown): unknown {
+  if (isMaskedSecret(value)) return HIDDEN;
+  if (shape === undefined) return typeof value === "object" ? HIDDEN : value; // a constant, such as the type of a union
+  if (shape.kind === "secret" || (shape.kind === "map" && shape.secret)) return HIDDEN;
+  if (shape.kind === "group" && isObject(value)) return withoutSecrets(shape.schema, root, value);
+  if (shape.kind === "list" && Array.isArray(value)) {
+    return value.map((item: unknown) => (isObject(item) ? withoutSecrets(shape.schema, root, item) : item));
+  }
+  if (shape.kind === "union" && isObject(value)) {
+    const option = shape.options[optionIndex(value, shape.options)];
+    return option ? withoutSecrets(option.schema, root, value) : HIDDEN;
+  }
+  return value;
+}

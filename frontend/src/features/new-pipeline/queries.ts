@@ -1,8 +1,7 @@
-import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Pipeline } from "@/api/types";
-import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
 
 const HOUR = 3_600_000; // milliseconds
@@ -14,20 +13,6 @@ export function streamsQuery(connectorId: string) {
       unwrap(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
     staleTime: HOUR,
     retry: false,
-  });
-}
-
-const NEXT_RUN_COUNT = 3;
-
-/** The next times of a schedule. The server computes them, because it considers daylight saving time. */
-export function nextTimesQuery(schedule: Schedule | null) {
-  return queryOptions({
-    queryKey: queryKeys.scheduleTimes(schedule),
-    queryFn: ({ signal }) =>
-      unwrap(api.POST("/api/v1/schedules/preview", { body: { schedule, count: NEXT_RUN_COUNT }, signal })),
-    enabled: schedule !== null,
-    retry: false,
-    placeholderData: keepPreviousData,
   });
 }
 

@@ -1,30 +1,28 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet, useBlocker, useNavigate, useParams } from "@tanstack/react-router";
 import { Switch } from "radix-ui";
+import type { Versioned } from "@/api/client";
 import { dataIfFound } from "@/api/problem";
-import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
-import { EmptyState, ErrorNotice, Skeletons, WarningNotices } from "@/components/notice";
+import { ConfirmDialog } from "@/components/dialog";
+import { LoadErrorPage } from "@/components/error-pages";
+import { Skeletons, WarningNotices } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { showError } from "@/components/toast";
-import { RelativeTime } from "@/components/relative-time";
-import { RunsTable } from "@/components/runs-table";
-import { useHasPermission } from "@/session/use-session";
-import { LoadErrorPage } from "@/components/error-pages";
+import { useEdits } from "@/components/use-edits";
 import { useOrgEvents } from "@/live/org-events";
-import { scheduleInWords } from "@/format/schedule";
-import { LimitsCard } from "./limits-card";
-import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
-import { PausedBadge, RouteLine, streamsInWords, Tag } from "./route-line";
+import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
+import { valuesOf } from "./configuration/values";
+import { PipelinePageContext } from "./page-context";
+import { PipelineActions } from "./pipeline-actions";
+import { pipelineQuery, useSetEnabled } from "./queries";
+import { RouteLine, streamsInWords } from "./route-line";
 import { RunButton } from "./run-button";
-import { TransformCard } from "./transform-card";
-
-const RECENT_RUN_LIMIT = 20;
+import { scheduleValues } from "./schedule-values";
 
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
   useOrgEvents();
-  const hasPermission = useHasPermission();
   const { data, error, refetch } = useQuery(pipelineQuery(pipelineId));
   const pipeline = dataIfFound(data, error);
   usePageTitle(pipeline?.name ?? "Pipeline");
@@ -32,49 +30,45 @@ export function PipelinePage() {
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       {error && !pipeline && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!pipeline && !error && <Skeletons />}
-      {pipeline && (
-        <>
-          <Header pipeline={pipeline} />
-          <WarningNotices warnings={pipeline.warnings} />
-          <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
-            <div className="grid min-w-0 content-start gap-4">
-              <RecentRuns pipelineId={pipelineId} />
-              <TransformCard
-                key={pipeline.version}
-                pipeline={pipeline}
-                canEdit={hasPermission("pipelines.edit", pipeline.domain?.id)}
-              />
-            </div>
-            <aside aria-label="About this pipeline" className="grid content-start gap-4">
-              <PipelineDetails pipeline={pipeline} />
-              <LimitsCard
-                key={pipeline.version}
-                pipeline={pipeline}
-                canEdit={hasPermission("pipelines.edit", pipeline.domain?.id)}
-              />
-              <Versions pipelineId={pipelineId} />
-            </aside>
-          </div>
-        </>
-      )}
+      {pipeline && <PipelineContent key={pipeline.id} pipeline={pipeline} />}
     </div>
   );
 }
 
-function Header({ pipeline }: { pipeline: Pipeline }) {
+function PipelineContent({ pipeline }: { pipeline: Versioned<Pipeline> }) {
+  const canEdit = useCanEdit(pipeline);
+  const configuration = useEdits(valuesOf(pipeline));
+  const schedule = useEdits(scheduleValues(pipeline.schedule));
+  const hasEdits = configuration.changed.length > 0 || schedule.changed.length > 0;
+  return (
+    <PipelinePageContext value={{ pipeline, canEdit, configuration, schedule }}>
+      <Header pipeline={pipeline} canEdit={canEdit} />
+      <WarningNotices warnings={pipeline.warnings} />
+      <Tabs pipeline={pipeline} changedTabs={changedTabs(configuration.changed, schedule.changed)} />
+      <Outlet />
+      <LeaveDialog hasEdits={hasEdits} pipelineId={pipeline.id} />
+    </PipelinePageContext>
+  );
+}
+
+/** Whether the user may edit the pipeline now. */
+function useCanEdit(pipeline: Pipeline): boolean {
   const hasPermission = useHasPermission();
-  const canEdit = hasPermission("pipelines.edit", pipeline.domain?.id);
-  const canRun = hasPermission("pipelines.run", pipeline.domain?.id);
+  return useReadOnlyReason() === null && hasPermission("pipelines.edit", pipeline.domain?.id);
+}
+
+function Header({ pipeline, canEdit }: { pipeline: Versioned<Pipeline>; canEdit: boolean }) {
+  const canRun = useHasPermission()("pipelines.run", pipeline.domain?.id);
   const navigate = useNavigate();
   return (
-    <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
+    <div className="mb-3 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">
         <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-faint">
           <Link to="/pipelines" className="hover:underline">
             Pipelines
           </Link>
         </nav>
-        <h1 className="text-xl font-semibold tracking-tight break-words">{pipeline.name}</h1>
+        <h1 className="text-xl font-semibold tracking-tight wrap-anywhere">{pipeline.name}</h1>
         <RouteLine
           source={pipeline.source_kind}
           destination={pipeline.destination_kind}
@@ -89,6 +83,7 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
           onStarted={(runId) => void navigate({ to: "/runs/$runId", params: { runId } })}
         />
       )}
+      <PipelineActions pipeline={pipeline} canEdit={canEdit} />
     </div>
   );
 }
@@ -109,75 +104,64 @@ function EnabledSwitch({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
-function RecentRuns({ pipelineId }: { pipelineId: string }) {
-  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT_RUN_LIMIT));
-  const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
-  return (
-    <section aria-labelledby="runs-title" className="card @container min-w-0 self-start overflow-x-auto">
-      <h2 id="runs-title" className="px-3 pt-3 pb-1 font-semibold">
-        Recent runs
-      </h2>
-      {query.isPending && <Skeletons rows={4} />}
-      {query.isError && runs.length === 0 && (
-        <ErrorNotice error={query.error} retry={() => void query.refetch()} />
-      )}
-      {runs.length > 0 && <RunsTable runs={runs} />}
-      {query.isSuccess && runs.length === 0 && (
-        <EmptyState title="No runs yet">
-          Click Run, or wait for the schedule. Each run will be listed here with its records and its duration.
-        </EmptyState>
-      )}
-    </section>
-  );
+const TABS = [
+  { to: "/pipelines/$pipelineId", label: "Runs" },
+  { to: "/pipelines/$pipelineId/configuration", label: "Configuration" },
+  { to: "/pipelines/$pipelineId/schedule", label: "Schedule" },
+  { to: "/pipelines/$pipelineId/versions", label: "Versions" },
+  { to: "/pipelines/$pipelineId/state", label: "State" },
+] as const;
+
+type TabLabel = (typeof TABS)[number]["label"];
+
+function changedTabs(configuration: string[], schedule: string[]): TabLabel[] {
+  return [
+    ...(configuration.length > 0 ? (["Configuration"] as const) : []),
+    ...(schedule.length > 0 ? (["Schedule"] as const) : []),
+  ];
 }
 
-function PipelineDetails({ pipeline }: { pipeline: Pipeline }) {
+function Tabs({ pipeline, changedTabs }: { pipeline: Pipeline; changedTabs: TabLabel[] }) {
   return (
-    <section aria-labelledby="about-title" className="card p-4">
-      <h2 id="about-title" className="mb-2 font-semibold">
-        About
-      </h2>
-      {pipeline.description && <p className="mb-2 text-soft">{pipeline.description}</p>}
-      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
-        <dt className="text-faint">Schedule</dt>
-        <dd>
-          {scheduleInWords(pipeline.schedule)}
-          <PausedBadge schedule={pipeline.schedule} />
-        </dd>
-        <dt className="text-faint">Next run</dt>
-        <dd>
-          <RelativeTime time={pipeline.enabled ? pipeline.next_run_at : null} />
-        </dd>
-        <dt className="text-faint">Domain</dt>
-        <dd>{pipeline.domain?.name ?? "–"}</dd>
-        <dt className="text-faint">Tags</dt>
-        <dd className="flex flex-wrap gap-1">
-          {pipeline.tags.length === 0 ? "–" : pipeline.tags.map((tag) => <Tag key={tag}>{tag}</Tag>)}
-        </dd>
-      </dl>
-    </section>
-  );
-}
-
-function Versions({ pipelineId }: { pipelineId: string }) {
-  const { data } = useQuery(versionsQuery(pipelineId));
-  if (!data || data.results.length === 0) return null;
-  return (
-    <section aria-labelledby="versions-title" className="card p-4">
-      <h2 id="versions-title" className="mb-2 font-semibold">
-        Versions
-      </h2>
-      <ol className="grid gap-1.5 text-[0.8125rem]">
-        {data.results.map((version) => (
-          <li key={version.number} className="flex gap-2">
-            <span className="w-8 text-faint tabular-nums">v{version.number}</span>
-            <span className="min-w-0 flex-1 truncate">{version.note || version.created_by?.name}</span>
-            <span className="text-soft">
-              <RelativeTime time={version.created_at} />
+    <nav aria-label="Pipeline" className="mb-4 flex gap-1 overflow-x-auto border-b border-line max-sm:gap-0">
+      {TABS.map(({ to, label }) => (
+        <Link
+          key={to}
+          to={to}
+          params={{ pipelineId: pipeline.id }}
+          activeOptions={{ exact: true }}
+          className="border-b-2 border-transparent px-2.5 py-1.5 whitespace-nowrap text-soft hover:text-ink max-sm:px-1.5 data-[status=active]:border-ink data-[status=active]:font-medium data-[status=active]:text-ink"
+          activeProps={{ "aria-current": "page" }}
+        >
+          {label}
+          {changedTabs.includes(label) && (
+            <span className="ml-1 text-wait" title="Not saved">
+              •<span className="sr-only"> (not saved)</span>
             </span>
-          </li>
-        ))}
-      </ol>
-    </section>
+          )}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+/** Asks before changes that are not saved are lost, because the user leaves the page or closes the tab of the browser. */
+function LeaveDialog({ hasEdits, pipelineId }: { hasEdits: boolean; pipelineId: string }) {
+  const { status, proceed, reset } = useBlocker({
+    shouldBlockFn: ({ next }) => hasEdits && !next.pathname.startsWith(`/pipelines/${pipelineId}`),
+    enableBeforeUnload: hasEdits,
+    withResolver: true,
+  });
+  return (
+    <ConfirmDialog
+      open={status === "blocked"}
+      title="Leave without saving?"
+      confirmLabel="Discard changes"
+      danger
+      onConfirm={() => proceed?.()}
+      onClose={() => reset?.()}
+    >
+      Your changes of this pipeline are not saved.
+    </ConfirmDialog>
   );
 }

@@ -4,16 +4,15 @@ import {
   useMutation,
   useQueryClient,
   type InfiniteData,
+  type QueryClient,
 } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
-import { transformsOf } from "@/api/definition";
+import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
+import { forgetDeleted } from "@/api/deletion";
+import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
-import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, Run } from "@/api/types";
-import { streamLimits } from "@/format/limits";
+import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, PipelineState, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
-
-type PatchedStream = NonNullable<NonNullable<PipelineChange["config"]>["streams"]>[number];
 
 // The list is also polled, because the event stream can fail.
 const LIVE_POLL_INTERVAL = 5_000; // milliseconds, while a run in the list is live
@@ -43,15 +42,38 @@ export function pipelinesQuery(filter: PipelineFilter) {
 export function pipelineQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.pipelines.one(id),
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) =>
+      unwrapVersioned(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
   });
 }
 
 export function versionsQuery(id: string) {
-  return queryOptions({
+  return infiniteQueryOptions({
     queryKey: queryKeys.pipelines.versions(id),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/pipelines/{id}/versions", {
+          params: { path: { id }, query: { limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+          signal,
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: ({ next }) => next,
+  });
+}
+
+/** What a version has changed. A version never changes, so its changes are fetched once. */
+export function diffQuery(id: string, number: number) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.diff(id, number),
     queryFn: ({ signal }) =>
-      unwrap(api.GET("/api/v1/pipelines/{id}/versions", { params: { path: { id } }, signal })),
+      unwrap(
+        api.GET("/api/v1/pipelines/{id}/versions/{number}/diff", {
+          params: { path: { id, number } },
+          signal,
+        }),
+      ),
+    staleTime: Infinity,
   });
 }
 
@@ -123,45 +145,118 @@ export function useSetEnabled(id: string) {
   });
 }
 
-/** Previews up to ten records of a saved pipeline with a transform that is not saved yet. */
-export function usePreviewTransform(id: string) {
-  return useMutation({
-    mutationFn: (code: string) =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/preview", {
-          params: { path: { id } },
-          body: { max_records: 10, transforms: transformsOf(code) },
-        }),
-      ),
-  });
-}
-
-/** Saves a new version. Calls `onSaved` before the page shows the version, because that unmounts the calling component. */
-function useSaveStream<Value>(
-  id: string,
-  fieldsOf: (value: Value) => PatchedStream,
-  onSaved: (pipeline: Pipeline) => void,
-) {
+/** Changes the pipeline if it is still as the caller has seen it. Otherwise the server answers 412. */
+export function useChangePipeline(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (value: Value): Promise<Pipeline> =>
-      unwrap(
+    mutationFn: ({ change, etag }: { change: PipelineChange; etag: string }) =>
+      unwrapVersioned(
         api.PATCH("/api/v1/pipelines/{id}", {
-          params: { path: { id } },
-          body: { config: { streams: [fieldsOf(value)] } },
+          params: { path: { id }, header: { "If-Match": etag } },
+          body: change,
         }),
       ),
     onSuccess: (pipeline) => {
-      onSaved(pipeline);
+      client.setQueryData(pipelineQuery(id).queryKey, pipeline);
       return client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
     },
+    onError: (error) => refetchIfChanged(client, id, error),
   });
 }
 
-export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
-  return useSaveStream(id, (code: string) => ({ transforms: transformsOf(code) }), onSaved);
+/** After a 412, fetches the pipeline again, so that the page shows what somebody else has saved. */
+async function refetchIfChanged(client: QueryClient, id: string, error: unknown): Promise<void> {
+  if (error instanceof ProblemError && error.status === 412)
+    await client.refetchQueries({ queryKey: queryKeys.pipelines.one(id), exact: true });
 }
 
-export function useSaveLimits(id: string, onSaved: (pipeline: Pipeline) => void) {
-  return useSaveStream(id, streamLimits, onSaved);
+export function useRestoreVersion(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ number, etag }: { number: number; etag: string }): Promise<Pipeline> =>
+      unwrap(
+        api.POST("/api/v1/pipelines/{id}/versions/{number}/restore", {
+          params: { path: { id, number }, header: { "If-Match": etag } },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+    onError: (error) => refetchIfChanged(client, id, error),
+  });
+}
+
+export function useDuplicatePipeline(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (name: string): Promise<Pipeline> =>
+      unwrap(
+        api.POST("/api/v1/pipelines/{id}/duplicate", {
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
+          body: { name },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+  });
+}
+
+export function useDeletePipeline({ id, etag }: Versioned<Pipeline>, leavePage: () => Promise<void>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      unwrap(
+        api.DELETE("/api/v1/pipelines/{id}", { params: { path: { id }, header: { "If-Match": etag } } }),
+      ),
+    onSuccess: () =>
+      forgetDeleted(client, {
+        deleted: queryKeys.pipelines.one(id),
+        refreshed: queryKeys.pipelines.lists,
+        leavePage,
+      }),
+    onError: (error) => refetchIfChanged(client, id, error),
+  });
+}
+
+/** Pauses the schedule with a note, or resumes it if the note is null. */
+export function usePauseSchedule(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (note: string | null): Promise<Pipeline> => {
+      const params = { path: { id } };
+      return note === null
+        ? unwrap(api.POST("/api/v1/pipelines/{id}/schedule/resume", { params }))
+        : unwrap(api.POST("/api/v1/pipelines/{id}/schedule/pause", { params, body: { note } }));
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+  });
+}
+
+export function stateQuery(id: string) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.state(id),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/api/v1/pipelines/{id}/state", { params: { path: { id } }, signal })),
+  });
+}
+
+/** Lets the next run of the stream read everything again. */
+export function useResetStream(id: string) {
+  return useChangeState(id, () =>
+    unwrap(api.POST("/api/v1/pipelines/{id}/state/reset", { params: { path: { id } } })),
+  );
+}
+
+/** Lets the next run of the stream continue from another position. */
+export function useSetPosition(id: string) {
+  return useChangeState(id, (position: Record<string, unknown>) =>
+    unwrap(api.PUT("/api/v1/pipelines/{id}/state", { params: { path: { id } }, body: { state: position } })),
+  );
+}
+
+function useChangeState<Value>(id: string, change: (value: Value) => Promise<PipelineState>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSuccess: (state) => client.setQueryData(stateQuery(id).queryKey, state),
+    // The server refuses a change while a run is in progress, so the page may be outdated.
+    onError: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.one(id) }),
+  });
 }

@@ -1,0 +1,196 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { fieldMessages, messagesBelow } from "@/api/problem";
+import { nextTimesQuery } from "@/api/schedules";
+import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
+import { browserTimeZone, shortTime } from "@/format/time";
+import { Field, TextField } from "./field";
+
+type Timing = "manual" | "interval" | "daily" | "cron";
+
+const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600]; // seconds
+const DAILY = /^(\d{1,2}) (\d{1,2}) \* \* \*$/;
+
+interface CheckedSchedule {
+  /** The next times, or an empty list until the server has answered. */
+  times: string[];
+  /** Why the schedule cannot be used, or null. */
+  problem: string | null;
+  errors: Record<string, string>;
+}
+
+/** Lets the server check a schedule and compute its next times. */
+export function useCheckedSchedule(schedule: Schedule | null, count: number): CheckedSchedule {
+  const isIncomplete = typeof schedule?.cron === "string" && !hasFiveFields(schedule.cron);
+  const { data, error, isPlaceholderData } = useQuery(nextTimesQuery(isIncomplete ? null : schedule, count));
+  if (schedule === null) return { times: [], problem: null, errors: {} };
+  if (isIncomplete) return { times: [], problem: "The cron expression needs five fields", errors: {} };
+  if (error) {
+    const errors = messagesBelow(fieldMessages(error), "schedule");
+    return { times: [], problem: Object.values(errors)[0] ?? error.message, errors };
+  }
+  const isChecking = data === undefined || isPlaceholderData;
+  return { times: data?.times ?? [], problem: isChecking ? "Checking the schedule" : null, errors: {} };
+}
+
+function hasFiveFields(cron: string): boolean {
+  return cron.trim().split(/\s+/).length === 5;
+}
+
+interface Props {
+  /** The schedule with which the fields begin. */
+  schedule: Schedule | null;
+  onChange: (schedule: Schedule | null) => void;
+  errors: Record<string, string>;
+}
+
+/** Fields for the times of a schedule: manual, an interval, daily or a cron expression. */
+export function ScheduleFields({ schedule, onChange, errors }: Props) {
+  const [timing, setTiming] = useState<Timing>(timingOf(schedule));
+  const [intervalSeconds, setIntervalSeconds] = useState(schedule?.interval_seconds ?? 3600);
+  const [time, setTime] = useState(timeOf(schedule?.cron));
+  const [cron, setCron] = useState(schedule?.cron ?? "0 6 * * 1-5");
+  const [zone, setZone] = useState(schedule?.timezone ?? browserTimeZone());
+
+  function change(next: Partial<Parts>) {
+    onChange(buildSchedule({ timing, intervalSeconds, time, cron, zone, ...next }));
+  }
+  return (
+    <div className="grid gap-4 sm:grid-cols-2">
+      <Field label="Schedule">
+        {(control) => (
+          <select
+            className="control"
+            {...control}
+            value={timing}
+            onChange={({ target }) => {
+              setTiming(target.value as Timing);
+              change({ timing: target.value as Timing });
+            }}
+          >
+            <option value="manual">Manual</option>
+            <option value="interval">Every…</option>
+            <option value="daily">Daily</option>
+            <option value="cron">Custom (cron)</option>
+          </select>
+        )}
+      </Field>
+      {timing === "interval" && (
+        <Field label="Interval" error={errors.interval_seconds}>
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={intervalSeconds}
+              onChange={({ target }) => {
+                setIntervalSeconds(Number(target.value));
+                change({ intervalSeconds: Number(target.value) });
+              }}
+            >
+              {intervals(schedule?.interval_seconds).map((interval) => (
+                <option key={interval} value={interval}>
+                  {scheduleInWords({ interval_seconds: interval })}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+      {timing === "daily" && (
+        <TextField
+          label="Time"
+          type="time"
+          required
+          value={time}
+          onChange={({ target }) => {
+            setTime(target.value);
+            change({ time: target.value });
+          }}
+        />
+      )}
+      {timing === "cron" && (
+        <TextField
+          label="Cron expression"
+          hint={
+            hasFiveFields(cron)
+              ? cronInWords(cron, zone)
+              : "Enter five fields: minute, hour, day of month, month, day of week."
+          }
+          error={errors.cron}
+          value={cron}
+          spellCheck={false}
+          maxLength={100}
+          onChange={({ target }) => {
+            setCron(target.value);
+            change({ cron: target.value });
+          }}
+        />
+      )}
+      {(timing === "daily" || timing === "cron") && (
+        <Field label="Time zone" error={errors.timezone}>
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={zone}
+              onChange={({ target }) => {
+                setZone(target.value);
+                change({ zone: target.value });
+              }}
+            >
+              {timeZones(zone).map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
+    </div>
+  );
+}
+
+/** The line has its full height even without times, so that the page does not move when they arrive. */
+export function NextTimes({ times }: { times: string[] }) {
+  return (
+    <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
+      {times.length > 0 &&
+        `Next runs, in your time zone: ${times.map((time) => shortTime(time)).join(" · ")}`}
+    </p>
+  );
+}
+
+function timingOf(schedule: Schedule | null): Timing {
+  if (!schedule) return "manual";
+  if (schedule.interval_seconds) return "interval";
+  return DAILY.test(schedule.cron ?? "") ? "daily" : "cron";
+}
+
+function timeOf(cron: string | null | undefined): string {
+  const [, minute, hour] = DAILY.exec(cron ?? "") ?? [];
+  return minute && hour ? `${hour.padStart(2, "0")}:${minute.padStart(2, "0")}` : "06:00";
+}
+
+interface Parts {
+  timing: Timing;
+  intervalSeconds: number;
+  time: string;
+  cron: string;
+  zone: string;
+}
+
+function buildSchedule({ timing, intervalSeconds, time, cron, zone }: Parts): Schedule | null {
+  if (timing === "manual") return null;
+  if (timing === "interval") return { interval_seconds: intervalSeconds, timezone: zone };
+  if (timing === "cron") return { cron: cron.trim(), timezone: zone };
+  const [hour = "6", minute = "0"] = time.split(":");
+  return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone: zone };
+}
+
+/** The intervals to offer, with the current one, which may have been set through the API. */
+function intervals(current: number | null | undefined): number[] {
+  return [...new Set([...INTERVALS, ...(current ? [current] : [])])].sort((one, other) => one - other);
+}
+
+function timeZones(current: string): string[] {
+  return [...new Set(["UTC", current, ...Intl.supportedValuesOf("timeZone")])];
+}

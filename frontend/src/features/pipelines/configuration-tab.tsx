@@ -1,0 +1,201 @@
+import { fieldMessages, messagesBelow, nameTakenMessage, ProblemError } from "@/api/problem";
+import { Button } from "@/components/button";
+import { ConflictNotice } from "@/components/conflict-notice";
+import { ErrorNotice } from "@/components/notice";
+import { showSuccess } from "@/components/toast";
+import type { Values } from "@/format/merge";
+import { countWithNoun } from "@/format/number";
+import { ConfigurationView } from "./configuration/configuration-view";
+import { GeneralFields } from "./configuration/general-fields";
+import { missingSettings, SideFields, sideText, useSideChoices } from "./configuration/side-fields";
+import { StreamList } from "./configuration/stream-fields";
+import {
+  changeOf,
+  errorsByField,
+  labelOf,
+  streamKey,
+  streamNames,
+  streamValues,
+  textOf,
+  valuesOf,
+  type Side,
+  type StreamValues,
+} from "./configuration/values";
+import { usePipelinePage } from "./page-context";
+import { useChangePipeline } from "./queries";
+import { useAuthor } from "./use-author";
+
+export function ConfigurationTab() {
+  const { pipeline, canEdit } = usePipelinePage();
+  return canEdit ? <ConfigurationForm /> : <ConfigurationView pipeline={pipeline} />;
+}
+
+function ConfigurationForm() {
+  const { pipeline, configuration: edits } = usePipelinePage();
+  const save = useChangePipeline(pipeline.id);
+  const sources = useSideChoices("source");
+  const destinations = useSideChoices("destination");
+  const saved = valuesOf(pipeline);
+  const { values, changed, comparison } = edits;
+  const hasConflict = !save.isPending && comparison.conflicts.length + comparison.theirs.length > 0;
+  const isEdited = changed.length > 0;
+  const author = useAuthor(pipeline, isEdited && hasConflict);
+
+  const streams = streamNames(pipeline);
+  const source = values.source as Side;
+  const destination = values.destination as Side;
+  const missing = {
+    ...requiredErrors("source", changed.includes("source") ? missingSettings(source, sources) : []),
+    ...requiredErrors(
+      "destination",
+      changed.includes("destination") ? missingSettings(destination, destinations) : [],
+    ),
+  };
+  const nameTaken = nameTakenMessage(save.error);
+  const errors: Record<string, string> = {
+    ...errorsByField(fieldMessages(save.error), streams),
+    ...(nameTaken && { name: nameTaken }),
+    ...missing,
+  };
+
+  function submit(next: Values) {
+    save.mutate(
+      { change: changeOf(pipeline, next), etag: pipeline.etag },
+      {
+        onSuccess: ({ version }) => {
+          edits.finish();
+          showSuccess(
+            version === pipeline.version
+              ? "Saved."
+              : `Saved as version ${version}. The next run and retries use it.`,
+          );
+        },
+      },
+    );
+  }
+  function change(changes: Values) {
+    edits.change(changes);
+    if (!save.isPending) save.reset();
+  }
+  const changeStream = (stream: string, changes: Partial<StreamValues>) =>
+    change(
+      Object.fromEntries(
+        Object.entries(changes).map(([field, value]) => [
+          streamKey(field as keyof StreamValues, stream),
+          value,
+        ]),
+      ),
+    );
+  const sideTextOf = (field: string, value: unknown) => {
+    if (value === undefined) return textOf(field, value);
+    if (field === "source") return sideText(value as Side, sources);
+    return field === "destination" ? sideText(value as Side, destinations) : textOf(field, value);
+  };
+  return (
+    <div className="grid gap-4">
+      {isEdited && hasConflict && (
+        <ConflictNotice
+          edits={edits}
+          saved={saved}
+          author={author}
+          labelOf={(field) => labelOf(field, streams.length > 1)}
+          textOf={sideTextOf}
+          isSaving={save.isPending}
+          onSave={submit}
+        />
+      )}
+      <div key={edits.formKey} className="grid gap-4">
+        <GeneralFields values={values} onChange={change} errors={errors} domain={pipeline.domain} />
+        <div className="grid gap-4 @4xl/page:grid-cols-2">
+          <SideFields
+            role="source"
+            side={source}
+            choices={sources}
+            onChange={(side) => change({ source: side })}
+            errors={{ "": errors.source ?? "", ...messagesBelow(errors, "source") }}
+          />
+          <SideFields
+            role="destination"
+            side={destination}
+            choices={destinations}
+            onChange={(side) => change({ destination: side })}
+            errors={{ "": errors.destination ?? "", ...messagesBelow(errors, "destination") }}
+          />
+        </div>
+        <StreamList
+          pipelineId={pipeline.id}
+          streams={streams}
+          valuesOf={(stream) => streamValues(values, stream)}
+          onChange={changeStream}
+          errors={errors}
+          sourceConnectorId={source.connector_id}
+          isChanged={(stream) => changed.some((field) => field.endsWith(`/${stream}`))}
+        />
+      </div>
+      {save.error && !nameTaken && <SaveError error={save.error} hasConflict={hasConflict} />}
+      {isEdited && !hasConflict && (
+        <SaveBar
+          count={changed.length}
+          disabledReason={
+            save.isPending
+              ? "Saving"
+              : String(values.name).trim() === ""
+                ? "Enter a name first"
+                : Object.keys(missing).length > 0
+                  ? "Fill in the required settings first"
+                  : null
+          }
+          onSave={() => submit(values)}
+          onDiscard={() => {
+            edits.discard();
+            save.reset();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function requiredErrors(side: string, paths: string[]): Record<string, string> {
+  return Object.fromEntries(paths.map((path) => [`${side}.config.${path}`, "This field is required."]));
+}
+
+/** After a 412 the page has fetched the pipeline again, and shows both versions if they differ. */
+export function SaveError({ error, hasConflict }: { error: unknown; hasConflict: boolean }) {
+  if (!(error instanceof ProblemError) || error.status !== 412) return <ErrorNotice error={error} />;
+  if (hasConflict) return null;
+  return (
+    <p role="alert" className="text-wait">
+      Something else of this pipeline was changed meanwhile. Your changes are kept: save again.
+    </p>
+  );
+}
+
+interface BarProps {
+  count: number;
+  disabledReason: string | null;
+  onSave: () => void;
+  onDiscard: () => void;
+}
+
+/** Stays at the lower edge of the window while there are changes to save. */
+export function SaveBar({ count, disabledReason, onSave, onDiscard }: BarProps) {
+  return (
+    <div className="sticky bottom-2 z-10 flex flex-wrap items-center gap-2 rounded-card border border-line bg-raised px-4 py-2.5 shadow-float">
+      <p role="status" className="mr-auto text-soft">
+        {countWithNoun(count, "change")} not saved
+      </p>
+      <Button look="quiet" onClick={onDiscard}>
+        Discard
+      </Button>
+      <Button
+        look="primary"
+        title={disabledReason ?? undefined}
+        disabledReason={disabledReason}
+        onClick={onSave}
+      >
+        {disabledReason === "Saving" ? "Saving…" : "Save"}
+      </Button>
+    </div>
+  );
+}

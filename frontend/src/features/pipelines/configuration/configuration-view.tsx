@@ -1,0 +1,95 @@
+import type { ReactNode } from "react";
+import type { Pipeline } from "@/api/types";
+import { CodeEditor } from "@/components/code-editor";
+import { limitsOf, percentOf } from "@/format/limits";
+import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { sideText, useSideChoices } from "./side-fields";
+
+const NO_MESSAGES: never[] = [];
+const ignoreChange = () => undefined;
+
+/** The configuration for users who cannot edit it. */
+export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
+  const { source, destination, streams } = pipeline.config;
+  const sources = useSideChoices("source");
+  const destinations = useSideChoices("destination");
+  return (
+    <div className="grid gap-4">
+      <p className="text-soft">You can view this configuration, but not change it.</p>
+      <Facts
+        title="General"
+        facts={[
+          ["Name", pipeline.name],
+          ["Description", pipeline.description || "–"],
+          ["Domain", pipeline.domain?.name ?? "–"],
+          ["Tags", pipeline.tags.join(", ") || "–"],
+          ["Time limit of a run", `${pipeline.timeout_seconds / 60} minutes`],
+          ["Attempts of a run", String(pipeline.max_attempts)],
+        ]}
+      />
+      <div className="grid gap-4 @4xl/page:grid-cols-2">
+        <Facts title="Source" facts={[["Connector", <Text>{sideText(source, sources)}</Text>]]} />
+        <Facts
+          title="Destination"
+          facts={[["Connector", <Text>{sideText(destination, destinations)}</Text>]]}
+        />
+      </div>
+      {streams.map((stream) => {
+        const limits = limitsOf(stream);
+        return (
+          <Facts
+            key={stream.stream}
+            title={`Stream ${stream.stream}`}
+            facts={[
+              ["Sync mode", SYNC_MODES[stream.sync_mode]],
+              ["Cursor column", stream.cursor_field ?? "–"],
+              ["Primary key", stream.primary_key.join(", ") || "–"],
+              ["Destination table", stream.table],
+              ["Write mode", WRITE_MODES[stream.write_mode]],
+              [
+                "Rejected records",
+                limits.maxRejectedShare ? `up to ${percentOf(limits.maxRejectedShare)} %` : "none allowed",
+              ],
+              ["Empty result", limits.allowEmpty ? "may replace rows" : "fails over a table with rows"],
+              ["Transform", <Transform code={stream.transforms[0]?.code ?? ""} />],
+            ]}
+          />
+        );
+      })}
+    </div>
+  );
+}
+
+function Facts({ title, facts }: { title: string; facts: [string, ReactNode][] }) {
+  return (
+    <section aria-label={title} className="card min-w-0 p-4">
+      <h2 className="mb-2 font-semibold wrap-anywhere">{title}</h2>
+      <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-[0.8125rem]">
+        {facts.map(([name, value]) => (
+          <div key={name} className="contents">
+            <dt className="text-faint">{name}</dt>
+            <dd className="min-w-0 wrap-anywhere">{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Text({ children }: { children: string }) {
+  return <span className="whitespace-pre-wrap">{children}</span>;
+}
+
+function Transform({ code }: { code: string }) {
+  if (code === "") return "No transform";
+  return (
+    <CodeEditor
+      label="Transform code"
+      value={code}
+      onChange={ignoreChange}
+      messages={NO_MESSAGES}
+      readOnly
+      minHeight="3rem"
+    />
+  );
+}

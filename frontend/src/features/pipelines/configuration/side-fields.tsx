@@ -1,0 +1,148 @@
+import { useQuery } from "@tanstack/react-query";
+import { useId } from "react";
+import type { CatalogueEntry, ConnectorRow } from "@/api/types";
+import { catalogueQuery, savedConnectorsQuery, type Role } from "@/components/connectors/queries";
+import { Field, TextField } from "@/components/field";
+import { missingFields, withoutSecrets, type Config, type Schema } from "@/components/schema-form/schema";
+import { SchemaForm } from "@/components/schema-form/schema-form";
+import type { Side } from "./values";
+
+interface Choices {
+  connectors: ConnectorRow[];
+  kinds: CatalogueEntry[];
+}
+
+/** The saved connectors and the kinds of one side. The lists are empty until they are loaded. */
+export function useSideChoices(role: Role): Choices {
+  const connectors = useQuery(savedConnectorsQuery(role));
+  const kinds = useQuery(catalogueQuery(role));
+  return { connectors: connectors.data?.results ?? [], kinds: kinds.data?.results ?? [] };
+}
+
+/** A source or destination in words, with its settings but without secrets. */
+export function sideText({ connector_id, kind, config }: Side, { connectors, kinds }: Choices): string {
+  const kindName = kinds.find((entry) => entry.kind === kind)?.name ?? kind;
+  if (connector_id) {
+    const name = connectors.find(({ id }) => id === connector_id)?.name ?? "a connector that you cannot see";
+    return `${name} (${kindName})`;
+  }
+  const schema = schemaOf(kind, kinds);
+  if (!schema || !config || Object.keys(config).length === 0) return kindName;
+  return `${kindName}\n${JSON.stringify(withoutSecrets(schema, schema, config), null, 2)}`;
+}
+
+/** The paths of required settings that are empty. */
+export function missingSettings({ connector_id, kind, config }: Side, { kinds }: Choices): string[] {
+  const schema = connector_id ? null : schemaOf(kind, kinds);
+  return schema ? missingFields(schema, schema, config ?? {}) : [];
+}
+
+function schemaOf(kind: string, kinds: CatalogueEntry[]): Schema | null {
+  return (kinds.find((entry) => entry.kind === kind)?.config_schema as Schema | undefined) ?? null;
+}
+
+interface Props {
+  role: Role;
+  side: Side;
+  choices: Choices;
+  onChange: (side: Side) => void;
+  /** The messages by path, such as `config.port`. */
+  errors: Record<string, string>;
+}
+
+/** Lets the user choose a saved connector, or a kind with settings of this pipeline. */
+export function SideFields({ role, side, choices, onChange, errors }: Props) {
+  const titleId = useId();
+  const schema = side.connector_id ? null : schemaOf(side.kind, choices.kinds);
+  const title = role === "source" ? "Source" : "Destination";
+  return (
+    <section aria-labelledby={titleId} className="card grid min-w-0 content-start gap-4 p-4">
+      <h2 id={titleId} className="font-semibold">
+        {title}
+      </h2>
+      <Field
+        label="Connector"
+        hint={
+          side.connector_id
+            ? "A saved connector: its settings are edited on its own page and count for all pipelines that use it."
+            : "Settings of this pipeline only."
+        }
+        error={errors[""] || errors.connector_id || errors.kind}
+      >
+        {(control) => (
+          <select
+            className="control"
+            {...control}
+            value={side.connector_id ?? `kind:${side.kind}`}
+            onChange={({ target }) => onChange(sideOf(target.value, choices))}
+          >
+            <SideOptions side={side} choices={choices} />
+          </select>
+        )}
+      </Field>
+      {side.kind.startsWith("custom-") && (
+        <TextField
+          label="Version of the custom source"
+          optional
+          hint="Blank: the latest approved version."
+          inputMode="numeric"
+          value={side.version ?? ""}
+          error={errors.version}
+          onChange={({ target }) =>
+            onChange({ ...side, version: target.value === "" ? null : Number(target.value) })
+          }
+        />
+      )}
+      {schema && (
+        <SchemaForm
+          key={side.kind}
+          schema={schema}
+          value={side.config ?? {}}
+          onChange={(config: Config) => onChange({ ...side, config })}
+          errors={settingErrors(errors)}
+        />
+      )}
+    </section>
+  );
+}
+
+function SideOptions({ side, choices: { connectors, kinds } }: { side: Side; choices: Choices }) {
+  const isConnectorListed = connectors.some(({ id }) => id === side.connector_id);
+  const isKindListed = kinds.some(({ kind }) => kind === side.kind);
+  return (
+    <>
+      {(connectors.length > 0 || side.connector_id) && (
+        <optgroup label="Saved connectors">
+          {side.connector_id && !isConnectorListed && (
+            <option value={side.connector_id}>A connector that you cannot see ({side.kind})</option>
+          )}
+          {connectors.map(({ id, name, kind }) => (
+            <option key={id} value={id}>
+              {name} ({kinds.find((entry) => entry.kind === kind)?.name ?? kind})
+            </option>
+          ))}
+        </optgroup>
+      )}
+      <optgroup label="Settings of this pipeline">
+        {!side.connector_id && !isKindListed && <option value={`kind:${side.kind}`}>{side.kind}</option>}
+        {kinds.map(({ kind, name }) => (
+          <option key={kind} value={`kind:${kind}`}>
+            {name}
+          </option>
+        ))}
+      </optgroup>
+    </>
+  );
+}
+
+function sideOf(choice: string, { connectors }: Choices): Side {
+  if (choice.startsWith("kind:"))
+    return { connector_id: null, kind: choice.slice("kind:".length), config: {} };
+  const kind = connectors.find(({ id }) => id === choice)?.kind ?? "";
+  return { connector_id: choice, kind, config: null };
+}
+
+function settingErrors(errors: Record<string, string>): Record<string, string> {
+  const settings = Object.entries(errors).filter(([path]) => path.startsWith("config."));
+  return Object.fromEntries(settings.map(([path, message]) => [path.slice("config.".length), message]));
+}

@@ -1,0 +1,186 @@
+import { useQuery } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import { api, unwrap } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
+import { Field, TextField } from "@/components/field";
+import { LimitFields } from "@/components/limit-fields";
+import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { StreamTransform } from "./stream-transform";
+import { streamKey, type StreamValues } from "./values";
+
+interface ListProps {
+  pipelineId: string;
+  streams: string[];
+  valuesOf: (stream: string) => StreamValues;
+  onChange: (stream: string, changes: Partial<StreamValues>) => void;
+  errors: Record<string, string>;
+  /** The source's saved connector, which knows the fields of its streams. */
+  sourceConnectorId: string | null;
+  isChanged: (stream: string) => boolean;
+}
+
+/** The streams of the pipeline, each with its settings. If there are several, one opens at a time. */
+export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: ListProps) {
+  const titleId = useId();
+  const [openStream, setOpenStream] = useState(streams.length === 1 ? streams[0]! : null);
+  return (
+    <section aria-labelledby={titleId} className="card min-w-0 p-4">
+      <h2 id={titleId} className="mb-3 font-semibold">
+        {streams.length === 1 ? "Stream" : `Streams (${streams.length})`}
+      </h2>
+      <ul className="grid min-w-0 gap-2">
+        {streams.map((stream) => {
+          const values = valuesOf(stream);
+          const hasError = Object.keys(errors).some((field) => field.endsWith(`/${stream}`));
+          return (
+            <li key={stream} className="min-w-0">
+              <details
+                open={openStream === stream || hasError}
+                onToggle={({ currentTarget }) => {
+                  if (currentTarget.open) setOpenStream(stream);
+                  else if (openStream === stream) setOpenStream(null);
+                }}
+                className="rounded-card border border-line"
+              >
+                <summary className="rounded-card px-3 py-2 wrap-anywhere hover:bg-hover">
+                  <span className="font-medium">{stream}</span>{" "}
+                  <span className="text-soft">
+                    to {values.table} · {SYNC_MODES[values.sync_mode]} · {WRITE_MODES[values.write_mode]}
+                  </span>
+                  {isChanged(stream) && <span className="ml-2 text-wait">changed</span>}
+                </summary>
+                {(openStream === stream || hasError) && (
+                  <StreamFields stream={stream} values={values} errors={errors} {...props} />
+                )}
+              </details>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+type FieldsProps = Pick<ListProps, "pipelineId" | "onChange" | "errors" | "sourceConnectorId"> & {
+  stream: string;
+  values: StreamValues;
+};
+
+function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConnectorId }: FieldsProps) {
+  const known = useKnownFields(sourceConnectorId, stream);
+  const listId = useId();
+  const change = (changes: Partial<StreamValues>) => onChange(stream, changes);
+  const errorOf = (field: keyof StreamValues) => errors[streamKey(field, stream)];
+  return (
+    <div className="grid gap-4 border-t border-line p-3">
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field
+          label="Sync mode"
+          hint={
+            values.sync_mode === "incremental"
+              ? "Each run reads only the records that are new since the last run."
+              : "Each run reads all records."
+          }
+          error={errorOf("sync_mode")}
+        >
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={values.sync_mode}
+              onChange={({ target }) => change({ sync_mode: target.value as StreamValues["sync_mode"] })}
+            >
+              <option value="full_refresh">{SYNC_MODES.full_refresh}</option>
+              <option value="incremental">{SYNC_MODES.incremental}</option>
+            </select>
+          )}
+        </Field>
+        {values.sync_mode === "incremental" && (
+          <TextField
+            label="Cursor column"
+            optional
+            hint="A column whose values only increase, such as the time of the last change."
+            list={listId}
+            value={values.cursor_field}
+            error={errorOf("cursor_field")}
+            maxLength={200}
+            spellCheck={false}
+            onChange={({ target }) => change({ cursor_field: target.value })}
+          />
+        )}
+        <TextField
+          label="Primary key"
+          optional
+          hint="The columns that identify a record, separated by commas."
+          value={values.primary_key}
+          error={errorOf("primary_key")}
+          spellCheck={false}
+          onChange={({ target }) => change({ primary_key: target.value })}
+        />
+        <TextField
+          label="Destination table"
+          value={values.table}
+          error={errorOf("table")}
+          maxLength={127}
+          spellCheck={false}
+          onChange={({ target }) => change({ table: target.value })}
+        />
+        <Field label="Write mode" error={errorOf("write_mode")}>
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={values.write_mode}
+              onChange={({ target }) => change({ write_mode: target.value as StreamValues["write_mode"] })}
+            >
+              {Object.entries(WRITE_MODES).map(([mode, name]) => (
+                <option key={mode} value={mode}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <LimitFields
+          limits={{ allowEmpty: values.allow_empty, maxRejectedShare: values.max_rejected_share }}
+          onChange={({ allowEmpty, maxRejectedShare }) =>
+            change({ allow_empty: allowEmpty, max_rejected_share: maxRejectedShare })
+          }
+          errors={limitErrors(errorOf)}
+        />
+      </div>
+      <datalist id={listId}>
+        {known.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
+      <StreamTransform
+        pipelineId={pipelineId}
+        code={values.code}
+        onChange={(code) => change({ code })}
+        error={errorOf("code")}
+      />
+    </div>
+  );
+}
+
+function limitErrors(errorOf: (field: keyof StreamValues) => string | undefined): Record<string, string> {
+  const errors = { allow_empty: errorOf("allow_empty"), max_rejected_share: errorOf("max_rejected_share") };
+  return Object.fromEntries(Object.entries(errors).filter(([, message]) => message)) as Record<
+    string,
+    string
+  >;
+}
+
+/** The names of the stream's cursor columns, as suggestions. Without a saved connector, or if the source fails, there are none. */
+function useKnownFields(connectorId: string | null, stream: string): string[] {
+  const { data } = useQuery({
+    queryKey: queryKeys.connectors.streams(connectorId ?? ""),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId! } }, signal })),
+    enabled: connectorId !== null,
+    staleTime: Infinity,
+    retry: false,
+  });
+  return data?.streams.find(({ name }) => name === stream)?.cursor_fields ?? [];
+}

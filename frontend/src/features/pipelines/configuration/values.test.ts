@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest";
+import type { Pipeline } from "@/api/types";
+import { changeOf, errorsByField, labelOf, mergePatch, streamKey, valuesOf } from "./values";
+
+const stream = {
+  stream: "public.flights",
+  table: "flights",
+  sync_mode: "full_refresh",
+  cursor_field: null,
+  primary_key: [],
+  write_mode: "replace",
+  transforms: [],
+};
+const pipeline = {
+  name: "Flights",
+  description: "",
+  domain: null,
+  tags: ["daily"],
+  timeout_seconds: 3600,
+  max_attempts: 3,
+  config: {
+    source: {
+      connector_id: null,
+      kind: "postgres",
+      config: { host: "db", schemas: ["a"], password: { set: true, last4: "abcd" } },
+    },
+    streams: [stream, { ...stream, stream: "public.planes", table: "planes" }],
+    destination: { connector_id: "c1", kind: "parquet", config: null },
+  },
+} as unknown as Pipeline;
+const change = (values: object) => changeOf(pipeline, { ...valuesOf(pipeline), ...values });
+
+describe("the request of a changed pipeline", () => {
+  it("has only what was changed", () => {
+    expect(change({})).toEqual({});
+    expect(change({ name: " Planes ", tags: "b, a,b" })).toEqual({ name: "Planes", tags: ["b", "a"] });
+    expect(change({ timeout_minutes: "1.5" })).toEqual({ timeout_seconds: 90 });
+  });
+
+  it("names all streams, because the list replaces the pipeline's list", () => {
+    expect(
+      change({
+        [streamKey("primary_key", "public.planes")]: "id, tail",
+        [streamKey("code", "public.planes")]: " ",
+      }),
+    ).toEqual({
+      config: {
+        streams: [
+          { stream: "public.flights" },
+          { stream: "public.planes", primary_key: ["id", "tail"], transforms: [] },
+        ],
+      },
+    });
+  });
+
+  it("removes a cleared setting with null, and keeps a secret that is not typed again", () => {
+    const config = { host: "db2", password: { set: true, last4: "abcd" } };
+    expect(change({ source: { connector_id: null, kind: "postgres", config } })).toEqual({
+      config: { source: { connector_id: null, kind: "postgres", config: { ...config, schemas: null } } },
+    });
+  });
+
+  it("names only the connector if one was chosen", () => {
+    const destination = { connector_id: "c2", kind: "duckdb", config: null };
+    expect(change({ destination })).toEqual({ config: { destination: { connector_id: "c2" } } });
+  });
+});
+
+it("a merge patch goes into groups, and replaces lists", () => {
+  const before = { auth: { type: "basic", user: "a" }, list: [1, 2] };
+  expect(mergePatch(before, { auth: { type: "bearer" }, list: [1] })).toEqual({
+    auth: { type: "bearer", user: null },
+    list: [1],
+  });
+});
+
+it("the server's messages are shown at the fields of their stream", () => {
+  const messages = {
+    "streams.1.transforms.0.code": "Line 1: no",
+    "source.config.port": "Too high",
+    name: "Taken",
+  };
+  expect(errorsByField(messages, ["public.flights", "public.planes"])).toEqual({
+    "streams/code/public.planes": "Line 1: no",
+    "source.config.port": "Too high",
+    name: "Taken",
+  });
+});
+
+it("a field's name has its stream only if there are several", () => {
+  expect(labelOf(streamKey("write_mode", "public.planes"), true)).toBe("Write mode of public.planes");
+  expect(labelOf(streamKey("write_mode", "public.planes"), false)).toBe("Write mode");
+});

@@ -1,0 +1,89 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { runsQuery } from "@/api/runs";
+import type { Pipeline } from "@/api/types";
+import { Button } from "@/components/button";
+import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
+import { RunsTable } from "@/components/runs-table";
+import { scheduleInWords } from "@/format/schedule";
+import { usePipelinePage } from "./page-context";
+import { PausedBadge, Tag } from "./route-line";
+
+const PAGE_SIZE = 20;
+
+export function RunsTab() {
+  const { pipeline } = usePipelinePage();
+  return (
+    <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
+      <Runs pipelineId={pipeline.id} />
+      <aside aria-label="About this pipeline" className="grid content-start gap-4">
+        <About pipeline={pipeline} />
+      </aside>
+    </div>
+  );
+}
+
+function Runs({ pipelineId }: { pipelineId: string }) {
+  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, PAGE_SIZE));
+  const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
+  return (
+    <div className="min-w-0">
+      <section aria-labelledby="runs-title" className="card @container min-w-0 overflow-x-auto">
+        <h2 id="runs-title" className="px-3 pt-3 pb-1 font-semibold">
+          Recent runs
+        </h2>
+        {query.isPending && <Skeletons rows={4} />}
+        {query.isError && runs.length === 0 && (
+          <ErrorNotice error={query.error} retry={() => void query.refetch()} />
+        )}
+        {runs.length > 0 && <RunsTable runs={runs} />}
+        {query.isSuccess && runs.length === 0 && (
+          <EmptyState title="No runs yet">
+            Click Run, or wait for the schedule. Each run will be listed here with its records and its
+            duration.
+          </EmptyState>
+        )}
+      </section>
+      {query.hasNextPage && (
+        <div className="mt-3 text-center">
+          <Button
+            disabledReason={query.isFetchingNextPage ? "Loading" : null}
+            onClick={() => void query.fetchNextPage()}
+          >
+            {query.isFetchingNextPage ? "Loading…" : "Load more"}
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function About({ pipeline }: { pipeline: Pipeline }) {
+  return (
+    <section aria-labelledby="about-title" className="card p-4">
+      <h2 id="about-title" className="mb-2 font-semibold">
+        About
+      </h2>
+      {pipeline.description && <p className="mb-2 wrap-anywhere text-soft">{pipeline.description}</p>}
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
+        <dt className="text-faint">Schedule</dt>
+        <dd>
+          {scheduleInWords(pipeline.schedule)}
+          <PausedBadge schedule={pipeline.schedule} />
+        </dd>
+        <dt className="text-faint">Next run</dt>
+        <dd>
+          <RelativeTime time={pipeline.enabled ? pipeline.next_run_at : null} />
+        </dd>
+        <dt className="text-faint">Domain</dt>
+        <dd>{pipeline.domain?.name ?? "–"}</dd>
+        <dt className="text-faint">Tags</dt>
+        <dd className="flex flex-wrap gap-1">
+          {pipeline.tags.length === 0 ? "–" : pipeline.tags.map((tag) => <Tag key={tag}>{tag}</Tag>)}
+        </dd>
+        <dt className="text-faint">Version</dt>
+        <dd>{pipeline.version}</dd>
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,278 @@
+import { useState } from "react";
+import { messagesBelow, fieldMessages } from "@/api/problem";
+import type { Pipeline, PipelineChange } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConflictNotice } from "@/components/conflict-notice";
+import { Field, TextField } from "@/components/field";
+import { RelativeTime } from "@/components/relative-time";
+import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
+import { showError, showSuccess } from "@/components/toast";
+import { isSame, type Values } from "@/format/merge";
+import { scheduleInWords, type Schedule } from "@/format/schedule";
+import { shortTime } from "@/format/time";
+import { SaveBar, SaveError } from "./configuration-tab";
+import { usePipelinePage } from "./page-context";
+import { useChangePipeline, usePauseSchedule } from "./queries";
+import { scheduleValues } from "./schedule-values";
+
+const SHOWN_TIMES = 10;
+
+const OVERLAPS: Record<string, string> = {
+  skip: "Skip the new run",
+  queue: "Start the new run afterwards",
+  cancel_other: "Cancel the run before",
+};
+const MISFIRES: Record<string, string> = {
+  run_once: "Run once",
+  skip: "Skip them",
+};
+const LABELS: Record<string, string> = {
+  times: "Schedule",
+  overlap: "If the run before is not finished",
+  misfire: "After missed times",
+};
+
+export function ScheduleTab() {
+  const { pipeline, canEdit, schedule: edits } = usePipelinePage();
+  const schedule = edits.values.times as Schedule | null;
+  const checked = useCheckedSchedule(schedule, SHOWN_TIMES);
+  const isEdited = edits.changed.length > 0;
+  return (
+    <div className="grid gap-4 @4xl/page:grid-cols-[1fr_20rem]">
+      <div className="grid min-w-0 content-start gap-4">
+        {pipeline.schedule && <PauseCard pipeline={pipeline} canEdit={canEdit} />}
+        {canEdit ? (
+          <ScheduleForm checked={checked} />
+        ) : (
+          <section aria-label="Schedule" className="card p-4">
+            <h2 className="mb-1 font-semibold">Schedule</h2>
+            <p>{scheduleInWords(pipeline.schedule)}</p>
+            <p className="mt-2 text-soft">You can view this schedule, but not change it.</p>
+          </section>
+        )}
+      </div>
+      <section aria-label="Next runs" className="card min-w-0 content-start p-4">
+        <h2 className="font-semibold">{isEdited ? "Next runs with this schedule" : "Next runs"}</h2>
+        <p className="mb-2 text-soft">{scheduleInWords(schedule)}</p>
+        {!pipeline.enabled && (
+          <p className="mb-2 text-wait">The pipeline is disabled, so it does not start at these times.</p>
+        )}
+        {pipeline.schedule?.paused_at && (
+          <p className="mb-2 text-wait">
+            The schedule is paused, so the pipeline does not start at these times.
+          </p>
+        )}
+        <NextRuns times={schedule && !checked.problem ? checked.times : []} isManual={schedule === null} />
+      </section>
+    </div>
+  );
+}
+
+function NextRuns({ times, isManual }: { times: string[]; isManual: boolean }) {
+  if (isManual) return <p className="text-soft">It runs only when somebody starts it.</p>;
+  return (
+    <>
+      <ol className="grid min-h-56 content-start gap-1 text-[0.8125rem] tabular-nums" aria-live="polite">
+        {times.map((time) => (
+          <li key={time}>
+            <time dateTime={time}>{shortTime(time)}</time>
+          </li>
+        ))}
+      </ol>
+      <p className="mt-2 text-xs text-faint">In your time zone.</p>
+    </>
+  );
+}
+
+function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedule> }) {
+  const { pipeline, schedule: edits } = usePipelinePage();
+  const save = useChangePipeline(pipeline.id);
+  const { values, changed, comparison } = edits;
+  const hasConflict =
+    !save.isPending && changed.length > 0 && comparison.conflicts.length + comparison.theirs.length > 0;
+  const errors = { ...checked.errors, ...messagesBelow(fieldMessages(save.error), "schedule") };
+
+  function submit(next: Values) {
+    save.mutate(
+      { change: { schedule: scheduleChange(next) }, etag: pipeline.etag },
+      {
+        onSuccess: () => {
+          edits.finish();
+          showSuccess("The schedule was saved.");
+        },
+      },
+    );
+  }
+  function change(changes: Values) {
+    edits.change(changes);
+    if (!save.isPending) save.reset();
+  }
+  return (
+    <>
+      {hasConflict && (
+        <ConflictNotice
+          edits={edits}
+          saved={scheduleValues(pipeline.schedule)}
+          author={null}
+          labelOf={(field) => LABELS[field] ?? field}
+          textOf={scheduleText}
+          isSaving={save.isPending}
+          onSave={submit}
+        />
+      )}
+      <section key={edits.formKey} aria-label="Schedule" className="card grid gap-4 p-4">
+        <h2 className="font-semibold">Schedule</h2>
+        <ScheduleFields
+          schedule={values.times as Schedule | null}
+          onChange={(times) => change({ times })}
+          errors={errors}
+        />
+        {values.times !== null && (
+          <div className="grid gap-4 sm:grid-cols-2">
+            <Choice
+              label={LABELS.overlap!}
+              value={String(values.overlap)}
+              choices={OVERLAPS}
+              onChange={(overlap) => change({ overlap })}
+            />
+            <Choice
+              label={LABELS.misfire!}
+              hint="Times that passed while Drover was not running."
+              value={String(values.misfire)}
+              choices={MISFIRES}
+              onChange={(misfire) => change({ misfire })}
+            />
+          </div>
+        )}
+      </section>
+      {save.error && <SaveError error={save.error} hasConflict={hasConflict} />}
+      {changed.length > 0 && !hasConflict && (
+        <SaveBar
+          count={changed.length}
+          disabledReason={save.isPending ? "Saving" : checked.problem}
+          onSave={() => submit(values)}
+          onDiscard={edits.discard}
+        />
+      )}
+    </>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  hint?: string;
+  value: string;
+  choices: Record<string, string>;
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, hint, value, choices, onChange }: ChoiceProps) {
+  return (
+    <Field label={label} hint={hint}>
+      {(control) => (
+        <select
+          className="control"
+          {...control}
+          value={value}
+          onChange={({ target }) => onChange(target.value)}
+        >
+          {Object.entries(choices).map(([name, words]) => (
+            <option key={name} value={name}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
+
+function scheduleChange({ times, overlap, misfire }: Values): PipelineChange["schedule"] {
+  if (times === null) return null;
+  return { ...(times as Schedule), overlap, misfire } as PipelineChange["schedule"];
+}
+
+function scheduleText(field: string, value: unknown): string {
+  if (field === "overlap") return OVERLAPS[String(value)] ?? String(value);
+  if (field === "misfire") return MISFIRES[String(value)] ?? String(value);
+  return scheduleInWords(value as Schedule | null);
+}
+
+function PauseCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean }) {
+  const [note, setNote] = useState<string | null>(null); // null while the form is closed
+  const pause = usePauseSchedule(pipeline.id);
+  const { paused_at, paused_note, paused_by } = pipeline.schedule!;
+  const change = (next: string | null) =>
+    pause.mutate(next, {
+      onSuccess: () => {
+        setNote(null);
+        showSuccess(next === null ? "The schedule goes on." : "The schedule is paused.");
+      },
+      onError: (error) => showError(error),
+    });
+  if (!paused_at && !canEdit) return null;
+  return (
+    <section aria-label="Pause" className="card grid gap-3 p-4">
+      {paused_at ? (
+        <div>
+          <h2 className="font-semibold text-wait">The schedule is paused</h2>
+          <p className="text-soft">
+            By {paused_by?.name ?? "a former member"} <RelativeTime time={paused_at} />.{" "}
+            {paused_note && <q className="wrap-anywhere text-ink">{paused_note}</q>}
+          </p>
+        </div>
+      ) : (
+        <p className="text-soft">
+          While a schedule is paused, the pipeline can still be started by hand. Times that pass are not made
+          up for.
+        </p>
+      )}
+      {canEdit && note !== null && (
+        <TextField
+          label="Note"
+          optional
+          hint="Why it is paused, for your colleagues."
+          maxLength={200}
+          autoFocus
+          value={note}
+          onChange={({ target }) => setNote(target.value)}
+        />
+      )}
+      {canEdit && (
+        <div className="flex flex-wrap gap-2">
+          {note === null ? (
+            <>
+              {paused_at && (
+                <Button disabledReason={pause.isPending ? "Resuming" : null} onClick={() => change(null)}>
+                  Resume schedule
+                </Button>
+              )}
+              <Button look={paused_at ? "quiet" : "plain"} onClick={() => setNote(paused_note)}>
+                {paused_at ? "Change note" : "Pause schedule"}
+              </Button>
+            </>
+          ) : (
+            <>
+              <Button
+                look="primary"
+                disabledReason={
+                  pause.isPending
+                    ? "Pausing"
+                    : paused_at && isSame(note.trim(), paused_note)
+                      ? "Nothing has changed"
+                      : null
+                }
+                onClick={() => change(note.trim())}
+              >
+                {paused_at ? "Save note" : "Pause schedule"}
+              </Button>
+              <Button look="quiet" onClick={() => setNote(null)}>
+                Cancel
+              </Button>
+            </>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,254 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useId, useState } from "react";
+import { ProblemError } from "@/api/problem";
+import { isLive } from "@/api/run-status";
+import type { Pipeline, StreamState } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { Hint } from "@/components/hint";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
+import { isObject } from "@/components/schema-form/schema";
+import { showSuccess } from "@/components/toast";
+import { SYNC_MODES } from "@/format/modes";
+import { nameInWords } from "@/format/name";
+import { countWithNoun } from "@/format/number";
+import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
+import { usePipelinePage } from "./page-context";
+import { stateQuery, useResetStream, useSetPosition } from "./queries";
+
+/** Where each stream continues, with buttons to change that. */
+export function StateTab() {
+  const { pipeline } = usePipelinePage();
+  const { data, error, refetch } = useQuery(stateQuery(pipeline.id));
+  const readOnlyReason = useReadOnlyReason();
+  const canEdit = useHasPermission()("state.edit", pipeline.domain?.id) && readOnlyReason === null;
+  if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeletons rows={3} />;
+  return (
+    <div className="grid max-w-4xl gap-3">
+      <p className="text-soft">
+        An incremental stream continues after its position. After a reset the next run reads all records
+        again, decides all types again, and replaces the rows that this pipeline has published.
+      </p>
+      <ul className="grid gap-3">
+        {pipeline.config.streams.map(({ stream, sync_mode }) => (
+          <li key={stream} className="card min-w-0 p-4">
+            <StreamCard
+              pipeline={pipeline}
+              stream={stream}
+              syncMode={sync_mode}
+              state={data.streams.find((one) => one.stream === stream) ?? null}
+              canEdit={canEdit}
+            />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+interface StreamProps {
+  pipeline: Pipeline;
+  stream: string;
+  syncMode: string;
+  state: StreamState | null;
+  canEdit: boolean;
+}
+
+function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps) {
+  const titleId = useId();
+  const [dialog, setDialog] = useState<"position" | "reset" | null>(null);
+  const isRunning = pipeline.last_run !== null && isLive(pipeline.last_run.status);
+  const runningReason = isRunning ? "A run is in progress. Wait until it ends, or cancel it." : null;
+  const hasPosition = state !== null && state.state !== null;
+  return (
+    <section aria-labelledby={titleId} className="grid min-w-0 gap-3">
+      <div className="flex flex-wrap items-center gap-2">
+        <h2 id={titleId} className="mr-auto min-w-0 font-semibold wrap-anywhere">
+          {stream}
+        </h2>
+        {canEdit && state && (
+          <>
+            {syncMode === "incremental" && (
+              <Hint text={runningReason}>
+                <Button size="small" disabledReason={runningReason} onClick={() => setDialog("position")}>
+                  Edit position<span className="sr-only"> of {stream}</span>
+                </Button>
+              </Hint>
+            )}
+            <Hint text={runningReason}>
+              <Button
+                size="small"
+                look="danger"
+                disabledReason={runningReason}
+                onClick={() => setDialog("reset")}
+              >
+                Reset stream<span className="sr-only"> {stream}</span>
+              </Button>
+            </Hint>
+          </>
+        )}
+      </div>
+      {state ? (
+        <StateFacts state={state} />
+      ) : (
+        <p className="text-soft">
+          This stream has not run yet. The first run reads all records; there is nothing to reset.
+        </p>
+      )}
+      {runningReason && canEdit && <p className="text-wait">{runningReason}</p>}
+      {dialog === "position" && (
+        <PositionDialog
+          pipelineId={pipeline.id}
+          stream={stream}
+          position={hasPosition ? state.state : {}}
+          onClose={() => setDialog(null)}
+        />
+      )}
+      {dialog === "reset" && (
+        <ResetDialog pipelineId={pipeline.id} stream={stream} onClose={() => setDialog(null)} />
+      )}
+    </section>
+  );
+}
+
+function StateFacts({ state }: { state: StreamState }) {
+  return (
+    <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-[0.8125rem]">
+      <dt className="text-faint">Position</dt>
+      <dd className="min-w-0">
+        {state.state === null ? (
+          <span className="text-soft">None: the next run reads all records</span>
+        ) : (
+          <pre className="font-mono text-[0.78rem] wrap-anywhere whitespace-pre-wrap">
+            {JSON.stringify(state.state, null, 2)}
+          </pre>
+        )}
+      </dd>
+      <dt className="text-faint">Last sync</dt>
+      <dd>
+        {SYNC_MODES[state.sync_mode] ?? state.sync_mode}, {nameInWords(state.status).toLowerCase()},{" "}
+        <RelativeTime time={state.updated_at} />
+      </dd>
+      <dt className="text-faint">Records</dt>
+      <dd>
+        {[
+          `${countWithNoun(state.written, "record")} written`,
+          `${state.rejected} rejected`,
+          `${state.skipped} skipped`,
+        ].join(", ")}
+      </dd>
+    </dl>
+  );
+}
+
+interface DialogProps {
+  pipelineId: string;
+  stream: string;
+  onClose: () => void;
+}
+
+function ResetDialog({ pipelineId, stream, onClose }: DialogProps) {
+  const reset = useResetStream(pipelineId);
+  return (
+    <ConfirmDialog
+      open
+      title={`Reset ${stream}?`}
+      confirmLabel={reset.isPending ? "Resetting…" : "Reset stream"}
+      danger
+      disabledReason={reset.isPending ? "Resetting" : null}
+      onClose={onClose}
+      onConfirm={() =>
+        reset.mutate(undefined, {
+          onSuccess: () => {
+            onClose();
+            showSuccess(`${stream} was reset. The next run reads all records again.`);
+          },
+        })
+      }
+    >
+      <div className="grid gap-3">
+        <p>
+          The next run reads all records of the source again and replaces the rows that this pipeline has
+          published. Until then nothing changes in the destination.
+        </p>
+        {reset.error && <StateError error={reset.error} />}
+      </div>
+    </ConfirmDialog>
+  );
+}
+
+function PositionDialog({ pipelineId, stream, position, onClose }: DialogProps & { position: unknown }) {
+  const id = useId();
+  const [text, setText] = useState(JSON.stringify(position, null, 2));
+  const setPosition = useSetPosition(pipelineId);
+  const parsed = parsePosition(text);
+  return (
+    <ConfirmDialog
+      open
+      title={`Position of ${stream}`}
+      confirmLabel={setPosition.isPending ? "Saving…" : "Save position"}
+      disabledReason={
+        setPosition.isPending ? "Saving" : parsed === null ? "The position must be a JSON object" : null
+      }
+      onClose={onClose}
+      onConfirm={() =>
+        parsed &&
+        setPosition.mutate(parsed, {
+          onSuccess: () => {
+            onClose();
+            showSuccess(`The next run of ${stream} continues from the new position.`);
+          },
+        })
+      }
+    >
+      <div className="grid gap-2">
+        <p>
+          The next run reads the records after this position. Records between an earlier position and this one
+          are not read; with a later run they are read again.
+        </p>
+        <label htmlFor={id} className="text-[0.8125rem] font-medium text-ink">
+          Position (JSON)
+        </label>
+        <textarea
+          id={id}
+          className="control font-mono text-[0.78rem]!"
+          rows={6}
+          spellCheck={false}
+          aria-invalid={parsed === null || undefined}
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+        />
+        {parsed === null && <p className="text-xs text-bad">This is not a JSON object.</p>}
+        {setPosition.error && <StateError error={setPosition.error} />}
+      </div>
+    </ConfirmDialog>
+  );
+}
+
+/** The object that the text describes, or null if it is no JSON object. */
+function parsePosition(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The server refuses a change while a run is in progress, and names the run. */
+function StateError({ error }: { error: unknown }) {
+  const runId = error instanceof ProblemError && error.status === 409 ? error.body.run_id : null;
+  return (
+    <>
+      <ErrorNotice error={error} />
+      {typeof runId === "string" && (
+        <Link to="/runs/$runId" params={{ runId }} className="link">
+          View that run
+        </Link>
+      )}
+    </>
+  );
+}

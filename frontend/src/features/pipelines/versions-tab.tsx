@@ -1,0 +1,148 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Versioned } from "@/api/client";
+import type { Pipeline, PipelineVersion } from "@/api/types";
+import { Button } from "@/components/button";
+import { ChangeCard } from "@/components/change-card";
+import { ConfirmDialog } from "@/components/dialog";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
+import { isMaskedSecret } from "@/components/schema-form/schema";
+import { showError, showSuccess } from "@/components/toast";
+import { usePipelinePage } from "./page-context";
+import { diffQuery, useRestoreVersion, versionsQuery } from "./queries";
+
+const NOTHING: never[] = [];
+
+/** The versions of the configuration, newest first, each with what it has changed. */
+export function VersionsTab() {
+  const { pipeline, canEdit } = usePipelinePage();
+  const query = useInfiniteQuery(versionsQuery(pipeline.id));
+  const [openNumber, setOpenNumber] = useState<number | null>(null);
+  if (query.error && !query.data) {
+    return <ErrorNotice error={query.error} retry={() => void query.refetch()} />;
+  }
+  if (!query.data) return <Skeletons rows={3} />;
+  return (
+    <div className="grid max-w-4xl gap-3">
+      <p className="text-soft">
+        Each change of the source, the destination or the streams creates a version. The next run uses the
+        newest one.
+      </p>
+      <ol className="grid gap-3">
+        {query.data.pages
+          .flatMap(({ results }) => results)
+          .map((version) => (
+            <li key={version.number} className="card min-w-0 p-4">
+              <Version
+                pipeline={pipeline}
+                version={version}
+                canEdit={canEdit}
+                isOpen={openNumber === version.number}
+                onToggle={() => setOpenNumber(openNumber === version.number ? null : version.number)}
+              />
+            </li>
+          ))}
+      </ol>
+      {query.hasNextPage && (
+        <div className="text-center">
+          <Button onClick={() => void query.fetchNextPage()}>Load more</Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+interface VersionProps {
+  pipeline: Versioned<Pipeline>;
+  version: PipelineVersion;
+  canEdit: boolean;
+  isOpen: boolean;
+  onToggle: () => void;
+}
+
+function Version({ pipeline, version, canEdit, isOpen, onToggle }: VersionProps) {
+  const { number, note, created_by, created_at } = version;
+  const isCurrent = number === pipeline.version;
+  return (
+    <>
+      <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+        <h2 className="font-medium">Version {number}</h2>
+        {isCurrent && <span className="rounded-control bg-good-wash px-1.5 text-good">current</span>}
+        <span className="text-soft">
+          {created_by?.name ?? "a former member"} · <RelativeTime time={created_at} />
+        </span>
+        <span className="ml-auto flex gap-2">
+          <Button size="small" aria-expanded={isOpen} onClick={onToggle}>
+            {number === 1 ? "Settings" : "Changes"}
+            <span className="sr-only"> of version {number}</span>
+          </Button>
+          {canEdit && !isCurrent && <RestoreButton pipeline={pipeline} number={number} />}
+        </span>
+      </div>
+      {note && <p className="mt-1 wrap-anywhere text-soft">{note}</p>}
+      {isOpen && <Changes id={pipeline.id} number={number} />}
+    </>
+  );
+}
+
+function Changes({ id, number }: { id: string; number: number }) {
+  const { data, error } = useQuery(diffQuery(id, number));
+  if (error) return <ErrorNotice error={error} />;
+  if (!data) return <Skeletons rows={3} />;
+  if (data.changes.length === 0) return <p className="mt-3 text-soft">Nothing differs.</p>;
+  const changes = data.changes.map(({ field, before, after, secret }) => ({
+    field,
+    before: secret ? secretInWords(before) : before,
+    after: secret ? secretInWords(after) : after,
+  }));
+  return (
+    <div className="mt-3">
+      <ChangeCard facts={NOTHING} changes={changes} warnings={NOTHING} />
+    </div>
+  );
+}
+
+function secretInWords(value: unknown): unknown {
+  if (!isMaskedSecret(value)) return value;
+  if (!value.set) return "Not set";
+  return value.last4 ? `Set, ends in ${value.last4}` : "Set";
+}
+
+function RestoreButton({ pipeline, number }: { pipeline: Versioned<Pipeline>; number: number }) {
+  const { configuration } = usePipelinePage();
+  const [isAsking, setIsAsking] = useState(false);
+  const restore = useRestoreVersion(pipeline.id);
+  return (
+    <>
+      <Button
+        size="small"
+        disabledReason={restore.isPending ? "Restoring" : null}
+        onClick={() => setIsAsking(true)}
+      >
+        Restore<span className="sr-only"> version {number}</span>
+      </Button>
+      <ConfirmDialog
+        open={isAsking}
+        title={`Restore version ${number}?`}
+        confirmLabel="Restore"
+        onClose={() => setIsAsking(false)}
+        onConfirm={() => {
+          setIsAsking(false);
+          restore.mutate(
+            { number, etag: pipeline.etag },
+            {
+              onSuccess: ({ version }) =>
+                showSuccess(`Version ${number} was restored as version ${version}.`),
+              onError: (error) => showError(error),
+            },
+          );
+        }}
+      >
+        Creates a new version with the source, destination, streams and secrets of version {number}. The name,
+        the tags and the schedule stay as they are.
+        {configuration.changed.length > 0 && " Your changes that are not saved are kept for comparison."}
+      </ConfirmDialog>
+    </>
+  );
+}
