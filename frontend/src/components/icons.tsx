@@ -25,6 +25,7 @@ function createIcon(name: string, drawing: ReactNode) {
 }
 
 export const PlayIcon = createIcon("PlayIcon", <path d="M5 3.2v9.6l7.6-4.8z" />);
+export const MenuIcon = createIcon("MenuIcon", <path d="M2.5 4.5h11m-11 3.5h11m-11 3.5h11" />);
 export const PlusIcon = createIcon("PlusIcon", <path d="M8 3v10M3 8h10" />);
 export const SearchIcon = createIcon(
   "SearchIcon",

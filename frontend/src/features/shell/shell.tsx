@@ -12,7 +12,9 @@ import {
   ChevronIcon,
   CodeIcon,
   ConnectorIcon,
+  CrossIcon,
   FileIcon,
+  MenuIcon,
   MoonIcon,
   PipelineIcon,
   RunsIcon,
@@ -39,6 +41,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const isPanelOpen = isOpen && canUseAgent && !isAgentPage;
   const isCovered = useIsNarrow() && isPanelOpen; // there is no room for the panel beside the page
   useCloseOnNavigation();
+  const menu = usePhoneMenu();
   return (
     <div
       className={classNames(
@@ -60,16 +63,22 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         inert={isCovered}
         className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 max-sm:px-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3"
       >
-        <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
-          <Link to="/pipelines" className="shrink-0 max-[26rem]:hidden" aria-label="Drover, home">
+        <div className="flex min-w-0 items-center gap-2 max-sm:gap-1 lg:px-1">
+          <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
           </Link>
           <OrganizationMenu />
         </div>
-        {/* In a narrow window the links scroll sideways if they need more room than there is. */}
+        <MenuButton isOpen={menu.isOpen} onToggle={menu.toggle} />
+        {/* On a phone the links are a menu below the header. In other narrow windows they are in a row. */}
         <nav
+          id={NAVIGATION_ID}
           aria-label="Main"
-          className="flex gap-0.5 max-lg:min-w-0 max-lg:overflow-x-auto max-lg:p-0.5 max-sm:gap-0 max-sm:text-[0.8125rem] lg:flex-col"
+          className={classNames(
+            "flex gap-0.5 max-lg:min-w-0 max-lg:p-0.5 md:max-lg:overflow-x-auto lg:flex-col",
+            "max-md:absolute max-md:inset-x-0 max-md:top-full max-md:flex-col max-md:border-b max-md:border-line max-md:bg-side max-md:p-2 max-md:shadow-float",
+            !menu.isOpen && "max-md:hidden",
+          )}
         >
           <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
             Pipelines
@@ -82,8 +91,8 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           </NavLink>
           <NavLink to="/sources" keys="g c" icon={<CodeIcon />}>
             <span>
-              <span className="max-lg:sr-only">Custom </span>
-              <span className="inline-block max-lg:first-letter:uppercase">sources</span>
+              <span className="md:max-lg:sr-only">Custom </span>
+              <span className="inline-block md:max-lg:first-letter:uppercase">sources</span>
             </span>
           </NavLink>
           <NavLink to="/files" keys="g f" icon={<FileIcon />}>
@@ -111,6 +120,44 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       </main>
       {isPanelOpen && <Fragment key={org}>{agentPanel}</Fragment>}
     </div>
+  );
+}
+
+const NAVIGATION_ID = "main-navigation";
+
+/** Whether the menu of pages is open on a phone. It closes with Escape, and when another page is opened. */
+function usePhoneMenu() {
+  const address = useLocation({ select: ({ href }) => href });
+  const [openAt, setOpenAt] = useState<string | null>(null); // the address of the page on which it was opened
+  const isOpen = openAt === address;
+  useEffect(() => {
+    if (!isOpen) return;
+    function close(event: KeyboardEvent | PointerEvent) {
+      const isInside = event.target instanceof Element && event.target.closest("header") !== null;
+      if (event instanceof KeyboardEvent ? event.key === "Escape" : !isInside) setOpenAt(null);
+    }
+    document.addEventListener("keydown", close);
+    document.addEventListener("pointerdown", close);
+    return () => {
+      document.removeEventListener("keydown", close);
+      document.removeEventListener("pointerdown", close);
+    };
+  }, [isOpen]);
+  return { isOpen, toggle: () => setOpenAt(isOpen ? null : address) };
+}
+
+function MenuButton({ isOpen, onToggle }: { isOpen: boolean; onToggle: () => void }) {
+  return (
+    <button
+      type="button"
+      aria-expanded={isOpen}
+      aria-controls={NAVIGATION_ID}
+      className={classNames(buttonClasses("plain"), "md:hidden")}
+      onClick={onToggle}
+    >
+      {isOpen ? <CrossIcon /> : <MenuIcon />}
+      Menu
+    </button>
   );
 }
 
@@ -195,12 +242,12 @@ function NavLink({
       to={to}
       title={`Keyboard shortcut: ${keys}`}
       className={classNames(
-        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
+        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
         className,
       )}
       activeProps={{ "aria-current": "page" }}
     >
-      <span className="text-faint max-sm:hidden">{icon}</span>
+      <span className="text-faint md:max-lg:hidden">{icon}</span>
       {children}
     </Link>
   );
@@ -216,7 +263,7 @@ function OrganizationMenu() {
   if (!session?.organization) return null;
   const { organization, organizations = [] } = session;
   if (organizations.length < 2) {
-    return <span className="truncate font-semibold max-sm:hidden">{organization.name}</span>;
+    return <span className="min-w-0 truncate font-semibold max-lg:max-w-28">{organization.name}</span>;
   }
   return (
     <Menu
@@ -226,9 +273,7 @@ function OrganizationMenu() {
           type="button"
           className={classNames(buttonClasses("quiet"), "px-1.5! text-ink! max-sm:px-0.5!")}
         >
-          <span className="max-w-[5rem] truncate font-semibold max-sm:sr-only lg:max-w-[8.5rem]">
-            {organization.name}
-          </span>
+          <span className="max-w-[5rem] truncate font-semibold lg:max-w-[8.5rem]">{organization.name}</span>
           <ChevronIcon className="shrink-0 text-faint" />
         </button>
       }
