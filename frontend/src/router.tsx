@@ -255,20 +255,20 @@ const connectors = createRoute({
   getParentRoute: () => app,
   path: "/connectors",
   validateSearch: parseConnectorFilter,
-  component: lazyRouteComponent(() => import("@/features/connectors/connectors-page"), "ConnectorsPage"),
+  component: lazyPage(() => import("@/features/connectors/connectors-page"), "ConnectorsPage"),
 });
 
 const newConnector = createRoute({
   getParentRoute: () => app,
   path: "/connectors/new",
   validateSearch: parseNewConnector,
-  component: lazyRouteComponent(() => import("@/features/connectors/new-connector-page"), "NewConnectorPage"),
+  component: lazyPage(() => import("@/features/connectors/new-connector-page"), "NewConnectorPage"),
 });
 
 const connector = createRoute({
   getParentRoute: () => app,
   path: "/connectors/$connectorId",
-  component: lazyRouteComponent(() => import("@/features/connectors/connector-page"), "ConnectorPage"),
+  component: lazyPage(() => import("@/features/connectors/connector-page"), "ConnectorPage"),
 });
 
 const sources = createRoute({

@@ -1,11 +1,12 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
+import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
 import { showSuccess } from "@/components/toast";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
 import { EMPTY_DRAFT, type Draft } from "./draft";
+import { forgetProgress, useKeptProgress } from "./kept-draft";
 import { useCreatePipeline } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
@@ -20,27 +21,32 @@ const DESTINATION_STEP_FIELDS = ["table", "write_mode", "allow_empty", "max_reje
 );
 
 export function NewPipelinePage() {
-  const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);
-  const [openStep, setOpenStep] = useState(0);
-  const [furthestStep, setFurthestStep] = useState(0);
+  const { progress, setProgress, isContinued, startOver } = useKeptProgress();
+  const { draft, openStep, furthestStep } = progress;
+  const setOpenStep = (step: number) => setProgress((before) => ({ ...before, openStep: step }));
+  const changeDraft = (change: Partial<Draft>) =>
+    setProgress((before) => ({ ...before, draft: { ...before.draft, ...change } }));
   const create = useCreatePipeline();
   const navigate = useNavigate();
   const errors = fieldMessages(create.error);
 
   function finishStep(step: number, change: Partial<Draft>) {
-    setDraft((before) => ({ ...before, ...change }));
     const next = step + 1;
-    setOpenStep(next);
-    // Another source has other streams, so the later steps must be completed again.
-    setFurthestStep(step === 0 ? next : Math.max(furthestStep, next));
+    setProgress((before) => ({
+      draft: { ...before.draft, ...change },
+      openStep: next,
+      // Another source has other streams, so the later steps must be completed again.
+      furthestStep: step === 0 ? next : Math.max(before.furthestStep, next),
+    }));
     create.reset();
   }
 
   function createPipeline(choice: Pick<Draft, "name" | "tags" | "transform">) {
     const finalDraft = { ...draft, ...choice };
-    setDraft(finalDraft);
+    changeDraft(choice);
     create.mutate(finalDraft, {
       onSuccess: (pipeline) => {
+        forgetProgress();
         showSuccess(`${pipeline.name} was created.`);
         void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
       },
@@ -49,7 +55,11 @@ export function NewPipelinePage() {
   }
 
   const stepContents = [
-    <SourceStep source={draft.source} onDone={(source) => finishStep(0, { ...EMPTY_DRAFT, source })} />,
+    <SourceStep
+      key={draft.source?.connectorId}
+      source={draft.source}
+      onDone={(source) => finishStep(0, { ...EMPTY_DRAFT, source })}
+    />,
     draft.source?.connectorId && (
       <StreamStep connectorId={draft.source.connectorId} onDone={(choice) => finishStep(1, choice)} />
     ),
@@ -70,6 +80,7 @@ export function NewPipelinePage() {
       saving={create.isPending}
       error={create.error}
       errors={errors}
+      onChange={changeDraft}
       onDone={createPipeline}
     />,
   ];
@@ -82,7 +93,23 @@ export function NewPipelinePage() {
   ];
   return (
     <div className="mx-auto max-w-4xl px-4 py-5 md:px-6">
-      <PageHeader title="New pipeline" />
+      <PageHeader title="New pipeline">
+        {isContinued && (
+          <Button
+            onClick={() => {
+              create.reset();
+              startOver();
+            }}
+          >
+            Start over
+          </Button>
+        )}
+      </PageHeader>
+      {isContinued && (
+        <p role="status" className="mb-3 text-soft">
+          This is the pipeline that you began before.
+        </p>
+      )}
       <ol className="grid gap-3">
         {STEPS.map((title, index) => (
           <Step

@@ -15,15 +15,21 @@ interface Props {
   saving: boolean;
   error: unknown;
   errors: Record<string, string>;
+  /** Called while the user types, so that nothing is lost if the page is left. */
+  onChange: (change: Partial<Draft>) => void;
   onDone: (choice: { name: string; tags: string[]; transform: string }) => void;
 }
 
-export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
+export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: Props) {
   const [name, setName] = useState(draft.name || suggestedName(draft));
   const [tags, setTags] = useState(draft.tags.join(", "));
   const [transform, setTransform] = useState(draft.transform);
   const preview = usePreview();
   const transformMessage = transformError({ ...fieldMessages(preview.error), ...errors });
+  function changeTransform(code: string) {
+    setTransform(code);
+    onChange({ transform: code });
+  }
   const showPreview = () => preview.mutate({ ...draft, transform });
   return (
     <div className="grid gap-4">
@@ -36,7 +42,10 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           error={
             errors.name ?? nameTakenMessage(error) ?? (name.trim() === "" ? "This field is required." : null)
           }
-          onChange={({ target }) => setName(target.value)}
+          onChange={({ target }) => {
+            setName(target.value);
+            onChange({ name: target.value });
+          }}
         />
         <TextField
           label="Tags"
@@ -44,7 +53,10 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           hint="Separate tags with commas."
           value={tags}
           error={errors.tags}
-          onChange={({ target }) => setTags(target.value)}
+          onChange={({ target }) => {
+            setTags(target.value);
+            onChange({ tags: parseTags(target.value) });
+          }}
         />
       </div>
       <details open={transform !== ""} className="rounded-card border border-line">
@@ -52,7 +64,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           Transform records with Python <span className="font-normal text-faint">(optional)</span>
         </summary>
         <div className="border-t border-line p-3">
-          <TransformEditor code={transform} onChange={setTransform} error={transformMessage} />
+          <TransformEditor code={transform} onChange={changeTransform} error={transformMessage} />
         </div>
       </details>
       {preview.isPending && <Skeletons rows={4} />}

@@ -1,0 +1,72 @@
+// @vitest-environment jsdom
+import { cleanup, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { router } from "@/router";
+import { openPage, startApp } from "@/test-app";
+
+const CONNECTOR = { id: "c1", role: "source", kind: "postgres", name: "Shop", description: "", domain: null };
+const STREAM = {
+  name: "orders",
+  fields: [],
+  sync_modes: ["full_refresh"],
+  cursor_fields: [],
+  primary_key: [],
+};
+const PERMISSIONS = ["read", "pipelines.edit"];
+
+function answer(request: Request): Response {
+  const { pathname, searchParams } = new URL(request.url);
+  if (pathname.endsWith("/streams")) return Response.json({ ok: true, streams: [STREAM], failure: null });
+  const isSource = pathname === "/api/v1/connectors" && searchParams.get("role") === "source";
+  return Response.json({ results: isSource ? [CONNECTOR] : [], next: null, previous: null, count: 0 });
+}
+
+beforeEach(() => {
+  sessionStorage.clear();
+  startApp(PERMISSIONS, answer);
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+async function chooseSource() {
+  await openPage("/pipelines/new");
+  await userEvent.click(await screen.findByText("Shop"));
+  await userEvent.click(await screen.findByRole("button", { name: "Continue" }));
+  await screen.findByText("orders");
+}
+
+const stepOf = (name: string) => within(screen.getByRole("heading", { name: new RegExp(name) }));
+
+describe("a pipeline that is half made", () => {
+  it("is still there after the user has left the page and come back", async () => {
+    await chooseSource();
+    await router.navigate({ to: "/pipelines" });
+    await screen.findByRole("heading", { name: /^Pipelines/ });
+    await router.navigate({ to: "/pipelines/new" });
+    await screen.findByText("orders");
+    expect(stepOf("Source").getByText("Shop")).toBeTruthy();
+  });
+
+  it("is still there after a reload, and can be given up", async () => {
+    await chooseSource();
+    cleanup();
+    await openPage("/pipelines/new");
+    await screen.findByText("orders");
+    await userEvent.click(screen.getByRole("button", { name: "Start over" }));
+    expect(await screen.findByText("Shop")).toBeTruthy();
+    expect(sessionStorage.getItem("drover.new-pipeline")).toBeNull();
+  });
+
+  it("is not shown to another user", async () => {
+    await chooseSource();
+    const stored = sessionStorage.getItem("drover.new-pipeline")!;
+    cleanup();
+    sessionStorage.setItem("drover.new-pipeline", stored.replace("u1", "u2"));
+    await openPage("/pipelines/new");
+    await screen.findByText("Shop");
+    expect(screen.queryByText("orders")).toBeNull();
+  });
+});
