@@ -99,21 +99,22 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "table, and CREATE on the database if the schema does not exist yet.",
     },
     FailureClass.CONFIGURATION: {
-        RESET_STREAM: "Undo the change, or reset the stream (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline: it "
-        "reads all records again and replaces those that it has published.",
+        RESET_STREAM: "Undo the change, or reset the stream under State on the pipeline's page (POST "
+        "/api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and replaces those that it has "
+        "published.",
         NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
         WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",
     },
     FailureClass.CONTRACT: {
         REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
-        'right, allow it: switch on "An empty result may replace rows" under Limits on the pipeline\'s page (allow_empty of the '
-        "stream), then retry.",
-        IS_PINNED: "Look at the rejected records on the run's page. If the new type is right, reset the stream (POST "
-        "/api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and decides all types again. "
+        'right, allow it: switch on "An empty result may replace rows" under Configuration on the pipeline\'s page '
+        "(allow_empty of the stream), then retry.",
+        IS_PINNED: "Look at the rejected records on the run's page. If the new type is right, reset the stream under State on "
+        "the pipeline's page (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and decides all types again. "
         "Else correct the source or the transform, and run the pipeline again.",
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
-        'pipeline again. If they may be missing, raise "Rejected records allowed" under Limits on the pipeline\'s page '
+        'pipeline again. If they may be missing, raise "Rejected records allowed" under Configuration on the pipeline\'s page '
         "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
         'lines that cannot be read: set "Bad lines" to skip on the connector\'s page (bad_lines).',
     },

@@ -2,7 +2,7 @@ import { formatDuration } from "./duration";
 import { percentOf } from "./limits";
 import { SYNC_MODES, WRITE_MODES } from "./modes";
 
-/** The fields of a pipeline that the agent changes. Fields of its stream are without `streams.0`. */
+/** The fields of a pipeline. Fields of a stream are without the stream's number. */
 const LABELS: Record<string, string> = {
   name: "Name",
   description: "Description",
@@ -15,12 +15,14 @@ const LABELS: Record<string, string> = {
   "schedule.overlap": "If the run before is not finished",
   "schedule.timezone": "Time zone of the schedule",
   "schedule.paused": "Schedule is paused",
+  "source.kind": "Kind of the source",
+  "destination.kind": "Kind of the destination",
   "source.connector_id": "Connector of the source",
   "destination.connector_id": "Connector of the destination",
   stream: "Stream",
   table: "Table",
   sync_mode: "Sync mode",
-  cursor_field: "Cursor field",
+  cursor_field: "Cursor column",
   primary_key: "Primary key",
   write_mode: "Write mode",
   allow_empty: "An empty result may replace rows",
@@ -28,9 +30,12 @@ const LABELS: Record<string, string> = {
   transforms: "Transforms",
 };
 
-/** The name of a changed field, such as "Write mode" for `streams.0.write_mode`. Others are returned unchanged. */
+/** The name of a changed field, such as "Write mode" for `streams.0.write_mode`. Unknown names are returned unchanged. */
 export function fieldInWords(field: string): string {
-  return LABELS[withoutStream(field)] ?? field;
+  const label = LABELS[withoutStream(field)];
+  if (label === undefined) return field;
+  const number = Number(STREAM_FIELD.exec(field)?.[1] ?? 0);
+  return number === 0 ? label : `${label} of stream ${number + 1}`;
 }
 
 /** The value of a changed field as text, or unchanged if there are no words for it. */
@@ -39,12 +44,22 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (field === "timeout_seconds" && typeof value === "number") return formatDuration(value);
   if (withoutStream(field) === "max_rejected_share" && typeof value === "number")
     return `${percentOf(value)} %`;
+  if (withoutStream(field) === "transforms") return codeOf(value);
   if (typeof value !== "string") return value;
   if (withoutStream(field) === "sync_mode") return SYNC_MODES[value] ?? value;
   if (withoutStream(field) === "write_mode") return WRITE_MODES[value] ?? value;
   return value;
 }
 
+/** The code of a stream's transform, or null if it has none. */
+function codeOf(transforms: unknown): unknown {
+  if (!Array.isArray(transforms)) return transforms;
+  const [transform] = transforms as { code?: unknown }[];
+  return transform ? (transform.code ?? transform) : null;
+}
+
+const STREAM_FIELD = /^streams\.(\d+)\./;
+
 function withoutStream(field: string): string {
-  return field.replace(/^streams\.0\./, "");
+  return field.replace(STREAM_FIELD, "");
 }

@@ -113,8 +113,8 @@ function StreamSettings({ stream, onDone }: { stream: StreamInfo; onDone: (choic
         </Field>
         {syncMode === "incremental" && cursorFields.length > 0 && (
           <Field
-            label="Cursor field"
-            hint="A field whose values only increase, such as the time of the last change."
+            label="Cursor column"
+            hint="A column whose values only increase, such as the time of the last change."
           >
             {(control) => (
               <select

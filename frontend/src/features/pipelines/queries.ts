@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
+import { pipelineQuery } from "@/api/pipelines";
 import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
@@ -36,14 +37,6 @@ export function pipelinesQuery(filter: PipelineFilter) {
         ? LIVE_POLL_INTERVAL
         : IDLE_POLL_INTERVAL;
     },
-  });
-}
-
-export function pipelineQuery(id: string) {
-  return queryOptions({
-    queryKey: queryKeys.pipelines.one(id),
-    queryFn: ({ signal }) =>
-      unwrapVersioned(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
   });
 }
 

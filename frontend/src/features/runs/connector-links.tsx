@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import { pipelineQuery } from "@/api/pipelines";
 import type { Run } from "@/api/types";
 import { buttonClasses } from "@/components/button";
 import { connectorQuery } from "@/components/connectors/queries";
 import { connectorsToOpen } from "./connectors-to-open";
-import { pipelineOfRunQuery } from "./queries";
 
 /** Links to the connectors on whose pages the user can repair the run: change the settings and test them. */
 export function ConnectorLinks({ run }: { run: Run }) {
-  const { data: pipeline } = useQuery(pipelineOfRunQuery(run.pipeline.id));
+  const { data: pipeline } = useQuery(pipelineQuery(run.pipeline.id));
   const ids = pipeline && run.failure ? connectorsToOpen(run.failure.class, pipeline.config) : [];
   return ids.map((id) => <ConnectorLink key={id} id={id} />);
 }

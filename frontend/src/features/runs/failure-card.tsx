@@ -1,5 +1,6 @@
+import { Link } from "@tanstack/react-router";
 import { openAgentPanel } from "@/agent-panel";
-import { Button } from "@/components/button";
+import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, WarningIcon } from "@/components/icons";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import type { Run } from "@/api/types";
@@ -17,6 +18,9 @@ const CLASS_LABELS: Record<string, string> = {
   crashed: "Crash",
   internal: "Internal error",
 };
+
+/** Next steps that ask the user to reset the stream, which is done on the pipeline's page. */
+const RESET_STREAM = /reset the stream/i;
 
 interface Props {
   run: Run;
@@ -46,6 +50,15 @@ export function FailureCard({ run, failure }: Props) {
           </p>
           <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
             <ConnectorLinks run={run} />
+            {RESET_STREAM.test(failure.next_step) && (
+              <Link
+                to="/pipelines/$pipelineId/state"
+                params={{ pipelineId: run.pipeline.id }}
+                className={buttonClasses("plain", "small")}
+              >
+                Reset the stream
+              </Link>
+            )}
             {canUseAgent && <AskAgent />}
           </div>
         </div>

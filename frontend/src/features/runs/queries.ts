@@ -14,14 +14,6 @@ export function runQuery(id: string) {
   });
 }
 
-/** The pipeline of a run. Its page has the same key, so that both share the data. */
-export function pipelineOfRunQuery(id: string) {
-  return queryOptions({
-    queryKey: queryKeys.pipelines.one(id),
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
-  });
-}
-
 export function outputsQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.runs.outputs(id),

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { useId } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "@/components/connectors/queries";
@@ -63,9 +64,20 @@ export function SideFields({ role, side, choices, onChange, errors }: Props) {
       <Field
         label="Connector"
         hint={
-          side.connector_id
-            ? "A saved connector: its settings are edited on its own page and count for all pipelines that use it."
-            : "Settings of this pipeline only."
+          side.connector_id ? (
+            <>
+              Its settings count for all pipelines that use it.{" "}
+              <Link
+                to="/connectors/$connectorId"
+                params={{ connectorId: side.connector_id }}
+                className="link"
+              >
+                Open the connector
+              </Link>
+            </>
+          ) : (
+            "Settings of this pipeline only."
+          )
         }
         error={errors[""] || errors.connector_id || errors.kind}
       >
