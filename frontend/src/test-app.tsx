@@ -32,6 +32,11 @@ export async function openPage(path: string) {
       <RouterProvider router={router} />
     </QueryClientProvider>,
   );
+  await goTo(path);
+}
+
+/** Opens another page, as a link does. */
+export async function goTo(path: string) {
   await router.navigate({ href: path });
 }
 

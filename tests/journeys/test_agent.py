@@ -127,7 +127,10 @@ def look_at_it_on_a_phone_and_in_the_dark(page: Page, screenshots: Path) -> None
     page.reload()  # so that no transition of colors is under way when the contrast is checked
     expect(page.get_by_role("article", name="Message 3")).to_be_visible()
     main = page.get_by_role("navigation", name="Main")
-    expect(main.get_by_role("link", name="Agent")).to_be_in_viewport()
+    page.get_by_role("button", name="Menu").click()
+    expect(main.get_by_role("link", name="Settings")).to_be_in_viewport()
+    page.keyboard.press("Escape")
+    expect(main).to_be_hidden()
     page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "agent-page-phone-dark.png")

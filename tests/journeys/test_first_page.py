@@ -81,6 +81,8 @@ def create_pipeline(page: Page, screenshots: Path) -> None:
     page.screenshot(path=screenshots / "review.png", full_page=True)
     assert severe_violations(page) == []
     page.get_by_role("button", name="Create pipeline").click()
+    expect(page.get_by_text("No runs yet")).to_be_visible()
+    open_tab(page, "Configuration")
     page.get_by_role("button", name="Add a Python transform").click()
     page.get_by_role("button", name="Start from an example").click()
     page.get_by_role("button", name="Save", exact=True).click()
@@ -88,6 +90,13 @@ def create_pipeline(page: Page, screenshots: Path) -> None:
     expect(page.get_by_role("textbox", name="Transform code")).to_contain_text("return record")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "pipeline.png", full_page=True)
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Open a tab of a pipeline's page."""
+    page.get_by_role("navigation", name="Pipeline", exact=True).get_by_role(
+        "link", name=name
+    ).click()
 
 
 def create_custom_source(page: Page, screenshots: Path) -> None:

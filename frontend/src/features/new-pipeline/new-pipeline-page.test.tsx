@@ -2,8 +2,7 @@
 import { cleanup, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { router } from "@/router";
-import { openPage, startApp } from "@/test-app";
+import { goTo, openPage, startApp } from "@/test-app";
 
 const CONNECTOR = { id: "c1", role: "source", kind: "postgres", name: "Shop", description: "", domain: null };
 const STREAM = {
@@ -43,9 +42,9 @@ const stepOf = (name: string) => within(screen.getByRole("heading", { name: new 
 describe("a pipeline that is half made", () => {
   it("is still there after the user has left the page and come back", async () => {
     await chooseSource();
-    await router.navigate({ to: "/pipelines" });
+    await goTo("/pipelines");
     await screen.findByRole("heading", { name: /^Pipelines/ });
-    await router.navigate({ to: "/pipelines/new" });
+    await goTo("/pipelines/new");
     await screen.findByText("orders");
     expect(stepOf("Source").getByText("Shop")).toBeTruthy();
   });
