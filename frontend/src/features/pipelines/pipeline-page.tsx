@@ -131,7 +131,7 @@ function Tabs({ pipeline, changedTabs }: { pipeline: Pipeline; changedTabs: TabL
           to={to}
           params={{ pipelineId: pipeline.id }}
           activeOptions={{ exact: true }}
-          className="border-b-2 border-transparent px-2.5 py-1.5 whitespace-nowrap text-soft hover:text-ink max-sm:px-1.5 data-[status=active]:border-ink data-[status=active]:font-medium data-[status=active]:text-ink"
+          className="border-b-2 border-transparent px-2.5 py-1.5 whitespace-nowrap text-soft hover:text-ink max-sm:px-1 max-sm:text-[0.8125rem] data-[status=active]:border-ink data-[status=active]:font-medium data-[status=active]:text-ink"
           activeProps={{ "aria-current": "page" }}
         >
           {label}

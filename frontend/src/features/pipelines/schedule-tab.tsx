@@ -120,7 +120,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
           onSave={submit}
         />
       )}
-      <section key={edits.formKey} aria-label="Schedule" className="card grid gap-4 p-4">
+      <div key={edits.formKey} className="card grid gap-4 p-4">
         <h2 className="font-semibold">Schedule</h2>
         <ScheduleFields
           schedule={values.times as Schedule | null}
@@ -144,7 +144,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
             />
           </div>
         )}
-      </section>
+      </div>
       {save.error && <SaveError error={save.error} hasConflict={hasConflict} />}
       {changed.length > 0 && !hasConflict && (
         <SaveBar
