@@ -3,12 +3,13 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { startApp } from "@/test-app";
 import { ScheduleStep } from "./schedule-step";
 
 const MESSAGE = "The minute must be from 0 to 59.";
 
 beforeEach(() => {
-  vi.stubGlobal("fetch", async (request: Request) => {
+  startApp(["read", "pipelines.edit"], async (request) => {
     const { schedule } = (await request.json()) as { schedule: { cron?: string } };
     if (!schedule.cron?.startsWith("61")) {
       return Response.json({ times: ["2026-11-30T09:01:00Z"], timezone: "UTC" });

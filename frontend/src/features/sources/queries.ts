@@ -5,8 +5,9 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap, unwrapVersioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
+import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -34,7 +35,7 @@ export function sourceQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.sources.one(id),
     queryFn: ({ signal }) =>
-      unwrap(api.GET("/api/v1/custom-sources/{id}", { params: { path: { id } }, signal })),
+      unwrapVersioned(api.GET("/api/v1/custom-sources/{id}", { params: { path: { id } }, signal })),
   });
 }
 
@@ -124,12 +125,21 @@ type SourceChange = {
   archived?: boolean;
 };
 
+/** Changes the source if it is still as the page shows it. Otherwise the page gets what somebody else has saved. */
 export function useChangeSource(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (change: SourceChange): Promise<CustomSource> =>
-      unwrap(api.PATCH("/api/v1/custom-sources/{id}", { params: { path: { id } }, body: change })),
+    mutationFn: ({ change, etag }: { change: SourceChange; etag: string }): Promise<CustomSource> =>
+      unwrap(
+        api.PATCH("/api/v1/custom-sources/{id}", {
+          params: { path: { id }, header: { "If-Match": etag } },
+          body: change,
+        }),
+      ),
     onSuccess: () => invalidateSources(client),
+    onError: async (error) => {
+      if (error instanceof ProblemError && error.status === 412) await invalidateSources(client);
+    },
   });
 }
 

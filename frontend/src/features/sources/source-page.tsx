@@ -1,9 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import type { Versioned } from "@/api/client";
 import { dataIfFound } from "@/api/problem";
 import type { CustomSource } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
+import { CodeEditor } from "@/components/code-editor";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -15,6 +17,9 @@ import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
 import { useOpenedVersion } from "./opened-version";
 import { VersionsPanel } from "./versions-panel";
+
+const NO_MESSAGES: never[] = [];
+const ignoreChange = () => undefined;
 
 export function SourcePage() {
   const { sourceId } = useParams({ from: "/app/sources/$sourceId" });
@@ -29,7 +34,7 @@ export function SourcePage() {
   );
 }
 
-function SourceEditor({ source }: { source: CustomSource }) {
+function SourceEditor({ source }: { source: Versioned<CustomSource> }) {
   const isEditor = useHasPermission()("custom_sources.edit");
   const canEdit = isEditor && source.repository_id === null; // the next sync would replace an edit here
   const change = useChangeSource(source.id);
@@ -39,7 +44,7 @@ function SourceEditor({ source }: { source: CustomSource }) {
   function save(approve: boolean) {
     if (change.isPending) return;
     change.mutate(
-      { code, note, approve },
+      { change: { code, note, approve }, etag: source.etag },
       {
         onSuccess: (saved) => {
           openVersion(saved);
@@ -73,7 +78,20 @@ function SourceEditor({ source }: { source: CustomSource }) {
             <p className="text-soft">{versionStatus(source)}</p>
             {newerVersion !== null && (
               <div role="status" className="grid gap-2">
-                <p>Version {newerVersion} was saved meanwhile. You are editing an older version.</p>
+                <p>
+                  Version {newerVersion} was saved meanwhile. Your code stays in the editor: compare it with
+                  the newer version below. If you save, yours becomes the newest version, and version{" "}
+                  {newerVersion} is kept under Versions.
+                </p>
+                <CodeEditor
+                  label={`Code of version ${newerVersion}`}
+                  value={source.version.code}
+                  onChange={ignoreChange}
+                  messages={NO_MESSAGES}
+                  readOnly
+                  minHeight="6rem"
+                  maxHeight="20rem"
+                />
                 <div>
                   <Button onClick={() => openVersion(source)}>
                     Discard my changes and show version {newerVersion}
@@ -116,7 +134,7 @@ function SourceEditor({ source }: { source: CustomSource }) {
                 </div>
               </>
             )}
-            {change.error && <ErrorNotice error={change.error} />}
+            {change.error && newerVersion === null && <ErrorNotice error={change.error} />}
           </section>
         )}
       </Builder>
@@ -142,7 +160,7 @@ function versionStatus({ latest_version, approved_version, archived }: CustomSou
   return `This is version ${latest_version}. Pipelines run version ${approved_version}.`;
 }
 
-function ArchiveAndDelete({ source }: { source: CustomSource }) {
+function ArchiveAndDelete({ source }: { source: Versioned<CustomSource> }) {
   const navigate = useNavigate();
   const change = useChangeSource(source.id);
   const remove = useDeleteSource(source.id, () => navigate({ to: "/sources" }));
@@ -151,7 +169,10 @@ function ArchiveAndDelete({ source }: { source: CustomSource }) {
     <>
       <Button
         onClick={() =>
-          change.mutate({ archived: !source.archived }, { onError: (error) => showError(error) })
+          change.mutate(
+            { change: { archived: !source.archived }, etag: source.etag },
+            { onError: (error) => showError(error) },
+          )
         }
       >
         {source.archived ? "Unarchive" : "Archive"}
