@@ -172,8 +172,7 @@ def duplicate_and_delete_it(page: Page, screenshots: Path) -> None:
     expect(dialog.get_by_text("Kept:")).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "delete.png")
-    dialog.get_by_role("button", name="Delete", exact=True).click()
-    expect(dialog).to_be_visible()  # the name is not typed yet
+    expect(dialog.get_by_role("button", name="Delete", exact=True)).to_be_disabled()
     dialog.get_by_label(re.compile("to confirm")).fill("My copy")
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("My copy was deleted.")).to_be_visible()
