@@ -18,6 +18,7 @@ const saved = {
   source_kind: "postgres",
   destination_kind: "parquet",
   stream: "flights",
+  stream_count: 1,
   schedule: null,
   next_run_at: null,
   last_run: null,

@@ -230,17 +230,32 @@ export function stateQuery(id: string) {
   });
 }
 
-/** Lets the next run of the stream read everything again. */
+/** Lets the next run of the stream read everything again, or of all streams for null. */
 export function useResetStream(id: string) {
-  return useChangeState(id, () =>
-    unwrap(api.POST("/api/v1/pipelines/{id}/state/reset", { params: { path: { id } } })),
+  return useChangeState(id, (stream: string | null) =>
+    unwrap(
+      api.POST("/api/v1/pipelines/{id}/state/reset", {
+        params: { path: { id } },
+        body: stream === null ? {} : { stream },
+      }),
+    ),
   );
+}
+
+interface NewPosition {
+  stream: string;
+  position: Record<string, unknown>;
 }
 
 /** Lets the next run of the stream continue from another position. */
 export function useSetPosition(id: string) {
-  return useChangeState(id, (position: Record<string, unknown>) =>
-    unwrap(api.PUT("/api/v1/pipelines/{id}/state", { params: { path: { id } }, body: { state: position } })),
+  return useChangeState(id, ({ stream, position }: NewPosition) =>
+    unwrap(
+      api.PUT("/api/v1/pipelines/{id}/state", {
+        params: { path: { id } },
+        body: { stream, state: position },
+      }),
+    ),
   );
 }
 

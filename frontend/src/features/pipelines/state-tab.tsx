@@ -10,6 +10,7 @@ import { Hint } from "@/components/hint";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { isObject } from "@/components/schema-form/schema";
+import { useStreamSearch } from "@/components/stream-search";
 import { showSuccess } from "@/components/toast";
 import { SYNC_MODES } from "@/format/modes";
 import { nameInWords } from "@/format/name";
@@ -24,6 +25,10 @@ export function StateTab() {
   const { data, error, refetch } = useQuery(stateQuery(pipeline.id));
   const readOnlyReason = useReadOnlyReason();
   const canEdit = useHasPermission()("state.edit", pipeline.domain?.id) && readOnlyReason === null;
+  const streams = pipeline.config.streams;
+  const search = useStreamSearch(streams.map(({ stream }) => stream));
+  const [isResettingAll, setIsResettingAll] = useState(false);
+  const runningReason = reasonOfRun(pipeline);
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (!data) return <Skeletons rows={3} />;
   return (
@@ -32,21 +37,45 @@ export function StateTab() {
         An incremental stream continues after its position. After a reset the next run reads all records
         again, decides all types again, and replaces the rows that this pipeline has published.
       </p>
+      {streams.length > 1 && (
+        <div className="flex flex-wrap items-center gap-2">
+          {search.field}
+          {canEdit && data.streams.length > 0 && (
+            <Hint text={runningReason}>
+              <Button look="danger" disabledReason={runningReason} onClick={() => setIsResettingAll(true)}>
+                Reset all streams
+              </Button>
+            </Hint>
+          )}
+        </div>
+      )}
       <ul className="grid gap-3">
-        {pipeline.config.streams.map(({ stream, sync_mode }) => (
-          <li key={stream} className="card min-w-0 p-4">
-            <StreamCard
-              pipeline={pipeline}
-              stream={stream}
-              syncMode={sync_mode}
-              state={data.streams.find((one) => one.stream === stream) ?? null}
-              canEdit={canEdit}
-            />
-          </li>
-        ))}
+        {streams
+          .filter(({ stream }) => search.shown.includes(stream))
+          .map(({ stream, sync_mode }) => (
+            <li key={stream} className="card min-w-0 p-4">
+              <StreamCard
+                pipeline={pipeline}
+                stream={stream}
+                syncMode={sync_mode}
+                state={data.streams.find((one) => one.stream === stream) ?? null}
+                canEdit={canEdit}
+              />
+            </li>
+          ))}
       </ul>
+      {search.note}
+      {isResettingAll && (
+        <ResetDialog pipelineId={pipeline.id} stream={null} onClose={() => setIsResettingAll(false)} />
+      )}
     </div>
   );
+}
+
+/** Why the state cannot be changed now, or null. The server refuses it too. */
+function reasonOfRun({ last_run }: Pipeline): string | null {
+  const isRunning = last_run !== null && isLive(last_run.status);
+  return isRunning ? "A run is in progress. Wait until it ends, or cancel it." : null;
 }
 
 interface StreamProps {
@@ -60,8 +89,7 @@ interface StreamProps {
 function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps) {
   const titleId = useId();
   const [dialog, setDialog] = useState<"position" | "reset" | null>(null);
-  const isRunning = pipeline.last_run !== null && isLive(pipeline.last_run.status);
-  const runningReason = isRunning ? "A run is in progress. Wait until it ends, or cancel it." : null;
+  const runningReason = reasonOfRun(pipeline);
   const hasPosition = state !== null && state.state !== null;
   return (
     <section aria-labelledby={titleId} className="grid min-w-0 gap-3">
@@ -150,21 +178,28 @@ interface DialogProps {
   onClose: () => void;
 }
 
-function ResetDialog({ pipelineId, stream, onClose }: DialogProps) {
+type ResetProps = Omit<DialogProps, "stream"> & { stream: string | null };
+
+/** Asks before the reset of a stream, or of all streams for null. */
+function ResetDialog({ pipelineId, stream, onClose }: ResetProps) {
   const reset = useResetStream(pipelineId);
   return (
     <ConfirmDialog
       open
-      title={`Reset ${stream}?`}
+      title={stream === null ? "Reset all streams?" : `Reset ${stream}?`}
       confirmLabel={reset.isPending ? "Resetting…" : "Reset stream"}
       danger
       disabledReason={reset.isPending ? "Resetting" : null}
       onClose={onClose}
       onConfirm={() =>
-        reset.mutate(undefined, {
+        reset.mutate(stream, {
           onSuccess: () => {
             onClose();
-            showSuccess(`${stream} was reset. The next run reads all records again.`);
+            showSuccess(
+              stream === null
+                ? "All streams were reset. The next run reads all records again."
+                : `${stream} was reset. The next run reads all records again.`,
+            );
           },
         })
       }
@@ -196,12 +231,15 @@ function PositionDialog({ pipelineId, stream, position, onClose }: DialogProps &
       onClose={onClose}
       onConfirm={() =>
         parsed &&
-        setPosition.mutate(parsed, {
-          onSuccess: () => {
-            onClose();
-            showSuccess(`The next run of ${stream} continues from the new position.`);
+        setPosition.mutate(
+          { stream, position: parsed },
+          {
+            onSuccess: () => {
+              onClose();
+              showSuccess(`The next run of ${stream} continues from the new position.`);
+            },
           },
-        })
+        )
       }
     >
       <div className="grid gap-2">

@@ -4,6 +4,7 @@ import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
+import { useStreamSearch } from "@/components/stream-search";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { StreamTransform } from "./stream-transform";
 import { streamKey, type StreamValues } from "./values";
@@ -22,16 +23,23 @@ interface ListProps {
 /** The streams of the pipeline, each with its settings. If there are several, one opens at a time. */
 export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: ListProps) {
   const titleId = useId();
+  const search = useStreamSearch(streams);
+  // A stream that the server refuses is shown, so that its message is.
+  const refused = streams.filter((stream) =>
+    Object.keys(errors).some((field) => field.endsWith(`/${stream}`)),
+  );
+  const shown = [...new Set([...refused, ...search.shown])];
   const [openStream, setOpenStream] = useState(streams.length === 1 ? streams[0]! : null);
   return (
     <section aria-labelledby={titleId} className="card min-w-0 p-4">
       <h2 id={titleId} className="mb-3 font-semibold">
         {streams.length === 1 ? "Stream" : `Streams (${streams.length})`}
       </h2>
+      <div className="mb-3 empty:hidden">{search.field}</div>
       <ul className="grid min-w-0 gap-2">
-        {streams.map((stream) => {
+        {shown.map((stream) => {
           const values = valuesOf(stream);
-          const hasError = Object.keys(errors).some((field) => field.endsWith(`/${stream}`));
+          const hasError = refused.includes(stream);
           return (
             <li key={stream} className="min-w-0">
               <details
@@ -57,6 +65,7 @@ export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: L
           );
         })}
       </ul>
+      <div className="mt-3 empty:hidden">{search.note}</div>
     </section>
   );
 }
@@ -156,6 +165,7 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
       </datalist>
       <StreamTransform
         pipelineId={pipelineId}
+        stream={stream}
         code={values.code}
         onChange={(code) => change({ code })}
         error={errorOf("code")}

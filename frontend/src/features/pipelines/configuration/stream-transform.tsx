@@ -10,15 +10,16 @@ import { TransformEditor, transformError } from "@/components/transform-editor";
 
 interface Props {
   pipelineId: string;
+  stream: string;
   code: string;
   onChange: (code: string) => void;
   error: string | undefined;
 }
 
 /** The Python code that changes each record of a stream, with a preview of its result. */
-export function StreamTransform({ pipelineId, code, onChange, error }: Props) {
+export function StreamTransform({ pipelineId, stream, code, onChange, error }: Props) {
   const [isOpen, setIsOpen] = useState(code !== "");
-  const preview = usePreviewTransform(pipelineId);
+  const preview = usePreviewTransform(pipelineId, stream);
   const message = error ?? transformError(fieldMessages(preview.error));
   if (!isOpen) {
     return (
@@ -55,14 +56,14 @@ export function StreamTransform({ pipelineId, code, onChange, error }: Props) {
   );
 }
 
-/** Previews up to ten records of a saved pipeline with a transform that is not saved yet. */
-function usePreviewTransform(id: string) {
+/** Previews up to ten records of a saved stream with a transform that is not saved yet. */
+function usePreviewTransform(id: string, stream: string) {
   return useMutation({
     mutationFn: (code: string) =>
       unwrap(
         api.POST("/api/v1/pipelines/{id}/preview", {
           params: { path: { id } },
-          body: { max_records: 10, transforms: transformsOf(code) },
+          body: { stream, max_records: 10, transforms: transformsOf(code) },
         }),
       ),
   });
