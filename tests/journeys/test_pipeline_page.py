@@ -177,4 +177,4 @@ def duplicate_and_delete_it(page: Page, screenshots: Path) -> None:
     dialog.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("My copy was deleted.")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Pipelines")
-    expect(page.get_by_role("link", name="Mine")).to_be_visible()
+    expect(page.get_by_role("link", name="Mine", exact=True)).to_be_visible()

@@ -1,4 +1,4 @@
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import type { Values } from "@/format/merge";
 import { Button } from "./button";
 import type { Edits } from "./use-edits";
@@ -11,6 +11,8 @@ interface Props {
   labelOf: (field: string) => string;
   textOf: (field: string, value: unknown) => string;
   isSaving: boolean;
+  /** Whether the user has just tried to save. Then the notice gets the focus, but not while the user types. */
+  takesFocus: boolean;
   onSave: (values: Values) => void;
 }
 
@@ -18,16 +20,31 @@ interface Props {
  * Shown if somebody else has saved other values while the user was editing. The changes of both are kept. Where both have
  * changed the same field, both values are shown, and the user chooses one.
  */
-export function ConflictNotice({ edits, saved, author, labelOf, textOf, isSaving, onSave }: Props) {
+export function ConflictNotice({
+  edits,
+  saved,
+  author,
+  labelOf,
+  textOf,
+  isSaving,
+  takesFocus,
+  onSave,
+}: Props) {
   const { conflicts, theirs } = edits.comparison;
   const [keptSaved, setKeptSaved] = useState<string[]>([]);
   const titleId = useId();
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (takesFocus) section.current?.focus();
+  }, [takesFocus]);
   const who = author ?? "Somebody else";
   function choose(field: string, keepsSaved: boolean) {
     setKeptSaved((fields) => [...fields.filter((other) => other !== field), ...(keepsSaved ? [field] : [])]);
   }
   return (
     <section
+      ref={section}
+      tabIndex={-1}
       role="alert"
       aria-labelledby={titleId}
       className="grid min-w-0 gap-3 rounded-card border border-line bg-wait-wash p-4"

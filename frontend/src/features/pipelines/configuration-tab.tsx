@@ -101,6 +101,7 @@ function ConfigurationForm() {
           labelOf={(field) => labelOf(field, streams.length > 1)}
           textOf={sideTextOf}
           isSaving={save.isPending}
+          takesFocus={save.isError}
           onSave={submit}
         />
       )}

@@ -74,7 +74,10 @@ function DuplicateDialog({ pipeline, onClose }: { pipeline: Pipeline; onClose: (
 
 function DeleteDialog({ pipeline, onClose }: { pipeline: Versioned<Pipeline>; onClose: () => void }) {
   const navigate = useNavigate();
-  const remove = useDeletePipeline(pipeline, () => navigate({ to: "/pipelines", ignoreBlocker: true }));
+  const remove = useDeletePipeline(pipeline, async () => {
+    showSuccess(`${pipeline.name} was deleted.`);
+    await navigate({ to: "/pipelines", ignoreBlocker: true });
+  });
   const isRunning = pipeline.last_run !== null && isLive(pipeline.last_run.status);
   return (
     <ConfirmDialog
@@ -87,9 +90,7 @@ function DeleteDialog({ pipeline, onClose }: { pipeline: Versioned<Pipeline>; on
         remove.isPending ? "Deleting" : isRunning ? "A run is in progress. Cancel it first." : null
       }
       onClose={onClose}
-      onConfirm={() =>
-        remove.mutate(undefined, { onSuccess: () => showSuccess(`${pipeline.name} was deleted.`) })
-      }
+      onConfirm={() => remove.mutate()}
     >
       <div className="grid gap-3">
         <p>

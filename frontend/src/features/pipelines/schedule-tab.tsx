@@ -117,6 +117,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
           labelOf={(field) => LABELS[field] ?? field}
           textOf={scheduleText}
           isSaving={save.isPending}
+          takesFocus={save.isError}
           onSave={submit}
         />
       )}
