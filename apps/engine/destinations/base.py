@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from apps.engine.contract import CheckStep, DestinationSpec, FileMoved, OutputFile, StorageRoot
+from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable, TypeSystem
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Destination(ABC):
 
     Config: ClassVar[type[BaseModel]]
     type_system: ClassVar[TypeSystem] = ""  # whose native types it stores
+    # The major version of its PostgreSQL after `open`, if it can stage rows as COPY has sent them; else 0.
+    copy_version: int = 0
     longest_step_seconds: float = 4 * 3600.0  # maximum time for opening, publishing or abandoning
 
     def __init__(
@@ -106,6 +109,15 @@ class Destination(ABC):
 
         `native` has the native types of columns, by the destination's type system.
         """
+
+    def stage_copied(
+        self, rows: CopiedRows, columns: pl.DataFrame, batch: Batch, native: NativeTable
+    ) -> None:
+        """Write rows to staging that were not decoded, with the promises of `stage`.
+
+        `columns` is a frame without rows, which has all columns of the stream. Called only if `copy_version` is set.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def publish(self, committed: Sequence[Batch]) -> Publication:

@@ -13,15 +13,20 @@ from bizon.source.source import AbstractSource
 from pydantic import BaseModel, ConfigDict
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
+from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable, TypeSystem
 
 
 class FrameIteration(SourceIteration):
-    """A page as a typed frame, passed to the destination without work per record. `records` stays empty."""
+    """A page as a typed frame, passed to the destination without work per record. `records` stays empty.
+
+    If the rows are `copied`, the frame has the columns and no rows.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     frame: pl.DataFrame
+    copied: CopiedRows | None = None  # rows that nobody decodes
     left_out: LeftOutRecords | None = None  # records of the page that are not in the frame
     native: NativeTable | None = None  # what the source declares about the columns
 
@@ -58,6 +63,8 @@ class StreamSource(AbstractSource):
     # another type or without a native type (empty) must arrive as one of Drover's types.
     type_system: TypeSystem = ""
     kept_types: Mapping[str, str] = MappingProxyType({})
+    # The major version of the destination's PostgreSQL, if it stores `copied` rows and nothing else reads them; else 0.
+    copy_version: int = 0
     # Whether a transform receives the records. Their values must then be of Drover's types, also if a type is declared.
     is_transformed: bool = False
 

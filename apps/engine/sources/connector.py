@@ -14,6 +14,7 @@ from requests.auth import AuthBase
 
 from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED_ERRORS, message_with_evidence
+from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
@@ -117,10 +118,12 @@ def frame_page(
     next_state: JsonObject | None = None,
     left_out: LeftOutRecords | None = None,
     native: NativeTable | None = None,
+    copied: CopiedRows | None = None,
 ) -> FrameIteration:
     """Return a page as a frame, and the records that are not in it. pydantic's validation is skipped, because all values are our own."""
     return FrameIteration.model_construct(
         frame=frame,
+        copied=copied,
         left_out=left_out,
         native=native,
         records=[],

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from apps.engine.frames.copied import CopiedRows, join_rows
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.left_out import LeftOutRecords, page_position
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
@@ -23,6 +24,7 @@ MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
 FLUSH_ROWS = 200_000  # rows of frames
 FLUSH_RECORDS = 50_000  # rows as Python objects, which use more memory
 FLUSH_BYTES = 32 << 20
+FLUSH_COPIED_BYTES = 8 << 20  # of rows that are not decoded
 FLUSH_SECONDS = 10.0
 # The first interval is short, so that the progress of a slow source is shown soon. Each next interval is twice as long, up to FLUSH_SECONDS.
 FIRST_FLUSH_SECONDS = 0.25
@@ -30,7 +32,7 @@ FIRST_FLUSH_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class GatheredBatch:
-    """A complete batch: the pages `first` to `last` as one typed frame."""
+    """A complete batch: the pages `first` to `last` as one typed frame, which has only the columns if rows are `copied`."""
 
     first: int
     last: int
@@ -38,6 +40,16 @@ class GatheredBatch:
     left_out: LeftOutRecords
     pagination: Mapping[str, Any]  # token of the page that follows
     next_state: Mapping[str, Any] | None
+    copied: CopiedRows | None = None
+
+    @property
+    def row_count(self) -> int:
+        return self.copied.row_count if self.copied else self.frame.height
+
+    @property
+    def size(self) -> int:
+        """The number of bytes in memory."""
+        return self.copied.size if self.copied else int(self.frame.estimated_size())
 
 
 @dataclass(slots=True)
@@ -62,6 +74,7 @@ class _UntypedPages(_PageRange):
 
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
+    copied: list[CopiedRows] = field(default_factory=list)
     left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
     # The pages, and the index of the first row of each.
     pages: list[QueuedPage] = field(default_factory=list)
@@ -81,6 +94,8 @@ class _UntypedPages(_PageRange):
             self.rows.extend(page.rows)
         elif page.frame.width:
             self.frames.append(page.frame)
+        if page.copied is not None:
+            self.copied.append(page.copied)
 
     def position_of(self, index: int) -> str:
         """Return the position of a row of `rows` or of the joined `frames`."""
@@ -94,6 +109,8 @@ class _UntypedPages(_PageRange):
             return not self.frames
         if self.rows or (self.pages and self.pages[0].native != page.native):
             return False
+        if self.pages and not _can_be_joined(self.copied, page.copied):
+            return False
         return not self.frames or _have_same_columns(self.frames[0], page.frame)
 
 
@@ -102,12 +119,16 @@ class _TypedPages(_PageRange):
     """The pages since the last checkpoint that were converted to typed frames."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
+    copied: list[CopiedRows] = field(default_factory=list)
     left_out: LeftOutRecords = field(default_factory=LeftOutRecords)
     fullness: float = 0.0  # a checkpoint is due at 1
     started_at: float = field(default_factory=time.monotonic)
 
-    def accepts(self, frame: pl.DataFrame) -> bool:
-        return not frame.width or not self.frames or _have_same_columns(self.frames[0], frame)
+    def accepts(self, frame: pl.DataFrame, copied: list[CopiedRows]) -> bool:
+        if not frame.width or not self.frames:
+            return True
+        first = copied[0] if copied else None
+        return _have_same_columns(self.frames[0], frame) and _can_be_joined(self.copied, first)
 
     def add(self, untyped: _UntypedPages, frame: pl.DataFrame) -> None:
         assert untyped.first is not None  # noqa: S101 - the caller passes at least one page
@@ -116,6 +137,7 @@ class _TypedPages(_PageRange):
         self.fullness += untyped.fullness
         if frame.width:
             self.frames.append(frame)
+        self.copied += untyped.copied
 
 
 class BatchBuilder:
@@ -156,7 +178,7 @@ class BatchBuilder:
         if untyped.first is None:
             return
         frame = self._convert_rows(untyped)
-        if not self._batch.accepts(frame):
+        if not self._batch.accepts(frame, untyped.copied):
             yield from self._release_batch()
         self._batch.add(untyped, frame)
 
@@ -171,6 +193,7 @@ class BatchBuilder:
             left_out=batch.left_out,
             pagination=batch.pagination,
             next_state=batch.next_state,
+            copied=join_rows(batch.copied) if batch.copied else None,
         )
 
     def _convert_rows(self, untyped: _UntypedPages) -> pl.DataFrame:
@@ -187,6 +210,13 @@ class BatchBuilder:
         return decoded.frame
 
 
+def _can_be_joined(copied: list[CopiedRows], following: CopiedRows | None) -> bool:
+    """Whether pages of copied rows, or pages of frames, are followed by a page of the same form."""
+    if not copied or following is None:
+        return not copied and following is None
+    return copied[0].can_precede(following)
+
+
 def _have_same_columns(first: pl.DataFrame, second: pl.DataFrame) -> bool:
     # A comparison of the two schemas takes five times as long, and is made for each page.
     return first.columns == second.columns and first.dtypes == second.dtypes
@@ -194,6 +224,8 @@ def _have_same_columns(first: pl.DataFrame, second: pl.DataFrame) -> bool:
 
 def _fullness(page: QueuedPage) -> float:
     """Return the fraction of a full batch that the page fills."""
+    if page.copied is not None:
+        return page.size / FLUSH_COPIED_BYTES
     if page.frame is None:
         return max(page.count / FLUSH_RECORDS, page.size / OBJECT_FACTOR / FLUSH_BYTES)
     return max(page.count / FLUSH_ROWS, page.size / FLUSH_BYTES)

@@ -17,6 +17,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 from polars.exceptions import PanicException
 
 from apps.engine.failures import SourceError
+from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
 from apps.engine.library import trails
@@ -53,9 +54,12 @@ class QueuedPage:
     left_out: LeftOutRecords | None = None
     is_transformed: bool = False
     native: NativeTable | None = None
+    copied: CopiedRows | None = None  # rows that are not in the frame
 
     @property
     def count(self) -> int:
+        if self.copied is not None:
+            return self.copied.row_count
         return len(self.rows) if self.frame is None else self.frame.height
 
     @property
@@ -233,16 +237,22 @@ def _queued_page(result: object, iteration: int) -> QueuedPage:
             evidence=(f"iteration={iteration}",),
         )
     rows, frame = _rows_or_frame(result)
+    copied: CopiedRows | None = getattr(result, "copied", None)
     return QueuedPage(
         iteration=iteration,
         frame=frame,
         rows=rows,
         next_token=_stored_token(result.next_pagination, "next_pagination") or {},
         next_state=_stored_state(result.next_state),
-        size=int(frame.estimated_size()) if frame is not None else _estimated_size(rows),
+        size=_frame_size(frame, copied) if frame is not None else _estimated_size(rows),
         left_out=getattr(result, "left_out", None),
         native=getattr(result, "native", None),
+        copied=copied,
     )
+
+
+def _frame_size(frame: pl.DataFrame, copied: CopiedRows | None) -> int:
+    return copied.size if copied is not None else int(frame.estimated_size())
 
 
 def _rows_or_frame(page: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | None]:

@@ -200,6 +200,7 @@ class Runner:
         source.type_system = destination.type_system
         with self._side_tracker.using("destination"):
             source.is_text_field = destination.text_fields()
+        source.copy_version = 0 if source.is_transformed else destination.copy_version
         if job.batches or schema.is_complete:
             source.kept_types = schema.declared_types
             return

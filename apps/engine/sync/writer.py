@@ -132,9 +132,9 @@ class Writer:
                 self.require_known_types()
             self._log_respelled()
             return  # The rest is only read to know the types of all columns.
-        batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.frame.height)
+        batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.row_count)
         staged = self._stage(gathered, batch)
-        size = int(gathered.frame.estimated_size()) if staged else 0
+        size = gathered.size if staged else 0
         with self._side_tracker.using("state"):
             self._left_out_files.store(gathered.first, gathered.left_out)
             self._backend.commit(
@@ -170,10 +170,15 @@ class Writer:
 
         An empty batch with columns is staged if it is the first one, so that the destination receives the columns.
         """
-        if not gathered.frame.height and (not gathered.frame.width or self.committed):
+        if not gathered.row_count and (not gathered.frame.width or self.committed):
             return False
         with self._side_tracker.using("destination"):
-            self._destination.stage(gathered.frame, batch, self._schema.native)
+            if gathered.copied is not None:
+                self._destination.stage_copied(
+                    gathered.copied, gathered.frame, batch, self._schema.native
+                )
+            else:
+                self._destination.stage(gathered.frame, batch, self._schema.native)
         return True
 
     def _count_batch(

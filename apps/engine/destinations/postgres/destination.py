@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import polars as pl
 from loguru import logger
@@ -32,6 +33,7 @@ from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import find_table, has_rows
 from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.postgres import Connection, Cursor
 
@@ -81,6 +83,7 @@ class PostgresDestination(Destination):
 
     def open(self, committed: Sequence[Batch]) -> None:
         with self._open_transaction() as cursor:
+            self.copy_version = cursor.connection.info.server_version // 10_000
             _create_schema(cursor, self._target.schema)
             self._publications.create_table(cursor)
             if self._publications.published_row_count(cursor, self.job_id) is not None:
@@ -113,6 +116,20 @@ class PostgresDestination(Destination):
         frame, native = frame.rename(names), native.renamed(names)
         with self._open_transaction() as cursor:
             self._staging.add_batch(cursor, frame, batch, native)
+
+    def stage_copied(
+        self, rows: CopiedRows, columns: pl.DataFrame, batch: Batch, native: NativeTable
+    ) -> None:
+        names = column_names(columns.columns)
+        copied_names = tuple(names[name] for name in rows.columns)
+        with self._open_transaction() as cursor:
+            self._staging.add_copied_batch(
+                cursor,
+                replace(rows, columns=copied_names),
+                columns.rename(names),
+                batch,
+                native.renamed(names),
+            )
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         with self._open_transaction() as cursor:

@@ -12,6 +12,7 @@ from apps.engine.failures import ConfigurationError
 
 MAX_BYTES = 63
 BATCH_COLUMN, ROW_COLUMN = "_drover_batch", "_drover_row"  # columns of staging tables
+SEQUENCE_PREFIX = "_drover_seq_"  # of the sequences that number the rows of staging tables
 PUBLICATIONS_TABLE = "_drover_publications"
 BATCHES_TABLE = "_drover_batches"
 _RESERVED_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH_COLUMN, ROW_COLUMN}

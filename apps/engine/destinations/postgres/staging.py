@@ -7,7 +7,8 @@ written in the transaction that copies the rows, so rows never have to be counte
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import polars as pl
 from psycopg import sql
@@ -18,12 +19,14 @@ from apps.engine.destinations.postgres.identifiers import (
     BATCH_COLUMN,
     BATCHES_TABLE,
     ROW_COLUMN,
+    SEQUENCE_PREFIX,
     TableName,
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
 from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
+from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.postgres import Cursor
 from apps.engine.process.progress import progress
@@ -83,6 +86,57 @@ class Staging:
         native: NativeTable = NO_NATIVE_TYPES,
     ) -> None:
         """Copy the frame into the table after adding the columns and types it needs."""
+        mark = self._begin_batch(cursor, batch, native)
+        frame = self._fit_frame(cursor, frame, native)
+        if self._has_row_numbers:
+            frame = frame.with_row_index(ROW_COLUMN)
+        if frame.width == 1:  # Older servers end the data at a line that contains only \.
+            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
+        self._copy(cursor, frame.columns, "csv", csv_slices(frame))
+        self._register(cursor, mark, frame.height)
+
+    def add_copied_batch(
+        self,
+        cursor: Cursor,
+        rows: CopiedRows,
+        columns: pl.DataFrame,
+        batch: Batch,
+        native: NativeTable,
+    ) -> None:
+        """Copy rows into the table that were not decoded, after adding the columns of the frame that it needs."""
+        mark = self._begin_batch(cursor, batch, native)
+        self._fit_frame(cursor, columns, native)
+        if self._has_row_numbers:
+            self._number_rows(cursor)
+        pieces: Iterable[bytes] = rows.pieces
+        if rows.format == "binary":
+            pieces = chain([BINARY_HEADER], pieces, [BINARY_END])
+        row_count = self._copy(cursor, rows.columns, rows.format, pieces)
+        if row_count != rows.row_count:
+            raise DestinationError(
+                "The destination has not stored all rows",
+                evidence=(f"{row_count:,} of {rows.row_count:,} rows of a batch",),
+            )
+        self._register(cursor, mark, row_count)
+
+    def _number_rows(self, cursor: Cursor) -> None:
+        """Let the table number the rows of this batch in the order in which they are copied."""
+        sequence = self.name.sibling(SEQUENCE_PREFIX + self.name.name[-40:]).identifier()
+        cursor.execute(
+            sql.SQL("CREATE SEQUENCE IF NOT EXISTS {} CACHE 1000 OWNED BY {}").format(
+                sequence, sql.Identifier(self.name.schema, self.name.name, ROW_COLUMN)
+            )
+        )
+        cursor.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT nextval({})").format(
+                self.name.identifier(),
+                sql.Identifier(ROW_COLUMN),
+                sql.Literal(sequence.as_string(cursor)),
+            )
+        )
+
+    def _begin_batch(self, cursor: Cursor, batch: Batch, native: NativeTable) -> uuid.UUID:
+        """Prepare the table for the rows of a batch, and return their mark."""
         mark = batch_mark(batch)
         # ALTER TABLE also locks the table exclusively, so rows of another writer cannot get this batch's mark.
         cursor.execute(
@@ -91,20 +145,30 @@ class Staging:
             )
         )
         self._copies.add_to_table(cursor, self.name, native)
-        frame = self._fit_frame(cursor, frame, native)
-        if self._has_row_numbers:
-            frame = frame.with_row_index(ROW_COLUMN)
-        if frame.width == 1:  # Older servers end the data at a line that contains only \.
-            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
-        names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
-        command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)")
-        with cursor.copy(command.format(self.name.identifier(), names)) as copy:
-            for csv in csv_slices(frame):
-                copy.write(csv)
+        return mark
+
+    def _copy(
+        self,
+        cursor: Cursor,
+        columns: Sequence[str],
+        form: str,
+        pieces: Iterable[bytes | memoryview],
+    ) -> int:
+        """Copy rows into the table, and return their number."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})")
+        with cursor.copy(
+            command.format(self.name.identifier(), names, sql.Identifier(form))
+        ) as copy:
+            for piece in pieces:
+                copy.write(piece)
                 progress.report()
+        return cursor.rowcount
+
+    def _register(self, cursor: Cursor, mark: uuid.UUID, row_count: int) -> None:
         cursor.execute(
             sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches_table),
-            (self.name.name, mark, frame.height),
+            (self.name.name, mark, row_count),
         )
 
     def columns(self, cursor: Cursor) -> dict[str, Column]:

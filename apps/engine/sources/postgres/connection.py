@@ -24,6 +24,7 @@ from apps.engine.sources.postgres.columns import UnreadableRows
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
+CANCELLED_MESSAGE = "PostgreSQL cancelled the query"
 CONFLICT_MESSAGE = (
     "PostgreSQL ended the read, because a replica had to apply changes that conflict with it. Read from the primary"
     " server, raise max_standby_streaming_delay, or set `snapshot` to paged for a table with a key"
@@ -47,7 +48,7 @@ def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]
     PostgreSQL takes the snapshot of the transaction for the first query in it, not for SET and LOCK.
     """
     with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(_settings_statement(connection, config))
+        cursor.execute(settings_statement(connection, config))
         yield cursor
         if connection.info.transaction_status is TransactionStatus.INERROR:
             raise psycopg.Rollback  # The query of a page that was cut short has been cancelled.
@@ -61,7 +62,8 @@ def allow_long_statements(cursor: Cursor) -> None:
     cursor.execute("SET LOCAL statement_timeout = 0")
 
 
-def _settings_statement(connection: Connection, config: Config) -> sql.Composed:
+def settings_statement(connection: Connection, config: Config) -> sql.Composed:
+    """Return the settings of a transaction that reads, with formats that do not depend on the server."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -96,10 +98,14 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
     state = error.sqlstate
     if state is None:
         return postgres.convert_connection_error(error, config, default=SourceError)
-    server_message = error.diag.message_primary or "no message"
+    return convert_server_error(state, error.diag.message_primary or "no message")
+
+
+def convert_server_error(state: str, server_message: str) -> EngineError:
+    """Convert an error of the server to an EngineError. `state` is its SQLSTATE."""
     evidence = (f"SQLSTATE {state}: {server_message}",)
     if state == "57014":
-        return SourceError("PostgreSQL cancelled the query", evidence=evidence)
+        return SourceError(CANCELLED_MESSAGE, evidence=evidence)
     if state in {"55P03", "40P01"}:  # a timeout, or a deadlock
         return SourceError("the table is locked by another session", evidence=evidence)
     if state.startswith("22"):

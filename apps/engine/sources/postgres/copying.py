@@ -24,11 +24,18 @@ CANCEL_SECONDS = 10.0  # the longest wait until a cancelled query ends
 
 @dataclass(frozen=True, slots=True)
 class CopiedLines:
-    """Whole lines, one per row. `has_more` means that further lines follow."""
+    """Whole lines, in pieces. `has_more` means that further lines follow.
 
-    body: bytes
-    row_count: int
+    A row has one line, except for texts with line breaks in CSV.
+    """
+
+    pieces: tuple[bytes, ...]
+    line_count: int
     has_more: bool
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 class LineReader:
@@ -80,7 +87,7 @@ class LineReader:
                 self._wait()
             else:
                 self._end()
-        return CopiedLines(b"".join(lines), len(lines), has_more=bool(self._next_lines))
+        return CopiedLines((b"".join(lines),), len(lines), has_more=bool(self._next_lines))
 
     def _wait(self) -> None:
         """Receive what the server sends within a second. A query that sends nothing for too long is cancelled."""
@@ -107,10 +114,6 @@ class LineReader:
         if not self._is_cancelled and self._silent_seconds >= self._timeout:
             self._is_cancelled, self._silent_seconds = True, 0.0
             self._connection.cancel_safe(timeout=CANCEL_SECONDS)
-
-    def receive_rest(self) -> None:
-        """Receive the rest of a query that sends hardly more than was read."""
-        self.read(sys.maxsize, sys.maxsize)
 
     def cancel(self) -> None:
         """End the query, if it has not ended, so that the connection can be used again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,10 @@ import polars as pl
 from loguru import logger
 from psycopg import sql
 
+from apps.engine.frames.copied import CopiedRows
+from apps.engine.sources.base import FrameIteration
 from apps.engine.sources.connector import SourcePage, frame_page
+from apps.engine.sources.postgres.bulk import BulkConnection, BulkReader, BulkUnusable
 from apps.engine.sources.postgres.columns import PgColumn, decode_rows, order_text_columns
 from apps.engine.sources.postgres.copying import LineReader, open_copy
 from apps.engine.sources.postgres.files import LockedTable
@@ -21,15 +25,20 @@ from apps.engine.sources.postgres.pages import (
     MAX_TIES,
     CursorPlan,
     IncrementalPlan,
+    KeyPlan,
     PageEnd,
     PageQuery,
     Plan,
     TiedCursorPlan,
     Token,
 )
+from apps.engine.sources.postgres.passing import Passing, count_rows, last_texts, without_frame
 from apps.engine.sources.postgres.tables import Relation
 
 MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
+MAX_COPIED_BYTES = 16 << 20  # bytes of a page that is not decoded
+
+RowReader = LineReader | BulkReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +49,29 @@ class ReadPage:
     end: PageEnd
     has_more: bool
 
+    def cut(self, limit: int) -> ReadPage:
+        """Return the page without the rows after the limit, if there are any."""
+        excess = self.end.row_count - limit
+        if excess <= 0:
+            return self
+        end = PageEnd(limit, self.end.order_texts.head(limit))
+        return ReadPage(self.frame.head(self.frame.height - excess), end, has_more=True)
+
 
 @dataclass(frozen=True, slots=True)
 class TableReader:
-    """Reads a locked table in the order of a plan. `timeout` is the longest wait for rows, in seconds."""
+    """Reads a locked table in the order of a plan. `timeout` is the longest wait for rows, in seconds.
+
+    The rows are read through the second connection `bulk`, if there is one.
+    """
 
     locked: LockedTable
     plan: Plan
     scales: Scales
     timeout: float
     types: TypeChoice
+    bulk: BulkConnection | None = None
+    passing: Passing | None = None  # set if the rows may pass without being decoded
 
     def read_page(self, position: Token, limit: int, first_rows: bytes = b"") -> SourcePage:
         """Return the page at a position. The next page has another snapshot, so its token names the table's files.
@@ -57,34 +79,81 @@ class TableReader:
         `first_rows` are the rows without a place, which belong to the first page.
         """
         query = self.plan.page_query(position, limit)
-        with open_copy(self.locked.cursor, self.copy_query(query), self.timeout) as reader:
-            page = self.decode(query, reader, limit, first_rows)
-            if page.end.row_count >= limit:
-                reader.receive_rest()  # The query returns one row more than the limit.
+        with ExitStack() as stack:
+            reader = self.open_rows(stack, query)
+            page = self.decode(query, reader, limit + 1, first_rows)
+        if query.can_be_cut:
+            page = page.cut(limit)
         has_more = page.has_more if query.can_be_cut else page.end.row_count >= limit
         page = self.with_ties(page)
         next_position = self.plan.next_position(position, page.end)
         if has_more:
-            token = {**next_position, "file": self.locked.files.digest}
-            return self.frame_page(
-                page.frame, {**token, "scales": self.scales} if self.scales else token
-            )
+            return self.frame_page(page.frame, self._token(next_position))
         return self.last_page(page, next_position)
 
+    def read_copied_page(self, position: Token, limit: int) -> FrameIteration:
+        """Return the page at a position with rows that are not decoded. The table is read in the order of a key."""
+        assert isinstance(self.plan, KeyPlan), "the end of a page is its last key"  # noqa: S101
+        assert self.passing is not None  # noqa: S101
+        # The query returns one row more than its limit, and no other columns than the table's.
+        query = replace(self.plan.page_query(position, limit - 1), order=())
+        form = self.passing.format_for(self.columns, self.plan.key, self.locked.cursor.connection)
+        with ExitStack() as stack:
+            reader = self.open_rows(stack, query, form)
+            form = form if isinstance(reader, BulkReader) else "text"
+            lines = reader.read(sys.maxsize, MAX_COPIED_BYTES)
+            pieces, row_count = lines.pieces, lines.line_count
+            if form == "binary" and isinstance(reader, BulkReader):
+                pieces = without_frame(pieces, is_complete=not lines.has_more)
+                row_count = count_rows(pieces) if lines.has_more else reader.sent_rows
+        rows = CopiedRows(form, self._column_names, pieces, row_count)
+        if lines.has_more or row_count >= limit:
+            return self.copied_page(rows, self._token({"after": last_texts(rows, self.plan.key)}))
+        return self.copied_page(rows, {})
+
+    def _token(self, position: Mapping[str, Any]) -> dict[str, Any]:
+        token = {**position, "file": self.locked.files.digest}
+        return {**token, "scales": self.scales} if self.scales else token
+
+    def open_rows(self, stack: ExitStack, query: PageQuery, form: str = "csv") -> RowReader:
+        """Start to read the rows of a query, until the stack is closed.
+
+        Rows that are read through the first connection have the text format instead of the binary format.
+        """
+        if self.bulk is not None:
+            try:
+                copy = self.bulk.open_copy(
+                    self.locked.cursor, self._select(query), form, self.timeout
+                )
+                return stack.enter_context(copy)
+            except BulkUnusable as reason:
+                logger.debug("Reading through one connection: {}", reason)
+        form = "csv" if form == "csv" else "text"
+        return stack.enter_context(
+            open_copy(self.locked.cursor, self.copy_query(query, form), self.timeout)
+        )
+
     def decode(
-        self, query: PageQuery, reader: LineReader, limit: int, first_rows: bytes = b""
+        self, query: PageQuery, reader: RowReader, limit: int, first_rows: bytes = b""
     ) -> ReadPage:
         """Read the next rows of a COPY."""
         max_rows, max_bytes = (
             (limit, MAX_PAGE_BYTES) if query.can_be_cut else (sys.maxsize, sys.maxsize)
         )
         lines = reader.read(max_rows, max_bytes)
-        decoded_rows = decode_rows(lines.body, self.columns, query.order)
-        end = PageEnd(lines.row_count, decoded_rows.order_texts)
+        body = lines.body
+        decoded_rows = decode_rows(body, self.columns, query.order)
+        end = PageEnd(decoded_rows.frame.height, decoded_rows.order_texts)
         frame = decoded_rows.frame
         if first_rows:
-            frame = decode_rows(first_rows + lines.body, self.columns, query.order).frame
+            frame = decode_rows(first_rows + body, self.columns, query.order).frame
         return ReadPage(frame, end, lines.has_more)
+
+    def read_copied_piece(self, reader: RowReader, limit: int, token: Token) -> SourcePage:
+        """Return the next rows of a COPY in the text format without decoding them. The token is that of the next page."""
+        lines = reader.read(limit, MAX_COPIED_BYTES)
+        rows = CopiedRows("text", self._column_names, lines.pieces, lines.line_count)
+        return self.copied_page(rows, token if lines.has_more else {})
 
     def with_ties(self, page: ReadPage) -> ReadPage:
         """Add the digests of the rows with the last cursor value, if the table has no key.
@@ -112,6 +181,14 @@ class TableReader:
         native = self.types.describe(frame, self.columns, self.table.comment)
         return frame_page(frame, token, state, native=native)
 
+    def copied_page(self, rows: CopiedRows, token: Token) -> FrameIteration:
+        """Return the page of rows that were not decoded. Its frame has only the columns."""
+        frame = decode_rows(b"", self.columns, ()).frame
+        native = self.types.describe(frame, self.columns, self.table.comment)
+        if not rows.row_count:
+            return frame_page(frame, token, native=native)
+        return frame_page(frame, token, native=native, copied=rows)
+
     def read_unplaced(self) -> tuple[bytes, list[str]]:
         """Return the rows that have no place in the order of the cursor field and are new, and the digests of all.
 
@@ -129,7 +206,7 @@ class TableReader:
         logger.warning(
             "{:,} rows of {} have no value in {} that can be a position (they are null, infinite or in the future)."
             " They are loaded, and do not move the position.",
-            *(lines.row_count, self.table.stream_name, plan.watermark.cursor.name),
+            *(lines.line_count, self.table.stream_name, plan.watermark.cursor.name),
         )
         return lines.body, list(unplaced.digests)
 
@@ -152,13 +229,22 @@ class TableReader:
             body = reader.read(sys.maxsize, sys.maxsize).body
         return body, {"after": [value], "ties": ties}
 
-    def copy_query(self, page_query: PageQuery) -> sql.Composed:
+    def copy_query(self, page_query: PageQuery, form: str = "csv") -> sql.Composed:
+        return sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(
+            self._select(page_query), sql.Identifier(form)
+        )
+
+    def _select(self, page_query: PageQuery) -> sql.Composed:
+        """Return the query for the columns and then, unless the rows are not decoded, for the order texts."""
         columns = [column.expression for column in self.columns]
         columns += [column.sql for column in order_text_columns(page_query.order)]
-        query = sql.SQL("SELECT {} FROM {} {}").format(
+        return sql.SQL("SELECT {} FROM {} {}").format(
             sql.SQL(", ").join(columns), self.table.aliased_sql, page_query.clauses
         )
-        return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
+
+    @property
+    def _column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
 
     @property
     def columns(self) -> tuple[PgColumn, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from apps.engine.failures import ConfigurationError, PositionGone, SourceError
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
 from apps.engine.sources.http import host_checks
+from apps.engine.sources.postgres.bulk import BulkConnection, BulkUnusable
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
 from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, table_replaced
@@ -30,7 +32,8 @@ from apps.engine.sources.postgres.pages import (
     WholePlan,
     make_cursor_plan,
 )
-from apps.engine.sources.postgres.reading import TableReader
+from apps.engine.sources.postgres.passing import Passing
+from apps.engine.sources.postgres.reading import MAX_COPIED_BYTES, TableReader
 from apps.engine.sources.postgres.tables import (
     Relation,
     estimate_rows,
@@ -43,6 +46,9 @@ from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
 SHORT_READ = 128 << 20
+# Tables from this size on are read through a second connection, if the pages are not smaller than this.
+BULK_BYTES = 8 << 20
+BULK_PAGE_ROWS = 5_000
 
 
 class PostgresSource(ConnectorSource[Config]):
@@ -58,6 +64,9 @@ class PostgresSource(ConnectorSource[Config]):
     _files: TableFiles | None = None  # of the last page that was read
     _snapshot: SnapshotRead | None = None
     _transaction: ExitStack  # of the snapshot
+    _bulk: BulkConnection | None = None
+    _row_bytes = 1.0  # of the last page that was not decoded, on average
+    _may_use_bulk: bool | None = None  # None if it is not decided
     _logged = False  # whether the log says how the stream is read
 
     @property
@@ -100,6 +109,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     def close(self) -> None:
         self._abandon_snapshot()
+        self._close_bulk()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -138,7 +148,7 @@ class PostgresSource(ConnectorSource[Config]):
     def _start_pages(self, locked: LockedTable, plan: Plan, scales: Scales) -> SourcePage:
         reader = self._make_reader(locked, plan, scales)
         if self.page_limit or not isinstance(plan, IncrementalPlan):
-            return reader.read_page({}, self._row_limit)
+            return self._read_page_at(reader, {})
         first_rows, unplaced = reader.read_unplaced()
         watermark = plan.watermark
         position = {
@@ -154,7 +164,38 @@ class PostgresSource(ConnectorSource[Config]):
         return reader.read_page(position, self._row_limit, first_rows + new_ties)
 
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
-        return TableReader(locked, plan, scales, self.settings.statement_timeout, self._types)
+        bulk = self._open_bulk(locked)
+        timeout = self.settings.statement_timeout
+        reader = TableReader(locked, plan, scales, timeout, self._types, bulk)
+        passing = Passing(self.copy_version, self.spec.primary_key)
+        may_pass = bulk is not None and not isinstance(plan, IncrementalPlan)
+        if may_pass and passing.accepts(reader.columns, locked.cursor.connection):
+            return replace(reader, passing=passing)
+        return reader
+
+    def _open_bulk(self, locked: LockedTable) -> BulkConnection | None:
+        """Return the second connection, through which a large table is read, or None."""
+        if self._may_use_bulk is None:
+            is_preview = self.page_limit is not None
+            self._may_use_bulk = (
+                not is_preview
+                and self.settings.page_size >= BULK_PAGE_ROWS
+                and locked.size() >= BULK_BYTES
+            )
+        if self._bulk is not None and self._bulk.is_closed:
+            self._close_bulk()
+        if self._bulk is None and self._may_use_bulk:
+            try:
+                self._bulk = BulkConnection(locked.cursor.connection, self.settings)
+            except BulkUnusable as reason:
+                self._may_use_bulk = False
+                logger.info("Reading through one connection, which is slower: {}", reason)
+        return self._bulk
+
+    def _close_bulk(self) -> None:
+        if self._bulk is not None:
+            self._bulk.close()
+            self._bulk = None
 
     def _find_scales(self, locked: LockedTable) -> Scales:
         columns = self._types.apply(locked.table.columns)
@@ -171,7 +212,17 @@ class PostgresSource(ConnectorSource[Config]):
             plan = self._make_plan(locked, state, token.get("form", ""))
             reader = self._make_reader(locked, plan, token.get("scales", {}))
             position = {name: token[name] for name in token if name not in {"file", "scales"}}
+            return self._read_page_at(reader, position)
+
+    def _read_page_at(self, reader: TableReader, position: Token) -> SourcePage:
+        if not reader.passing:
             return reader.read_page(position, self._row_limit)
+        # A page that is cut costs the cancelling of its query, so the next pages of wide rows have fewer rows.
+        fitting_rows = int(0.8 * MAX_COPIED_BYTES / self._row_bytes)
+        page = reader.read_copied_page(position, max(1, min(self._row_limit, fitting_rows)))
+        if page.copied:
+            self._row_bytes = page.copied.size / page.copied.row_count
+        return page
 
     def _check_files(self, token: Token, locked: LockedTable) -> None:
         """Raise PositionGone if the table is not the one that the pages before were read from."""
@@ -203,6 +254,10 @@ class PostgresSource(ConnectorSource[Config]):
         """End a read that has not reached its last page. Its connection is in the middle of a query."""
         if self._snapshot is None or self._connection is None:
             return
+        if self._bulk is not None:
+            with contextlib.suppress(psycopg.Error, SourceError):
+                self._snapshot.close()
+            self._close_bulk()
         connection, self._connection, self._snapshot = self._connection, None, None
         with contextlib.suppress(psycopg.Error):
             connection.cancel_safe(timeout=5)

@@ -9,13 +9,13 @@ snapshot and the number of the page:
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 from apps.engine.failures import PositionGone
 from apps.engine.sources.connector import SourcePage
 from apps.engine.sources.postgres.connection import allow_long_statements
-from apps.engine.sources.postgres.copying import open_copy
 from apps.engine.sources.postgres.pages import Token
 from apps.engine.sources.postgres.reading import TableReader
 
@@ -35,19 +35,26 @@ class SnapshotRead:
             self._first_rows += new_ties
             self._position |= position
         self._query = reader.plan.page_query(self._position, row_limit)
+        if reader.passing:
+            self._query = replace(self._query, order=())  # no other columns than the table's
         allow_long_statements(reader.locked.cursor)
         self._copy = ExitStack()
-        self._lines = self._copy.enter_context(
-            open_copy(reader.locked.cursor, reader.copy_query(self._query), reader.timeout)
-        )
+        form = "text" if reader.passing else "csv"
+        self._lines = reader.open_rows(self._copy, self._query, form)
 
     @property
     def token(self) -> dict[str, Any]:
         """The token of the next page; empty for the first."""
         return {"snapshot": self._id, "page": self._page} if self._page else {}
 
+    def close(self) -> None:
+        """End the read before its last page."""
+        self._copy.close()
+
     def read_page(self, limit: int) -> SourcePage:
         """Return the next page."""
+        if self._reader.passing:
+            return self._read_copied_page(limit)
         page = self._reader.decode(self._query, self._lines, limit, self._first_rows)
         self._first_rows = b""
         if not page.has_more:
@@ -58,6 +65,13 @@ class SnapshotRead:
         if page.has_more:
             return self._reader.frame_page(page.frame, self.token)
         return self._reader.last_page(page, self._position)
+
+    def _read_copied_page(self, limit: int) -> SourcePage:
+        self._page += 1
+        page = self._reader.read_copied_piece(self._lines, limit, self.token)
+        if not page.next_pagination:
+            self._copy.close()
+        return page
 
 
 def require_snapshot(current: SnapshotRead | None, token: Token) -> SnapshotRead:
