@@ -2,7 +2,7 @@
 
     python -m bench.fuzz.native_types --seconds 60 --seed 1
 
-PostgreSQL is compared by its own texts. DuckDB is compared by the texts that its values have as JSON.
+Rows pass to PostgreSQL decoded and undecoded. PostgreSQL is compared by its own texts. DuckDB is compared by the texts that its values have as JSON.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import duckdb
 import psycopg
 from loguru import logger
 
-from apps.engine.contract import DestinationSpec, SourceSpec, StorageRoot
+from apps.engine.contract import DestinationSpec, StorageRoot
 from apps.engine.destinations.base import Batch, Destination
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sync.build import build_destination, build_source
+from apps.engine.sync.build import build_destination
 from bench.fuzz import postgres
-from bench.fuzz.postgres import Case, create_table
+from bench.fuzz.postgres import Case, build_case_source, create_table
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 
 ARRAYS = {
@@ -82,11 +82,8 @@ def copy_table(
 def _stage_pages(
     case: Case, config: Mapping[str, Any], destination: Destination, schema: StreamSchema
 ) -> list[Batch]:
-    source = build_source(
-        SourceSpec("postgres", {**config, **case.settings}, "subject"),
-        files=StorageRoot("file:///nonexistent", "none"),
-        allow_private_networks=True,
-    )
+    source = build_case_source(case, config)
+    source.copy_version = destination.copy_version
     source.type_system = destination.type_system
     source.kept_types = schema.declared_types if schema.is_complete else destination.kept_types()
     batches: list[Batch] = []
@@ -95,8 +92,12 @@ def _stage_pages(
         page: Any = source.get(token)
         frame = schema.decode_frame(page.frame, page.native).frame
         if not schema.respelled:
-            batch = Batch(uuid4().hex, len(batches), len(batches), frame.height)
-            destination.stage(frame, batch, schema.native)
+            row_count = page.copied.row_count if page.copied else frame.height
+            batch = Batch(uuid4().hex, len(batches), len(batches), row_count)
+            if page.copied:
+                destination.stage_copied(page.copied, frame, batch, schema.native)
+            else:
+                destination.stage(frame, batch, schema.native)
             batches.append(batch)
         token = json.loads(json.dumps(page.next_pagination))
         if not token:
@@ -182,7 +183,9 @@ def run(server: EmbeddedPostgres, seed: int, seconds: float) -> int:
             ]
             cases, faults = cases + 1, faults + bool(differences)
             for difference in differences[:3]:
-                sys.stdout.write(f"case {case_seed} {case.settings}: {difference}\n")
+                sys.stdout.write(
+                    f"case {case_seed} {case.settings} bulk={case.is_bulk}: {difference}\n"
+                )
     sys.stdout.write(f"seed {seed}: {cases} cases, {faults} with differences\n")
     return faults
 

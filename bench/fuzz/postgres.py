@@ -3,7 +3,7 @@
     python -m bench.fuzz.postgres --seconds 60 --seed 1
 
 The expected texts follow docs/reference/what-arrives.md, and are computed from PostgreSQL's own texts. Tables are read
-in one snapshot and page by page.
+in one snapshot and page by page, through one connection and through two.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from psycopg import sql
 from apps.engine.contract import SourceSpec, StorageRoot
 from apps.engine.frames.columns import as_text
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.sources.connector import ConnectorSource
+from apps.engine.sources.postgres import source as source_module
 from apps.engine.sync.build import build_source
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 
@@ -79,6 +81,7 @@ class Case:
     rows: list[list[str | None]]
     has_key: bool
     settings: dict[str, Any]
+    is_bulk: bool  # whether the rows are read through a second connection, as those of large tables
 
     @property
     def names(self) -> list[str]:
@@ -95,7 +98,18 @@ def random_case(rng: random.Random, pools: Mapping[str, Sequence[str]] = POOLS) 
     has_key = rng.random() < 0.6
     choices = ["auto", "whole", "paged"] if has_key else ["auto", "whole"]
     settings = {"snapshot": rng.choice(choices), "page_size": rng.choice([1, 3, 10, 1000])}
-    return Case(types, rows, has_key, settings)
+    return Case(types, rows, has_key, settings, is_bulk=rng.random() < 0.6)
+
+
+def build_case_source(case: Case, config: Mapping[str, Any]) -> ConnectorSource[Any]:
+    """Return the source of the table, which reads it in the way of the case."""
+    source_module.BULK_BYTES = 0 if case.is_bulk else sys.maxsize
+    source_module.BULK_PAGE_ROWS = 1
+    return build_source(
+        SourceSpec("postgres", {**config, **case.settings}, "subject"),
+        files=StorageRoot("file:///nonexistent", "none"),
+        allow_private_networks=True,
+    )
 
 
 def _random_value(rng: random.Random, pool: Sequence[str], odd_share: float) -> str | None:
@@ -158,11 +172,7 @@ def _expected_text(kind: str, text: str | None) -> str | None:
 
 def read_texts(case: Case, config: Mapping[str, Any]) -> tuple[list[list[str | None]], pl.Schema]:
     """Read the table with the source. All pages get the same types, as in a run."""
-    source = build_source(
-        SourceSpec("postgres", {**config, **case.settings}, "subject"),
-        files=StorageRoot("file:///nonexistent", "none"),
-        allow_private_networks=True,
-    )
+    source = build_case_source(case, config)
     schema, frames = StreamSchema(), []
     token: dict[str, Any] = {}
     while True:
@@ -218,7 +228,9 @@ def run(server: EmbeddedPostgres, seed: int, seconds: float) -> int:
             differences = list(find_differences(case, expected, *read_texts(case, config)))
             cases, faults = cases + 1, faults + bool(differences)
             for difference in differences[:3]:
-                _write(f"case {case_seed} {case.settings} key={case.has_key}: {difference}")
+                _write(
+                    f"case {case_seed} {case.settings} key={case.has_key} bulk={case.is_bulk}: {difference}"
+                )
     _write(f"seed {seed}: {cases} cases, {faults} with differences")
     return faults
 

@@ -24,7 +24,7 @@ from apps.engine.postgres import Connection, Cursor
 from apps.engine.process.progress import progress
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import (
-    CANCELLED_MESSAGE,
+    QUERY_CANCELED,
     convert_server_error,
     settings_statement,
 )
@@ -113,7 +113,7 @@ class BulkConnection:
 
 
 class BulkReader:
-    """The rows of one COPY, which can be read in pieces like those of a `LineReader`, but only whole pieces of a few kB."""
+    """The rows of one COPY, which can be read in pieces like those of a `LineReader`, in one of COPY's formats."""
 
     def __init__(
         self,
@@ -125,12 +125,12 @@ class BulkReader:
         timeout: float,
     ) -> None:
         self._loop = loop
+        self._form = form
         self._config = config
         self._timeout = timeout
         self._pieces: list[bytes] = []
         self._size = self._line_count = 0
         self._max_rows = self._max_bytes = 0
-        self._next_piece = b""  # received after the page was full
         self._has_arrived = False  # whether rows have arrived since the last look
         self._is_full, self._is_wanted = asyncio.Event(), asyncio.Event()
         self._task = loop.create_task(
@@ -142,17 +142,14 @@ class BulkReader:
         self._run()
 
     def read(self, max_rows: int, max_bytes: int) -> CopiedLines:
-        """Return the next pieces, until they have `max_rows` lines or `max_bytes`. A row of CSV may have several lines."""
+        """Return the next rows, until they have `max_rows` lines or `max_bytes`. A row of CSV may have several lines."""
         self._max_rows, self._max_bytes = max_rows, max_bytes
-        if self._next_piece:
-            self._add(self._next_piece)
-            self._next_piece = b""
         self._is_full.clear()
         self._is_wanted.set()
         self._run()
         pieces, line_count = self._pieces, self._line_count
         self._pieces, self._size, self._line_count = [], 0, 0
-        return CopiedLines(tuple(pieces), line_count, has_more=bool(self._next_piece))
+        return CopiedLines(tuple(pieces), line_count, has_more=not self._task.done())
 
     @property
     def sent_rows(self) -> int:
@@ -167,18 +164,27 @@ class BulkReader:
         """Take a piece of whole rows. Waits while the page is full."""
         progress.report()
         self._has_arrived = True
-        if self._size < self._max_bytes and self._line_count < self._max_rows:
-            self._add(piece)
-            return
-        self._next_piece = piece
-        self._is_wanted.clear()
-        self._is_full.set()
-        await self._is_wanted.wait()
+        while piece := self._take(piece):
+            self._is_wanted.clear()
+            self._is_full.set()
+            await self._is_wanted.wait()
 
-    def _add(self, piece: bytes) -> None:
+    def _take(self, piece: bytes) -> bytes:
+        """Add the rows of the piece to the page, as far as there is room, and return the others."""
+        if self._size >= self._max_bytes or self._line_count >= self._max_rows:
+            return piece
+        rest = b""
+        line_count = piece.count(b"\n")
+        if self._form != "binary" and self._line_count + line_count > self._max_rows:
+            place = find_row_end(
+                piece, self._max_rows - self._line_count, has_quotes=self._form == "csv"
+            )
+            piece, rest = piece[:place], piece[place:]
+            line_count = piece.count(b"\n")
         self._pieces.append(piece)
         self._size += len(piece)
-        self._line_count += piece.count(b"\n")
+        self._line_count += line_count
+        return rest
 
     def _run(self) -> None:
         """Receive until the page is full or the query has ended. Raises the server's error."""
@@ -200,8 +206,8 @@ class BulkReader:
                 silent_seconds = 0.0 if self._has_arrived else silent_seconds + WAIT_SECONDS
                 if silent_seconds >= self._timeout:
                     await self._cancel()
-                    evidence = f"it has sent no rows for {self._timeout:g} s"
-                    raise SourceError(CANCELLED_MESSAGE, evidence=(evidence,))
+                    message = f"it has sent no rows for {self._timeout:g} s"
+                    raise convert_server_error(QUERY_CANCELED, message)
         finally:
             is_full.cancel()
 
@@ -229,6 +235,23 @@ class BulkReader:
         raise SourceError(
             f"The connection to {address} failed", evidence=(evidence[:300],)
         ) from error
+
+
+def find_row_end(piece: bytes, max_lines: int, *, has_quotes: bool) -> int:
+    """Return where the last row within the lines ends, or the first row if it has more lines."""
+    place = row_end = lines = 0
+    is_quoted = False
+    while lines < max_lines or not row_end:
+        line_end = piece.find(b"\n", place) + 1 or len(piece)
+        if has_quotes and piece.count(b'"', place, line_end) % 2:
+            is_quoted = not is_quoted
+        place = line_end
+        lines += 1
+        if not is_quoted:
+            row_end = place
+        if place == len(piece):
+            break
+    return row_end or len(piece)
 
 
 async def _connect(first: Connection, config: Config) -> asyncpg.Connection[Any]:

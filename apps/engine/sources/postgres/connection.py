@@ -24,7 +24,7 @@ from apps.engine.sources.postgres.columns import UnreadableRows
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
-CANCELLED_MESSAGE = "PostgreSQL cancelled the query"
+QUERY_CANCELED = "57014"  # SQLSTATE
 CONFLICT_MESSAGE = (
     "PostgreSQL ended the read, because a replica had to apply changes that conflict with it. Read from the primary"
     " server, raise max_standby_streaming_delay, or set `snapshot` to paged for a table with a key"
@@ -104,8 +104,8 @@ def convert_error(error: psycopg.Error, config: Config) -> EngineError:
 def convert_server_error(state: str, server_message: str) -> EngineError:
     """Convert an error of the server to an EngineError. `state` is its SQLSTATE."""
     evidence = (f"SQLSTATE {state}: {server_message}",)
-    if state == "57014":
-        return SourceError(CANCELLED_MESSAGE, evidence=evidence)
+    if state == QUERY_CANCELED:
+        return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state in {"55P03", "40P01"}:  # a timeout, or a deadlock
         return SourceError("the table is locked by another session", evidence=evidence)
     if state.startswith("22"):
