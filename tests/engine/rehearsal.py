@@ -3,6 +3,7 @@
 from apps.engine.destinations import DESTINATIONS
 from apps.engine.process import progress
 from apps.engine.sources import SOURCES
+from apps.engine.sources.postgres import source
 from apps.engine.sync import batches, runner
 from tests.engine import faults
 
@@ -14,4 +15,6 @@ DESTINATIONS["ledger"] = "tests.engine.ledger"
 batches.FIRST_FLUSH_SECONDS = 0.02
 runner.PROGRESS_INTERVAL = 0.02
 progress.MIN_INTERVAL = 0.1
+# Runs read their small tables as large ones are read. Tests of the source alone read them through one connection.
+source.BULK_BYTES, source.BULK_PAGE_ROWS = 0, 1
 faults.install()

@@ -17,8 +17,8 @@ from apps.engine.postgres import Connection
 from apps.engine.sources.postgres.columns import PgColumn
 
 # Types of which the text can be derived from the binary form.
-INTEGER_SIZES = {"int2": 2, "int4": 4, "int8": 8}
-BINARY_KEY_TYPES = {*INTEGER_SIZES, "uuid", "text", "varchar"}
+INTEGER_TYPES = {"int2", "int4", "int8"}
+BINARY_KEY_TYPES = {*INTEGER_TYPES, "uuid", "text", "varchar"}
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
@@ -82,9 +82,9 @@ def last_texts(rows: CopiedRows, key: Sequence[PgColumn]) -> list[str]:
 
 
 def _text_of(value: bytes, column: PgColumn) -> str:
-    if column.base_type in INTEGER_SIZES:
+    if column.base_type in INTEGER_TYPES:
         return str(int.from_bytes(value, "big", signed=True))
-    return str(UUID(bytes=value)) if column.base_type == "uuid" else value.decode()
+    return str(UUID(bytes=bytes(value))) if column.base_type == "uuid" else value.decode()
 
 
 def _last_text_fields(piece: bytes) -> Fields:
