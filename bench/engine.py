@@ -19,6 +19,7 @@ from apps.engine.contract import (
     DestinationSpec,
     Event,
     LogLine,
+    Outcome,
     RunSpec,
     SourceSpec,
     StorageRoot,
@@ -68,27 +69,33 @@ class WarmEngine:
 
     def run(self, source: SourceSpec, target: DestinationSpec) -> Execution:
         """Run a stream to its end and measure it. Raises RuntimeError if the run fails or a row was not written."""
-        spec = self._build_run_spec(source, target)
-        peaks: list[int] = []
+        expected = source.config.get("rows")
+        outcome, execution = self.attempt(self.build_run_spec(source, target))
+        if not isinstance(outcome, Succeeded):
+            raise RuntimeError("\n".join([outcome.message, *outcome.evidence]))
+        if expected is not None and outcome.written != expected:
+            raise RuntimeError(f"the measured run wrote {outcome.written} of {expected} rows")
+        return execution
+
+    def attempt(
+        self, spec: RunSpec, on_event: Callable[[Event], None] = lambda event: None
+    ) -> tuple[Outcome, Execution]:
+        """Make one attempt, and measure it. A child that was killed has no peak memory."""
+        peaks = [0]
 
         def collect_peak(event: Event) -> None:
             if isinstance(event, LogLine) and "peak_memory_bytes" in event.fields:
                 peaks.append(int(event.fields["peak_memory_bytes"]))
+            on_event(event)
 
         started = time.perf_counter()
         outcome = self._supervisor.run(spec, on_event=collect_peak, should_stop=lambda: None)
-        seconds = time.perf_counter() - started
-        if not isinstance(outcome, Succeeded):
-            raise RuntimeError("\n".join([outcome.message, *outcome.evidence]))
-        expected = source.config.get("rows", outcome.written)
-        if outcome.written != expected:
-            raise RuntimeError(f"the measured run wrote {outcome.written} of {expected} rows")
-        return Execution(seconds, max(peaks))
+        return outcome, Execution(time.perf_counter() - started, max(peaks))
 
     def create_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def _build_run_spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
+    def build_run_spec(self, source: SourceSpec, target: DestinationSpec) -> RunSpec:
         root = StorageRoot(self.create_folder().as_uri(), "bench")
         return RunSpec(
             run_id=str(uuid.uuid4()),

@@ -45,6 +45,10 @@ def _import_measurement(name: str) -> Measurement:
         part: Measurement = import_module(f"bench.agent.{AGENT_PARTS[name]}").measure
         return part
     match name:
+        case "data":
+            from bench import data
+
+            return data.measure
         case "engine":
             from bench import engine
 

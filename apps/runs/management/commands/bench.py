@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox", "agent")
+NAMES = ("start", "engine", "data", "list", "keys", "streams", "memory", "sandbox", "agent")
 AGENT_PARTS = ("agent-streams", "agent-turns", "agent-memory", "agent-token")
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
             nargs="*",
             metavar="NAME",
             help=(
-                f"What to measure: {', '.join(NAMES)} (default: all, about 20 minutes on two cores). "
+                f"What to measure: {', '.join(NAMES)} (default: all, about 25 minutes on two cores). "
                 f"Parts of agent: {', '.join(AGENT_PARTS)}."
             ),
         )

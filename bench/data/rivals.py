@@ -1,0 +1,122 @@
+"""Copy lineitem with other tools: `pg_dump | psql`, dlt, and ADBC with pyarrow. Each runs in a new process.
+
+`python -m bench.data.rivals dlt-postgres|dlt-parquet|adbc-parquet SOURCE_URL TARGET` prints the seconds of the copying,
+without imports. They have no checkpoints. Decimals stay decimals.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.data.lineitem import DECIMALS
+from bench.scratch import ROOT
+from local.database.binaries import wheel_binaries
+
+CHUNK_ROWS = 100_000
+DLT_ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+
+
+def run_pg_dump(source: str, target: str) -> float:
+    """Create the table without its index, copy its rows by `pg_dump --data-only | psql`, and return the seconds."""
+    _pipe(["--schema-only", "--section=pre-data"], source, target)
+    started = time.perf_counter()
+    _pipe(["--data-only"], source, target)
+    return time.perf_counter() - started
+
+
+def _pipe(options: list[str], source: str, target: str) -> None:
+    programs = wheel_binaries()
+    dump_command = [str(programs / "pg_dump"), *options, "--table=lineitem", source]
+    load_command = [str(programs / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", target]
+    with subprocess.Popen(dump_command, stdout=subprocess.PIPE) as dump:
+        subprocess.run(load_command, stdin=dump.stdout, stdout=subprocess.DEVNULL, check=True)
+    if dump.returncode:
+        raise RuntimeError(f"pg_dump ended with exit code {dump.returncode}")
+
+
+def run_rival(name: str, source: str, target: str) -> float:
+    """Run a rival in a new process and return its seconds."""
+    with tempfile.TemporaryDirectory(prefix="drover-rival-") as folder:
+        environment = {**os.environ, **DLT_ENVIRONMENT, "DLT_DATA_DIR": folder}
+        process = subprocess.run(
+            [sys.executable, "-m", "bench.data.rivals", name, source, target],
+            cwd=ROOT,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return float(process.stdout.split()[-1])
+
+
+def copy_with_dlt(source: str, destination: Any, file_format: str) -> float:
+    import dlt
+    from dlt.sources.sql_database import sql_table
+
+    table = sql_table(credentials=source, table="lineitem", schema="public", backend="connectorx")
+    pipeline = dlt.pipeline("bench", destination=destination, dataset_name="bench_dlt")
+    started = time.perf_counter()
+    load = pipeline.run(table, write_disposition="replace", loader_file_format=file_format)
+    seconds = time.perf_counter() - started
+    load.raise_on_failed_jobs()
+    return seconds
+
+
+def dlt_to_postgres(source: str, target: str) -> float:
+    import dlt
+
+    return copy_with_dlt(source, dlt.destinations.postgres(credentials=target), "csv")
+
+
+def dlt_to_parquet(source: str, target: str) -> float:
+    import dlt
+
+    destination = dlt.destinations.filesystem(bucket_url=Path(target).as_uri())
+    return copy_with_dlt(source, destination, "parquet")
+
+
+def adbc_to_parquet(source: str, target: str) -> float:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from adbc_driver_postgresql import dbapi
+
+    started = time.perf_counter()
+    with dbapi.connect(source) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM lineitem")
+        reader = cursor.fetch_record_batch()
+        fields = [
+            pa.field(field.name, pa.decimal128(15, 2) if field.name in DECIMALS else field.type)
+            for field in reader.schema
+        ]
+        schema = pa.schema(fields)
+        with pq.ParquetWriter(Path(target) / "lineitem.parquet", schema, compression="zstd") as out:
+            for batch in reader:
+                columns = [
+                    _storage(column).cast(field.type)
+                    for column, field in zip(batch.columns, schema, strict=True)
+                ]
+                out.write_batch(pa.record_batch(columns, schema=schema))
+    return time.perf_counter() - started
+
+
+def _storage(column: Any) -> Any:
+    """Return the texts of a numeric column, which ADBC marks as a type of its own."""
+    return getattr(column, "storage", column)
+
+
+RIVALS: dict[str, Callable[[str, str], float]] = {
+    "dlt-postgres": dlt_to_postgres,
+    "dlt-parquet": dlt_to_parquet,
+    "adbc-parquet": adbc_to_parquet,
+}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{RIVALS[sys.argv[1]](sys.argv[2], sys.argv[3])}\n")
