@@ -20,7 +20,13 @@ from bench.scratch import ROOT
 from local.database.binaries import wheel_binaries
 
 CHUNK_ROWS = 100_000
-DLT_ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
+DLT_ENVIRONMENT = {
+    "RUNTIME__DLTHUB_TELEMETRY": "false",
+    "RUNTIME__LOG_LEVEL": "CRITICAL",
+    # By default it compresses its own files, which takes most of the time.
+    "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
+    "DATA_WRITER__DISABLE_COMPRESSION": "true",
+}
 
 
 def run_pg_dump(source: str, target: str) -> float:
