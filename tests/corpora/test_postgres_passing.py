@@ -17,7 +17,7 @@ from tests.engine.sources.reading import make_source
 __all__ = ["copy"]
 
 NEVER_PASS = {"a_pair", "money"}  # They become texts.
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "in one snapshot": {"snapshot": "whole"},
     "in one snapshot and many pages": {"snapshot": "whole", "page_size": 2},
     "page by page": {"snapshot": "paged"},
@@ -155,9 +155,10 @@ def read_copied(
     source.type_system, source.kept_types = "postgres", kept_types or {}
     version = database.admin.info.server_version // 10_000
     source.copy_version = version if copy_version is None else copy_version
-    pages, token = [], {}
+    pages: list[CopiedRows] = []
+    token: dict[str, Any] = {}
     while True:
-        page = source.get(token)
+        page: Any = source.get(token)
         pages += [page.copied] if page.copied else []
         token = page.next_pagination
         if not token:

@@ -67,6 +67,7 @@ def test_a_connection_that_is_refused_is_not_needed(database: SourceDatabase) ->
 def test_a_lost_second_connection_ends_the_attempt_and_the_next_goes_on(
     database: SourceDatabase,
 ) -> None:
+    database.execute("UPDATE large SET t = repeat(t, 20)")  # more than the sockets can hold
     source = make_large_source(database, snapshot="whole", page_size=3000)
     source.get()
     (pid,) = database.rows(
