@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startSession } from "@/api/session";
 import type { Session } from "@/api/types";
 import { DestinationStep } from "./destination-step";
-import { EMPTY_DRAFT } from "./draft";
+import { EMPTY_DRAFT, type StreamDraft } from "./draft";
 import { SourceStep } from "./source-step";
 
 const KIND = {
@@ -20,6 +20,14 @@ const KIND = {
     properties: { host: { type: "string", title: "Host" } },
   },
   write_modes: ["replace", "append"],
+};
+const ORDERS: StreamDraft = {
+  stream: "orders",
+  syncMode: "full_refresh",
+  cursorField: null,
+  primaryKey: [],
+  table: "orders",
+  writeMode: "replace",
 };
 const SAVED = { id: "c1", name: "PostgreSQL", kind: "postgres" };
 
@@ -104,7 +112,7 @@ describe("the step of the source", () => {
 describe("the step of the destination", () => {
   it("saves a new destination as a connector", async () => {
     const onDone = vi.fn();
-    show(<DestinationStep draft={{ ...EMPTY_DRAFT, stream: "orders" }} errors={{}} onDone={onDone} />);
+    show(<DestinationStep draft={{ ...EMPTY_DRAFT, streams: [ORDERS] }} errors={{}} onDone={onDone} />);
     await newKind();
     await click(/^Save and continue$/);
     expect(created).toEqual([]); // the host is missing
@@ -115,19 +123,41 @@ describe("the step of the destination", () => {
     expect(onDone).toHaveBeenCalledWith(
       expect.objectContaining({
         destination: { connectorId: "c2", kind: "postgres", label: "PostgreSQL 2" },
-        table: "orders",
+        streams: [ORDERS],
       }),
     );
   });
 
   it("saves nothing while the table has no name", async () => {
     const onDone = vi.fn();
-    show(<DestinationStep draft={{ ...EMPTY_DRAFT, stream: "orders" }} errors={{}} onDone={onDone} />);
+    show(<DestinationStep draft={{ ...EMPTY_DRAFT, streams: [ORDERS] }} errors={{}} onDone={onDone} />);
     await newKind();
     await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
     await userEvent.clear(screen.getByLabelText("Destination table"));
     await click(/^Save and continue$/);
     expect(created).toEqual([]);
     expect(onDone).not.toHaveBeenCalled();
+  });
+
+  it("says that several streams are written with another mode, if the destination does not support the chosen one", async () => {
+    const onDone = vi.fn();
+    const items: StreamDraft = {
+      ...ORDERS,
+      stream: "items",
+      table: "items",
+      syncMode: "incremental",
+      primaryKey: ["id"],
+      writeMode: "merge",
+    };
+    show(
+      <DestinationStep draft={{ ...EMPTY_DRAFT, streams: [ORDERS, items] }} errors={{}} onDone={onDone} />,
+    );
+    await userEvent.click((await screen.findAllByRole("button", { name: /^PostgreSQL/ }))[0]!);
+    expect(screen.getByText(/1.stream will be written with the mode Append/)).toBeTruthy();
+    expect(screen.queryByLabelText("Destination table")).toBeNull();
+    await click(/^Continue$/);
+    expect(onDone).toHaveBeenCalledWith(
+      expect.objectContaining({ streams: [ORDERS, { ...items, writeMode: "append" }] }),
+    );
   });
 });

@@ -15,10 +15,19 @@ import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
 import { WRITE_MODES } from "@/format/modes";
 import { useEditableDomains } from "@/session/use-editable-domains";
-import { endpointOf, tableName, writeModes, type Draft, type Endpoint, type WriteMode } from "./draft";
+import { countWithNoun } from "@/format/number";
+import {
+  endpointOf,
+  withValidWriteMode,
+  writeModes,
+  type Draft,
+  type Endpoint,
+  type StreamDraft,
+  type WriteMode,
+} from "./draft";
 import { StepActions } from "./step";
 
-type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode" | "limits">;
+type DestinationChoice = Pick<Draft, "destination" | "streams" | "limits">;
 
 const MODE_HINTS: Record<WriteMode, string> = {
   replace: "Each successful run replaces the whole table in one step.",
@@ -41,8 +50,7 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
   const [saved, setSaved] = useState<Endpoint | null>(draft.destination);
   const [newEntry, setNewEntry] = useState<CatalogueEntry | null>(null);
   const [hasChosen, setHasChosen] = useState(false);
-  const [table, setTable] = useState(draft.table || tableName(draft.stream));
-  const [selectedMode, setSelectedMode] = useState<WriteMode>(draft.writeMode);
+  const [streams, setStreams] = useState(draft.streams);
   const [limits, setLimits] = useState(draft.limits);
   const [wasSubmitted, setWasSubmitted] = useState(false);
 
@@ -53,46 +61,36 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
     setWasSubmitted(false);
   }
   const entry = newEntry ?? catalogue?.results.find(({ kind }) => kind === saved?.kind);
-  const modes = writeModes(draft.syncMode, draft.primaryKey).filter(
-    (mode) => entry?.write_modes.includes(mode) ?? true,
-  );
-  const mode = modes.includes(selectedMode) ? selectedMode : modes[0];
+  const supported = entry?.write_modes;
+  const written = streams.map((stream) => withValidWriteMode(stream, supported));
+  const only = written.length === 1 ? written[0]! : null;
+  const isPossible = written.every((stream) => modesOf(stream, supported).includes(stream.writeMode));
   const step: StepProps = {
     isNew: hasChosen,
-    disabledReason: mode ? null : "This destination supports none of the write modes of this stream",
+    disabledReason: isPossible ? null : "This destination supports none of the write modes of a stream",
     onChooseAnother: () => choose(null, null),
     requireTable: (action) => {
       setWasSubmitted(true);
-      if (table.trim()) action();
+      if (written.every(({ table }) => table.trim())) action();
     },
-    onDone: (destination) => mode && onDone({ destination, table: table.trim(), writeMode: mode, limits }),
+    onDone: (destination) => isPossible && onDone({ destination, streams: written, limits }),
     children: (
-      <div className="grid gap-4 sm:grid-cols-2">
-        <TextField
-          label="Destination table"
-          value={table}
-          onChange={({ target }) => setTable(target.value)}
-          error={errors.table ?? (wasSubmitted && !table.trim() ? "This field is required." : null)}
-          maxLength={200}
-        />
-        <Field label="Write mode" hint={mode && MODE_HINTS[mode]} error={errors.write_mode}>
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={mode}
-              onChange={({ target }) => setSelectedMode(target.value as WriteMode)}
-            >
-              {modes.map((value) => (
-                <option key={value} value={value}>
-                  {WRITE_MODES[value]}
-                </option>
-              ))}
-            </select>
+      <>
+        {!only && <Tables before={draft.streams} written={written} />}
+        <div className="grid gap-4 sm:grid-cols-2">
+          {only && (
+            <TableFields
+              stream={only}
+              modes={modesOf(only, supported)}
+              errors={
+                wasSubmitted && !only.table.trim() ? { table: "This field is required.", ...errors } : errors
+              }
+              onChange={(stream) => setStreams([stream])}
+            />
           )}
-        </Field>
-        <LimitFields limits={limits} onChange={setLimits} errors={errors} />
-      </div>
+          <LimitFields limits={limits} onChange={setLimits} errors={errors} />
+        </div>
+      </>
     ),
   };
   if (newEntry) return <NewDestination entry={newEntry} {...step} />;
@@ -104,6 +102,68 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
       onSelectConnector={(connector) => choose(endpointOf(connector), null)}
       onSelectKind={(chosenEntry) => choose(null, chosenEntry)}
     />
+  );
+}
+
+function modesOf(stream: StreamDraft, supported?: readonly string[]): WriteMode[] {
+  return writeModes(stream.syncMode, stream.primaryKey).filter((mode) => supported?.includes(mode) ?? true);
+}
+
+interface TableProps {
+  stream: StreamDraft;
+  modes: WriteMode[];
+  errors: Record<string, string>;
+  onChange: (stream: StreamDraft) => void;
+}
+
+/** The table of an only stream. The tables of several streams are set in the step of the streams. */
+function TableFields({ stream, modes, errors, onChange }: TableProps) {
+  return (
+    <>
+      <TextField
+        label="Destination table"
+        value={stream.table}
+        onChange={({ target }) => onChange({ ...stream, table: target.value })}
+        error={errors.table}
+        maxLength={200}
+      />
+      <Field label="Write mode" hint={MODE_HINTS[stream.writeMode]} error={errors.write_mode}>
+        {(control) => (
+          <select
+            className="control"
+            {...control}
+            value={stream.writeMode}
+            onChange={({ target }) => onChange({ ...stream, writeMode: target.value as WriteMode })}
+          >
+            {modes.map((value) => (
+              <option key={value} value={value}>
+                {WRITE_MODES[value]}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+    </>
+  );
+}
+
+/** Says how many tables are written, and whether this destination needs other write modes than those chosen before. */
+function Tables({ before, written }: { before: StreamDraft[]; written: StreamDraft[] }) {
+  const changed = written.filter(({ writeMode }, number) => writeMode !== before[number]!.writeMode);
+  const modes = [...new Set(changed.map(({ writeMode }) => WRITE_MODES[writeMode]))].join(" or ");
+  return (
+    <div className="grid gap-1">
+      <p>
+        {countWithNoun(written.length, "table")}, named in the step of the streams. The settings below are
+        those of every table.
+      </p>
+      {changed.length > 0 && (
+        <p role="status" className="text-wait">
+          {countWithNoun(changed.length, "stream")} will be written with the mode {modes}, because this
+          destination does not support the mode that you chose.
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -1,18 +1,29 @@
 import { describe, expect, it } from "vitest";
-import { definitionOf, EMPTY_DRAFT, tableName, writeModes } from "./draft";
+import {
+  definitionOf,
+  EMPTY_DRAFT,
+  tableName,
+  withValidWriteMode,
+  writeModes,
+  type StreamDraft,
+} from "./draft";
+
+const FLIGHTS: StreamDraft = {
+  stream: "flights",
+  syncMode: "incremental",
+  cursorField: "time_hour",
+  primaryKey: ["id"],
+  table: "flights",
+  writeMode: "merge",
+};
 
 describe("a new pipeline's draft", () => {
   it("definitionOf contains the ids of the saved connectors", () => {
     const definition = definitionOf({
       ...EMPTY_DRAFT,
       source: { connectorId: "c1", kind: "postgres", label: "Shop" },
-      stream: "flights",
-      syncMode: "incremental",
-      cursorField: "time_hour",
-      primaryKey: ["id"],
+      streams: [FLIGHTS],
       destination: { connectorId: "c2", kind: "parquet", label: "Parquet" },
-      table: "flights",
-      writeMode: "merge",
     });
     expect(definition).toEqual({
       source: { connector_id: "c1" },
@@ -31,6 +42,29 @@ describe("a new pipeline's draft", () => {
       ],
       destination: { connector_id: "c2" },
     });
+  });
+
+  it("definitionOf contains every stream, and the transform only if there is one stream", () => {
+    const draft = {
+      ...EMPTY_DRAFT,
+      source: { connectorId: "c1", kind: "postgres", label: "Shop" },
+      destination: { connectorId: "c2", kind: "parquet", label: "Parquet" },
+      transform: "def transform(record): return record",
+    };
+    const airports = { ...FLIGHTS, stream: "airports", table: " airfields " };
+    const streams = definitionOf({ ...draft, streams: [FLIGHTS, airports] }).streams;
+    expect(streams.map(({ stream, table }) => [stream, table])).toEqual([
+      ["flights", "flights"],
+      ["airports", "airfields"],
+    ]);
+    expect(streams.flatMap(({ transforms }) => transforms)).toEqual([]);
+    expect(definitionOf({ ...draft, streams: [FLIGHTS] }).streams[0]!.transforms).toHaveLength(1);
+  });
+
+  it("withValidWriteMode keeps a mode that the destination supports, and else takes another", () => {
+    expect(withValidWriteMode(FLIGHTS, ["append", "merge"])).toBe(FLIGHTS);
+    expect(withValidWriteMode(FLIGHTS, ["append"]).writeMode).toBe("append");
+    expect(withValidWriteMode({ ...FLIGHTS, primaryKey: [] }).writeMode).toBe("append");
   });
 
   it.each([

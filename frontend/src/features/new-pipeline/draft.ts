@@ -18,17 +18,23 @@ export function endpointOf({ id, kind, name }: Pick<ConnectorRow, "id" | "kind" 
   return { connectorId: id, kind, label: name };
 }
 
-export interface Draft {
-  source: Endpoint | null;
+/** A stream to copy, and how to read and write it. */
+export interface StreamDraft {
   stream: string;
   syncMode: SyncMode;
   cursorField: string | null;
   primaryKey: string[];
-  destination: Endpoint | null;
   table: string;
   writeMode: WriteMode;
+}
+
+export interface Draft {
+  source: Endpoint | null;
+  streams: StreamDraft[];
+  destination: Endpoint | null;
+  /** The limits of every stream. */
   limits: Limits;
-  /** Python code that changes each record; empty if there is no transform. */
+  /** Python code that changes each record of the only stream; empty if there is no transform. */
   transform: string;
   schedule: Schedule | null;
   name: string;
@@ -37,13 +43,8 @@ export interface Draft {
 
 export const EMPTY_DRAFT: Draft = {
   source: null,
-  stream: "",
-  syncMode: "full_refresh",
-  cursorField: null,
-  primaryKey: [],
+  streams: [],
   destination: null,
-  table: "",
-  writeMode: "replace",
   limits: STRICT_LIMITS,
   transform: "",
   schedule: null,
@@ -51,22 +52,21 @@ export const EMPTY_DRAFT: Draft = {
   tags: [],
 };
 
-/** Returns the definition that the API accepts as `config`. */
+/** Returns the definition that the API accepts as `config`. Only a pipeline with one stream has the transform. */
 export function definitionOf(draft: Draft) {
+  const transforms = draft.streams.length === 1 ? transformsOf(draft.transform) : [];
   return {
     source: { connector_id: draft.source!.connectorId },
-    streams: [
-      {
-        stream: draft.stream,
-        table: draft.table,
-        sync_mode: draft.syncMode,
-        cursor_field: draft.cursorField,
-        primary_key: draft.primaryKey,
-        write_mode: draft.writeMode,
-        transforms: transformsOf(draft.transform),
-        ...streamLimits(draft.limits),
-      },
-    ],
+    streams: draft.streams.map((stream) => ({
+      stream: stream.stream,
+      table: stream.table.trim(),
+      sync_mode: stream.syncMode,
+      cursor_field: stream.cursorField,
+      primary_key: stream.primaryKey,
+      write_mode: stream.writeMode,
+      transforms,
+      ...streamLimits(draft.limits),
+    })),
     destination: { connector_id: draft.destination!.connectorId },
   };
 }
@@ -93,4 +93,12 @@ export function tableName(stream: string): string {
 export function writeModes(syncMode: SyncMode, primaryKey: string[]): WriteMode[] {
   if (syncMode === "full_refresh") return ["replace", "append"];
   return primaryKey.length > 0 ? ["merge", "append"] : ["append"];
+}
+
+/** Returns the stream with a write mode that its sync mode, its primary key and the destination allow. */
+export function withValidWriteMode(stream: StreamDraft, supported?: readonly string[]): StreamDraft {
+  const modes = writeModes(stream.syncMode, stream.primaryKey).filter(
+    (mode) => supported?.includes(mode) ?? true,
+  );
+  return modes.includes(stream.writeMode) ? stream : { ...stream, writeMode: modes[0] ?? stream.writeMode };
 }

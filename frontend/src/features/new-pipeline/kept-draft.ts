@@ -43,7 +43,8 @@ export function forgetProgress(): void {
 function readProgress(owner: string): Progress {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as (Progress & { owner: string }) | null;
-    if (!kept || kept.owner !== owner || !kept.draft.source?.connectorId) return BEGINNING;
+    if (!kept || kept.owner !== owner || !kept.draft.source?.connectorId || !kept.draft.streams)
+      return BEGINNING;
     const { draft, openStep, furthestStep } = kept;
     return { draft: { ...EMPTY_DRAFT, ...draft }, openStep, furthestStep };
   } catch {

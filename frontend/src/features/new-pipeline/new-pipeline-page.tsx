@@ -1,24 +1,25 @@
 import { useNavigate } from "@tanstack/react-router";
+import { useCallback, useMemo } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
 import { showSuccess } from "@/components/toast";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
-import { EMPTY_DRAFT, type Draft } from "./draft";
+import { EMPTY_DRAFT, type Draft, type StreamDraft } from "./draft";
 import { forgetProgress, useKeptProgress } from "./kept-draft";
 import { useCreatePipeline } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
 import { SourceStep } from "./source-step";
 import { Step } from "./step";
+import { errorsByStream, streamsInWords } from "./stream-choice";
 import { StreamStep } from "./stream-step";
 
-const STEPS = ["Source", "Stream", "Destination", "Schedule", "Review"] as const;
-/** The fields of the stream that are set in the destination step. */
-const DESTINATION_STEP_FIELDS = ["table", "write_mode", "allow_empty", "max_rejected_share"].map(
-  (name) => `streams.0.${name}`,
-);
+const STEPS = ["Source", "Streams", "Destination", "Schedule", "Review"] as const;
+const LIMIT_FIELDS = ["allow_empty", "max_rejected_share"];
+/** The fields of an only stream that are set in the step of the destination. */
+const TABLE_FIELDS = ["table", "write_mode"];
 
 export function NewPipelinePage() {
   const { progress, setProgress, isContinued, startOver } = useKeptProgress();
@@ -29,6 +30,19 @@ export function NewPipelinePage() {
   const create = useCreatePipeline();
   const navigate = useNavigate();
   const errors = fieldMessages(create.error);
+  const changeStreams = useCallback(
+    (change: (streams: StreamDraft[]) => StreamDraft[]) =>
+      setProgress((before) => ({
+        ...before,
+        draft: { ...before.draft, streams: change(before.draft.streams) },
+      })),
+    [setProgress],
+  );
+  const submitted = create.variables?.streams;
+  const streamErrors = useMemo(
+    () => errorsOfStreamStep(fieldMessages(create.error), submitted ?? []),
+    [create.error, submitted],
+  );
 
   function finishStep(step: number, change: Partial<Draft>) {
     const next = step + 1;
@@ -50,7 +64,7 @@ export function NewPipelinePage() {
         showSuccess(`${pipeline.name} was created.`);
         void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
       },
-      onError: (error) => setOpenStep(stepOf(Object.keys(fieldMessages(error)))),
+      onError: (error) => setOpenStep(stepOf(Object.keys(fieldMessages(error)), draft.streams.length)),
     });
   }
 
@@ -61,10 +75,16 @@ export function NewPipelinePage() {
       onDone={(source) => finishStep(0, { ...EMPTY_DRAFT, source })}
     />,
     draft.source?.connectorId && (
-      <StreamStep connectorId={draft.source.connectorId} onDone={(choice) => finishStep(1, choice)} />
+      <StreamStep
+        connectorId={draft.source.connectorId}
+        chosen={draft.streams}
+        errors={streamErrors}
+        listError={errors.streams}
+        onChange={changeStreams}
+        onDone={() => finishStep(1, {})}
+      />
     ),
     <DestinationStep
-      key={draft.stream}
       draft={draft}
       errors={messagesBelow(errors, "streams.0")}
       connectorError={errors["destination.connector_id"] ?? errors.destination}
@@ -84,10 +104,11 @@ export function NewPipelinePage() {
       onDone={createPipeline}
     />,
   ];
+  const only = draft.streams.length === 1 ? draft.streams[0] : undefined;
   const summaries = [
     draft.source?.label ?? null,
-    draft.stream,
-    `${draft.destination?.label ?? ""} · ${draft.table}`,
+    streamsInWords(draft.streams),
+    [draft.destination?.label, only?.table].filter(Boolean).join(" · "),
     scheduleInWords(draft.schedule),
     null,
   ];
@@ -129,9 +150,21 @@ export function NewPipelinePage() {
 }
 
 /** Returns the step that contains the first field with an error. */
-function stepOf(fields: string[]): number {
+function stepOf(fields: string[], streamCount: number): number {
   const field = fields[0] ?? "";
-  if (field.startsWith("destination") || DESTINATION_STEP_FIELDS.includes(field)) return 2;
+  if (field.startsWith("destination")) return 2;
   if (field.startsWith("schedule")) return 3;
-  return 4;
+  const [list, , name = ""] = field.split(".");
+  if (list !== "streams" || name === "transforms") return 4;
+  return isOfDestinationStep(name, streamCount) ? 2 : 1;
+}
+
+function isOfDestinationStep(name: string, streamCount: number): boolean {
+  return LIMIT_FIELDS.includes(name) || (streamCount === 1 && TABLE_FIELDS.includes(name));
+}
+
+/** Returns the server's messages by stream and field, without those that another step shows. */
+function errorsOfStreamStep(errors: Record<string, string>, streams: StreamDraft[]) {
+  const own = Object.entries(errors).filter(([path]) => stepOf([path], streams.length) === 1);
+  return errorsByStream(Object.fromEntries(own), streams);
 }

@@ -1,10 +1,11 @@
 import { useState } from "react";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
-import { TextField } from "@/components/field";
+import { Field, TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { countWithNoun } from "@/format/number";
-import type { Draft } from "./draft";
+import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { countWithNoun, formatCount } from "@/format/number";
+import type { Draft, StreamDraft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
 import { usePreview } from "./queries";
 import { StepActions } from "./step";
@@ -30,7 +31,12 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
     setTransform(code);
     onChange({ transform: code });
   }
-  const showPreview = () => preview.mutate({ ...draft, transform });
+  const [previewed, setPreviewed] = useState(draft.streams[0]?.stream);
+  const isSeveral = draft.streams.length > 1;
+  const showPreview = () => {
+    const streams = draft.streams.filter(({ stream }) => stream === previewed);
+    preview.mutate({ ...draft, streams, transform: isSeveral ? "" : transform });
+  };
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
@@ -59,14 +65,40 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
           }}
         />
       </div>
-      <details open={transform !== ""} className="rounded-card border border-line">
-        <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">
-          Transform records with Python <span className="font-normal text-faint">(optional)</span>
-        </summary>
-        <div className="border-t border-line p-3">
-          <TransformEditor code={transform} onChange={changeTransform} error={transformMessage} />
-        </div>
-      </details>
+      {isSeveral && <StreamList streams={draft.streams} />}
+      {isSeveral ? (
+        <p className="text-soft">
+          Transforms with Python can be added to each stream on the page of the pipeline after it was created.
+        </p>
+      ) : (
+        <details open={transform !== ""} className="rounded-card border border-line">
+          <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">
+            Transform records with Python <span className="font-normal text-faint">(optional)</span>
+          </summary>
+          <div className="border-t border-line p-3">
+            <TransformEditor code={transform} onChange={changeTransform} error={transformMessage} />
+          </div>
+        </details>
+      )}
+      {isSeveral && (
+        <Field label="Stream of the preview">
+          {(control) => (
+            <select
+              className="control sm:w-72!"
+              {...control}
+              value={previewed}
+              onChange={({ target }) => {
+                setPreviewed(target.value);
+                preview.reset();
+              }}
+            >
+              {draft.streams.map(({ stream }) => (
+                <option key={stream}>{stream}</option>
+              ))}
+            </select>
+          )}
+        </Field>
+      )}
       {preview.isPending && <Skeletons rows={4} />}
       {preview.error && !transformMessage && <ErrorNotice error={preview.error} retry={showPreview} />}
       {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={showPreview} />}
@@ -92,8 +124,32 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
   );
 }
 
-function suggestedName({ stream, destination }: Draft): string {
-  return `${stream} to ${destination?.label ?? ""}`;
+const MAX_LISTED = 20; // streams
+
+/** The streams in short: where each is written, and how. */
+function StreamList({ streams }: { streams: StreamDraft[] }) {
+  const hidden = streams.length - MAX_LISTED;
+  return (
+    <section aria-label="Streams" className="grid gap-1">
+      <h3 className="text-[0.8125rem] font-medium">{countWithNoun(streams.length, "stream")}</h3>
+      <ul className="divide-y divide-line rounded-card border border-line text-[0.8125rem]">
+        {streams.slice(0, MAX_LISTED).map(({ stream, table, syncMode, writeMode }) => (
+          <li key={stream} className="px-3 py-1.5 wrap-anywhere">
+            <span className="font-medium">{stream}</span>{" "}
+            <span className="text-soft">
+              to {table} · {SYNC_MODES[syncMode]} · {WRITE_MODES[writeMode]}
+            </span>
+          </li>
+        ))}
+        {hidden > 0 && <li className="px-3 py-1.5 text-soft">and {formatCount(hidden)} more</li>}
+      </ul>
+    </section>
+  );
+}
+
+function suggestedName({ source, streams, destination }: Draft): string {
+  const only = streams.length === 1 ? streams[0]!.stream : null;
+  return `${only ?? `${streams.length} streams of ${source?.label ?? ""}`} to ${destination?.label ?? ""}`;
 }
 
 function parseTags(text: string): string[] {

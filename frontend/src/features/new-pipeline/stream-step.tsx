@@ -1,35 +1,41 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
-import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { SYNC_MODES } from "@/format/modes";
-import { countWithNoun } from "@/format/number";
-import type { Draft, SyncMode } from "./draft";
-import { Choice } from "./choice";
+import { countWithNoun, formatCount } from "@/format/number";
+import type { StreamDraft, SyncMode } from "./draft";
 import { streamsQuery } from "./queries";
 import { StepActions } from "./step";
+import {
+  addStreams,
+  problemsOf,
+  removeStreams,
+  schemaOf,
+  schemasOf,
+  withSyncMode,
+  type FieldErrors,
+} from "./stream-choice";
+import { StreamSettings } from "./stream-settings";
+import { StreamTable } from "./stream-table";
 
-type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
+const MAX_WITHOUT_SEARCH = 6; // streams
 
-const MAX_SHOWN_STREAMS = 60;
-
-const MODE_HINTS: Record<SyncMode, string> = {
-  full_refresh: "Each run reads all records.",
-  incremental: "Each run reads only the records that are new since the last run.",
-};
-
-export function StreamStep({
-  connectorId,
-  onDone,
-}: {
+interface Props {
   connectorId: string;
-  onDone: (choice: StreamChoice) => void;
-}) {
+  chosen: StreamDraft[];
+  /** The server's messages by stream and field, after the pipeline could not be saved. */
+  errors?: Record<string, FieldErrors>;
+  /** The server's message about the whole list. */
+  listError?: string;
+  /** Must be the same function at each rendering, so that only changed rows are rendered again. */
+  onChange: (change: (chosen: StreamDraft[]) => StreamDraft[]) => void;
+  onDone: () => void;
+}
+
+export function StreamStep({ connectorId, ...props }: Props) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
-  const [searchText, setSearchText] = useState("");
-  const [selected, setSelected] = useState<StreamInfo | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeletons rows={4} />;
   if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
@@ -41,107 +47,218 @@ export function StreamStep({
       </EmptyState>
     );
   }
-  const matches = data.streams.filter(({ name }) => name.toLowerCase().includes(searchText.toLowerCase()));
+  return <StreamChoice streams={data.streams} {...props} />;
+}
+
+type Shown = "all" | "selected" | "errors";
+type ChoiceProps = Omit<Props, "connectorId"> & { streams: StreamInfo[] };
+
+const NO_ERRORS: Record<string, FieldErrors> = {};
+
+function StreamChoice({ streams, chosen, errors = NO_ERRORS, listError, onChange, onDone }: ChoiceProps) {
+  const infos = useMemo(() => new Map(streams.map((info) => [info.name, info])), [streams]);
+  // A kept pipeline may have a stream that the source no longer has.
+  const present = useMemo(() => chosen.filter(({ stream }) => infos.has(stream)), [chosen, infos]);
+  const byName = useMemo(() => new Map(present.map((stream) => [stream.stream, stream])), [present]);
+  const problems = useMemo(
+    () => ({ ...errors, ...(present.length > 1 ? problemsOf(present) : {}) }),
+    [errors, present],
+  );
+  const selected = present.map(({ stream }) => stream);
+  const failing = selected.filter((stream) => problems[stream]);
+  const filter = useFilter(streams, failing);
+  const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(failing));
+  const onToggle = useCallback(
+    (info: StreamInfo, isChosen: boolean) =>
+      onChange((before) => (isChosen ? addStreams(before, [info]) : removeStreams(before, [info]))),
+    [onChange],
+  );
+  const onOpen = useCallback((stream: string, isOpen: boolean) => {
+    setOpen(
+      (before) => new Set(isOpen ? [...before, stream] : [...before].filter((name) => name !== stream)),
+    );
+  }, []);
+  const onChangeStream = useCallback(
+    (changed: StreamDraft) =>
+      onChange((before) => before.map((each) => (each.stream === changed.stream ? changed : each))),
+    [onChange],
+  );
+  const only = present.length === 1 ? present[0]! : null;
+  const hasOwnProblem = present.length > 1 && Object.keys(problemsOf(present)).length > 0;
+  const goOn = () => {
+    onChange((before) => before.filter(({ stream }) => infos.has(stream)));
+    onDone();
+  };
   return (
     <div className="grid gap-4">
-      {data.streams.length > 6 && (
-        <input
-          data-search
-          type="search"
-          aria-label="Search streams"
-          placeholder={`Search ${countWithNoun(data.streams.length, "stream")}`}
-          className="control sm:w-72!"
-          value={searchText}
-          onChange={({ target }) => setSearchText(target.value)}
-        />
-      )}
-      <fieldset>
-        <legend className="sr-only">Stream</legend>
-        <div className="grid gap-2 sm:grid-cols-2 @3xl/page:grid-cols-3">
-          {matches.slice(0, MAX_SHOWN_STREAMS).map((stream) => (
-            <Choice
-              key={stream.name}
-              group="stream"
-              title={stream.name}
-              text={fieldsInWords(stream)}
-              checked={selected?.name === stream.name}
-              onChoose={() => setSelected(stream)}
-            />
-          ))}
-        </div>
-      </fieldset>
-      {matches.length > MAX_SHOWN_STREAMS && (
-        <p className="text-soft">
-          Only the first {MAX_SHOWN_STREAMS} streams are shown. Search to find another stream.
+      {listError && (
+        <p role="alert" className="text-bad">
+          {listError}
         </p>
       )}
-      {selected && <StreamSettings key={selected.name} stream={selected} onDone={onDone} />}
+      {streams.length > MAX_WITHOUT_SEARCH && (
+        <FilterFields filter={filter} streams={streams} selected={selected} failing={failing} />
+      )}
+      <StreamTable
+        streams={filter.matches}
+        chosen={byName}
+        open={open}
+        errors={problems}
+        onToggleAll={(isChosen) =>
+          onChange((before) => (isChosen ? addStreams : removeStreams)(before, filter.matches))
+        }
+        onToggle={onToggle}
+        onOpen={onOpen}
+        onChange={onChangeStream}
+      />
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <p role="status" className="text-soft">
+          {formatCount(present.length)} of {countWithNoun(streams.length, "stream")} selected
+        </p>
+        {present.length > 1 && <ModeOfAll infos={infos} chosen={present} onChange={onChange} />}
+      </div>
+      {only && (
+        <section aria-label={`Settings of ${only.stream}`}>
+          <StreamSettings
+            key={only.stream}
+            info={infos.get(only.stream)!}
+            stream={only}
+            errors={problems[only.stream] ?? {}}
+            hasTable={false}
+            onChange={onChangeStream}
+          />
+        </section>
+      )}
+      <StepActions
+        nextLabel="Continue"
+        disabledReason={
+          present.length === 0
+            ? "Select a stream first"
+            : hasOwnProblem
+              ? "Give each stream its own table first"
+              : null
+        }
+        onNext={goOn}
+      />
     </div>
   );
 }
 
-function fieldsInWords({ fields }: StreamInfo): string {
-  if (fields.length === 0) return "The fields are known after the first run";
-  const names = fields.map(({ name }) => name);
-  return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
+type Filter = ReturnType<typeof useFilter>;
+
+/** The search, the schema, and whether only selected streams or those with errors are shown. */
+function useFilter(streams: StreamInfo[], failing: string[]) {
+  const [searchText, setSearchText] = useState("");
+  const [schema, setSchema] = useState<string | null>(null);
+  const [shown, setShown] = useState<Shown>(failing.length > 0 ? "errors" : "all");
+  // A row stays when it is no longer selected or its error is corrected, so that the focus is not lost.
+  const [kept, setKept] = useState<ReadonlySet<string>>(new Set(failing));
+  const searched = useDeferredValue(searchText.trim().toLowerCase());
+  const matches = useMemo(
+    () =>
+      streams.filter(
+        ({ name }) =>
+          name.toLowerCase().includes(searched) &&
+          (schema === null || schemaOf(name) === schema) &&
+          (shown === "all" || kept.has(name)),
+      ),
+    [streams, searched, schema, shown, kept],
+  );
+  function show(which: Shown, names: Iterable<string>) {
+    setShown(which);
+    setKept(new Set(names));
+  }
+  return { searchText, setSearchText, schema, setSchema, shown, show, matches };
 }
 
-function StreamSettings({ stream, onDone }: { stream: StreamInfo; onDone: (choice: StreamChoice) => void }) {
-  const cursorFields = stream.cursor_fields;
-  const supportsIncremental = stream.sync_modes.includes("incremental");
-  const [syncMode, setSyncMode] = useState<SyncMode>("full_refresh");
-  const [cursor, setCursor] = useState(cursorFields[0] ?? "");
+interface FilterProps {
+  filter: Filter;
+  streams: StreamInfo[];
+  selected: string[];
+  failing: string[];
+}
+
+function FilterFields({ filter, streams, selected, failing }: FilterProps) {
+  const schemas = useMemo(() => schemasOf(streams), [streams]);
+  const labels: Record<Shown, string> = {
+    all: `All ${formatCount(streams.length)}`,
+    selected: `Selected ${formatCount(selected.length)}`,
+    errors: `With errors ${formatCount(failing.length)}`,
+  };
+  const names = { all: [], selected, errors: failing };
+  const hasErrors = failing.length > 0 || filter.shown === "errors";
+  const choices: Shown[] = hasErrors ? ["all", "selected", "errors"] : ["all", "selected"];
   return (
-    <div className="grid gap-4">
-      <div className="grid gap-4 sm:grid-cols-2">
-        <Field
-          label="Sync mode"
-          hint={supportsIncremental ? MODE_HINTS[syncMode] : "This stream supports full refresh only."}
-        >
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={syncMode}
-              disabled={!supportsIncremental}
-              onChange={({ target }) => setSyncMode(target.value as SyncMode)}
-            >
-              <option value="full_refresh">{SYNC_MODES.full_refresh}</option>
-              {supportsIncremental && <option value="incremental">{SYNC_MODES.incremental}</option>}
-            </select>
-          )}
-        </Field>
-        {syncMode === "incremental" && cursorFields.length > 0 && (
-          <Field
-            label="Cursor column"
-            hint="A column whose values only increase, such as the time of the last change."
-          >
-            {(control) => (
-              <select
-                className="control"
-                {...control}
-                value={cursor}
-                onChange={({ target }) => setCursor(target.value)}
-              >
-                {cursorFields.map((name) => (
-                  <option key={name}>{name}</option>
-                ))}
-              </select>
-            )}
-          </Field>
-        )}
-      </div>
-      <StepActions
-        nextLabel="Continue"
-        onNext={() =>
-          onDone({
-            stream: stream.name,
-            syncMode,
-            cursorField: syncMode === "incremental" ? cursor || null : null,
-            primaryKey: stream.primary_key,
-          })
-        }
+    <div className="flex flex-wrap items-center gap-2">
+      <input
+        data-search
+        type="search"
+        aria-label="Search streams"
+        placeholder={`Search ${countWithNoun(streams.length, "stream")}`}
+        className="control sm:w-64!"
+        value={filter.searchText}
+        onChange={({ target }) => filter.setSearchText(target.value)}
       />
+      {schemas.length > 0 && (
+        <select
+          aria-label="Schema"
+          className="control sm:w-48!"
+          value={filter.schema === null ? "all" : `=${filter.schema}`}
+          onChange={({ target }) => filter.setSchema(target.value === "all" ? null : target.value.slice(1))}
+        >
+          <option value="all">All schemas</option>
+          {schemas.map(([schema, count]) => (
+            <option key={schema} value={`=${schema}`}>
+              {schema || "Without a schema"} ({formatCount(count)})
+            </option>
+          ))}
+        </select>
+      )}
+      <div role="group" aria-label="Which streams" className="flex flex-wrap gap-1">
+        {choices.map((each) => (
+          <Button
+            key={each}
+            size="small"
+            look={each === filter.shown ? "plain" : "quiet"}
+            aria-pressed={each === filter.shown}
+            onClick={() => filter.show(each, names[each])}
+          >
+            {labels[each]}
+          </Button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+interface ModeProps extends Pick<Props, "chosen" | "onChange"> {
+  infos: ReadonlyMap<string, StreamInfo>;
+}
+
+/** Sets the sync mode of all selected streams. A stream that does not support it keeps its own. */
+function ModeOfAll({ infos, chosen, onChange }: ModeProps) {
+  const canBeIncremental = chosen.some(({ stream }) => infos.get(stream)!.sync_modes.includes("incremental"));
+  if (!canBeIncremental) return null;
+  const setMode = (mode: SyncMode) =>
+    onChange((before) =>
+      before.map((stream) => {
+        const info = infos.get(stream.stream);
+        return info ? withSyncMode(stream, info, mode) : stream;
+      }),
+    );
+  return (
+    <div
+      role="group"
+      aria-label="Sync mode of all selected streams"
+      className="flex flex-wrap items-center gap-1"
+    >
+      <span className="text-soft">Set all to</span>
+      <Button size="small" onClick={() => setMode("full_refresh")}>
+        {SYNC_MODES.full_refresh}
+      </Button>
+      <Button size="small" onClick={() => setMode("incremental")}>
+        {SYNC_MODES.incremental} where possible
+      </Button>
     </div>
   );
 }

@@ -1,0 +1,217 @@
+import { memo, useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import type { StreamInfo } from "@/api/types";
+import { Button } from "@/components/button";
+import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { formatCount } from "@/format/number";
+import type { StreamDraft } from "./draft";
+import type { FieldErrors } from "./stream-choice";
+import { StreamSettings } from "./stream-settings";
+
+/** Whether the streams are chosen or not. `isOpen` shows the settings of a chosen stream below it. */
+interface RowActions {
+  onToggle: (info: StreamInfo, isChosen: boolean) => void;
+  onOpen: (stream: string, isOpen: boolean) => void;
+  onChange: (stream: StreamDraft) => void;
+}
+
+interface Props extends RowActions {
+  /** The streams that are shown. */
+  streams: StreamInfo[];
+  chosen: ReadonlyMap<string, StreamDraft>;
+  open: ReadonlySet<string>;
+  errors: Record<string, FieldErrors>;
+  onToggleAll: (isChosen: boolean) => void;
+}
+
+const NO_ERRORS: FieldErrors = {};
+
+/** A table in which the user chooses streams. One row is in the tab order; the arrow keys move to the others. */
+export function StreamTable({ streams, chosen, open, errors, onToggleAll, ...actions }: Props) {
+  const hintId = useId();
+  const [focused, setFocused] = useState<string | null>(null);
+  const isFocusedShown = streams.some(({ name }) => name === focused);
+  const tabStop = isFocusedShown ? focused : streams[0]?.name;
+  const isAlone = chosen.size === 1;
+  return (
+    <div className="grid gap-1">
+      <div
+        role="region"
+        aria-label="Streams of the source"
+        aria-describedby={hintId}
+        className="max-h-[28rem] overflow-auto rounded-card border border-line"
+      >
+        <table className="w-full table-fixed text-[0.8125rem]">
+          <thead className="sticky top-0 z-10 bg-side text-left text-soft">
+            <tr>
+              <th scope="col" className="w-9 py-2 pl-3">
+                <SelectAll streams={streams} chosen={chosen} onToggleAll={onToggleAll} />
+              </th>
+              <th scope="col" className="py-2 pr-3 font-medium">
+                Stream
+              </th>
+              <th scope="col" className="w-52 py-2 pr-3 font-medium max-md:hidden">
+                Sync mode
+              </th>
+              <th scope="col" className="w-48 py-2 pr-3 font-medium max-md:hidden">
+                Destination table
+              </th>
+              <th scope="col" className="w-16 py-2">
+                <span className="sr-only">Settings</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody
+            className="divide-y divide-line"
+            onKeyDown={moveBetweenRows}
+            onFocus={({ target }) => setFocused(target.closest("tr")?.dataset.stream ?? focused)}
+          >
+            {streams.map((info) => (
+              <Row
+                key={info.name}
+                info={info}
+                stream={chosen.get(info.name)}
+                errors={errors[info.name] ?? NO_ERRORS}
+                isAlone={isAlone && chosen.has(info.name)}
+                isOpen={open.has(info.name) && chosen.has(info.name) && !isAlone}
+                isTabStop={info.name === tabStop}
+                {...actions}
+              />
+            ))}
+          </tbody>
+        </table>
+        {streams.length === 0 && <p className="p-3 text-soft">No stream matches.</p>}
+      </div>
+      <p id={hintId} className="text-xs text-faint max-md:sr-only">
+        The arrow keys move between the streams, and the space bar selects one.
+      </p>
+    </div>
+  );
+}
+
+function SelectAll({ streams, chosen, onToggleAll }: Pick<Props, "streams" | "chosen" | "onToggleAll">) {
+  const box = useRef<HTMLInputElement>(null);
+  const count = streams.filter(({ name }) => chosen.has(name)).length;
+  const isSome = count > 0 && count < streams.length;
+  useEffect(() => {
+    if (box.current) box.current.indeterminate = isSome; // there is no attribute for this state
+  }, [isSome]);
+  return (
+    <input
+      ref={box}
+      type="checkbox"
+      className="size-4 align-middle accent-live"
+      aria-label={`Select all ${formatCount(streams.length)} shown streams`}
+      checked={streams.length > 0 && count === streams.length}
+      onChange={({ target }) => onToggleAll(target.checked)}
+    />
+  );
+}
+
+interface RowProps extends RowActions {
+  info: StreamInfo;
+  stream: StreamDraft | undefined;
+  errors: FieldErrors;
+  /** Whether this is the only chosen stream. Its settings are shown below the table. */
+  isAlone: boolean;
+  isOpen: boolean;
+  isTabStop: boolean;
+}
+
+/** A row is rendered again only if its own stream has changed, so that a table of 1,000 streams stays quick. */
+const Row = memo(function Row(props: RowProps) {
+  const { info, stream, errors, isAlone, isOpen, isTabStop, onToggle, onOpen, onChange } = props;
+  const id = useId();
+  const tabIndex = isTabStop ? 0 : -1;
+  const hasError = Object.keys(errors).length > 0;
+  return (
+    <>
+      <tr data-stream={info.name} className={stream ? "bg-live-wash" : "hover:bg-hover"}>
+        <td className="py-1.5 pl-3 align-top">
+          <input
+            id={id}
+            type="checkbox"
+            data-choice
+            className="mt-0.5 size-4 accent-live"
+            tabIndex={tabIndex}
+            checked={stream !== undefined}
+            onChange={({ target }) => onToggle(info, target.checked)}
+          />
+        </td>
+        <td className="py-1.5 pr-3 align-top">
+          <label htmlFor={id} className="block cursor-pointer font-medium wrap-anywhere">
+            {info.name}
+          </label>
+          <span className="block truncate text-xs text-soft">{fieldsInWords(info)}</span>
+          {stream && !isAlone && (
+            <span className="block text-xs wrap-anywhere text-soft md:hidden">
+              to {stream.table} · {SYNC_MODES[stream.syncMode]}
+            </span>
+          )}
+          {hasError && !isOpen && <span className="block text-xs text-bad">{Object.values(errors)[0]}</span>}
+        </td>
+        <td className="py-1.5 pr-3 align-top text-soft max-md:hidden">
+          {stream && !isAlone && (
+            <>
+              <span className="block text-ink">{SYNC_MODES[stream.syncMode]}</span>
+              <span className="block truncate text-xs">{writingInWords(stream)}</span>
+            </>
+          )}
+        </td>
+        <td className="truncate py-1.5 pr-3 align-top font-mono text-[0.78rem] max-md:hidden">
+          {stream && !isAlone && stream.table}
+        </td>
+        <td className="py-1 pr-2 text-right align-top">
+          {stream && !isAlone && (
+            <Button
+              look="quiet"
+              size="small"
+              tabIndex={tabIndex}
+              aria-expanded={isOpen}
+              aria-controls={isOpen ? `${id}-settings` : undefined}
+              aria-label={`${isOpen ? "Close" : "Edit"} ${info.name}`}
+              onClick={() => onOpen(info.name, !isOpen)}
+            >
+              {isOpen ? "Close" : "Edit"}
+            </Button>
+          )}
+        </td>
+      </tr>
+      {isOpen && stream && (
+        <tr id={`${id}-settings`}>
+          <td colSpan={5} className="p-3">
+            <section aria-label={`Settings of ${info.name}`}>
+              <StreamSettings info={info} stream={stream} errors={errors} hasTable onChange={onChange} />
+            </section>
+          </td>
+        </tr>
+      )}
+    </>
+  );
+});
+
+function writingInWords({ writeMode, cursorField }: StreamDraft): string {
+  return cursorField ? `by ${cursorField} · ${WRITE_MODES[writeMode]}` : WRITE_MODES[writeMode]!;
+}
+
+function fieldsInWords({ fields }: StreamInfo): string {
+  if (fields.length === 0) return "The fields are known after the first run";
+  const names = fields.map(({ name }) => name);
+  return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
+}
+
+/** Moves the focus from the checkbox of one row to that of another. */
+function moveBetweenRows(event: KeyboardEvent<HTMLTableSectionElement>) {
+  if (!(event.target as HTMLElement).matches("[data-choice]")) return;
+  const boxes = [...event.currentTarget.querySelectorAll<HTMLElement>("[data-choice]")];
+  const index = boxes.indexOf(event.target as HTMLElement);
+  const targets: Record<string, number> = {
+    ArrowDown: index + 1,
+    ArrowUp: index - 1,
+    Home: 0,
+    End: boxes.length - 1,
+  };
+  const target = boxes[targets[event.key] ?? -1];
+  if (!target) return;
+  event.preventDefault();
+  target.focus();
+}
