@@ -165,12 +165,6 @@ describe("the step of the streams", () => {
   });
 
   it("shows first the streams with an error of the server, with the message at its field", async () => {
-    const base = {
-      syncMode: "full_refresh",
-      cursorField: null,
-      primaryKey: [],
-      writeMode: "replace",
-    } as const;
     chosen = ["sales.orders", "sales.items"].map(fullRefreshOf);
     await show({ "sales.items": { table: "Another pipeline writes to this table." } });
     expect(shownNames()).toEqual(["sales.items"]);
@@ -208,12 +202,6 @@ describe("the step of the streams", () => {
   });
 
   it("leaves out a chosen stream that the source no longer has", async () => {
-    const base = {
-      syncMode: "full_refresh",
-      cursorField: null,
-      primaryKey: [],
-      writeMode: "replace",
-    } as const;
     chosen = ["sales.gone", "sales.items"].map(fullRefreshOf);
     await show();
     await press("Continue");

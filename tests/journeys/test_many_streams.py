@@ -1,0 +1,76 @@
+"""Three tables of the demo's database are selected in a table, and copied by one pipeline."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.journeys.accessibility import severe_violations
+from tests.journeys.conftest import Site, Visitor
+from tests.journeys.test_first_page import RUN_TIMEOUT, log_in
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+TABLES = ("airlines", "airports", "planes")
+
+
+@pytest.mark.long
+def test_three_tables_are_copied_by_one_pipeline(
+    site: Site, visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    log_in(page, site)
+    choose_source(page)
+    select_tables(page, tmp_path)
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("DuckDB database", exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue").click()
+    review(page, tmp_path)
+    run(page, tmp_path)
+    assert visitor.errors == []
+
+
+def choose_source(page: Page) -> None:
+    page.get_by_role("link", name="New pipeline").first.click()
+    page.get_by_text("Flights database", exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+
+
+def select_tables(page: Page, screenshots: Path) -> None:
+    """Select three tables with the keyboard and the mouse, and give one of them another name."""
+    for table in TABLES:
+        page.get_by_role("checkbox", name=re.compile(rf"(^|\.){table}$")).check()
+    expect(page.get_by_text(re.compile("^3 of"))).to_be_visible()
+    page.get_by_role("button", name=re.compile(r"^Edit (public\.)?planes$")).click()
+    page.get_by_label("Destination table").fill("aircraft")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "streams.png", full_page=True)
+    page.set_viewport_size(PHONE)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    page.screenshot(path=screenshots / "streams-phone.png", full_page=True)
+    assert width <= PHONE["width"]
+    page.set_viewport_size(DESKTOP)
+
+
+def review(page: Page, screenshots: Path) -> None:
+    expect(page.get_by_role("region", name="Streams").get_by_role("listitem")).to_have_count(3)
+    page.get_by_label("Stream of the preview").select_option(index=2)
+    page.get_by_role("button", name="Preview 10 records").click()
+    expect(page.get_by_text("Read 10 records from the source.")).to_be_visible()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "review.png", full_page=True)
+    page.get_by_role("button", name="Create pipeline").click()
+    expect(page.get_by_text("No runs yet")).to_be_visible()
+
+
+def run(page: Page, screenshots: Path) -> None:
+    page.get_by_role("button", name=re.compile("^Run ")).click()
+    status = page.get_by_role("heading", level=1).locator("[data-status]")
+    expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_TIMEOUT)
+    expect(page.get_by_text("3 of 3 succeeded")).to_be_visible()
+    expect(page.get_by_text("aircraft", exact=True)).to_be_visible()
+    page.screenshot(path=screenshots / "run.png", full_page=True)
