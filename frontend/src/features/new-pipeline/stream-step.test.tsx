@@ -2,7 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StreamDraft } from "./draft";
 import type { FieldErrors } from "./stream-choice";
@@ -57,7 +57,9 @@ afterEach(() => {
 
 function StepWithState({ errors }: { errors?: Record<string, FieldErrors> }) {
   const [streams, setStreams] = useState(chosen);
-  chosen = streams;
+  useEffect(() => {
+    chosen = streams;
+  }, [streams]);
   return (
     <StreamStep connectorId="c1" chosen={streams} errors={errors} onChange={setStreams} onDone={onDone} />
   );

@@ -1,6 +1,7 @@
 import { memo, useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { formatCount } from "@/format/number";
 import type { StreamDraft } from "./draft";
@@ -23,6 +24,8 @@ interface Props extends RowActions {
   onToggleAll: (isChosen: boolean) => void;
 }
 
+/** A cell that is empty on phones. It is not hidden, so that the settings span the same columns at every width. */
+const WIDE_ONLY_CELL = "max-md:w-px max-md:p-0 md:py-1.5 md:pr-3";
 const NO_ERRORS: FieldErrors = {};
 
 /** A table in which the user chooses streams. One row is in the tab order; the arrow keys move to the others. */
@@ -38,7 +41,7 @@ export function StreamTable({ streams, chosen, open, errors, onToggleAll, ...act
         role="region"
         aria-label="Streams of the source"
         aria-describedby={hintId}
-        className="max-h-[28rem] overflow-auto rounded-card border border-line"
+        className="relative max-h-[28rem] scroll-pt-11 overflow-auto rounded-card border border-line"
       >
         <table className="w-full table-fixed text-[0.8125rem]">
           <thead className="sticky top-0 z-10 bg-side text-left text-soft">
@@ -49,11 +52,11 @@ export function StreamTable({ streams, chosen, open, errors, onToggleAll, ...act
               <th scope="col" className="py-2 pr-3 font-medium">
                 Stream
               </th>
-              <th scope="col" className="w-52 py-2 pr-3 font-medium max-md:hidden">
-                Sync mode
+              <th scope="col" className={classNames("md:w-52", WIDE_ONLY_CELL, "font-medium")}>
+                <span className="max-md:sr-only">Sync mode</span>
               </th>
-              <th scope="col" className="w-48 py-2 pr-3 font-medium max-md:hidden">
-                Destination table
+              <th scope="col" className={classNames("md:w-48", WIDE_ONLY_CELL, "font-medium")}>
+                <span className="max-md:sr-only">Destination table</span>
               </th>
               <th scope="col" className="w-16 py-2">
                 <span className="sr-only">Settings</span>
@@ -149,16 +152,16 @@ const Row = memo(function Row(props: RowProps) {
           )}
           {hasError && !isOpen && <span className="block text-xs text-bad">{Object.values(errors)[0]}</span>}
         </td>
-        <td className="py-1.5 pr-3 align-top text-soft max-md:hidden">
+        <td className={classNames(WIDE_ONLY_CELL, "align-top text-soft")}>
           {stream && !isAlone && (
-            <>
+            <div className="max-md:hidden">
               <span className="block text-ink">{SYNC_MODES[stream.syncMode]}</span>
               <span className="block truncate text-xs">{writingInWords(stream)}</span>
-            </>
+            </div>
           )}
         </td>
-        <td className="truncate py-1.5 pr-3 align-top font-mono text-[0.78rem] max-md:hidden">
-          {stream && !isAlone && stream.table}
+        <td className={classNames(WIDE_ONLY_CELL, "truncate align-top font-mono text-[0.78rem]")}>
+          {stream && !isAlone && <span className="max-md:hidden">{stream.table}</span>}
         </td>
         <td className="py-1 pr-2 text-right align-top">
           {stream && !isAlone && (
