@@ -30,6 +30,7 @@ def test_three_tables_are_copied_by_one_pipeline(
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Continue").click()
     review(page, tmp_path)
+    correct_table(visitor, tmp_path)
     run(page, tmp_path)
     assert visitor.errors == []
 
@@ -63,6 +64,23 @@ def review(page: Page, screenshots: Path) -> None:
     expect(page.get_by_text("Read 10 records from the source.")).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "review.png", full_page=True)
+
+
+def correct_table(visitor: Visitor, screenshots: Path) -> None:
+    """Read at the row of the stream that another pipeline writes its table, and choose another table."""
+    page = visitor.page
+    page.get_by_role("button", name="Create pipeline").click()
+    settings = page.get_by_role("region", name="Settings of airports")
+    table = settings.get_by_label("Destination table")
+    expect(table).to_be_focused()
+    expect(settings.get_by_text("Airports to DuckDB")).to_be_visible()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "refused.png", full_page=True)
+    assert all("400" in error for error in visitor.errors), visitor.errors
+    visitor.errors.clear()
+    table.fill("airfields_of_three")
+    for _ in ("streams", "destination", "schedule"):
+        page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Create pipeline").click()
     expect(page.get_by_text("No runs yet")).to_be_visible()
 

@@ -179,6 +179,14 @@ describe("the step of the streams", () => {
     expect(shownNames()).toEqual(NAMES);
   });
 
+  it("shows all of a few streams, because they have no filter", async () => {
+    names = ["sales.items", "sales.orders"];
+    chosen = names.map(fullRefreshOf);
+    await show({ "sales.items": { table: "Another pipeline writes to this table." } });
+    expect(shownNames()).toEqual(names);
+    expect(screen.getByLabelText("Destination table").getAttribute("aria-invalid")).toBe("true");
+  });
+
   it("keeps a row in view that is no longer selected, until the filter is chosen again", async () => {
     await show();
     await userEvent.click(box("sales.orders"));

@@ -66,7 +66,8 @@ function StreamChoice({ streams, chosen, errors = NO_ERRORS, listError, onChange
   );
   const selected = present.map(({ stream }) => stream);
   const failing = selected.filter((stream) => problems[stream]);
-  const filter = useFilter(streams, failing);
+  const hasFilter = streams.length > MAX_WITHOUT_SEARCH;
+  const filter = useFilter(streams, hasFilter ? failing : []);
   const [open, setOpen] = useState<ReadonlySet<string>>(() => new Set(failing));
   const onToggle = useCallback(
     (info: StreamInfo, isChosen: boolean) =>
@@ -96,9 +97,7 @@ function StreamChoice({ streams, chosen, errors = NO_ERRORS, listError, onChange
           {listError}
         </p>
       )}
-      {streams.length > MAX_WITHOUT_SEARCH && (
-        <FilterFields filter={filter} streams={streams} selected={selected} failing={failing} />
-      )}
+      {hasFilter && <FilterFields filter={filter} streams={streams} selected={selected} failing={failing} />}
       <StreamTable
         streams={filter.matches}
         chosen={byName}
