@@ -63,6 +63,18 @@ def has_non_finite(value: Any) -> bool:
     return hasattr(value, "__dataclass_fields__") and has_non_finite(vars(value))
 
 
+def read_response(response: Any) -> Any:
+    """Return the document of a response of requests, which may contain NaN and infinities.
+
+    The method `json` of requests uses another parser, which refuses them, if it is installed.
+    """
+    parse_int = parse_integer if MINUS_ZERO.search(response.content) else None
+    try:
+        return json.loads(response.content, parse_float=parse_number, parse_int=parse_int)
+    except UnicodeDecodeError:  # It is in the encoding that its header names.
+        return json.loads(response.text, parse_float=parse_number, parse_int=parse_int)
+
+
 def keep_numbers_of_responses() -> None:
     """Let the method `json` of responses keep the numbers, in each HTTP client when it is imported."""
     _imports.call_after_import("requests.models", _patch_response)
@@ -71,10 +83,13 @@ def keep_numbers_of_responses() -> None:
 
 def _patch_response(module: Any) -> None:
     parse = module.Response.json
+    # requests uses simplejson if it is installed, which refuses NaN and infinities unless it is told otherwise.
+    uses_simplejson = getattr(getattr(module, "complexjson", None), "__name__", "") == "simplejson"
+    accepting = {"allow_nan": True} if uses_simplejson else {}
 
     def parse_exactly(self: Any, **options: Any) -> Any:
         if MINUS_ZERO.search(self.content):
             options = {"parse_int": parse_integer, **options}
-        return parse(self, **{"parse_float": parse_number, **options})
+        return parse(self, **{"parse_float": parse_number, **accepting, **options})
 
     module.Response.json = parse_exactly

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import requests
 
 from drover._failures import AuthenticationError, ConfigurationError
+from drover._numbers import read_response
 from drover._paging.counted import Offset, PageNumber
 from drover._paging.paths import url_segment
 from drover._paging.responses import PROBE_STATUSES, Request, Response, find_next_link
@@ -139,7 +140,7 @@ def _apply_access_token(
 
 def _fetch_access_token(source: Source, token_url: str, token_request: Json) -> Json:
     response = source.session.post(fill_placeholders(token_url, source), data=token_request)
-    body = response.json()
+    body = read_response(response)
     if not isinstance(body, dict) or "access_token" not in body:
         raise AuthenticationError("The token endpoint returned no access_token.")
     lifetime = float(body.get("expires_in") or 300)
@@ -241,7 +242,7 @@ class RestSource(Source):
             has_document = response.ok and response.status_code != HTTPStatus.NO_CONTENT
             return Response(
                 status=response.status_code,
-                document=response.json() if has_document else None,
+                document=read_response(response) if has_document else None,
                 headers=response.headers,
                 url=response.url,
                 next_link=find_next_link(response.links),
