@@ -37,7 +37,7 @@ def make_private(home: Path) -> None:
     for path in home.iterdir():
         if path.name not in SKIPPED_FOLDERS and _is_open(path):
             _remove_access(path)
-            for inner in path.rglob("*") if path.is_dir() else ():
+            for inner in _paths_below(path):
                 if _is_open(inner):
                     _remove_access(inner)
 
@@ -49,20 +49,34 @@ def find_open_files(home: Path) -> Iterator[str]:
     for path in home.iterdir():
         if path.name in SKIPPED_FOLDERS:
             continue
-        for inner in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+        for inner in (path, *_paths_below(path)):
             if _is_open(inner):
                 yield _path_with_mode(inner)
+
+
+def _paths_below(folder: Path) -> Iterator[Path]:
+    """Yield all files and folders below a folder that is no link. Those that a run removes meanwhile may be missing."""
+    if folder.is_symlink():
+        return
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
 
 
 def _is_open(path: Path) -> bool:
     """Whether this file or folder belongs to our user and others have access to it.
 
-    Links and sockets are skipped: the mode of a link has no effect, and a socket is protected by its folder.
+    Links and sockets are skipped: the mode of a link has no effect, and a socket is protected by its folder. A file that
+    a run has just removed is not open.
     """
-    mode = path.lstat().st_mode
-    is_file_or_folder = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    is_file_or_folder = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
     return (
-        is_file_or_folder and bool(mode & ACCESS_OF_OTHERS) and path.lstat().st_uid == os.geteuid()
+        is_file_or_folder
+        and bool(status.st_mode & ACCESS_OF_OTHERS)
+        and status.st_uid == os.geteuid()
     )
 
 

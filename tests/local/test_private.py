@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,24 @@ open({str(tmp_path / "file")!r}, "w")
         [sys.executable, "-c", script], cwd=CHECKOUT, env=env, check=True, capture_output=True
     )
     assert permission_bits(tmp_path / "file") == 0o600
+
+
+def test_a_file_that_a_run_removes_meanwhile_is_not_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run removes its files at any time, also between the listing of a folder and the look at its files."""
+    for name in ("gone", "open"):
+        (tmp_path / "storage" / name).mkdir(parents=True)
+        (tmp_path / "storage" / name / "part").touch(mode=0o644)
+        (tmp_path / "storage" / name / "part").chmod(0o644)
+    walk = os.walk
+
+    def walk_and_remove(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        for parent, folders, files in walk(folder):
+            if parent.endswith("gone"):
+                Path(parent, "part").unlink()
+            yield parent, folders, files
+
+    monkeypatch.setattr(os, "walk", walk_and_remove)
+    found = [path for path in private.find_open_files(tmp_path) if "part" in path]
+    assert found == [f"{tmp_path}/storage/open/part (0644)"]
