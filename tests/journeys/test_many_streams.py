@@ -76,7 +76,7 @@ def correct_table(visitor: Visitor, screenshots: Path) -> None:
     expect(settings.get_by_text("Airports to DuckDB")).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "refused.png", full_page=True)
-    assert all("400" in error for error in visitor.errors), visitor.errors
+    assert all("422" in error for error in visitor.errors), visitor.errors
     visitor.errors.clear()
     table.fill("airfields_of_three")
     for _ in ("streams", "destination", "schedule"):
