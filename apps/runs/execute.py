@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -72,9 +72,7 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
         outcome = _run_engine(worker, claim, recorder)
-        result = AttemptResult(
-            claim, outcome, recorder.stop_reason(), recorder.streams.progress, recorder.streams
-        )
+        result = AttemptResult(claim, outcome, recorder.stop_reason(), recorder.streams.progress)
         retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("the run was taken over; this worker writes nothing more")
@@ -192,7 +190,6 @@ class AttemptResult:
     outcome: Outcome
     stop_reason: StopReason | None
     progress: Progress | None
-    streams: StreamTracker
 
     def record(self) -> None:
         """Record the result. Raises LeaseLost."""
@@ -272,6 +269,15 @@ class AttemptResult:
             rows = rows.filter(failure_retryable=True)
         rows.update(status=after, **changes)
 
+    def _count_streams(self) -> dict[str, int]:
+        """Return the numbers of streams as columns of the run, after their last moves."""
+        rows = RunStream.objects.for_org(self.claim.org_id).filter(run_id=self.claim.run_id)
+        return rows.aggregate(
+            streams_total=Count("id"),
+            streams_failed=Count("id", filter=Q(status=Status.FAILED)),
+            streams_succeeded=Count("id", filter=Q(status=Status.SUCCEEDED)),
+        )
+
     def _failures_before(self, run: Run) -> int:
         """Count the failed attempts since the run, or its last manual retry, began."""
         attempts = Attempt.objects.for_org(self.claim.org_id).filter(run_id=run.pk)
@@ -288,7 +294,7 @@ class AttemptResult:
         if self.progress and after is not Status.SUCCEEDED:
             changes |= progress_columns(self.progress)
         if self.progress:
-            changes |= self.streams.counts
+            changes |= self._count_streams()
         moved = states.move(
             org_id=claim.org_id,
             run_id=claim.run_id,

@@ -146,6 +146,7 @@ _VALUES_AT_RETRY: dict[str, Any] = {
     "idle_attempts": 0,
     "crashes": 0,
     "rate": None,
+    "streams_failed": 0,
     **states.NO_FAILURE,
 }
 

@@ -25,7 +25,6 @@ from apps.engine import Failed, FailureClass, Progress, Succeeded
 from apps.orgs.principals import SYSTEM
 from apps.pipelines.exceptions import RunInProgress
 from apps.runs import execute, services, states
-from apps.runs.attempts.stream_tracker import StreamTracker
 from apps.runs.claiming import leases, reconciler
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import (
@@ -153,9 +152,7 @@ class RunMachine(RuleBasedStateMachine):
 
     def _end_attempt(self, outcome: Any, reason: Any) -> None:
         self._act_as_worker(
-            lambda claim: execute.AttemptResult(
-                claim, outcome, reason, PROGRESS, StreamTracker()
-            ).record()
+            lambda claim: execute.AttemptResult(claim, outcome, reason, PROGRESS).record()
         )
 
     def _act_as_worker(self, action: Any) -> None:

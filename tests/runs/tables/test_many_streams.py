@@ -9,9 +9,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
-from apps.engine.contract import Event, Outcome, RunSpec, Started
+from apps.engine.contract import Event, Failed, Outcome, RunSpec, Started
+from apps.engine.failures import FailureClass
 from apps.pipelines.models import Pipeline
 from apps.runs.execute import Worker
 from apps.runs.models import Run
@@ -137,6 +139,7 @@ def test_a_stream_that_fails_does_not_stop_the_others_and_only_it_is_retried(
 
     shop.source.execute("ALTER TABLE shop.hidden RENAME TO items", "TRUNCATE shop.orders")
     assert shop.world.client().post(f"{RUNS}/{run_id}/retry").status_code == 200
+    assert shop.run(run_id)["streams_failed"] == 0
     work_until_idle(this_worker)
     run, streams = shop.run(run_id), shop.streams_of(run_id)
     assert (run["status"], run["streams_failed"], run["streams_succeeded"]) == ("succeeded", 0, 5)
@@ -264,3 +267,24 @@ def test_streams_that_write_one_duckdb_file_wait_for_each_other(
     assert [row["written"] for row in shop.streams_of(run_id).values()] == [100, 200, 300, 400, 500]
     outputs = shop.world.client().get(f"{RUNS}/{run_id}/outputs").json()["results"]
     assert [(row["name"], row["rows"]) for row in outputs] == [("warehouse.duckdb", 1500)]
+
+
+def test_a_cancelled_run_has_no_failed_streams(
+    shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_child = this_worker.engine.run
+    run_id = start_run(shop.world, shop.create_pipeline())
+
+    def run_after_cancel(spec: RunSpec, *, on_event: Any, should_stop: Any) -> Outcome:
+        """Let the first child end, and the others fail as children do that have to stop."""
+        if spec.source.stream == "shop.customers":
+            return run_child(spec, on_event=on_event, should_stop=should_stop)
+        with shop.world.scope():
+            Run.objects.for_org(shop.world.org).update(cancel_requested_at=timezone.now())
+        return Failed(FailureClass.CANCELLED, "stopped")
+
+    monkeypatch.setattr(this_worker.engine, "run", run_after_cancel)
+    work_until_idle(this_worker)
+    run = shop.run(run_id)
+    assert (run["status"], run["streams_total"], run["streams_failed"]) == ("cancelled", 5, 0)
+    assert "failed" not in {row["status"] for row in shop.streams_of(run_id).values()}

@@ -5,7 +5,8 @@ import { WarningIcon } from "@/components/icons";
 import type { Schema } from "@/components/schema-form/schema";
 import { settingsInWords } from "@/components/schema-form/settings-in-words";
 import { nameInWords } from "@/format/name";
-import { fieldOf, isSame, type Conflict, type ConnectorValues } from "./values";
+import { isSame } from "@/components/schema-form/merge-patch";
+import { fieldOf, type Conflict, type ConnectorValues } from "./values";
 
 interface Props {
   conflicts: Conflict[];

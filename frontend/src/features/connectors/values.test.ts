@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { changesOf, mergePatch, mergeValues, withField, type ConnectorValues } from "./values";
+import { changesOf, mergeValues, withField, type ConnectorValues } from "./values";
 
 const PASSWORD = { set: true, last4: "9f2c" };
 const BASE: ConnectorValues = {
@@ -35,10 +35,6 @@ describe("changesOf", () => {
     const after = withField(BASE, "config.auth", { type: "basic", user: "ada" });
     expect(changesOf(BASE, after)).toEqual({ config: { auth: { type: "basic", user: "ada", token: null } } });
   });
-});
-
-it("mergePatch sends a list completely", () => {
-  expect(mergePatch({ schemas: ["a", "b"] }, { schemas: ["b"] })).toEqual({ schemas: ["b"] });
 });
 
 describe("mergeValues", () => {

@@ -1,7 +1,7 @@
 /** What the form of a connector contains, and how it is compared with what the server has. */
-import { hashKey } from "@tanstack/react-query";
 import type { Connector } from "@/api/types";
-import { isMaskedSecret, isObject, withoutEmptyFields, type Config } from "@/components/schema-form/schema";
+import { isSame, mergePatch } from "@/components/schema-form/merge-patch";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 import type { ConnectorChanges } from "./queries";
 
 export interface ConnectorValues {
@@ -24,22 +24,6 @@ export function changesOf(before: ConnectorValues, after: ConnectorValues): Conn
     ...(after.domainId !== before.domainId && { domain_id: after.domainId }),
     ...(Object.keys(config).length > 0 && { config }),
   };
-}
-
-/** Returns the JSON Merge Patch that changes `before` to `after`: null removes a setting, a list is sent completely. */
-export function mergePatch(before: Config, after: Config): Config {
-  const patch: Config = {};
-  for (const key of Object.keys(before)) if (!(key in after)) patch[key] = null;
-  for (const [key, value] of Object.entries(after)) {
-    const old = before[key];
-    if (isSame(old, value)) continue;
-    patch[key] = isGroup(old) && isGroup(value) ? mergePatch(old, value) : value;
-  }
-  return patch;
-}
-
-function isGroup(value: unknown): value is Config {
-  return isObject(value) && !isMaskedSecret(value);
 }
 
 /** A field that two people have changed: the user, and somebody whose change was saved first. */
@@ -108,13 +92,4 @@ function valuesOfFields({
     domainId: domain_id as string | null,
     config: Object.fromEntries(config),
   };
-}
-
-/** Whether the values are equal. An empty text and an empty object are equal to a missing value. */
-export function isSame(one: unknown, other: unknown): boolean {
-  return hashKey([normalized(one)]) === hashKey([normalized(other)]);
-}
-
-function normalized(value: unknown): unknown {
-  return withoutEmptyFields({ value }).value ?? null;
 }

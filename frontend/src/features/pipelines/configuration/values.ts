@@ -1,7 +1,8 @@
 /** Converts a pipeline to the values of the form, and changed values to a request. */
 import { transformsOf } from "@/api/definition";
 import type { Pipeline, PipelineChange } from "@/api/types";
-import { isMaskedSecret, isObject, withoutEmptyFields, type Config } from "@/components/schema-form/schema";
+import { mergePatch } from "@/components/schema-form/merge-patch";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 import { fieldInWords, valueInWords } from "@/format/change";
 import { changedFields, type Values } from "@/format/merge";
 
@@ -143,24 +144,6 @@ function sidePatch(before: Side, after: Side) {
     config: isSameKind ? mergePatch(withoutEmptyFields(before.config ?? {}), config) : config,
     ...(after.version !== undefined && { version: after.version }),
   };
-}
-
-/** The JSON Merge Patch (RFC 7396) that changes `before` to `after`: null removes a setting. */
-export function mergePatch(before: Config, after: Config): Config {
-  const removed = Object.keys(before).filter((key) => !(key in after));
-  return {
-    ...Object.fromEntries(removed.map((key) => [key, null])),
-    ...Object.fromEntries(
-      Object.entries(after).map(([key, value]) => {
-        const old = before[key];
-        return [key, isGroup(old) && isGroup(value) ? mergePatch(old, value) : value];
-      }),
-    ),
-  };
-}
-
-function isGroup(value: unknown): value is Config {
-  return isObject(value) && !isMaskedSecret(value);
 }
 
 /** The entries of a text such as "id, name", each once. */
