@@ -110,6 +110,13 @@ MUTANTS = [
         MANY_STREAMS,
     ),
     Mutant(
+        "a stream that was not started counts as read",
+        "apps/runs/attempts/children.py",
+        "            outcome = stop_failure(reason)\n",
+        "            outcome = Succeeded(0, 0, 0, 0)\n",
+        MANY_STREAMS,
+    ),
+    Mutant(
         "a retry runs streams that have succeeded",
         "apps/runs/services.py",
         "            streams.exclude(status=Status.SUCCEEDED).update(\n",

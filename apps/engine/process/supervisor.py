@@ -257,18 +257,17 @@ def _converting_start_errors() -> Iterator[None]:
         ) from error
 
 
+def stop_failure(reason: StopReason) -> Failed:
+    """Return the failure of a run that has to stop for this reason."""
+    failure_class, message, retryable = _STOP_FAILURES[reason]
+    return Failed(failure_class, message, retryable=retryable)
+
+
 def _apply_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
     """Return a failure with the reason for the stop, unless the run has succeeded or was not stopped."""
     if reason is None or not isinstance(outcome, Failed):
         return outcome
-    failure_class, message, retryable = _STOP_FAILURES[reason]
-    return replace(
-        outcome,
-        failure_class=failure_class,
-        message=message,
-        retryable=retryable,
-        retry_after=None,
-    )
+    return replace(stop_failure(reason), evidence=outcome.evidence)
 
 
 def _reason_to_kill(

@@ -8,6 +8,7 @@ from functools import partial
 
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec
 from apps.engine.contract import Progress, Succeeded
+from apps.engine.process.supervisor import stop_failure
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.positions import services as positions
 from apps.runs.usage import counting as usage
@@ -18,7 +19,7 @@ STREAMS_AT_ONCE = 4  # children of one run
 def run_streams(engine: EngineSupervisor, specs: Mapping[str, RunSpec], recorder: Recorder) -> None:
     """Run the streams to their ends. The recorder gets their events and outcomes.
 
-    When the attempt has to stop, no further stream is started.
+    When the attempt has to stop, no further stream is started: it has failed for the same reason.
     """
     run = partial(_run_stream, engine, recorder)
     if len(specs) == 1:
@@ -30,8 +31,6 @@ def run_streams(engine: EngineSupervisor, specs: Mapping[str, RunSpec], recorder
 
 
 def _run_stream(engine: EngineSupervisor, recorder: Recorder, name: str, spec: RunSpec) -> None:
-    if recorder.stop_reason() is not None:
-        return
     recorder.begin_stream(name)
     outcome = _run_child(engine, recorder, name, spec)
     recorder.end_stream(name, outcome, _committed_progress(spec, outcome))
@@ -39,12 +38,16 @@ def _run_stream(engine: EngineSupervisor, recorder: Recorder, name: str, spec: R
 
 def _run_child(engine: EngineSupervisor, recorder: Recorder, name: str, spec: RunSpec) -> Outcome:
     """Run the child to its end. If a limit of the org stopped it, the failure names that limit."""
+    outcome: Outcome
     try:
-        outcome = engine.run(
-            spec,
-            on_event=partial(recorder.add_stream_event, name),
-            should_stop=recorder.stop_reason,
-        )
+        if (reason := recorder.stop_reason()) is not None:
+            outcome = stop_failure(reason)
+        else:
+            outcome = engine.run(
+                spec,
+                on_event=partial(recorder.add_stream_event, name),
+                should_stop=recorder.stop_reason,
+            )
     except EngineError as error:  # The engine could not start a child.
         outcome = Failed(error.failure_class, error.message, error.evidence, error.retryable)
     if recorder.limit_reached is not None and not isinstance(outcome, Succeeded):

@@ -119,6 +119,9 @@ class StreamTracker:
             is_only_stream = len(self._rows) == 1
             failure = next(iter(failures.values()))
             return failure if is_only_stream else _combine(failures, len(self._rows))
+        unfinished = [name for name, row in self._rows.items() if row.status in UNFINISHED]
+        if unfinished:
+            return Failed(FailureClass.INTERNAL, f"The stream {unfinished[0]} was not run.")
         total = self._sum()
         return Succeeded(
             total.read, total.written, total.rejected, total.bytes, skipped=total.skipped

@@ -12,9 +12,19 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.engine.contract import Event, Failed, Outcome, RunSpec, Started
+from apps.engine.contract import (
+    Event,
+    Failed,
+    Outcome,
+    RunSpec,
+    Started,
+    StopReason,
+    Succeeded,
+)
 from apps.engine.failures import FailureClass
 from apps.pipelines.models import Pipeline
+from apps.runs.attempts import children
+from apps.runs.attempts.recorder import Recorder
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from local.database.postgres import ADMINISTRATOR, EmbeddedPostgres
@@ -288,3 +298,30 @@ def test_a_cancelled_run_has_no_failed_streams(
     run = shop.run(run_id)
     assert (run["status"], run["streams_total"], run["streams_failed"]) == ("cancelled", 5, 0)
     assert "failed" not in {row["status"] for row in shop.streams_of(run_id).values()}
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_run_that_has_to_stop_before_a_stream_begins_does_not_succeed(
+    shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """The worker stops after the first streams have succeeded, or before any stream begins."""
+    asked = []
+    stop_reason = Recorder.stop_reason
+
+    def stop_later(recorder: Recorder) -> StopReason | None:
+        asked.append(1)
+        return "timeout" if len(asked) > first else stop_reason(recorder)
+
+    monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
+    monkeypatch.setattr(
+        this_worker.engine,
+        "run",
+        lambda spec, *, on_event, should_stop: Succeeded(1, 1, 0, 0),
+    )
+    monkeypatch.setattr(Recorder, "stop_reason", stop_later)
+    run_id = start_run(shop.world, shop.create_pipeline())
+    work_until_idle(this_worker)
+    run, streams = shop.run(run_id), shop.streams_of(run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
+    assert (run["streams_succeeded"], run["streams_failed"]) == (first, 5 - first)
+    assert list(streams.values())[-1]["failure"]["class"] == "timeout"
