@@ -22,6 +22,7 @@ from apps.auth import keys
 from tests import database, name_server
 from tests.first_start import FirstStart, start_demo
 from tests.name_server import NameServer
+from tests.threads import used_connections, wait_for_returned_connections
 from tests.world import World, make_world
 
 # With the default thresholds, garbage collection takes 5 % of the suite's time.
@@ -129,9 +130,13 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
     The tables are emptied afterwards.
     """
     with django_db_blocker.unblock():
+        return_connections()
+        used_before = used_connections()
         yield
         return_connections()
         empty_database()
+        used = wait_for_returned_connections(used_before)
+    assert used <= used_before, "A thread of the test kept its connection: use DatabaseThread."
 
 
 def empty_database() -> None:

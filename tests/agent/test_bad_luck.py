@@ -37,6 +37,7 @@ from tests.agent.conversing import (
     thread_messages,
 )
 from tests.agent.scripted_model import ScriptedModel, Step, use_script
+from tests.threads import DatabaseThread
 from tests.world import World, make_pipeline, make_world
 
 
@@ -109,8 +110,12 @@ def test_two_tabs_that_approve_at_once_have_one_effect(waiting: Talk) -> None:
 
 def test_two_jobs_that_run_one_approved_turn_have_one_effect(waiting: Talk) -> None:
     waiting.decide(waiting.open_request()["id"])
-    with ThreadPoolExecutor(2) as workers:
-        list(workers.map(lambda _: waiting.work(), range(2)))
+    workers = [DatabaseThread(target=waiting.work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
     assert_done(waiting)
     assert effects(waiting.world) == ["pipeline.update"]
 
@@ -333,7 +338,7 @@ def in_background() -> Iterator[Callable[[Talk], threading.Thread]]:
     threads = []
 
     def run(talk: Talk) -> threading.Thread:
-        threads.append(threading.Thread(target=talk.work))
+        threads.append(DatabaseThread(target=talk.work))
         threads[-1].start()
         return threads[-1]
 

@@ -26,6 +26,7 @@ from tests.agent.scripted_model import Step, use_script
 from tests.agent.test_crashes import approved_talk, pipeline_count, proposal
 from tests.conftest import close_connections
 from tests.runs.own_server import OwnServer, own_server
+from tests.threads import DatabaseThread
 from tests.web_server import find_free_port, web_server
 from tests.world import make_pipeline, make_world, token_for
 
@@ -104,7 +105,7 @@ def test_a_turn_goes_on_after_its_database_connections_were_closed(
     file = tmp_path / "connections are closed"
     use_script(monkeypatch, Step("An answer in two parts.", waits_for=str(file)))
     talk = begin(make_world(), "hello")
-    turn = threading.Thread(target=talk.work)
+    turn = DatabaseThread(target=talk.work)
     turn.start()
     talk.wait_for(lambda t: Kind.TOKEN in t.kinds())
     assert close_database_connections() > 0
@@ -140,7 +141,7 @@ def test_a_conversation_is_followed_without_loss_while_the_web_process_restarts(
     web_is_gone, port = tmp_path / "web is gone", find_free_port()
     use_script(monkeypatch, Step(WORDS, waits_for=str(web_is_gone)))
     talk = begin(make_world(), "hello")
-    turn = threading.Thread(target=talk.work)
+    turn = DatabaseThread(target=talk.work)
     with following(f"http://127.0.0.1:{port}", talk.id, session_token(talk)) as followers:
         with web_server(port=port):
             turn.start()

@@ -16,6 +16,7 @@ from apps.orgs.operators import support
 from tests.agent.conversing import Talk, assert_nothing_is_lost_or_doubled, begin, effects
 from tests.agent.scripted_model import Step, use_script
 from tests.agent.test_bad_luck import disabling, slow_tool
+from tests.threads import DatabaseThread
 from tests.world import World, make_pipeline, make_user, make_world
 
 REASON = "The invoice is not paid."
@@ -97,7 +98,7 @@ def test_an_answer_ends_and_the_conversation_can_be_used_later(
 ) -> None:
     use_script(monkeypatch, Step("This never ends", stalls=True))
     talk = begin(world, "hello")
-    turn = threading.Thread(target=talk.work)
+    turn = DatabaseThread(target=talk.work)
     turn.start()
     talk.wait_for(lambda t: "token" in t.kinds())
     suspend(world)
@@ -124,7 +125,7 @@ def test_a_preview_ends_with_an_unknown_outcome_and_is_not_repeated(
         patch.setattr(registry, "find", lambda *_: counted)
         use_script(monkeypatch, Step("", [("list_pipelines", {})]), Step("Done."))
         talk = begin(world, "hello")
-        turn = threading.Thread(target=talk.work)
+        turn = DatabaseThread(target=talk.work)
         turn.start()
         talk.wait_for(lambda t: "tool_call" in t.kinds())
         suspend(world)

@@ -17,6 +17,7 @@ from apps.connectors import engine
 from apps.connectors.models import Connector
 from apps.orgs.roles import Role
 from tests import database
+from tests.threads import DatabaseThread
 from tests.world import World, make_connector, make_world
 
 URL = "/api/v1/connectors"
@@ -163,7 +164,7 @@ def test_no_transaction_is_open_during_a_slow_check(committed_db: None) -> None:
     with silent_server() as (port, connected):
         connector = make_connector(world, kind="postgres", config=postgres_settings(port))
         answers: list[Any] = []
-        check_thread = threading.Thread(
+        check_thread = DatabaseThread(
             target=lambda: answers.append(client.post(f"{URL}/{connector.pk}/check", {}))
         )
         check_thread.start()

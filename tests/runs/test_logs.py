@@ -23,6 +23,7 @@ from apps.runs.models import LogPart
 from apps.runs.outputs import logs, storage
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import has_ended, read_run, start_run, wait_for_run
+from tests.threads import DatabaseThread
 from tests.world import World
 
 LEVELS = st.sampled_from(logs.LEVELS)
@@ -130,7 +131,7 @@ def test_while_storage_is_down_the_run_continues_and_the_log_is_written_later(
     folder.parent.mkdir(parents=True)
     folder.write_text("a file")  # a file at the path of the folder, so that writing the log fails
 
-    thread = threading.Thread(target=lambda: execute.work_once(this_worker))
+    thread = DatabaseThread(target=lambda: execute.work_once(this_worker))
     thread.start()
     run = wait_for_run(acme, run_id, lambda run: run["progress"]["read"] >= 200)
     assert run["log_lines"] == 0
@@ -160,7 +161,7 @@ def test_a_run_keeps_its_lease_while_the_storage_hangs(
     monkeypatch.setattr(storage, "write", hang_and_write)
     source = {"rows": 600, "page_size": 100, "delay": 0.6}
     run_id = start_run(acme, make_pipeline(acme, source=source))
-    thread = threading.Thread(target=lambda: execute.work_once(this_worker))
+    thread = DatabaseThread(target=lambda: execute.work_once(this_worker))
     thread.start()
     try:
         run = wait_for_run(acme, run_id, lambda run: run["progress"]["read"] >= 500)

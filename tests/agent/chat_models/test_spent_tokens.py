@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from tests.agent.test_turns import begin, show, work
 from tests.agent.wire.formats import USAGE
 from tests.agent.wire.replies import End, Reply, WireCall
 from tests.agent.wire.server import wire_server
+from tests.threads import DatabaseThread
 from tests.world import World, make_world
 
 all_formats = pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_answer_that_is_stopped_is_spent(world: World, provider: Provider) ->
     with wire_server([Reply("There are three", silence=20)]) as server:
         choose(world, server, provider)
         client, conversation = begin(world, "Which pipelines are there?")
-        worker = threading.Thread(target=work, args=(world, conversation))
+        worker = DatabaseThread(target=work, args=(world, conversation))
         worker.start()
         while not server.requests:
             worker.join(0.05)

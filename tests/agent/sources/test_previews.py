@@ -23,6 +23,7 @@ from tests.agent.scripted_model import Call, Step, use_script
 from tests.agent.sources.local_api import STYLES, TOKEN, LocalApi, serve
 from tests.agent.sources.local_documents import document_of
 from tests.agent.test_read_only_orgs import suspend
+from tests.threads import DatabaseThread
 from tests.world import World, make_world
 
 API = LocalApi("bearer", "page", STYLES[0], "openapi")
@@ -169,7 +170,7 @@ def test_the_code_of_a_preview_ends_with_its_turn(
         preview: Call = ("preview_source", {"code": code, "stream": "orders"})
         use_script(monkeypatch, Step(calls=[preview]), Step("Done."))
         talk = begin_in_builder(world, "try it")
-        turn = threading.Thread(target=approve, args=(talk,))
+        turn = DatabaseThread(target=approve, args=(talk,))
         turn.start()
         talk.wait_for(lambda _: len(requests) > 3)
         end(talk)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -291,6 +292,7 @@ def test_a_cancelled_run_has_no_failed_streams(
             return run_child(spec, on_event=on_event, should_stop=should_stop)
         with shop.world.scope():
             Run.objects.for_org(shop.world.org).update(cancel_requested_at=timezone.now())
+        connection.close()  # of this thread
         return Failed(FailureClass.CANCELLED, "stopped")
 
     monkeypatch.setattr(this_worker.engine, "run", run_after_cancel)
