@@ -28,7 +28,7 @@ def used_connections() -> int:
     connection = connections["default"]
     if not isinstance(connection, DatabaseWrapper) or connection.pool is None:
         return 0
-    counts = connection.pool.get_stats()
+    counts: dict[str, int] = connection.pool.get_stats()
     return counts.get("pool_size", 0) - counts.get("pool_available", 0)
 
 
