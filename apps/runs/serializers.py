@@ -297,47 +297,6 @@ class OverviewSerializer(serializers.Serializer[Any]):
     waiting_reason = serializers.CharField(allow_null=True)
 
 
-class StreamStateSerializer(serializers.Serializer[Any]):
-    """The engine's position in a stream of the pipeline."""
-
-    stream = serializers.CharField()
-    sync_mode = serializers.CharField()
-    status = serializers.CharField()
-    state = serializers.JSONField(
-        help_text="The position from which an incremental sync continues."
-    )
-    batches = serializers.IntegerField()
-    written = serializers.IntegerField()
-    rejected = serializers.IntegerField()
-    skipped = serializers.IntegerField()
-    updated_at = serializers.DateTimeField()
-
-
-class PipelineStateSerializer(serializers.Serializer[Any]):
-    streams = StreamStateSerializer(many=True)
-
-
-class ResetStateSerializer(serializers.Serializer[Any]):
-    stream = serializers.CharField(
-        required=False,
-        max_length=200,
-        trim_whitespace=False,
-        help_text="The stream to read again; all streams by default.",
-    )
-
-
-class PutStreamStateSerializer(serializers.Serializer[Any]):
-    stream = serializers.CharField(
-        required=False,
-        max_length=200,
-        trim_whitespace=False,
-        help_text="Required if the pipeline has several streams.",
-    )
-    state = serializers.DictField(
-        help_text="The position from which the next incremental sync continues."
-    )
-
-
 class MeasureSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(
         choices=["rows_month", "bytes_month", "running", "pipelines", "members", "file_bytes"]

@@ -10,6 +10,8 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),
     path("pipelines/<uuid:pk>/state", position_views.StateView.as_view()),
     path("pipelines/<uuid:pk>/state/reset", position_views.StateResetView.as_view()),
+    path("pipelines/<uuid:pk>/state/history", position_views.StateHistoryView.as_view()),
+    path("pipelines/<uuid:pk>/state/restore", position_views.StateRestoreView.as_view()),
     path("runs", views.RunListView.as_view()),
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),

@@ -435,6 +435,12 @@ RUNS = {
         409, path={"id": "pipeline"}, body=lambda p: {"state": {}}
     ),
     "pipelines_state_reset": Case(path={"id": "pipeline"}, body=lambda p: {}),
+    "pipelines_state_history": Case(path={"id": "pipeline"}),
+    "pipelines_state_restore": Case(  # 404, because nothing was changed yet
+        404,
+        path={"id": "pipeline"},
+        body=lambda p: {"change": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9"},
+    ),
     "runs_list": Case(query={"pipeline": "pipeline", "domain": "domain"}),
     "runs_get": Case(path={"id": "run"}),
     "runs_cancel": Case(path={"id": "live_run"}),

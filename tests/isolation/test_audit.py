@@ -42,6 +42,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
+    "pipelines_state_restore": "Here the response is 404, because nothing was changed. For its event see tests/runs/positions/test_history.py.",
     "pipelines_state_put": "Here the response is 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
 }
 # These operations need another request first, so that they change something: (operation, body).

@@ -340,7 +340,10 @@ class StateBackend:
     def succeed(self, job: Job) -> Mapping[str, Any] | None:
         """Finish the published job and store its state for the next job, in one transaction. Returns that state."""
         with self._owned_transaction():
-            state = self._fetch_one(statements.FINISH_JOB, job=job.id).incremental_state
+            row = self._fetch_one(statements.FINISH_JOB, job=job.id)
+            if row is None:  # The job is finished already.
+                row = self._fetch_one(statements.JOB_POSITION, job=job.id)
+            state = row.incremental_state
         return json.loads(state) if state else None
 
     # Cancelled jobs

@@ -1,8 +1,8 @@
 """The state of the engine in PostgreSQL: install its schema `engine`, and read and reset the state of a stream.
 
-Four tables are bizon's (jobs, two kinds of cursors, and resets), with additional indexes and 64-bit counters. Three
-tables are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and the committed
-batches (`engine_batch`, the manifest). This module needs only psycopg, so the web process can use it without loading
+Four tables are bizon's (jobs, two kinds of cursors, and resets), with additional indexes and 64-bit counters. Four
+tables are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`), the committed
+batches (`engine_batch`, the manifest) and the changes of the saved positions (`engine_position`). This module needs only psycopg, so the web process can use it without loading
 the engine.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
@@ -134,7 +134,39 @@ create table if not exists engine.engine_batch (
 );
 alter table engine.engine_batch add column if not exists
     skipped bigint not null default 0 check (skipped >= 0);
+
+-- Each change of a stream's saved position: by a run, or by a person (`user_id`).
+create table if not exists engine.engine_position (
+    id uuid primary key default gen_random_uuid(),
+    stream_key text not null,
+    stream text not null,
+    at timestamptz not null default clock_timestamp(),
+    cause text not null check (cause in ('run', 'edit', 'reset', 'restore')),
+    run_id text,
+    user_id text,
+    before text,
+    after text
+);
+create index if not exists engine_position_newest
+    on engine.engine_position (stream_key text_pattern_ops, at desc);
+create index if not exists engine_position_by_org
+    on engine.engine_position (split_part(stream_key, ':', 1), at);
 """
+
+# The saved position of the stream {key}: null after a reset, until a sync of the stream has succeeded.
+_SAVED_POSITION = """
+(select s.incremental_state from stream_jobs s
+ where s.name = {key} and s.status = 'succeeded'
+   and not exists (
+       select 1 from stream_resets r left join stream_jobs o on o.id = r.consumed_by_job_id
+       where r.name = {key} and (r.consumed_at is null or o.status in ('started', 'running')))
+ order by s.created_at desc limit 1)
+"""
+_RECORD_CHANGE = f"""
+insert into engine_position (stream_key, stream, cause, user_id, before, after)
+select %(key)s, j.stream_name, %(cause)s, %(user)s, {_SAVED_POSITION.format(key="%(key)s")}, %(after)s
+from stream_jobs j where j.name = %(key)s order by j.created_at desc limit 1
+"""  # noqa: S608 - constants
 
 # The keys of older releases had no digest of the stream (`contract.stream_digest`), because a pipeline had one stream.
 _ADD_DIGEST = """
@@ -195,7 +227,8 @@ class StreamState:
     attempts: int
     created_at: datetime
     updated_at: datetime | None
-    incremental_state: str | None
+    incremental_state: str | None  # of this job
+    position: str | None  # from which the next incremental sync continues; None after a reset
     next_pagination: str | None
     batches: int
     written: int
@@ -204,9 +237,10 @@ class StreamState:
     bytes: int
 
 
-_NEWEST_JOBS = """
+_NEWEST_JOBS = f"""
 select wanted.stream_key, j.id as job_id, e.run_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
        j.attempt as attempts, j.created_at, j.updated_at, j.incremental_state,
+       {_SAVED_POSITION.format(key="wanted.stream_key")} as position,
        (select c.pagination from destination_cursors c
          where c.job_id = j.id and c.success order by c.to_source_iteration desc limit 1)
          as next_pagination,
@@ -223,7 +257,7 @@ cross join lateral (
            coalesce(sum(b.bytes), 0) as bytes
     from engine_batch b where b.job_id = j.id
 ) m
-"""
+"""  # noqa: S608 - constants
 
 
 def read_states(state_dsn: str, stream_keys: Sequence[str]) -> dict[str, StreamState]:
@@ -239,12 +273,13 @@ def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
     return read_states(state_dsn, [stream_key]).get(stream_key)
 
 
-def reset(state_dsn: str, stream_key: str) -> bool:
+def reset(state_dsn: str, stream_key: str, *, user_id: str | None = None) -> bool:
     """Request a reset of the stream: its next run reads everything again and replaces all published rows.
 
     A running attempt loses its lease and stops at its next checkpoint. Returns False if the stream never ran.
+    `user_id` is the person who has requested it.
     """
-    with _transaction(state_dsn) as connection:
+    with transaction(state_dsn) as connection:
         connection.execute(
             "update engine_stream set lease = null where stream_key = %s", (stream_key,)
         )
@@ -255,23 +290,36 @@ def reset(state_dsn: str, stream_key: str) -> bool:
         ).fetchone()
         if newest_job is None:
             return False
+        if connection.execute(_PENDING_RESET, (stream_key,)).fetchone() is not None:
+            return True
+        _record_change(connection, stream_key, "reset", user_id=user_id, after=None)
         connection.execute(
             "insert into stream_resets (id, name, source_name, stream_name, requested_at)"
             " select replace(gen_random_uuid()::text, '-', ''), %s, %s, %s,"
-            " now() at time zone 'utc'"
-            " where not exists (select 1 from stream_resets where name = %s and consumed_at is null)",
-            (stream_key, *newest_job, stream_key),
+            " now() at time zone 'utc'",
+            (stream_key, *newest_job),
         )
     return True
 
 
-def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
+_PENDING_RESET = "select 1 from stream_resets where name = %s and consumed_at is null limit 1"
+
+
+def continue_from(
+    state_dsn: str,
+    stream_key: str,
+    position: str,
+    *,
+    cause: Literal["edit", "restore"] = "edit",
+    user_id: str | None = None,
+) -> bool:
     """Make the next incremental sync continue from `position` (JSON), and delete a pending reset.
 
     Returns False if no sync of the stream has succeeded. An unfinished sync is cancelled, because it would continue
-    from the old position.
+    from the old position. `cause` and `user_id` are for the history of the position.
     """
-    with _transaction(state_dsn) as connection:
+    with transaction(state_dsn) as connection:
+        _record_change(connection, stream_key, cause, user_id=user_id, after=position)
         changed_jobs = connection.execute(
             "update stream_jobs set incremental_state = %s, updated_at = now() at time zone 'utc'"
             " where id = (select id from stream_jobs where name = %s and status = 'succeeded'"
@@ -279,6 +327,7 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
             (position, stream_key),
         ).rowcount
         if not changed_jobs:
+            connection.rollback()
             return False
         connection.execute(
             "delete from stream_resets where name = %s and consumed_at is null", (stream_key,)
@@ -291,13 +340,27 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
     return True
 
 
+def _record_change(
+    connection: psycopg.Connection[Any],
+    stream_key: str,
+    cause: str,
+    *,
+    user_id: str | None,
+    after: str | None,
+) -> None:
+    connection.execute(
+        _RECORD_CHANGE, {"key": stream_key, "cause": cause, "user": user_id, "after": after}
+    )
+
+
 def delete_states(state_dsn: str, prefix: str) -> None:
     """Delete all state of the streams whose keys begin with the prefix: of a pipeline or an org that was deleted."""
     pattern = (f"{prefix}%",)  # ids contain no wildcards
-    with _transaction(state_dsn) as connection:
+    with transaction(state_dsn) as connection:
         connection.execute("delete from engine_stream where stream_key like %s", pattern)
         connection.execute("delete from stream_resets where name like %s", pattern)
         connection.execute("delete from stream_jobs where name like %s", pattern)
+        connection.execute("delete from engine_position where stream_key like %s", pattern)
 
 
 def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
@@ -305,7 +368,7 @@ def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
 
     Returns the number of deleted jobs.
     """
-    with _transaction(state_dsn) as connection:
+    with transaction(state_dsn) as connection:
         return connection.execute(
             """
             delete from stream_jobs where id in (
@@ -322,6 +385,6 @@ def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
 
 
 @contextmanager
-def _transaction(state_dsn: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+def transaction(state_dsn: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     with psycopg.connect(engine_conninfo(state_dsn)) as connection:
         yield connection

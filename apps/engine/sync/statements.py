@@ -157,13 +157,22 @@ from mine
 returning 1
 """
 
+# Finishes the job once. A job that is finished keeps the position that a person may have changed since then.
 FINISH_JOB = """
-update stream_jobs j
-   set status = 'succeeded', updated_at = now() at time zone 'utc',
-       incremental_state = coalesce(e.next_state::text,
-           (select p.incremental_state from stream_jobs p where p.id = e.since_job))
-from engine_job e where e.job_id = j.id and j.id = %(job)s
-returning j.incremental_state
+with finished as (
+    update stream_jobs j
+       set status = 'succeeded', updated_at = now() at time zone 'utc',
+           incremental_state = coalesce(e.next_state::text,
+               (select p.incremental_state from stream_jobs p where p.id = e.since_job))
+    from engine_job e where e.job_id = j.id and j.id = %(job)s and j.status <> 'succeeded'
+    returning j.incremental_state, e.since_job
+), change as (
+    insert into engine_position (stream_key, stream, cause, run_id, before, after)
+    select %(key)s, %(stream)s, 'run', %(run_id)s, p.incremental_state, f.incremental_state
+    from finished f left join stream_jobs p on p.id = f.since_job
+    where p.incremental_state is distinct from f.incremental_state
+)
+select incremental_state from finished
 """
 
 # Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.

@@ -1,5 +1,7 @@
 """Delete expired data of orgs: logs, events, runs and audit log, each after its own number of days.
 
+The history of saved positions expires with the runs.
+
 Any worker may do this at any time. Each call removes a limited number of items. The removal of a log is recorded
 before its first file is deleted, so readers get a note, and an interrupted removal continues after a crash. Data of
 runs that have not ended is never removed.
@@ -12,11 +14,13 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.background.retries import apply_to_rows
+from apps.engine.sync import position_history
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.runs.models import ENDED, LogPart, Run
@@ -36,6 +40,7 @@ class RemovedCounts:
     runs: int
     events: int
     audit: int
+    positions: int  # changes of saved positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ def remove_expired_data() -> RemovedCounts:
         runs=remove_runs(),
         events=_remove_in_batches("runs_remove_org_events"),
         audit=_remove_in_batches("orgs_prune_audit"),
+        positions=remove_position_changes(),
     )
     if any(asdict(removed).values()):
         logger.info("removed expired data", **asdict(removed))
@@ -156,6 +162,22 @@ def _remove_run(org_id: UUID, run_id: UUID) -> bool:
             [org_id, run_id, [str(status) for status in ENDED]],
         )
         return bool(cursor.rowcount)
+
+
+# The history of saved positions.
+
+
+def remove_position_changes() -> int:
+    """Remove expired changes of saved positions. Returns their number."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT org_id, days FROM orgs_with_run_retention()")
+        days_by_org = dict(cursor.fetchall())
+    removed = 0
+    while removed < MAX_REMOVALS and (
+        count := position_history.remove_changes(settings.ENGINE_DATABASE_URL, days_by_org)
+    ):
+        removed += count
+    return removed
 
 
 # Database functions that work on all orgs. They return only ids and counts.

@@ -80,3 +80,9 @@ BEGIN
     END LOOP;
     RETURN total;
 END $$;
+
+-- Returns the orgs that remove their runs after a number of days.
+CREATE OR REPLACE FUNCTION orgs_with_run_retention() RETURNS TABLE (org_id uuid, days integer)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.id, o.keep_runs_days FROM orgs_org o WHERE o.keep_runs_days IS NOT NULL
+$$;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -13,10 +13,10 @@ from django.db import transaction
 
 from apps.background.database_errors import first_line
 from apps.engine import Progress
-from apps.engine.contract import stream_key
-from apps.engine.sync import state
+from apps.engine.contract import pipeline_prefix, stream_key
+from apps.engine.sync import position_history, state
 from apps.orgs import audit
-from apps.orgs.exceptions import Invalid
+from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -84,10 +84,45 @@ def set_position(
         key = stream_key(org.pk, pipeline_id, name)
         before = state.read_state(settings.ENGINE_DATABASE_URL, key)
         text = orjson.dumps(position).decode()
-        if not state.continue_from(settings.ENGINE_DATABASE_URL, key, text):
+        if not state.continue_from(
+            settings.ENGINE_DATABASE_URL, key, text, user_id=_user_id_of(by)
+        ):
             raise NoPosition
         change = [_render_stream(before)["state"] if before else None, position]
         _audit(org, pipeline, by, "state.put", {"stream": [name, name], "state": change})
+    return {"streams": _read_streams(org.pk, pipeline_id)}
+
+
+def restore_position(
+    *,
+    org: Org,
+    by: Principal,
+    pipeline_id: UUID,
+    change_id: UUID,
+    side: Literal["before", "after"],
+) -> dict[str, Any]:
+    """Let the next incremental sync continue from the position before or after a change. Returns the new positions.
+
+    Raises NotFound for an unknown change, RunInProgress, Invalid if there was no position or the pipeline has no such
+    stream any more, and NoPosition before the first finished sync.
+    """
+    with transaction.atomic():
+        pipeline = _lock_pipeline(org, by, pipeline_id)
+        dsn, prefix = settings.ENGINE_DATABASE_URL, pipeline_prefix(org.pk, pipeline_id)
+        change = position_history.find_change(dsn, prefix, change_id)
+        if change is None:
+            raise NotFound
+        (name,) = _chosen(_stream_names(org.pk, pipeline_id), change.stream)
+        position = change.before if side == "before" else change.after
+        if position is None:
+            raise Invalid(
+                [("side", "The stream had no position: reset it instead.", "no_position")]
+            )
+        key = stream_key(org.pk, pipeline_id, name)
+        if not state.continue_from(dsn, key, position, cause="restore", user_id=_user_id_of(by)):
+            raise NoPosition
+        changes = {"stream": [name, name], "change": [None, str(change_id)], "side": [None, side]}
+        _audit(org, pipeline, by, "state.restore", changes)
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
 
@@ -101,10 +136,16 @@ def reset_position(
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
         for name in _chosen(_stream_names(org.pk, pipeline_id), stream):
-            state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id, name))
+            key = stream_key(org.pk, pipeline_id, name)
+            state.reset(settings.ENGINE_DATABASE_URL, key, user_id=_user_id_of(by))
         changes = {"stream": [stream, stream]} if stream else None
         _audit(org, pipeline, by, "state.reset", changes)
     return {"streams": _read_streams(org.pk, pipeline_id)}
+
+
+def _user_id_of(by: Principal) -> str | None:
+    """Return the person who acts; for an API key, the person who created it."""
+    return str(by.user_id) if by.user_id else None
 
 
 def _stream_names(org_id: UUID, pipeline_id: UUID) -> list[str]:
@@ -144,9 +185,7 @@ def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
         "stream": stream_state.stream,
         "sync_mode": stream_state.sync_mode,
         "status": stream_state.status,
-        "state": orjson.loads(stream_state.incremental_state)
-        if stream_state.incremental_state
-        else None,
+        "state": orjson.loads(stream_state.position) if stream_state.position else None,
         "batches": stream_state.batches,
         "written": stream_state.written,
         "rejected": stream_state.rejected,

@@ -9,14 +9,18 @@ from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
+from apps.runs.positions import history
 from apps.runs.positions import services as positions
-from apps.runs.serializers import (
+from apps.runs.positions.serializers import (
+    HistoryQuery,
     PipelineStateSerializer,
+    PositionHistorySerializer,
     PutStreamStateSerializer,
     ResetStateSerializer,
+    RestorePositionSerializer,
 )
 from apps.web.schema import operation
-from apps.web.views import data_of
+from apps.web.views import data_of, query_of
 
 EXAMPLE = {
     "streams": [
@@ -32,6 +36,17 @@ EXAMPLE = {
             "updated_at": "2026-03-01T06:00:06Z",
         }
     ]
+}
+EXAMPLE_CHANGE = {
+    "id": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9",
+    "stream": "flights",
+    "at": "2026-03-01T06:00:06Z",
+    "cause": "run",
+    "run_id": "019caa57-61e2-7b0a-8f6c-2f8f0e6f3f0b",
+    "changed_by": None,
+    "before": {"after": "2026-02-27T23:59:00Z"},
+    "after": {"after": "2026-02-28T23:59:00Z"},
+    "complete": True,
 }
 
 
@@ -88,5 +103,47 @@ class StateResetView(OrgView):
         data = data_of(ResetStateSerializer, request)
         streams = positions.reset_position(
             org=self.org, by=self.principal, pipeline_id=pk, stream=data.get("stream")
+        )
+        return Response(streams)
+
+
+class StateHistoryView(OrgView):
+    @operation(
+        "pipelines_state_history",
+        tag="runs",
+        summary="Show the changes of the saved positions, newest first",
+        answer=PositionHistorySerializer,
+        parameters=[HistoryQuery],
+        errors=(404,),
+        example={"results": [EXAMPLE_CHANGE], "count": 1, "next_offset": None},
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        query = {"stream": None, **query_of(HistoryQuery, request)}
+        return Response(
+            history.read_history(org=self.org, by=self.principal, pipeline_id=pk, **query)
+        )
+
+
+class StateRestoreView(OrgView):
+    permissions = {"post": Permission.STATE_EDIT}
+
+    @operation(
+        "pipelines_state_restore",
+        tag="runs",
+        summary="Continue the next incremental sync of a stream from an earlier position",
+        request=RestorePositionSerializer,
+        answer=PipelineStateSerializer,
+        errors=(404, 409, 422),
+        example=EXAMPLE,
+        request_example={"change": EXAMPLE_CHANGE["id"], "side": "after"},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        data = data_of(RestorePositionSerializer, request)
+        streams = positions.restore_position(
+            org=self.org,
+            by=self.principal,
+            pipeline_id=pk,
+            change_id=data["change"],
+            side=data["side"],
         )
         return Response(streams)
