@@ -49,6 +49,9 @@ export const queryKeys = {
     versions: (id: string) => ["pipelines", "one", id, "versions"] as const,
     diff: (id: string, number: number) => ["pipelines", "one", id, "diff", number] as const,
     state: (id: string) => ["pipelines", "one", id, "state"] as const,
+    positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
+    positionHistory: (id: string, stream: string) =>
+      ["pipelines", "one", id, "position-history", stream] as const,
   },
   providers: ["providers"],
   repositories: ["repositories"],

@@ -2641,6 +2641,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/state/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the changes of the saved positions, newest first
+         * @description Show the changes of the saved positions, newest first.
+         */
+        get: operations["pipelines_state_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/state/reset": {
         parameters: {
             query?: never;
@@ -2655,6 +2675,26 @@ export interface paths {
          * @description Read everything again with the next run, of one stream or of all.
          */
         post: operations["pipelines_state_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/state/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Continue the next incremental sync of a stream from an earlier position
+         * @description Continue the next incremental sync of a stream from an earlier position.
+         */
+        post: operations["pipelines_state_restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3574,6 +3614,8 @@ export interface components {
             name: string;
             sync_modes: string[];
         };
+        /** @enum {string} */
+        CauseEnum: "run" | "edit" | "reset" | "restore";
         ChangedSettingsRequest: {
             /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
@@ -5087,6 +5129,31 @@ export interface components {
         PipelineState: {
             streams: components["schemas"]["StreamState"][];
         };
+        /** @description A change of the saved position of a stream. */
+        PositionChange: {
+            /** Format: uuid */
+            id: string;
+            stream: string;
+            /** Format: date-time */
+            at: string;
+            /** @description A run published, or a person edited, reset or restored the position. */
+            cause: components["schemas"]["CauseEnum"];
+            /** Format: uuid */
+            run_id: string | null;
+            changed_by: components["schemas"]["Person"] | null;
+            /** @description The position before; null if there was none. */
+            before: unknown;
+            /** @description The position after; null after a reset. */
+            after: unknown;
+            /** @description false if a position is too long for this list and null here. It can be restored all the same. */
+            complete: boolean;
+        };
+        PositionHistory: {
+            results: components["schemas"]["PositionChange"][];
+            /** @description All changes that are kept. */
+            count: number;
+            next_offset: number | null;
+        };
         PreviewAnswer: {
             ok: boolean;
             records: {
@@ -5345,6 +5412,18 @@ export interface components {
         ResetStateRequest: {
             /** @description The stream to read again; all streams by default. */
             stream?: string;
+        };
+        RestorePositionRequest: {
+            /**
+             * Format: uuid
+             * @description A change of the history.
+             */
+            change: string;
+            /**
+             * @description The position before or after this change.
+             * @default after
+             */
+            side?: components["schemas"]["SideEnum"];
         };
         /** @enum {string} */
         RoleEnum: "owner" | "admin" | "member" | "viewer";
@@ -5706,6 +5785,8 @@ export interface components {
         };
         /** @enum {string} */
         SeverityEnum: "error" | "warning";
+        /** @enum {string} */
+        SideEnum: "before" | "after";
         SourcePerson: {
             /** Format: uuid */
             id: string;
@@ -21301,6 +21382,86 @@ export interface operations {
             };
         };
     };
+    pipelines_state_history: {
+        parameters: {
+            query?: {
+                offset?: number;
+                /** @description Only changes of this stream. */
+                stream?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the changes of the saved positions, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PositionHistory"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_state_reset: {
         parameters: {
             query?: never;
@@ -21320,6 +21481,134 @@ export interface operations {
         };
         responses: {
             /** @description Read everything again with the next run, of one stream or of all */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineState"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_state_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestorePositionRequest"];
+            };
+        };
+        responses: {
+            /** @description Continue the next incremental sync of a stream from an earlier position */
             200: {
                 headers: {
                     [name: string]: unknown;

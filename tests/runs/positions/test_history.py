@@ -92,7 +92,8 @@ def test_each_change_of_a_position_is_in_the_history_with_its_author(
     ]
     assert [one["run_id"] for one in changes] == [None, None, str(second), str(first)]
     authors = [one["changed_by"] for one in changes]
-    assert authors[0] == authors[1] and authors[0] is not None
+    assert authors[0] == authors[1]
+    assert authors[0] is not None
     assert authors[2:] == [None, None]
     assert position_of(acme, pipeline) is None, "a reset stream has no position"
     assert history_of(acme, pipeline, "?stream=generated") == changes

@@ -12,7 +12,7 @@ import { pipelineQuery } from "@/api/pipelines";
 import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
-import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, PipelineState, Run } from "@/api/types";
+import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
 
 // The list is also polled, because the event stream can fail.
@@ -219,52 +219,5 @@ export function usePauseSchedule(id: string) {
         : unwrap(api.POST("/api/v1/pipelines/{id}/schedule/pause", { params, body: { note } }));
     },
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
-  });
-}
-
-export function stateQuery(id: string) {
-  return queryOptions({
-    queryKey: queryKeys.pipelines.state(id),
-    queryFn: ({ signal }) =>
-      unwrap(api.GET("/api/v1/pipelines/{id}/state", { params: { path: { id } }, signal })),
-  });
-}
-
-/** Lets the next run of the stream read everything again, or of all streams for null. */
-export function useResetStream(id: string) {
-  return useChangeState(id, (stream: string | null) =>
-    unwrap(
-      api.POST("/api/v1/pipelines/{id}/state/reset", {
-        params: { path: { id } },
-        body: stream === null ? {} : { stream },
-      }),
-    ),
-  );
-}
-
-interface NewPosition {
-  stream: string;
-  position: Record<string, unknown>;
-}
-
-/** Lets the next run of the stream continue from another position. */
-export function useSetPosition(id: string) {
-  return useChangeState(id, ({ stream, position }: NewPosition) =>
-    unwrap(
-      api.PUT("/api/v1/pipelines/{id}/state", {
-        params: { path: { id } },
-        body: { stream, state: position },
-      }),
-    ),
-  );
-}
-
-function useChangeState<Value>(id: string, change: (value: Value) => Promise<PipelineState>) {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: change,
-    onSuccess: (state) => client.setQueryData(stateQuery(id).queryKey, state),
-    // The server refuses a change while a run is in progress, so the page may be outdated.
-    onError: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.one(id) }),
   });
 }

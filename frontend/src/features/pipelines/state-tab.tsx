@@ -1,7 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useId, useState } from "react";
-import { ProblemError } from "@/api/problem";
 import { isLive } from "@/api/run-status";
 import type { Pipeline, StreamState } from "@/api/types";
 import { Button } from "@/components/button";
@@ -17,7 +15,9 @@ import { nameInWords } from "@/format/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { usePipelinePage } from "./page-context";
-import { stateQuery, useResetStream, useSetPosition } from "./queries";
+import { PositionHistory } from "./state/position-history";
+import { stateQuery, useResetStream, useSetPosition } from "./state/queries";
+import { StateError } from "./state/state-error";
 
 /** Where each stream continues, with buttons to change that. */
 export function StateTab() {
@@ -88,7 +88,9 @@ interface StreamProps {
 
 function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps) {
   const titleId = useId();
+  const historyId = useId();
   const [dialog, setDialog] = useState<"position" | "reset" | null>(null);
+  const [showsHistory, setShowsHistory] = useState(false);
   const runningReason = reasonOfRun(pipeline);
   const hasPosition = state !== null && state.state !== null;
   return (
@@ -97,6 +99,16 @@ function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps)
         <h2 id={titleId} className="mr-auto min-w-0 font-semibold wrap-anywhere">
           {stream}
         </h2>
+        {state && (
+          <Button
+            size="small"
+            aria-expanded={showsHistory}
+            aria-controls={showsHistory ? historyId : undefined}
+            onClick={() => setShowsHistory(!showsHistory)}
+          >
+            History<span className="sr-only"> of {stream}</span>
+          </Button>
+        )}
         {canEdit && state && (
           <>
             {syncMode === "incremental" && (
@@ -127,6 +139,17 @@ function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps)
         </p>
       )}
       {runningReason && canEdit && <p className="text-wait">{runningReason}</p>}
+      {showsHistory && (
+        <div id={historyId}>
+          <PositionHistory
+            pipelineId={pipeline.id}
+            stream={stream}
+            position={state?.state ?? null}
+            canRestore={canEdit && syncMode === "incremental"}
+            runningReason={runningReason}
+          />
+        </div>
+      )}
       {dialog === "position" && (
         <PositionDialog
           pipelineId={pipeline.id}
@@ -274,19 +297,4 @@ function parsePosition(text: string): Record<string, unknown> | null {
   } catch {
     return null;
   }
-}
-
-/** The server refuses a change while a run is in progress, and names the run. */
-function StateError({ error }: { error: unknown }) {
-  const runId = error instanceof ProblemError && error.status === 409 ? error.body.run_id : null;
-  return (
-    <>
-      <ErrorNotice error={error} />
-      {typeof runId === "string" && (
-        <Link to="/runs/$runId" params={{ runId }} className="link">
-          View that run
-        </Link>
-      )}
-    </>
-  );
 }
