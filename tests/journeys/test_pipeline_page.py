@@ -19,7 +19,7 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 RUN_SECONDS = 120
 CONFIG = {
     "source": {"kind": "dummy", "config": {"rows": 10}},
-    "streams": [{"stream": "generated"}],
+    "streams": [{"stream": "generated", "sync_mode": "incremental", "write_mode": "append"}],
     "destination": {"kind": "jsonl", "config": {}},
 }
 
@@ -39,7 +39,7 @@ def test_a_pipeline_is_edited_by_two_people_reset_duplicated_and_deleted(
         edit_it_together(page, open_second_window(page, site, address), tmp_path)
     schedule_and_pause_it(page, tmp_path)
     restore_a_version(page, tmp_path)
-    reset_the_stream(page, tmp_path)
+    reset_the_stream_and_restore_its_position(page, tmp_path)
     look_at_it_on_a_phone(page, address, tmp_path)
     duplicate_and_delete_it(page, tmp_path)
     # The browser logs the save that is refused because of a colleague's (412), and the invalid cron expression (422).
@@ -133,14 +133,24 @@ def restore_a_version(page: Page, screenshots: Path) -> None:
     expect(page.get_by_text("Version 1 was restored as version 3.")).to_be_visible()
 
 
-def reset_the_stream(page: Page, screenshots: Path) -> None:
+def reset_the_stream_and_restore_its_position(page: Page, screenshots: Path) -> None:
     open_tab(page, "State")
     expect(page.get_by_text("10 records written")).to_be_visible()
-    assert severe_violations(page) == []
-    page.screenshot(path=screenshots / "state.png", full_page=True)
     page.get_by_role("button", name="Reset stream generated").click()
     page.get_by_role("dialog").get_by_role("button", name="Reset stream").click()
     expect(page.get_by_text("generated was reset.")).to_be_visible()
+    expect(page.get_by_text("None: the next run reads all records")).to_be_visible()
+    page.get_by_role("button", name="History of generated").click()
+    changes = page.get_by_role("listitem").filter(has_text="Before")
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("Reset by")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "state.png", full_page=True)
+    changes.first.get_by_role("button", name=re.compile("^Restore the position before")).click()
+    page.screenshot(path=screenshots / "restore.png")
+    page.get_by_role("dialog").get_by_role("button", name="Restore position").click()
+    expect(page.get_by_text("continues from the restored position")).to_be_visible()
+    expect(changes.first).to_contain_text("Restored by")
 
 
 def look_at_it_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
@@ -152,6 +162,9 @@ def look_at_it_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
         page.goto(address + tab)
         expect(page.get_by_role("heading", level=1)).to_have_text("Mine")
         expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+        if tab == "/state":
+            page.get_by_role("button", name="History of generated").click()
+            expect(page.get_by_text("Changes of the position")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], tab
         assert severe_violations(page) == [], tab
         page.screenshot(path=screenshots / f"phone-{tab.strip('/') or 'runs'}.png", full_page=True)

@@ -82,7 +82,7 @@ def test_a_log_is_removed_after_the_retention_of_the_org_and_readers_get_a_note(
     for world, run in ((acme, recent_run), (other_world, other_run)):
         assert (read_log(world, run)["note"], read_log(world, run)["removed"]) == ("", 0)
         assert read_log(world, run)["lines"]
-    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
+    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0, 0)
 
 
 def test_a_failed_removal_is_repeated_and_does_not_prevent_other_removals(
@@ -156,7 +156,7 @@ def test_data_of_live_runs_is_not_removed(acme: World) -> None:
         Run.objects.for_org(acme.org).update(finished_at=None, log_lines=5)
     # As if the run was started after it was selected.
     assert not retention.begin_log_removal(acme.org.pk, run_id)
-    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0)
+    assert retention.remove_expired_data() == retention.RemovedCounts(0, 0, 0, 0, 0)
 
 
 def test_runs_are_removed_only_if_configured_and_never_the_newest_run_or_runs_with_files(
