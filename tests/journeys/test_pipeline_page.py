@@ -141,7 +141,7 @@ def reset_the_stream_and_restore_its_position(page: Page, screenshots: Path) -> 
     expect(page.get_by_text("generated was reset.")).to_be_visible()
     expect(page.get_by_text("None: the next run reads all records")).to_be_visible()
     page.get_by_role("button", name="History of generated").click()
-    changes = page.get_by_role("listitem").filter(has_text="Before")
+    changes = page.get_by_role("list", name="Changes of the position").get_by_role("listitem")
     expect(changes).to_have_count(2)
     expect(changes.first).to_contain_text("Reset by")
     assert severe_violations(page) == []

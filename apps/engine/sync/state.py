@@ -2,8 +2,8 @@
 
 Four tables are bizon's (jobs, two kinds of cursors, and resets), with additional indexes and 64-bit counters. Four
 tables are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`), the committed
-batches (`engine_batch`, the manifest) and the changes of the saved positions (`engine_position`). This module needs only psycopg, so the web process can use it without loading
-the engine.
+batches (`engine_batch`, the manifest) and the changes of the saved positions (`engine_position`). This module needs
+only psycopg, so the web process can use it without loading the engine.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ create table if not exists engine.stream_resets (
 );
 create index if not exists stream_resets_pending
     on engine.stream_resets (name) where consumed_at is null;
+create index if not exists stream_resets_by_name on engine.stream_resets (name);
 create index if not exists stream_resets_by_job on engine.stream_resets (consumed_by_job_id);
 
 create table if not exists engine.engine_stream (

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { useId, useState } from "react";
 import type { PositionChange } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -26,6 +26,7 @@ interface Props {
 
 /** The changes of a stream's saved position, newest first, with buttons that restore an earlier position. */
 export function PositionHistory({ pipelineId, stream, position, canRestore, runningReason }: Props) {
+  const titleId = useId();
   const query = useInfiniteQuery(positionHistoryQuery(pipelineId, stream));
   const [chosen, setChosen] = useState<{ change: PositionChange; side: Side } | null>(null);
   if (query.error && !query.data) {
@@ -38,8 +39,10 @@ export function PositionHistory({ pipelineId, stream, position, canRestore, runn
   }
   return (
     <div className="grid gap-2">
-      <h3 className="text-[0.8125rem] font-medium">Changes of the position</h3>
-      <ol className="divide-y divide-line border-y border-line">
+      <h3 id={titleId} className="text-[0.8125rem] font-medium">
+        Changes of the position
+      </h3>
+      <ol aria-labelledby={titleId} className="divide-y divide-line border-y border-line">
         {changes.map((change) => (
           <li key={change.id} className="grid gap-1.5 py-2 text-[0.8125rem]">
             <p className="text-soft">
@@ -111,7 +114,7 @@ function Position({ change, side, canRestore, runningReason, onRestore }: Positi
   return (
     <>
       <dt className="text-faint">{side === "before" ? "Before" : "After"}</dt>
-      <dd className="flex min-w-0 flex-wrap items-start gap-2">
+      <dd className="flex min-w-0 flex-wrap items-baseline gap-2">
         {value === null ? (
           <span className="text-soft">{isTooLong ? "Too long to show, or none" : "None"}</span>
         ) : (
