@@ -60,6 +60,10 @@ class Kind:
     def needs_cursor(self) -> bool:
         return self.entry.needs_cursor
 
+    @property
+    def shares_snapshots(self) -> bool:
+        return self.entry.shares_snapshots
+
     @cached_property
     def api_entry(self) -> JsonObject:
         """The entry as the API returns it. There, `kind` is our `name`, and `name` is our `title`."""

@@ -39,6 +39,7 @@ EXAMPLE: dict[str, Any] = {
     "write_modes": [],
     "supports_incremental": True,
     "needs_cursor": False,
+    "shares_snapshots": False,
 }
 
 

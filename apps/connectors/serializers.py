@@ -74,6 +74,9 @@ class CatalogueKind(serializers.Serializer[Any]):
     needs_cursor = serializers.BooleanField(
         help_text="Whether an incremental sync must name its cursor field."
     )
+    shares_snapshots = serializers.BooleanField(
+        help_text="Whether the streams of a run can be read in one snapshot."
+    )
 
 
 class CatalogueList(serializers.Serializer[Any]):

@@ -56,7 +56,7 @@ class ConnectorKind:
     `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`. `secret_paths` are the paths of
     these fields: names joined by dots, with `*` for any name or index. `streams` lists the streams known
     without connecting; it is empty if they have to be discovered. With `needs_cursor`, an incremental sync must
-    name its cursor field.
+    name its cursor field. With `shares_snapshots`, the streams of a run can be read in one snapshot.
     """
 
     role: Role
@@ -72,6 +72,7 @@ class ConnectorKind:
     write_modes: tuple[WriteMode, ...] = ()
     supports_incremental: bool = False
     needs_cursor: bool = False
+    shares_snapshots: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -146,6 +147,7 @@ def _source_kind(module: ModuleType) -> ConnectorKind:
         sync_modes=modes,
         supports_incremental="incremental" in modes,
         needs_cursor=source_class.needs_cursor,
+        shares_snapshots=source_class.shares_snapshots,
     )
 
 

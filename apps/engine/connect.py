@@ -182,6 +182,20 @@ def _decode_page(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
 
 
 @contextmanager
+def hold_snapshot(payload: Payload) -> Iterator[dict[str, Any]]:
+    """Yield a HeldSnapshot as JSON for `streams`. The snapshot exists until the block ends."""
+    with (
+        open_source(payload) as source,
+        source.hold_snapshot(
+            payload["streams"],
+            is_required=payload["is_required"],
+            max_bytes=payload["max_bytes"],
+        ) as held,
+    ):
+        yield asdict(held)
+
+
+@contextmanager
 def open_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
     """Create the source of the payload, and close it after the block. Raises EngineError."""
     source = build_source(

@@ -56,10 +56,42 @@ class SandboxSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedSnapshot:
+    """One committed state of a source, which several streams of a run read.
+
+    `token` is what the source needs to read that state, such as PostgreSQL's identifier of a snapshot. `at` is its time
+    (RFC 3339, UTC). With `rereads_finished`, a stream that an earlier attempt of the run has published is read again.
+    """
+
+    token: str
+    at: str
+    rereads_finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSnapshot:
+    """The answer of a source that was asked to keep a snapshot for several streams.
+
+    Without a token there is none, and `reason` says why, after "because". `streams` are the streams that can be read in it.
+    """
+
+    token: str = ""
+    at: str = ""
+    reason: str = ""
+    streams: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> HeldSnapshot:
+        fields: dict[str, Any] = dict(value)
+        return cls(**{**fields, "streams": tuple(fields["streams"])})
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """The source of a run. `config` is validated against the catalogue and contains secrets in plain text.
 
-    If `code` is set, that code is the source, and `kind` is only its name.
+    If `code` is set, that code is the source, and `kind` is only its name. With `snapshot`, the stream is read as it is
+    in that snapshot.
     """
 
     kind: str
@@ -69,14 +101,16 @@ class SourceSpec:
     cursor_field: str | None = None
     primary_key: tuple[str, ...] = ()
     code: CodeSpec | None = None
+    snapshot: SharedSnapshot | None = None
 
     @classmethod
     def from_json(cls, value: JsonObject) -> SourceSpec:
         fields: dict[str, Any] = dict(value)
-        code = fields.get("code")
+        code, snapshot = fields.get("code"), fields.get("snapshot")
         parsed = {
             "primary_key": tuple(fields.get("primary_key", ())),
             "code": CodeSpec.from_json(code) if code else None,
+            "snapshot": SharedSnapshot(**snapshot) if snapshot else None,
         }
         return cls(**{**fields, **parsed})
 
@@ -313,7 +347,8 @@ class Succeeded:
 
     `read` equals `written` plus `rejected` plus `skipped`. A record is rejected if it could not be read or does not fit,
     and skipped if the user chose to leave it out. The cursors are the positions of an incremental stream before and
-    after the sync, None if there is none or if it is longer than MAX_CURSOR characters.
+    after the sync, None if there is none or if it is longer than MAX_CURSOR characters. `snapshot_at` is the time of
+    the snapshot that the stream shared with others, or None.
     """
 
     read: int
@@ -323,6 +358,7 @@ class Succeeded:
     skipped: int = 0
     cursor_before: Mapping[str, Any] | None = None
     cursor_after: Mapping[str, Any] | None = None
+    snapshot_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,20 +16,23 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.background.retries import retry_while_unavailable
-from apps.connectors import sandboxes
-from apps.engine import EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
+from apps.connectors import catalogue, sandboxes
+from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import LogLine, Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.orgs.exceptions import Invalid, SecretUnreadable
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import targets
+from apps.pipelines.definition import DEFAULT_SNAPSHOT, Definition
+from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import StreamSpecs, engine_specs
 from apps.runs import states
 from apps.runs.attempts.children import run_streams
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
+from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
 from apps.runs.attempts.stream_tracker import UNFINISHED, StreamTracker
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
@@ -97,13 +100,21 @@ def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     for warning in prepared.warnings:
         recorder.add_event(LogLine.now("warning", warning))
     try:
-        specs = {name: prepared.specs[name] for name in streams.names_to_run}
-        run_streams(worker.engine, specs, recorder)
-        outcome = streams.outcome()
+        outcome = _run_streams(worker, prepared, recorder)
         recorder.log_failure(outcome)
     finally:
         recorder.close()
     return _recording_failure(recorder.fault) if recorder.fault else outcome
+
+
+def _run_streams(worker: Worker, prepared: _PreparedRun, recorder: Recorder) -> Outcome:
+    plan = prepared.snapshot_plan
+    try:
+        with specs_in_snapshot(worker.engine, prepared.specs, plan, recorder) as specs:
+            run_streams(worker.engine, specs, recorder)
+    except EngineError as error:  # The streams need a common snapshot, and there is none.
+        return Failed(error.failure_class, error.message, error.evidence, error.retryable)
+    return recorder.streams.outcome()
 
 
 def _recording_failure(fault: Exception) -> Failed:
@@ -118,6 +129,7 @@ class _PreparedRun:
     streams: list[RunStream]
     specs: Mapping[str, RunSpec]  # by stream
     warnings: tuple[str, ...]  # They name no other pipeline.
+    snapshot_plan: SnapshotPlan
 
 
 def _prepare(claim: Claim) -> _PreparedRun | Failed:
@@ -135,9 +147,24 @@ def _prepare(claim: Claim) -> _PreparedRun | Failed:
         except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
         is_shared = bool(targets.other_writers(org, pipeline))
+        plan = _snapshot_plan(org, pipeline, claim.version, stream_specs)
     streams = _streams_of_run(claim, stream_specs)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
-    return _PreparedRun(streams, specs, (targets.SHARED_BY_ANOTHER,) if is_shared else ())
+    warnings = (targets.SHARED_BY_ANOTHER,) if is_shared else ()
+    return _PreparedRun(streams, specs, warnings, plan)
+
+
+def _snapshot_plan(
+    org: Org, pipeline: Pipeline, version: int, stream_specs: Sequence[StreamSpecs]
+) -> SnapshotPlan:
+    """Return how the streams share a snapshot. Nothing is asked for a single stream."""
+    kind = catalogue.find("source", stream_specs[0].source.kind)
+    if len(stream_specs) == 1 or kind is None or not kind.shares_snapshots:
+        return SnapshotPlan(DEFAULT_SNAPSHOT, source_has_snapshots=False, last_duration=None)
+    choice = Definition(versions.get_version(org, pipeline, version).definition).snapshot
+    return SnapshotPlan(
+        choice, source_has_snapshots=True, last_duration=last_duration(org, pipeline.pk)
+    )
 
 
 def _streams_of_run(claim: Claim, stream_specs: Sequence[StreamSpecs]) -> list[RunStream]:

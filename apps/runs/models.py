@@ -157,6 +157,8 @@ class RunStream(OrgOwned):
     # Positions of an incremental stream before and after the run.
     cursor_before = models.JSONField(null=True)
     cursor_after = models.JSONField(null=True)
+    # Time of the snapshot that it shared with other streams; null if it was read for itself.
+    snapshot_at = models.DateTimeField(null=True)
     failure_class = models.CharField(max_length=20, blank=True)
     failure_message = models.CharField(max_length=2000, blank=True)
     failure_evidence = models.JSONField(default=list)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from apps.orgs.models import Org
@@ -49,6 +49,7 @@ def streams(
     """Return a page of the run's streams, in the order of the definition. Raises NotFound."""
     run = visibility.find_run(org=org, by=by, run_id=run_id)
     rows = RunStream.objects.for_org(org).filter(run=run)
+    moments = rows.filter(status=Status.SUCCEEDED).values("snapshot_at").annotate(count=Count("id"))
     if status is not None:
         rows = rows.filter(status=status)
     count = rows.count()
@@ -56,6 +57,10 @@ def streams(
     end = offset + STREAMS_PER_PAGE
     return {
         "results": [snapshots.stream(row) for row in page],
+        "moments": [
+            {"at": moment["snapshot_at"], "streams": moment["count"]}
+            for moment in moments.order_by(F("snapshot_at").desc(nulls_last=True))
+        ],
         "count": count,
         "next_offset": end if end < count else None,
     }

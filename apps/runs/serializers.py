@@ -186,6 +186,10 @@ class RunStreamSerializer(serializers.Serializer[Any]):
     cursor_after = serializers.JSONField(
         help_text="The position from which the next incremental run continues; null if there is none."
     )
+    snapshot_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="The moment as of which the stream was read together with others; null if it was read for itself.",
+    )
     started_at = serializers.DateTimeField(
         allow_null=True, help_text="When the stream was started in the newest attempt."
     )
@@ -194,8 +198,19 @@ class RunStreamSerializer(serializers.Serializer[Any]):
     failure = FailureSerializer(allow_null=True)
 
 
+class SharedMomentSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(
+        allow_null=True, help_text="null: each of these streams was read for itself."
+    )
+    streams = serializers.IntegerField(help_text="The published streams as of this moment.")
+
+
 class RunStreamListSerializer(serializers.Serializer[Any]):
     results = RunStreamSerializer(many=True)
+    moments = SharedMomentSerializer(
+        many=True,
+        help_text="The moments as of which the published streams were read. With one that is not null, all rows agree.",
+    )
     count = serializers.IntegerField(help_text="All streams of the run with this status.")
     next_offset = serializers.IntegerField(allow_null=True)
 

@@ -202,6 +202,7 @@ class StreamSnapshot(TypedDict):
     total: int | None
     cursor_before: JsonObject | None
     cursor_after: JsonObject | None
+    snapshot_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
     duration_seconds: float | None
@@ -303,6 +304,7 @@ def stream(row: RunStream) -> StreamSnapshot:
         "total": row.records_total,
         "cursor_before": row.cursor_before,
         "cursor_after": row.cursor_after,
+        "snapshot_at": row.snapshot_at,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "duration_seconds": _seconds_between(row.started_at, row.finished_at),

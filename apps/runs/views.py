@@ -90,6 +90,7 @@ EXAMPLE_STREAM: dict[str, Any] = {
     "total": 336776,
     "cursor_before": None,
     "cursor_after": None,
+    "snapshot_at": "2026-03-01T06:00:00Z",
     "started_at": "2026-03-01T06:00:00Z",
     "finished_at": "2026-03-01T06:00:06Z",
     "duration_seconds": 5.6,
@@ -169,7 +170,12 @@ class RunStreamsView(OrgView):
         answer=RunStreamListSerializer,
         parameters=[RunStreamQuery],
         errors=(404,),
-        example={"results": [EXAMPLE_STREAM], "count": 1, "next_offset": None},
+        example={
+            "results": [EXAMPLE_STREAM],
+            "count": 1,
+            "next_offset": None,
+            "moments": [{"at": "2026-03-01T06:00:00Z", "streams": 1}],
+        },
     )
     def get(self, request: Request, pk: UUID) -> Response:
         query = {"status": None, **query_of(RunStreamQuery, request)}

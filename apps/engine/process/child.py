@@ -9,7 +9,8 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -44,6 +45,9 @@ CALLS = {
     "read_repository": "apps.engine.repository",
     "unpack": "apps.engine.authoring.bundles",
 }
+
+# The functions whose result is valid until the child is stopped: they are context managers.
+HOLDS = {"hold_snapshot": "apps.engine.connect"}
 
 Function = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 SendLine = Callable[[str, str, Mapping[str, Any]], None]  # of a level's name, a text and fields
@@ -98,6 +102,8 @@ def serve(request_fd: int, events_fd: int) -> None:
         confinement.set_limits(ChildLimits(**request["limits"]))
         if request["do"] == "run":
             _run_attempt(RunSpec.from_json(request["spec"]), channel, stop)
+        elif request["do"] == "hold":
+            _run_hold(request, channel, stop)
         else:
             _run_call(request, channel)
     except Exception as error:  # outermost handler of the process
@@ -130,15 +136,29 @@ def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> None
 
 def _run_call(request: Mapping[str, Any], channel: Channel) -> None:
     payload: Mapping[str, Any] = request["payload"]
+    with _sending_failure(payload, channel):
+        channel.send(Result(_find_function(request["name"], request.get("module"))(payload)))
+
+
+def _run_hold(request: Mapping[str, Any], channel: Channel, stop: threading.Event) -> None:
+    """Send the result, and keep what the function has opened until the supervisor stops this child."""
+    payload: Mapping[str, Any] = request["payload"]
+    hold = getattr(importlib.import_module(HOLDS[request["name"]]), request["name"])
+    with _sending_failure(payload, channel), hold(payload) as result:
+        channel.send(Result(result))
+        stop.wait()
+
+
+@contextmanager
+def _sending_failure(payload: Mapping[str, Any], channel: Channel) -> Iterator[None]:
+    """Send the logs of a call, and its exception as a failure."""
     redactor = redactor_of_payload(payload)
     _send_logs_to(channel, redactor, "warning")
     try:
-        response = _find_function(request["name"], request.get("module"))(payload)
+        yield
     except Exception as error:  # outermost handler of the call
         side: Side = "destination" if payload.get("role") == "destination" else "source"
         channel.send(classify(error, side=side, redactor=redactor))
-        return
-    channel.send(Result(response))
 
 
 def _find_function(name: str, module: str | None) -> Function:

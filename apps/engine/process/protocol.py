@@ -81,7 +81,12 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "moved": (FileMoved, {"key": _STR, "new_key": _STR, "bytes": _INT}),
     "succeeded": (
         Succeeded,
-        {**_COUNTS, "cursor_before": (dict, NoneType), "cursor_after": (dict, NoneType)},
+        {
+            **_COUNTS,
+            "cursor_before": (dict, NoneType),
+            "cursor_after": (dict, NoneType),
+            "snapshot_at": (str, NoneType),
+        },
     ),
     "failed": (
         Failed,

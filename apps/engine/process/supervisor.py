@@ -166,26 +166,33 @@ class EngineSupervisor:
             **self._request_limits(cpu_seconds),
         }
         self._wait_for_server()
-        deadline = time.monotonic() + timeout
-        killed_because: EngineError | None = None
         with self._start_child(request, redactor_of_payload(payload)) as child:
+            wait = _CallWait(timeout, should_stop)
             while not child.is_finished:
-                for _ in child.receive(CHECK_INTERVAL):
-                    pass
-                if killed_because is None:
-                    killed_because = _reason_to_kill(deadline, timeout, should_stop)
-                    if killed_because is not None:
-                        child.kill()
-            outcome = child.outcome()
-        if isinstance(outcome, Result):
-            return dict(outcome.value)
-        if isinstance(outcome, Succeeded):
-            raise EngineError("The call returned the result of a run.")
-        if killed_because is not None:
-            raise killed_because
-        if child.was_interrupted:
-            raise Unavailable(outcome.message, evidence=outcome.evidence)
-        raise _error_of(outcome)
+                wait.receive(child)
+        return wait.result(child)
+
+    @contextmanager
+    def hold(
+        self,
+        name: str,
+        payload: JsonObject,
+        timeout: float,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[dict[str, JsonValue]]:
+        """Call one of the functions in `apps.engine.process.child.HOLDS`, and yield its result.
+
+        The child keeps what the function has opened until the block ends. If the child ends earlier, nobody is told: who
+        uses the result finds out. Raises what `call` raises, before the block.
+        """
+        request = {"do": "hold", "name": name, "payload": payload, **self._request_limits()}
+        self._wait_for_server()
+        with self._start_child(request, redactor_of_payload(payload)) as child:
+            wait = _CallWait(timeout, should_stop)
+            while child.result is None and not child.is_finished:
+                wait.receive(child)
+            yield wait.result(child)
 
     def close(self) -> None:
         """End the fork server and every child. Later uses of the supervisor raise `Unavailable`."""
@@ -237,6 +244,38 @@ class EngineSupervisor:
                 return ChildController(self._running_server(), body, redactor)
             except ForkServerGone:
                 return ChildController(self._running_server(), body, redactor)
+
+
+class _CallWait:
+    """The wait for the result of a call, which is killed after `timeout` seconds or if `should_stop` returns True."""
+
+    def __init__(self, timeout: float, should_stop: Callable[[], bool]) -> None:
+        self._deadline = time.monotonic() + timeout
+        self._timeout = timeout
+        self._should_stop = should_stop
+        self._killed_because: EngineError | None = None
+
+    def receive(self, child: ChildController) -> None:
+        """Receive messages for a moment, and kill the child if it is too late."""
+        for _ in child.receive(CHECK_INTERVAL):
+            pass
+        if self._killed_because is None:
+            self._killed_because = _reason_to_kill(self._deadline, self._timeout, self._should_stop)
+            if self._killed_because is not None:
+                child.kill()
+
+    def result(self, child: ChildController) -> dict[str, JsonValue]:
+        """Return the result of the child. Raises its EngineError, or why there is none."""
+        outcome = child.outcome()
+        if isinstance(outcome, Result):
+            return dict(outcome.value)
+        if isinstance(outcome, Succeeded):
+            raise EngineError("The call returned the result of a run.")
+        if self._killed_because is not None:
+            raise self._killed_because
+        if child.was_interrupted:
+            raise Unavailable(outcome.message, evidence=outcome.evidence)
+        raise _error_of(outcome)
 
 
 def _encode_request(request: Mapping[str, Any]) -> bytes:

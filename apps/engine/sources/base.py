@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from bizon.source.models import SourceIteration
 from bizon.source.source import AbstractSource
 from pydantic import BaseModel, ConfigDict
 
-from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
+from apps.engine.contract import CheckStep, HeldSnapshot, SourceSpec, StorageRoot, StreamInfo
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable, TypeSystem
@@ -53,6 +54,8 @@ class StreamSource(AbstractSource):
     Config: ClassVar[type[BaseModel]]  # the settings as the user wrote them
     # Whether a token returns the same page for ever, so that another run may continue an unfinished incremental job.
     pages_never_change: ClassVar[bool] = False
+    # Whether several streams of a run can be read in one snapshot (`SourceSpec.snapshot`), which `hold_snapshot` takes.
+    shares_snapshots: ClassVar[bool] = False
     # Columns whose values arrive as text, whatever the source reads. A source that decides types keeps their texts.
     text_columns: frozenset[str] = frozenset()
     # Whether a field arrives in a column of text that the destination has.
@@ -102,6 +105,16 @@ class StreamSource(AbstractSource):
     def stream_names(self) -> list[str]:
         """Return the names of the streams. Override it if they are known faster than what `discover` returns."""
         return [stream.name for stream in self.discover()]
+
+    def hold_snapshot(
+        self, streams: Sequence[str], *, is_required: bool, max_bytes: int | None
+    ) -> AbstractContextManager[HeldSnapshot]:
+        """Keep a snapshot in which these streams can be read, until the block ends.
+
+        There is none if the streams have more than `max_bytes`. If it is not required, the settings of the source may
+        also forbid it. Raises EngineError.
+        """
+        raise NotImplementedError
 
     def conclude(self) -> None:
         """Check the pages as a whole, after the last page. Raises EngineError if they are invalid."""

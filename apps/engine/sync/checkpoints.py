@@ -67,6 +67,7 @@ class Job:
     bytes: int = 0
     is_finished: bool = False  # an earlier attempt of this run has published it
     abandoned_reason: str = ""  # why the unfinished job before this new one is not continued
+    snapshot_at: str | None = None  # time of the snapshot that it shares with other streams
 
     def schema(self) -> StreamSchema:
         """Return the columns of the stream as they are known so far."""
@@ -194,10 +195,17 @@ class StateBackend:
     def _finished_or_new_job(self, *, reset_requested: bool) -> Job:
         if not reset_requested:
             finished_job = self._fetch_one(statements.JOB_FINISHED_BY_RUN)
-            if finished_job is not None:
+            if finished_job is not None and not self._has_to_repeat(finished_job):
                 job = self._load_job(finished_job.id, resumed=True)
                 return replace(job, exhausted=True, is_finished=True)
         return self._load_job(self._create_job(from_start=reset_requested), resumed=False)
+
+    def _has_to_repeat(self, finished_job: Any) -> bool:
+        """Whether all streams of the run have to be read in the same snapshot, and the job has read an earlier one."""
+        identity = self._own_identity
+        return identity.rereads_finished and (
+            _snapshot_at(finished_job.inputs) != identity.inputs.snapshot_at
+        )
 
     def _reason_to_abandon(
         self, unfinished_job: Any, *, reset_requested: bool, pages_never_change: bool
@@ -211,6 +219,8 @@ class StateBackend:
         # The job of an older release has no inputs. The version of its run fixes its code.
         if inputs is not None and inputs["code"] != identity.inputs.code:
             return "the code has changed"
+        if identity.inputs.snapshot_at not in {None, _snapshot_at(inputs)}:
+            return "the streams of the run are read in a new snapshot"
         belongs_to_run = self._lease is not None and unfinished_job.run_id == self._lease.run_id
         if not belongs_to_run and not (pages_never_change and identity.sync_mode == "incremental"):
             return "it belongs to an earlier run, and the source may have changed since then"
@@ -290,6 +300,7 @@ class StateBackend:
             rejected=sum(b.rejected for b in batches),
             skipped=sum(b.skipped for b in batches),
             bytes=sum(b.bytes for b in batches),
+            snapshot_at=_snapshot_at(job.inputs),
         )
 
     def _starting_state(
@@ -389,6 +400,11 @@ class StateBackend:
         }
         cursor = self._connection.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def _snapshot_at(inputs: Mapping[str, Any] | None) -> str | None:
+    """Return the time of the snapshot that a job has read. Jobs of older releases have none."""
+    return inputs.get("snapshot_at") if inputs else None
 
 
 def _to_json(value: Mapping[str, Any] | None) -> str | None:

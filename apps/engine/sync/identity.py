@@ -17,14 +17,15 @@ from apps.engine.reporting.redaction import remove_secrets
 class StreamInputs:
     """What a job's rows depend on besides the source: the code that makes them, and the fields that order them.
 
-    `code` is a digest of a custom source's code and of the transform. If it changes, an unfinished job cannot be
-    continued, but the saved position of an incremental stream stays valid. If the key or the cursor field changes,
-    the saved position is not valid either.
+    `code` is a digest of a custom source's code and of the transform, and `snapshot_at` is the time of the snapshot that
+    the streams of the run share. If one of them changes, an unfinished job cannot be continued, but the saved position
+    of an incremental stream stays valid. If the key or the cursor field changes, the saved position is not valid either.
     """
 
     code: str
     cursor_field: str | None
     primary_key: tuple[str, ...]
+    snapshot_at: str | None = None
 
     def order_change(self, earlier: Mapping[str, Any] | None) -> str:
         """Return in words what has changed since the saved position was reached; empty if it is still valid.
@@ -55,6 +56,7 @@ class StreamIdentity:
     destination: str  # digest of the destination
     fingerprint: str  # digest of the destination, the source and the modes
     inputs: StreamInputs
+    rereads_finished: bool = False  # whether a job of this run in an earlier snapshot is repeated
 
 
 def identity_of(spec: RunSpec) -> StreamIdentity:
@@ -85,7 +87,9 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
             code=_digest([code.text if code else None for code in (source.code, spec.transform)]),
             cursor_field=source.cursor_field,
             primary_key=tuple(target.primary_key or source.primary_key),
+            snapshot_at=source.snapshot.at if source.snapshot else None,
         ),
+        rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,
     )
 
 

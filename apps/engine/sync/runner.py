@@ -180,6 +180,7 @@ class Runner:
             skipped=totals.skipped,
             cursor_before=self._reported_cursor(job.since.state if job.since else None),
             cursor_after=self._reported_cursor(cursor_after),
+            snapshot_at=job.snapshot_at,
         )
 
     def _reported_cursor(self, state: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -43,7 +43,7 @@ where id = %(job)s
 
 # The newest finished job, if this run finished it. The worker then died before it recorded the run's success.
 JOB_FINISHED_BY_RUN = """
-select newest.id from (
+select newest.id, e.inputs from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
     order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
@@ -113,7 +113,7 @@ values (%(reset)s, %(key)s, %(source)s, %(stream)s,
 """
 
 JOB_DETAILS = """
-select j.created_at, j.total_records_to_fetch, e.replaces, e.since_job, e.columns,
+select j.created_at, j.total_records_to_fetch, e.replaces, e.since_job, e.columns, e.inputs,
        c.to_source_iteration as last, c.pagination
 from stream_jobs j
 join engine_job e on e.job_id = j.id

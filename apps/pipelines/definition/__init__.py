@@ -3,18 +3,21 @@
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, allow_empty, max_rejected_share,
                transforms: [{kind: "python", code}]}],
-  "destination": {connector_id | kind + config}}`. There is at least one stream. The settings are those of a
+  "destination": {connector_id | kind + config},
+  "snapshot": {scope, retry}}`. There is at least one stream. The settings are those of a
 saved connector, or they are inline. Secrets of inline settings are stored separately, by paths like
 `source.config.password`.
 """
 
 from apps.pipelines.definition.building import build, build_source, replace_transforms
 from apps.pipelines.definition.document import (
+    DEFAULT_SNAPSHOT,
     Definition,
     Document,
     RequestDocument,
     SideDocument,
     SideName,
+    SnapshotDocument,
     StreamDocument,
     TransformDocument,
     connector_ids,
@@ -27,12 +30,14 @@ from apps.pipelines.definition.sides import Connectors
 from apps.pipelines.definition.streams import default_table
 
 __all__ = [
+    "DEFAULT_SNAPSHOT",
     "Connectors",
     "Definition",
     "Document",
     "RequestDocument",
     "SideDocument",
     "SideName",
+    "SnapshotDocument",
     "StreamDocument",
     "TransformDocument",
     "build",

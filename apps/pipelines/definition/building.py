@@ -10,6 +10,7 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.schemas import Error, join_path
 from apps.pipelines.definition.document import (
+    DEFAULT_SNAPSHOT,
     SIDES,
     Definition,
     Document,
@@ -18,9 +19,11 @@ from apps.pipelines.definition.document import (
     StreamDocument,
 )
 from apps.pipelines.definition.sides import Connectors, Side
+from apps.pipelines.definition.snapshot import build_snapshot, snapshot_errors
 from apps.pipelines.definition.streams import STREAMS, StreamsBuilder, build_transforms
 
-TOP_LEVEL_FIELDS = ("source", "streams", "destination")
+SNAPSHOT = "snapshot"
+TOP_LEVEL_FIELDS = ("source", "streams", "destination", SNAPSHOT)
 # Fields of a stream that older releases expected inside the source or destination.
 MOVED_SIDE_FIELDS: Mapping[SideName, tuple[str, ...]] = {
     "source": ("stream", "sync_mode", "cursor_field", "primary_key"),
@@ -47,6 +50,7 @@ def build(
     )
     builder.read_source(request)
     builder.read_side("destination", request)
+    builder.read_snapshot(request)
     if not builder.errors:
         builder.errors += _complete_and_check_streams(builder.document, connectors.kinds)
     return builder.definition(), builder.errors
@@ -103,6 +107,13 @@ class _Builder:
         self.errors += side.errors
         return side
 
+    def read_snapshot(self, request: RequestDocument) -> None:
+        previous = self.previous.snapshot if self.previous and self.patch else DEFAULT_SNAPSHOT
+        snapshot, errors = build_snapshot(request.get(SNAPSHOT), previous)
+        self.errors += errors
+        if snapshot != DEFAULT_SNAPSHOT:
+            self.document[SNAPSHOT] = snapshot
+
     def definition(self) -> Definition:
         return Definition(cast(Document, self.document), self.secrets)
 
@@ -129,7 +140,10 @@ def _complete_and_check_streams(document: dict[str, Any], kinds: Kinds) -> list[
     destination_kind = kinds.find("destination", document["destination"]["kind"])
     if source_kind is None or destination_kind is None:
         raise LookupError("both kinds were found before")
-    errors: list[Error] = []
+    errors = [
+        (join_path(SNAPSHOT, name), message, code)
+        for name, message, code in snapshot_errors(document, source_kind)
+    ]
     for number, stream in enumerate(document[STREAMS]):
         if stream["write_mode"] is None:
             stream["write_mode"] = _default_write_mode(stream, destination_kind)

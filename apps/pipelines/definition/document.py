@@ -51,12 +51,34 @@ class StreamDocument(TypedDict):
     max_rejected_share: NotRequired[float]  # of the records read, from 0 to 1
 
 
+SnapshotScope = Literal["auto", "run", "stream"]
+SnapshotRetry = Literal["remaining", "all"]
+
+
+class SnapshotDocument(TypedDict):
+    """In which snapshots a run reads its streams, if its source has snapshots.
+
+    The scope is one snapshot for the run, one for each stream, or `auto`: one for the run if reading does not take long.
+    `retry` says what another attempt reads in its new snapshot: the streams that are not published, or all of them.
+    """
+
+    scope: SnapshotScope
+    retry: SnapshotRetry
+
+
+DEFAULT_SNAPSHOT = SnapshotDocument(scope="auto", retry="remaining")
+
+
 class Document(TypedDict):
-    """A definition. `streams` has at least one element, and no two with the same name."""
+    """A definition. `streams` has at least one element, and no two with the same name.
+
+    `snapshot` is stored only if it differs from DEFAULT_SNAPSHOT.
+    """
 
     source: SideDocument
     streams: list[StreamDocument]
     destination: SideDocument
+    snapshot: NotRequired[SnapshotDocument]
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,10 @@ class Definition:
     @property
     def streams(self) -> list[StreamDocument]:
         return self.document["streams"]
+
+    @property
+    def snapshot(self) -> SnapshotDocument:
+        return self.document.get("snapshot", DEFAULT_SNAPSHOT)
 
     def stream(self, name: str | None = None) -> StreamDocument | None:
         """Return the stream with this name, or the first stream without a name. Returns None for an unknown name."""

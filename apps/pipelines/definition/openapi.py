@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from apps.json import JsonValue
+from apps.pipelines.definition.snapshot import CHOICES
 from apps.pipelines.definition.streams import (
     MAX_CODE_LENGTH,
     MAX_KEY_COLUMNS,
@@ -90,6 +91,27 @@ _STREAM_LIMITS: Schema = {
         "description": "Largest share of rejected records among the records read. With more, a run fails.",
     },
 }
+SNAPSHOT: Schema = {
+    "type": "object",
+    "properties": {
+        "scope": {
+            "type": "string",
+            "enum": list(CHOICES["scope"]),
+            "default": "auto",
+            "description": "`run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. "
+            "`stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less "
+            "than 15 minutes.",
+        },
+        "retry": {
+            "type": "string",
+            "enum": list(CHOICES["retry"]),
+            "default": "remaining",
+            "description": "What another attempt reads in its new snapshot: the streams that are not published, or all.",
+        },
+    },
+    "additionalProperties": False,
+    "description": "In which snapshots a run reads several streams. A response has it only if it differs from its default.",
+}
 STREAM_DESCRIPTION = (
     "The streams to read, and how to write the records of each. A run reads them side by side."
 )
@@ -135,6 +157,7 @@ def _document(
         "source": _object(_SOURCE_PROPERTIES, required_in_sides),
         "streams": streams,
         "destination": _object(_SIDE_PROPERTIES, required_in_sides),
+        "snapshot": SNAPSHOT,
     }
     return _object(parts, required)
 

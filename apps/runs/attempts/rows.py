@@ -30,7 +30,7 @@ from apps.runs.outputs import databases, logs
 STREAM_COLUMNS = (
     "status", "started_at", "finished_at", "records_read", "records_written", "records_rejected",
     "records_skipped", "bytes", "iterations", "records_total", "cursor_before", "cursor_after",
-    "failure_class", "failure_message", "failure_evidence", "failure_retryable",
+    "snapshot_at", "failure_class", "failure_message", "failure_evidence", "failure_retryable",
 )  # fmt: skip
 
 

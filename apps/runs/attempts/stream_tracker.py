@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from apps.engine.contract import Event, Failed, LogLine, Network, Outcome, Progress, Succeeded
 from apps.engine.failures import FailureClass
@@ -58,6 +59,20 @@ class StreamTracker:
             "streams_succeeded": statuses.count(Status.SUCCEEDED),
         }
 
+    @property
+    def are_partly_published(self) -> bool:
+        """Whether an earlier attempt has published some of the streams, and others have to be run."""
+        statuses = {row.status for row in self._rows.values()}
+        return Status.SUCCEEDED in statuses and bool(statuses & UNFINISHED)
+
+    def repeat_published(self) -> None:
+        """Run the streams again that an earlier attempt has published, if others have to be run."""
+        with self._lock:
+            for name, row in self._rows.items():
+                if row.status == Status.SUCCEEDED:
+                    row.status = Status.PENDING
+                    self._set_progress(name, Progress(0, 0, 0, 0, 0))
+
     def begin(self, name: str) -> None:
         with self._lock:
             row = self._rows[name]
@@ -88,6 +103,7 @@ class StreamTracker:
                 row.status = Status.SUCCEEDED
                 _set_failure(row, NO_FAILURE)
                 row.cursor_before, row.cursor_after = outcome.cursor_before, outcome.cursor_after
+                row.snapshot_at = parse_datetime(outcome.snapshot_at or "")
                 self._set_progress(name, _progress_of(outcome, row.iterations))
             else:
                 row.status = Status.FAILED

@@ -3605,6 +3605,8 @@ export interface components {
             supports_incremental: boolean;
             /** @description Whether an incremental sync must name its cursor field. */
             needs_cursor: boolean;
+            /** @description Whether the streams of a run can be read in one snapshot. */
+            shares_snapshots: boolean;
         };
         CatalogueList: {
             results: components["schemas"]["CatalogueKind"][];
@@ -4848,6 +4850,21 @@ export interface components {
                         [key: string]: unknown;
                     } | null;
                 };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
+                };
             };
             description?: string;
             schedule?: null | string | {
@@ -4971,6 +4988,21 @@ export interface components {
                         [key: string]: unknown;
                     } | null;
                 };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
+                };
             };
             /** @default  */
             description?: string;
@@ -5088,6 +5120,21 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
+                };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
                 };
             };
             timeout_seconds: number;
@@ -5241,6 +5288,21 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
+                };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
                 };
             };
         };
@@ -5563,6 +5625,11 @@ export interface components {
             cursor_after: unknown;
             /**
              * Format: date-time
+             * @description The moment as of which the stream was read together with others; null if it was read for itself.
+             */
+            snapshot_at: string | null;
+            /**
+             * Format: date-time
              * @description When the stream was started in the newest attempt.
              */
             started_at: string | null;
@@ -5574,6 +5641,8 @@ export interface components {
         };
         RunStreamList: {
             results: components["schemas"]["RunStream"][];
+            /** @description The moments as of which the published streams were read. With one that is not null, all rows agree. */
+            moments: components["schemas"]["SharedMoment"][];
             /** @description All streams of the run with this status. */
             count: number;
             next_offset: number | null;
@@ -5785,6 +5854,15 @@ export interface components {
         };
         /** @enum {string} */
         SeverityEnum: "error" | "warning";
+        SharedMoment: {
+            /**
+             * Format: date-time
+             * @description null: each of these streams was read for itself.
+             */
+            at: string | null;
+            /** @description The published streams as of this moment. */
+            streams: number;
+        };
         /** @enum {string} */
         SideEnum: "before" | "after";
         SourcePerson: {
@@ -6190,6 +6268,21 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
+                };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
                 };
             };
         };

@@ -1,6 +1,6 @@
 import { formatDuration } from "./duration";
 import { percentOf } from "./limits";
-import { SYNC_MODES, WRITE_MODES } from "./modes";
+import { SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
 
 /** The fields of a pipeline. Fields of a stream are without the stream's number. */
 const LABELS: Record<string, string> = {
@@ -19,6 +19,8 @@ const LABELS: Record<string, string> = {
   "destination.kind": "Kind of the destination",
   "source.connector_id": "Connector of the source",
   "destination.connector_id": "Connector of the destination",
+  "snapshot.scope": "Snapshots",
+  "snapshot.retry": "Streams that another attempt reads",
   stream: "Stream",
   table: "Table",
   sync_mode: "Sync mode",
@@ -47,6 +49,8 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (withoutStream(field) === "transforms") return codeOf(value);
   if (typeof value !== "string") return value;
   if (withoutStream(field) === "sync_mode") return SYNC_MODES[value] ?? value;
+  if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
+  if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;
   if (withoutStream(field) === "write_mode") return WRITE_MODES[value] ?? value;
   return value;
 }

@@ -9,3 +9,16 @@ export const WRITE_MODES: Record<string, string> = {
   append: "Append",
   merge: "Merge on primary key",
 };
+
+/** In which snapshots a run reads several streams of a database. */
+export const SNAPSHOT_SCOPES: Record<string, string> = {
+  auto: "One for all streams, if reading takes less than 15 minutes",
+  run: "One for all streams",
+  stream: "One for each stream",
+};
+
+/** What another attempt of a run reads in its new snapshot. */
+export const SNAPSHOT_RETRIES: Record<string, string> = {
+  remaining: "The streams that are not published",
+  all: "All streams",
+};

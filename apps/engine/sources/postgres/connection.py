@@ -42,16 +42,30 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
 
 
 @contextlib.contextmanager
-def read_transaction(connection: Connection, config: Config) -> Iterator[Cursor]:
+def read_transaction(
+    connection: Connection, config: Config, snapshot: str = ""
+) -> Iterator[Cursor]:
     """Open a cursor in a read-only transaction whose text formats do not depend on the server's settings.
 
-    PostgreSQL takes the snapshot of the transaction for the first query in it, not for SET and LOCK.
+    The transaction has the exported `snapshot`, if there is one. Otherwise PostgreSQL takes its snapshot for the first
+    query in it, not for SET and LOCK. Raises SourceError if the transaction that exported the snapshot has ended.
     """
     with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
         cursor.execute(settings_statement(connection, config))
+        if snapshot:
+            _import_snapshot(cursor, snapshot)
         yield cursor
         if connection.info.transaction_status is TransactionStatus.INERROR:
             raise psycopg.Rollback  # The query of a page that was cut short has been cancelled.
+
+
+def _import_snapshot(cursor: Cursor, snapshot: str) -> None:
+    try:
+        cursor.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+    except (psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject) as error:
+        raise SourceError(
+            "the snapshot that the streams of this run share has ended", evidence=(str(error),)
+        ) from error
 
 
 def allow_long_statements(cursor: Cursor) -> None:

@@ -61,7 +61,7 @@ NOT_LOCKABLE = (
 )
 
 
-class _NotLocked(Exception):
+class NotLocked(Exception):
     """The relation cannot be locked by name, or not by this user."""
 
 
@@ -105,25 +105,26 @@ def lock_table(
     config: Config,
     find: Callable[[Cursor], Relation],
     known: Relation | None = None,
+    snapshot: str = "",
 ) -> Iterator[LockedTable]:
     """Open a transaction that sees one committed state of a table and of everything below it.
 
-    `find` returns the description of the table, which is read in the transaction unless it is `known`. Raises
-    PositionGone if the known table no longer exists, or if the table is replaced again and again, and SourceError if
-    another session locks it for too long.
+    `find` returns the description of the table, which is read in the transaction unless it is `known`. With `snapshot`,
+    the committed state is that of an exported snapshot. Raises PositionGone if the known table no longer exists, or if
+    the table is replaced again and again, and SourceError if another session locks it for too long.
     """
     table = known or _find_unlocked(connection, config, find)
     can_be_locked = True
     for _ in range(MAX_TRIES):
         try:
-            with read_transaction(connection, config) as cursor:
+            with read_transaction(connection, config, snapshot) as cursor:
                 _lock(cursor, table, can_be_locked=can_be_locked)
                 locked_name, table = table.sql, known or find(cursor)
-                files = _read_files(cursor, table)
+                files = read_files(cursor, table)
                 if files is not None and table.sql == locked_name:
                     yield LockedTable(cursor, table, files)
                     return
-        except _NotLocked:
+        except NotLocked:
             can_be_locked = False
         except NoSuchTable:
             table = _find_unlocked(connection, config, find)
@@ -146,22 +147,31 @@ def _find_unlocked(
 
 
 def _lock(cursor: Cursor, table: Relation, *, can_be_locked: bool) -> None:
-    """Lock the table and everything below it against TRUNCATE, ALTER and DROP.
-
-    LOCK TABLE takes no snapshot. It locks the tables below a view with the rights of the view's owner, but no
-    materialized views. An empty query locks everything, but takes the snapshot before it waits.
-    """
+    """Lock the table and everything below it against TRUNCATE, ALTER and DROP."""
     can_be_locked = can_be_locked and table.can_be_locked
     if can_be_locked:
-        try:
-            cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.sql))
-        except NOT_LOCKABLE as error:
-            raise _NotLocked from error
+        lock_by_name(cursor, table)
     if not can_be_locked or table.relkind == "v":
-        cursor.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(table.sql))
+        lock_by_query(cursor, table)
 
 
-def _read_files(cursor: Cursor, table: Relation) -> TableFiles | None:
+def lock_by_name(cursor: Cursor, table: Relation) -> None:
+    """Lock the table without taking a snapshot. Raises NotLocked if it cannot be locked by name.
+
+    The tables below a view are locked with the rights of the view's owner, but no materialized views.
+    """
+    try:
+        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.sql))
+    except NOT_LOCKABLE as error:
+        raise NotLocked from error
+
+
+def lock_by_query(cursor: Cursor, table: Relation) -> None:
+    """Lock the table and everything below it by an empty query, which takes the snapshot before it waits."""
+    cursor.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(table.sql))
+
+
+def read_files(cursor: Cursor, table: Relation) -> TableFiles | None:
     """Return the files of all relations, or None if one of them is newer than the snapshot."""
     parameters = {
         "oid": table.oid,

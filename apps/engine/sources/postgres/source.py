@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +13,7 @@ import psycopg
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
-from apps.engine.contract import CheckStep, StreamInfo
+from apps.engine.contract import CheckStep, HeldSnapshot, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
@@ -34,6 +34,7 @@ from apps.engine.sources.postgres.pages import (
 )
 from apps.engine.sources.postgres.passing import Passing
 from apps.engine.sources.postgres.reading import MAX_COPIED_BYTES, TableReader
+from apps.engine.sources.postgres.shared_snapshot import hold_snapshot
 from apps.engine.sources.postgres.tables import (
     Relation,
     estimate_rows,
@@ -57,6 +58,7 @@ class PostgresSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
     needs_cursor: ClassVar[bool] = True
+    shares_snapshots: ClassVar[bool] = True
     size_basis: ClassVar[str] = "counted by the database, or estimated by its statistics"
 
     _connection: Connection | None = None
@@ -90,6 +92,18 @@ class PostgresSource(ConnectorSource[Config]):
     def discover(self) -> list[StreamInfo]:
         with read_transaction(self._open_connection(), self.settings) as cursor:
             return [table.stream_info for table in find_relations(cursor, self.settings.schemas)]
+
+    @contextlib.contextmanager
+    def hold_snapshot(
+        self, streams: Sequence[str], *, is_required: bool, max_bytes: int | None
+    ) -> Iterator[HeldSnapshot]:
+        if self.settings.snapshot == "paged" and not is_required:
+            yield HeldSnapshot(reason="the source's setting `snapshot` is paged")
+            return
+        with hold_snapshot(
+            self._open_connection(), self.settings, streams, max_bytes=max_bytes
+        ) as held:
+            yield held
 
     def get_total_records_count(self) -> int | None:
         with read_transaction(self._open_connection(), self.settings) as cursor:
@@ -267,7 +281,8 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _lock_table(self, known: Relation | None = None) -> AbstractContextManager[LockedTable]:
         """Lock the table of the stream, whose description is read again unless it is `known`."""
-        return lock_table(self._open_connection(), self.settings, self._find_table, known)
+        snapshot = self.spec.snapshot.token if self.spec.snapshot else ""
+        return lock_table(self._open_connection(), self.settings, self._find_table, known, snapshot)
 
     def _find_form(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> str:
         """Return the form of a cursor field that is text, or the unit of one that is a number.
@@ -295,6 +310,8 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _is_whole(self, locked: LockedTable, plan: Plan) -> bool:
         """Whether the stream is read in one snapshot. Raises ConfigurationError if it cannot be read in pages."""
+        if self.spec.snapshot is not None:
+            return True
         choice = self.settings.snapshot
         can_be_paged = not isinstance(plan, WholePlan)
         if choice == "paged" and not can_be_paged:
@@ -309,7 +326,9 @@ class PostgresSource(ConnectorSource[Config]):
         if self._logged or self.page_limit:
             return
         self._logged = True
-        if is_whole:
+        if self.spec.snapshot is not None:
+            text = f"Reading {{}} in the snapshot of the run: all rows as they were at {self.spec.snapshot.at}"
+        elif is_whole:
             text = "Reading {} in one snapshot: all rows as they are at this moment"
         else:
             text = "Reading {} page by page: each row that does not change meanwhile arrives once"

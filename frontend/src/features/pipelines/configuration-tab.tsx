@@ -7,7 +7,14 @@ import type { Values } from "@/format/merge";
 import { countWithNoun } from "@/format/number";
 import { ConfigurationView } from "./configuration/configuration-view";
 import { GeneralFields } from "./configuration/general-fields";
-import { missingSettings, SideFields, sideText, useSideChoices } from "./configuration/side-fields";
+import {
+  hasSnapshots,
+  missingSettings,
+  SideFields,
+  sideText,
+  useSideChoices,
+} from "./configuration/side-fields";
+import { SnapshotFields } from "./configuration/snapshot-fields";
 import { StreamList } from "./configuration/stream-fields";
 import {
   changeOf,
@@ -123,6 +130,9 @@ function ConfigurationForm() {
             errors={{ "": errors.destination ?? "", ...messagesBelow(errors, "destination") }}
           />
         </div>
+        {streams.length > 1 && hasSnapshots(source.kind, sources) && (
+          <SnapshotFields values={values} onChange={change} errors={errors} />
+        )}
         <StreamList
           pipelineId={pipeline.id}
           streams={streams}

@@ -22,6 +22,7 @@ function stream(position: number, changes: Partial<RunStream> = {}): RunStream {
     total: null,
     cursor_before: null,
     cursor_after: null,
+    snapshot_at: null,
     started_at: null,
     finished_at: null,
     duration_seconds: 1.5,
@@ -38,7 +39,7 @@ const FAILURE: RunStream["failure"] = {
   next_step: "",
 };
 
-function show(streams: RunStream[]) {
+function show(streams: RunStream[], moments: RunStreamPage["moments"] = []) {
   const failed = streams.filter((each) => each.status === "failed").length;
   const run = {
     id: "r1",
@@ -48,7 +49,7 @@ function show(streams: RunStream[]) {
     streams_succeeded: streams.length - failed,
   } as Run;
   const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } });
-  const page: RunStreamPage = { results: streams, count: streams.length, next_offset: null };
+  const page: RunStreamPage = { results: streams, count: streams.length, next_offset: null, moments };
   client.setQueryData(streamsQuery("r1", "all", false).queryKey, { pages: [page], pageParams: [0] });
   render(
     <QueryClientProvider client={client}>
@@ -58,6 +59,23 @@ function show(streams: RunStream[]) {
 }
 
 describe("the streams of a run", () => {
+  it("say whether they were read in one snapshot", () => {
+    show([stream(0)], [{ at: "2026-03-01T06:00:00Z", streams: 1 }]);
+    expect(screen.getByText(/Read in one snapshot/)).toBeTruthy();
+    cleanup();
+    show(
+      [stream(0)],
+      [
+        { at: "2026-03-01T06:00:00Z", streams: 1 },
+        { at: null, streams: 2 },
+      ],
+    );
+    expect(screen.getByText(/different moments/)).toBeTruthy();
+    cleanup();
+    show([stream(0)], [{ at: null, streams: 3 }]);
+    expect(screen.queryByText(/snapshot|moments/)).toBeNull();
+  });
+
   it("are shown with their status, counts and failures", () => {
     show([stream(0), stream(1, { status: "failed", failure: FAILURE, written: 0 })]);
     expect(screen.getByText("1 of 2 succeeded")).toBeTruthy();

@@ -1,9 +1,10 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { isLive } from "@/api/run-status";
-import type { Run, RunStream } from "@/api/types";
+import type { Run, RunStream, RunStreamPage } from "@/api/types";
 import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
 import { StatusBadge } from "@/components/status";
 import { formatDuration } from "@/format/duration";
 import { formatCount } from "@/format/number";
@@ -27,6 +28,7 @@ export function StreamsCard({ run }: { run: Run }) {
       </div>
       {query.isPending && <Skeletons rows={3} />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
+      <Moments moments={query.data?.pages.at(-1)?.moments ?? []} />
       {streams.length > 0 && <StreamTable streams={streams} />}
       {query.hasNextPage && (
         <Button
@@ -38,6 +40,25 @@ export function StreamsCard({ run }: { run: Run }) {
         </Button>
       )}
     </section>
+  );
+}
+
+/** Whether the rows of different streams agree, because they were read as of one moment. */
+function Moments({ moments }: { moments: RunStreamPage["moments"] }) {
+  const [newest] = moments;
+  if (!newest?.at) return null;
+  if (moments.length === 1) {
+    return (
+      <p className="text-[0.8125rem] text-soft">
+        Read in one snapshot, taken <RelativeTime time={newest.at} />. Rows that refer to each other agree.
+      </p>
+    );
+  }
+  return (
+    <p className="text-[0.8125rem] text-warn">
+      The streams were read at different moments, because the run had several attempts. Rows that refer to
+      each other may not agree. The next run reads all of them again.
+    </p>
   );
 }
 

@@ -2,15 +2,15 @@ import type { ReactNode } from "react";
 import type { Pipeline } from "@/api/types";
 import { CodeEditor } from "@/components/code-editor";
 import { limitsOf, percentOf } from "@/format/limits";
-import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
-import { sideText, useSideChoices } from "./side-fields";
+import { SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { hasSnapshots, sideText, useSideChoices } from "./side-fields";
 
 const NO_MESSAGES: never[] = [];
 const ignoreChange = () => undefined;
 
 /** The configuration for users who cannot edit it. */
 export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
-  const { source, destination, streams } = pipeline.config;
+  const { source, destination, streams, snapshot } = pipeline.config;
   const sources = useSideChoices("source");
   const destinations = useSideChoices("destination");
   return (
@@ -28,7 +28,15 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
         ]}
       />
       <div className="grid gap-4 @4xl/page:grid-cols-2">
-        <Facts title="Source" facts={[["Connector", <Text>{sideText(source, sources)}</Text>]]} />
+        <Facts
+          title="Source"
+          facts={[
+            ["Connector", <Text>{sideText(source, sources)}</Text>],
+            ...(streams.length > 1 && hasSnapshots(source.kind, sources)
+              ? [["Snapshots", SNAPSHOT_SCOPES[snapshot?.scope ?? "auto"]] as [string, ReactNode]]
+              : []),
+          ]}
+        />
         <Facts
           title="Destination"
           facts={[["Connector", <Text>{sideText(destination, destinations)}</Text>]]}

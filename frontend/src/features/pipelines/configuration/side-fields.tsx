@@ -32,6 +32,11 @@ export function sideText({ connector_id, kind, config }: Side, { connectors, kin
   return `${kindName}\n${JSON.stringify(withoutSecrets(schema, schema, config), null, 2)}`;
 }
 
+/** Whether the streams of a source of this kind can be read in one snapshot. */
+export function hasSnapshots(kind: string, { kinds }: Choices): boolean {
+  return kinds.find((entry) => entry.kind === kind)?.shares_snapshots ?? false;
+}
+
 /** The paths of required settings that are empty. */
 export function missingSettings({ connector_id, kind, config }: Side, { kinds }: Choices): string[] {
   const schema = connector_id ? null : schemaOf(kind, kinds);

@@ -48,7 +48,7 @@ export function streamKey(field: StreamField, stream: string): string {
 }
 
 export function valuesOf(pipeline: Pipeline): Values {
-  const { source, destination, streams } = pipeline.config;
+  const { source, destination, streams, snapshot } = pipeline.config;
   return {
     name: pipeline.name,
     description: pipeline.description,
@@ -57,6 +57,8 @@ export function valuesOf(pipeline: Pipeline): Values {
     timeout_minutes: String(pipeline.timeout_seconds / 60),
     max_attempts: String(pipeline.max_attempts),
     source,
+    "snapshot.scope": snapshot?.scope ?? "auto",
+    "snapshot.retry": snapshot?.retry ?? "remaining",
     ...Object.fromEntries(streams.flatMap(streamEntries)),
     destination,
   };
@@ -97,6 +99,12 @@ export function changeOf(pipeline: Pipeline, values: Values): PipelineChange {
     ...(has("source") && { source: sidePatch(saved.source as Side, values.source as Side) }),
     ...(has("destination") && {
       destination: sidePatch(saved.destination as Side, values.destination as Side),
+    }),
+    ...((has("snapshot.scope") || has("snapshot.retry")) && {
+      snapshot: {
+        scope: values["snapshot.scope"],
+        retry: values["snapshot.retry"],
+      } as Definition["snapshot"],
     }),
     ...([...changed].some((field) => field.startsWith("streams/")) && {
       streams: streamNames(pipeline).map((stream) => streamPatch(stream, values, changed)),
