@@ -114,7 +114,7 @@ UNTESTED_PLACES = {
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
     "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [
-        "apps/engine/sources/postgres/files.py:_lock",
+        "apps/engine/sources/postgres/files.py:lock_by_name",
     ],
     "A lock in the user's own database, which ends our idle transactions after 30 seconds.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",
