@@ -49,7 +49,8 @@ def streams(
     """Return a page of the run's streams, in the order of the definition. Raises NotFound."""
     run = visibility.find_run(org=org, by=by, run_id=run_id)
     rows = RunStream.objects.for_org(org).filter(run=run)
-    moments = rows.filter(status=Status.SUCCEEDED).values("snapshot_at").annotate(count=Count("id"))
+    published = rows.filter(status=Status.SUCCEEDED)
+    moments = published.values("snapshot_at").annotate(count=Count("id"))
     if status is not None:
         rows = rows.filter(status=status)
     count = rows.count()

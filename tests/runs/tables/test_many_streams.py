@@ -257,7 +257,8 @@ def test_the_page_of_streams_can_be_filtered_by_status(shop: Shop, this_worker: 
     run_id = run_pipeline(this_worker, shop.world, shop.create_pipeline())
     client = shop.world.client("viewer")
     failed = client.get(f"{RUNS}/{run_id}/streams", {"status": "failed"}).json()
-    assert failed == {"results": [], "count": 0, "next_offset": None}
+    assert (failed["results"], failed["count"], failed["next_offset"]) == ([], 0, None)
+    assert [moment["streams"] for moment in failed["moments"]] == [5], "of all streams"
     assert client.get(f"{RUNS}/{run_id}/streams", {"offset": 4}).json()["count"] == 5
 
 
@@ -321,7 +322,13 @@ def test_a_run_that_has_to_stop_before_a_stream_begins_does_not_succeed(
         lambda spec, *, on_event, should_stop: Succeeded(1, 1, 0, 0),
     )
     monkeypatch.setattr(Recorder, "stop_reason", stop_later)
-    run_id = start_run(shop.world, shop.create_pipeline())
+    pipeline = shop.create_pipeline()
+    # Nobody asks for the stop reason while a snapshot is taken.
+    snapshot = {"config": {"snapshot": {"scope": "stream"}}}
+    assert (
+        shop.world.client().patch(f"/api/v1/pipelines/{pipeline.pk}", snapshot).status_code == 200
+    )
+    run_id = start_run(shop.world, pipeline)
     work_until_idle(this_worker)
     run, streams = shop.run(run_id), shop.streams_of(run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
