@@ -43,6 +43,7 @@ from apps.engine.answers import (
 )
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
+from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.web.problems import BUSY, Problem
@@ -169,12 +170,18 @@ def no_sizes(problem: str) -> StreamSizes:
 
 
 def preview(
-    *, org_id: UUID, source: SourceSpec, limit: int, transform: CodeSpec | None = None
+    *,
+    org_id: UUID,
+    source: SourceSpec,
+    limit: int,
+    fields: FieldRules = NO_RULES,
+    transform: CodeSpec | None = None,
 ) -> Preview:
-    """Return at most `limit` records. Writes nothing."""
+    """Return at most `limit` records, with changed fields and transformed. Writes nothing."""
     payload = {
         "role": "source",
         **asdict(source),
+        "fields": asdict(fields),
         "transform": asdict(transform) if transform else None,
         "limit": limit,
         **_common_payload(org_id),

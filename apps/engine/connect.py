@@ -1,7 +1,7 @@
 """Check connectors, discover streams, preview records. Arguments and results are JSON.
 
 The functions run in a child of the fork server. They take the same payload: `{"role", "kind", "config", "stream",
-"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "code", "transform", "sandbox", "files", "data",
+"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "code", "fields", "transform", "sandbox", "files", "data",
 "allow_private_networks", "limit"}`. `role`, `kind` and `config` are always required. `files` and `data` are storage
 roots as JSON. The functions raise EngineError.
 """
@@ -31,6 +31,7 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
+from apps.engine.field_rules import FieldRules
 from apps.engine.frames.decoding import DecodedPage, StreamSchema
 from apps.engine.frames.display import display_rows
 from apps.engine.frames.left_out import LeftOutRecords
@@ -38,6 +39,7 @@ from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
+from apps.engine.sync.fields import FieldChanges
 from apps.engine.sync.transforms import Transform
 
 MAX_PREVIEW_RECORDS = 100
@@ -105,18 +107,22 @@ def preview(payload: Payload) -> dict[str, Any]:
     limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW_RECORDS), MAX_PREVIEW_RECORDS))
     with open_source(payload) as source, ExitStack() as stack:
         source.page_limit = limit
+        rules = FieldRules.from_json(payload.get("fields") or {})
+        source.text_columns, source.protected_fields = rules.rewritten, rules.protected
         transform = (
             stack.enter_context(_build_transform(payload)) if payload.get("transform") else None
         )
-        records = read_first_records(source, limit, transform)
+        fields = FieldChanges(rules) if rules else None
+        records = read_first_records(source, limit, transform, fields)
         if transform:
             transform.conclude()
         read_as = source.read_as
-    columns = records.schema.columns.items()
-    fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
+    columns = tuple(
+        FieldInfo(name, column.field_type) for name, column in records.schema.columns.items()
+    )
     ms = round((time.perf_counter() - started) * 1000, 1)
     rows = tuple(display_rows(records.frame))
-    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, fields, ms, read_as))
+    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, columns, ms, read_as))
     redactor = redactor_of_payload(payload)
     return {
         **shown,
@@ -135,7 +141,10 @@ class FirstRecords:
 
 
 def read_first_records(
-    source: ConnectorSource[Any], limit: int, transform: Transform | None = None
+    source: ConnectorSource[Any],
+    limit: int,
+    transform: Transform | None = None,
+    fields: FieldChanges | None = None,
 ) -> FirstRecords:
     """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
@@ -146,7 +155,9 @@ def read_first_records(
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
         token = page.next_pagination
-        page = transform.apply(_truncate_page(page, limit)) if transform else page
+        page = _truncate_page(page, limit) if fields or transform else page
+        page = fields.apply(page) if fields else page
+        page = transform.apply(page) if transform else page
         source_pages.append(page)
         pages.append(_decode_page(page, schema, limit))
         left_out.extend(getattr(page, "left_out", None) or LeftOutRecords())

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from apps.engine.failures import FailureClass
+from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
@@ -199,6 +200,7 @@ class RunSpec:
     allow_private_networks: bool = False
     log_level: LogLevel = "info"
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
+    fields: FieldRules = NO_RULES  # applied to each record before the transform
     transform: CodeSpec | None = None  # applied to each record between source and destination
     rules: PublishRules = PublishRules()
     left_out: StorageRoot | None = None  # the storage for records of this run that do not arrive
@@ -227,6 +229,7 @@ class RunSpec:
             "data",
             "files",
             "sandbox",
+            "fields",
             "transform",
             "rules",
             "left_out",
@@ -238,6 +241,7 @@ class RunSpec:
             destination=DestinationSpec(**destination),
             data=StorageRoot(**fields["data"]),
             files=StorageRoot(**fields["files"]),
+            fields=FieldRules.from_json(fields.get("fields", {})),
             transform=CodeSpec.from_json(transform) if transform else None,
             rules=PublishRules(**fields.get("rules", {})),
             left_out=StorageRoot(**left_out) if left_out else None,

@@ -7,6 +7,7 @@ a text that was copied to another row or org fails. The format is that of crypto
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 from uuid import UUID
 
@@ -45,11 +46,20 @@ def unseal(org: Org, object_kind: str, object_id: UUID, sealed: str) -> Any:
     return content["value"]
 
 
+def field_hash_secret(org: Org) -> str:
+    """Return the secret with which the values of fields are hashed. It stays the same when the platform's keys are rotated."""
+    return hmac.new(_plain_data_key(org), b"drover: hashes of fields, 1", "sha256").hexdigest()
+
+
 def _data_key(org: Org) -> Fernet:
+    return Fernet(_plain_data_key(org))
+
+
+def _plain_data_key(org: Org) -> bytes:
     try:
         unwrapped = platform_keys().decrypt(org.data_key.encode())
     except InvalidToken:
         raise SecretUnreadable("no platform key can decrypt this organization's data key") from None
     if unwrapped[:16] != org.pk.bytes:
         raise SecretUnreadable("the data key belongs to another organization")
-    return Fernet(unwrapped[16:])
+    return unwrapped[16:]

@@ -77,6 +77,11 @@ class TransformsField(serializers.JSONField):
     """The transforms of a stream. `definition` validates them."""
 
 
+@extend_schema_field(openapi.FIELDS)
+class RulesField(serializers.JSONField):
+    """The rules for the fields of a stream. `definition` validates them."""
+
+
 @extend_schema_field(openapi.response_schema())
 class MaskedConfigField(serializers.JSONField):
     """A definition document with its secrets masked."""
@@ -301,6 +306,9 @@ class PreviewRequest(PreviewSize):
         max_length=200,
         trim_whitespace=False,
         help_text="The stream to read; the first one by default.",
+    )
+    fields = RulesField(  # type: ignore[assignment]
+        required=False, allow_null=True, help_text="Used instead of the saved rules for the fields."
     )
     transforms = TransformsField(required=False, help_text="Used instead of the saved transforms.")
 

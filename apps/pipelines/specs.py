@@ -11,6 +11,8 @@ from apps.connectors import services as connectors
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.models import Connector
 from apps.engine.contract import CodeSpec, DestinationSpec, PublishRules, SourceSpec
+from apps.engine.field_rules import FieldRules
+from apps.orgs import vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.pipelines import targets
@@ -21,6 +23,7 @@ from apps.pipelines.definition import (
     StreamDocument,
     plain_config,
     python_code,
+    rules_of,
 )
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
@@ -32,6 +35,7 @@ class StreamSpecs:
 
     source: SourceSpec
     destination: DestinationSpec
+    fields: FieldRules
     transform: CodeSpec | None
     rules: PublishRules
 
@@ -56,6 +60,7 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSp
         StreamSpecs(
             _with_stream(source, stream),
             _destination_spec(definition, config, stream, shared_folder=folder),
+            field_rules(org, stream),
             transform_spec(stream),
             _publish_rules(newest.stream(stream["stream"]) or stream),
         )
@@ -68,6 +73,13 @@ def _publish_rules(stream: StreamDocument) -> PublishRules:
         allow_empty=stream.get("allow_empty", False),
         max_rejected_share=stream.get("max_rejected_share", 0.0),
     )
+
+
+def field_rules(org: Org, stream: StreamDocument) -> FieldRules:
+    """Return the rules for the fields of the stream, with the org's secret if a field is hashed."""
+    rules = rules_of(stream)
+    is_hashed = any(rule.protect == "hash" for rule in rules.rules)
+    return replace(rules, hash_secret=vault.field_hash_secret(org)) if is_hashed else rules
 
 
 def transform_spec(stream: StreamDocument) -> CodeSpec | None:
@@ -128,7 +140,7 @@ def _destination_spec(
         config=config,
         table=stream["table"],
         write_mode=stream["write_mode"],
-        primary_key=tuple(stream["primary_key"]),
+        primary_key=tuple(map(rules_of(stream).final_name, stream["primary_key"])),
         shared_folder=shared_folder,
         has_companions=len(definition.streams) > 1,
     )

@@ -193,6 +193,7 @@ def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:
         lease=str(claim.lease),
         source=specs.source,
         destination=specs.destination,
+        fields=specs.fields,
         transform=specs.transform,
         rules=specs.rules,
         left_out=storage.left_out_root(claim.org_id, claim.run_id),

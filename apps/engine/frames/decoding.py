@@ -10,7 +10,7 @@ A column that the source declares with a native type has this type, whatever its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -105,10 +105,15 @@ class StreamSchema:
         # Columns whose values after a transform do not fit the native type.
         self._plain: set[str] = set()
 
-    def pin(self) -> StreamSchema:
-        """Return the schema for the next sync: the type of each column that has had a value is pinned."""
-        known = [name for name, column in self.columns.items() if column != NULL]
-        columns = {name: column.plain for name, column in self.columns.items()}
+    def pin(self, *, without: Collection[str] = ()) -> StreamSchema:
+        """Return the schema for the next sync: the type of each column that has had a value is pinned.
+
+        The columns `without` are left out, because they get new values.
+        """
+        columns = {
+            name: column.plain for name, column in self.columns.items() if name not in without
+        }
+        known = [name for name, column in columns.items() if column != NULL]
         return StreamSchema(columns, pinned=known)
 
     def complete(self) -> StreamSchema:

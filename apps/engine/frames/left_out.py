@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -73,6 +74,12 @@ class LeftOutRecords:
             for record in more.kept:
                 if records.has_room:
                     records.keep(record)
+
+    def change(self, change: Callable[[LeftOutRecord], LeftOutRecord]) -> None:
+        """Replace each record that is kept."""
+        for records in self._by_kind.values():
+            records.kept = [change(record) for record in records.kept]
+            records.size = sum(len(record.record) for record in records.kept)
 
     def count(self, kind: Kind) -> int:
         return self._by_kind[kind].count

@@ -90,7 +90,7 @@ def redactor_of(spec: RunSpec) -> Redactor:
             spec.destination.config,
             spec.data.options,
             spec.files.options,
-            {"state_dsn": spec.state_dsn},
+            {"state_dsn": spec.state_dsn, "hash_secret": spec.fields.hash_secret},
         )
         for secret in secrets_of(config)
     )

@@ -68,6 +68,8 @@ class StreamSource(AbstractSource):
     kept_types: Mapping[str, str] = MappingProxyType({})
     # The major version of the destination's PostgreSQL, if it stores `copied` rows and nothing else reads them; else 0.
     copy_version: int = 0
+    # Fields whose values must not be part of a position, because they are hashed or redacted after the page was read.
+    protected_fields: frozenset[str] = frozenset()
     # Whether a transform receives the records. Their values must then be of Drover's types, also if a type is declared.
     is_transformed: bool = False
 

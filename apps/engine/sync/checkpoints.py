@@ -276,11 +276,18 @@ class StateBackend:
         return not change
 
     def _pinned_columns(self, *, from_start: bool) -> SchemaJson | None:
-        """Return the columns of the newest finished job, whose types are kept until the stream is reset."""
+        """Return the columns of the newest finished job, whose types are kept until the stream is reset.
+
+        They are without the columns that the rules for the fields drop or rename now, and without those that are cast,
+        hashed or redacted in another way than before.
+        """
         newest = None if from_start else self._fetch_one(statements.NEWEST_COLUMNS)
         if newest is None or newest.columns is None:
             return None
-        return StreamSchema.from_json(newest.columns).pin().to_json()
+        identity, earlier = self._own_identity, StreamSchema.from_json(newest.columns)
+        gone = {name for name in earlier.columns if not identity.fields.may_arrive(name)}
+        changed = identity.inputs.changed_effects(newest.inputs)
+        return earlier.pin(without=gone | changed).to_json()
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
 
-from apps.engine.contract import RunSpec
+from apps.engine.contract import CodeSpec, RunSpec
+from apps.engine.field_rules import NO_RULES, PROTECTIONS, FieldRules
 from apps.engine.reporting.redaction import remove_secrets
 
 
@@ -17,14 +18,17 @@ from apps.engine.reporting.redaction import remove_secrets
 class StreamInputs:
     """What a job's rows depend on besides the source: the code that makes them, and the fields that order them.
 
-    `code` is a digest of a custom source's code and of the transform, and `snapshot_at` is the time of the snapshot that
-    the streams of the run share. If one of them changes, an unfinished job cannot be continued, but the saved position
-    of an incremental stream stays valid. If the key or the cursor field changes, the saved position is not valid either.
+    `code` is a digest of a custom source's code, of the rules for the fields and of the transform, and `snapshot_at` is
+    the time of the snapshot that the streams of the run share. If one of them changes, an unfinished job cannot be
+    continued, but the saved position of an incremental stream stays valid. If the key, the cursor field or the protection
+    of a field changes, the saved position is not valid either. `effects` says which columns are cast, hashed or
+    redacted (`FieldRules.effects`).
     """
 
     code: str
     cursor_field: str | None
     primary_key: tuple[str, ...]
+    effects: Mapping[str, str] = field(default_factory=dict)
     snapshot_at: str | None = None
 
     def order_change(self, earlier: Mapping[str, Any] | None) -> str:
@@ -40,7 +44,23 @@ class StreamInputs:
         if tuple(earlier["primary_key"]) != self.primary_key:
             keys = [", ".join(key) or "none" for key in (earlier["primary_key"], self.primary_key)]
             return f"The primary key changed ({keys[0]} before, {keys[1]} now)"
+        if columns := self._newly_protected(earlier):
+            return f"Another protection of {', '.join(columns)} was chosen, and earlier records do not have it"
         return ""
+
+    def changed_effects(self, earlier: Mapping[str, Any] | None) -> set[str]:
+        """Return the names of the columns that are cast, hashed or redacted in another way than before."""
+        before = (earlier or {}).get("effects", {})
+        names = before.keys() | self.effects.keys()
+        return {name for name in names if before.get(name) != self.effects.get(name)}
+
+    def _newly_protected(self, earlier: Mapping[str, Any]) -> list[str]:
+        before = earlier.get("effects", {})
+        return sorted(
+            name
+            for name in self.changed_effects(earlier)
+            if {before.get(name), self.effects.get(name)} & {*PROTECTIONS}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +76,7 @@ class StreamIdentity:
     destination: str  # digest of the destination
     fingerprint: str  # digest of the destination, the source and the modes
     inputs: StreamInputs
+    fields: FieldRules = NO_RULES  # if no transform changes the records after them
     rereads_finished: bool = False  # whether a job of this run in an earlier snapshot is repeated
 
 
@@ -84,13 +105,21 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         destination=destination_digest,
         fingerprint=_digest([destination_digest, source_settings, modes]),
         inputs=StreamInputs(
-            code=_digest([code.text if code else None for code in (source.code, spec.transform)]),
+            code=_code_digest(source.code, spec.transform, spec.fields),
             cursor_field=source.cursor_field,
             primary_key=tuple(target.primary_key or source.primary_key),
+            effects=spec.fields.effects(),
             snapshot_at=source.snapshot.at if source.snapshot else None,
         ),
+        fields=NO_RULES if spec.transform else spec.fields,
         rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,
     )
+
+
+def _code_digest(source: CodeSpec | None, transform: CodeSpec | None, fields: FieldRules) -> str:
+    """Return the digest of what makes the records. Without rules it is that of older releases."""
+    texts: list[Any] = [code.text if code else None for code in (source, transform)]
+    return _digest([*texts, asdict(fields)] if fields else texts)
 
 
 def _digest(value: Any) -> str:

@@ -17,12 +17,14 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 from polars.exceptions import PanicException
 
 from apps.engine.failures import SourceError
+from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
 from apps.engine.library import trails
 from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
+from apps.engine.sync.fields import FieldChanges
 from apps.engine.sync.repeats import Repeats
 from apps.engine.sync.transforms import Transform
 
@@ -132,7 +134,7 @@ class PageQueue:
 
 
 class PageReader:
-    """Requests all pages of the source, transforms them and puts them into the queue."""
+    """Requests all pages of the source, changes their records and puts them into the queue."""
 
     def __init__(
         self,
@@ -143,12 +145,14 @@ class PageReader:
         pagination: Mapping[str, Any],
         iteration: int,
         total: int | None,
+        fields: FieldRules = NO_RULES,
         transform: Transform | None = None,
         primary_key: Sequence[str] = (),
     ) -> None:
         self.total = total
-        self._repeats = Repeats(primary_key)
+        self._repeats = Repeats(primary_key, shows_records=not fields.protected)
         self._source = source
+        self._fields = FieldChanges(fields) if fields else None
         self._transform = transform
         self._queue = queue
         self._since = since
@@ -214,6 +218,8 @@ class PageReader:
             self._transform.conclude()
 
     def _to_page(self, result: object) -> QueuedPage:
+        if self._fields is not None and isinstance(result, SourceIteration):
+            result = self._fields.apply(result, self._iteration)
         page = _queued_page(result, self._iteration)
         if self._transform is None or not isinstance(result, SourceIteration):
             return page

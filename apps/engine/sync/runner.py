@@ -158,8 +158,8 @@ class Runner:
             left_out_files.roll_back()
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
         if not job.exhausted:
-            self._choose_types(source, destination, job)
-            writer.arrive_as_text(source.is_text_field)
+            is_text_field = self._choose_types(source, destination, job)
+            writer.arrive_as_text(is_text_field)
             try:
                 self._transfer(source, writer, job)
                 writer.require_known_types()
@@ -188,25 +188,33 @@ class Runner:
             return None
         return state if len(json.dumps(state)) <= MAX_CURSOR else None
 
-    def _choose_types(self, source: StreamSource, destination: Destination, job: Job) -> None:
+    def _choose_types(
+        self, source: StreamSource, destination: Destination, job: Job
+    ) -> Callable[[str], bool]:
         """Tell the source which types the columns must have, and which it may declare.
 
-        Once the job has staged columns, or has read all records once, they keep their types.
+        Returns whether a field arrives in a column of text. Once the job has staged columns, or has read all records once, they keep their types.
         """
-        schema = job.schema()
-        source.text_columns = schema.text_columns
+        schema, fields = job.schema(), self._spec.fields
+        known_texts = fields.by_source_name(dict.fromkeys(schema.text_columns, True))
+        source.text_columns = frozenset(known_texts) | fields.rewritten
+        source.protected_fields = fields.protected
         source.is_transformed = self._spec.transform is not None
-        if not source.is_transformed:
-            source.known_columns = frozenset(schema.columns)
+        if not source.is_transformed and not fields.drops_fields:
+            source.known_columns = frozenset(fields.by_source_name(schema.columns))
         source.type_system = destination.type_system
         with self._side_tracker.using("destination"):
-            source.is_text_field = destination.text_fields()
-        source.copy_version = 0 if source.is_transformed else destination.copy_version
-        if job.batches or schema.is_complete:
-            source.kept_types = schema.declared_types
-            return
-        with self._side_tracker.using("destination"):
-            source.kept_types = destination.kept_types()
+            is_text_field = destination.text_fields()
+        source.is_text_field = lambda field: is_text_field(fields.final_name(field))
+        is_changed = source.is_transformed or bool(fields)
+        source.copy_version = 0 if is_changed else destination.copy_version
+        kept_types = schema.declared_types
+        if not job.batches and not schema.is_complete:
+            with self._side_tracker.using("destination"):
+                kept_types = dict(destination.kept_types())
+        # The values of rewritten fields are read as Drover's types, whatever the destination is.
+        source.kept_types = fields.by_source_name(kept_types) | dict.fromkeys(fields.rewritten, "")
+        return is_text_field
 
     def _would_fail_again(self, job: Job) -> bool:
         spec = self._spec
@@ -266,6 +274,7 @@ class Runner:
             pagination=job.pagination,
             iteration=job.next_iteration,
             total=job.total,
+            fields=self._spec.fields,
             transform=transform,
             primary_key=self._spec.source.primary_key,
         )

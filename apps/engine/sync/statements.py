@@ -92,7 +92,7 @@ values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb
 
 # The columns that the newest finished job of the stream has published to the same destination.
 NEWEST_COLUMNS = """
-select e.columns from (
+select e.columns, e.inputs from (
     select id, source_name, stream_name from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id

@@ -2,6 +2,7 @@
 
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, allow_empty, max_rejected_share,
+               fields: {others, rules: [{field, drop, name, type, protect}]},
                transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config},
   "snapshot": {scope, retry}}`. There is at least one stream. The settings are those of a
@@ -9,7 +10,12 @@ saved connector, or they are inline. Secrets of inline settings are stored separ
 `source.config.password`.
 """
 
-from apps.pipelines.definition.building import build, build_source, replace_transforms
+from apps.pipelines.definition.building import (
+    build,
+    build_source,
+    replace_fields,
+    replace_transforms,
+)
 from apps.pipelines.definition.document import (
     DEFAULT_SNAPSHOT,
     Definition,
@@ -26,6 +32,7 @@ from apps.pipelines.definition.document import (
     plain_config,
     python_code,
 )
+from apps.pipelines.definition.fields import rules_of
 from apps.pipelines.definition.sides import Connectors
 from apps.pipelines.definition.streams import default_table
 
@@ -48,5 +55,7 @@ __all__ = [
     "mask",
     "plain_config",
     "python_code",
+    "replace_fields",
     "replace_transforms",
+    "rules_of",
 ]

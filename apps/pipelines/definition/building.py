@@ -18,6 +18,7 @@ from apps.pipelines.definition.document import (
     SideName,
     StreamDocument,
 )
+from apps.pipelines.definition.fields import build_fields, key_errors
 from apps.pipelines.definition.sides import Connectors, Side
 from apps.pipelines.definition.snapshot import build_snapshot, snapshot_errors
 from apps.pipelines.definition.streams import STREAMS, StreamsBuilder, build_transforms
@@ -71,6 +72,21 @@ def replace_transforms(
     """Return the definition with only this stream and other transforms, and errors whose field names start with `path`."""
     new_transforms, errors = build_transforms(transforms, path)
     return definition.with_streams([{**stream, "transforms": new_transforms}]), errors
+
+
+def replace_fields(
+    definition: Definition, stream: StreamDocument, fields: Any, path: str
+) -> tuple[Definition, list[Error]]:
+    """Return the definition with only this stream and other rules for its fields, and errors like `replace_transforms`."""
+    new_fields, errors = build_fields(fields, path)
+    errors = errors or key_errors(
+        new_fields, path, primary_key=stream["primary_key"], cursor_field=stream["cursor_field"]
+    )
+    changed: StreamDocument = {**stream}
+    changed.pop("fields", None)
+    if new_fields:
+        changed["fields"] = new_fields
+    return definition.with_streams([changed]), errors
 
 
 class _Builder:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from apps.connectors import catalogue, secrets
 from apps.engine.contract import SyncMode, WriteMode
+from apps.engine.field_rules import CastType, OtherFields, Protection
 from apps.json import JsonValue
 
 RequestDocument = Mapping[str, object]  # JSON of a request that is not validated yet
@@ -34,10 +35,28 @@ class TransformDocument(TypedDict):
     code: str
 
 
+class FieldRuleDocument(TypedDict):
+    """What happens to one field: see `apps.engine.field_rules`. Settings that change nothing are not stored."""
+
+    field: str
+    drop: NotRequired[bool]
+    name: NotRequired[str]
+    type: NotRequired[CastType]
+    protect: NotRequired[Protection]
+
+
+class FieldsDocument(TypedDict):
+    """The rules for the fields of a stream, and whether the fields without a rule arrive."""
+
+    others: OtherFields
+    rules: list[FieldRuleDocument]
+
+
 class StreamDocument(TypedDict):
     """The stream to read from the source, and how to write its records.
 
-    The limits are stored only if they differ from their default values, False and 0.
+    `cursor_field` and `primary_key` have the names of the source. The limits are stored only if they differ from their
+    default values, False and 0, and `fields` only if its rules change something.
     """
 
     stream: str
@@ -49,6 +68,7 @@ class StreamDocument(TypedDict):
     transforms: list[TransformDocument]
     allow_empty: NotRequired[bool]  # whether a result without rows may replace existing rows
     max_rejected_share: NotRequired[float]  # of the records read, from 0 to 1
+    fields: NotRequired[FieldsDocument]
 
 
 SnapshotScope = Literal["auto", "run", "stream"]

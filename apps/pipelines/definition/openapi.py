@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from apps.engine.field_rules import CAST_TYPES, OTHER_FIELDS, PROTECTIONS
 from apps.json import JsonValue
+from apps.pipelines.definition.fields import MAX_FIELD_LENGTH, MAX_RULES
 from apps.pipelines.definition.snapshot import CHOICES
 from apps.pipelines.definition.streams import (
     MAX_CODE_LENGTH,
@@ -58,6 +60,51 @@ TRANSFORMS: Schema = {
     },
     "description": "Transforms of the records, run in a sandbox without network access.",
 }
+_FIELD_RULE: Schema = {
+    "type": "object",
+    "properties": {
+        "field": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_FIELD_LENGTH,
+            "description": "The name of a field at the source.",
+        },
+        "drop": {"type": "boolean", "description": "Whether the field is left out."},
+        "name": {
+            "type": "string",
+            "maxLength": MAX_FIELD_LENGTH,
+            "description": "The name with which the field arrives, if it is another one.",
+        },
+        "type": {
+            "type": "string",
+            "enum": list(CAST_TYPES),
+            "description": "The type with which the values arrive. A record with a value that is not of this type is rejected.",
+        },
+        "protect": {
+            "type": "string",
+            "enum": list(PROTECTIONS),
+            "description": "`hash` replaces each value by its keyed hash, which is the same for equal values in all "
+            "pipelines of the organization. `redact` replaces all values by the same text.",
+        },
+    },
+    "required": ["field"],
+    "additionalProperties": False,
+}
+FIELDS: Schema = {
+    "type": ["object", "null"],
+    "properties": {
+        "others": {
+            "type": "string",
+            "enum": list(OTHER_FIELDS),
+            "default": "keep",
+            "description": "What happens to the fields without a rule.",
+        },
+        "rules": {"type": "array", "maxItems": MAX_RULES, "items": _FIELD_RULE},
+    },
+    "additionalProperties": False,
+    "description": "Which fields arrive, with which names and types, and which of them are unreadable. The rules apply "
+    "before the transforms. A response has them only if they change something.",
+}
 _STREAM_PROPERTIES: Schema = {
     "stream": {"type": "string", "minLength": 1, "maxLength": 200},
     "table": {
@@ -76,8 +123,8 @@ _STREAM_PROPERTIES: Schema = {
     "write_mode": {"type": "string", "enum": list(WRITE_MODES)},
     "transforms": TRANSFORMS,
 }
-# A response has a limit only if it differs from its default.
-_STREAM_LIMITS: Schema = {
+# A response has these only if they differ from their defaults.
+_OPTIONAL_STREAM_PROPERTIES: Schema = {
     "allow_empty": {
         "type": "boolean",
         "default": False,
@@ -90,6 +137,7 @@ _STREAM_LIMITS: Schema = {
         "default": 0,
         "description": "Largest share of rejected records among the records read. With more, a run fails.",
     },
+    "fields": FIELDS,
 }
 SNAPSHOT: Schema = {
     "type": "object",
@@ -167,7 +215,7 @@ def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> 
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_STREAMS,
-        "items": _object({**_STREAM_PROPERTIES, **_STREAM_LIMITS}, required),
+        "items": _object({**_STREAM_PROPERTIES, **_OPTIONAL_STREAM_PROPERTIES}, required),
         "description": description,
     }
 

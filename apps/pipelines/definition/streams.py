@@ -12,7 +12,13 @@ from typing import Any, get_args
 from apps.connectors import schemas
 from apps.connectors.schemas import Error, join_path
 from apps.engine.contract import SyncMode, WriteMode
-from apps.pipelines.definition.document import RequestDocument, StreamDocument, TransformDocument
+from apps.pipelines.definition.document import (
+    FieldsDocument,
+    RequestDocument,
+    StreamDocument,
+    TransformDocument,
+)
+from apps.pipelines.definition.fields import build_fields, key_errors
 
 STREAMS = "streams"  # the path of the list of streams
 MAX_STREAMS = 2000  # streams of one pipeline
@@ -149,15 +155,18 @@ class StreamBuilder:
         transforms, errors = build_transforms(values.get("transforms"), f"{self.path}.transforms")
         self.errors += errors
         name = self._parse_name(values.get("stream"))
+        cursor_field = self._parse_column(values.get("cursor_field"), "cursor_field")
+        primary_key = self._parse_primary_key(values.get("primary_key"))
         return {
             "stream": name,
             "table": self._parse_table(values.get("table")) or self._default_table(name),
             "sync_mode": self._parse_choice(values, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
-            "cursor_field": self._parse_column(values.get("cursor_field"), "cursor_field"),
-            "primary_key": self._parse_primary_key(values.get("primary_key")),
+            "cursor_field": cursor_field,
+            "primary_key": primary_key,
             "write_mode": self._parse_choice(values, "write_mode", WRITE_MODES, None),
             "transforms": transforms,
             **self._parse_limits(values),
+            **self._parse_fields(values.get("fields"), primary_key, cursor_field),
         }
 
     def _parse_name(self, name: Any) -> str:
@@ -223,6 +232,17 @@ class StreamBuilder:
             self.add_error("max_rejected_share", message, "invalid")
         limits = {"allow_empty": allow_empty, "max_rejected_share": share}
         return {name: value for name, value in limits.items() if value}  # type: ignore[misc]
+
+    def _parse_fields(
+        self, value: Any, primary_key: Sequence[str], cursor_field: str | None
+    ) -> dict[str, FieldsDocument]:
+        """Return the rules for the fields, if they change something."""
+        path = f"{self.path}.fields"
+        fields, errors = build_fields(value, path)
+        self.errors += errors or key_errors(
+            fields, path, primary_key=primary_key, cursor_field=cursor_field
+        )
+        return {"fields": fields} if fields else {}
 
     def _parse_table(self, value: Any) -> str | None:
         if value in (None, ""):

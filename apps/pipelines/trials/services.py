@@ -44,18 +44,22 @@ def preview(
 ) -> SlowCall[Preview]:
     """Return a SlowCall that reads a few records of one of the pipeline's streams: of the first, or of `stream`.
 
-    The optional keyword `transforms` replaces the stream's transforms. Raises NotFound, PermissionMissing and
+    The optional keywords `fields` and `transforms` replace what the stream has. Raises NotFound, PermissionMissing and
     Invalid. The call raises Invalid if the code of a transform is not valid.
     """
     pipeline = _find_editable_pipeline(org, by, pipeline_id)
     before = versions.current_definition(org, pipeline)
     stream = _require_stream(before, overrides.get("stream"))
     draft = before.with_streams([stream])
-    if "transforms" in overrides:
-        draft, errors = definition.replace_transforms(
-            before, stream, overrides["transforms"], "transforms"
+    if "fields" in overrides:
+        draft = _require_valid(
+            *definition.replace_fields(draft, stream, overrides["fields"], "fields")
         )
-        _require_valid(draft, errors)
+    if "transforms" in overrides:
+        (stream,) = draft.streams
+        draft = _require_valid(
+            *definition.replace_transforms(draft, stream, overrides["transforms"], "transforms")
+        )
     read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
     return SlowCall(
         read_preview, lambda principal: _find_editable_pipeline(org, principal, pipeline_id)
@@ -112,11 +116,14 @@ def _prepare_preview(
     """Return the function that reads records of the draft's first stream."""
     stream = _require_stream(draft, None)
     source, transform = specs.source_spec(org, draft, stream), specs.transform_spec(stream)
+    rules = specs.field_rules(org, stream)
     fields = dict.fromkeys(transforms.changed_codes(draft.with_streams([stream]), before), field)
 
     def read_preview() -> Preview:
         checked = transforms.check_codes(org_id=org.pk, fields=fields)
         _require_valid(draft, [error for errors in checked.errors.values() for error in errors])
-        return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
+        return engine.preview(
+            org_id=org.pk, source=source, limit=max_records, fields=rules, transform=transform
+        )
 
     return read_preview

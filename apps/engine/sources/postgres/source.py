@@ -300,9 +300,10 @@ class PostgresSource(ConnectorSource[Config]):
     def _make_plan(self, locked: LockedTable, state: Mapping[str, Any], form: str) -> Plan:
         table = locked.table
         if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
+            has_usable_key = table.key and self.protected_fields.isdisjoint(table.key)
             return (
                 KeyPlan(tuple(table.column(name) for name in table.key))
-                if table.key
+                if has_usable_key
                 else WholePlan()
             )
         lookback = self.settings.lookback_seconds
@@ -316,7 +317,8 @@ class PostgresSource(ConnectorSource[Config]):
         can_be_paged = not isinstance(plan, WholePlan)
         if choice == "paged" and not can_be_paged:
             raise ConfigurationError(
-                f"{locked.table.stream_name} has no key, so it can only be read in one snapshot: set `snapshot` to auto"
+                f"{locked.table.stream_name} has no key whose values may be stored as a position, so it can only be read"
+                " in one snapshot: set `snapshot` to auto"
             )
         if choice != "auto" or not can_be_paged:
             return choice != "paged"
