@@ -105,13 +105,15 @@ class StreamSchema:
         # Columns whose values after a transform do not fit the native type.
         self._plain: set[str] = set()
 
-    def pin(self, *, without: Collection[str] = ()) -> StreamSchema:
+    def pin(self, *, without: Collection[str] = (), changed: Collection[str] = ()) -> StreamSchema:
         """Return the schema for the next sync: the type of each column that has had a value is pinned.
 
-        The columns `without` are left out, because they get new values.
+        The columns `without` are left out. The `changed` columns keep their places only, because they get other values.
         """
         columns = {
-            name: column.plain for name, column in self.columns.items() if name not in without
+            name: NULL if name in changed else column.plain
+            for name, column in self.columns.items()
+            if name not in without
         }
         known = [name for name, column in columns.items() if column != NULL]
         return StreamSchema(columns, pinned=known)

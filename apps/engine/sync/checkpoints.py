@@ -287,7 +287,7 @@ class StateBackend:
         identity, earlier = self._own_identity, StreamSchema.from_json(newest.columns)
         gone = {name for name in earlier.columns if not identity.fields.may_arrive(name)}
         changed = identity.inputs.changed_effects(newest.inputs)
-        return earlier.pin(without=gone | changed).to_json()
+        return earlier.pin(without=gone, changed=changed).to_json()
 
     def _load_job(self, job_id: str, *, resumed: bool) -> Job:
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)
