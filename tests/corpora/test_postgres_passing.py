@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.sources.postgres import passing
 from apps.engine.sources.postgres import source as source_module
@@ -108,6 +109,24 @@ def test_rows_are_decoded_if_somebody_looks_inside(
         "nobody has checked that it has values"
     )
     assert not read_copied(database, "owned"), "the text of money depends on the server"
+
+
+def test_rows_with_rules_for_their_fields_are_decoded_and_keep_the_other_types(copy: Copy) -> None:
+    copy.source.execute(
+        "CREATE TABLE subject AS SELECT n AS id, n || '@example.com' AS mail, gen_random_uuid() AS code, n::int2 AS small "
+        "FROM generate_series(1, 9) n",
+        "ALTER TABLE subject ADD PRIMARY KEY (id)",
+    )
+    rules = (
+        FieldRule("mail", protect="redact"),
+        FieldRule("code", name="uid"),
+        FieldRule("small", type="string"),
+    )
+    copy.pipeline.spec = replace(copy.pipeline.spec, fields=FieldRules(rules))
+    copy.run()
+    assert copy.types == {"id": "integer", "mail": "text", "uid": "uuid", "small": "text"}
+    (row, *_) = copy.values()
+    assert REDACTED in row
 
 
 def test_another_version_gets_texts(

@@ -33,6 +33,14 @@ VALID_DOCUMENT: dict[str, Any] = {
             "primary_key": ["id"],
             "write_mode": "merge",
             "transforms": [{"kind": "python", "code": "def transform(record): return record"}],
+            "fields": {
+                "others": "keep",
+                "rules": [
+                    {"field": "id", "name": "key", "type": "integer"},
+                    {"field": "mail", "protect": "hash"},
+                    {"field": "note", "drop": True},
+                ],
+            },
         }
     ],
     "destination": {

@@ -119,13 +119,7 @@ def _rule_errors(rule: Any, path: str) -> Iterator[Error]:
 
 
 def _is_name(value: Any) -> bool:
-    if not isinstance(value, str) or len(value) > MAX_FIELD_LENGTH or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return isinstance(value, str) and len(value) <= MAX_FIELD_LENGTH
 
 
 def _duplicates(rules: Sequence[Mapping[str, Any]], path: str) -> Iterator[Error]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from bizon.source.models import SourceRecord
+from bizon.source.models import SourceIteration, SourceRecord
 
 from apps.engine.contract import CodeSpec, Failed, SandboxSpec, Succeeded
 from apps.engine.failures import ConfigurationError, FailureClass
@@ -80,7 +80,7 @@ def test_a_stream_of_which_no_field_arrives_fails() -> None:
 def test_a_hash_is_the_same_for_equal_values_in_rows_and_in_frames() -> None:
     values = [
         *("a@example.com", 5, 1.0, 1.5, True, Decimal("1.50"), date(2024, 2, 29)),
-        *(datetime(2024, 2, 29, 1, tzinfo=UTC), datetime(2024, 2, 29, 1), b"\0", None),
+        *(datetime(2024, 2, 29, 1, tzinfo=UTC), datetime.fromisoformat("2024-02-29T01:00"), b"\0", None),
     ]
     rule = FieldRule("v", protect="hash")
     in_rows = [change_rows([{"v": value}], rule).rows[0]["v"] for value in values]
@@ -109,7 +109,7 @@ CASTS: list[tuple[Any, list[Any], list[Any]]] = [
     (
         "timestamp",
         ["2024-02-29", "2024-01-02 10:00:00.5"],
-        [datetime(2024, 2, 29), datetime(2024, 1, 2, 10, 0, 0, 500_000)],
+        [*map(datetime.fromisoformat, ("2024-02-29", "2024-01-02T10:00:00.500"))],
     ),
     (
         "timestamptz",
@@ -191,10 +191,9 @@ def test_records_that_the_source_left_out_show_no_protected_value() -> None:
 
 
 def test_records_of_bizon_are_changed_too() -> None:
-    page = rows_page([], {})
-    record = SourceRecord(id="1", data={"a": 1})
-    page = type(page).model_construct(rows=[record], records=[], next_pagination={})
-    assert FieldChanges(rules(FieldRule("a", name="b"))).apply(page).rows == [{"b": 1}]  # type: ignore[attr-defined]
+    page = SourceIteration(next_pagination={}, records=[SourceRecord(id="1", data={"a": 1})])
+    changed: Any = FieldChanges(rules(FieldRule("a", name="b"))).apply(page)
+    assert changed.rows == [{"b": 1}]
 
 
 def test_a_rewritten_column_has_no_native_type_and_a_renamed_column_keeps_it() -> None:
