@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from apps.json import JsonObject
+
 OtherFields = Literal["keep", "drop"]
 CastType = Literal[
     "string", "integer", "number", "decimal", "boolean", "date", "timestamp", "timestamptz"
@@ -58,9 +60,10 @@ class FieldRules:
         return bool(self.rules) or self.others == "drop"
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> FieldRules:
-        rules = tuple(FieldRule(**rule) for rule in value.get("rules", ()))
-        return cls(rules, value.get("others", "keep"), value.get("hash_secret", ""))
+    def from_json(cls, value: JsonObject) -> FieldRules:
+        fields: dict[str, Any] = dict(value)
+        rules = tuple(FieldRule(**rule) for rule in fields.get("rules", ()))
+        return cls(rules, fields.get("others", "keep"), fields.get("hash_secret", ""))
 
     @property
     def protected(self) -> frozenset[str]:

@@ -23,7 +23,11 @@ MAX_FIELD_LENGTH = 200  # characters of a field's name
 
 def rules_of(stream: StreamDocument) -> FieldRules:
     """Return the rules for the fields of the stream, without the secret for hashes."""
-    return FieldRules.from_json(stream["fields"]) if "fields" in stream else NO_RULES
+    return _rules(stream["fields"]) if "fields" in stream else NO_RULES
+
+
+def _rules(fields: FieldsDocument) -> FieldRules:
+    return FieldRules(tuple(FieldRule(**rule) for rule in fields["rules"]), fields["others"])
 
 
 def build_fields(fields: Any, path: str) -> tuple[FieldsDocument | None, list[Error]]:
@@ -55,7 +59,7 @@ def key_errors(
     if fields is None:
         return []
     numbers = {rule["field"]: number for number, rule in enumerate(fields["rules"])}
-    rules = {rule.field: rule for rule in FieldRules.from_json(fields).rules}
+    rules = {rule.field: rule for rule in _rules(fields).rules}
     errors: list[Error] = []
     for name in primary_key:
         rule = rules.get(name)

@@ -4837,6 +4837,33 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
                 }[];
                 destination?: {
                     /**
@@ -4975,6 +5002,33 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
                 }[];
                 destination: {
                     /**
@@ -5108,6 +5162,33 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
                 }[];
                 destination: {
                     /**
@@ -5222,6 +5303,33 @@ export interface components {
             max_records?: number;
             /** @description The stream to read; the first one by default. */
             stream?: string;
+            /** @description Used instead of the saved rules for the fields. */
+            fields?: {
+                /**
+                 * @description What happens to the fields without a rule.
+                 * @default keep
+                 * @enum {string}
+                 */
+                others?: "keep" | "drop";
+                rules?: {
+                    /** @description The name of a field at the source. */
+                    field: string;
+                    /** @description Whether the field is left out. */
+                    drop?: boolean;
+                    /** @description The name with which the field arrives, if it is another one. */
+                    name?: string;
+                    /**
+                     * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                     * @enum {string}
+                     */
+                    type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                    /**
+                     * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                     * @enum {string}
+                     */
+                    protect?: "hash" | "redact";
+                }[];
+            } | null;
             /** @description Used instead of the saved transforms. */
             transforms?: {
                 /** @enum {string} */
@@ -5276,6 +5384,33 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
                 }[];
                 destination?: {
                     /**
@@ -6256,6 +6391,33 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
                 }[];
                 destination: {
                     /**
