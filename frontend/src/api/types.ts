@@ -30,6 +30,7 @@ export type ConnectorRow = Schemas["ConnectorRow"];
 export type Connector = Schemas["ConnectorDetail"];
 export type CatalogueEntry = Schemas["CatalogueKind"];
 export type CheckStep = Schemas["CheckStep"];
+export type PreviewRequest = Schemas["PreviewRequestRequest"];
 export type Preview = Schemas["PreviewAnswer"];
 export type StreamInfo = Schemas["Stream"];
 export type Output = Schemas["Output"];

@@ -1,4 +1,5 @@
 import { formatDuration } from "./duration";
+import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
 import { SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
 
@@ -29,6 +30,9 @@ const LABELS: Record<string, string> = {
   write_mode: "Write mode",
   allow_empty: "An empty result may replace rows",
   max_rejected_share: "Rejected records allowed",
+  fields: "Fields",
+  "fields.others": "Other fields",
+  "fields.rules": "Rules for fields",
   transforms: "Transforms",
 };
 
@@ -47,7 +51,10 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (withoutStream(field) === "max_rejected_share" && typeof value === "number")
     return `${percentOf(value)} %`;
   if (withoutStream(field) === "transforms") return codeOf(value);
+  if (withoutStream(field) === "fields.rules" && Array.isArray(value))
+    return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");
   if (typeof value !== "string") return value;
+  if (withoutStream(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
   if (withoutStream(field) === "sync_mode") return SYNC_MODES[value] ?? value;
   if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
   if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;

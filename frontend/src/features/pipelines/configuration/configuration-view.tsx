@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import type { Pipeline } from "@/api/types";
 import { CodeEditor } from "@/components/code-editor";
+import { rulesInWords, rulesOf } from "@/format/fields";
 import { limitsOf, percentOf } from "@/format/limits";
 import { SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { hasSnapshots, sideText, useSideChoices } from "./side-fields";
@@ -59,6 +60,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
                 limits.maxRejectedShare ? `up to ${percentOf(limits.maxRejectedShare)} %` : "none allowed",
               ],
               ["Empty result", limits.allowEmpty ? "may replace rows" : "fails over a table with rows"],
+              ["Fields", <Text>{rulesInWords(rulesOf(stream.fields))}</Text>],
               ["Transform", <Transform code={stream.transforms[0]?.code ?? ""} />],
             ]}
           />

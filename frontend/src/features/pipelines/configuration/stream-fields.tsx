@@ -6,6 +6,7 @@ import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
 import { useStreamSearch } from "@/components/stream-search";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { StreamFieldRules } from "./stream-field-rules";
 import { StreamTransform } from "./stream-transform";
 import { streamKey, type StreamValues } from "./values";
 
@@ -159,14 +160,23 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
         />
       </div>
       <datalist id={listId}>
-        {known.map((name) => (
+        {known.cursors.map((name) => (
           <option key={name} value={name} />
         ))}
       </datalist>
+      <StreamFieldRules
+        pipelineId={pipelineId}
+        stream={stream}
+        fields={values.fields}
+        onChange={(fields) => change({ fields })}
+        known={known.names}
+        error={errorOf("fields")}
+      />
       <StreamTransform
         pipelineId={pipelineId}
         stream={stream}
         code={values.code}
+        fields={values.fields}
         onChange={(code) => change({ code })}
         error={errorOf("code")}
       />
@@ -182,8 +192,8 @@ function limitErrors(errorOf: (field: keyof StreamValues) => string | undefined)
   >;
 }
 
-/** The names of the stream's cursor columns, as suggestions. Without a saved connector, or if the source fails, there are none. */
-function useKnownFields(connectorId: string | null, stream: string): string[] {
+/** The names of the stream's fields and cursor columns, as suggestions. Without a saved connector, or if the source fails, there are none. */
+function useKnownFields(connectorId: string | null, stream: string): { names: string[]; cursors: string[] } {
   const { data } = useQuery({
     queryKey: queryKeys.connectors.streams(connectorId ?? ""),
     queryFn: ({ signal }) =>
@@ -192,5 +202,6 @@ function useKnownFields(connectorId: string | null, stream: string): string[] {
     staleTime: Infinity,
     retry: false,
   });
-  return data?.streams.find(({ name }) => name === stream)?.cursor_fields ?? [];
+  const info = data?.streams.find(({ name }) => name === stream);
+  return { names: info?.fields.map(({ name }) => name) ?? [], cursors: info?.cursor_fields ?? [] };
 }

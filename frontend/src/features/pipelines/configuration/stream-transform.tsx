@@ -1,25 +1,27 @@
-import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, unwrap } from "@/api/client";
 import { transformsOf } from "@/api/definition";
 import { fieldMessages } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { PreviewTable } from "@/components/preview-table";
 import { TransformEditor, transformError } from "@/components/transform-editor";
+import type { FieldRules } from "@/format/fields";
+import { usePreview } from "./use-preview";
 
 interface Props {
   pipelineId: string;
   stream: string;
   code: string;
+  /** The rules that apply before the transform. */
+  fields: FieldRules;
   onChange: (code: string) => void;
   error: string | undefined;
 }
 
 /** The Python code that changes each record of a stream, with a preview of its result. */
-export function StreamTransform({ pipelineId, stream, code, onChange, error }: Props) {
+export function StreamTransform({ pipelineId, stream, code, fields, onChange, error }: Props) {
   const [isOpen, setIsOpen] = useState(code !== "");
-  const preview = usePreviewTransform(pipelineId, stream);
+  const preview = usePreview(pipelineId, stream);
   const message = error ?? transformError(fieldMessages(preview.error));
   if (!isOpen) {
     return (
@@ -38,7 +40,7 @@ export function StreamTransform({ pipelineId, stream, code, onChange, error }: P
         <Button
           size="small"
           disabledReason={preview.isPending ? "Reading" : null}
-          onClick={() => preview.mutate(code)}
+          onClick={() => preview.mutate({ fields, transforms: transformsOf(code) })}
         >
           Preview 10 records
         </Button>
@@ -54,17 +56,4 @@ export function StreamTransform({ pipelineId, stream, code, onChange, error }: P
       {preview.data?.ok && <PreviewTable preview={preview.data} />}
     </section>
   );
-}
-
-/** Previews up to ten records of a saved stream with a transform that is not saved yet. */
-function usePreviewTransform(id: string, stream: string) {
-  return useMutation({
-    mutationFn: (code: string) =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/preview", {
-          params: { path: { id } },
-          body: { stream, max_records: 10, transforms: transformsOf(code) },
-        }),
-      ),
-  });
 }

@@ -53,6 +53,19 @@ describe("the request of a changed pipeline", () => {
     });
   });
 
+  it("has the rules for fields, or null if there are none any more", () => {
+    const key = streamKey("fields", "public.flights");
+    const fields = { others: "keep", rules: [{ field: "mail", protect: "hash" }] };
+    const [flights] = change({ [key]: fields }).config!.streams!;
+    expect(flights).toEqual({ stream: "public.flights", fields });
+    const withRules = {
+      ...pipeline,
+      config: { ...pipeline.config, streams: [{ ...stream, fields }] },
+    } as unknown as Pipeline;
+    const values = { ...valuesOf(withRules), [key]: { others: "keep", rules: [] } };
+    expect(changeOf(withRules, values).config!.streams).toEqual([{ stream: "public.flights", fields: null }]);
+  });
+
   it("removes a cleared setting with null, and keeps a secret that is not typed again", () => {
     const config = { host: "db2", password: { set: true, last4: "abcd" } };
     expect(change({ source: { connector_id: null, kind: "postgres", config } })).toEqual({
@@ -69,11 +82,13 @@ describe("the request of a changed pipeline", () => {
 it("the server's messages are shown at the fields of their stream", () => {
   const messages = {
     "streams.1.transforms.0.code": "Line 1: no",
+    "streams.0.fields.rules.1.name": "Taken by another field",
     "source.config.port": "Too high",
     name: "Taken",
   };
   expect(errorsByField(messages, ["public.flights", "public.planes"])).toEqual({
     "streams/code/public.planes": "Line 1: no",
+    "streams/fields/public.flights": "Field 2: Taken by another field",
     "source.config.port": "Too high",
     name: "Taken",
   });

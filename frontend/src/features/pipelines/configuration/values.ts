@@ -4,6 +4,7 @@ import type { Pipeline, PipelineChange } from "@/api/types";
 import { mergePatch } from "@/components/schema-form/merge-patch";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 import { fieldInWords, valueInWords } from "@/format/change";
+import { hasRules, rulesInWords, rulesOf, type FieldRules } from "@/format/fields";
 import { changedFields, type Values } from "@/format/merge";
 
 /** The source or the destination: a saved connector, or a kind with settings of this pipeline. */
@@ -26,6 +27,7 @@ export interface StreamValues {
   write_mode: Stream["write_mode"];
   allow_empty: boolean;
   max_rejected_share: number;
+  fields: FieldRules;
   code: string;
 }
 
@@ -39,6 +41,7 @@ const STREAM_FIELDS: StreamField[] = [
   "write_mode",
   "allow_empty",
   "max_rejected_share",
+  "fields",
   "code",
 ];
 
@@ -73,6 +76,7 @@ function streamEntries(stream: Stream): [string, unknown][] {
     write_mode: stream.write_mode,
     allow_empty: stream.allow_empty ?? false,
     max_rejected_share: stream.max_rejected_share ?? 0,
+    fields: rulesOf(stream.fields),
     code: stream.transforms[0]?.code ?? "",
   };
   return STREAM_FIELDS.map((field) => [streamKey(field, stream.stream), values[field]]);
@@ -133,6 +137,7 @@ function streamPatch(stream: string, values: Values, changed: Set<string>) {
     ...(has("write_mode") && { write_mode: all.write_mode }),
     ...(has("allow_empty") && { allow_empty: all.allow_empty }),
     ...(has("max_rejected_share") && { max_rejected_share: all.max_rejected_share }),
+    ...(has("fields") && { fields: hasRules(all.fields) ? all.fields : null }),
     ...(has("code") && { transforms: transformsOf(all.code) }),
   };
 }
@@ -163,8 +168,17 @@ export function parseList(text: string): string[] {
 /** The server's messages by the fields of the form. Messages about settings stay at their path: `source.config.port`. */
 export function errorsByField(messages: Record<string, string>, streams: string[]): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(messages).map(([field, message]) => [fieldOfMessage(field, streams), message]),
+    Object.entries(messages).map(([field, message]) => [
+      fieldOfMessage(field, streams),
+      messageOfRule(field, message),
+    ]),
   );
+}
+
+/** The message, with the number of the rule if it is about a rule for a field. */
+function messageOfRule(path: string, message: string): string {
+  const [, number] = /\.fields\.rules\.(\d+)/.exec(path) ?? [];
+  return number ? `Field ${Number(number) + 1}: ${message}` : message;
 }
 
 function fieldOfMessage(path: string, streams: string[]): string {
@@ -182,6 +196,7 @@ const LABELS: Record<string, string> = {
   timeout_minutes: "Time limit of a run",
   source: "Source",
   destination: "Destination",
+  fields: "Fields",
   code: "Transform",
 };
 
@@ -199,6 +214,7 @@ export function textOf(field: string, value: unknown): string {
   const name = /^streams\/(\w+)\//.exec(field)?.[1] ?? field;
   if (name === "timeout_minutes") return `${String(value)} minutes`;
   if (name === "domain_id") return value === null ? "No domain" : String(value);
+  if (name === "fields") return rulesInWords(value as FieldRules);
   const inWords = valueInWords(name, value);
   return typeof inWords === "string" ? inWords : JSON.stringify(inWords, null, 2);
 }
