@@ -80,7 +80,12 @@ def test_a_stream_of_which_no_field_arrives_fails() -> None:
 def test_a_hash_is_the_same_for_equal_values_in_rows_and_in_frames() -> None:
     values = [
         *("a@example.com", 5, 1.0, 1.5, True, Decimal("1.50"), date(2024, 2, 29)),
-        *(datetime(2024, 2, 29, 1, tzinfo=UTC), datetime.fromisoformat("2024-02-29T01:00"), b"\0", None),
+        *(
+            datetime(2024, 2, 29, 1, tzinfo=UTC),
+            datetime.fromisoformat("2024-02-29T01:00"),
+            b"\0",
+            None,
+        ),
     ]
     rule = FieldRule("v", protect="hash")
     in_rows = [change_rows([{"v": value}], rule).rows[0]["v"] for value in values]
