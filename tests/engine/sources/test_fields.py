@@ -24,8 +24,6 @@ from apps.engine.sources.connector import frame_page, rows_page
 from apps.engine.sync.fields import FieldChanges
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.conftest import SourceDatabase
-from tests.engine.sources.conftest import database as database
-from tests.engine.sources.conftest import reader_role as reader_role
 
 MakeRehearsal = Callable[..., Rehearsal]
 SECRET = "the secret of an organization"
