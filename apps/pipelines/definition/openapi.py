@@ -91,7 +91,7 @@ _FIELD_RULE: Schema = {
     "additionalProperties": False,
 }
 FIELDS: Schema = {
-    "type": ["object", "null"],
+    "type": "object",
     "properties": {
         "others": {
             "type": "string",
@@ -137,7 +137,7 @@ _OPTIONAL_STREAM_PROPERTIES: Schema = {
         "default": 0,
         "description": "Largest share of rejected records among the records read. With more, a run fails.",
     },
-    "fields": FIELDS,
+    "fields": {**FIELDS, "type": ["object", "null"]},
 }
 SNAPSHOT: Schema = {
     "type": "object",
