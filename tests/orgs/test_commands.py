@@ -103,6 +103,16 @@ class TestKeyRotation:
         settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
         assert [self.unsealed_secret(world) for world in worlds] == ["secret", "secret"]
 
+    def test_hashes_of_fields_stay_the_same(self, worlds: list[World]) -> None:
+        secrets = [self.field_hash_secret(world) for world in worlds]
+        run_command("rotate_keys")
+        assert [self.field_hash_secret(world) for world in worlds] == secrets
+        assert secrets[0] != secrets[1]
+
+    def field_hash_secret(self, world: World) -> str:
+        with world.scope():
+            return vault.field_hash_secret(Org.objects.get(pk=world.org.pk))
+
     def test_without_a_rotation_the_old_key_is_needed(
         self, worlds: list[World], settings: Any
     ) -> None:
