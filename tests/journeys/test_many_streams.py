@@ -32,6 +32,7 @@ def test_three_tables_are_copied_by_one_pipeline(
     review(page, tmp_path)
     correct_table(visitor, tmp_path)
     run(page, tmp_path)
+    choose_snapshots(page, tmp_path)
     assert visitor.errors == []
 
 
@@ -91,4 +92,20 @@ def run(page: Page, screenshots: Path) -> None:
     expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_TIMEOUT)
     expect(page.get_by_text("3 of 3 succeeded")).to_be_visible()
     expect(page.get_by_text("aircraft", exact=True)).to_be_visible()
+    expect(page.get_by_text("Read in one snapshot, taken")).to_be_visible()
     page.screenshot(path=screenshots / "run.png", full_page=True)
+
+
+def choose_snapshots(page: Page, screenshots: Path) -> None:
+    """Choose one snapshot for all streams on the pipeline's page."""
+    page.get_by_role("main").get_by_role("link", name=re.compile("to DuckDB")).first.click()
+    page.get_by_role("link", name="Configuration").click()
+    page.get_by_label("Snapshots of the source").select_option("One for all streams")
+    page.get_by_label("After an interruption, read").select_option("All streams")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "snapshots.png", full_page=True)
+    page.set_viewport_size(PHONE)
+    page.screenshot(path=screenshots / "snapshots-phone.png", full_page=True)
+    page.set_viewport_size(DESKTOP)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text(re.compile("^Saved as version"))).to_be_visible()
