@@ -18,6 +18,7 @@ from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
 WriteMode = Literal["replace", "append", "merge"]
+Contract = Literal["evolve", "freeze", "drop_columns", "drop_rows"]  # see `frames.contracts`
 MAX_CURSOR = 10_000  # characters of a cursor as JSON that is reported
 CHILD_MEMORY = 2048 << 20  # bytes
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -202,6 +203,7 @@ class RunSpec:
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
     fields: FieldRules = NO_RULES  # applied to each record before the transform
     transform: CodeSpec | None = None  # applied to each record between source and destination
+    contract: Contract = "evolve"
     rules: PublishRules = PublishRules()
     left_out: StorageRoot | None = None  # the storage for records of this run that do not arrive
 

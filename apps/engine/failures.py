@@ -38,6 +38,7 @@ TABLE_GONE = "A table no longer exists"
 REMOVES_ALL_ROWS = "would remove all rows"
 TOO_MANY_REJECTED = "records were rejected"
 IS_PINNED = "its column is pinned as"
+COLUMNS_CHANGED = "The columns have changed, which the contract of the stream does not allow"
 # The message of a failure that a user's own code caused begins with one of these texts.
 USER_CODE_PREFIXES = ("The code ", "The transform ")
 

@@ -75,6 +75,11 @@ class FieldRules:
         return frozenset(rule.field for rule in self.rules if rule.drop)
 
     @property
+    def chosen(self) -> frozenset[str]:
+        """The names with which the fields arrive that a rule names."""
+        return frozenset(rule.final_name for rule in self.rules if not rule.drop)
+
+    @property
     def rewritten(self) -> frozenset[str]:
         """The names in the source of the fields whose values are replaced by other values."""
         return frozenset(rule.field for rule in self.rules if rule.protect or rule.type)

@@ -10,7 +10,7 @@ from apps.connectors import schemas
 from apps.connectors import services as connectors
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.models import Connector
-from apps.engine.contract import CodeSpec, DestinationSpec, PublishRules, SourceSpec
+from apps.engine.contract import CodeSpec, Contract, DestinationSpec, PublishRules, SourceSpec
 from apps.engine.field_rules import FieldRules
 from apps.orgs import vault
 from apps.orgs.exceptions import Invalid
@@ -37,6 +37,7 @@ class StreamSpecs:
     destination: DestinationSpec
     fields: FieldRules
     transform: CodeSpec | None
+    contract: Contract
     rules: PublishRules
 
 
@@ -62,6 +63,7 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSp
             _destination_spec(definition, config, stream, shared_folder=folder),
             field_rules(org, stream),
             transform_spec(stream),
+            stream.get("contract", "evolve"),
             _publish_rules(newest.stream(stream["stream"]) or stream),
         )
         for stream in definition.streams

@@ -195,6 +195,7 @@ def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:
         destination=specs.destination,
         fields=specs.fields,
         transform=specs.transform,
+        contract=specs.contract,
         rules=specs.rules,
         left_out=storage.left_out_root(claim.org_id, claim.run_id),
         state_dsn=settings.ENGINE_DATABASE_URL,

@@ -11,8 +11,7 @@ A column that the source declares with a native type has this type, whatever its
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, NotRequired, TypedDict
 
@@ -31,6 +30,13 @@ from apps.engine.frames.columns import (
     cast_exactly,
 )
 from apps.engine.frames.native import NativeTable
+from apps.engine.frames.records import (
+    Record,
+    RejectedRecord,
+    column_names,
+    is_column_name,
+    unwrap_records,
+)
 from apps.engine.frames.text_types import fit_texts
 from apps.engine.frames.texts import Unrepresentable, exact_text
 from apps.engine.frames.values import (
@@ -43,28 +49,16 @@ from apps.engine.frames.values import (
 )
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600
-MAX_NAME_BYTES = 1024
 MAX_SHOWN_TEXT = 60  # characters of a name or a value that a reason shows
-NOT_AN_OBJECT = "not an object"
-
-Record = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
-    """A record that cannot become a row of the frame: the reason, the record, and its index among the rows."""
-
-    reason: str
-    record: object
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPage:
-    """A page as a frame with the columns of the stream, and the rejected records."""
+    """A page as a frame with the columns of the stream, and the records that are rejected, or skipped by the contract."""
 
     frame: pl.DataFrame
     rejected: list[RejectedRecord]
+    skipped: list[RejectedRecord] = field(default_factory=list)
 
 
 class NamedColumn(ColumnJson):
@@ -78,6 +72,7 @@ class SchemaJson(TypedDict):
     columns: list[NamedColumn]
     pinned: NotRequired[list[str]]
     is_complete: NotRequired[bool]
+    earlier: NotRequired[dict[str, str]]
 
 
 class StreamSchema:
@@ -85,7 +80,9 @@ class StreamSchema:
 
     `pinned` are the names of columns whose types an earlier sync has decided. `is_complete` is whether all records have
     been read once before, so no type may change. `respelled` are the columns that became text after values of another
-    type, which would be spelled differently if they were converted.
+    type, which would be spelled differently if they were converted. `earlier` has the native types of the columns of the
+    sync before by name, empty for those without one; None if there was no such sync. With `is_strict`, a pinned type does
+    not widen.
     """
 
     def __init__(
@@ -94,10 +91,13 @@ class StreamSchema:
         *,
         pinned: Iterable[str] = (),
         is_complete: bool = False,
+        earlier: Mapping[str, str] | None = None,
     ) -> None:
         self.columns: dict[str, Column] = dict(columns or {})
         self.pinned = frozenset(pinned)
         self.is_complete = is_complete
+        self.earlier = None if earlier is None else dict(earlier)
+        self.is_strict = False
         self.respelled: set[str] = set()
         # Whether the destination has a column of text for a field, so that the field's values arrive as text.
         self.is_text_field: Callable[[str], bool] = lambda _name: False
@@ -116,11 +116,17 @@ class StreamSchema:
             if name not in without
         }
         known = [name for name, column in columns.items() if column != NULL]
-        return StreamSchema(columns, pinned=known)
+        earlier = {
+            name: "" if column == NULL else self.columns[name].declared_type
+            for name, column in columns.items()
+        }
+        return StreamSchema(columns, pinned=known, earlier=earlier)
 
     def complete(self) -> StreamSchema:
         """Return the schema for reading the same records once more."""
-        return StreamSchema(self.columns, pinned=self.pinned, is_complete=True)
+        return StreamSchema(
+            self.columns, pinned=self.pinned, is_complete=True, earlier=self.earlier
+        )
 
     @property
     def text_columns(self) -> frozenset[str]:
@@ -150,7 +156,7 @@ class StreamSchema:
         A column with a native type has values of Drover's types, which are converted.
         """
         self._native = native or NativeTable()
-        records, rejected = _unwrap_records(rows)
+        records, rejected = unwrap_records(rows)
         columns = [
             self._converted_series(*typed_series)
             for typed_series in self._typed_columns(rows, records, rejected)
@@ -177,7 +183,10 @@ class StreamSchema:
         originals = [to_column_type(series)[0] for series in frame[sorted(reasons)].iter_columns()]
         rejected = [
             RejectedRecord(
-                reasons[index], {series.name: series[row] for series in originals}, index
+                reasons[index],
+                {series.name: series[row] for series in originals},
+                index,
+                is_misfit=True,
             )
             for row, index in enumerate(sorted(reasons))
         ]
@@ -196,12 +205,13 @@ class StreamSchema:
         columns: list[NamedColumn] = [
             {"name": name, **column.to_json()} for name, column in self.columns.items()
         ]
-        return {
+        value: SchemaJson = {
             "version": 1,
             "columns": columns,
             "pinned": sorted(self.pinned),
             "is_complete": self.is_complete,
         }
+        return value if self.earlier is None else {**value, "earlier": self.earlier}
 
     @classmethod
     def from_json(cls, value: SchemaJson) -> StreamSchema:
@@ -209,6 +219,7 @@ class StreamSchema:
             {item["name"]: Column.from_json(item) for item in value["columns"]},
             pinned=value.get("pinned", ()),
             is_complete=value.get("is_complete", False),
+            earlier=value.get("earlier"),
         )
 
     # Rows
@@ -229,9 +240,9 @@ class StreamSchema:
             return self._infer_columns(accepted_records)
 
     def _infer_columns(self, records: list[Record]) -> list[TypedSeries]:
-        names, records_are_complete = _column_names(records)
+        names, records_are_complete = column_names(records)
         if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(
-            map(_is_column_name, names)
+            map(is_column_name, names)
         ):
             raise Unrepresentable("a column cannot be created")
         if records_are_complete:
@@ -242,11 +253,17 @@ class StreamSchema:
         """Raises Unrepresentable, also if a value does not fit the pinned type."""
         known = self._known(name)
         typed_series = self._series_for(known.plain, name, values)
-        if name in self.pinned and known.accept(typed_series[1]) is None:
+        if name in self.pinned and self._accept(known, typed_series[1]) is None:
             raise Unrepresentable("a value does not fit a pinned type")
         wider = known.widen(typed_series[1])
         # The values become text before the numbers among them become floats.
         return text_series_of(name, values) if typed_series[1].respells_as(wider) else typed_series
+
+    def _accept(self, known: Column, column: Column) -> Column | None:
+        """Return the pinned column with the facts of the other, or None if its values do not fit."""
+        wider = known.accept(column)
+        may_widen = not self.is_strict or known.type is ColumnType.NULL
+        return wider if wider is None or may_widen or wider.type is known.type else None
 
     def _known(self, name: str) -> Column:
         """Return the column as it is known before the values of a page."""
@@ -272,7 +289,8 @@ class StreamSchema:
         for index, record in numbered_records:
             reason = _too_many_columns_reason(names, record) or self._unfit_reason(record, pinned)
             if reason:
-                rejected.append(RejectedRecord(reason, record, index))
+                is_misfit = isinstance(reason, Misfit)
+                rejected.append(RejectedRecord(reason, record, index, is_misfit=is_misfit))
                 continue
             names.update(record)
             accepted_records.append(record)
@@ -282,7 +300,7 @@ class StreamSchema:
         """Return the reason why the record cannot become a row, or None if it can. Widens `pinned` for its values."""
         widened = {}
         for name, value in record.items():
-            if not _is_column_name(name):
+            if not is_column_name(name):
                 return "a field's name cannot be a column name"
             try:
                 known = self._known(name).plain
@@ -292,7 +310,7 @@ class StreamSchema:
             except Unrepresentable as error:
                 return str(error)
             if name in pinned:
-                wider = pinned[name].accept(column)
+                wider = self._accept(pinned[name], column)
                 if wider is None:
                     return misfit_reason(name, value, known)
                 widened[name] = wider
@@ -332,7 +350,7 @@ class StreamSchema:
         """Return the series without the values that do not fit a pinned type, for which reasons are added."""
         series, column = typed_series
         known = self._known(series.name).plain
-        if series.name not in self.pinned or known.accept(column) is not None:
+        if series.name not in self.pinned or self._accept(known, column) is not None:
             return typed_series
         if series.dtype == pl.String():
             fitted = fit_texts(series, known)
@@ -348,10 +366,10 @@ class StreamSchema:
         values, running = series.to_list(), known
         misfits: list[int] = []
         fitted, column = self._series_for(known, series.name, values)
-        if known.accept(column) is not None:
+        if self._accept(known, column) is not None:
             return fitted, misfits
         for index, value in enumerate(values):
-            wider = running.accept(self._series_for(known, series.name, [value])[1])
+            wider = self._accept(running, self._series_for(known, series.name, [value])[1])
             if wider is None:
                 values[index] = None
                 misfits.append(index)
@@ -380,9 +398,15 @@ class StreamSchema:
         )
 
 
-def misfit_reason(name: str, value: Any, pinned: Column) -> str:
+class Misfit(str):
+    """The reason why a record is rejected of which a value is not of the type of its column."""
+
+    __slots__ = ()
+
+
+def misfit_reason(name: str, value: Any, pinned: Column) -> Misfit:
     """Return the reason why a record with this value is rejected."""
-    return (
+    return Misfit(
         f"{describe_value(name, value)}, and {IS_PINNED} {pinned.type_name}:"
         f" {RESET_STREAM} to decide the types again"
     )
@@ -395,38 +419,6 @@ def describe_value(name: str, value: Any) -> str:
 
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= MAX_SHOWN_TEXT else f"{text[:MAX_SHOWN_TEXT]}…")
-
-
-def _unwrap_records(rows: Sequence[Any]) -> tuple[list[Record], list[RejectedRecord]]:
-    """Unwrap source records. A row that is not an object with at least one field is rejected."""
-    if set(map(type, rows)) == {dict} and all(rows):
-        return list(rows), []
-    records: list[Record] = []
-    rejected: list[RejectedRecord] = []
-    for index, row in enumerate(rows):
-        record = row if isinstance(row, Mapping) else getattr(row, "data", row)
-        if isinstance(record, Mapping) and record:
-            records.append(record)
-            continue
-        reason = "the record has no fields" if isinstance(record, Mapping) else NOT_AN_OBJECT
-        rejected.append(RejectedRecord(reason, record, index))
-    return records, rejected
-
-
-def _column_names(records: list[Record]) -> tuple[list[str], bool]:
-    """Return the column names in the order of the records, and whether every record has all columns."""
-    if not records:
-        return [], True
-    names = dict.fromkeys(chain.from_iterable(records))
-    return list(names), set(map(len, records)) == {len(names)}
-
-
-def _is_column_name(name: Any) -> bool:
-    try:
-        # PostgreSQL cannot store NUL, not even in JSON, where the columns of a stream are stored.
-        return type(name) is str and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES
-    except UnicodeEncodeError:
-        return False
 
 
 def _too_many_columns_reason(names: set[str], record: Record) -> str | None:

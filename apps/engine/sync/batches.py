@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.copied import CopiedRows, join_rows
-from apps.engine.frames.decoding import StreamSchema
-from apps.engine.frames.left_out import LeftOutRecords, page_position
+from apps.engine.frames.left_out import Kind, LeftOutRecords, page_position
+from apps.engine.frames.records import RejectedRecord
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
 MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
@@ -103,6 +104,11 @@ class _UntypedPages(_PageRange):
         page, record = self.pages[number], index - self.page_starts[number]
         return page_position(page.iteration, record, is_transformed=page.is_transformed)
 
+    def leave_out(self, kind: Kind, records: Sequence[RejectedRecord]) -> None:
+        for item in records:
+            position = self.position_of(item.index)
+            self.left_out.add(kind, item.record, reason=item.reason, position=position)
+
     def accepts(self, page: QueuedPage) -> bool:
         """Whether the page can be added. Frames are not mixed with rows, or with frames of another schema."""
         if page.frame is None:
@@ -143,8 +149,8 @@ class _TypedPages(_PageRange):
 class BatchBuilder:
     """Builds batches from the pages since the last checkpoint."""
 
-    def __init__(self, schema: StreamSchema) -> None:
-        self._schema = schema
+    def __init__(self, contract: ColumnContract) -> None:
+        self._contract = contract
         self._interval = FIRST_FLUSH_SECONDS
         self._untyped = _UntypedPages()
         self._batch = _TypedPages()
@@ -199,14 +205,13 @@ class BatchBuilder:
     def _convert_rows(self, untyped: _UntypedPages) -> pl.DataFrame:
         native = untyped.pages[0].native
         if untyped.rows:
-            decoded = self._schema.decode(untyped.rows, native)
+            decoded = self._contract.decode(untyped.rows, native)
         elif untyped.frames:
-            decoded = self._schema.decode_frame(pl.concat(untyped.frames), native)
+            decoded = self._contract.decode_frame(pl.concat(untyped.frames), native)
         else:
             return pl.DataFrame()
-        for item in decoded.rejected:
-            position = untyped.position_of(item.index)
-            untyped.left_out.add("rejected", item.record, reason=item.reason, position=position)
+        untyped.leave_out("rejected", decoded.rejected)
+        untyped.leave_out("skipped", decoded.skipped)
         return decoded.frame
 
 

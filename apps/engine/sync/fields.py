@@ -19,7 +19,7 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.casts import WORDS_OF_TYPES, cast_texts, find_misfits
 from apps.engine.frames.columns import as_text
-from apps.engine.frames.decoding import NOT_AN_OBJECT, describe_value
+from apps.engine.frames.decoding import describe_value
 from apps.engine.frames.left_out import (
     LeftOutRecord,
     LeftOutRecords,
@@ -27,6 +27,7 @@ from apps.engine.frames.left_out import (
     without_value,
 )
 from apps.engine.frames.native import NativeTable
+from apps.engine.frames.records import NOT_AN_OBJECT
 from apps.engine.frames.texts import Unrepresentable, exact_text
 from apps.engine.frames.values import to_column_type
 from apps.engine.sources.base import FrameIteration, RowsIteration

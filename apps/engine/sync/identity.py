@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from apps.engine.contract import CodeSpec, RunSpec
+from apps.engine.contract import RunSpec
 from apps.engine.field_rules import NO_RULES, PROTECTIONS, FieldRules
 from apps.engine.reporting.redaction import remove_secrets
 
@@ -18,11 +18,11 @@ from apps.engine.reporting.redaction import remove_secrets
 class StreamInputs:
     """What a job's rows depend on besides the source: the code that makes them, and the fields that order them.
 
-    `code` is a digest of a custom source's code, of the rules for the fields and of the transform, and `snapshot_at` is
-    the time of the snapshot that the streams of the run share. If one of them changes, an unfinished job cannot be
-    continued, but the saved position of an incremental stream stays valid. If the key, the cursor field or the protection
-    of a field changes, the saved position is not valid either. `effects` says which columns are cast, hashed or
-    redacted (`FieldRules.effects`).
+    `code` is a digest of a custom source's code, of the rules for the fields, of the transform and of the contract, and
+    `snapshot_at` is the time of the snapshot that the streams of the run share. If one of them changes, an unfinished job
+    cannot be continued, but the saved position of an incremental stream stays valid. If the key, the cursor field or the
+    protection of a field changes, the saved position is not valid either. `effects` says which columns are cast, hashed
+    or redacted (`FieldRules.effects`).
     """
 
     code: str
@@ -105,7 +105,7 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         destination=destination_digest,
         fingerprint=_digest([destination_digest, source_settings, modes]),
         inputs=StreamInputs(
-            code=_code_digest(source.code, spec.transform, spec.fields),
+            code=_code_digest(spec),
             cursor_field=source.cursor_field,
             primary_key=tuple(target.primary_key or source.primary_key),
             effects=spec.fields.effects(),
@@ -116,10 +116,14 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     )
 
 
-def _code_digest(source: CodeSpec | None, transform: CodeSpec | None, fields: FieldRules) -> str:
-    """Return the digest of what makes the records. Without rules it is that of older releases."""
-    texts: list[Any] = [code.text if code else None for code in (source, transform)]
-    return _digest([*texts, asdict(fields)] if fields else texts)
+def _code_digest(spec: RunSpec) -> str:
+    """Return the digest of what makes the records. Without rules and contract it is that of older releases."""
+    texts: list[Any] = [code.text if code else None for code in (spec.source.code, spec.transform)]
+    if spec.fields:
+        texts.append(asdict(spec.fields))
+    if spec.contract != "evolve":
+        texts.append(spec.contract)
+    return _digest(texts)
 
 
 def _digest(value: Any) -> str:

@@ -34,6 +34,7 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, Crashed, PositionGone, StreamTakenOver
+from apps.engine.frames.contracts import ColumnContract
 from apps.engine.process.progress import progress
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
@@ -156,7 +157,8 @@ class Runner:
         left_out_files = LeftOutFiles(spec.left_out, job, self._redactor, stream=spec.source.stream)
         if not self._is_first_sync:
             left_out_files.roll_back()
-        writer = Writer(destination, backend, job, left_out_files, self._side_tracker)
+        contract = ColumnContract(job.schema(), spec.contract, spec.fields.chosen)
+        writer = Writer(destination, backend, job, left_out_files, self._side_tracker, contract)
         if not job.exhausted:
             is_text_field = self._choose_types(source, destination, job)
             writer.arrive_as_text(is_text_field)
@@ -206,7 +208,8 @@ class Runner:
         with self._side_tracker.using("destination"):
             is_text_field = destination.text_fields()
         source.is_text_field = lambda field: is_text_field(fields.final_name(field))
-        is_changed = source.is_transformed or bool(fields)
+        leaves_columns_out = self._spec.contract in {"drop_columns", "drop_rows"}
+        is_changed = source.is_transformed or bool(fields) or leaves_columns_out
         source.copy_version = 0 if is_changed else destination.copy_version
         kept_types = schema.declared_types
         if not job.batches and not schema.is_complete:

@@ -14,10 +14,10 @@ from polars import selectors as cs
 
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
-from apps.engine.frames.decoding import NOT_AN_OBJECT
 from apps.engine.frames.json_numbers import JsonNumber
 from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
 from apps.engine.frames.native import NativeTable
+from apps.engine.frames.records import NOT_AN_OBJECT
 from apps.engine.frames.texts import Unrepresentable, exact_text
 from apps.engine.frames.values import to_column_type
 from apps.engine.library import numbers

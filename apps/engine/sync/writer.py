@@ -12,6 +12,7 @@ from loguru import logger
 
 from apps.engine.destinations.base import Batch, Destination
 from apps.engine.failures import ContractError
+from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.decoding import SchemaJson
 from apps.engine.frames.left_out import without_value
 from apps.engine.reporting.classify import Side
@@ -74,6 +75,7 @@ class Writer:
         job: Job,
         left_out_files: LeftOutFiles,
         side_tracker: SideTracker,
+        contract: ColumnContract,
     ) -> None:
         self.committed: list[Batch] = list(job.batches)
         self.totals = Totals(job.written, job.rejected, job.skipped, job.bytes, job.next_iteration)
@@ -85,8 +87,10 @@ class Writer:
         self._side_tracker = side_tracker
         columns = job.columns
         self._known_columns = columns
-        self._schema = job.schema()
-        self._builder = BatchBuilder(self._schema)
+        self._schema = contract.schema
+        self._contract = contract
+        self._logged_columns: set[str] = set()
+        self._builder = BatchBuilder(self._contract)
         self._logged_at = time.monotonic()
         self._is_respelled_logged = False
 
@@ -158,6 +162,13 @@ class Writer:
             self._is_respelled_logged = True
             logger.info("A column has turned to text: reading on to know the types of all columns")
 
+    def _log_left_out_columns(self) -> None:
+        new = self._contract.left_out - self._logged_columns
+        if new:
+            self._logged_columns |= new
+            names = ", ".join(map(repr, sorted(new)[:MAX_NAMED_COLUMNS]))
+            logger.warning("{:,} new columns are left out by the contract: {}", len(new), names)
+
     def _changed_columns(self) -> SchemaJson | None:
         columns = self._schema.to_json()
         if columns == self._known_columns:
@@ -196,6 +207,7 @@ class Writer:
             "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
         )
         self._log_progress()
+        self._log_left_out_columns()
         for rejected in gathered.left_out.kept("rejected")[:MAX_LOGGED_REJECTS]:
             reason = without_value(rejected.reason)
             logger.warning("Rejected a record: {} ({})", reason, rejected.position)

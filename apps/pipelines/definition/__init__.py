@@ -2,7 +2,7 @@
 
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, allow_empty, max_rejected_share,
-               fields: {others, rules: [{field, drop, name, type, protect}]},
+               contract, fields: {others, rules: [{field, drop, name, type, protect}]},
                transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config},
   "snapshot": {scope, retry}}`. There is at least one stream. The settings are those of a

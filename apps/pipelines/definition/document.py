@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from apps.connectors import catalogue, secrets
-from apps.engine.contract import SyncMode, WriteMode
+from apps.engine.contract import Contract, SyncMode, WriteMode
 from apps.engine.field_rules import CastType, OtherFields, Protection
 from apps.json import JsonValue
 
@@ -56,7 +56,7 @@ class StreamDocument(TypedDict):
     """The stream to read from the source, and how to write its records.
 
     `cursor_field` and `primary_key` have the names of the source. The limits are stored only if they differ from their
-    default values, False and 0, and `fields` only if its rules change something.
+    default values, False and 0, `fields` only if its rules change something, and `contract` only if it is not `evolve`.
     """
 
     stream: str
@@ -69,6 +69,7 @@ class StreamDocument(TypedDict):
     allow_empty: NotRequired[bool]  # whether a result without rows may replace existing rows
     max_rejected_share: NotRequired[float]  # of the records read, from 0 to 1
     fields: NotRequired[FieldsDocument]
+    contract: NotRequired[Contract]  # what happens to new and changed columns
 
 
 SnapshotScope = Literal["auto", "run", "stream"]

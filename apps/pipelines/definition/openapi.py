@@ -11,6 +11,7 @@ from apps.json import JsonValue
 from apps.pipelines.definition.fields import MAX_FIELD_LENGTH, MAX_RULES
 from apps.pipelines.definition.snapshot import CHOICES
 from apps.pipelines.definition.streams import (
+    CONTRACTS,
     MAX_CODE_LENGTH,
     MAX_KEY_COLUMNS,
     MAX_STREAMS,
@@ -138,6 +139,14 @@ _OPTIONAL_STREAM_PROPERTIES: Schema = {
         "description": "Largest share of rejected records among the records read. With more, a run fails.",
     },
     "fields": {**FIELDS, "type": ["object", "null"]},
+    "contract": {
+        "type": "string",
+        "enum": list(CONTRACTS),
+        "default": CONTRACTS[0],
+        "description": "What happens to new columns, and to values that are not of the type of their column. `evolve`: new "
+        "columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. "
+        "`drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.",
+    },
 }
 SNAPSHOT: Schema = {
     "type": "object",

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from apps.connectors import schemas
 from apps.connectors.schemas import Error, join_path
-from apps.engine.contract import SyncMode, WriteMode
+from apps.engine.contract import Contract, SyncMode, WriteMode
 from apps.pipelines.definition.document import (
     FieldsDocument,
     RequestDocument,
@@ -25,6 +25,7 @@ MAX_STREAMS = 2000  # streams of one pipeline
 FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
+CONTRACTS: tuple[str, ...] = get_args(Contract)
 # Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
 TABLE_PATTERN = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
 MAX_TABLE_BYTES = 63  # longest name in PostgreSQL
@@ -167,6 +168,7 @@ class StreamBuilder:
             "transforms": transforms,
             **self._parse_limits(values),
             **self._parse_fields(values.get("fields"), primary_key, cursor_field),
+            **self._parse_contract(values),
         }
 
     def _parse_name(self, name: Any) -> str:
@@ -243,6 +245,11 @@ class StreamBuilder:
             fields, path, primary_key=primary_key, cursor_field=cursor_field
         )
         return {"fields": fields} if fields else {}
+
+    def _parse_contract(self, values: RequestDocument) -> dict[str, str]:
+        """Return the contract, if it is not the default."""
+        contract = self._parse_choice(values, "contract", CONTRACTS, None)
+        return {"contract": contract} if contract not in (None, CONTRACTS[0]) else {}
 
     def _parse_table(self, value: Any) -> str | None:
         if value in (None, ""):
