@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.engine.contract import Failed, PublishRules
 from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.sources.postgres import passing
@@ -127,6 +128,42 @@ def test_rows_with_rules_for_their_fields_are_decoded_and_keep_the_other_types(c
     assert copy.types == {"id": "integer", "mail": "text", "uid": "uuid", "small": "text"}
     (row, *_) = copy.values()
     assert REDACTED in row
+
+
+def test_rows_of_frozen_columns_pass_and_a_changed_type_fails_the_run(copy: Copy) -> None:
+    copy.source.execute(
+        "CREATE TABLE subject AS SELECT n AS id, n::int4 AS small FROM generate_series(1, 9) n",
+        "ALTER TABLE subject ADD PRIMARY KEY (id)",
+    )
+    copy.pipeline.spec = replace(copy.pipeline.spec, contract="freeze")
+    for _ in range(2):
+        copy.run()
+        assert copy.values() == copy.source_values()
+    copy.source.execute("ALTER TABLE subject ALTER small TYPE bigint")
+    copy.pipeline.start_new_run()
+    outcome = copy.pipeline.attempt()
+    assert isinstance(outcome, Failed)
+    assert "the column 'small' was integer and is bigint now" in outcome.message
+    assert copy.types == {"id": "integer", "small": "integer"}
+
+
+def test_a_new_column_is_left_out_of_a_copied_table(copy: Copy) -> None:
+    copy.source.execute(
+        "CREATE TABLE subject AS SELECT n AS id, gen_random_uuid() AS code FROM generate_series(1, 9) n",
+        "ALTER TABLE subject ADD PRIMARY KEY (id)",
+    )
+    copy.run()
+    copy.source.execute(
+        "ALTER TABLE subject ADD note inet NOT NULL DEFAULT '10.0.0.1'",
+        "COMMENT ON COLUMN subject.note IS 'new'",
+    )
+    for contract, rows in (("drop_columns", 9), ("drop_rows", 0)):
+        copy.pipeline.spec = replace(
+            copy.pipeline.spec, contract=contract, rules=PublishRules(allow_empty=True)
+        )
+        copy.run()
+        assert copy.types == {"id": "integer", "code": "uuid"}
+        assert len(copy.values()) == rows
 
 
 def test_another_version_gets_texts(

@@ -1,4 +1,4 @@
-"""The fields of a stream are chosen, renamed and hashed on the page of its pipeline, and a run writes them so."""
+"""The fields of a stream and its contract are chosen on the page of its pipeline."""
 
 from __future__ import annotations
 
@@ -65,9 +65,12 @@ def choose_fields(page: Page, screenshots: Path) -> None:
 
 
 def save_and_compare(page: Page, screenshots: Path) -> None:
+    page.get_by_label("New and changed columns").select_option("Fail the run")
+    expect(page.get_by_text("fails the run before anything is published")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text(re.compile("Saved as version 2"))).to_be_visible()
     open_tab(page, "Versions")
     page.get_by_role("button", name="Changes of version 2").click()
     expect(page.get_by_text("tailnum: hash, as plane")).to_be_visible()
+    expect(page.get_by_text("Fail the run")).to_be_visible()
     page.screenshot(path=screenshots / "fields-versions.png", full_page=True)

@@ -4864,6 +4864,12 @@ export interface components {
                             protect?: "hash" | "redact";
                         }[];
                     } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 }[];
                 destination?: {
                     /**
@@ -5029,6 +5035,12 @@ export interface components {
                             protect?: "hash" | "redact";
                         }[];
                     } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 }[];
                 destination: {
                     /**
@@ -5189,6 +5201,12 @@ export interface components {
                             protect?: "hash" | "redact";
                         }[];
                     } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 }[];
                 destination: {
                     /**
@@ -5411,6 +5429,12 @@ export interface components {
                             protect?: "hash" | "redact";
                         }[];
                     } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 }[];
                 destination?: {
                     /**
@@ -6418,6 +6442,12 @@ export interface components {
                             protect?: "hash" | "redact";
                         }[];
                     } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 }[];
                 destination: {
                     /**

@@ -9,6 +9,7 @@ describe("changes of a pipeline", () => {
     ["schedule", "Schedule", "Every 2 hours", "Every 2 hours"],
     ["timeout_seconds", "Time limit of a run", 7200, "2\u00a0h"],
     ["streams.2.cursor_field", "Cursor column of stream 3", "id", "id"],
+    ["streams.0.contract", "New and changed columns", "freeze", "Fail the run"],
     ["streams.0.fields.rules", "Rules for fields", [{ field: "mail", protect: "hash" }], "mail: hash"],
     ["streams.0.fields.others", "Other fields", "drop", "Drop"],
     ["streams.0.transforms", "Transforms", [{ kind: "python", code: "pass" }], "pass"],

@@ -1,7 +1,7 @@
 import { formatDuration } from "./duration";
 import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
-import { SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
+import { CONTRACTS, SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
 
 /** The fields of a pipeline. Fields of a stream are without the stream's number. */
 const LABELS: Record<string, string> = {
@@ -30,6 +30,7 @@ const LABELS: Record<string, string> = {
   write_mode: "Write mode",
   allow_empty: "An empty result may replace rows",
   max_rejected_share: "Rejected records allowed",
+  contract: "New and changed columns",
   fields: "Fields",
   "fields.others": "Other fields",
   "fields.rules": "Rules for fields",
@@ -59,6 +60,7 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
   if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;
   if (withoutStream(field) === "write_mode") return WRITE_MODES[value] ?? value;
+  if (withoutStream(field) === "contract") return CONTRACTS[value] ?? value;
   return value;
 }
 

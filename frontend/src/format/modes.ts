@@ -22,3 +22,11 @@ export const SNAPSHOT_RETRIES: Record<string, string> = {
   remaining: "The streams that are not published",
   all: "All streams",
 };
+
+/** What happens to new columns and to values of another type: the contract of a stream. */
+export const CONTRACTS: Record<string, string> = {
+  evolve: "Let them arrive",
+  freeze: "Fail the run",
+  drop_columns: "Leave out new columns",
+  drop_rows: "Skip their records",
+};

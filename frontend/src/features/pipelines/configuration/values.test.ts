@@ -53,6 +53,16 @@ describe("the request of a changed pipeline", () => {
     });
   });
 
+  it("has another contract of a stream, which is evolve if the pipeline names none", () => {
+    const key = streamKey("contract", "public.flights");
+    expect(valuesOf(pipeline)[key]).toBe("evolve");
+    expect(change({ [key]: "freeze" }).config!.streams![0]).toEqual({
+      stream: "public.flights",
+      contract: "freeze",
+    });
+    expect(labelOf(key, true)).toBe("New and changed columns of public.flights");
+  });
+
   it("has the rules for fields, or null if there are none any more", () => {
     const key = streamKey("fields", "public.flights");
     const fields = { others: "keep", rules: [{ field: "mail", protect: "hash" }] };

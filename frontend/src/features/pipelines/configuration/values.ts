@@ -27,6 +27,7 @@ export interface StreamValues {
   write_mode: Stream["write_mode"];
   allow_empty: boolean;
   max_rejected_share: number;
+  contract: NonNullable<Stream["contract"]>;
   fields: FieldRules;
   code: string;
 }
@@ -41,6 +42,7 @@ const STREAM_FIELDS: StreamField[] = [
   "write_mode",
   "allow_empty",
   "max_rejected_share",
+  "contract",
   "fields",
   "code",
 ];
@@ -76,6 +78,7 @@ function streamEntries(stream: Stream): [string, unknown][] {
     write_mode: stream.write_mode,
     allow_empty: stream.allow_empty ?? false,
     max_rejected_share: stream.max_rejected_share ?? 0,
+    contract: stream.contract ?? "evolve",
     fields: rulesOf(stream.fields),
     code: stream.transforms[0]?.code ?? "",
   };
@@ -137,6 +140,7 @@ function streamPatch(stream: string, values: Values, changed: Set<string>) {
     ...(has("write_mode") && { write_mode: all.write_mode }),
     ...(has("allow_empty") && { allow_empty: all.allow_empty }),
     ...(has("max_rejected_share") && { max_rejected_share: all.max_rejected_share }),
+    ...(has("contract") && { contract: all.contract }),
     ...(has("fields") && { fields: hasRules(all.fields) ? all.fields : null }),
     ...(has("code") && { transforms: transformsOf(all.code) }),
   };
