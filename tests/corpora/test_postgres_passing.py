@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.engine.contract import Failed, PublishRules
+from apps.engine.contract import Contract, Failed, PublishRules
 from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.sources.postgres import passing
@@ -157,7 +157,8 @@ def test_a_new_column_is_left_out_of_a_copied_table(copy: Copy) -> None:
         "ALTER TABLE subject ADD note inet NOT NULL DEFAULT '10.0.0.1'",
         "COMMENT ON COLUMN subject.note IS 'new'",
     )
-    for contract, rows in (("drop_columns", 9), ("drop_rows", 0)):
+    contracts: list[tuple[Contract, int]] = [("drop_columns", 9), ("drop_rows", 0)]
+    for contract, rows in contracts:
         copy.pipeline.spec = replace(
             copy.pipeline.spec, contract=contract, rules=PublishRules(allow_empty=True)
         )

@@ -111,6 +111,27 @@ def test_a_viewer_does_not_see_the_value_that_did_not_fit(
         assert b"canary" not in answer.content
 
 
+def test_records_that_the_contract_leaves_out_are_shown_and_a_frozen_stream_fails(
+    acme: World, this_worker: Worker
+) -> None:
+    pipeline = make_pipeline(acme, source={"rows": ROWS})
+    run_pipeline(this_worker, acme, pipeline)
+    code = "def transform(record):\n    return {**record, 'added': 1} if record['id'] == 3 else record\n"
+    transforms = [{"kind": "python", "code": code}]
+    change_stream(acme, pipeline, transforms=transforms, contract="drop_rows")
+    run_id = run_pipeline(this_worker, acme, pipeline)
+    (seen,) = read_left_out(acme, run_id, kind="skipped")["results"]
+    assert seen["reason"] == "the field 'added' has a value, and it is a new column"
+    assert '"added": 1' in seen["record"]
+    change_stream(acme, pipeline, contract="freeze")
+    run_id = start_run(acme, pipeline)
+    work_until_idle(this_worker)
+    run = acme.client("viewer").get(f"/api/v1/runs/{run_id}").json()
+    assert (run["status"], run["failure"]["class"]) == ("failed", "contract")
+    assert "there are new columns, 'added'" in run["failure"]["message"]
+    assert "(contract of the stream)" in run["failure"]["next_step"]
+
+
 def test_an_unknown_kind_or_offset_is_refused_with_its_name(world: World) -> None:
     run_id = start_run(world, make_pipeline(world))
     for name, value in (("kind", "lost"), ("offset", -1), ("limit", "1")):
