@@ -515,6 +515,26 @@ def test_a_document_without_the_list_of_records_is_a_configuration_failure(tmp_p
         read(tmp_path, "a.json", json={"records": "data.items"})
 
 
+@pytest.mark.parametrize("path", ["r", "d.r"])
+def test_a_document_that_has_the_list_of_records_twice_is_refused(
+    tmp_path: Path, path: str
+) -> None:
+    lists = b'{"r": [], "x": 1, "r": [{"n": 1}]}'
+    (tmp_path / "a.json").write_bytes(lists if path == "r" else b'{"d": ' + lists + b"}")
+    with pytest.raises(EngineError, match="has the name 'r' twice"):
+        read(tmp_path, "a.json", json={"records": path})
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.dat"])
+def test_json_lines_with_the_name_of_another_format_are_not_the_header_of_a_table(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b'{"n": 1}\n{"n": 2}\n')
+    assert read(tmp_path, name).rows == [(1,), (2,)]
+    (tmp_path / name).write_bytes(b"{n,m}\n1,2\n")
+    assert name == "a.dat" or read(tmp_path, name).names == ["{n", "m}"]
+
+
 def test_a_line_that_is_not_json_is_rejected_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"n": 1}\n{"n": \n{"n": "\xff"}\n{"n": 2}\n')
     arrived = read(tmp_path, "a.jsonl")
@@ -724,6 +744,114 @@ def test_a_sheet_that_excel_cannot_have_written_is_refused_soon(
             changed.writestr(name, data)
     with pytest.raises(EngineError, match="not a complete Excel workbook"):
         read(tmp_path, "a.xlsx")
+
+
+OFFICE = "http://schemas.openxmlformats.org"
+PARTS = {
+    "[Content_Types].xml": (
+        f'<Types xmlns="{OFFICE}/package/2006/content-types">'
+        '<Default Extension="xml" ContentType="application/xml"/>'
+        '<Override PartName="/xl/workbook.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/>'
+        '<Override PartName="/xl/texts.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/>'
+        "</Types>"
+    ),
+    "xl/workbook.xml": (
+        f'<workbook xmlns="{OFFICE}/spreadsheetml/2006/main" xmlns:r="{OFFICE}/officeDocument/2006/relationships">'
+        '<sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>'
+    ),
+    "xl/_rels/workbook.xml.rels": (
+        f'<Relationships xmlns="{OFFICE}/package/2006/relationships">'
+        f'<Relationship Id="r1" Type="{OFFICE}/officeDocument/2006/relationships/worksheet" Target="sheet.xml"/>'
+        "</Relationships>"
+    ),
+}
+HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c></row>'
+
+
+def store_workbook(folder: Path, rows: str, text: str = "") -> str:
+    """Store a workbook as Excel may write it: the XML of the rows below the header, and of one shared text."""
+    main = f'xmlns="{OFFICE}/spreadsheetml/2006/main"'
+    with zipfile.ZipFile(folder / "a.xlsx", "w") as archive:
+        for name, content in PARTS.items():
+            archive.writestr(name, content)
+        sheet = f"<worksheet {main}><sheetData>{HEADER}{rows}</sheetData></worksheet>"
+        archive.writestr("xl/sheet.xml", sheet)
+        archive.writestr("xl/texts.xml", f"<sst {main}><si>{text}</si></sst>")
+    return "a.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("<t>x_x000D_&#10;y</t>", "x\r\ny"),
+        ("<t>_x005F_x000D_</t>", "_x000D_"),
+        ("<t>abcx005F_d</t>", "abcx005F_d"),
+        ("<t>_xD83D_</t>", "_xD83D_"),
+        ("<t>=1+1</t>", "=1+1"),
+        ('<r><t>h</t></r><r><rPr><b/></rPr><t xml:space="preserve"> i</t></r>', "h i"),
+        ('<t>東</t><rPh sb="0" eb="1"><t>ひがし</t></rPh>', "東"),
+    ],
+)
+def test_a_text_of_a_workbook_arrives_as_excel_shows_it(
+    tmp_path: Path, text: str, value: str
+) -> None:
+    row = '<row r="2"><c r="A2" t="s"><v>0</v></c></row>'
+    assert read(tmp_path, store_workbook(tmp_path, row, text)).rows == [(value,)]
+
+
+@pytest.mark.parametrize("value", ["<v></v>", "<v/>"])
+def test_a_formula_whose_value_is_an_empty_text_is_null(tmp_path: Path, value: str) -> None:
+    rows = f'<row r="2"><c r="A2" t="str"><f>""</f>{value}</c><c r="B2"><f>1</f><v>1</v></c></row>'
+    assert read(tmp_path, store_workbook(tmp_path, rows)).rows == [(None, 1)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '<row r="3"><c r="A3"><v>3</v></c></row><row r="2"><c r="A2"><v>2</v></c></row>',
+        '<row r="2"><c r="A2"><v>3</v></c></row><row r="2"><c r="A2"><v>2</v></c></row>',
+        '<row r="2"><c r="B2"><v>3</v></c><c r="A2"><v>2</v></c></row>',
+        '<row r="2"><c r="A2"><v>3</v></c><c r="A2"><v>2</v></c></row>',
+    ],
+)
+def test_rows_and_cells_that_are_not_in_order_are_refused_instead_of_lost(
+    tmp_path: Path, rows: str
+) -> None:
+    with pytest.raises(EngineError, match="not a complete Excel workbook"):
+        read(tmp_path, store_workbook(tmp_path, rows))
+
+
+def test_a_date_that_excel_cannot_show_arrives_as_its_number(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["a"])
+    book.active.append([3_000_000])
+    book.active["A2"].number_format = "yyyy-mm-dd"
+    book.save(tmp_path / "a.xlsx")
+    assert read(tmp_path, "a.xlsx").rows == [(3_000_000,)]
+
+
+def test_a_chart_sheet_is_no_sheet_of_records(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["a"])
+    book.active.append([1])
+    book.create_chartsheet("chart", 0)
+    book.save(tmp_path / "a.xlsx")
+    assert read(tmp_path, "a.xlsx").rows == [(1,)]
+
+
+@pytest.mark.parametrize("content", [b"", b"lock", b"a,b\n1,2\n"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet"])
+def test_a_short_file_that_is_no_workbook_or_parquet_is_a_fault_of_the_source(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EngineError) as caught:
+        read(tmp_path, name)
+    assert (caught.value.failure_class, caught.value.retryable) == (FailureClass.SOURCE, False)
 
 
 def test_a_formula_without_a_stored_value_is_refused(tmp_path: Path) -> None:

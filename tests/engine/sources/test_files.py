@@ -26,7 +26,7 @@ from apps.engine.failures import (
     EngineError,
     SourceError,
 )
-from apps.engine.sources.files import csv_records, readers
+from apps.engine.sources.files import csv_records, locations, readers
 from apps.engine.sources.files.patterns import check_path, detect_format, matches, stream_name
 from tests.engine.sources.api import ReceivedRequest, Reply, always_reply, serve_api
 from tests.engine.sources.reading import make_source, read_stream
@@ -241,6 +241,27 @@ def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, fol
     assert resumed_read.column("n") == [3, 4]
     one_file = read_stream(make_files_source(root, "logs/[b-z].csv", stream_name="mine"))
     assert one_file.column("n") == [3, 4]
+
+
+def test_a_pattern_of_too_many_files_fails_instead_of_leaving_some_out(
+    root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locations, "MAX_FILES", 2)
+    for name in ("a", "b"):
+        (folder / f"{name}.csv").write_bytes(b"n\n1\n")
+    assert read_stream(make_files_source(root, "*.csv", "files")).column("n") == [1, 1]
+    (folder / "c.csv").write_bytes(b"n\n1\n")
+    with pytest.raises(ConfigurationError, match="more than 2 files match"):
+        read_stream(make_files_source(root, "*.csv", "files"))
+
+
+def test_a_pattern_leaves_out_markers_without_data(root: StorageRoot, folder: Path) -> None:
+    for name, content in {"_SUCCESS": b"", "a.csv": b"n\n1\n", "b.csv": b""}.items():
+        (folder / name).write_bytes(content)
+    assert read_stream(make_files_source(root, "*", "files")).column("n") == [1]
+    (folder / "_SUCCESS").write_bytes(b"1")
+    with pytest.raises(ConfigurationError, match="the format of '_SUCCESS' is not known"):
+        read_stream(make_files_source(root, "*", "files"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from itertools import repeat
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
@@ -28,6 +29,8 @@ MAX_ROWS = 1_048_576  # of a sheet, the limit of Excel
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_SHARED_BYTES = 256 << 20  # of the texts, which are kept in memory
 MIDNIGHT = time()
+# A character that XML cannot have, or `_` before such a text. Half a character is text as it stands.
+ESCAPED = re.compile("_x(?![dD][89a-fA-F])([0-9A-Fa-f]{4})_")
 
 Row = Sequence[Any]
 Columns = Mapping[str, Column]
@@ -65,7 +68,6 @@ class ExcelReader:
 
     def decide(self, columns: dict[str, Column], page_size: int = 10_000) -> Iterator[None]:
         """Add the types of all values of the sheet to the columns by name. Yields now and then."""
-        self._require_stored_values()
         position: Position | None = {}
         while position is not None:
             rows, end = self._read_rows(position, page_size)
@@ -102,35 +104,6 @@ class ExcelReader:
         )
         return Piece(frame, None if end else {"row": self._next_row})
 
-    def _require_stored_values(self) -> None:
-        """Raise PermanentSourceError if a formula has no stored value, which would arrive as null."""
-        if not self._has_formulas():
-            return
-        formulas = self._rows_of(self._open_sheet(data_only=False), 0)
-        for number, (values, contents) in enumerate(
-            zip(self._rows_from(0), formulas, strict=False), start=1
-        ):
-            for value, content in zip(values, contents, strict=False):
-                if value is None and str(content).startswith("="):
-                    raise PermanentSourceError(
-                        f"{self._label}, row {number:,}: a formula has no stored value; open the workbook in Excel and"
-                        " save it",
-                        evidence=(str(content)[:100],),
-                    )
-
-    def _has_formulas(self) -> bool:
-        self._file.seek(0)
-        with (
-            zipfile.ZipFile(self._file) as archive,
-            archive.open(self._sheet._worksheet_path) as xml,
-        ):
-            tail = b""
-            while chunk := xml.read(1 << 20):
-                if re.search(rb"<(?:\w+:)?f[ />]", tail + chunk):
-                    return True
-                tail = chunk[-20:]
-        return False
-
     def _take(self, count: int) -> tuple[list[Row], bool]:
         """Return the next rows that are not blank, with a value for each column, and whether the sheet has ended."""
         rows: list[Row] = []
@@ -151,38 +124,84 @@ class ExcelReader:
         return rows, False
 
     def _rows_from(self, start: int) -> Iterator[Row]:
-        """Yield the values of the rows from the row with this number, from 0."""
-        return self._rows_of(self._sheet, start)
+        """Yield the values of the rows from the row with this number, from 0.
 
-    def _rows_of(self, sheet: Any, start: int) -> Iterator[Row]:
-        """Yield the rows of a sheet. Raises PermanentSourceError for a sheet that Excel cannot have written."""
-        rows = sheet.iter_rows(min_row=start + 1, values_only=True)
+        Raises PermanentSourceError for a sheet that Excel cannot have written, and for formulas without a value.
+        """
+        following = 0  # number of the row that may follow
         try:
-            for number, row in enumerate(rows, start=start):
-                if number >= MAX_ROWS:  # openpyxl yields each row before a row of any number.
+            for index, values in self._stored_rows():
+                if index < following:
+                    raise ValueError("its rows are not in order")
+                if index >= MAX_ROWS:
                     raise ValueError(f"a row has a number above {MAX_ROWS:,}")
-                yield row
+                yield from repeat((), index - max(following, start))
+                following = index + 1
+                if index >= start:
+                    yield values
         except (ParseError, zipfile.BadZipFile, zlib.error, LookupError, ValueError) as error:
             raise self._damaged(error) from error
 
-    def _open_sheet(self, *, data_only: bool = True) -> Any:
-        import openpyxl  # It is slow to import, and most runs do not need it.
+    def _stored_rows(self) -> Iterator[tuple[int, Row]]:
+        """Yield the rows of the sheet that the file has, with their numbers from 0."""
+        from openpyxl.worksheet import _reader as sheets
+        from openpyxl.xml.functions import iterparse
 
-        try:
-            book = openpyxl.load_workbook(
-                self._file, read_only=True, data_only=data_only, keep_links=False
+        book = self._sheet.parent
+        with self._sheet._get_source() as xml:
+            parser = sheets.WorkSheetParser(
+                xml,
+                self._sheet._shared_strings,
+                data_only=True,
+                epoch=book.epoch,
+                date_formats=book._date_formats,
+                timedelta_formats=book._timedelta_formats,
             )
+            for _, element in iterparse(xml):
+                if element.tag == sheets.ROW_TAG:
+                    number, cells = parser.parse_row(element)
+                    yield number - 1, [*self._values(number, element, cells)]
+                    element.clear()
+                elif element.tag == sheets.DATA_TAG:
+                    return  # What follows describes the sheet.
+
+    def _values(self, row: int, element: Any, cells: Sequence[dict[str, Any]]) -> Iterator[Any]:
+        """Yield the values of the cells of a row, also of those that are left out. Raises PermanentSourceError."""
+        following = 1  # number of the column that may follow
+        for stored, cell in zip(element, cells, strict=True):
+            if cell["column"] < following:
+                raise ValueError(f"the cells of row {row:,} are not in order")
+            yield from repeat(None, cell["column"] - following)
+            following = cell["column"] + 1
+            if cell["value"] is None:
+                self._require_no_formula(row, stored)
+            yield _number_of_date(stored, cell)
+
+    def _require_no_formula(self, row: int, stored: Any) -> None:
+        """Raise PermanentSourceError if a formula has no stored value. An empty text is stored as one without value."""
+        formula = next((part for part in stored if part.tag.rpartition("}")[2] == "f"), None)
+        if formula is not None and stored.get("t") != "str":
+            raise PermanentSourceError(
+                f"{self._label}, row {row:,}: a formula has no stored value; open the workbook in Excel and save it",
+                evidence=(f"={formula.text or ''}"[:100],),
+            )
+
+    def _open_sheet(self) -> Any:
+        try:
+            book = _open_book(self._file)
         except Exception as error:  # openpyxl raises many kinds for damaged files.
             raise self._damaged(error) from error
         name = self._options.sheet
         titles = [sheet.title for sheet in book.worksheets]
-        if not titles or (name is not None and name not in titles):
-            raise ConfigurationError(
-                f"{self._label} has no sheet {name or ''!r}; its sheets are {', '.join(titles)}"
+        if not titles:
+            raise PermanentSourceError(
+                f"{self._label} has no sheet that can be read; save a workbook of the type Strict Open XML as a plain .xlsx"
             )
-        sheet = book[name] if name is not None else book.worksheets[0]
-        sheet.reset_dimensions()  # What a file says about its size may be wrong.
-        return sheet
+        if name is not None and name not in titles:
+            raise ConfigurationError(
+                f"{self._label} has no sheet {name!r}; its sheets are {', '.join(titles)}"
+            )
+        return book[name] if name is not None else book.worksheets[0]
 
     def _damaged(self, error: Exception) -> PermanentSourceError:
         return PermanentSourceError(
@@ -191,12 +210,45 @@ class ExcelReader:
         )
 
 
+def _open_book(file: BinaryIO) -> Any:
+    """Return the workbook of openpyxl, without the parts that have no values, such as charts and properties."""
+    from openpyxl.reader import excel  # It is slow to import, and most runs do not need it.
+
+    reader = excel.ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+    reader.read_manifest()
+    reader.shared_strings = _shared_texts(reader)
+    reader.read_workbook()
+    excel.apply_stylesheet(reader.archive, reader.wb)
+    reader.read_chartsheet = lambda *_: None
+    reader.read_worksheets()
+    return reader.wb
+
+
+def _shared_texts(reader: Any) -> list[str]:
+    """Return the texts of the workbook as they are stored; openpyxl would change those that contain `x005F_`."""
+    from openpyxl.cell.text import Text
+    from openpyxl.reader import excel
+    from openpyxl.xml.constants import SHEET_MAIN_NS
+    from openpyxl.xml.functions import iterparse
+
+    part = reader.package.find(excel.SHARED_STRINGS)
+    if part is None:
+        return []
+    texts: list[str] = []
+    with reader.archive.open(part.PartName[1:]) as xml:
+        for _, element in iterparse(xml):
+            if element.tag == f"{{{SHEET_MAIN_NS}}}si":
+                texts.append(Text.from_tree(element).content)
+                element.clear()
+    return texts
+
+
 def _require_bounded(file: BinaryIO, label: str) -> None:
     """Raise PermanentSourceError if the workbook would unpack to too many bytes."""
     file.seek(0)
     try:
         infos = zipfile.ZipFile(file).infolist()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError) as error:  # ValueError is of a file that is too short.
         raise PermanentSourceError(
             f"{label} is not an Excel workbook (.xlsx)", evidence=(str(error)[:300],)
         ) from error
@@ -224,11 +276,23 @@ def _columns(rows: Sequence[Row], width: int) -> Iterator[list[Any]]:
 
 def _plain(value: Any) -> Any:
     """Return a value as the rules say: an empty text is null, and a time at midnight is a date."""
-    if value == "":
-        return None
+    if isinstance(value, str):
+        return ESCAPED.sub(_unescaped, value) or None
     if isinstance(value, datetime) and value.time() == MIDNIGHT:
         return value.date()
     return value
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
+def _number_of_date(stored: Any, cell: Mapping[str, Any]) -> Any:
+    """Return the value of a cell; for a date that Excel cannot show, after the year 9999, the number that is stored."""
+    if cell["data_type"] != "e" or stored.get("t", "n") != "n":
+        return cell["value"]
+    number = float(next(part.text for part in stored if part.tag.rpartition("}")[2] == "v"))
+    return int(number) if number.is_integer() else number
 
 
 def _text_of(value: Any) -> str:

@@ -215,10 +215,11 @@ class JsonReader:
 
     def _leave(self, text: _Window) -> None:
         """Read the end of the objects around the list, so that an incomplete document is found."""
-        for _ in self._path:
+        for list_name in reversed(self._path):
             while text.peek() == ",":
                 text.take(",")
-                text.value()
+                if text.value() == list_name:
+                    raise text.error(f"an object has the name {list_name!r} twice")
                 text.take(":")
                 text.value()
             text.take("}")
@@ -317,3 +318,14 @@ class _Window:
 def is_document(beginning: bytes) -> bool:
     """Whether a text with an unknown name begins like JSON."""
     return beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def begins_with_object(file: BinaryIO) -> bool:
+    """Whether the first line of a text is a JSON object, so that it is not the header of a CSV file."""
+    file.seek(0)
+    beginning = read_fully(file, MAX_PIECE_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    line = beginning.partition(b"\n")[0]
+    try:
+        return line.startswith(b"{") and isinstance(parse_json(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -17,7 +17,12 @@ from pyarrow import fs
 from apps.egress.http import url_without_secrets
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, SourceError
-from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
+from apps.engine.sources.files.patterns import (
+    detect_format,
+    fixed_folder,
+    is_pattern,
+    matches,
+)
 from apps.engine.sources.files.streams import CHUNK_BYTES
 from apps.engine.sources.http.responses import (
     CompleteResponse,
@@ -44,7 +49,7 @@ class FileLocation(Protocol):
     """A place with files to read."""
 
     def find(self, path: str) -> Sequence[FoundFile]:
-        """Return at most MAX_FILES files that match a path or pattern, ordered by path. Raises EngineError."""
+        """Return the files that match a path or pattern, ordered by path. Raises EngineError."""
 
     def open(self, file: FoundFile) -> BinaryIO:
         """Open the file as seekable bytes. Raises EngineError."""
@@ -62,7 +67,12 @@ class StorageLocation:
         if not is_pattern(path):
             info = self._system.get_file_info(f"{self._base}/{path}")
             return [self._describe_file(path, info)] if info.type == fs.FileType.File else []
-        return sorted(self._matching_files(path), key=lambda file: file.path)[:MAX_FILES]
+        files = sorted(self._matching_files(path), key=lambda file: file.path)
+        if len(files) > MAX_FILES:
+            raise ConfigurationError(
+                f"more than {MAX_FILES:,} files match {path!r}; use several patterns, each for a part of them"
+            )
+        return files
 
     def open(self, file: FoundFile) -> BinaryIO:
         self._require_inside(file.path)
@@ -76,7 +86,7 @@ class StorageLocation:
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=True)
         for info in self._system.get_file_info(selector):
             path = info.path.removeprefix(f"{self._base}/")
-            if info.type == fs.FileType.File and matches(pattern, path):
+            if info.type == fs.FileType.File and matches(pattern, path) and not _is_marker(info):
                 with suppress(ConfigurationError):  # Skip files outside the folder.
                     yield self._describe_file(path, info)
 
@@ -143,6 +153,11 @@ class WebLocation:
         headers = response.headers
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         return FoundFile(url_without_secrets(url), size, f"{size}-{version}")
+
+
+def _is_marker(info: fs.FileInfo) -> bool:
+    """Whether a file has no data and no name of a data file, such as the `_SUCCESS` of Spark."""
+    return info.size == 0 and detect_format(info.path) is None
 
 
 def _failed_response(response: requests.Response, request_line: str) -> CompleteResponse:

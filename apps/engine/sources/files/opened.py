@@ -9,7 +9,12 @@ from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.contents import Contents, Entry, magic_of
 from apps.engine.sources.files.csv_reader import CsvReader
 from apps.engine.sources.files.excel_reader import ExcelReader
-from apps.engine.sources.files.json_readers import JsonLinesReader, JsonReader, is_document
+from apps.engine.sources.files.json_readers import (
+    JsonLinesReader,
+    JsonReader,
+    begins_with_object,
+    is_document,
+)
 from apps.engine.sources.files.locations import FoundFile
 from apps.engine.sources.files.parquet_reader import ParquetReader
 from apps.engine.sources.files.patterns import detect_format
@@ -103,7 +108,10 @@ class OpenedFile:
             return self._settings.format
         if by_content := CONTENT_FORMATS.get(magic_of(data) or ""):
             return by_content
-        if by_name := detect_format(entry.path or self.file.path):
+        by_name = detect_format(entry.path or self.file.path)
+        if by_name == "csv" and begins_with_object(data):
+            return "json"
+        if by_name:
             return by_name
         data.seek(0)
         if is_document(data.read(1024)):
