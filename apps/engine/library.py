@@ -14,7 +14,7 @@ from drover import _numbers as numbers
 from drover import _texts as texts
 from drover import _type_tags as type_tags
 from drover import _watermarks as watermarks
-from drover._paging import counted, paths, responses, styles, trails, walk
+from drover._paging import counted, faults, paths, responses, styles, trails, walk
 
 LIBRARY = Path(failures.__file__).parents[1]  # the folder of the package
 
@@ -22,6 +22,7 @@ __all__ = [
     "LIBRARY",
     "counted",
     "failures",
+    "faults",
     "numbers",
     "paths",
     "responses",

@@ -121,6 +121,20 @@ ENDS: list[tuple[dict[str, Any], Any]] = [
     ({"error": None}, {"error": None, "data": []}),
     ({"included": [1]}, {"data": [], "included": []}),
     ({"took": 5}, {"took": 9, "data": []}),
+    ({}, {"data": [], "message": "No more results"}),
+    ({"message": "Records read"}, {"data": [], "message": "No records found"}),
+    ({}, {"data": [], "info": "You have reached the end of the list"}),
+]
+# The last response says by a field that the settings name that nothing follows, and has a new text beside that.
+NAMED_ENDS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+    (CURSOR, {"data": [], "next": None, "notice": "Maintenance on Sunday"}, True),
+    (LINK, {"data": [], "next": None, "notice": "Maintenance on Sunday"}, True),
+    ({**PAGES, "more_path": "more"}, {"data": [], "more": False, "backoff": "10s"}, True),
+    (CURSOR, {"data": [], "next": None, "error": "no"}, False),
+    (CURSOR, {"data": [], "next": None, "partial": True}, False),
+    (CURSOR, {"data": [], "next": None, "status": "ERROR"}, False),
+    (CURSOR, {"data": None, "notice": "later"}, False),
+    (CURSOR, {"data": [], "message": "No data: service unavailable"}, False),
 ]
 
 EARLY: dict[str, PagedApi] = {
@@ -196,6 +210,67 @@ EARLY: dict[str, PagedApi] = {
     "an empty page without the number of pages": PagedApi(
         page_four({"data": []}, 200, {"total_pages": 6}), PAGES, says="6 pages"
     ),
+    # A page is left out, and the next attempt asks for it again
+    **{
+        f"page 4 is {reply} with {fields}, {style['type']}": PagedApi(
+            page_four(reply, 200, fields), style, says="left out a page", is_retryable=True
+        )
+        for reply in ({"data": []}, {"data": None}, {"error": None, "data": None})
+        for fields in ({}, {"error": None})
+        for style in (PAGES, OFFSETS)
+    },
+    **{
+        f"page 4 has no records, but {more}": PagedApi(
+            page_four({"data": [], **more}, 200, more),
+            PAGES,
+            says="left out a page",
+            is_retryable=True,
+        )
+        for more in ({"has_more": True}, {"meta": {"pagination": {"has_more": True}}})
+    },
+    "404 in the middle": PagedApi(
+        page_four({}, 404),
+        PAGES,
+        says="left out a page",
+        end_statuses=(404,),
+        is_retryable=True,
+    ),
+    # Statuses that are no page
+    "304": PagedApi(page_four(b"", 304), PAGES, says="status 304"),
+    "300": PagedApi(page_four({"data": []}, 300), CURSOR, says="status 300"),
+    "202 without records": PagedApi(
+        page_four({"data": []}, 202), CURSOR, says="not ready", is_retryable=True
+    ),
+    "202 at once": PagedApi(
+        lambda _: Reply({"status": "running"}, 202), CURSOR, says="not ready", is_retryable=True
+    ),
+    # The API says that records are missing in a page
+    **{
+        f"records and {fields}": PagedApi(
+            page_four({"data": ITEMS[30:40], **fields}),
+            PAGES,
+            says="not complete",
+            is_retryable=True,
+        )
+        for fields in (
+            {"timed_out": True},
+            {"incomplete_results": True},
+            {"incompleteSearch": True},
+            {"_shards": {"total": 5, "failed": 1}},
+            {"meta": {"partial": True}},
+        )
+    },
+    # The settings begin with the second page
+    **{
+        f"pages from 0, {count} records": PagedApi(
+            lambda request, count=count: json_reply(  # type: ignore[misc]
+                data=slice_of(ITEMS[:count], int(request.params["page"]) * 10, 10)
+            ),
+            PAGES,
+            says="`first_page` to 0",
+        )
+        for count in (1, 10, 57)
+    },
 }
 
 
@@ -217,6 +292,23 @@ def test_a_working_api_may_say_the_end_in_many_ways(
 ) -> None:
     outcome = READERS[reader](PagedApi(last_page(reply, fields), PAGES))
     assert not outcome.failure, f"{outcome.message}\n{outcome.evidence}"
+    assert outcome.rows == ITEMS
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("style", "last", "is_end"), NAMED_ENDS, ids=str)
+def test_a_new_text_beside_a_named_end_is_no_error(
+    style: dict[str, Any], last: dict[str, Any], is_end: bool, reader: str
+) -> None:
+    def respond(request: ReceivedRequest) -> Reply:
+        start, rows = rows_of(request)
+        following = (
+            {"next": f"/items?after={start + 10}"} if style is LINK else {"next": start + 10}
+        )
+        return json_reply(data=rows, more=True, **following) if rows else Reply(last)
+
+    outcome = READERS[reader](PagedApi(respond, style))
+    assert bool(outcome.failure) != is_end, f"{outcome.message}\n{outcome.evidence}"
     assert outcome.rows == ITEMS
 
 
@@ -274,12 +366,23 @@ SIGNS: list[dict[str, Any]] = [
     {"link": [{"relation": "next", "url": "/b"}]},
     {"hasNextPage": 1},
     {"done": False},
+    {"moreDataAvailable": True},
+    {"exceededTransferLimit": True},
+    {"additional_data": {"pagination": {"more_items_in_collection": True}}},
+    {"end_of_stream": False},
+    {"result_info": {"total_count": 57}},
+    {"rowCount": 57},
+    {"hits": {"total": {"value": 57, "relation": "eq"}}},
 ]
 HEADER_SIGNS: list[tuple[int, dict[str, str]]] = [
     (200, {"X-Next-Page": "2"}),
     (200, {"X-Total-Pages": "6"}),
     (200, {"X-Continuation-Token": "abc"}),
     (200, {"Content-Range": "items 0-9/57"}),
+    (200, {"X-Pagination-Total-Count": "57"}),
+    (200, {"X-WP-Total": "57"}),
+    (200, {"X-Has-More": "true"}),
+    (200, {"X-Pagination": '{"CurrentPage": 1, "TotalPages": 6}'}),
     (206, {}),
 ]
 # What the only page may have.
@@ -297,6 +400,9 @@ HONEST: list[dict[str, Any]] = [
     {"offset": 0, "limit": 100},
     {"last_page": 1, "current_page": 1},
     {"deltaLink": "https://graph/delta?token=ab12", "nextSyncToken": "ab12"},
+    {"metadata": {"resourceVersion": "1452"}, "account_id": 8812, "isLast": True},
+    {"hits": {"total": {"value": 10}}, "timed_out": False, "_shards": {"failed": 0}},
+    {"rowCount": 10, "usage": {"totalCount": 9000}},
 ]
 
 
@@ -376,7 +482,7 @@ def cycle_of_records(length: int) -> RequestHandler:
     numbers = itertools.count(1)
 
     def respond(request: ReceivedRequest) -> Reply:
-        place = int(request.params.get("page") or 0) or next(numbers)
+        place = int(request.params.get("page") or next(numbers))
         return json_reply(data=[{"id": place % length}], next=f"c{place + 1}")
 
     return respond
@@ -388,7 +494,9 @@ REPEATS: dict[str, PagedApi] = {
         shuffled_without_keys(), CURSOR, requests=4
     ),
     "the page is ignored, a field changes": PagedApi(shuffled(served=1), PAGES, requests=4),
-    "records in a cycle of 100 by page": PagedApi(cycle_of_records(100), PAGES, requests=105),
+    "records in a cycle of 100 by page": PagedApi(
+        cycle_of_records(100), {**PAGES, "first_page": 0}, requests=105
+    ),
     "records in a cycle of 100 by cursor": PagedApi(cycle_of_records(100), CURSOR, requests=110),
 }
 

@@ -102,6 +102,7 @@ class RetryingClient:
         try:
             response = self._session.request(method, url, stream=True, **options)
             with response:
+                _require_method(method, response)
                 return self._read_response(request_line, response, accepted)
         except (requests.RequestException, BodyTooLargeError, BodyTooSlowError) as error:
             raise request_failure(error, request_line) from error
@@ -137,6 +138,15 @@ class RetryingClient:
         if error.retry_after is None:
             return float(min(2**attempt, self._policy.longest_wait))
         return error.retry_after if error.retry_after <= self._policy.longest_wait else None
+
+
+def _require_method(method: str, response: requests.Response) -> None:
+    """Raise ConfigurationError if a redirect has turned a POST into a GET, which has lost its body."""
+    if response.request.method != method:
+        raise ConfigurationError(
+            f"the source redirects the {method} request, which would lose its body; use the address to which it leads",
+            evidence=(url_without_secrets(response.url),),
+        )
 
 
 class TokenRefused(AuthenticationError):

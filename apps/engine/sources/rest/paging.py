@@ -49,6 +49,13 @@ Hints = Annotated[
     ),
 ]
 
+StopAfterEmptyPage = Annotated[
+    bool,
+    Field(
+        description="End the stream at the first page without records, for APIs whose pages always have a cursor or link"
+    ),
+]
+
 
 class NoPagination(SourceSettings):
     """No pagination: one response has all records."""
@@ -162,6 +169,7 @@ class CursorToken(SourceSettings):
     size_body_path: BodyPath = None
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: MorePath = None
+    stop_after_empty_page: StopAfterEmptyPage = False
     hints: Hints = True
 
     @model_validator(mode="after")
@@ -180,6 +188,7 @@ class CursorToken(SourceSettings):
             size_param=self.size_param or "",
             size_path=self.size_body_path or "",
             more=self.more_path or "",
+            stop_after_empty_page=self.stop_after_empty_page,
             hints=self.hints,
         )
 
@@ -198,6 +207,7 @@ class NextLink(SourceSettings):
     )
     page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: MorePath = None
+    stop_after_empty_page: StopAfterEmptyPage = False
     hints: Hints = True
 
     def style(self) -> styles.Paging:
@@ -205,6 +215,7 @@ class NextLink(SourceSettings):
             "size": self.page_size,
             "size_param": self.size_param or "",
             "more": self.more_path or "",
+            "stop_after_empty_page": self.stop_after_empty_page,
             "hints": self.hints,
         }
         if not self.link_path:

@@ -12,7 +12,7 @@ from loguru import logger
 from requests.auth import AuthBase
 
 from apps.engine.failures import ConfigurationError, EngineError, PositionGone, SourceError
-from apps.engine.library import failures, paths, responses, trails, walk
+from apps.engine.library import failures, faults, paths, responses, trails, walk
 from apps.engine.sources.http.responses import (
     CompleteResponse,
     PermanentSourceError,
@@ -115,6 +115,7 @@ class StreamReader:
             may_be_object=True,
             primary_key=options.primary_key,
             is_partial=options.since is not None and _sends_cursor(stream),
+            is_child=parent is not None,
             max_pages=self._settings.max_pages,
             warn=logger.warning,
             facts=self._facts.setdefault(stream.name, walk.StreamFacts()),
@@ -248,7 +249,7 @@ class StreamReader:
 def as_engine_error(failure: failures.SourceFailure, evidence: tuple[str, ...]) -> EngineError:
     """Return the engine's exception for a failure of the shared rules, with the evidence of the response."""
     lines = (*failure.evidence, *evidence)
-    if isinstance(failure, walk.RecordsRemoved):
+    if isinstance(failure, faults.RecordsRemoved):
         return PositionGone(str(failure), evidence=lines)
     if failure.failure == "configuration":
         return ConfigurationError(str(failure), evidence=lines)

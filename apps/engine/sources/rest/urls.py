@@ -18,6 +18,8 @@ def join_url(base_url: str, path: str) -> str:
 def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
     """Return the link of a page at `url` as a whole URL.
 
+    A host of `other_hosts` without a port is allowed at the usual port, and at that of `url`.
+
     Raises PermanentSourceError if it leads to another host that is not allowed, which would receive our credentials.
     """
     origin = urlsplit(url)
@@ -32,7 +34,9 @@ def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
     if target_host == (origin.hostname, origin.port or usual_port):
         # Servers behind a proxy often write http:// into the links of an https:// API.
         return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
-    names = {target.netloc.lower(), target.hostname}
+    names = {target.netloc.lower()}
+    if target_host[1] in (USUAL_PORTS.get(target.scheme), origin.port):
+        names.add(str(target.hostname))
     is_allowed = target.scheme == origin.scheme and names & {host.lower() for host in other_hosts}
     # The HTTP client ends the host at a backslash, so it would see another host than `urlsplit`.
     if is_allowed and not {"@", "\\"} & set(target.netloc):

@@ -239,7 +239,9 @@ class RestSource(Source):
             actions |= dict.fromkeys(stream.ignored_statuses, "ignore")
             accepted = actions.keys() | PROBE_STATUSES if is_probe else actions.keys()
             response = self._ask_for_page(stream, request, parent_record, extra_params, accepted)
-            has_document = response.ok and response.status_code != HTTPStatus.NO_CONTENT
+            has_document = (
+                response.status_code < 300 and response.status_code != HTTPStatus.NO_CONTENT
+            )
             return Response(
                 status=response.status_code,
                 document=read_response(response) if has_document else None,
@@ -255,6 +257,7 @@ class RestSource(Source):
             records_path=stream.records,
             primary_key=stream.primary_key,
             is_partial=bool(extra_params),
+            is_child=bool(parent_record),
             warn=logger.warning,
             facts=self._facts.setdefault(stream.name, StreamFacts()),
         )
@@ -273,14 +276,21 @@ class RestSource(Source):
             options = {"method": stream.method, "json": request.body_with(stream.json)}
         try:
             if request.url is not None:
-                return self.ask(request.url, **options)
-            path = fill_placeholders(stream.path or stream.name, self, parent_record)
-            params = {**stream.params, **extra_params, **request.params}
-            return self.ask(path, params=params, **options)
+                response = self.ask(request.url, **options)
+            else:
+                path = fill_placeholders(stream.path or stream.name, self, parent_record)
+                params = {**stream.params, **extra_params, **request.params}
+                response = self.ask(path, params=params, **options)
         except requests.HTTPError as error:
             if error.response is None or error.response.status_code not in accepted:
                 raise
             return error.response
+        if response.request.method != stream.method:
+            raise ConfigurationError(
+                f"The server redirects the {stream.method} request, which would lose its body; use the address to which it"
+                f" leads: {response.url.partition('?')[0]}"
+            )
+        return response
 
     def _child_page(
         self, stream: Stream, token: Json, extra_params: Json, since: Watermark, mark: Watermark

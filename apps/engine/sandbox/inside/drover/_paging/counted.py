@@ -43,6 +43,9 @@ class _Numbered(Paging):
     def is_cut(self) -> bool:
         return self.maximum is not None
 
+    def says_end(self, page: Page) -> bool:
+        return read_flag(page, self.more) is False
+
     def expects_more(self, page: Page) -> bool:
         total = read_total(page, self.total, self.total_header)
         return total is not None or read_flag(page, self.more) is True
@@ -100,6 +103,12 @@ class PageNumber(_Numbered):
     def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("page", self.start)) + FAR_PAGES, 0)
 
+    def request_before_start(self) -> Request | None:
+        return self._at(self.param, 0, 0) if self.start == 1 else None
+
+    def request_after(self, position: Json, page_size: int) -> Request:
+        return self._at(self.param, int(position.get("page", self.start)) + 1, 0)
+
 
 @dataclass(frozen=True)
 class Offset(_Numbered):
@@ -142,6 +151,9 @@ class Offset(_Numbered):
     def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("offset", self.start)) + FAR_RECORDS, 0)
 
+    def request_after(self, position: Json, page_size: int) -> Request:
+        return self._at(self.param, int(position.get("offset", self.start)) + page_size, 0)
+
 
 def read_total(page: Page, path: str, header: str) -> int | None:
     """Return the total at the path or in the header, or None if there is none. Raises ConfigurationError."""
@@ -154,6 +166,8 @@ def read_total(page: Page, path: str, header: str) -> int | None:
     if value is MISSING or value is None:
         return None
     total = as_count(value)
+    if total == 0 and page.count:
+        return None  # Some APIs tell the total on the first page only.
     if total is None:
         raise ConfigurationError(f"the value at {place!r} is {describe_type(value)}, not a total")
     return total

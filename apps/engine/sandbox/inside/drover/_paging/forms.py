@@ -27,11 +27,19 @@ NEUTRAL = re.compile(
 )
 STATUS = re.compile(
     r"^(api|http|response|request|result|return|meta)?(status|state|code|ret|rc|result|res|ok|success|succeeded|outcome)$"
-    r"|^err|error|errs?$|^fault|fail|exception|^status|^success|exceed|throttl|denied|partial|timeout|timedout|warn"
+    r"|^err|error|errs?$|^fault|fail|exception|^status|^success|exceed|throttl|denied|partial|incomplete|timeout|timedout|warn"
 )
 SUCCESS = re.compile(r"^(is)?(ok|success|succeeded|successful)$")
 MESSAGE = re.compile(r"(message|msg|detail|details|reason|description)$")
 WORDS = re.compile(r"[^\W\d_][^\d/=&]{0,200}")
+# A message beside an empty list that says that there is nothing.
+_RECORDS = (
+    r"(results?|records?|items?|entries|rows|data|documents?|objects?|matches|content|pages?)"
+)
+NOTHING = re.compile(
+    rf"\b(no|zero|0)( (more|further|additional|other|new|matching|such))* {_RECORDS}\b|\bnothing\b"
+    rf"|\b{_RECORDS} (was |were )?not found\b|\b(end of|last page)\b|\b{_RECORDS} is empty\b|\bempty (list|{_RECORDS})\b"
+)
 FAILURES = re.compile(
     r"err|fail|denied|refused|throttl|limit|exceed|unavailable|invalid|forbidden|unauth|timeout|busy|fatal|exception"
 )
@@ -74,16 +82,27 @@ class Form:
                 self.fields[key] = (known[0], VARIES)
 
     def find_fault(
-        self, document: Any, records: Any, *, has_list: bool, named: Collection[str] = ()
+        self,
+        document: Any,
+        records: Any,
+        *,
+        has_list: bool,
+        named: Collection[str] = (),
+        says_end: bool = False,
     ) -> str:
         """Return in words what shows that a response without records is an error, or an empty text.
 
-        `has_list` is whether it has the list of records, `named` are the places that the settings name.
+        `has_list` is whether it has the list of records, `named` are the places that the settings name. If one of
+        them says that no page follows, other fields may be new or say something else, unless they tell a status.
         """
         is_like_others = has_list
         for place, value in walk_fields(document, records):
             known = self.fields.get(_short(place, SIZES[0]))
             name = plain_name(place)
+            if has_list and (
+                _says_nothing_is_there(value) or (says_end and not STATUS.search(name))
+            ):
+                continue
             is_neutral = place in named or _is_neutral(name)
             is_like_others |= known is not None or is_neutral
             if (
@@ -137,6 +156,11 @@ def plain_name(place: str) -> str:
 
 def _is_neutral(name: str) -> bool:
     return NEUTRAL.match(name) is not None and STATUS.search(name) is None
+
+
+def _says_nothing_is_there(value: Any) -> bool:
+    text = value.lower() if isinstance(value, str) else ""
+    return NOTHING.search(text) is not None and FAILURES.search(text) is None
 
 
 def _says_something(name: str, value: Any) -> bool:

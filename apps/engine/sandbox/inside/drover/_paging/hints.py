@@ -12,19 +12,21 @@ from typing import Any
 
 from drover._paging.paths import MISSING, find_parent, walk_objects
 from drover._paging.responses import Page
-from drover._paging.totals import CONTENT_RANGE, reported_total
+from drover._paging.totals import CONTENT_RANGE, documents_in_headers, reported_total
 from drover._paging.values import as_count, is_end, is_number
 
 # Names in lower case and without other characters than letters.
-MORE_FLAGS = frozenset(
-    {
-        *("hasmore", "hasnext", "hasnextpage", "hasnextpages", "hasmoreitems", "hasmorepages"),
-        *("hasmoreresults", "hasmorerecords", "more", "morerecords", "moreresults", "moreitems"),
-        *("moreavailable", "istruncated", "truncated"),
-    }
+_RECORDS = (
+    r"(page|item|result|record|row|entrie|element|object|match|document|content)(e?s)?|entry|data"
 )
-LAST_FLAGS = frozenset(
-    {"islast", "islastpage", "lastpage", "last", "finalpage", "isfinalpage", "done", "isdone"}
+MORE_FLAG = re.compile(
+    rf"(has|is|are)(more|next)({_RECORDS})?(available|incollection)?|hasadditional({_RECORDS})"
+    rf"|more({_RECORDS})?(available|incollection|exists?)?|nextpage(available|exists)"
+    r"|(is)?truncated|exceededtransferlimit"
+)
+LAST_FLAG = re.compile(
+    rf"(is|at)?(last|final)(page)?|(is)?(done|complete|finished|exhausted|eof)|(is|at)?end(of)?({_RECORDS}|stream|list)?"
+    rf"|nomore({_RECORDS})?"
 )
 NEXT_FIELDS = frozenset(
     {
@@ -69,7 +71,10 @@ PARTIAL_CONTENT = 206
 DESCRIPTIONS = re.compile(
     r"(self|first|last|prev|url|uri|href|base|kind|etag|object|type|context|schema|version|time|date|took|duration|elapsed"
     r"|generated|created|updated|request|trace|correlation|newest|oldest|since|until|delta|nextsync|size|limit|perpage|total|count"
-    r"|status|code|message|msg|name|title|description|currency|locale|lang|api|server|odatacontext|odatadelta|page)"
+    r"|status|code|message|msg|name|title|description|currency|locale|lang|api|server|odatacontext|odatadelta|page"
+    r"|\w*(version|hash|checksum)$"
+    r"|(account|user|tenant|org|organi[sz]ation|workspace|customer|team|project|company|site|app|application|client|session|job"
+    r"|query|execution|report|dataset|portal|shop|store|owner|group|list|folder|parent|channel|board)(id|key|uuid|guid)?$)"
 )
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 LAST_NAME = re.compile(
@@ -78,18 +83,17 @@ LAST_NAME = re.compile(
 MAX_FIELDS = 1000  # fields to look at
 
 
-def find_hint(page: Page, *, is_path_missing: bool = False) -> str:
+def find_hint(page: Page) -> str:
     """Return in words what says that another page follows, or an empty text.
 
-    A document that is itself the record has no hints: its fields are those of the record. `is_path_missing` is
-    whether nothing was found at the path of the cursor or link, or no path is set.
+    A document that is itself the record has no hints: its fields are those of the record.
     """
-    hint = _hint_of_headers(page, is_path_missing=is_path_missing)
+    hint = _hint_of_headers(page)
     if hint or page.is_object:
         return hint
-    for place, value in _fields(page.document):
+    for place, value in _fields(page):
         name = _plain(place)
-        if name in MORE_FLAGS | LAST_FLAGS and _flag(name, value):
+        if _is_flag(name) and _flag(name, value):
             return f"`{place}` is {str(value).lower()}"
         if name in NEXT_FIELDS and _is_next(value):
             return f"it has `{place}`"
@@ -98,9 +102,9 @@ def find_hint(page: Page, *, is_path_missing: bool = False) -> str:
         if isinstance(value, list) and value is not page.records and _has_next_link(value):
             return f"it has a link to the next page in `{place}`"
     pages = find_page_total(page)
-    if pages > max(_current_page(page.document), 1):
+    if pages > max(_current_page(page), 1):
         return f"it reports {pages:,} pages"
-    return _position_hint(page) if is_path_missing else ""
+    return ""
 
 
 def find_possible_cursor(page: Page) -> str:
@@ -110,9 +114,9 @@ def find_possible_cursor(page: Page) -> str:
     """
     if page.is_object or _says_last(page):
         return ""
-    for place, value in _fields(page.document):
+    for place, value in _fields(page):
         name = _plain(place)
-        if name in MORE_FLAGS | LAST_FLAGS | CURRENT_PAGES or DESCRIPTIONS.match(name):
+        if _is_flag(name) or name in CURRENT_PAGES or DESCRIPTIONS.match(name):
             continue
         if isinstance(value, str) and _may_be_cursor(value):
             return place
@@ -128,17 +132,19 @@ def find_page_total(page: Page) -> int:
             return total
     if page.is_object:
         return 0
-    for place, value in _fields(page.document):
+    for place, value in _fields(page):
         if _plain(place) in PAGE_TOTALS and is_number(value) and (total := as_count(value)):
             return total
     return 0
 
 
-def _fields(document: Any) -> Iterator[tuple[str, Any]]:
-    return islice(walk_objects(document), MAX_FIELDS)
+def _fields(page: Page) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of the response, and of JSON in a header such as `X-Pagination`."""
+    for document in (page.document, *documents_in_headers(page.response.headers)):
+        yield from islice(walk_objects(document), MAX_FIELDS)
 
 
-def _hint_of_headers(page: Page, *, is_path_missing: bool) -> str:
+def _hint_of_headers(page: Page) -> str:
     response = page.response
     if response.next_link:
         return "its `Link` header has the URL of a next page"
@@ -152,17 +158,24 @@ def _hint_of_headers(page: Page, *, is_path_missing: bool) -> str:
         )
     if response.status == PARTIAL_CONTENT:
         return "its status is 206 (partial content)"
-    for header, value in response.headers.items() if is_path_missing else ():
-        if HEADER_POSITIONS.search(_plain(header)) and not is_end(value):
-            return f"it has the header `{header}`"
+    for header, value in response.headers.items():
+        name = _plain(header).removeprefix("x")
+        if MORE_FLAG.fullmatch(name) and _flag(name, value):
+            return f"the header `{header}` is {value}"
     return ""
 
 
-def _position_hint(page: Page) -> str:
-    """Return the field that tells the position of the next page, unless this one is the last."""
-    if _says_last(page):
+def find_position(page: Page) -> str:
+    """Return in words which field or header tells the position of the next page, or an empty text.
+
+    It counts only if nothing is found at the path of the cursor or link, or no path is set.
+    """
+    for header, value in page.response.headers.items():
+        if HEADER_POSITIONS.search(_plain(header)) and not is_end(value):
+            return f"it has the header `{header}`"
+    if page.is_object or _says_last(page):
         return ""
-    for place, value in _fields(page.document):
+    for place, value in _fields(page):
         is_position = (isinstance(value, str) and not DATE.match(value)) or is_number(value)
         is_key = isinstance(value, Mapping) and "key" in _plain(place)
         if _plain(place) in POSITION_FIELDS and (is_position or is_key) and not is_end(value):
@@ -173,9 +186,7 @@ def _position_hint(page: Page) -> str:
 def _says_last(page: Page) -> bool:
     """Whether a flag says that no page follows, or the reported total is that of this page."""
     flags = (
-        _flag(_plain(place), value)
-        for place, value in _fields(page.document)
-        if _plain(place) in MORE_FLAGS | LAST_FLAGS
+        _flag(_plain(place), value) for place, value in _fields(page) if _is_flag(_plain(place))
     )
     total = reported_total(page.document, page.response.headers, page.count)
     return False in flags or total == page.count or find_page_total(page) == 1
@@ -193,10 +204,10 @@ def _has_next_link(links: list[Any]) -> bool:
     return False
 
 
-def _current_page(document: Any) -> int:
+def _current_page(page: Page) -> int:
     numbers = [
         as_count(value) or 0
-        for place, value in _fields(document)
+        for place, value in _fields(page)
         if _plain(place) in CURRENT_PAGES and is_number(value)
     ]
     return max(numbers, default=0)
@@ -214,16 +225,16 @@ def flag_beside(document: Any, path: str) -> bool | None:
     for place in _objects_beside(document, path):
         for field, value in place.items():
             name = _plain(str(field))
-            if name in MORE_FLAGS | LAST_FLAGS and (flag := _flag(name, value)) is not None:
+            if _is_flag(name) and (flag := _flag(name, value)) is not None:
                 return flag
     return None
 
 
 def flag_at_top(document: Any) -> bool | None:
-    """Return what a flag at the top level, or one level below, says about more pages; None without such a flag."""
-    for place, value in walk_objects(document, depth=2):
+    """Return what a flag at the top level, or up to two levels below, says about more pages; None without such a flag."""
+    for place, value in walk_objects(document, depth=3):
         name = _plain(place)
-        if name in MORE_FLAGS | LAST_FLAGS and (flag := _flag(name, value)) is not None:
+        if _is_flag(name) and (flag := _flag(name, value)) is not None:
             return flag
     return None
 
@@ -237,12 +248,16 @@ def _objects_beside(document: Any, path: str) -> Iterator[Mapping[str, Any]]:
 
 def _flag(name: str, value: Any) -> bool | None:
     """Return whether a flag says that more follows. `last` may also be a URL, and `more` a number."""
-    text = str(value).lower()
-    if name in MORE_FLAGS and name != "more" and text in ("1", "yes", "y"):
+    text, says_more = str(value).lower(), MORE_FLAG.fullmatch(name) is not None
+    if says_more and name != "more" and text in ("1", "yes", "y"):
         return True
     if not isinstance(value, bool) and text not in ("true", "false"):
         return None
-    return (text == "true") == (name in MORE_FLAGS)
+    return (text == "true") == says_more
+
+
+def _is_flag(name: str) -> bool:
+    return MORE_FLAG.fullmatch(name) is not None or LAST_FLAG.fullmatch(name) is not None
 
 
 def _is_next(value: Any) -> bool:

@@ -102,11 +102,18 @@ def find(document: Any, path: str) -> Any:
     return _find(document, parse(path))
 
 
-def _find(value: Any, steps: tuple[Step, ...]) -> Any:
+def find_or_null(document: Any, path: str) -> Any:
+    """Return the value at the path, null if a part of the way to it is null (`next_page: null`), or MISSING."""
+    return _find(document, parse(path), through_null=True)
+
+
+def _find(value: Any, steps: tuple[Step, ...], *, through_null: bool = False) -> Any:
     while steps:
         found, count = _descend(value, steps)
         if found is MISSING:
             return MISSING
+        if found is None and through_null:
+            return None
         value, steps = found, steps[count:]
     return value
 
@@ -154,7 +161,8 @@ def _find_records(value: Any, steps: tuple[Step, ...], key_field: str) -> Any:
         return MISSING
     records: list[Any] = []
     for part in found:
-        records += part if isinstance(part, list) else [] if part is MISSING else [part]
+        is_absent = part is MISSING or (part is None and has_lists)
+        records += part if isinstance(part, list) else [] if is_absent else [part]
     return records
 
 
@@ -213,6 +221,12 @@ def plain_place(path: str) -> str:
 def leads_into_list(path: str) -> bool:
     """Whether the path has an index, so that it leads to a field of a record."""
     return any(step.index is not None for step in parse(path))
+
+
+def leads_through(path: str, name: str) -> bool:
+    """Whether the path begins at the field with this name."""
+    place = plain_place(path)
+    return place == name or place.startswith(f"{name}.")
 
 
 def parent_of(path: str) -> tuple[Step, ...]:

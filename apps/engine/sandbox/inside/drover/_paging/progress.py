@@ -19,11 +19,13 @@ class Progress:
     pages: int = 0
     records: int = 0
     largest: int = 0  # records of the largest page
+    smallest: int = 0  # records of the smallest page that has some
     empty: int = 0  # empty pages in a row
     repeated: int = 0  # pages in a row that equal an earlier page
     is_trusted: bool = False  # whether the API has shown that it looks at the position
     is_whole: bool = True  # whether the counts include the first page
     total: int | None = None  # the newest that was reported, if more records follow by it
+    has_total: bool = False  # whether a total or number of pages was reported
     page_total: int = 0  # the newest number of pages that was reported
     is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
     tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
@@ -50,8 +52,10 @@ class Progress:
         self.pages += 1
         self.records += page.count
         self.largest = max(self.largest, page.count)
+        self.smallest = min(self.smallest or page.count, page.count or self.smallest)
         self.empty = 0 if page.count else self.empty + 1
         self.page_total = find_page_total(page) or self.page_total
+        self.has_total |= self.page_total > 0
 
 
 TRAILS = ("positions", "contents")

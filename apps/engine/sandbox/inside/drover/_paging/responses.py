@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from drover._failures import SourceFailure
-from drover._paging.paths import MISSING, describe, describe_type, find_records, put, walk_objects
-from drover._paging.values import is_end
+from drover._paging.paths import (
+    MISSING,
+    describe,
+    describe_type,
+    find_records,
+    leads_through,
+    put,
+    walk_objects,
+)
+from drover._paging.values import is_end, is_number
 
 Json = dict[str, Any]
 # Fields of a response that reports an error, and fields that are false then, although its status is 200.
 ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage")
 SUCCESS_FIELDS = ("ok", "success")
+# Fields that are true if the records of a response are not all that were asked for, in lower case and only with letters.
+INCOMPLETE = frozenset(
+    {
+        *("timedout", "incomplete", "incompleteresults", "incompletesearch", "incompletedata"),
+        *("partial", "ispartial", "partialresult", "partialresults", "partialdata"),
+    }
+)
 SUCCESS_TEXTS = frozenset({"ok", "success", "successful"})
 # Statuses with which an API refuses a position that does not exist. Others refuse the credentials or the rate.
 PROBE_STATUSES = frozenset(range(400, 600)) - {401, 403, 407, 429}
@@ -77,10 +93,15 @@ class Page:
 
 
 def find_next_link(links: Mapping[str, Any]) -> str | None:
-    """Return the URL for the next page among the links of a `Link` header, as `requests` parses it."""
+    """Return the URL for the next page among the links of a `Link` header, as `requests` parses it.
+
+    A link with `results="false"` leads to a page without records.
+    """
     for name, link in links.items():
-        if "next" in str(link.get("rel", name)).lower().split():
-            return link.get("url") or None
+        params = {key.lower(): value for key, value in link.items()}
+        is_next = "next" in str(params.get("rel", name)).lower().split()
+        if is_next and str(params.get("results")).lower() != "false":
+            return params.get("url") or None
     return None
 
 
@@ -111,32 +132,59 @@ def read_page(
         return Page(response, [], is_first)
     value = find_records(response.document, path, key_field)
     is_object = isinstance(value, Mapping) and may_be_object
-    if checks_errors and path and value is not MISSING and not is_object:
-        _require_no_errors(response.document)
+    if (
+        checks_errors
+        and value is not MISSING
+        and not is_object
+        and isinstance(response.document, Mapping)
+    ):
+        _require_no_errors(response.document, path)
     if isinstance(value, list):
         return Page(response, value, is_first)
     if is_object:
         return Page(response, [value], is_first, is_object=True)
     if value is None:
         return Page(response, [], is_first)
-    if value is MISSING and _is_empty_page(response.document, is_first):
+    if value is MISSING and _is_empty_page(
+        response.document, is_first=is_first, checks_lists=checks_errors
+    ):
         return Page(response, [], is_first, has_list=False)
     place = f"at {path!r}" if path else "at the top level"
     if value is not MISSING:
         raise NoRecords(f"the response has {describe_type(value)} {place}, not a list of records")
     raise NoRecords(
-        f"the response has no records {place}", evidence=(f"it has {describe(response.document)}",)
+        f"the response has no records {place}; turn off `hints` if the API leaves them out when there are none",
+        evidence=(f"it has {describe(response.document)}",),
     )
 
 
-def _require_no_errors(document: Any) -> None:
+def _require_no_errors(document: Mapping[str, Any], path: str) -> None:
     """Raise ErrorsReported for an error beside the records: GraphQL leaves out what it could not read."""
-    error = reported_error(document)
+    others = {name: value for name, value in document.items() if not leads_through(path, name)}
+    error = reported_error(others)
     if error:
-        raise ErrorsReported("the API reports an error beside its data", evidence=(error,))
+        raise ErrorsReported(
+            "the API reports an error beside its data; turn off `hints` if it means something else",
+            evidence=(error,),
+        )
+    part = _incomplete_part(others)
+    if part:
+        raise ErrorsReported(
+            f"the API says that its response is not complete: {part}; turn off `hints` if it means something else"
+        )
 
 
-def _is_empty_page(document: Any, is_first: bool) -> bool:
+def _incomplete_part(document: Mapping[str, Any]) -> str:
+    """Return what says that records are missing, or an empty text. Elasticsearch counts the shards that failed."""
+    for place, value in walk_objects(document, depth=2):
+        if re.sub(r"[^a-z]", "", place.rpartition(".")[2].lower()) in INCOMPLETE and value is True:
+            return f"`{place}` is true"
+        if place == "_shards.failed" and is_number(value) and value > 0:
+            return f"`{place}` is {value}"
+    return ""
+
+
+def _is_empty_page(document: Any, *, is_first: bool, checks_lists: bool) -> bool:
     """Whether the API may have left the list out because it is empty: the object has no error, and no other list.
 
     A later response is compared with those before it (`forms`), so other lists are no sign of a wrong path then.
@@ -145,7 +193,7 @@ def _is_empty_page(document: Any, is_first: bool) -> bool:
         return False
     if _is_error(document.get("message")) and is_first:
         return False
-    if not is_first:
+    if not is_first or not checks_lists:
         return True
     lists = (value for _, value in walk_objects(document) if isinstance(value, list))
     return not any(lists)

@@ -11,8 +11,15 @@ from typing import Any, ClassVar
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from drover._failures import ConfigurationError, SourceFailure
-from drover._paging.hints import find_hint, flag_beside
-from drover._paging.paths import MISSING, describe, describe_type, find, leads_into_list
+from drover._paging.hints import find_hint, find_position, flag_beside
+from drover._paging.paths import (
+    MISSING,
+    describe,
+    describe_type,
+    find,
+    find_or_null,
+    leads_into_list,
+)
 from drover._paging.responses import Json, Page, Request
 from drover._paging.values import as_stored, as_yes_or_no, is_end, is_number
 
@@ -66,7 +73,7 @@ class Paging:
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         """Return the position of the next page, or None after the last. Raises CursorMissing and other failures."""
-        hint = find_hint(page, is_path_missing=True) if self.hints else ""
+        hint = (find_hint(page) or find_position(page)) if self.hints else ""
         if hint:
             raise CursorMissing(
                 f"more records follow, because {hint}, but no pagination is set; turn off `hints` if this means"
@@ -78,6 +85,10 @@ class Paging:
         """Whether a field that the settings name says that more pages follow. `next_position` has checked it."""
         return False
 
+    def says_end(self, page: Page) -> bool:
+        """Whether a field that the settings name says that no page follows."""
+        return False
+
     @property
     def named_paths(self) -> tuple[str, ...]:
         """The paths of the settings into responses."""
@@ -87,6 +98,17 @@ class Paging:
         """Return the request of a page that cannot exist, or None if the style cannot ask for one.
 
         An API that answers it with records does not look at the position.
+        """
+        return None
+
+    def request_before_start(self) -> Request | None:
+        """Return the request of the page before the first one, or None if there can be none."""
+        return None
+
+    def request_after(self, position: Json, page_size: int) -> Request | None:
+        """Return the request of the page after this one, also if that is empty, or None if the style cannot tell it.
+
+        `page_size` is the number of records of the largest page so far.
         """
         return None
 
@@ -124,7 +146,8 @@ class Cursor(Paging):
     """The response has a cursor at `field`, or in the header `header`. The next request sends it as `param`.
 
     The field may be one of the last record: `data.-1.id`. `more` is the path of a field that is true if more pages
-    follow. With `body_path`, the cursor is sent in the JSON body.
+    follow. With `body_path`, the cursor is sent in the JSON body. `stop_after_empty_page` is for APIs whose pages
+    always have a cursor.
     """
 
     field: str = ""
@@ -135,6 +158,7 @@ class Cursor(Paging):
     size: int = dataclasses.field(default=0, kw_only=True)
     size_param: str = dataclasses.field(default="", kw_only=True)
     size_path: str = dataclasses.field(default="", kw_only=True)
+    stop_after_empty_page: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def page_size(self) -> PageSize:
@@ -160,6 +184,10 @@ class Cursor(Paging):
     def expects_more(self, page: Page) -> bool:
         return read_flag(page, self.more) is True
 
+    def says_end(self, page: Page) -> bool:
+        cursor = MISSING if self._is_field_of_record else self._cursor(page)
+        return read_flag(page, self.more) is False or (cursor is not MISSING and is_end(cursor))
+
     @property
     def named_paths(self) -> tuple[str, ...]:
         return (self.field, self.more)
@@ -180,12 +208,15 @@ class Cursor(Paging):
     def _cursor(self, page: Page) -> Any:
         if self.header:
             return page.response.headers.get(self.header, MISSING)
-        return find(page.document, self.field)
+        find_cursor = find if self._is_field_of_record else find_or_null
+        return find_cursor(page.document, self.field)
 
     def _is_idle(self, position: Json, page: Page, cursor: Any) -> bool:
         """Whether an empty page says that the stream has no more records for now."""
         stays = "cursor" in position and cursor == position["cursor"]
-        return stays or (self.hints and flag_beside(page.document, self.field) is False)
+        if stays or self.stop_after_empty_page:
+            return True
+        return self.hints and flag_beside(page.document, self.field) is False
 
     def _require_end(self, page: Page, cursor: Any, more: bool | None) -> None:
         place = f"in the header {self.header!r}" if self.header else f"at {self.field!r}"
@@ -206,9 +237,12 @@ class Cursor(Paging):
 
 @dataclass(frozen=True)
 class _Linked(Paging):
+    """`stop_after_empty_page` is for APIs whose pages always have a link."""
+
     size: int = dataclasses.field(default=0, kw_only=True)
     size_param: str = dataclasses.field(default="", kw_only=True)
     more: str = dataclasses.field(default="", kw_only=True)
+    stop_after_empty_page: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def page_size(self) -> PageSize:
@@ -226,7 +260,10 @@ class _Linked(Paging):
     def named_paths(self) -> tuple[str, ...]:
         return (self.more,)
 
-    def _follow(self, page: Page, link: Any, place: str, path: str) -> Json | None:
+    def says_end(self, page: Page) -> bool:
+        return read_flag(page, self.more) is False
+
+    def _follow(self, position: Json, page: Page, link: Any, place: str, path: str) -> Json | None:
         more = read_flag(page, self.more)
         if more is False:
             return None
@@ -242,6 +279,9 @@ class _Linked(Paging):
             raise NotAUrl(
                 "the link to the next page is not a URL", evidence=(link[:300],)
             ) from error
+        is_idle = self.stop_after_empty_page or url == position.get("url")
+        if page.count == 0 and not more and is_idle:
+            return None
         return {"url": url}
 
 
@@ -251,7 +291,7 @@ class LinkHeader(_Linked):
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         link = page.response.next_link or MISSING
-        return self._follow(page, link, "in the `Link` header", "")
+        return self._follow(position, page, link, "in the `Link` header", "")
 
 
 @dataclass(frozen=True)
@@ -264,8 +304,13 @@ class NextUrl(_Linked):
     def named_paths(self) -> tuple[str, ...]:
         return (self.field, self.more)
 
+    def says_end(self, page: Page) -> bool:
+        link = find_or_null(page.document, self.field)
+        return super().says_end(page) or (link is not MISSING and is_end(link))
+
     def next_position(self, position: Json, page: Page) -> Json | None:
-        return self._follow(page, find(page.document, self.field), f"at {self.field!r}", self.field)
+        link = find_or_null(page.document, self.field)
+        return self._follow(position, page, link, f"at {self.field!r}", self.field)
 
 
 def require_end(
@@ -284,7 +329,7 @@ def require_end(
         )
     if not page.is_first or page.count == 0:
         return
-    hint = find_hint(page, is_path_missing=value is MISSING) if style.hints else ""
+    hint = find_hint(page) if style.hints else ""
     if hint:
         raise CursorMissing(
             f"the response has no cursor or link {place}, but more records follow, because {hint}",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 from drover._paging.paths import find, walk_objects
 from drover._paging.values import as_count
 
-HEADERS = ("X-Total-Count", "X-Total", "Total-Count")
+# As in `X-Total-Count` and `X-WP-Total`, without other characters than letters.
+HEADER = re.compile(
+    r"x?(wp|pagination|list|results?|records?|items?)?total(count|results?|records?|items?|elements?|rows?|entries|hits)?"
+)
+HEADER_OF_JSON = re.compile(r"x?(pagination|paging|pageinfo)")
 # As in `items 0-9/57`, but not in bytes.
 CONTENT_RANGE = re.compile(r"\s*(?!bytes)\w+\s+(\d{1,15})-(\d{1,15})/(\d{1,15})\s*")
 PLACES = (
@@ -44,10 +49,25 @@ NAMES = (
 # Names that mean the total of the records wherever they are, in lower case and without other characters than letters.
 CLEAR_NAMES = frozenset(
     {
-        *("totalresults", "totalrecords", "totalitems", "totalelements", "totalrows", "totalhits"),
+        *(
+            "totalcount",
+            "totalresults",
+            "totalrecords",
+            "totalitems",
+            "totalelements",
+            "totalrows",
+            "totalhits",
+        ),
         *("totalentries", "totalobjects", "totaldocs", "nbhits", "numfound", "recordstotal"),
+        *("totalmatches", "totalnumber", "totalnumberofrecords", "totalrowcount"),
     }
 )
+# These may also be the number of the records in the page.
+UNCLEAR_NAMES = frozenset({"numberofrecords", "numberofresults", "numberofitems", "rowcount"})
+# The total of Elasticsearch, which is a number or an object.
+OTHER_PLACES = ("hits.total.value", "hits.total")
+# Objects in which `total_count` is not the number of the records.
+OTHER_THINGS = re.compile(r"usage|quota|limit|facet|stat|aggregat|rate|cost|cache")
 MAX_DEPTH = 3
 MAX_FIELDS = 200  # to look at
 
@@ -61,13 +81,20 @@ def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int
     for value in _candidates(document, headers):
         if value is not None and value >= max(count, 1):
             return value
-    in_document = _whole_number(find(document, "count")) if isinstance(document, dict) else None
-    return in_document if in_document is not None and in_document > count else None
+    if isinstance(document, dict):
+        for value in (
+            _whole_number(find(document, "count")),
+            *_totals_named(document, UNCLEAR_NAMES),
+        ):
+            if value is not None and value > count:
+                return value
+    return None
 
 
 def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | None]:
-    for name in HEADERS:
-        yield _whole_number(headers.get(name))
+    for name, text in headers.items():
+        if HEADER.fullmatch(_letters(name)):
+            yield _whole_number(text)
     content_range = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if content_range is not None:
         yield int(content_range[3])
@@ -75,9 +102,34 @@ def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | Non
         for place in PLACES:
             for name in NAMES:
                 yield _whole_number(find(document, place + name))
-        for place, value in islice(walk_objects(document, MAX_DEPTH), MAX_FIELDS):
-            if re.sub(r"[^a-z]", "", place.rpartition(".")[2].lower()) in CLEAR_NAMES:
-                yield _whole_number(value)
+        for place in OTHER_PLACES:
+            yield _whole_number(find(document, place))
+    for described in (document, *documents_in_headers(headers)):
+        yield from _totals_named(described, CLEAR_NAMES)
+
+
+def _totals_named(document: Any, names: Collection[str]) -> Iterator[int | None]:
+    """Yield the numbers with one of these names, wherever they are, unless their place says that they count other things."""
+    for place, value in islice(walk_objects(document, MAX_DEPTH), MAX_FIELDS):
+        parents, _, name = place.rpartition(".")
+        if _letters(name) in names and not OTHER_THINGS.search(parents.lower()):
+            yield _whole_number(value)
+
+
+def documents_in_headers(headers: Mapping[str, str]) -> list[Any]:
+    """Return the JSON objects in headers such as `X-Pagination: {"totalPages": 3}`."""
+    documents = []
+    for name, text in headers.items():
+        if text.startswith("{") and HEADER_OF_JSON.fullmatch(_letters(name)):
+            try:
+                documents.append(json.loads(text))
+            except (ValueError, RecursionError):
+                continue
+    return documents
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def _whole_number(value: Any) -> int | None:

@@ -44,12 +44,16 @@ class Trail:
         places = ("".join(places) for places in (self.recent, self.first, self.sample))
         return [*places, self.level, self.anchor, self.distance, self.limit]
 
+    def __contains__(self, digest: str) -> bool:
+        place = digest[:WIDTH]
+        return place == self.anchor or any(
+            place in places for places in (self.recent, self.first, self.sample)
+        )
+
     def add(self, digest: str) -> bool:
         """Add a place, by a digest in hexadecimal digits. Return whether it is one of the stored places."""
         place = digest[:WIDTH]
-        was_there = place == self.anchor or any(
-            place in places for places in (self.recent, self.first, self.sample)
-        )
+        was_there = digest in self
         self.recent = [*self.recent, place][-RECENT:]
         self.first = [*self.first, place][:FIRST]
         self._add_to_sample(place)

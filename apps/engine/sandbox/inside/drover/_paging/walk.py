@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 
-from drover._failures import SourceFailure
+from drover._paging.faults import (
+    EndsTooEarly,
+    ErrorInsteadOfPage,
+    NotReady,
+    PageLeftOut,
+    RecordsRemoved,
+    RepeatedPages,
+    UnexpectedStatus,
+    WrongFirstPage,
+)
 from drover._paging.forms import Form, find_first_fault
-from drover._paging.hints import find_possible_cursor, flag_at_top
-from drover._paging.paths import MISSING, describe, find, find_container, plain_place
+from drover._paging.hints import find_position, find_possible_cursor, flag_at_top
+from drover._paging.keys import content_of, digests_of, has_id, keys_of
+from drover._paging.paths import describe, find_container, plain_place
 from drover._paging.progress import Progress
 from drover._paging.responses import (
     ErrorsReported,
@@ -25,28 +36,10 @@ from drover._paging.totals import reported_total
 from drover._paging.trails import digest
 
 MAX_EMPTY_PAGES = 10  # in a row
+MAX_EMPTY_PAGES_WITHOUT_HINTS = 1000
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
 TAIL = 32  # records at the end of a page that may come again at the beginning of the next page
-KEYS = ("id", "_id", "uuid", "guid")
-
-
-class RepeatedPages(SourceFailure):
-    """The API returns pages again that it has returned before."""
-
-    retryable = False
-
-
-class ErrorInsteadOfPage(SourceFailure):
-    """A response without records is not like the responses before, so it may be an error instead of the end."""
-
-
-class EndsTooEarly(SourceFailure):
-    """The pages end before the number of pages that the API reports."""
-
-
-class RecordsRemoved(SourceFailure):
-    """Records were removed while the pages were read, so the position is not reliable any more."""
 
 
 class Ask(Protocol):
@@ -86,6 +79,7 @@ class Walk:
     key_field: str = ""  # the field for the names of an object whose values are the records
     primary_key: Sequence[str] = ()
     is_partial: bool = False  # whether only new records are requested, so that a total says nothing
+    is_child: bool = False  # whether the stream is read once for each record of a parent stream
     max_pages: int = 100_000
     warn: Callable[[str], None] = lambda _: None
     facts: StreamFacts = field(default_factory=StreamFacts)
@@ -95,17 +89,26 @@ class Walk:
         position = {name: value for name, value in token.items() if name != "progress"}
         progress = Progress.from_token(token)
         response = self.ask(self.style.request(position))
+        _require_success(response)
         if self._is_end(response, is_first=not position):
             self._require_end_expected(progress, response)
+            self._require_nothing_after(position, progress)
             return Step([], {})
         page = self._page(response, is_first=not position)
+        self._require_result(page)
         self._require_form_of_others(progress, page)
-        progress.add(page)
-        self._require_new_content(position, progress, page)
         total = self._total(page)
+        progress.add(page)
+        progress.has_total |= total is not None
+        if self._is_last_page_again(position, progress, page, total):
+            return Step([], {}, total)
         self._require_no_removals(progress, total)
         records = self._without_overlap(progress, page)
         following = self._next_position(position, page)
+        if page.is_first:
+            self._require_nothing_before(progress, page)
+        if page.count == 0:
+            self._require_nothing_after(position, progress, goes_on=following is not None)
         if following is None:
             self._require_complete(progress, total)
             return Step(records, {}, total)
@@ -113,6 +116,15 @@ class Walk:
         progress.is_more_told = has_flag or self.style.expects_more(page)
         self._require_progress(progress, following)
         return Step(records, {**following, "progress": progress.to_json()}, total)
+
+    def _require_result(self, page: Page) -> None:
+        """Raise NotReady for an accepted request without records: its result may come later."""
+        is_accepted = page.response.status == HTTPStatus.ACCEPTED
+        if is_accepted and page.count == 0 and self.style.hints:
+            raise NotReady(
+                "the response has status 202 (accepted) and no records, so the result is not ready; turn off `hints`"
+                " if it means that there are none"
+            )
 
     def _total(self, page: Page) -> int | None:
         if page.is_object:
@@ -167,14 +179,21 @@ class Walk:
     def _fault(self, form: Form, page: Page, records: Any) -> str:
         """Return in words why a response without records is no page, or an empty text."""
         if page.is_object:
-            is_record = not form.has_lists or (self.primary_key and self._have_keys(page.records))
+            is_record = not form.has_lists or (
+                self.primary_key and bool(keys_of(page.records, self.primary_key))
+            )
             return "" if is_record else "it has an object instead of the list of records"
         if not form:
             return find_first_fault(page.document, records, has_list=page.has_list)
         if page.response.has_no_content or page.document in (None, []):
             return ""
-        places = {plain_place(path) for path in self.style.named_paths if path}
-        return form.find_fault(page.document, records, has_list=page.has_list, named=places)
+        return form.find_fault(
+            page.document,
+            records,
+            has_list=page.has_list,
+            named={plain_place(path) for path in self.style.named_paths if path},
+            says_end=self.style.says_end(page),
+        )
 
     def _next_position(self, position: Json, page: Page) -> Json | None:
         try:
@@ -193,6 +212,17 @@ class Walk:
         if self._shows_cursor(page, missing):
             self.facts.has_found_cursor = True
             return
+        asked = self.style.page_size.records
+        if page.count == 1 < asked and self.style.can_choose_size:
+            self.warn(f"The first page is taken for the only one: it has 1 of {asked:,} records.")
+            return
+        position = find_position(page) if self.style.hints else ""
+        if position:
+            raise CursorMissing(
+                f"{missing}, but more records follow, because {position}; let the settings ask for a page size, or turn"
+                " off `hints` if this means something else",
+                evidence=missing.evidence,
+            )
         place = find_possible_cursor(page) if self.style.hints else ""
         if place:
             raise CursorMissing(
@@ -214,7 +244,8 @@ class Walk:
             except CursorMissing:
                 raise missing from None
             return True
-        if page.count >= self.style.page_size.records:
+        is_whole = self._total(page) == page.count
+        if page.count >= self.style.page_size.records and not is_whole:
             raise missing
         return False
 
@@ -228,21 +259,26 @@ class Walk:
         except (NoRecords, ErrorsReported):
             return None
 
-    def _require_new_content(self, position: Json, progress: Progress, page: Page) -> None:
-        """Raise RepeatedPages if the API does not look at the position, or repeats pages without an end.
+    def _is_last_page_again(
+        self, position: Json, progress: Progress, page: Page, total: int | None
+    ) -> bool:
+        """Whether all records have been read, and the API returns its last page for every position after it.
 
-        Equal pages whose records have no key do not show that: different records may look alike. So the API is asked
-        for a page that cannot exist, and only an API that answers this with records does not look at the position.
+        Raises RepeatedPages if the API does not look at the position, or repeats pages without an end. Equal pages
+        whose records have no key do not show that: different records may look alike. So the API is asked for a page
+        that cannot exist, and only an API that answers this with records does not look at the position.
         """
         if not page.count:
-            return
-        content = self._content(page.records)
-        has_ids = any(_field(page.records[0], name) is not None for name in KEYS)
+            return False
+        content = content_of(page.records, self.primary_key)
+        has_ids = has_id(page.records[0])
         if not progress.contents.add(content):
             progress.repeated = progress.repeated if has_ids else 0
-            return
+            return False
+        if self.style.is_counted and progress.is_whole and progress.records - page.count == total:
+            return True
         progress.repeated += 1
-        if self._have_keys(page.records):
+        if bool(keys_of(page.records, self.primary_key)):
             raise RepeatedPages(
                 "the API returns the same page again: all records of this page have been read before",
                 evidence=(f"page {progress.pages:,}",),
@@ -255,18 +291,59 @@ class Walk:
             raise RepeatedPages(
                 f"the API returns the same pages again: {progress.repeated:,} pages equal earlier pages"
             )
+        return False
 
-    def _content(self, records: list[Any]) -> str:
-        """Return a digest of the keys of the records, or of the records if they have no keys, in any order."""
-        keys = self._keys(records) or records
-        return digest(sorted(digest(key) for key in keys))
+    def _require_nothing_before(self, progress: Progress, page: Page) -> None:
+        """Raise WrongFirstPage if the page before the first one has several other records, or the only ones."""
+        request = self.style.request_before_start()
+        if request is None or not self._may_probe(progress):
+            return
+        answer = self._ask_for_page(request)
+        if answer is None or answer.is_object or answer.count < (2 if page.count else 1):
+            return
+        first, before = (set(digests_of(read.records, self.primary_key)) for read in (page, answer))
+        if not first & before:
+            raise WrongFirstPage(
+                "the API has other records on page 0 than on page 1, so it counts its pages from 0; set `first_page` to"
+                " 0, or turn off `hints` if page 0 means something else"
+            )
+
+    def _require_nothing_after(
+        self, position: Json, progress: Progress, *, goes_on: bool = False
+    ) -> None:
+        """Raise PageLeftOut if the page after an empty one has records, so that the empty one is not the end.
+
+        If the API says that more follow, it may leave out records after it has cut the pages. Then not all pages
+        before are full.
+        """
+        is_full = 1 < progress.smallest == progress.largest
+        asks = self.style.hints and is_full if goes_on else self._may_probe(progress)
+        request = self.style.request_after(position, progress.largest) if asks else None
+        answer = self._ask_for_page(request) if request is not None and progress.records else None
+        if answer is None or not answer.count or answer.is_object:
+            return
+        if content_of(answer.records, self.primary_key) not in progress.contents:
+            raise PageLeftOut(
+                f"the page after {progress.records:,} records is empty, but the next page has {answer.count:,}, so the API"
+                " has left out a page; turn off `hints` if its pages may be empty"
+            )
+
+    def _may_probe(self, progress: Progress) -> bool:
+        """Whether to ask for one more page because nothing else confirms the end of the stream."""
+        is_full_read = not self.is_partial and not self.is_child and progress.is_whole
+        return (
+            is_full_read
+            and self.style.hints
+            and self.style.ends_by_empty_page
+            and not progress.has_total
+        )
 
     def _require_answer_to_position(self, position: Json, content: str) -> None:
         request = self.style.request_beyond_end(position)
         answer = self._ask_for_page(request) if request is not None else None
         if answer is None or not answer.count:
             return
-        is_same = self._content(answer.records) == content
+        is_same = content_of(answer.records, self.primary_key) == content
         if is_same or self.style.ends_by_empty_page:
             raise RepeatedPages(
                 "the API returns the same page again, and has records on a page that cannot exist: it does not look at"
@@ -292,7 +369,9 @@ class Walk:
 
     def _without_overlap(self, progress: Progress, page: Page) -> list[Any]:
         """Return the records without those at the end of the page before: records were added before them."""
-        has_keys = self._have_keys(page.records) or (page.count == 1 and bool(progress.tail))
+        has_keys = bool(keys_of(page.records, self.primary_key)) or (
+            page.count == 1 and bool(progress.tail)
+        )
         if not self.style.is_counted or not has_keys:
             progress.tail = []
             return page.records
@@ -301,24 +380,6 @@ class Walk:
         longest = min(len(head), len(tail))
         overlap = next((n for n in range(longest, 0, -1) if tail[-n:] == head[:n]), 0)
         return page.records[overlap:]
-
-    def _have_keys(self, records: list[Any]) -> bool:
-        """Whether each record has a key, so that equal pages have the same records."""
-        return bool(self._keys(records))
-
-    def _keys(self, records: list[Any]) -> list[Any]:
-        """Return the key of each record, or an empty list if there are records without one.
-
-        Without a declared key, several records with different ids are taken for records with keys.
-        """
-        if self.primary_key:
-            keys = [[_field(record, name) for name in self.primary_key] for record in records]
-            return keys if all(None not in key for key in keys) else []
-        for name in KEYS:
-            ids = [str(_field(record, name)) for record in records]
-            if len(set(ids)) == len(records) > 1 and str(None) not in ids:
-                return ids
-        return []
 
     def _require_complete(self, progress: Progress, total: int | None) -> None:
         """Raise Contradiction if the API reports more records than its pages had.
@@ -350,16 +411,17 @@ class Walk:
                 "the API leads back to a page that was read before, so its pages would never end",
                 evidence=(f"after page {progress.pages:,}", str(following)[:300]),
             )
-        if progress.empty >= MAX_EMPTY_PAGES:
+        most = MAX_EMPTY_PAGES if self.style.hints else MAX_EMPTY_PAGES_WITHOUT_HINTS
+        if progress.empty >= most:
             raise RepeatedPages(
-                f"the API returned {progress.empty:,} empty pages in a row and says that more follow"
+                f"the API returned {progress.empty:,} empty pages in a row and says that more follow; turn off `hints`"
+                f" to accept up to {MAX_EMPTY_PAGES_WITHOUT_HINTS:,}, or set `stop_after_empty_page` if the first one is the end"
             )
         if progress.pages >= self.max_pages:
             raise RepeatedPages(f"the stream has more than {self.max_pages:,} pages (`max_pages`)")
 
 
-def _field(record: Any, name: str) -> Any:
-    if type(record) is dict and name in record:
-        return record[name]
-    found = find(record, name)
-    return None if found is MISSING else found
+def _require_success(response: Response) -> None:
+    """Raise UnexpectedStatus for 304 and others that say nothing about records, unless the settings name them."""
+    if not response.action and not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise UnexpectedStatus(f"the source returned no page, but status {response.status}")
