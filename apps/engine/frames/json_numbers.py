@@ -78,13 +78,17 @@ class RepeatedName(ValueError):
 def may_have_repeated_names(text: bytes, value: Any) -> bool:
     """Whether an object in the JSON text may have a name twice. `value` is the parsed text.
 
-    A member that the parser has dropped is seen by a missing colon, which is cheaper than a parser in Python.
+    A member that the parser has dropped is seen by a missing colon, which is cheaper than a parser in Python. If no
+    text has a colon and no object is in another one, the members of the records are counted, which is cheaper still.
     """
+    colons = text.count(b":")
+    if type(value) is list and colons == sum(len(row) for row in value if type(row) is dict):
+        return False
     try:
         written = orjson.dumps(value, default=str)
     except TypeError:  # Python's parser has read a value that orjson cannot write.
         return True
-    return written.count(b":") != text.count(b":") or b"\\u003" in text
+    return written.count(b":") != colons or b"\\u003" in text
 
 
 def require_unique_names(text: bytes) -> None:
