@@ -525,6 +525,25 @@ def test_a_document_that_has_the_list_of_records_twice_is_refused(
         read(tmp_path, "a.json", json={"records": path})
 
 
+def test_a_record_of_a_document_that_has_a_name_twice_is_rejected(tmp_path: Path) -> None:
+    lines = [
+        '[{"n": 1, "u": "a:b"},',
+        ' {"n": {"x": 1, "x": 2}},',
+        '{"n": 3, "\\u006e": 4}, {"n": 5}]',
+    ]
+    (tmp_path / "a.json").write_text("\n".join(lines))
+    for page_size in (1, 1000):
+        arrived = read(tmp_path, "a.json", page_size=page_size)
+        assert [row[0] for row in arrived.rows] == [1, 5]
+        assert [reason.partition(", character")[0] for reason in arrived.reasons] == [
+            "a.json, line 2",
+            "a.json, line 3",
+        ]
+    (tmp_path / "a.json").write_text('{"r": null}{"r": {"n": 1, "n": 2}}{"r": {"n": 3}}')
+    arrived = read(tmp_path, "a.json", json={"records": "r"})
+    assert (arrived.rows, len(arrived.reasons)) == ([(3,)], 1)
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.dat"])
 def test_json_lines_with_the_name_of_another_format_are_not_the_header_of_a_table(
     tmp_path: Path, name: str

@@ -137,6 +137,8 @@ NAMED_ENDS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     (CURSOR, {"data": [], "message": "No data: service unavailable"}, False),
 ]
 
+EMPTY_PAGES: list[dict[str, Any]] = [{"data": []}, {"data": None}, {"error": None, "data": None}]
+
 EARLY: dict[str, PagedApi] = {
     **{
         f"{style['type']}, {error}": PagedApi(page_four(error), style, is_retryable=True)
@@ -215,7 +217,7 @@ EARLY: dict[str, PagedApi] = {
         f"page 4 is {reply} with {fields}, {style['type']}": PagedApi(
             page_four(reply, 200, fields), style, says="left out a page", is_retryable=True
         )
-        for reply in ({"data": []}, {"data": None}, {"error": None, "data": None})
+        for reply in EMPTY_PAGES
         for fields in ({}, {"error": None})
         for style in (PAGES, OFFSETS)
     },

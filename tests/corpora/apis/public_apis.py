@@ -238,6 +238,25 @@ def microsoft_graph_delta(asked: Asked) -> Any:
     return {"value": rows, f"@odata.{name}Link": asked.link(query)}
 
 
+def fhir(asked: Asked) -> Any:
+    """The link is one of a list, by its relation."""
+    start = asked.number("at")
+    rows, more = asked.page_at(start)
+    links = [{"relation": "self", "url": asked.link("")}]
+    if more:
+        links.append({"relation": "next", "url": asked.link(f"at={start + PAGE}")})
+    entries = [{"resource": row} for row in rows]
+    return {"resourceType": "Bundle", "link": links} | ({"entry": entries} if entries else {})
+
+
+def json_api(asked: Asked) -> Any:
+    """The link is an object, or null."""
+    start = asked.number("at")
+    rows, more = asked.page_at(start)
+    following = {"href": asked.link(f"at={start + PAGE}"), "meta": {}} if more else None
+    return {"data": rows, "links": {"self": {"href": asked.link("")}, "next": following}}
+
+
 def cursor_of(path: str, param: str, **more: Any) -> dict[str, Any]:
     return {"type": "cursor", "cursor_path": path, "cursor_param": param, **more}
 
@@ -323,6 +342,8 @@ PUBLIC_APIS: dict[str, PublicApi] = {
     "Stack Exchange, no flag": PublicApi(stack_exchange, PAGES, "items"),
     "a message on the last page": PublicApi(with_message, PAGES),
     "Xero": PublicApi(xero, PAGES, "Invoices"),
+    "FHIR": PublicApi(fhir, links_at("link"), "entry[].resource"),
+    "JSON:API": PublicApi(json_api, links_at("links.next")),
     "Microsoft Graph, delta": PublicApi(
         microsoft_graph_delta, links_at("'@odata.nextLink'"), "value"
     ),

@@ -282,6 +282,25 @@ def test_refused_credentials_are_an_authentication_failure(status: int) -> None:
     assert not error.retryable
 
 
+@pytest.mark.parametrize(
+    ("headers", "is_limit"),
+    [
+        ({"X-RateLimit-Remaining": "0"}, True),
+        ({"Retry-After": "60"}, True),
+        ({"X-RateLimit-Remaining": "7"}, False),
+        ({}, False),
+    ],
+)
+def test_a_403_that_limits_the_rate_does_not_refuse_the_credentials(
+    headers: dict[str, str], is_limit: bool
+) -> None:
+    failed = pytest.raises(EngineError)
+    with serve_api(always_reply(Reply(b"no", 403, headers))) as api, failed as caught:
+        read_stream(make_rest_source(api, longest_wait=0))
+    expected = FailureClass.RATE_LIMIT if is_limit else FailureClass.AUTHENTICATION
+    assert (caught.value.failure_class, caught.value.retryable) == (expected, is_limit)
+
+
 def test_a_429_is_a_rate_limit_failure_with_its_retry_after() -> None:
     with serve_api(always_reply(Reply(b"slow down", 429, {"Retry-After": "77"}))) as api:
         error = raised_error(make_rest_source(api, retries=5), RateLimitError)

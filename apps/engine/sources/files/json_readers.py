@@ -12,6 +12,7 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.frames import json_values
 from apps.engine.frames.json_numbers import (
     EXACT_DECODER,
+    RepeatedName,
     have_inexact_numbers,
     may_have_repeated_names,
     parse_json,
@@ -146,12 +147,12 @@ class JsonReader:
         limit = piece_bytes(page_size)
         while True:
             if not is_in_list and not text.peek():
-                return Piece(records, None)
+                return text.piece(records, None)
             is_in_list = is_in_list or self._enter(text, records)
             if is_in_list:
                 is_in_list = not self._read_list(text, records, page_size, limit)
             if is_in_list or len(records) >= page_size:
-                return Piece(records, {**text.position(), "in_list": is_in_list})
+                return text.piece(records, {**text.position(), "in_list": is_in_list})
 
     def row_count(self) -> int | None:
         return None
@@ -174,10 +175,12 @@ class JsonReader:
         if text.peek() == "[":
             text.take("[")
             return True
-        value = text.value()
+        value = text.record()
         if not self._path and not self._lists:
             self._lists = _paths_of_lists(value)
-        if not (self._path and value is None):
+        if self._path and value is None:
+            text.forget_record()
+        else:
             records.append(value)
         self._leave(text)
         return False
@@ -200,7 +203,7 @@ class JsonReader:
     def _read_list(self, text: _Window, records: list[Any], page_size: int, limit: int) -> bool:
         """Read records of the list, and return whether it has ended."""
         while text.peek() != "]":
-            records.append(text.value())
+            records.append(text.record())
             if text.peek() == ",":
                 text.take(",")
                 if text.peek() == "]":
@@ -236,6 +239,7 @@ class _Window:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
         self._index = 0
+        self._records: list[tuple[int, int]] = []  # the begin and the end of each record
         self._at_end = False
         file.seek(self._offset)
 
@@ -265,6 +269,42 @@ class _Window:
             raise self.error(f"{character} must follow")
         self._index += 1
 
+    def record(self) -> Any:
+        """Parse the next value, which is a record."""
+        self.peek()
+        begin = self._index
+        value = self.value()
+        self._records.append((begin, self._index))
+        return value
+
+    def forget_record(self) -> None:
+        """Forget the newest record, because it is none."""
+        self._records.pop()
+
+    def piece(self, records: list[Any], following: Position | None) -> Piece:
+        """Return the records, without those in which an object has a name twice: the parser has kept one of its values."""
+        kept, bad_records = self._with_unique_names(records)
+        return Piece(kept, following, bad_records)
+
+    def _with_unique_names(self, records: list[Any]) -> tuple[list[Any], list[BadRecord]]:
+        if not records:
+            return records, []
+        text = self._text[self._records[0][0] : self._records[-1][1]].encode()
+        if not may_have_repeated_names(text, records):
+            return records, []
+        kept, bad_records = [], []
+        for record, (begin, end) in zip(records, self._records, strict=True):
+            text = self._text[begin:end].encode()
+            try:
+                require_unique_names(text)
+            except RepeatedName as error:
+                line, column = self._place(begin)
+                place = f"{self._label}, line {line:,}, character {column:,}"
+                bad_records.append(BadRecord(place, str(error), shown_text(text)))
+            else:
+                kept.append(record)
+        return kept, bad_records
+
     def value(self) -> Any:
         """Parse the next value."""
         self.peek()
@@ -285,15 +325,18 @@ class _Window:
         index = self._index if index is None else index
         if self._at_end and index >= len(self._text):
             reason = f"the document ends here: {reason}"
-        before = self._text[:index]
-        line = self._line + before.count("\n")
-        column = index - (before.rfind("\n") + 1) + 1
-        start = max(before.rfind("\n") + 1, index - EXCERPT // 2)
+        line, column = self._place(index)
+        start = max(index + 1 - column, index - EXCERPT // 2)
         shown = self._text[start : index + EXCERPT // 2].partition("\n")[0]
         return PermanentSourceError(
             f"{self._label} is not JSON: line {line:,}, character {column:,}: {reason}",
             evidence=(shown,) if shown else (),
         )
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Return the line and the character in it."""
+        line = self._line + self._text.count("\n", 0, index)
+        return line, index - self._text.rfind("\n", 0, index)
 
     def _read_more(self) -> bool:
         """Add text and return whether there was any."""

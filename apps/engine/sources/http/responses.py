@@ -18,6 +18,7 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
+from apps.engine.library import responses
 from apps.engine.process.progress import progress
 from apps.engine.reporting.classify import parse_retry_after
 
@@ -162,14 +163,16 @@ class PermanentSourceError(SourceError):
 def status_failure(status: int, response: CompleteResponse) -> EngineError:
     """Return the EngineError for a response with a status of 400 or above."""
     evidence = response.evidence
+    retry_after = parse_retry_after(response.headers.get("Retry-After"))
+    if responses.limits_rate(status, response.headers):
+        return RateLimitError(
+            f"the source rate-limits requests ({status})",
+            evidence=evidence,
+            retry_after=retry_after,
+        )
     if status in REFUSED_CREDENTIALS_STATUSES:
         error_type = TokenRefused if status == HTTPStatus.UNAUTHORIZED else AuthenticationError
         return error_type(f"the source refused the credentials ({status})", evidence=evidence)
-    retry_after = parse_retry_after(response.headers.get("Retry-After"))
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimitError(
-            "the source rate-limits requests (429)", evidence=evidence, retry_after=retry_after
-        )
     if status in TEMPORARY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return SourceError(
             f"the source returned an error ({status})", evidence=evidence, retry_after=retry_after

@@ -30,6 +30,7 @@ from drover._failures import (
     innermost_cause,
 )
 from drover._numbers import JsonNumber
+from drover._paging.responses import limits_rate
 from drover._source import Page, SettingValues, Source, StreamSettings
 from drover._texts import exact_text
 
@@ -362,12 +363,19 @@ def _response_failure(
     evidence = [f"{status} {getattr(response, 'reason', '') or ''}".strip()]
     body = " ".join(str(getattr(response, "text", ""))[:300].split())
     evidence += [body] if body else []
-    retry_after = _parse_retry_after(getattr(response, "headers", {}).get("Retry-After"))
+    headers = getattr(response, "headers", {})
+    retry_after = _parse_retry_after(headers.get("Retry-After"))
+    if limits_rate(status, headers):
+        return (
+            "rate_limit",
+            f"The source rate-limits requests ({status}).",
+            evidence,
+            retry_after,
+            True,
+        )
     if status in {401, 403, 407}:
         message = f"The source refused the credentials ({status})."
         return "authentication", message, evidence, None, False
-    if status == 429:
-        return "rate_limit", "The source rate-limits requests (429).", evidence, retry_after, True
     is_temporary = status >= 500 or status in {408, 425}
     return (
         "source",

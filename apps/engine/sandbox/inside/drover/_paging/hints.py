@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from drover._paging.paths import MISSING, find_parent, walk_objects
-from drover._paging.responses import Page
+from drover._paging.responses import Page, relation_of
 from drover._paging.totals import CONTENT_RANGE, documents_in_headers, reported_total
 from drover._paging.values import as_count, is_end, is_number
 
@@ -194,14 +194,8 @@ def _says_last(page: Page) -> bool:
 
 def _has_next_link(links: list[Any]) -> bool:
     """Whether one of the links has the relation `next`, as in HATEOAS and FHIR."""
-    for link in links[:20]:
-        if isinstance(link, Mapping):
-            relation = link.get("rel", link.get("relation", ""))
-            if str(relation).lower() == "next" and not is_end(
-                link.get("href", link.get("url", "x"))
-            ):
-                return True
-    return False
+    following = (link for link in links[:20] if relation_of(link) == "next")
+    return any(not is_end(link.get("href", link.get("url", "x"))) for link in following)
 
 
 def _current_page(page: Page) -> int:

@@ -21,6 +21,8 @@ from drover._paging.paths import (
 from drover._paging.values import is_end, is_number
 
 Json = dict[str, Any]
+# Headers with the number of requests that are left.
+LEFT_REQUESTS = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-Remaining")
 # Fields of a response that reports an error, and fields that are false then, although its status is 200.
 ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage")
 SUCCESS_FIELDS = ("ok", "success")
@@ -103,6 +105,19 @@ def find_next_link(links: Mapping[str, Any]) -> str | None:
         if is_next and str(params.get("results")).lower() != "false":
             return params.get("url") or None
     return None
+
+
+def limits_rate(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether the response refuses the rate of the requests: by 429, or by 403 as GitHub does."""
+    if status != HTTPStatus.FORBIDDEN:
+        return status == HTTPStatus.TOO_MANY_REQUESTS
+    return "Retry-After" in headers or any(headers.get(name) == "0" for name in LEFT_REQUESTS)
+
+
+def relation_of(link: Any) -> str:
+    """Return the relation of a link object in lower case, or an empty text."""
+    relation = (link.get("rel") or link.get("relation")) if isinstance(link, Mapping) else ""
+    return str(relation or "").lower()
 
 
 class NoRecords(SourceFailure):
@@ -196,7 +211,7 @@ def _is_empty_page(document: Any, *, is_first: bool, checks_lists: bool) -> bool
     if not is_first or not checks_lists:
         return True
     lists = (value for _, value in walk_objects(document) if isinstance(value, list))
-    return not any(lists)
+    return all(all(map(relation_of, items)) for items in lists)
 
 
 def reported_error(document: Any) -> str:

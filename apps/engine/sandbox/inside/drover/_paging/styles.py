@@ -6,6 +6,7 @@ No style takes a short page for the last one, because many servers return fewer 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -20,7 +21,7 @@ from drover._paging.paths import (
     find_or_null,
     leads_into_list,
 )
-from drover._paging.responses import Json, Page, Request
+from drover._paging.responses import Json, Page, Request, relation_of
 from drover._paging.values import as_stored, as_yes_or_no, is_end, is_number
 
 UNKNOWN_CURSOR = "drover-no-such-cursor"
@@ -267,6 +268,7 @@ class _Linked(Paging):
         more = read_flag(page, self.more)
         if more is False:
             return None
+        link = _url_of(link)
         if link is MISSING or is_end(link):
             require_end(self, page, link, more, place, path)
             return None
@@ -296,7 +298,7 @@ class LinkHeader(_Linked):
 
 @dataclass(frozen=True)
 class NextUrl(_Linked):
-    """The response has the URL of the next page at `field`."""
+    """The response has the URL of the next page at `field`, or an object or a list of objects with URLs there."""
 
     field: str = "next"
 
@@ -305,12 +307,24 @@ class NextUrl(_Linked):
         return (self.field, self.more)
 
     def says_end(self, page: Page) -> bool:
-        link = find_or_null(page.document, self.field)
+        link = _url_of(find_or_null(page.document, self.field))
         return super().says_end(page) or (link is not MISSING and is_end(link))
 
     def next_position(self, position: Json, page: Page) -> Json | None:
         link = find_or_null(page.document, self.field)
         return self._follow(position, page, link, f"at {self.field!r}", self.field)
+
+
+def _url_of(link: Any) -> Any:
+    """Return the URL of a link: JSON:API has objects with `href`, FHIR lists of objects with a relation and `url`.
+
+    A list without the relation `next` is that of the last page.
+    """
+    if isinstance(link, list) and all(relation_of(item) for item in link):
+        link = next((item for item in link if relation_of(item) == "next"), None)
+    if isinstance(link, Mapping):
+        return next((link[name] for name in ("href", "url") if name in link), link)
+    return link
 
 
 def require_end(
