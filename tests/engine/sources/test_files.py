@@ -58,6 +58,7 @@ def make_csv(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
+PACKED = {"Content-Encoding": "gzip"}
 ROWS = [
     {"faa": f"A{n}", "lat": n / 8, "alt": n, "note": 'a,\n"b"' if n % 5 == 0 else "plain"}
     for n in range(1, 2001)
@@ -487,6 +488,9 @@ def test_a_web_file_that_changed_between_two_pages_is_a_source_failure(
         (Reply(b"no", 404), ConfigurationError),
         (Reply(b"no", 500), SourceError),
         (Reply(b"a,b\n", declared_length=999), SourceError),
+        *((Reply(b"a\n1\n", status), SourceError) for status in (202, 206, 300)),
+        *((Reply(b"", status), SourceError) for status in (204, 304)),
+        (Reply(gzip.compress(b"a\n1\n" * 999)[:-20], headers=PACKED), SourceError),
         (Reply(b"x" * (2 << 20)), SourceError),
         (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), EgressError),
     ],
@@ -499,6 +503,13 @@ def test_a_failed_download_has_a_failure_class_and_shows_no_secret(
         error = raised_error(make_source("files", config, "a"), error_type)
         assert api.requests
     assert "s3cret-canary" not in f"{error.message} {error.evidence}"
+
+
+def test_a_download_that_is_compressed_on_its_way_arrives() -> None:
+    reply = Reply(gzip.compress(b"a\n" + b"1\n" * 999), headers=PACKED)
+    with serve_api(always_reply(reply)) as api:
+        source = make_source("files", {"path": f"{api.url}/a.csv"}, "a")
+        assert read_stream(source).column("a") == [1] * 999
 
 
 def test_a_private_web_address_is_refused() -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,8 @@ from apps.engine.sources.http.responses import (
 from apps.engine.sources.http.session import SourceSession
 
 MAX_FILES = 10_000
+WHOLE_FILE_STATUSES = frozenset({HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION})
+SAVED_ENCODINGS = frozenset({"gzip", "x-gzip", "zstd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,10 @@ class WebLocation:
         request_line = f"GET {url_without_secrets(url)}"
         try:
             with self._session.get(url, stream=True) as response:
-                if response.status_code >= 400:
-                    raise status_failure(
-                        response.status_code, _failed_response(response, request_line)
-                    )
+                _require_whole_file(response, request_line)
+                # Packed data is saved as it is. Its reader finds out if the end is missing, which HTTP clients do not.
+                if response.headers.get("Content-Encoding", "").lower() in SAVED_ENCODINGS:
+                    del response.raw.headers["Content-Encoding"]
                 return self._save_content(url, response)
         except requests.RequestException as error:
             raise request_failure(error, request_line) from error
@@ -158,6 +161,19 @@ class WebLocation:
 def _is_marker(info: fs.FileInfo) -> bool:
     """Whether a file has no data and no name of a data file, such as the `_SUCCESS` of Spark."""
     return info.size == 0 and detect_format(info.path) is None
+
+
+def _require_whole_file(response: requests.Response, request_line: str) -> None:
+    """Raise EngineError for a response that is not the whole file, such as 204, 206 and 304."""
+    if response.status_code >= 400:
+        raise status_failure(response.status_code, _failed_response(response, request_line))
+    if response.status_code not in WHOLE_FILE_STATUSES:
+        is_later = response.status_code == HTTPStatus.ACCEPTED
+        error_type = SourceError if is_later else PermanentSourceError
+        raise error_type(
+            f"the source did not return the file, but status {response.status_code}",
+            evidence=(request_line, status_line(response)),
+        )
 
 
 def _failed_response(response: requests.Response, request_line: str) -> CompleteResponse:

@@ -110,7 +110,10 @@ class OpenedFile:
             return by_content
         by_name = detect_format(entry.path or self.file.path)
         if by_name == "csv" and begins_with_object(data):
-            return "json"
+            raise PermanentSourceError(
+                f"{self.label(entry)} has the name of a CSV file, but its first line is a JSON object; set `format` to"
+                " `jsonl` or `json` if it is the right file"
+            )
         if by_name:
             return by_name
         data.seek(0)
