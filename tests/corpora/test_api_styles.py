@@ -243,6 +243,25 @@ def test_an_error_at_one_parent_is_not_taken_for_no_children() -> None:
             read_stream(make_source("rest", config, "comments"))
 
 
+@pytest.mark.parametrize(("fields", "is_empty"), [({}, True), ({"kind": "list"}, False)])
+def test_an_empty_object_at_one_parent_means_no_children_if_the_others_have_only_the_list(
+    fields: dict[str, Any], is_empty: bool
+) -> None:
+    def respond(request: ReceivedRequest) -> Reply:
+        if request.path == "/posts/2/comments":
+            return Reply({})
+        reply = blog({1: 2, 2: 1, 3: 1})(request)
+        return Reply({**reply.body, **fields})
+
+    with serve_api(respond) as api:
+        source = make_source("rest", api_config(api, POSTS, COMMENTS), "comments")
+        if is_empty:
+            assert [row["id"] for row in read_stream(source).rows] == [100, 101]
+            return
+        with pytest.raises(SourceError, match="none of the fields"):
+            read_stream(source)
+
+
 def test_an_incremental_cursor_can_be_sent_in_the_body() -> None:
     rows = [{"id": 1, "at": "2024-01-01"}, {"id": 2, "at": "2024-01-02"}]
 

@@ -81,6 +81,15 @@ class Form:
             elif kind != "n" and known[1] != _value_digest(value):
                 self.fields[key] = (known[0], VARIES)
 
+    def has_only(self, places: Collection[str]) -> bool:
+        """Whether the responses had no fields but these, and the objects around them."""
+        allowed = set()
+        for place in places:
+            while place:
+                allowed.add(_short(place, SIZES[0]))
+                place = place.rpartition(".")[0]
+        return self.fields.keys() <= allowed
+
     def find_fault(
         self,
         document: Any,
