@@ -237,6 +237,17 @@ EARLY: dict[str, PagedApi] = {
         end_statuses=(404,),
         is_retryable=True,
     ),
+    # The settings name another number than the total
+    "the number of records of the page as total": PagedApi(
+        lambda request: json_reply(data=rows_of(request)[1], count=len(rows_of(request)[1])),
+        {**OFFSETS, "total_path": "count"},
+        says="total of all pages",
+    ),
+    "the number of the page as total": PagedApi(
+        lambda request: json_reply(data=rows_of(request)[1], page=int(request.params["page"])),
+        {**PAGES, "total_path": "page"},
+        says="total of all pages",
+    ),
     # Statuses that are no page
     "304": PagedApi(page_four(b"", 304), PAGES, says="status 304"),
     "300": PagedApi(page_four({"data": []}, 300), CURSOR, says="status 300"),

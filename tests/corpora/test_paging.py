@@ -145,6 +145,10 @@ def numbered(request: ReceivedRequest, **fields: Any) -> Reply:
     return json_reply(data=slice_of(ITEMS, (number - 1) * 10, 10), **fields)
 
 
+def numbered_by_offset(request: ReceivedRequest, **fields: Any) -> Reply:
+    return json_reply(data=slice_of(ITEMS, int(request.params["offset"]), 10), **fields)
+
+
 def refuses_after_the_end(status: int) -> RequestHandler:
     def respond(request: ReceivedRequest) -> Reply:
         reply = numbered(request)
@@ -389,6 +393,11 @@ CASES: dict[str, PagedApi] = {
     ),
     "no records, no pagination, has_more": PagedApi(
         always(data=[], has_more=True), {"type": "none"}, says="no pagination is set"
+    ),
+    "a total that is a lower bound": PagedApi(
+        lambda request: numbered_by_offset(request, total={"value": 20, "relation": "gte"}),
+        {**OFFSETS, "total_path": "total.value"},
+        ITEMS,
     ),
     "the total of each page": PagedApi(
         lambda request: numbered(request, total=len(numbered(request).body["data"])), PAGES, ITEMS

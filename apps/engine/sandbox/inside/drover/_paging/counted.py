@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from drover._failures import ConfigurationError
 from drover._paging.hints import flag_at_top
-from drover._paging.paths import MISSING, describe_type, find
+from drover._paging.paths import MISSING, describe_type, find, find_beside
 from drover._paging.responses import Json, Page, Request
 from drover._paging.styles import Contradiction, PageSize, Paging, read_flag, wrong_path
 from drover._paging.values import as_count
@@ -36,8 +36,12 @@ class _Numbered(Paging):
 
     @property
     def ends_by_empty_page(self) -> bool:
-        is_told = self.more or self.total or self.total_header
+        is_told = self.more or self.ends_by_total
         return not is_told and self.maximum is None
+
+    @property
+    def ends_by_total(self) -> bool:
+        return bool(self.total or self.total_header)
 
     @property
     def is_cut(self) -> bool:
@@ -168,6 +172,8 @@ def read_total(page: Page, path: str, header: str) -> int | None:
     total = as_count(value)
     if total == 0 and page.count:
         return None  # Some APIs tell the total on the first page only.
+    if path and find_beside(page.document, path, "relation") == "gte":
+        return None  # Elasticsearch counts up to 10,000 records; there may be more.
     if total is None:
         raise ConfigurationError(f"the value at {place!r} is {describe_type(value)}, not a total")
     return total

@@ -238,6 +238,12 @@ def find_parent(document: Any, path: str) -> Any:
     return _find(document, parent_of(path))
 
 
+def find_beside(document: Any, path: str, name: str) -> Any:
+    """Return the field of this name in the object that has the last name of the path, or MISSING."""
+    parent = find_parent(document, path)
+    return parent.get(name, MISSING) if isinstance(parent, Mapping) else MISSING
+
+
 def describe(document: Any) -> str:
     """Name what the document has, without values: `data (a list of 3), meta.next, has_more`."""
     if isinstance(document, list):

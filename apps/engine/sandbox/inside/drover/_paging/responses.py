@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from drover._failures import SourceFailure
+from drover._paging.faults import UnexpectedStatus
 from drover._paging.paths import (
     MISSING,
     describe,
@@ -112,6 +113,12 @@ def limits_rate(status: int, headers: Mapping[str, str]) -> bool:
     if status != HTTPStatus.FORBIDDEN:
         return status == HTTPStatus.TOO_MANY_REQUESTS
     return "Retry-After" in headers or any(headers.get(name) == "0" for name in LEFT_REQUESTS)
+
+
+def require_success(response: Response) -> None:
+    """Raise UnexpectedStatus for 304 and others that say nothing about records, unless the settings name them."""
+    if not response.action and not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise UnexpectedStatus(f"the source returned no page, but status {response.status}")
 
 
 def relation_of(link: Any) -> str:

@@ -119,6 +119,11 @@ class Paging:
         return False
 
     @property
+    def ends_by_total(self) -> bool:
+        """Whether a total that the settings name tells the end."""
+        return False
+
+    @property
     def is_cut(self) -> bool:
         """Whether the settings end the stream before its last record."""
         return False

@@ -14,7 +14,6 @@ from drover._paging.faults import (
     PageLeftOut,
     RecordsRemoved,
     RepeatedPages,
-    UnexpectedStatus,
     WrongFirstPage,
 )
 from drover._paging.forms import Form, find_first_fault
@@ -30,6 +29,7 @@ from drover._paging.responses import (
     Request,
     Response,
     read_page,
+    require_success,
 )
 from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
@@ -89,7 +89,7 @@ class Walk:
         position = {name: value for name, value in token.items() if name != "progress"}
         progress = Progress.from_token(token)
         response = self.ask(self.style.request(position))
-        _require_success(response)
+        require_success(response)
         if self._is_end(response, is_first=not position):
             self._require_end_expected(progress, response)
             self._require_nothing_after(position, progress)
@@ -111,6 +111,7 @@ class Walk:
             self._require_nothing_after(position, progress, goes_on=following is not None)
         if following is None:
             self._require_complete(progress, total)
+            self._require_total_of_all(position, progress, page)
             return Step(records, {}, total)
         has_flag = self.style.hints and not page.is_object and flag_at_top(page.document) is True
         progress.is_more_told = has_flag or self.style.expects_more(page)
@@ -321,21 +322,44 @@ class Walk:
         """
         is_full = 1 < progress.smallest == progress.largest
         asks = self.style.hints and is_full if goes_on else self._may_probe(progress)
-        request = self.style.request_after(position, progress.largest) if asks else None
-        answer = self._ask_for_page(request) if request is not None and progress.records else None
-        if answer is None or not answer.count or answer.is_object:
-            return
-        if content_of(answer.records, self.primary_key) not in progress.contents:
+        count = self._count_after(position, progress) if asks and progress.records else 0
+        if count:
             raise PageLeftOut(
-                f"the page after {progress.records:,} records is empty, but the next page has {answer.count:,}, so the API"
-                " has left out a page; turn off `hints` if its pages may be empty"
+                f"the page after {progress.records:,} records is empty, but the next page has {count:,}, so the API has"
+                " left out a page; turn off `hints` if its pages may be empty"
             )
+
+    def _require_total_of_all(self, position: Json, progress: Progress, page: Page) -> None:
+        """Raise Contradiction if a total ends the stream with the first page, although the next page has records.
+
+        The settings may name the number of the page, or of its records.
+        """
+        is_told = self.style.hints and self.style.ends_by_total and self._is_full_read(progress)
+        if not is_told or self.style.is_cut or not page.is_first or not page.count:
+            return
+        if count := self._count_after(position, progress):
+            raise Contradiction(
+                f"the total ends the stream after the first page, but the next page has {count:,} records; name the field"
+                " with the total of all pages, or turn off `hints`",
+                evidence=(f"it has {describe(page.document)}",),
+            )
+
+    def _count_after(self, position: Json, progress: Progress) -> int:
+        """Return how many records the next page has, or 0 if it has been read before."""
+        request = self.style.request_after(position, progress.largest)
+        answer = self._ask_for_page(request) if request is not None else None
+        if answer is None or answer.is_object or not answer.count:
+            return 0
+        is_known = content_of(answer.records, self.primary_key) in progress.contents
+        return 0 if is_known else answer.count
+
+    def _is_full_read(self, progress: Progress) -> bool:
+        return not self.is_partial and not self.is_child and progress.is_whole
 
     def _may_probe(self, progress: Progress) -> bool:
         """Whether to ask for one more page because nothing else confirms the end of the stream."""
-        is_full_read = not self.is_partial and not self.is_child and progress.is_whole
         return (
-            is_full_read
+            self._is_full_read(progress)
             and self.style.hints
             and self.style.ends_by_empty_page
             and not progress.has_total
@@ -422,9 +446,3 @@ class Walk:
             )
         if progress.pages >= self.max_pages:
             raise RepeatedPages(f"the stream has more than {self.max_pages:,} pages (`max_pages`)")
-
-
-def _require_success(response: Response) -> None:
-    """Raise UnexpectedStatus for 304 and others that say nothing about records, unless the settings name them."""
-    if not response.action and not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-        raise UnexpectedStatus(f"the source returned no page, but status {response.status}")
