@@ -97,11 +97,20 @@ def require_unique_names(text: bytes) -> None:
 
 
 def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = Counter(name for name, _ in members)
-    for name, count in names.items():
-        if count > 1:
-            raise RepeatedName(f"an object has the name {name[:60]!r} {count} times")
-    return dict(members)
+    found = dict(members)
+    if len(found) < len(members):
+        names = Counter(name for name, _ in members)
+        name, count = names.most_common(1)[0]
+        raise RepeatedName(f"an object has the name {name[:60]!r} {count} times")
+    return found
+
+
+# Raises RepeatedName.
+UNIQUE_DECODER = json.JSONDecoder(
+    parse_float=numbers.parse_number,
+    parse_int=numbers.parse_integer,
+    object_pairs_hook=_unique_members,
+)
 
 
 def parse_json(text: bytes, *, exactly: bool | None = None) -> Any:

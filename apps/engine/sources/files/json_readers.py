@@ -12,6 +12,7 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.frames import json_values
 from apps.engine.frames.json_numbers import (
     EXACT_DECODER,
+    UNIQUE_DECODER,
     RepeatedName,
     have_inexact_numbers,
     may_have_repeated_names,
@@ -147,12 +148,12 @@ class JsonReader:
         limit = piece_bytes(page_size)
         while True:
             if not is_in_list and not text.peek():
-                return text.piece(records, None)
+                return Piece(records, None, text.bad_records)
             is_in_list = is_in_list or self._enter(text, records)
             if is_in_list:
                 is_in_list = not self._read_list(text, records, page_size, limit)
             if is_in_list or len(records) >= page_size:
-                return text.piece(records, {**text.position(), "in_list": is_in_list})
+                return Piece(records, {**text.position(), "in_list": is_in_list}, text.bad_records)
 
     def row_count(self) -> int | None:
         return None
@@ -175,13 +176,12 @@ class JsonReader:
         if text.peek() == "[":
             text.take("[")
             return True
-        value = text.record()
-        if not self._path and not self._lists:
-            self._lists = _paths_of_lists(value)
-        if self._path and value is None:
-            text.forget_record()
-        else:
-            records.append(value)
+        count = len(records)
+        text.add_record(records)
+        if len(records) > count and not self._path and not self._lists:
+            self._lists = _paths_of_lists(records[-1])
+        if len(records) > count and self._path and records[-1] is None:
+            records.pop()
         self._leave(text)
         return False
 
@@ -203,7 +203,7 @@ class JsonReader:
     def _read_list(self, text: _Window, records: list[Any], page_size: int, limit: int) -> bool:
         """Read records of the list, and return whether it has ended."""
         while text.peek() != "]":
-            records.append(text.record())
+            text.add_record(records)
             if text.peek() == ",":
                 text.take(",")
                 if text.peek() == "]":
@@ -239,7 +239,7 @@ class _Window:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._text = ""
         self._index = 0
-        self._records: list[tuple[int, int]] = []  # the begin and the end of each record
+        self.bad_records: list[BadRecord] = []
         self._at_end = False
         file.seek(self._offset)
 
@@ -269,48 +269,25 @@ class _Window:
             raise self.error(f"{character} must follow")
         self._index += 1
 
-    def record(self) -> Any:
-        """Parse the next value, which is a record."""
-        self.peek()
+    def add_record(self, records: list[Any]) -> None:
+        """Parse the value that begins here and add it to the records, unless an object in it has a name twice."""
         begin = self._index
-        value = self.value()
-        self._records.append((begin, self._index))
-        return value
+        try:
+            records.append(self.value(UNIQUE_DECODER))
+        except RepeatedName as error:
+            self._index = begin
+            self.value()
+            line, column = self._place(begin)
+            place = f"{self._label}, line {line:,}, character {column:,}"
+            shown = shown_text(self._text[begin : self._index].encode())
+            self.bad_records.append(BadRecord(place, str(error), shown))
 
-    def forget_record(self) -> None:
-        """Forget the newest record, because it is none."""
-        self._records.pop()
-
-    def piece(self, records: list[Any], following: Position | None) -> Piece:
-        """Return the records, without those in which an object has a name twice: the parser has kept one of its values."""
-        kept, bad_records = self._with_unique_names(records)
-        return Piece(kept, following, bad_records)
-
-    def _with_unique_names(self, records: list[Any]) -> tuple[list[Any], list[BadRecord]]:
-        if not records:
-            return records, []
-        text = self._text[self._records[0][0] : self._records[-1][1]].encode()
-        if not may_have_repeated_names(text, records):
-            return records, []
-        kept, bad_records = [], []
-        for record, (begin, end) in zip(records, self._records, strict=True):
-            text = self._text[begin:end].encode()
-            try:
-                require_unique_names(text)
-            except RepeatedName as error:
-                line, column = self._place(begin)
-                place = f"{self._label}, line {line:,}, character {column:,}"
-                bad_records.append(BadRecord(place, str(error), shown_text(text)))
-            else:
-                kept.append(record)
-        return kept, bad_records
-
-    def value(self) -> Any:
+    def value(self, decoder: json.JSONDecoder = EXACT_DECODER) -> Any:
         """Parse the next value."""
         self.peek()
         while True:
             try:
-                value, end = EXACT_DECODER.raw_decode(self._text, self._index)
+                value, end = decoder.raw_decode(self._text, self._index)
             except json.JSONDecodeError as error:
                 if not self._read_more():
                     raise self.error(error.msg, error.pos) from error
