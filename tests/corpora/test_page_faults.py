@@ -297,6 +297,16 @@ def test_a_stream_that_ends_early_fails(name: str, reader: str) -> None:
     assert case.says in f"{outcome.message}\n{outcome.evidence}"
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_the_total_beside_the_records_counts_and_that_of_other_lists_does_not(reader: str) -> None:
+    for total, other in ((57, 10), (10, 57)):
+        issues = {"totalCount": total, "nodes": ITEMS[:10]}
+        repository = {"stars": {"totalCount": other}, "issues": issues}
+        respond = first_page({"repository": repository})
+        case = PagedApi(respond, {"type": "none"}, records="repository.issues.nodes")
+        assert bool(READERS[reader](case).failure) == (total == 57)
+
+
 @pytest.mark.sample(3)
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(("fields", "reply"), ENDS, ids=str)
@@ -415,7 +425,12 @@ HONEST: list[dict[str, Any]] = [
     {"deltaLink": "https://graph/delta?token=ab12", "nextSyncToken": "ab12"},
     {"metadata": {"resourceVersion": "1452"}, "account_id": 8812, "isLast": True},
     {"hits": {"total": {"value": 10}}, "timed_out": False, "_shards": {"failed": 0}},
-    {"rowCount": 10, "usage": {"totalCount": 9000}},
+    {
+        "rowCount": 10,
+        "usage": {"totalCount": 9000},
+        "repository": {"stargazers": {"totalCount": 57}},
+    },
+    {"list": {"id": 7, "complete": False}},
 ]
 
 

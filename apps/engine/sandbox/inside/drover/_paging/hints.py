@@ -25,7 +25,7 @@ MORE_FLAG = re.compile(
     r"|(is)?truncated|exceededtransferlimit"
 )
 LAST_FLAG = re.compile(
-    rf"(is|at)?(last|final)(page)?|(is)?(done|complete|finished|exhausted|eof)|(is|at)?end(of)?({_RECORDS}|stream|list)?"
+    rf"(is|at)?(last|final)(page)?|(is)?(done|exhausted|eof)|(is|at)?end(of)?({_RECORDS}|stream|list)"
     rf"|nomore({_RECORDS})?"
 )
 NEXT_FIELDS = frozenset(

@@ -229,6 +229,14 @@ def leads_through(path: str, name: str) -> bool:
     return place == name or place.startswith(f"{name}.")
 
 
+def places_around(path: str) -> list[str]:
+    """Return the places of the objects around the records, each with a dot at its end: `data.`, `data.issues.`"""
+    steps = parse(path)
+    each = next((number for number, step in enumerate(steps) if step.is_each), len(steps))
+    names = [quote(step.text) for step in steps[:each]]
+    return [".".join(names[:count]) + "." for count in range(1, len(names))]
+
+
 def parent_of(path: str) -> tuple[Step, ...]:
     return parse(path)[:-1]
 

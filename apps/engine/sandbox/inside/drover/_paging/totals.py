@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from drover._paging.paths import find, walk_objects
+from drover._paging.paths import find, places_around, walk_objects
 from drover._paging.values import as_count
 
 # As in `X-Total-Count` and `X-WP-Total`, without other characters than letters.
@@ -31,6 +31,7 @@ PLACES = (
     "pageInfo.",
     "page_info.",
     "paginator.",
+    "result_info.",
 )
 NAMES = (
     "total",
@@ -50,7 +51,6 @@ NAMES = (
 CLEAR_NAMES = frozenset(
     {
         *(
-            "totalcount",
             "totalresults",
             "totalrecords",
             "totalitems",
@@ -72,13 +72,15 @@ MAX_DEPTH = 3
 MAX_FIELDS = 200  # to look at
 
 
-def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int | None:
-    """Return the reported total, or None. `count` is the number of records in this page.
+def reported_total(
+    document: Any, headers: Mapping[str, str], count: int, path: str = ""
+) -> int | None:
+    """Return the reported total, or None. `count` is the number of records in this page, `path` leads to them.
 
     A total that is smaller than the page is not a total of the records. A top-level `count` may be the size of the
     page, so it is used only if it is larger.
     """
-    for value in _candidates(document, headers):
+    for value in _candidates(document, headers, path):
         if value is not None and value >= max(count, 1):
             return value
     if isinstance(document, dict):
@@ -91,7 +93,7 @@ def reported_total(document: Any, headers: Mapping[str, str], count: int) -> int
     return None
 
 
-def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | None]:
+def _candidates(document: Any, headers: Mapping[str, str], path: str) -> Iterator[int | None]:
     for name, text in headers.items():
         if HEADER.fullmatch(_letters(name)):
             yield _whole_number(text)
@@ -99,13 +101,14 @@ def _candidates(document: Any, headers: Mapping[str, str]) -> Iterator[int | Non
     if content_range is not None:
         yield int(content_range[3])
     if isinstance(document, dict):
-        for place in PLACES:
+        for place in (*PLACES, *places_around(path)):
             for name in NAMES:
                 yield _whole_number(find(document, place + name))
         for place in OTHER_PLACES:
             yield _whole_number(find(document, place))
-    for described in (document, *documents_in_headers(headers)):
-        yield from _totals_named(described, CLEAR_NAMES)
+    yield from _totals_named(document, CLEAR_NAMES)
+    for described in documents_in_headers(headers):
+        yield from _totals_named(described, CLEAR_NAMES | {"total", "totalcount"})
 
 
 def _totals_named(document: Any, names: Collection[str]) -> Iterator[int | None]:

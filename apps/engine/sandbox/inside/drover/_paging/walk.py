@@ -130,7 +130,7 @@ class Walk:
     def _total(self, page: Page) -> int | None:
         if page.is_object:
             return None
-        return reported_total(page.document, page.response.headers, page.count)
+        return reported_total(page.document, page.response.headers, page.count, self.records_path)
 
     def _page(self, response: Response, *, is_first: bool) -> Page:
         return read_page(
