@@ -41,7 +41,7 @@ from apps.engine.answers import (
     TrialAnswer,
     UnpackedFiles,
 )
-from apps.engine.contract import CodeSpec, SourceSpec
+from apps.engine.contract import CodeSpec, SourceSpec, WindowPlan, WindowRequest
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.json import JsonObject
@@ -167,6 +167,21 @@ def estimate_sizes(
 
 def no_sizes(problem: str) -> StreamSizes:
     return {"sizes": {}, "names": None, "problem": problem}
+
+
+def plan_window(
+    *, org_id: UUID, source: SourceSpec, window: WindowRequest, position: JsonObject
+) -> WindowPlan:
+    """Check the window of a backfill, and divide it into chunks. Raises EngineError."""
+    payload = {
+        "role": "source",
+        **asdict(source),
+        "window": asdict(window),
+        "state": position,
+        **_common_payload(org_id),
+    }
+    answer = _call_engine("plan_window", org_id, payload, PREVIEW_SECONDS)
+    return WindowPlan(**{**answer, "between": tuple(answer["between"])})
 
 
 def preview(

@@ -28,6 +28,7 @@ from apps.engine.contract import (
     SizeEstimate,
     SourceSpec,
     StorageRoot,
+    WindowRequest,
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
@@ -97,6 +98,12 @@ def _estimate_size(payload: Payload) -> SizeEstimate:
         return SizeEstimate(problem="the egress policy does not allow the source's address")
     except EngineError as error:
         return SizeEstimate(problem=f"the source cannot be read now ({error.failure_class})")
+
+
+def plan_window(payload: Payload) -> dict[str, Any]:
+    """Return a WindowPlan as JSON for the window of a backfill, `window`. `state` is the saved position of the stream."""
+    with open_source(payload) as source:
+        return asdict(source.plan_window(WindowRequest(**payload["window"]), payload["state"]))
 
 
 def preview(payload: Payload) -> dict[str, Any]:

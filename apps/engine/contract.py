@@ -89,11 +89,24 @@ class HeldSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class CursorWindow:
+    """The rows of a stream whose cursor field is at least `start`, if there is one, and less than `end`.
+
+    The values are in the text form of PostgreSQL, with times in UTC.
+    """
+
+    field: str
+    start: str | None
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """The source of a run. `config` is validated against the catalogue and contains secrets in plain text.
 
     If `code` is set, that code is the source, and `kind` is only its name. With `snapshot`, the stream is read as it is
-    in that snapshot.
+    in that snapshot. With `window`, only these rows are read, and the saved position of the stream is neither read nor
+    changed.
     """
 
     kind: str
@@ -104,6 +117,7 @@ class SourceSpec:
     primary_key: tuple[str, ...] = ()
     code: CodeSpec | None = None
     snapshot: SharedSnapshot | None = None
+    window: CursorWindow | None = None
 
     @classmethod
     def from_json(cls, value: JsonObject) -> SourceSpec:
@@ -113,8 +127,14 @@ class SourceSpec:
             "primary_key": tuple(fields.get("primary_key", ())),
             "code": CodeSpec.from_json(code) if code else None,
             "snapshot": SharedSnapshot(**snapshot) if snapshot else None,
+            "window": _window_from_json(fields),
         }
         return cls(**{**fields, **parsed})
+
+
+def _window_from_json(fields: JsonObject) -> CursorWindow | None:
+    window: Any = fields.get("window")
+    return CursorWindow(**window) if window else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +144,7 @@ class DestinationSpec:
     `protects_other_pipelines` forbids replacing a table to which another pipeline has published. `shared_folder` is the
     prefix, of ids only, of the folder of a DuckDB file that several pipelines write; it is empty if the file is the
     pipeline's own. `has_companions` tells that other streams of the run write to the same destination at the same time.
+    With `window`, publishing also deletes the rows of the window before it appends the new rows.
     """
 
     kind: str
@@ -134,6 +155,12 @@ class DestinationSpec:
     protects_other_pipelines: bool = False
     shared_folder: str = ""
     has_companions: bool = False
+    window: CursorWindow | None = None
+
+    @property
+    def removes_rows(self) -> bool:
+        """Whether publishing removes rows that earlier runs have written."""
+        return self.write_mode == "replace" or self.window is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +208,11 @@ def stream_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
     return pipeline_prefix(org_id, pipeline_id) + stream_digest(stream)
 
 
+def backfill_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
+    """Return the key of the engine's state for backfills of the stream. It is not the key of any stream."""
+    return pipeline_prefix(org_id, pipeline_id) + stream_digest(f"\0backfill\0{stream}")
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """Everything that a child process needs for one attempt.
@@ -209,7 +241,8 @@ class RunSpec:
 
     @property
     def stream_key(self) -> str:
-        return stream_key(self.org_id, self.pipeline_id, self.source.stream)
+        make_key = backfill_key if self.source.window else stream_key
+        return make_key(self.org_id, self.pipeline_id, self.source.stream)
 
     @property
     def pipeline_prefix(self) -> str:
@@ -223,6 +256,7 @@ class RunSpec:
         fields: dict[str, Any] = dict(value)
         destination = dict(fields["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
+        destination["window"] = _window_from_json(destination)
         transform = fields.get("transform")
         left_out = fields.get("left_out")
         nested = {
@@ -426,6 +460,27 @@ class SizeEstimate:
     requests: int | None = None
     basis: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """The window of a backfill as a user wrote it. Without an end, it ends at the saved position of the stream."""
+
+    field: str
+    start: str | None
+    end: str | None
+    rows_per_chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPlan:
+    """The window of a backfill, the values at which its chunks begin after the first, and its number of rows."""
+
+    start: str | None
+    end: str
+    between: tuple[str, ...]
+    rows: int
+    is_counted: bool  # else the number of rows is an estimate
 
 
 @dataclass(frozen=True, slots=True)

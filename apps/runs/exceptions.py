@@ -5,6 +5,8 @@ The docstring of an exception is its message. `apps.orgs.problems` maps the base
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from apps.orgs.exceptions import Conflict, Disabled
 
 
@@ -24,6 +26,15 @@ class NoPosition(Conflict):
     """The stream has no finished sync yet, so there is no position to change: run the pipeline first."""
 
     code = "no_position"
+
+
+class BackfillInProgress(Conflict):
+    """The stream has a backfill that has not ended yet: wait for it, or cancel it."""
+
+    code = "backfill_in_progress"
+
+    def __init__(self, backfill_id: UUID) -> None:
+        super().__init__(self.__doc__ or "", backfill_id=str(backfill_id))
 
 
 class DatabaseBusy(Conflict):

@@ -34,6 +34,7 @@ from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
 from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
 from apps.runs.attempts.stream_tracker import UNFINISHED, StreamTracker
+from apps.runs.backfills import chunks
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
@@ -147,6 +148,7 @@ def _prepare(claim: Claim) -> _PreparedRun | Failed:
         except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
         is_shared = bool(targets.other_writers(org, pipeline))
+        stream_specs = chunks.specs_of_run(org, claim.run_id, stream_specs)
         plan = _snapshot_plan(org, pipeline, claim.version, stream_specs)
     streams = _streams_of_run(claim, stream_specs)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}

@@ -26,6 +26,59 @@ class Trigger(models.TextChoices):
     SCHEDULE = "schedule"
     API = "api"
     RETRY = "retry"
+    BACKFILL = "backfill"
+
+
+class BackfillMode(models.TextChoices):
+    MERGE = "merge"  # rows are inserted or updated by their key
+    REPLACE = "replace"  # the rows of the window are replaced
+
+
+class Backfill(OrgOwned):
+    """One reading of a window of a stream once more, in chunks. Each chunk is a run.
+
+    `bounds` are the values between the chunks, with the start (None for the first value of the stream) and the end.
+    """
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    # Version of the pipeline's definition when the backfill was created. It ends if its stream has other settings now.
+    version = models.PositiveIntegerField()
+    stream = models.CharField(max_length=200)
+    cursor_field = models.CharField(max_length=200)
+    mode = models.CharField(max_length=10, choices=BackfillMode.choices)
+    bounds = models.JSONField()
+    chunks_done = models.PositiveIntegerField(default=0)
+    rows_expected = models.BigIntegerField()
+    rows_counted = models.BooleanField()  # else they are an estimate
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    failure_message = models.CharField(max_length=2000, blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=Status.values), name="runs_backfill_status"
+            ),
+            models.UniqueConstraint(
+                fields=["pipeline", "stream"],
+                condition=models.Q(status=Status.RUNNING),
+                name="runs_backfill_one_unfinished",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["pipeline", "-created_at", "-id"], name="runs_backfill_newest"),
+            models.Index(
+                fields=["created_at"],
+                name="runs_backfill_unfinished",
+                condition=models.Q(status=Status.RUNNING),
+            ),
+        ]
+
+    @property
+    def chunk_count(self) -> int:
+        return len(self.bounds) - 1
 
 
 class Run(OrgOwned):
@@ -41,6 +94,10 @@ class Run(OrgOwned):
         Schedule, models.SET_NULL, related_name="+", null=True, db_constraint=False
     )
     slot = models.DateTimeField(null=True)  # the scheduled time for which this run was created
+    backfill = models.ForeignKey(
+        Backfill, models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
+    chunk = models.PositiveIntegerField(null=True)  # of the backfill, from 0
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
@@ -98,6 +155,7 @@ class Run(OrgOwned):
                 name="runs_run_one_live_per_pipeline",
             ),
             models.UniqueConstraint(fields=["schedule", "slot"], name="runs_run_schedule_slot"),
+            models.UniqueConstraint(fields=["backfill", "chunk"], name="runs_run_backfill_chunk"),
             models.CheckConstraint(
                 condition=models.Q(status__in=Status.values), name="runs_run_status"
             ),

@@ -21,8 +21,8 @@ from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Schedule
 from apps.runs import states
 from apps.runs.claiming import queue
-from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
-from apps.runs.models import LIVE, Run, RunStream, Status, Trigger
+from apps.runs.exceptions import AlreadyEnded, BackfillInProgress, NotRetryable, PipelineDisabled
+from apps.runs.models import LIVE, Backfill, Run, RunStream, Status, Trigger
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import find_permitted_pipeline, find_permitted_run
 
@@ -40,6 +40,8 @@ def start(
     schedule: Schedule | None = None,
     slot: datetime | None = None,
     not_before: datetime | None = None,
+    backfill: Backfill | None = None,
+    chunk: int | None = None,
 ) -> Run:
     """Create a pending run and the job that will execute it.
 
@@ -65,6 +67,8 @@ def start(
         schedule=schedule,
         slot=slot,
         not_before=not_before,
+        backfill=backfill,
+        chunk=chunk,
         max_attempts=pipeline.max_attempts,
         timeout_seconds=pipeline.timeout_seconds,
     )
@@ -104,9 +108,9 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
 def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     """Retry a failed or cancelled run from its last checkpoints, with the current limits of its pipeline.
 
-    Streams that have succeeded are not run again.
+    Streams that have succeeded are not run again. If the run is a chunk of a backfill, the backfill goes on after it.
 
-    Raises NotRetryable, and RunInProgress if the pipeline has a live run now.
+    Raises NotRetryable, RunInProgress if the pipeline has a live run now, and BackfillInProgress.
     """
     run = find_permitted_run(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
@@ -131,11 +135,26 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
             streams.exclude(status=Status.SUCCEEDED).update(
                 status=Status.PENDING, **states.NO_FAILURE
             )
+            _resume_backfill(run)
             queue.wake_worker()
             _audit(org, by, "run.retry", run)
     except IntegrityError:
         _refuse_second_live_run(org, run.pipeline_id)
         raise
+
+
+def _resume_backfill(run: Run) -> None:
+    """Let the backfill of a chunk go on after the chunk. Raises BackfillInProgress if its stream has another one."""
+    if run.backfill_id is None:
+        return
+    backfill = Backfill.objects.for_org(run.org_id).get(pk=run.backfill_id)
+    others = Backfill.objects.for_org(run.org_id).filter(
+        pipeline_id=run.pipeline_id, stream=backfill.stream, status=Status.RUNNING
+    )
+    if (other := others.exclude(pk=backfill.pk).first()) is not None:
+        raise BackfillInProgress(other.pk)
+    rows = Backfill.objects.for_org(run.org_id).filter(pk=backfill.pk)
+    rows.update(status=Status.RUNNING, failure_message="", finished_at=None)
 
 
 _VALUES_AT_RETRY: dict[str, Any] = {

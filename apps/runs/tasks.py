@@ -14,6 +14,7 @@ from apps.background.registry import SYSTEM_QUEUE
 from apps.connectors.storage import REMOVE_DATABASE_TASK
 from apps.pipelines import removal
 from apps.runs import scheduling
+from apps.runs.backfills import chunks
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.execute import work_once
 from apps.runs.keeping import retention
@@ -48,6 +49,7 @@ def remove_database(*, org_id: str, connector_id: str) -> None:
 @app.task(name="runs.tick", queue=SYSTEM_QUEUE, queueing_lock="runs.tick")
 def tick(timestamp: int) -> None:
     scheduling.tick()
+    chunks.start_due()
 
 
 @app.periodic(cron="* * * * * */10")

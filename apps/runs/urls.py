@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apps.runs import views
+from apps.runs.backfills import views as backfill_views
 from apps.runs.following import views as event_views
 from apps.runs.outputs import views as output_views
 from apps.runs.positions import views as position_views
@@ -12,6 +13,13 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/state/reset", position_views.StateResetView.as_view()),
     path("pipelines/<uuid:pk>/state/history", position_views.StateHistoryView.as_view()),
     path("pipelines/<uuid:pk>/state/restore", position_views.StateRestoreView.as_view()),
+    path("pipelines/<uuid:pk>/backfills", backfill_views.BackfillListView.as_view()),
+    path("pipelines/<uuid:pk>/backfills/estimate", backfill_views.BackfillEstimateView.as_view()),
+    path("pipelines/<uuid:pk>/backfills/<uuid:backfill>", backfill_views.BackfillView.as_view()),
+    path(
+        "pipelines/<uuid:pk>/backfills/<uuid:backfill>/cancel",
+        backfill_views.BackfillCancelView.as_view(),
+    ),
     path("runs", views.RunListView.as_view()),
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),

@@ -129,7 +129,7 @@ class Destination(ABC):
 
     @abstractmethod
     def has_rows(self) -> bool:
-        """Whether the table has rows that a replacement would remove. Reads at most one of them."""
+        """Whether the table has rows that publishing would remove: of the window, if there is one. Reads at most one."""
 
     @abstractmethod
     def abandon(self) -> None:

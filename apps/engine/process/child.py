@@ -38,6 +38,7 @@ CALLS = {
     "check": "apps.engine.connect",
     "discover": "apps.engine.connect",
     "estimate_sizes": "apps.engine.connect",
+    "plan_window": "apps.engine.connect",
     "preview": "apps.engine.connect",
     "validate": "apps.engine.authoring.calls",
     "validate_transform": "apps.engine.authoring.calls",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -12,8 +12,16 @@ from bizon.source.config import SourceConfig
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
-from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
-from apps.engine.failures import EXPECTED_ERRORS, message_with_evidence
+from apps.engine.contract import (
+    CheckStep,
+    SizeEstimate,
+    SourceSpec,
+    StorageRoot,
+    SyncMode,
+    WindowPlan,
+    WindowRequest,
+)
+from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, message_with_evidence
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
@@ -103,6 +111,10 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
     def estimate_size(self) -> SizeEstimate:
         """Estimate what a complete read of the stream needs, with few short requests. Raises EngineError."""
         return self.size_of(self.get_total_records_count())
+
+    def plan_window(self, request: WindowRequest, state: Mapping[str, Any]) -> WindowPlan:
+        """Check the window of a backfill, and divide it into chunks. `state` is the saved position. Raises EngineError."""
+        raise ConfigurationError("This source cannot read a window of a stream")
 
     def size_of(self, records: int | None) -> SizeEstimate:
         """Return the estimate for a number of records that the source knows."""

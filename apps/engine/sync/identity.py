@@ -90,11 +90,26 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     folders = (
         [spec.data.prefix, target.shared_folder] if target.shared_folder else [spec.data.prefix]
     )
+    # The saved position of the stream stays valid when a backfill publishes to the same table.
+    backfill = ["backfill", asdict(source.window)] if source.window else []
     destination_digest = _digest(
-        [target.kind, remove_secrets(target.config), target.table, spec.data.url, *folders]
+        [
+            target.kind,
+            remove_secrets(target.config),
+            target.table,
+            spec.data.url,
+            *folders,
+            *backfill[:1],
+        ]
     )
     source_settings = [source.kind, remove_secrets(source.config), source.stream]
-    modes = [source.sync_mode, source.cursor_field, target.write_mode, target.primary_key]
+    modes = [
+        source.sync_mode,
+        source.cursor_field,
+        target.write_mode,
+        target.primary_key,
+        *backfill[1:],
+    ]
     return StreamIdentity(
         key=spec.stream_key,
         pipeline_prefix=spec.pipeline_prefix,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from apps.engine.contract import PublishRules, WriteMode
+from apps.engine.contract import DestinationSpec, PublishRules
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import REMOVES_ALL_ROWS, TOO_MANY_REJECTED, ContractError
 from apps.engine.frames.left_out import LeftOutRecord, without_value
 from apps.engine.sync.checkpoints import Job
 
 
-def would_fail_again(rules: PublishRules, job: Job, write_mode: WriteMode) -> bool:
+def would_fail_again(rules: PublishRules, job: Job, target: DestinationSpec) -> bool:
     """Whether an attempt that only publishes the staged rows would probably fail. It has to read the source again."""
     read = job.written + job.rejected + job.skipped
-    replaces_all_rows = not job.written and (job.replaces or write_mode == "replace")
-    return replaces_all_rows or _rejected_share(job.rejected, read) > rules.max_rejected_share
+    only_removes_rows = not job.written and (job.replaces or target.removes_rows)
+    return only_removes_rows or _rejected_share(job.rejected, read) > rules.max_rejected_share
 
 
 def require_few_rejected(
@@ -33,11 +33,12 @@ def require_few_rejected(
 
 def require_rows(rules: PublishRules, destination: Destination, *, written: int) -> None:
     """Raise ContractError if a result without rows would replace rows, and this is not allowed."""
-    if written or rules.allow_empty or destination.spec.write_mode != "replace":
+    if written or rules.allow_empty or not destination.spec.removes_rows:
         return
     if destination.has_rows():
+        part = " in the window" if destination.spec.window else ""
         raise ContractError(
-            f"The run has no rows to write, and publishing {REMOVES_ALL_ROWS} of {destination.spec.table}.",
+            f"The run has no rows to write, and publishing {REMOVES_ALL_ROWS} of {destination.spec.table}{part}.",
             evidence=("nothing was published; the destination keeps its rows",),
         )
 

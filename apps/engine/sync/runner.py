@@ -221,7 +221,7 @@ class Runner:
 
     def _would_fail_again(self, job: Job) -> bool:
         spec = self._spec
-        return publishing_rules.would_fail_again(spec.rules, job, spec.destination.write_mode)
+        return publishing_rules.would_fail_again(spec.rules, job, spec.destination)
 
     def _require_publishable(
         self, destination: Destination, writer: Writer, left_out_files: LeftOutFiles

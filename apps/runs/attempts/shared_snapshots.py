@@ -49,7 +49,9 @@ class SnapshotPlan:
 
 def last_duration(org: Org, pipeline_id: UUID) -> timedelta | None:
     """Return how long the newest successful run of the pipeline has taken, or None if there is none."""
-    runs = Run.objects.for_org(org).filter(pipeline_id=pipeline_id, status=Status.SUCCEEDED)
+    runs = Run.objects.for_org(org).filter(
+        pipeline_id=pipeline_id, status=Status.SUCCEEDED, backfill=None
+    )
     newest = runs.order_by("-created_at", "-id").first()
     if newest is None or newest.started_at is None or newest.finished_at is None:
         return None

@@ -135,7 +135,7 @@ class DuckdbDestination(Destination):
         if not self._file.exists():
             return False
         with self._open_database() as connection:
-            return has_rows(connection, self._schema, self._table)
+            return has_rows(connection, self._schema, self._table, self.spec.window)
 
     def abandon(self) -> None:
         self._staging.clear()
@@ -165,6 +165,7 @@ class DuckdbDestination(Destination):
                 table=self._table,
                 key=self._key_fields,
                 owner=self.data.prefix,
+                window=self.spec.window,
             )
             rows = publishing.run(
                 self.spec.write_mode,

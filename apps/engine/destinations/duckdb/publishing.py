@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
-from apps.engine.contract import WriteMode
+from apps.engine.contract import CursorWindow, WriteMode
 from apps.engine.destinations.duckdb import tables
 from apps.engine.destinations.duckdb.incoming import IncomingFiles, column_names
 from apps.engine.destinations.duckdb.types import (
@@ -18,7 +19,8 @@ from apps.engine.destinations.duckdb.types import (
     sql_type,
     widen_expression,
 )
-from apps.engine.failures import ConfigurationError, DestinationError
+from apps.engine.destinations.duckdb.windows import window_condition
+from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 
 PUBLICATIONS_TABLE = "main._drover_publications"
@@ -47,8 +49,13 @@ def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> i
     return None if row is None else int(row[0])
 
 
-def has_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Whether the table exists and has rows."""
+def has_rows(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    table: str,
+    window: CursorWindow | None = None,
+) -> bool:
+    """Whether the table exists and has rows: in the window, if there is one."""
     exists = connection.execute(
         "SELECT 1 FROM information_schema.tables"
         " WHERE lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
@@ -56,8 +63,11 @@ def has_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> 
     ).fetchone()
     if exists is None:
         return False
-    query = f"SELECT 1 FROM {quote_name(schema)}.{quote_name(table)} LIMIT 1"  # noqa: S608 - quoted
-    return connection.execute(query).fetchone() is not None
+    condition, values = "true", list[str]()
+    if window is not None:
+        condition, values = window_condition(dict(_column_types(connection, schema, table)), window)
+    query = f"SELECT 1 FROM {quote_name(schema)}.{quote_name(table)} WHERE {condition} LIMIT 1"  # noqa: S608 - quoted
+    return connection.execute(query, values).fetchone() is not None
 
 
 def existing_types(
@@ -123,8 +133,10 @@ class Publishing:
         table: str,
         key: Sequence[str],
         owner: str,
+        window: CursorWindow | None = None,
     ) -> None:
         self._connection = connection
+        self._window = window
         self._owner = owner
         self._incoming = incoming
         self._schema, self._table = schema, table
@@ -179,6 +191,8 @@ class Publishing:
             self._create_table()
         else:
             self._add_and_widen_columns(existing_columns)
+            if self._window is not None:
+                self._empty_window(self._window)
         if not self._incoming.files:
             return
         if self._key:
@@ -189,6 +203,35 @@ class Publishing:
                 f"INSERT INTO {self._quoted_table} {self._column_list()} {self._select_rows()}",
                 [files],
             )
+
+    def _empty_window(self, window: CursorWindow) -> None:
+        """Delete the rows of the window. Raises ContractError if a staged row is outside of it."""
+        column = self._column_names.get(window.field, window.field)
+        condition, values = window_condition(
+            self._existing_columns() or {}, replace(window, field=column)
+        )
+        stored_name = self._incoming.stored_names.get(window.field)
+        is_outside = stored_name is None or self._has_staged_rows_outside(
+            replace(window, field=stored_name)
+        )
+        if is_outside and self._incoming.rows:
+            raise ContractError(
+                f"A record is not in the window of {window.field!r} that the run replaces"
+            )
+        self._execute(f"DELETE FROM {self._quoted_table} WHERE {condition}", values)  # noqa: S608 - quoted
+
+    def _has_staged_rows_outside(self, window: CursorWindow) -> bool:
+        files = [str(file) for file in self._incoming.files]
+        if not files:
+            return False
+        types = {
+            row[0]: row[1]
+            for row in self._execute("DESCRIBE SELECT * FROM read_parquet(?)", [files]).fetchall()
+        }
+        condition, values = window_condition(types, window)
+        query = f"SELECT count(*) FROM read_parquet(?) WHERE ({condition}) IS NOT TRUE"  # noqa: S608 - quoted
+        row = self._execute(query, [files, *values]).fetchone()
+        return bool(row and row[0])
 
     # Columns of the table.
 

@@ -31,7 +31,12 @@ from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.publications import Publications
 from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
-from apps.engine.destinations.postgres.tables import find_table, has_rows
+from apps.engine.destinations.postgres.tables import (
+    find_table,
+    has_row,
+    has_rows,
+    window_condition,
+)
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
@@ -143,7 +148,10 @@ class PostgresDestination(Destination):
     def has_rows(self) -> bool:
         with self._open_transaction() as cursor:
             table = find_table(cursor, self._target)
-            return table is not None and has_rows(cursor, table)
+            window = self.spec.window
+            if table is None or window is None:
+                return table is not None and has_rows(cursor, table)
+            return has_row(cursor, table.name, window_condition(table, window))
 
     def abandon(self) -> None:
         with self._open_transaction() as cursor:
@@ -185,6 +193,7 @@ class PostgresDestination(Destination):
             last_publication=self._publications.last_publication(cursor),
             committed=committed,
             copies=self._copies,
+            window=self.spec.window,
         )
 
     def _refuse_if_other_pipelines_wrote(self, cursor: Cursor) -> None:

@@ -7,7 +7,7 @@ owner is emptied and filled in place, so that it keeps all of these. In both cas
 transaction that began earlier and reads the table only afterwards may miss rows, because TRUNCATE and DDL do not
 wait for it.
 
-*append* inserts. *merge* inserts or updates by key; the last record of a key wins.
+*append* inserts; with a window, it first deletes the rows of the window. *merge* inserts or updates by key; the last record of a key wins.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from apps.engine.contract import WriteMode
+from apps.engine.contract import CursorWindow, WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
-from apps.engine.destinations.postgres.identifiers import BATCH_COLUMN, ROW_COLUMN, TableName
+from apps.engine.destinations.postgres.identifiers import (
+    BATCH_COLUMN,
+    ROW_COLUMN,
+    TableName,
+    column_name,
+)
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.publications import LastPublication, table_shape
 from apps.engine.destinations.postgres.staging import Staging, batch_mark
@@ -33,6 +38,7 @@ from apps.engine.destinations.postgres.tables import (
     find_table,
     has_row,
     widen_column,
+    window_condition,
 )
 from apps.engine.destinations.postgres.types import type_name, widen_expression
 from apps.engine.failures import ContractError
@@ -55,6 +61,7 @@ class Publishing:
         last_publication: LastPublication,
         committed: Sequence[Batch],
         copies: CopiedProperties = NO_PROPERTIES,
+        window: CursorWindow | None = None,
     ) -> None:
         self._cursor = cursor
         self._target = target
@@ -63,6 +70,7 @@ class Publishing:
         self._last_publication = last_publication
         self._committed = committed
         self._copies = copies
+        self._window = window
         self._existing_table = find_table(cursor, target)
         self._is_created_by_drover = (
             self._existing_table is None or self._existing_table.oid == last_publication.relid
@@ -168,6 +176,8 @@ class Publishing:
         target = self._find_target()
         if mode == "replace":
             self._empty_target(target)
+        if self._window is not None:
+            self._empty_window(target, staged_columns, self._window)
         if any(batch.rows for batch in self._committed):
             self._refuse_rounded_values(staged_columns, target)
             self._refuse_long_texts(staged_columns, target)
@@ -235,6 +245,21 @@ class Publishing:
         self._execute(
             "TRUNCATE {}" if row and row[0] else "DELETE FROM {}", self._target.identifier()
         )
+
+    def _empty_window(
+        self, target: Table, staged_columns: dict[str, Column], window: CursorWindow
+    ) -> None:
+        """Delete the rows of the window. Raises ContractError if a staged row is outside of it."""
+        condition = window_condition(target, window)
+        is_outside = sql.SQL("({}) IS NOT TRUE").format(condition)
+        if any(batch.rows for batch in self._committed) and (
+            column_name(window.field) not in staged_columns
+            or has_row(self._cursor, self._staging.name, is_outside)
+        ):
+            raise ContractError(
+                f"A record is not in the window of {window.field!r} that the run replaces"
+            )
+        self._execute("DELETE FROM {} WHERE {}", self._target.identifier(), condition)
 
     def _merge_rows(self, target: Table, assignments: Assignments) -> None:
         if keys.ensure_unique_index(self._cursor, target, self._key):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.destinations.postgres.identifiers import TableName
+from apps.engine.contract import CursorWindow
+from apps.engine.destinations.postgres.identifiers import TableName, column_name
 from apps.engine.destinations.postgres.types import (
     COLUMN_TYPES,
     SMALL_INTEGER_LIMITS,
@@ -93,6 +94,23 @@ def has_rows(cursor: Cursor, table: Table) -> bool:
     query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table.name.identifier())
     row = cursor.execute(query).fetchone()
     return bool(row and row[0])
+
+
+def window_condition(table: Table, window: CursorWindow) -> sql.Composable:
+    """Return the condition for the rows of a window. Raises ConfigurationError if the table cannot compare its values."""
+    name = column_name(window.field)
+    column = table.columns.get(name)
+    if column is None or column.category not in {"D", "N"}:
+        found = f"the type {column.type}" if column else "no such column"
+        raise ConfigurationError(
+            f"{table.name} has {found} for the cursor field {window.field!r}, so the rows of a window cannot be replaced"
+        )
+    # PostgreSQL gives the values the type of the column.
+    conditions = [sql.SQL("{} < {}").format(sql.Identifier(name), sql.Literal(window.end))]
+    if window.start is not None:
+        start = sql.Literal(window.start)
+        conditions.append(sql.SQL("{} >= {}").format(sql.Identifier(name), start))
+    return sql.SQL(" AND ").join(conditions)
 
 
 def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> None:

@@ -78,10 +78,12 @@ class Plan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WholePlan:
-    """Read all rows in no order. They are one page, or the pages of one snapshot."""
+    """Read all rows that meet the conditions in no order. They are one page, or the pages of one snapshot."""
+
+    conditions: tuple[sql.Composable, ...] = ()
 
     def page_query(self, position: Token, limit: int | None) -> PageQuery:
-        return PageQuery(_limit(limit))
+        return PageQuery(sql.SQL("{} {}").format(_where_clause(self.conditions), _limit(limit)))
 
     def next_position(self, position: Token, page_end: PageEnd) -> dict[str, Any]:
         return {}
@@ -89,13 +91,16 @@ class WholePlan:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """Read in the order of a unique key."""
+    """Read the rows that meet the conditions in the order of a unique key."""
 
     key: tuple[PgColumn, ...]
+    conditions: tuple[sql.Composable, ...] = ()
 
     def page_query(self, position: Token, limit: int | None) -> PageQuery:
         after = position.get("after")
-        where = _where_clause([_after_condition(self.key, after)] if after else [])
+        where = _where_clause(
+            [*self.conditions, *([_after_condition(self.key, after)] if after else [])]
+        )
         return PageQuery(_order_and_limit(where, self.key, limit), self.key)
 
     def next_position(self, position: Token, page_end: PageEnd) -> dict[str, Any]:

@@ -13,7 +13,13 @@ import psycopg
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
-from apps.engine.contract import CheckStep, HeldSnapshot, StreamInfo
+from apps.engine.contract import (
+    CheckStep,
+    HeldSnapshot,
+    StreamInfo,
+    WindowPlan,
+    WindowRequest,
+)
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
@@ -44,6 +50,7 @@ from apps.engine.sources.postgres.tables import (
 from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
 from apps.engine.sources.postgres.watermarks import find_unit
 from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
+from apps.engine.sources.postgres.windows import count_window, make_window_plan, plan_window
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
 SHORT_READ = 128 << 20
@@ -107,7 +114,14 @@ class PostgresSource(ConnectorSource[Config]):
 
     def get_total_records_count(self) -> int | None:
         with read_transaction(self._open_connection(), self.settings) as cursor:
-            return estimate_rows(cursor, self._find_table(cursor))
+            table = self._find_table(cursor)
+            if self.spec.window is not None:
+                return count_window(cursor, table, self.spec.window)[0]
+            return estimate_rows(cursor, table)
+
+    def plan_window(self, request: WindowRequest, state: Mapping[str, Any]) -> WindowPlan:
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            return plan_window(cursor, self._find_table(cursor), request, state)
 
     @property
     def records_per_request(self) -> int:
@@ -153,7 +167,7 @@ class PostgresSource(ConnectorSource[Config]):
             if not is_whole:
                 return self._start_pages(locked, plan, scales)
             if isinstance(plan, KeyPlan) and locked.size() > SHORT_READ:
-                plan = WholePlan()  # Do not sort a large table.
+                plan = WholePlan(plan.conditions)  # Do not sort a large table.
             reader = self._make_reader(locked, plan, scales)
             self._snapshot = SnapshotRead(reader, self.page_limit)
             self._transaction = stack.pop_all()
@@ -299,6 +313,8 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _make_plan(self, locked: LockedTable, state: Mapping[str, Any], form: str) -> Plan:
         table = locked.table
+        if self.spec.window is not None:
+            return make_window_plan(table, self.spec.window, self.protected_fields)
         if self.spec.sync_mode != "incremental" or not self.spec.cursor_field:
             has_usable_key = table.key and self.protected_fields.isdisjoint(table.key)
             return (
