@@ -441,6 +441,15 @@ RUNS = {
         path={"id": "pipeline"},
         body=lambda p: {"change": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9"},
     ),
+    "pipelines_backfills": Case(path={"id": "pipeline"}),
+    "pipelines_backfills_create": Case(  # 422, because the source cannot read a window
+        422, path={"id": "pipeline"}, body=lambda p: {"streams": ["generated"]}
+    ),
+    "pipelines_backfills_estimate": Case(
+        422, path={"id": "pipeline"}, body=lambda p: {"streams": ["generated"]}
+    ),
+    "pipelines_backfills_get": Case(path={"id": "pipeline", "backfill": "backfill"}),
+    "pipelines_backfills_cancel": Case(path={"id": "pipeline", "backfill": "backfill"}),
     "runs_list": Case(query={"pipeline": "pipeline", "domain": "domain"}),
     "runs_get": Case(path={"id": "run"}),
     "runs_cancel": Case(path={"id": "live_run"}),

@@ -52,7 +52,7 @@ from apps.orgs.models import (
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import own_provider
-from apps.runs.models import LogPart, Output, Run
+from apps.runs.models import Backfill, LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
 
@@ -369,7 +369,18 @@ def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, U
         status="pending",
         trigger="manual",
     )
-    return {"run": failed_run.pk, "live_run": live_run.pk}
+    backfill = Backfill.unscoped.create(
+        org=world.org,
+        pipeline_id=ids["pipeline"],
+        version=1,
+        stream="generated",
+        cursor_field="id",
+        mode="merge",
+        bounds=[None, canary],
+        rows_expected=1,
+        rows_counted=True,
+    )
+    return {"run": failed_run.pk, "live_run": live_run.pk, "backfill": backfill.pk}
 
 
 def issue_reset_link(planted: PlantedOrg) -> str:

@@ -54,7 +54,7 @@ class _ShownWindow(serializers.Serializer[Any]):
     """A window as it is shown."""
 
     stream = serializers.CharField()
-    mode = serializers.ChoiceField(
+    window_mode = serializers.ChoiceField(
         BackfillMode.choices,
         help_text="`merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.",
     )
@@ -105,7 +105,7 @@ class PossibilitySerializer(serializers.Serializer[Any]):
 
     stream = serializers.CharField()
     cursor_field = serializers.CharField(allow_null=True)
-    mode = serializers.ChoiceField(BackfillMode.choices, allow_null=True)
+    window_mode = serializers.ChoiceField(BackfillMode.choices, allow_null=True)
     refusal = serializers.CharField(help_text="Why it cannot be backfilled; empty if it can.")
     latest_end = serializers.CharField(
         allow_null=True,

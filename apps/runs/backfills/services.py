@@ -210,7 +210,7 @@ def show_all(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
             {
                 "stream": each.stream,
                 "cursor_field": each.cursor_field or None,
-                "mode": each.mode or None,
+                "window_mode": each.mode or None,
                 "refusal": each.refusal,
                 "latest_end": each.latest_end,
             }
@@ -238,7 +238,7 @@ def _render_one(row: Backfill, counts: dict[str, Any]) -> dict[str, Any]:
         "id": row.pk,
         "stream": row.stream,
         "cursor_field": row.cursor_field,
-        "mode": row.mode,
+        "window_mode": row.mode,
         "from": row.bounds[0],
         "to": row.bounds[-1],
         "status": row.status,
@@ -261,7 +261,7 @@ def render_plans(plans: Sequence[StreamPlan]) -> dict[str, Any]:
     results = [
         {
             "stream": each.stream,
-            "mode": each.mode,
+            "window_mode": each.mode,
             "from": each.window.start,
             "to": each.window.end,
             "rows": each.window.rows,

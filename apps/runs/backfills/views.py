@@ -29,7 +29,7 @@ ESTIMATE_EXAMPLE = {
     "results": [
         {
             "stream": "flights",
-            "mode": "merge",
+            "window_mode": "merge",
             "from": "2026-01-01 00:00:00+00",
             "to": "2026-02-01 00:00:00+00",
             "rows": 27004,
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, Any] = {
     "id": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6b1",
     "stream": "flights",
     "cursor_field": "departed_at",
-    "mode": "merge",
+    "window_mode": "merge",
     "from": "2026-01-01 00:00:00+00",
     "to": "2026-02-01 00:00:00+00",
     "status": "running",
@@ -64,7 +64,7 @@ LIST_EXAMPLE = {
         {
             "stream": "flights",
             "cursor_field": "departed_at",
-            "mode": "merge",
+            "window_mode": "merge",
             "refusal": "",
             "latest_end": "2026-02-28 23:59:00+00",
         }

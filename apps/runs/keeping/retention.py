@@ -155,13 +155,26 @@ def remove_runs() -> int:
 
 
 def _remove_run(org_id: UUID, run_id: UUID) -> bool:
-    """Delete an ended run. The database deletes its related rows. Returns False if there is no such run."""
+    """Delete an ended run, and its backfill with the last run of it. Returns False if there is no such run.
+
+    The database deletes the rows that belong to the run.
+    """
+    parameters = {"org": org_id, "run": run_id, "ended": [str(status) for status in ENDED]}
     with org_scope(org_id), connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s)",
-            [org_id, run_id, [str(status) for status in ENDED]],
-        )
-        return bool(cursor.rowcount)
+        cursor.execute(_DELETE_RUN, parameters)
+        row = cursor.fetchone()
+        if row is not None and row[0] is not None:
+            cursor.execute(_DELETE_BACKFILL, {**parameters, "backfill": row[0]})
+        return row is not None
+
+
+_DELETE_RUN = """
+DELETE FROM runs_run WHERE org_id = %(org)s AND id = %(run)s AND status = ANY(%(ended)s) RETURNING backfill_id
+"""
+_DELETE_BACKFILL = """
+DELETE FROM runs_backfill b WHERE org_id = %(org)s AND id = %(backfill)s AND status = ANY(%(ended)s)
+AND NOT EXISTS (SELECT 1 FROM runs_run r WHERE r.org_id = %(org)s AND r.backfill_id = b.id)
+"""
 
 
 # The history of saved positions.

@@ -2457,6 +2457,90 @@ export interface paths {
         patch: operations["pipelines_update"];
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest backfills of a pipeline, and which of its streams can be backfilled
+         * @description List the newest backfills of a pipeline, and which of its streams can be backfilled.
+         */
+        get: operations["pipelines_backfills"];
+        put?: never;
+        /**
+         * Read a window of streams again, without changing their saved positions
+         * @description Read a window of streams again, without changing their saved positions.
+         */
+        post: operations["pipelines_backfills_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/backfills/{backfill}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a backfill and its progress
+         * @description Show a backfill and its progress.
+         */
+        get: operations["pipelines_backfills_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/backfills/{backfill}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a backfill and its run; what was loaded stays
+         * @description Cancel a backfill and its run; what was loaded stays.
+         */
+        post: operations["pipelines_backfills_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/backfills/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate the rows of a backfill without creating it
+         * @description Estimate the rows of a backfill without creating it.
+         */
+        post: operations["pipelines_backfills_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/disable": {
         parameters: {
             query?: never;
@@ -3574,6 +3658,46 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        /** @description A window as it is shown. */
+        Backfill: {
+            stream: string;
+            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
+            window_mode: components["schemas"]["WindowModeEnum"];
+            /** @description The window ends before this value of the cursor field. */
+            to: string;
+            /** Format: uuid */
+            id: string;
+            cursor_field: string;
+            status: components["schemas"]["BackfillStatusEnum"];
+            /** @description The number of runs that load the window. */
+            chunks: number;
+            chunks_done: number;
+            rows_expected: number;
+            /** @description Whether the expected rows were counted; else the source has estimated them. */
+            rows_counted: boolean;
+            rows_read: number;
+            rows_written: number;
+            /**
+             * Format: uuid
+             * @description The newest run of the backfill.
+             */
+            run_id: string | null;
+            /** @description Why it has failed; empty if it has not. */
+            failure_message: string;
+            created_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** @description The first value; null for the beginning of the stream. */
+            from: string | null;
+        };
+        BackfillList: {
+            results: components["schemas"]["Backfill"][];
+            streams: components["schemas"]["Possibility"][];
+        };
+        /** @enum {string} */
+        BackfillStatusEnum: "running" | "succeeded" | "failed" | "cancelled";
         CardChange: {
             field: string;
             /** @description Any value; null if there was none. */
@@ -3863,6 +3987,9 @@ export interface components {
             /** @description The key itself; it is never shown again. */
             key: string;
         };
+        CreatedBackfills: {
+            results: components["schemas"]["Backfill"][];
+        };
         CurrentOrganization: {
             /** Format: uuid */
             id: string;
@@ -4121,6 +4248,24 @@ export interface components {
         };
         EmailTokenRequest: {
             token: string;
+        };
+        Estimate: {
+            results: components["schemas"]["EstimatedWindow"][];
+        };
+        /** @description A window as it is shown. */
+        EstimatedWindow: {
+            stream: string;
+            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
+            window_mode: components["schemas"]["WindowModeEnum"];
+            /** @description The window ends before this value of the cursor field. */
+            to: string;
+            rows: number;
+            /** @description Whether the rows were counted; else the source has estimated them. */
+            rows_counted: boolean;
+            /** @description The number of runs. */
+            chunks: number;
+            /** @description The first value; null for the beginning of the stream. */
+            from: string | null;
         };
         Factors: {
             /** Format: date-time */
@@ -5300,6 +5445,16 @@ export interface components {
             count: number;
             next_offset: number | null;
         };
+        /** @description Whether a stream can be backfilled. */
+        Possibility: {
+            stream: string;
+            cursor_field: string | null;
+            window_mode: components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"];
+            /** @description Why it cannot be backfilled; empty if it can. */
+            refusal: string;
+            /** @description The saved position, at which a window ends at the latest. */
+            latest_end: string | null;
+        };
         PreviewAnswer: {
             ok: boolean;
             records: {
@@ -6215,7 +6370,7 @@ export interface components {
             member_id: string;
         };
         /** @enum {string} */
-        TriggerEnum: "manual" | "schedule" | "api" | "retry";
+        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill";
         TryAnswer: {
             ok: boolean;
             records: {
@@ -6501,6 +6656,22 @@ export interface components {
         WebhookSecret: {
             /** @description Shown only once. */
             webhook_secret: string;
+        };
+        /** @enum {string} */
+        WindowModeEnum: "merge" | "replace";
+        /** @description The window of a backfill. `from` and `to` are values of the cursor field. */
+        WindowRequest: {
+            /** @description The streams to read again. Each has its own backfill. */
+            streams: string[];
+            /** @description The window ends before this value; by default before the saved position of the stream. */
+            to?: string | null;
+            /**
+             * @description About how many rows a run loads, before runs of the pipeline that are due are started.
+             * @default 1000000
+             */
+            rows_per_chunk?: number;
+            /** @description The window begins with this value; by default with the first value of the stream. */
+            from?: string | null;
         };
         WordsAnswer: {
             /** @description Null for by hand. */
@@ -20513,6 +20684,522 @@ export interface operations {
             };
         };
     };
+    pipelines_backfills: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the newest backfills of a pipeline, and which of its streams can be backfilled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_backfills_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WindowRequest"];
+            };
+        };
+        responses: {
+            /** @description Read a window of streams again, without changing their saved positions */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedBackfills"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Disabled */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_backfills_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                backfill: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a backfill and its progress */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backfill"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_backfills_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                backfill: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cancel a backfill and its run; what was loaded stays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backfill"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_backfills_estimate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WindowRequest"];
+            };
+        };
+        responses: {
+            /** @description Estimate the rows of a backfill without creating it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Disabled */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_disable: {
         parameters: {
             query?: never;
@@ -23317,7 +24004,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill";
                 /** @description Created before this time. */
                 until?: string;
             };

@@ -215,7 +215,7 @@ def test_the_estimate_creates_nothing(events: Events, this_worker: Worker) -> No
     assert answer.json()["results"] == [
         {
             "stream": "shop.events",
-            "mode": "merge",
+            "window_mode": "merge",
             "from": "2026-01-03 00:00:00+00",
             "to": "2026-01-04 11:20:00+00",
             "rows": 2_120,
@@ -255,7 +255,7 @@ def refusal_of(events: Events, pipeline: Any) -> str:
     (error,) = answer.json()["errors"]
     assert error["field"] == "streams.0"
     shown = events.world.client("viewer").get(path_of(pipeline)).json()["streams"]
-    assert [(each["stream"], each["mode"], each["refusal"]) for each in shown] == [
+    assert [(each["stream"], each["window_mode"], each["refusal"]) for each in shown] == [
         ("shop.events", None, error["message"])
     ]
     return str(error["message"])
@@ -271,10 +271,13 @@ def test_a_stream_without_a_position_a_key_or_a_window_that_can_be_replaced_is_r
     events.run(this_worker, pipeline)
     assert "would arrive twice in Parquet files" in refusal_of(events, pipeline)
 
-    code = "def transform(record):\n    return record\n"
-    transforms = [{"kind": "python", "code": code}]
-    pipeline = events.create_pipeline(transforms=transforms, table="other", **APPEND)
+    pipeline = events.create_pipeline(table="other", **APPEND)
     events.run(this_worker, pipeline)
+    code = "def transform(record):\n    return record\n"
+    stream = {"stream": "shop.events", "transforms": [{"kind": "python", "code": code}]}
+    url = f"/api/v1/pipelines/{pipeline.pk}"
+    changed = events.world.client().patch(url, {"config": {"streams": [stream]}})
+    assert changed.status_code == 200, changed.content
     assert "A transform may change the cursor field" in refusal_of(events, pipeline)
 
     pipeline = events.create_pipeline(sync_mode="full_refresh", cursor_field=None, table="third")

@@ -15,6 +15,7 @@ import { nameInWords } from "@/format/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { usePipelinePage } from "./page-context";
+import { Backfills } from "./backfills/backfills";
 import { PositionHistory } from "./state/position-history";
 import { stateQuery, useResetStream, useSetPosition } from "./state/queries";
 import { StateError } from "./state/state-error";
@@ -65,6 +66,7 @@ export function StateTab() {
           ))}
       </ul>
       {search.note}
+      <Backfills pipeline={pipeline} />
       {isResettingAll && (
         <ResetDialog pipelineId={pipeline.id} stream={null} onClose={() => setIsResettingAll(false)} />
       )}

@@ -1,0 +1,115 @@
+import { useState } from "react";
+import type { BackfillEstimate, BackfillPossibility, BackfillWindow } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { Field, TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { showSuccess } from "@/components/toast";
+import { countWithNoun } from "@/format/number";
+import { useCreateBackfill, useEstimateBackfill } from "./queries";
+
+interface Props {
+  pipelineId: string;
+  streams: BackfillPossibility[];
+  onClose: () => void;
+}
+
+/** Asks for a stream and a window of its cursor field, and starts its backfill. */
+export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
+  const possible = streams.filter(({ refusal }) => refusal === "");
+  const [name, setName] = useState(possible[0]?.stream ?? "");
+  const [from, setFrom] = useState("");
+  const [to, setTo] = useState("");
+  const create = useCreateBackfill(pipelineId);
+  const estimate = useEstimateBackfill(pipelineId);
+  const chosen = streams.find(({ stream }) => stream === name);
+  const body: BackfillWindow = { streams: [name], from: from.trim() || null, to: to.trim() || null };
+  const cursor = chosen?.cursor_field ?? "cursor";
+  const isBusy = create.isPending || estimate.isPending;
+  /** Changes an input. What the source has answered was about another window. */
+  function change(set: (value: string) => void) {
+    return ({ target }: { target: { value: string } }) => {
+      set(target.value);
+      estimate.reset();
+      create.reset();
+    };
+  }
+  const error = create.error ?? estimate.error;
+  return (
+    <ConfirmDialog
+      open
+      title="Start a backfill"
+      confirmLabel={create.isPending ? "Starting…" : "Start backfill"}
+      disabledReason={isBusy ? "Wait for the source" : null}
+      onClose={onClose}
+      onConfirm={() =>
+        create.mutate(body, {
+          onSuccess: () => {
+            onClose();
+            showSuccess(`The backfill of ${name} begins in a few seconds.`);
+          },
+        })
+      }
+    >
+      <div className="grid gap-3">
+        <Field label="Stream">
+          {(control) => (
+            <select {...control} className="control" value={name} onChange={change(setName)}>
+              {streams.map(({ stream, refusal }) => (
+                <option key={stream} value={stream} disabled={refusal !== ""}>
+                  {refusal === "" ? stream : `${stream} (not possible)`}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <TextField
+          label={`From (${cursor})`}
+          optional
+          hint="Blank: from the beginning of the stream."
+          placeholder="2026-01-01"
+          autoComplete="off"
+          value={from}
+          onChange={change(setFrom)}
+        />
+        <TextField
+          label={`To (${cursor}, not included)`}
+          optional
+          hint={`Blank: to the position, ${chosen?.latest_end ?? "none"}. Later records are read by the next run.`}
+          placeholder={chosen?.latest_end ?? ""}
+          autoComplete="off"
+          value={to}
+          onChange={change(setTo)}
+        />
+        <p>
+          {chosen?.window_mode === "replace"
+            ? "In the destination the records of this window are deleted and written again, in one transaction for each run."
+            : "In the destination the records are updated or added by their primary key. Records that the source has deleted stay."}
+        </p>
+        <div className="flex flex-wrap items-center gap-2">
+          <Button
+            size="small"
+            disabledReason={isBusy ? "Wait for the source" : null}
+            onClick={() => {
+              create.reset();
+              estimate.mutate(body);
+            }}
+          >
+            {estimate.isPending ? "Estimating…" : "Estimate"}
+          </Button>
+          <p role="status">{estimate.data && estimateInWords(estimate.data.results)}</p>
+        </div>
+        {error && <ErrorNotice error={error} />}
+      </div>
+    </ConfirmDialog>
+  );
+}
+
+function estimateInWords(results: BackfillEstimate[]): string {
+  return results
+    .map(({ rows, rows_counted, chunks }) => {
+      const records = countWithNoun(rows, "record");
+      return `${rows_counted ? records : `About ${records}`} in ${countWithNoun(chunks, "run")}`;
+    })
+    .join(", ");
+}
