@@ -92,12 +92,21 @@ def _refusal(
             " write mode merge with a primary key, or a destination in which the window can be replaced (PostgreSQL"
             " or DuckDB)."
         )
-    if stream["transforms"]:
+    if stream["transforms"] or _changes_cursor_field(stream):
         return (
-            "A transform may change the cursor field, so the rows of a window cannot be replaced: a backfill needs the"
-            " write mode merge with a primary key."
+            "A transform or a rule may change the cursor field, so the rows of a window cannot be replaced: a backfill"
+            " needs the write mode merge with a primary key."
         )
     return ""
+
+
+def _changes_cursor_field(stream: StreamDocument) -> bool:
+    """Whether the rules for the fields rename, change or drop the cursor field."""
+    fields = stream.get("fields")
+    if fields is None:
+        return False
+    rule = next((each for each in fields["rules"] if each["field"] == stream["cursor_field"]), None)
+    return fields["others"] == "drop" if rule is None else len(rule) > 1
 
 
 def _title(role: str, kind: str) -> str:

@@ -159,21 +159,21 @@ def _remove_run(org_id: UUID, run_id: UUID) -> bool:
 
     The database deletes the rows that belong to the run.
     """
-    parameters = {"org": org_id, "run": run_id, "ended": [str(status) for status in ENDED]}
+    ended = [str(status) for status in ENDED]
     with org_scope(org_id), connection.cursor() as cursor:
-        cursor.execute(_DELETE_RUN, parameters)
+        cursor.execute(_DELETE_RUN, [org_id, run_id, ended])
         row = cursor.fetchone()
         if row is not None and row[0] is not None:
-            cursor.execute(_DELETE_BACKFILL, {**parameters, "backfill": row[0]})
+            cursor.execute(_DELETE_BACKFILL, [org_id, row[0], ended])
         return row is not None
 
 
 _DELETE_RUN = """
-DELETE FROM runs_run WHERE org_id = %(org)s AND id = %(run)s AND status = ANY(%(ended)s) RETURNING backfill_id
+DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s) RETURNING backfill_id
 """
 _DELETE_BACKFILL = """
-DELETE FROM runs_backfill b WHERE org_id = %(org)s AND id = %(backfill)s AND status = ANY(%(ended)s)
-AND NOT EXISTS (SELECT 1 FROM runs_run r WHERE r.org_id = %(org)s AND r.backfill_id = b.id)
+DELETE FROM runs_backfill b WHERE org_id = %s AND id = %s AND status = ANY(%s)
+AND NOT EXISTS (SELECT 1 FROM runs_run r WHERE r.org_id = b.org_id AND r.backfill_id = b.id)
 """
 
 

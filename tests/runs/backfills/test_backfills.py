@@ -17,6 +17,7 @@ from apps.pipelines.models import Misfire, Overlap
 from apps.runs import scheduling
 from apps.runs.backfills import chunks
 from apps.runs.execute import Worker
+from apps.runs.keeping import retention
 from apps.runs.models import Run
 from local.database.postgres import EmbeddedPostgres
 from tests.engine.sources.conftest import SourceDatabase
@@ -25,9 +26,9 @@ from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.claiming.test_scheduling import create_schedule
 from tests.world import World, make_world
 
-MERGE = {"write_mode": "merge", "primary_key": ["id"]}
-APPEND = {"write_mode": "append"}
-JANUARY_2 = {"start": "2026-01-02", "end": "2026-01-03"}
+MERGE: dict[str, Any] = {"write_mode": "merge", "primary_key": ["id"]}
+APPEND: dict[str, Any] = {"write_mode": "append"}
+JANUARY_2: dict[str, Any] = {"start": "2026-01-02", "end": "2026-01-03"}
 ON_JANUARY_2 = "\"at\" >= '2026-01-02 00:00+00' AND \"at\" < '2026-01-03 00:00+00'"
 NOT_ON_JANUARY_2 = f"NOT ({ON_JANUARY_2})"
 
@@ -274,11 +275,19 @@ def test_a_stream_without_a_position_a_key_or_a_window_that_can_be_replaced_is_r
     pipeline = events.create_pipeline(table="other", **APPEND)
     events.run(this_worker, pipeline)
     code = "def transform(record):\n    return record\n"
-    stream = {"stream": "shop.events", "transforms": [{"kind": "python", "code": code}]}
+    stream: dict[str, Any] = {
+        "stream": "shop.events",
+        "transforms": [{"kind": "python", "code": code}],
+    }
     url = f"/api/v1/pipelines/{pipeline.pk}"
     changed = events.world.client().patch(url, {"config": {"streams": [stream]}})
     assert changed.status_code == 200, changed.content
-    assert "A transform may change the cursor field" in refusal_of(events, pipeline)
+    assert "may change the cursor field" in refusal_of(events, pipeline)
+    rules: dict[str, Any] = {"rules": [{"field": "at", "name": "moment"}]}
+    stream = {"stream": "shop.events", "transforms": [], "fields": rules}
+    changed = events.world.client().patch(url, {"config": {"streams": [stream]}})
+    assert changed.status_code == 200, changed.content
+    assert "may change the cursor field" in refusal_of(events, pipeline)
 
     pipeline = events.create_pipeline(sync_mode="full_refresh", cursor_field=None, table="third")
     assert "Each run reads the whole stream" in refusal_of(events, pipeline)
@@ -314,3 +323,21 @@ def test_a_backfill_ends_if_the_stream_has_other_settings_now(
 
     ended = events.show(pipeline, backfill)
     assert (ended["status"], ended["failure_message"]) == ("failed", chunks.SETTINGS_CHANGED)
+
+
+def test_an_ended_backfill_is_deleted_with_the_last_of_its_runs(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline(**MERGE)
+    events.run(this_worker, pipeline)
+    backfill = events.backfill(pipeline, rows_per_chunk=3_000)
+    events.finish(this_worker, pipeline, backfill)
+    with events.world.scope():
+        runs = Run.objects.for_org(events.world.org).filter(backfill=backfill["id"])
+        first, second = runs.order_by("chunk").values_list("pk", flat=True)
+
+    assert retention._remove_run(events.world.org.pk, first)
+    assert events.show(pipeline, backfill)["run_id"] == str(second)
+    assert retention._remove_run(events.world.org.pk, second)
+
+    assert events.world.client().get(path_of(pipeline)).json()["results"] == []

@@ -28,7 +28,7 @@ from tests.runs.claiming.test_attempts import (
 from tests.runs.processes import running_worker, start_worker
 from tests.world import World
 
-STREAMS = {
+STREAMS: dict[str, dict[str, Any]] = {
     "merge": {"write_mode": "merge", "primary_key": ["id"]},
     "append": {"write_mode": "append"},
 }
