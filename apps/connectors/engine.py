@@ -41,9 +41,10 @@ from apps.engine.answers import (
     TrialAnswer,
     UnpackedFiles,
 )
-from apps.engine.contract import CodeSpec, SourceSpec, WindowPlan, WindowRequest
+from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.engine.field_rules import NO_RULES, FieldRules
+from apps.engine.windows import WindowPlan, WindowRequest
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.web.problems import BUSY, Problem

@@ -28,7 +28,6 @@ from apps.engine.contract import (
     SizeEstimate,
     SourceSpec,
     StorageRoot,
-    WindowRequest,
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
@@ -42,6 +41,7 @@ from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.fields import FieldChanges
 from apps.engine.sync.transforms import Transform
+from apps.engine.windows import WindowRequest
 
 MAX_PREVIEW_RECORDS = 100
 ESTIMATE_SECONDS = 1.5  # after this time, no further stream is estimated

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from apps.engine.failures import FailureClass
 from apps.engine.field_rules import NO_RULES, FieldRules
+from apps.engine.shared_snapshots import SharedSnapshot
+from apps.engine.windows import CursorWindow, window_from_json
 from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
@@ -58,49 +60,6 @@ class SandboxSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedSnapshot:
-    """One committed state of a source, which several streams of a run read.
-
-    `token` is what the source needs to read that state, such as PostgreSQL's identifier of a snapshot. `at` is its time
-    (RFC 3339, UTC). With `rereads_finished`, a stream that an earlier attempt of the run has published is read again.
-    """
-
-    token: str
-    at: str
-    rereads_finished: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HeldSnapshot:
-    """The answer of a source that was asked to keep a snapshot for several streams.
-
-    Without a token there is none, and `reason` says why, after "because". `streams` are the streams that can be read in it.
-    """
-
-    token: str = ""
-    at: str = ""
-    reason: str = ""
-    streams: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> HeldSnapshot:
-        fields: dict[str, Any] = dict(value)
-        return cls(**{**fields, "streams": tuple(fields["streams"])})
-
-
-@dataclass(frozen=True, slots=True)
-class CursorWindow:
-    """The rows of a stream whose cursor field is at least `start`, if there is one, and less than `end`.
-
-    The values are in the text form of PostgreSQL, with times in UTC.
-    """
-
-    field: str
-    start: str | None
-    end: str
-
-
-@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """The source of a run. `config` is validated against the catalogue and contains secrets in plain text.
 
@@ -127,14 +86,9 @@ class SourceSpec:
             "primary_key": tuple(fields.get("primary_key", ())),
             "code": CodeSpec.from_json(code) if code else None,
             "snapshot": SharedSnapshot(**snapshot) if snapshot else None,
-            "window": _window_from_json(fields),
+            "window": window_from_json(fields),
         }
         return cls(**{**fields, **parsed})
-
-
-def _window_from_json(fields: JsonObject) -> CursorWindow | None:
-    window: Any = fields.get("window")
-    return CursorWindow(**window) if window else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +210,7 @@ class RunSpec:
         fields: dict[str, Any] = dict(value)
         destination = dict(fields["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
-        destination["window"] = _window_from_json(destination)
+        destination["window"] = window_from_json(destination)
         transform = fields.get("transform")
         left_out = fields.get("left_out")
         nested = {
@@ -460,27 +414,6 @@ class SizeEstimate:
     requests: int | None = None
     basis: str = ""
     problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRequest:
-    """The window of a backfill as a user wrote it. Without an end, it ends at the saved position of the stream."""
-
-    field: str
-    start: str | None
-    end: str | None
-    rows_per_chunk: int
-
-
-@dataclass(frozen=True, slots=True)
-class WindowPlan:
-    """The window of a backfill, the values at which its chunks begin after the first, and its number of rows."""
-
-    start: str | None
-    end: str
-    between: tuple[str, ...]
-    rows: int
-    is_counted: bool  # else the number of rows is an estimate
 
 
 @dataclass(frozen=True, slots=True)

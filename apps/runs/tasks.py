@@ -49,6 +49,11 @@ def remove_database(*, org_id: str, connector_id: str) -> None:
 @app.task(name="runs.tick", queue=SYSTEM_QUEUE, queueing_lock="runs.tick")
 def tick(timestamp: int) -> None:
     scheduling.tick()
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="runs.backfill", queue=SYSTEM_QUEUE, queueing_lock="runs.backfill")
+def backfill(timestamp: int) -> None:
     chunks.start_due()
 
 

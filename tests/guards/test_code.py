@@ -51,6 +51,7 @@ ALLOWED_RAW_SQL = {
     "apps/live/events.py": "Numbers, inserts and announces an event in as few round trips as possible.",
     "apps/background/jobs.py": "Reads Procrastinate's own tables, which belong to no org.",
     "apps/runs/claiming/reconciler.py": "Calls database functions that return the ids of runs to recover.",
+    "apps/runs/backfills/chunks.py": "Calls a database function that returns the ids of unfinished backfills.",
     "apps/runs/scheduling.py": "Calls a database function that returns the ids of due schedules.",
     "apps/runs/claiming/workers.py": "Calls a database function that returns the ids of runs with a lease on this machine.",
     "apps/connectors/files/limits.py": "Django has no function for an advisory lock.",

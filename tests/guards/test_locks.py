@@ -113,6 +113,9 @@ UNTESTED_PLACES = {
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
+    "A backfill, which the next round skips while it is locked, like `a due schedule`.": [
+        "apps/runs/backfills/chunks.py:advance",
+    ],
     "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [
         "apps/engine/sources/postgres/files.py:lock_by_name",
     ],

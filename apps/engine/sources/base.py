@@ -13,10 +13,11 @@ from bizon.source.models import SourceIteration
 from bizon.source.source import AbstractSource
 from pydantic import BaseModel, ConfigDict
 
-from apps.engine.contract import CheckStep, HeldSnapshot, SourceSpec, StorageRoot, StreamInfo
+from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable, TypeSystem
+from apps.engine.shared_snapshots import HeldSnapshot
 
 
 class FrameIteration(SourceIteration):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -12,21 +12,14 @@ from bizon.source.config import SourceConfig
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
-from apps.engine.contract import (
-    CheckStep,
-    SizeEstimate,
-    SourceSpec,
-    StorageRoot,
-    SyncMode,
-    WindowPlan,
-    WindowRequest,
-)
+from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, message_with_evidence
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
+from apps.engine.windows import WindowPlan, WindowRequest
 from apps.json import JsonObject
 
 SourcePage = FrameIteration | RowsIteration
@@ -112,7 +105,7 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
         """Estimate what a complete read of the stream needs, with few short requests. Raises EngineError."""
         return self.size_of(self.get_total_records_count())
 
-    def plan_window(self, request: WindowRequest, state: Mapping[str, Any]) -> WindowPlan:
+    def plan_window(self, request: WindowRequest, state: JsonObject) -> WindowPlan:
         """Check the window of a backfill, and divide it into chunks. `state` is the saved position. Raises EngineError."""
         raise ConfigurationError("This source cannot read a window of a stream")
 

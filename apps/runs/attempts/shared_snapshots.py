@@ -9,8 +9,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from apps.engine import EngineError, EngineSupervisor, RunSpec
-from apps.engine.contract import HeldSnapshot, LogLine, SharedSnapshot
+from apps.engine.contract import LogLine
 from apps.engine.failures import SourceError
+from apps.engine.shared_snapshots import HeldSnapshot, SharedSnapshot
 from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.pipelines.definition import SnapshotDocument

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.background.retries import apply_to_rows
-from apps.engine.contract import CursorWindow
+from apps.engine.windows import CursorWindow
 from apps.orgs.exceptions import LimitReached
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM

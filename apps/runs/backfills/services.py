@@ -12,7 +12,8 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from apps.connectors import engine
-from apps.engine.contract import SourceSpec, WindowPlan, WindowRequest
+from apps.engine.contract import SourceSpec
+from apps.engine.windows import WindowPlan, WindowRequest
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from apps.engine.contract import CursorWindow, WriteMode
+from apps.engine.contract import WriteMode
 from apps.engine.destinations.duckdb import tables
 from apps.engine.destinations.duckdb.incoming import IncomingFiles, column_names
 from apps.engine.destinations.duckdb.types import (
@@ -22,6 +22,7 @@ from apps.engine.destinations.duckdb.types import (
 from apps.engine.destinations.duckdb.windows import window_condition
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
+from apps.engine.windows import CursorWindow
 
 PUBLICATIONS_TABLE = "main._drover_publications"
 CREATE_PUBLICATIONS_TABLE = f"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from apps.engine.contract import CursorWindow
 from apps.engine.destinations.duckdb.types import quote_name
 from apps.engine.failures import ConfigurationError
+from apps.engine.windows import CursorWindow
 
 # Types whose values are compared as PostgreSQL compares them.
 COMPARABLE_TYPES = frozenset(

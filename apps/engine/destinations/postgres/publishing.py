@@ -18,7 +18,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from apps.engine.contract import CursorWindow, WriteMode
+from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
 from apps.engine.destinations.postgres.identifiers import (
@@ -44,6 +44,7 @@ from apps.engine.destinations.postgres.types import type_name, widen_expression
 from apps.engine.failures import ContractError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
+from apps.engine.windows import CursorWindow
 
 Assignments = list[tuple[str, sql.Composable]]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.contract import CursorWindow
 from apps.engine.destinations.postgres.identifiers import TableName, column_name
 from apps.engine.destinations.postgres.types import (
     COLUMN_TYPES,
@@ -21,6 +20,7 @@ from apps.engine.destinations.postgres.types import (
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
+from apps.engine.windows import CursorWindow
 
 SELECT_TABLE = """
 SELECT c.oid, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod),

@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC
 
-from apps.engine.contract import HeldSnapshot
 from apps.engine.failures import PositionGone
 from apps.engine.postgres import Connection, Cursor
+from apps.engine.shared_snapshots import HeldSnapshot
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import read_transaction
 from apps.engine.sources.postgres.files import (

@@ -13,15 +13,10 @@ import psycopg
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
-from apps.engine.contract import (
-    CheckStep,
-    HeldSnapshot,
-    StreamInfo,
-    WindowPlan,
-    WindowRequest,
-)
+from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
 from apps.engine.postgres import Connection, Cursor
+from apps.engine.shared_snapshots import HeldSnapshot
 from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
 from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.bulk import BulkConnection, BulkUnusable
@@ -51,6 +46,8 @@ from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
 from apps.engine.sources.postgres.watermarks import find_unit
 from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
 from apps.engine.sources.postgres.windows import count_window, make_window_plan, plan_window
+from apps.engine.windows import WindowPlan, WindowRequest
+from apps.json import JsonObject
 
 # Tables of up to this size are read in one snapshot, because the read is short. In bytes.
 SHORT_READ = 128 << 20
@@ -119,7 +116,7 @@ class PostgresSource(ConnectorSource[Config]):
                 return count_window(cursor, table, self.spec.window)[0]
             return estimate_rows(cursor, table)
 
-    def plan_window(self, request: WindowRequest, state: Mapping[str, Any]) -> WindowPlan:
+    def plan_window(self, request: WindowRequest, state: JsonObject) -> WindowPlan:
         with read_transaction(self._open_connection(), self.settings) as cursor:
             return plan_window(cursor, self._find_table(cursor), request, state)
 

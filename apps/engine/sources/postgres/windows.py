@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 
-from apps.engine.contract import CursorWindow, WindowPlan, WindowRequest
 from apps.engine.failures import ConfigurationError
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import PgColumn
 from apps.engine.sources.postgres.pages import KeyPlan, WholePlan
 from apps.engine.sources.postgres.tables import COUNTABLE_BYTES, Relation
 from apps.engine.sources.postgres.watermarks import TIME_CONDITIONS, literal_value
+from apps.engine.windows import CursorWindow, WindowPlan, WindowRequest
+from apps.json import JsonObject
 
 MAX_CHUNKS = 1_000
 # The first value of a table without an index may take long to find. The window is then one chunk.
@@ -75,16 +75,17 @@ def count_window(cursor: Cursor, table: Relation, window: CursorWindow) -> tuple
 
 
 def plan_window(
-    cursor: Cursor, table: Relation, request: WindowRequest, state: Mapping[str, Any]
+    cursor: Cursor, table: Relation, request: WindowRequest, state: JsonObject
 ) -> WindowPlan:
     """Divide the window into chunks of about the same width. Raises ConfigurationError for a window that is not possible.
 
     It ends at the saved position at the latest, because the next run reads the rows from there on.
     """
     column = window_column(table, request.field)
-    if not state.get("after") or state.get("cursor_field") != request.field:
+    after = state.get("after")
+    if not isinstance(after, list) or not after or state.get("cursor_field") != request.field:
         raise ConfigurationError("The stream has no saved position: its next run reads all rows")
-    position = _to_value(cursor, column, state["after"][0], "the saved position")
+    position = _to_value(cursor, column, str(after[0]), "the saved position")
     end = _to_value(cursor, column, request.end, "`to`") if request.end else position
     start = _to_value(cursor, column, request.start, "`from`") if request.start else None
     if _is_less(cursor, column, position, end):
