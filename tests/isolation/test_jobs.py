@@ -30,6 +30,7 @@ TASKS_WITHOUT_ORG = {
     "auth.mail_notice",
     "orgs.recheck_domains",
     "runs.tick",
+    "runs.backfill",
     "runs.reconcile",
     "runs.retain",
     "runs.sweep",

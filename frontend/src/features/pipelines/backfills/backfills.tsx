@@ -103,7 +103,7 @@ function BackfillRow({ pipelineId, backfill, canCancel }: RowProps) {
         aria-label={`Progress of the backfill of ${stream}`}
         max={chunks}
         value={done}
-        className="h-1.5 w-full"
+        className="h-1.5 w-full accent-live"
       />
       <p className="text-soft">
         {`${formatCount(done)} of ${countWithNoun(chunks, "run")}, `}

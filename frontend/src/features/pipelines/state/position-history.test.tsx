@@ -88,6 +88,7 @@ async function openHistory(permissions: string[], restored: () => Response = () 
       return restored();
     }
     if (pathname.endsWith("/state")) return Response.json(state(5));
+    if (pathname.endsWith("/backfills")) return Response.json({ results: [], streams: [] });
     if (pathname === `/api/v1/pipelines/${ID}`) return Response.json(pipeline, { headers: { ETag: '"1"' } });
     return Response.json({ results: [], next: null });
   });
