@@ -133,7 +133,7 @@ def _first_value(cursor: Cursor, table: Relation, column: PgColumn, end: str) ->
     )
     try:
         with cursor.connection.transaction():
-            cursor.execute(f"SET LOCAL statement_timeout = '{FIRST_VALUE_SECONDS}s'")
+            cursor.execute(f"SET LOCAL statement_timeout = {int(FIRST_VALUE_SECONDS * 1000)}")
             row = cursor.execute(query).fetchone()
     except psycopg.errors.QueryCanceled:
         return None
@@ -146,7 +146,7 @@ def _values_between(cursor: Cursor, column: PgColumn, low: str, high: str, count
     query = sql.SQL(
         "SELECT value::text FROM (SELECT DISTINCT low, high, ({value})::{type} AS value"
         " FROM (SELECT {low} AS low, {high} AS high) AS bounds, generate_series(1, {last}) AS i) AS parts"
-        " WHERE value > low AND value < high ORDER BY value"
+        " WHERE value > low AND value < high ORDER BY parts.value"
     ).format(
         value=value,
         type=sql.SQL(column.type),
