@@ -90,7 +90,7 @@ MUTANTS = [
     Mutant(
         "a table of pipelines that share it since an older release is free",
         "apps/pipelines/targets.py",
-        "    _require_free(org, by, pipeline, definition, new_rows)\n",
+        "    _require_free(org, by, pipeline, whole, new_rows)\n",
         "",
         ONE_WRITER,
     ),
@@ -98,7 +98,7 @@ MUTANTS = [
     Mutant(
         "two streams of a pipeline write one table",
         "apps/pipelines/targets.py",
-        "    _require_different_tables(definition, rows)\n",
+        "    _require_different_tables(whole, rows)\n",
         "",
         "tests/pipelines/test_many_streams.py",
     ),
@@ -140,7 +140,7 @@ MUTANTS = [
     Mutant(
         "an earlier version writes a table that another pipeline got",
         "apps/pipelines/specs.py",
-        "    targets.require_still_own(org, pipeline, row)\n",
+        "    targets.require_still_own(org, pipeline, row, definition.streams)\n",
         "",
         ONE_WRITER,
     ),
@@ -1031,7 +1031,7 @@ MUTANTS = [
     Mutant(
         "a caller who may no longer use the connector gets its preview",
         "apps/pipelines/trials/services.py",
-        "lambda principal: _build_unsaved(org, principal, config)",
+        "lambda principal: build_unsaved(org, principal, config)",
         "lambda principal: None",
         "tests/api/test_rights_after_a_wait.py",
     ),

@@ -128,13 +128,7 @@ def discover(
     *, org_id: UUID, kind: str, config: JsonObject, code: CodeSpec | None = None
 ) -> Streams:
     """List the streams that a source offers."""
-    payload = {
-        "role": "source",
-        "kind": kind,
-        "config": config,
-        "code": asdict(code) if code else None,
-        **_common_payload(org_id),
-    }
+    payload = discovery_payload(org_id=org_id, kind=kind, config=config, code=code)
     try:
         answer: DiscoveryAnswer = _call_engine("discover", org_id, payload, CHECK_SECONDS)
     except Unavailable:
@@ -142,6 +136,19 @@ def discover(
     except EngineError as error:
         return {"ok": False, "streams": [], "failure": _failure(error)}
     return {"ok": True, "streams": answer["streams"], "failure": None}
+
+
+def discovery_payload(
+    *, org_id: UUID, kind: str, config: JsonObject, code: CodeSpec | None
+) -> JsonObject:
+    """Return the payload of the call `discover`."""
+    return {
+        "role": "source",
+        "kind": kind,
+        "config": config,
+        "code": asdict(code) if code else None,
+        **_common_payload(org_id),
+    }
 
 
 def estimate_sizes(

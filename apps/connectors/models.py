@@ -273,6 +273,23 @@ class Connector(OrgOwned):
         return self.name
 
 
+class Discovery(OrgOwned):
+    """The streams that a saved source has offered, kept so that they are listed quickly."""
+
+    connector = models.ForeignKey(Connector, models.CASCADE, related_name="+", db_constraint=False)
+    # The settings and the code with which the streams were found. They are not used after a change.
+    connector_version = models.PositiveIntegerField()
+    code_version = models.PositiveIntegerField(null=True)
+    streams = models.JSONField()  # a list of apps.engine.answers.Stream
+    found_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(OrgOwned.Meta):
+        verbose_name_plural = "discoveries"
+        constraints = [
+            models.UniqueConstraint(fields=["org", "connector"], name="connectors_discovery_once")
+        ]
+
+
 class UploadedFileColumns(TypedDict):
     id: UUID
     name: str

@@ -221,7 +221,16 @@ Stream = inline_serializer(
 )
 
 
+class StreamsQuery(serializers.Serializer[Any]):
+    refresh = serializers.BooleanField(
+        default=False, help_text="Ask the source again instead of answering from the stored list."
+    )
+
+
 class StreamsAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     streams = Stream
+    found_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the source listed its streams. Lists are stored for a day."
+    )
     failure = ConnectionFailure(allow_null=True)

@@ -28,6 +28,7 @@ from apps.engine.contract import (
     SizeEstimate,
     SourceSpec,
     StorageRoot,
+    StreamInfo,
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
@@ -65,8 +66,22 @@ def discover(payload: Payload) -> dict[str, Any]:
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
     with open_source(payload) as source:
-        streams = [asdict(stream) for stream in source.discover()]
+        streams = [_stream_as_json(stream) for stream in source.discover()]
     return {"streams": redactor_of_payload(payload).mask_names(streams)}
+
+
+def _stream_as_json(stream: StreamInfo) -> dict[str, Any]:
+    """Return what `asdict` returns, which takes half a second for 1,000 tables."""
+    return {
+        "name": stream.name,
+        "fields": [
+            {"name": field.name, "type": field.type, "nullable": field.nullable}
+            for field in stream.fields
+        ],
+        "primary_key": stream.primary_key,
+        "cursor_fields": stream.cursor_fields,
+        "sync_modes": stream.sync_modes,
+    }
 
 
 def estimate_sizes(payload: Payload) -> dict[str, Any]:

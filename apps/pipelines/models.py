@@ -36,8 +36,11 @@ class Pipeline(OrgOwned):
     custom_source = models.ForeignKey(
         CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
-    stream = models.CharField(max_length=200)  # the first of the streams
+    stream = models.CharField(max_length=200)  # the first of the streams, or the patterns
+    # With those that the patterns have chosen, as far as they are known.
     stream_count = models.PositiveIntegerField(default=1, db_default=1)
+    # The patterns for which the streams of the source were last matched; null before.
+    matched_patterns = models.JSONField(null=True, editable=False)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     # Increases with every change, including changes of name or tags.
@@ -69,12 +72,35 @@ class Pipeline(OrgOwned):
         return self.name
 
 
+class StreamState(models.TextChoices):
+    INCLUDED = "included"
+    WAITING = "waiting"  # until somebody decides
+    IGNORED = "ignored"
+
+
 class PipelineStream(OrgOwned):
-    """A stream of the pipeline's current version, and the table that it writes. A new version replaces all rows."""
+    """A stream of the pipeline's current version, and the table that it writes.
+
+    It is named in the definition, or its patterns have chosen it. A new version replaces the rows of the named streams.
+    """
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
-    position = models.PositiveIntegerField()  # in the definition's list
+    # In the definition's list. The streams that the patterns have chosen follow it, in the order of their names.
+    position = models.PositiveIntegerField()
     name = models.CharField(max_length=200)
+    state = models.CharField(
+        max_length=8,
+        choices=StreamState.choices,
+        default=StreamState.INCLUDED,
+        db_default=StreamState.INCLUDED,
+    )
+    # What the source offers of a stream that the patterns have chosen: its primary key, cursor fields and sync modes.
+    # Null if the definition names the stream.
+    offer = models.JSONField(null=True)
+    # Its table if the patterns have chosen it, else empty: the table of a named stream is in the definition.
+    table = models.CharField(max_length=127, blank=True, db_default="")
+    # Whether the source did not list it any more when it was last asked.
+    missing = models.BooleanField(default=False, db_default=False)
     # Digest of the table, see `targets`; empty if no other pipeline can write it.
     target = models.CharField(max_length=64, blank=True)
     # False if pipelines shared the table before the rule existed that a table has one writer.
@@ -89,6 +115,9 @@ class PipelineStream(OrgOwned):
                 fields=["org", "target"],
                 condition=models.Q(owns_target=True) & ~models.Q(target=""),
                 name="pipelines_stream_target",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=StreamState.values), name="pipelines_stream_state"
             ),
         ]
         indexes = [

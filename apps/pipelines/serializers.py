@@ -17,7 +17,7 @@ from apps.connectors.serializers import (
 )
 from apps.orgs.http.texts import MultilineTextField, NameField
 from apps.pipelines.definition import openapi
-from apps.pipelines.models import Misfire, Overlap
+from apps.pipelines.models import Misfire, Overlap, StreamState
 
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 50  # characters
@@ -331,6 +331,73 @@ class PreviewAnswer(serializers.Serializer[Any]):
     read_as = serializers.CharField(
         help_text="How the source reads the records, in words, such as the detected dialect of a CSV file. Often empty."
     )
+    failure = ConnectionFailure(allow_null=True)
+
+
+class StreamsOfPipelineQuery(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(StreamState.values, required=False)
+    missing = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Only streams that the source does not list any more, or only the others.",
+    )
+    offset = serializers.IntegerField(default=0, min_value=0, max_value=1_000_000)
+
+
+class StreamOfPipeline(serializers.Serializer[Any]):
+    stream = serializers.CharField()
+    table = serializers.CharField(allow_blank=True, help_text="Empty if the stream is not read.")
+    named = serializers.BooleanField(
+        help_text="Whether the definition names the stream. Else its patterns have chosen it."
+    )
+    state = serializers.ChoiceField(StreamState.values)
+    missing = serializers.BooleanField(
+        help_text="Whether the source did not list the stream any more at the last run."
+    )
+    sync_mode = serializers.CharField(allow_null=True)
+    write_mode = serializers.CharField(allow_null=True)
+
+
+class StreamCounts(serializers.Serializer[Any]):
+    included = serializers.IntegerField()
+    waiting = serializers.IntegerField(help_text="New streams that nobody has decided about.")
+    ignored = serializers.IntegerField()
+    missing = serializers.IntegerField(help_text="Included streams that the source has lost.")
+
+
+class StreamsOfPipeline(serializers.Serializer[Any]):
+    results = StreamOfPipeline(many=True)
+    count = serializers.IntegerField()
+    next_offset = serializers.IntegerField(allow_null=True)
+    counts = StreamCounts()
+
+
+class StreamDecision(serializers.Serializer[Any]):
+    decision = serializers.ChoiceField(("add", "ignore"))
+    streams = serializers.ListField(
+        child=serializers.CharField(max_length=200, trim_whitespace=False),
+        min_length=1,
+        max_length=2000,
+    )
+
+
+class MatchRequest(serializers.Serializer[Any]):
+    config = ConfigSourceField()
+
+
+class MatchedStreamSerializer(serializers.Serializer[Any]):
+    stream = serializers.CharField()
+    table = serializers.CharField()
+    sync_mode = serializers.CharField()
+    cursor_field = serializers.CharField(allow_null=True)
+    primary_key = serializers.ListField(child=serializers.CharField())
+
+
+class MatchAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    streams = MatchedStreamSerializer(many=True)
+    total = serializers.IntegerField(help_text="Number of streams of the source.")
     failure = ConnectionFailure(allow_null=True)
 
 

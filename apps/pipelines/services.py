@@ -7,8 +7,6 @@ is not validated yet (see `transforms`).
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 from uuid import UUID
@@ -29,6 +27,8 @@ from apps.pipelines import definition, removal, targets, transforms
 from apps.pipelines.definition import Definition, Document, RequestDocument
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
+from apps.pipelines.history.audited import audit_changes
+from apps.pipelines.matching.storing import choose_known, with_unused_naming
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
@@ -37,7 +37,6 @@ from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit_in_domain
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
-TRANSFORMS_FIELD = re.compile(r"config\.streams\.\d+\.transforms")  # name in the audit log
 LIVE_STATUSES = ("pending", "running")  # values of last_run_status, which apps.runs sets
 
 
@@ -95,14 +94,15 @@ def create(
         created_by_id=by.user_id,
     )
     _copy_list_columns(pipeline, new_definition)
+    matched = choose_known(org, pipeline, new_definition)
     with transaction.atomic():
         _save(pipeline, new=True)
-        targets.claim(org, by, pipeline, new_definition)
+        targets.claim(org, by, pipeline, new_definition, matched=matched)
         versions.add(org=org, pipeline=pipeline, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=pipeline, plan=plan)
         changes = {
             "name": [None, name],
-            **_audit_changes(diffs.diff({}, _masked_document(new_definition))),
+            **audit_changes(diffs.diff({}, _masked_document(new_definition))),
         }
         _record(org, by, "pipeline.create", pipeline, changes)
     return pipeline
@@ -174,7 +174,7 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
     with transaction.atomic():
         current = versions.get_version(org, pipeline, pipeline.version)
         masked = definition.mask(current.definition, current.secret_hints)
-        _record(org, by, "pipeline.delete", pipeline, _audit_changes(diffs.diff(masked, {})))
+        _record(org, by, "pipeline.delete", pipeline, audit_changes(diffs.diff(masked, {})))
         # Deleted in SQL, where the foreign keys cascade: Django would load every run first.
         with connection.cursor() as cursor:
             cursor.execute(
@@ -191,7 +191,11 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     require_edit_in_domain(org, by, pipeline.domain_id)
-    new_definition = targets.with_unused_tables(org, versions.current_definition(org, pipeline))
+    new_definition = with_unused_naming(
+        org,
+        pipeline,
+        targets.with_unused_tables(org, versions.current_definition(org, pipeline)),
+    )
     copy = Pipeline(
         org=org,
         name=name or _unused_name(org, pipeline.name),
@@ -204,9 +208,10 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
         created_by_id=by.user_id,
     )
     _copy_list_columns(copy, new_definition)
+    matched = choose_known(org, copy, new_definition, known_of=pipeline)
     with transaction.atomic():
         _save(copy, new=True)
-        targets.claim(org, by, copy, new_definition)
+        targets.claim(org, by, copy, new_definition, matched=matched)
         versions.add(org=org, pipeline=copy, definition=new_definition, user_id=by.user_id)
         apply_plan(org=org, pipeline=copy, plan=plans.from_row(schedule_of(org, pipeline)))
         changes = {"copied_from": [None, str(pipeline.pk)]}
@@ -340,7 +345,8 @@ def _add_version(
     own_database = targets.keeps_own_database(earlier, new_definition)
     pipeline.version += 1
     _copy_list_columns(pipeline, new_definition)
-    targets.claim(org, by, pipeline, new_definition, own_database=own_database)
+    matched = choose_known(org, pipeline, new_definition)
+    targets.claim(org, by, pipeline, new_definition, matched=matched, own_database=own_database)
     versions.add(
         org=org,
         pipeline=pipeline,
@@ -353,7 +359,7 @@ def _add_version(
     changes = diffs.diff(
         _masked_document(before), _masked_document(new_definition), changed_secrets=changed_secrets
     )
-    return {"version": [pipeline.version - 1, pipeline.version], **_audit_changes(changes)}
+    return {"version": [pipeline.version - 1, pipeline.version], **audit_changes(changes)}
 
 
 def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
@@ -363,13 +369,17 @@ def _copy_list_columns(pipeline: Pipeline, new_definition: Definition) -> None:
     pipeline.custom_source_id = custom_kinds.custom_source_id(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
-    pipeline.stream = new_definition.streams[0]["stream"]
+    first = new_definition.stream()
+    pipeline.stream = (
+        first["stream"] if first else definition.describe(new_definition.document)[:200]
+    )
     pipeline.stream_count = len(new_definition.streams)
 
 
 SAVED_FIELDS = (
     *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "custom_source",
-    "source_connector", "destination_connector", "stream", "stream_count", "etag", "updated_at",
+    "source_connector", "destination_connector", "stream", "stream_count", "matched_patterns", "etag",
+    "updated_at",
 )  # fmt: skip
 
 
@@ -406,23 +416,6 @@ def _masked_document(new_definition: Definition) -> Document:
 
 def _plan_values(plan: Plan | None) -> dict[str, Any] | None:
     return {name: getattr(plan, name) for name in plans.FIELDS} if plan else None
-
-
-def _audit_changes(changes: list[diffs.Change]) -> dict[str, Any]:
-    """Return the changes for the audit log. They contain the digest of code; the code itself is in the versions."""
-    values = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
-    for field in filter(TRANSFORMS_FIELD.fullmatch, values):
-        values[field] = [_digests(transforms) for transforms in values[field]]
-    return values
-
-
-def _digests(transforms: Any) -> Any:
-    if transforms is None:  # A new pipeline had no transforms before.
-        return None
-    return [
-        {"kind": item["kind"], "sha256": hashlib.sha256(item["code"].encode()).hexdigest()}
-        for item in transforms
-    ]
 
 
 def _as_json(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from apps.orgs.models import Org
 from apps.pipelines import targets
 from apps.pipelines.definition import (
     Definition,
+    PatternsDocument,
     SideDocument,
     SideName,
     StreamDocument,
@@ -26,7 +27,7 @@ from apps.pipelines.definition import (
     rules_of,
 )
 from apps.pipelines.history import versions
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,11 @@ class StreamSpecs:
     rules: PublishRules
 
 
-def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSpecs]:
-    """Return the specifications of all streams. They contain plain secrets, so never show, log or store them.
+def engine_specs(
+    *, org: Org, pipeline: Pipeline, version: int, matched: Sequence[StreamDocument] = ()
+) -> list[StreamSpecs]:
+    """Return the specifications of all streams: those that the version names, and then those that its patterns have
+    `matched`. They contain plain secrets, so never show, log or store them.
 
     The rules for publishing are those of the newest version, so that a retry publishes what a run has read after
     its user has changed them.
@@ -51,10 +55,11 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSp
     decrypted, and Invalid if another pipeline writes a table of the version now.
     """
     row = versions.get_version(org, pipeline, version)
-    targets.require_still_own(org, pipeline, row)
-    definition = versions.definition_with_secrets(org, row)
+    named = versions.definition_with_secrets(org, row)
+    definition = named.with_streams([*named.streams, *matched])
+    targets.require_still_own(org, pipeline, row, definition.streams)
     newest = Definition(versions.get_version(org, pipeline, pipeline.version).definition)
-    source = _side_spec(org, definition)
+    source = source_of(org, definition)
     config = _settings(org, definition, "destination")
     folder = targets.shared_folder(org, definition.document, own_database=row.own_database)
     return [
@@ -64,13 +69,21 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> list[StreamSp
             field_rules(org, stream),
             transform_spec(stream),
             stream.get("contract", "evolve"),
-            _publish_rules(newest.stream(stream["stream"]) or stream),
+            _publish_rules(newest.stream(stream["stream"]) or newest.patterns or stream),
         )
         for stream in definition.streams
     ]
 
 
-def _publish_rules(stream: StreamDocument) -> PublishRules:
+def source_to_list(org: Org, version: PipelineVersion) -> SourceSpec:
+    """Return the specification of the source, for listing its streams. It contains plain secrets.
+
+    Raises what `engine_specs` raises.
+    """
+    return source_of(org, versions.definition_with_secrets(org, version))
+
+
+def _publish_rules(stream: StreamDocument | PatternsDocument) -> PublishRules:
     return PublishRules(
         allow_empty=stream.get("allow_empty", False),
         max_rejected_share=stream.get("max_rejected_share", 0.0),
@@ -91,10 +104,10 @@ def transform_spec(stream: StreamDocument) -> CodeSpec | None:
 
 
 def source_spec(org: Org, definition: Definition, stream: StreamDocument) -> SourceSpec:
-    return _with_stream(_side_spec(org, definition), stream)
+    return _with_stream(source_of(org, definition), stream)
 
 
-def _side_spec(org: Org, definition: Definition) -> SourceSpec:
+def source_of(org: Org, definition: Definition) -> SourceSpec:
     """Return the specification of the source without a stream."""
     source = definition.document["source"]
     config = _settings(org, definition, "source")

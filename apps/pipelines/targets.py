@@ -31,13 +31,15 @@ from apps.pipelines.definition import (
     Document,
     SideDocument,
     StreamDocument,
-    default_table,
+    table_of,
 )
+from apps.pipelines.matching.choosing import INCLUDED, MatchedStream, documents_of
 from apps.pipelines.models import Pipeline, PipelineStream, PipelineVersion
 
 CONSTRAINT = "pipelines_stream_target"
 MAX_SHOWN = 5
 SHARED = "to the same table, so each can remove or mix up the rows of the other: give one of them another table."
+NAME_IT = "Exclude the stream, add it to the list of streams with a table of its own, or change the naming rule."
 SHARED_BY_ANOTHER = f"Another pipeline writes {SHARED}"  # names no pipeline
 
 
@@ -61,7 +63,7 @@ def keeps_own_database(earlier: PipelineVersion, definition: Definition) -> bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Destination:
+class Destination:
     """What identifies the tables of a definition's destination, except their names."""
 
     kind: str
@@ -72,18 +74,18 @@ class _Destination:
         return targets.target_of(self.kind, self.config, table, shared_folder=self.shared_folder)
 
 
-def _destination_of(
+def destination_of(
     org: Org,
     document: Document,
     *,
     own_database: bool = False,
     connector: Connector | None = None,
-) -> _Destination:
+) -> Destination:
     """Return the destination. `connector` has new settings that are not stored yet."""
     side = document["destination"]
     config = (connector.config or {}) if connector else _settings_of(org, side)
     folder = shared_folder(org, document, own_database=own_database)
-    return _Destination(side["kind"], config, folder)
+    return Destination(side["kind"], config, folder)
 
 
 def _settings_of(org: Org, side: SideDocument) -> JsonObject:
@@ -99,28 +101,21 @@ def claim(
     pipeline: Pipeline,
     definition: Definition,
     *,
+    matched: Sequence[MatchedStream] = (),
     own_database: bool = False,
 ) -> None:
-    """Store the streams of a definition with their targets. The pipeline is stored already.
+    """Store the streams of a definition, and those that its patterns have chosen, with their targets.
 
-    Raises Invalid if another stream writes one of the tables.
+    The pipeline is stored already. Raises Invalid if another stream writes one of the tables.
     """
-    destination = _destination_of(org, definition.document, own_database=own_database)
+    whole = definition.with_streams([*definition.streams, *documents_of(definition, matched)])
+    destination = destination_of(org, definition.document, own_database=own_database)
     before = {row.target: row for row in _streams_of(org, pipeline)}
-    rows = [
-        PipelineStream(
-            org=org,
-            pipeline=pipeline,
-            position=position,
-            name=stream["stream"],
-            target=destination.target_of(stream["table"]),
-        )
-        for position, stream in enumerate(definition.streams)
-    ]
-    _require_different_tables(definition, rows)
+    rows = _new_rows(pipeline, definition, whole, destination, matched)
+    _require_different_tables(whole, rows)
     new_rows = [row for row in rows if row.target and row.target not in before]
-    _require_not_read(org, definition, new_rows)
-    _require_free(org, by, pipeline, definition, new_rows)
+    _require_not_read(org, whole, new_rows)
+    _require_free(org, by, pipeline, whole, new_rows)
     for row in rows:
         row.owns_target = row.target not in before or before[row.target].owns_target
     try:
@@ -130,8 +125,41 @@ def claim(
     except IntegrityError as error:
         # Another request has just saved a pipeline with one of the tables.
         if violates(error, CONSTRAINT):
-            _require_free(org, by, pipeline, definition, rows)
+            _require_free(org, by, pipeline, whole, rows)
         raise
+
+
+def _new_rows(
+    pipeline: Pipeline,
+    definition: Definition,
+    whole: Definition,
+    destination: Destination,
+    matched: Sequence[MatchedStream],
+) -> list[PipelineStream]:
+    """Return a row for each stream of the whole definition, in its order, and then for the streams that are not read."""
+    by_name = {stream.name: stream for stream in matched}
+    rows = []
+    for position, stream in enumerate(whole.streams):
+        chosen = by_name.get(stream["stream"]) if position >= len(definition.streams) else None
+        row = PipelineStream(org_id=pipeline.org_id, pipeline=pipeline, position=position)
+        row.name, row.target = stream["stream"], destination.target_of(stream["table"])
+        if chosen is not None:
+            row.position, row.table = len(definition.streams), stream["table"]
+            row.offer, row.missing = chosen.offer, chosen.missing
+        rows.append(row)
+    return rows + [
+        PipelineStream(
+            org_id=pipeline.org_id,
+            pipeline=pipeline,
+            position=len(definition.streams),
+            name=stream.name,
+            state=stream.state,
+            offer=stream.offer,
+            missing=stream.missing,
+        )
+        for stream in matched
+        if stream.state != INCLUDED
+    ]
 
 
 def _streams_of(org: Org, pipeline: Pipeline) -> QuerySet[PipelineStream]:
@@ -143,35 +171,46 @@ def _require_different_tables(definition: Definition, rows: Sequence[PipelineStr
     """Raise Invalid if two streams of the definition write the same table."""
     first_names: dict[str, str] = {}
     errors: list[Error] = []
-    for row, stream in zip(rows, definition.streams, strict=True):
+    for row, stream in zip(rows, definition.streams, strict=False):
         table = row.target or stream["table"].casefold()
         first_name = first_names.setdefault(table, stream["stream"])
         if first_name != stream["stream"]:
             message = f"The stream {first_name} writes this table: choose another table."
-            errors.append((_field(row), message, "taken"))
+            if row.offer is not None:
+                message = f"The streams {first_name} and {row.name} would both write the table {row.table}. {NAME_IT}"
+            errors.append((_field(row, definition), message, "taken"))
     if errors:
         raise Invalid(errors)
 
 
-def _field(row: PipelineStream) -> str:
-    return f"streams.{row.position}.table"
+def _field(row: PipelineStream, definition: Definition) -> str:
+    if row.offer is None:
+        return f"streams.{row.position}.table"
+    return "naming" if "naming" in definition.document else "patterns.match"
 
 
 def _require_not_read(org: Org, definition: Definition, rows: Sequence[PipelineStream]) -> None:
     """Raise Invalid if a pipeline from PostgreSQL would write a table that it reads."""
-    source = definition.document["source"]
-    if source["kind"] != "postgres":
-        return
-    config = {**_settings_of(org, source), "schema": "public"}  # the schema of a stream without one
-    read = {
-        targets.target_of("postgres", config, stream["stream"]) for stream in definition.streams
-    }
+    read = {target for target in read_targets(org, definition) if target}
     message = (
         "This is a table that the pipeline reads, so a run would replace or change the rows of the source. Choose "
         "another table or schema."
     )
-    if errors := [(_field(row), message, "taken") for row in rows if row.target in read]:
+    if errors := [
+        (_field(row, definition), message, "taken") for row in rows if row.target in read
+    ]:
         raise Invalid(errors)
+
+
+def read_targets(org: Org, definition: Definition) -> list[str]:
+    """Return what the target of a pipeline would be that writes what each stream reads, or empty texts."""
+    source = definition.document["source"]
+    if source["kind"] != "postgres":
+        return [""] * len(definition.streams)
+    config = {**_settings_of(org, source), "schema": "public"}  # the schema of a stream without one
+    return [
+        targets.target_of("postgres", config, stream["stream"]) for stream in definition.streams
+    ]
 
 
 def _require_free(
@@ -182,23 +221,31 @@ def _require_free(
     rows: Sequence[PipelineStream],
 ) -> None:
     """Raise Invalid if another pipeline writes one of the tables of the rows."""
-    others = _other_writers_by_target(org, {row.target for row in rows}, pipeline.pk)
+    others = other_writers_by_target(org, {row.target for row in rows}, pipeline.pk)
     errors: list[Error] = []
     for row in rows:
         if writers := others.get(row.target):
-            unused = unused_table(org, definition, definition.streams[row.position])
-            message = (
-                f"{_names(by, writers)} to this table of the same destination, so each could remove or mix up the rows "
-                f"of the other. Choose another table, such as {unused}."
-            )
-            errors.append((_field(row), message, "taken"))
+            message = _taken_message(org, by, definition, row, writers)
+            errors.append((_field(row, definition), message, "taken"))
             if len(errors) == MAX_SHOWN:
                 break
     if errors:
         raise Invalid(errors)
 
 
-def _other_writers_by_target(
+def _taken_message(
+    org: Org, by: Principal, definition: Definition, row: PipelineStream, writers: list[Pipeline]
+) -> str:
+    if row.offer is not None:
+        return f"{_names(by, writers)} to the table {row.table}, which the stream {row.name} would write. {NAME_IT}"
+    unused = unused_table(org, definition, definition.streams[row.position])
+    return (
+        f"{_names(by, writers)} to this table of the same destination, so each could remove or mix up the rows "
+        f"of the other. Choose another table, such as {unused}."
+    )
+
+
+def other_writers_by_target(
     org: Org | UUID, wanted: Collection[str], pipeline_id: UUID
 ) -> dict[str, list[Pipeline]]:
     """Return the other pipelines that write each of the tables, oldest first."""
@@ -210,17 +257,19 @@ def _other_writers_by_target(
     return writers
 
 
-def require_still_own(org: Org, pipeline: Pipeline, version: PipelineVersion) -> None:
+def require_still_own(
+    org: Org, pipeline: Pipeline, version: PipelineVersion, streams: Sequence[StreamDocument]
+) -> None:
     """Raise Invalid if an earlier version of the pipeline wrote a table that another pipeline has got since then."""
     if version.number == pipeline.version:
         return
-    destination = _destination_of(org, version.definition, own_database=version.own_database)
+    destination = destination_of(org, version.definition, own_database=version.own_database)
     own = set(_streams_of(org, pipeline).values_list("target", flat=True))
     earlier = {
         destination.target_of(stream["table"]): f"streams.{number}.table"
-        for number, stream in enumerate(version.definition["streams"])
+        for number, stream in enumerate(streams)
     }
-    taken = _other_writers_by_target(org, earlier.keys() - own, pipeline.pk)
+    taken = other_writers_by_target(org, earlier.keys() - own, pipeline.pk)
     if taken:
         message = (
             "Another pipeline writes to the table of this earlier version now: start a new run."
@@ -247,7 +296,7 @@ def other_writers(org: Org | UUID, pipeline: Pipeline) -> list[Pipeline]:
 
 def with_unused_tables(org: Org, definition: Definition) -> Definition:
     """Return the definition with an unused table for each stream whose table another pipeline already writes."""
-    destination = _destination_of(org, definition.document)
+    destination = destination_of(org, definition.document)
     by_stream = {
         stream["stream"]: destination.target_of(stream["table"]) for stream in definition.streams
     }
@@ -260,6 +309,12 @@ def with_unused_tables(org: Org, definition: Definition) -> Definition:
     return definition.with_streams(streams)
 
 
+def are_taken(org: Org, definition: Definition, tables: Iterable[str]) -> bool:
+    """Whether a pipeline writes one of these tables of the definition's destination."""
+    destination = destination_of(org, definition.document)
+    return bool(_taken_targets(org, map(destination.target_of, tables)))
+
+
 def _taken_targets(org: Org, wanted: Iterable[str]) -> set[str]:
     rows = PipelineStream.objects.for_org(org).filter(target__in=set(wanted) - {""})
     return set(rows.values_list("target", flat=True))
@@ -267,12 +322,14 @@ def _taken_targets(org: Org, wanted: Iterable[str]) -> set[str]:
 
 def unused_table(org: Org, definition: Definition, stream: StreamDocument) -> str:
     """Return the stream's default table, or the first unused table of `x_2`, `x_3` and so on."""
-    destination = _destination_of(org, definition.document)
+    destination = destination_of(org, definition.document)
     others = {each["table"] for each in definition.streams if each["stream"] != stream["stream"]}
+    kind, naming = definition.document["source"]["kind"], definition.document.get("naming")
+    default = table_of(kind, stream["stream"], naming)
     schema, dot, name = stream["table"].rpartition(".")
     start = name.encode()[:58].decode(errors="ignore")
     numbered = (f"{schema}{dot}{start}_{number}" for number in range(2, 1000))
-    for table in chain([default_table(stream["stream"])], numbered):
+    for table in chain([default], numbered):
         if table not in others and not _taken_targets(org, [destination.target_of(table)]):
             return table
     raise LookupError("a thousand pipelines write to tables with this name")
@@ -336,11 +393,14 @@ def _rows_with_targets(org: Org, connector: Connector) -> Iterator[tuple[Pipelin
     for row in rows.order_by("pipeline_id", "position"):
         version = documents[row.pipeline_id]
         row.pipeline = locked[row.pipeline_id]
-        destination = _destination_of(
+        destination = destination_of(
             org, version.definition, own_database=version.own_database, connector=connector
         )
-        stream = version.definition["streams"][row.position]
-        yield row, destination.target_of(stream["table"])
+        streams = version.definition["streams"]
+        if row.offer is None:
+            yield row, destination.target_of(streams[row.position]["table"])
+        else:  # A row without a target does not claim its table.
+            yield row, destination.target_of(row.table) if row.target else ""
 
 
 def _connector_error(by: Principal, pipeline: Pipeline, others: Iterable[Pipeline]) -> Error:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.pipelines import views
 from apps.pipelines.history import views as history_views
+from apps.pipelines.matching import views as matching_views
 from apps.pipelines.schedules import views as schedule_views
 from apps.pipelines.trials import views as trial_views
 
@@ -11,11 +12,14 @@ urlpatterns = [
     path("pipelines", views.Pipelines.as_view()),
     path("pipelines/validate", trial_views.Validate.as_view()),
     path("pipelines/preview", trial_views.PreviewDraft.as_view()),
+    path("pipelines/match", matching_views.MatchDraft.as_view()),
     path("pipelines/<uuid:pk>", views.PipelineById.as_view()),
     path("pipelines/<uuid:pk>/duplicate", views.Duplicate.as_view()),
     path("pipelines/<uuid:pk>/enable", views.Enable.as_view()),
     path("pipelines/<uuid:pk>/disable", views.Disable.as_view()),
     path("pipelines/<uuid:pk>/preview", trial_views.PreviewSaved.as_view()),
+    path("pipelines/<uuid:pk>/streams", matching_views.StreamsOfPipelineView.as_view()),
+    path("pipelines/<uuid:pk>/streams/decide", matching_views.Decide.as_view()),
     path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>/diff", history_views.Diff.as_view()),

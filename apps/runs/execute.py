@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.background.retries import retry_while_unavailable
 from apps.connectors import catalogue, sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
-from apps.engine.contract import LogLine, Progress, StopReason
+from apps.engine.contract import LogLine, Progress, SourceSpec, StopReason
 from apps.engine.failures import FailureClass
 from apps.orgs.exceptions import Invalid, SecretUnreadable
 from apps.orgs.models import Org
@@ -27,8 +27,9 @@ from apps.pipelines import targets
 from apps.pipelines.definition import DEFAULT_SNAPSHOT, Definition
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion
-from apps.pipelines.specs import StreamSpecs, engine_specs
+from apps.pipelines.specs import StreamSpecs, engine_specs, source_to_list
 from apps.runs import states
+from apps.runs.attempts import chosen_streams
 from apps.runs.attempts.children import run_streams
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
@@ -96,19 +97,35 @@ def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     if isinstance(prepared, Failed):
         return prepared
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
-    streams = StreamTracker(prepared.streams)
-    recorder.start(streams)
-    for warning in prepared.warnings:
-        recorder.add_event(LogLine.now("warning", warning))
+    recorder.start()
     try:
-        outcome = _run_streams(worker, prepared, recorder)
+        outcome = _run_recorded(worker, claim, recorder, prepared)
         recorder.log_failure(outcome)
     finally:
         recorder.close()
     return _recording_failure(recorder.fault) if recorder.fault else outcome
 
 
-def _run_streams(worker: Worker, prepared: _PreparedRun, recorder: Recorder) -> Outcome:
+def _run_recorded(
+    worker: Worker, claim: Claim, recorder: Recorder, prepared: PreparedRun
+) -> Outcome:
+    """Choose the streams of the run if its pipeline has patterns, and run them."""
+    for warning in prepared.warnings:
+        recorder.add_event(LogLine.now("warning", warning))
+    if prepared.source is not None:
+        failed = chosen_streams.choose_streams(worker.engine, claim, recorder, prepared.source)
+        if failed is not None:
+            return failed
+        again = retry_while_unavailable(lambda: _prepare(claim), give_up=worker.shutdown)
+        connection.close()
+        if isinstance(again, Failed):
+            return again
+        prepared = again
+    recorder.follow(StreamTracker(prepared.streams))
+    return _run_streams(worker, prepared, recorder)
+
+
+def _run_streams(worker: Worker, prepared: PreparedRun, recorder: Recorder) -> Outcome:
     plan = prepared.snapshot_plan
     try:
         with specs_in_snapshot(worker.engine, prepared.specs, plan, recorder) as specs:
@@ -123,17 +140,24 @@ def _recording_failure(fault: Exception) -> Failed:
     return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
 
 
+NO_SNAPSHOT = SnapshotPlan(DEFAULT_SNAPSHOT, source_has_snapshots=False, last_duration=None)
+
+
 @dataclass(frozen=True, slots=True)
-class _PreparedRun:
-    """The streams of the run and their specifications, and what the log says about the settings."""
+class PreparedRun:
+    """The streams of the run and their specifications, and what the log says about the settings.
+
+    Before the streams of patterns are chosen, there are none: then `source` is the source to list.
+    """
 
     streams: list[RunStream]
     specs: Mapping[str, RunSpec]  # by stream
     warnings: tuple[str, ...]  # They name no other pipeline.
     snapshot_plan: SnapshotPlan
+    source: SourceSpec | None = None
 
 
-def _prepare(claim: Claim) -> _PreparedRun | Failed:
+def _prepare(claim: Claim) -> PreparedRun | Failed:
     """Read the settings of the run, and create the rows of its streams if they do not exist. Raises LeaseLost.
 
     Returns Failed if the org has reached a monthly limit, or if the pipeline's settings cannot be read.
@@ -143,47 +167,43 @@ def _prepare(claim: Claim) -> _PreparedRun | Failed:
         if (measure := usage.reached_limit(org)) is not None:
             return usage.limit_failure(measure)
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
+        is_shared = bool(targets.other_writers(org, pipeline))
+        warnings = (targets.SHARED_BY_ANOTHER,) if is_shared else ()
+        rows = chosen_streams.rows_of_run(claim)
         try:
-            stream_specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
+            version = versions.get_version(org, pipeline, claim.version)
+            chunk = chunks.find_chunk(org, claim.run_id)
+            if not rows and chunk is None and version.definition.get("patterns"):
+                return PreparedRun([], {}, warnings, NO_SNAPSHOT, source_to_list(org, version))
+            matched = [row.settings for row in rows if row.settings is not None]
+            stream_specs = engine_specs(
+                org=org, pipeline=pipeline, version=claim.version, matched=matched
+            )
+            problems = chosen_streams.table_problems(org, pipeline, version, matched)
         except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
-        is_shared = bool(targets.other_writers(org, pipeline))
-        stream_specs = chunks.specs_of_run(org, claim.run_id, stream_specs)
-        plan = _snapshot_plan(org, pipeline, claim.version, stream_specs)
-    streams = _streams_of_run(claim, stream_specs)
+        if chunk is not None:
+            stream_specs = chunks.specs_of_chunk(chunk, stream_specs)
+        plan = _snapshot_plan(org, pipeline, version, stream_specs)
+    names = {each.source.stream for each in stream_specs}
+    named = [stream for stream in version.definition["streams"] if stream["stream"] in names]
+    rows = rows or chosen_streams.create_rows(claim, named)
+    chosen_streams.fail_rows(claim, rows, problems)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
-    warnings = (targets.SHARED_BY_ANOTHER,) if is_shared else ()
-    return _PreparedRun(streams, specs, warnings, plan)
+    return PreparedRun(rows, specs, warnings, plan)
 
 
 def _snapshot_plan(
-    org: Org, pipeline: Pipeline, version: int, stream_specs: Sequence[StreamSpecs]
+    org: Org, pipeline: Pipeline, version: PipelineVersion, stream_specs: Sequence[StreamSpecs]
 ) -> SnapshotPlan:
     """Return how the streams share a snapshot. Nothing is asked for a single stream."""
     kind = catalogue.find("source", stream_specs[0].source.kind)
     if len(stream_specs) == 1 or kind is None or not kind.shares_snapshots:
-        return SnapshotPlan(DEFAULT_SNAPSHOT, source_has_snapshots=False, last_duration=None)
-    choice = Definition(versions.get_version(org, pipeline, version).definition).snapshot
+        return NO_SNAPSHOT
+    choice = Definition(version.definition).snapshot
     return SnapshotPlan(
         choice, source_has_snapshots=True, last_duration=last_duration(org, pipeline.pk)
     )
-
-
-def _streams_of_run(claim: Claim, stream_specs: Sequence[StreamSpecs]) -> list[RunStream]:
-    """Return the rows of the run's streams, in order. The first attempt creates them. Raises LeaseLost."""
-    with leases.held(claim):
-        rows = RunStream.objects.for_org(claim.org_id)
-        existing = list(rows.filter(run_id=claim.run_id).order_by("position"))
-        return existing or rows.bulk_create(
-            RunStream(
-                org_id=claim.org_id,
-                run_id=claim.run_id,
-                position=position,
-                name=specs.source.stream,
-                table=specs.destination.table,
-            )
-            for position, specs in enumerate(stream_specs)
-        )
 
 
 def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:

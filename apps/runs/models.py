@@ -202,6 +202,8 @@ class RunStream(OrgOwned):
     position = models.PositiveIntegerField()  # in the definition's list
     name = models.CharField(max_length=200)
     table = models.CharField(max_length=127)
+    # The settings of a stream that the patterns of the pipeline have chosen when the run began, as in a definition.
+    settings = models.JSONField(null=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     started_at = models.DateTimeField(null=True)  # start in the newest attempt
     finished_at = models.DateTimeField(null=True)

@@ -78,6 +78,7 @@ UNTESTED_PLACES = {
         "apps/orgs/members/domains.py:_lock_domain",
         "apps/pipelines/history/versions.py:usable_connectors",
         "apps/pipelines/targets.py:_rows_with_targets",
+        "apps/pipelines/matching/storing.py:resolve",
         "apps/runs/demo/pipelines.py:_ensure_connector",
     ],
     "A row of one conversation: only the turn and the requests of one user wait for it.": [

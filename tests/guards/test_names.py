@@ -37,7 +37,9 @@ OTHER_TEXTS = {
         "compared with a value that Drover issued, or Python code",
     ),
     **dict.fromkeys(("words", "timezone"), "read as a schedule, and not stored"),
-    **dict.fromkeys(("email", "kind", "stream"), "used to find a stored value, and not stored"),
+    **dict.fromkeys(
+        ("email", "kind", "stream", "streams"), "used to find a stored value, and not stored"
+    ),
     **dict.fromkeys(
         (
             *("schemas", "externalId", "op", "path"),

@@ -315,7 +315,7 @@ CONNECTORS = {
             "config": DUMMY_SETTINGS,
         },
     ),
-    "connectors_streams": Case(path={"id": "connector"}),
+    "connectors_streams": Case(path={"id": "connector"}, varying_part=rb'"found_at":"[^"]+"'),
 }
 
 
@@ -413,6 +413,15 @@ PIPELINES = {
         unknown_id_status=422,
         status_by_wrong_id={"body config.destination.connector_id": 200},  # nothing is written
         varying_part=rb'"ms":[0-9.e-]+',
+    ),
+    "pipelines_match": Case(
+        body=lambda p: {"config": make_definition(p)},
+        unknown_id_status=422,
+        status_by_wrong_id={"body config.destination.connector_id": 200},  # nothing is written
+    ),
+    "pipelines_streams": Case(path={"id": "pipeline"}),
+    "pipelines_streams_decide": Case(  # 422, because the pipeline has no patterns
+        422, path={"id": "pipeline"}, body=lambda p: {"decision": "add", "streams": ["none"]}
     ),
     "pipelines_validate": Case(
         body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},

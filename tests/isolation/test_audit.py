@@ -36,6 +36,8 @@ OPERATIONS_WITHOUT_EVENT = {
     "pipelines_validate": "Returns the errors in a definition.",
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",
+    "pipelines_match": "Lists streams.",
+    "pipelines_streams_decide": "Here the response is 422, because the pipeline has no patterns. For its event see tests/pipelines/test_patterns.py.",
     "schedules_words": "Reads a schedule in English.",
     "schedules_preview": "Computes the next slots of a schedule.",
     "org_model_check": "Here the response is 422, because a check takes seconds. For its event see tests/agent/chat_models/test_check_route.py.",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.pipelines.definition.streams import TABLE_PATTERN, default_table
+from apps.pipelines.definition.names import TABLE_PATTERN, default_table
 from apps.pipelines.models import PipelineVersion
 from tests.pipelines.test_pipelines import URL, config_with_secret, create_pipeline, error_codes
 from tests.world import World

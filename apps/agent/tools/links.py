@@ -43,7 +43,9 @@ def connector_label(connector: Connector) -> str:
 
 
 def describe_streams(pipeline: Pipeline) -> str:
-    """Return the pipeline's only stream, or its first stream and the number of the others."""
+    """Return the pipeline's only stream, or its first stream and the number of the others, or its patterns."""
+    if "*" in pipeline.stream and pipeline.stream_count != 1:
+        return f"streams {pipeline.stream} ({pipeline.stream_count:,} now)"
     others = pipeline.stream_count - 1
     if not others:
         return f"stream {pipeline.stream}"

@@ -10,9 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
+from django.utils import timezone
+
 from apps.connectors import engine, services
+from apps.connectors.checks import discoveries
+from apps.connectors.checks.discoveries import FoundStreams
 from apps.connectors.custom_sources import kinds as custom_kinds
-from apps.connectors.engine import Streams, StreamSizes
+from apps.connectors.engine import StreamSizes
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector, ConnectorRole
 from apps.engine.answers import CheckAnswer
@@ -69,16 +73,33 @@ def check_unsaved(
     return SlowCall(run, _require_edit_in_some_domain)
 
 
-def list_streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Streams]:
-    """List the streams that the source offers. Raises NotFound and NotASource."""
+def list_streams(
+    *, org: Org, by: Principal, connector_id: UUID, refresh: bool = False
+) -> SlowCall[FoundStreams]:
+    """List the streams that the source offers. Answers from the stored list, unless it is old or with `refresh`.
+
+    Raises NotFound and NotASource.
+    """
     find = partial(services.find_connector, org=org, connector_id=connector_id)
     connector = find(by=by)
     if connector.role != ConnectorRole.SOURCE:
         raise NotASource
+    stored = None if refresh else discoveries.read(org, connector)
+    if stored is not None:
+        return SlowCall(lambda: stored, lambda current_principal: find(by=current_principal))
     kind, config = services.kind_and_settings(org, connector)
     code = custom_kinds.code_for_kind(org, kind)
-    run = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
-    return SlowCall(run, lambda current_principal: find(by=current_principal))
+    code_version = discoveries.code_version_of(org, connector)
+
+    def discover() -> FoundStreams:
+        found = engine.discover(org_id=org.pk, kind=kind, config=config, code=code)
+        return {**found, "found_at": timezone.now() if found["ok"] else None}
+
+    def store(found: FoundStreams) -> None:
+        if found["ok"]:
+            discoveries.store(org, connector, found["streams"], code_version=code_version)
+
+    return SlowCall(discover, lambda current_principal: find(by=current_principal), store)
 
 
 def estimate_sizes(

@@ -15,12 +15,13 @@ from apps.connectors.serializers import (
     CheckAnswer,
     CheckRequest,
     StreamsAnswer,
+    StreamsQuery,
 )
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
 from apps.web.slow import SlowResponse
-from apps.web.views import data_of
+from apps.web.views import data_of, query_of
 
 CHECK_EXAMPLE = {
     "ok": False,
@@ -40,6 +41,7 @@ STREAMS_EXAMPLE = {
             "sync_modes": ["full_refresh", "incremental"],
         }
     ],
+    "found_at": "2026-11-22T10:00:00Z",
     "failure": None,
 }
 
@@ -90,11 +92,13 @@ class Streams(OrgView):
     @operation(
         "connectors_streams",
         tag="connectors",
-        summary="List the streams of a saved source, with their fields",
+        summary="List the streams of a saved source, with their fields; the list is stored for a day",
         answer=StreamsAnswer,
+        parameters=[StreamsQuery],
         errors=(404, 409),
         example=STREAMS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> SlowResponse:
-        call = checks.list_streams(org=self.org, by=self.principal, connector_id=pk)
+        query = query_of(StreamsQuery, request)
+        call = checks.list_streams(org=self.org, by=self.principal, connector_id=pk, **query)
         return self.wait_for(call)

@@ -5,14 +5,17 @@
                contract, fields: {others, rules: [{field, drop, name, type, protect}]},
                transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config},
-  "snapshot": {scope, retry}}`. There is at least one stream. The settings are those of a
-saved connector, or they are inline. Secrets of inline settings are stored separately, by paths like
-`source.config.password`.
+  "snapshot": {scope, retry},
+  "patterns": {match: ["public.*", "!*_tmp"], sync_mode, cursor_field, write_mode, allow_empty, max_rejected_share},
+  "naming": "raw.{schema}_{table}", "new_streams": "add" | "ask" | "ignore"}`. There is at least one stream, or
+patterns. The settings are those of a saved connector, or they are inline. Secrets of inline settings are stored
+separately, by paths like `source.config.password`.
 """
 
 from apps.pipelines.definition.building import (
     build,
     build_source,
+    complete,
     replace_fields,
     replace_transforms,
 )
@@ -20,6 +23,8 @@ from apps.pipelines.definition.document import (
     DEFAULT_SNAPSHOT,
     Definition,
     Document,
+    Offer,
+    PatternsDocument,
     RequestDocument,
     SideDocument,
     SideName,
@@ -33,14 +38,17 @@ from apps.pipelines.definition.document import (
     python_code,
 )
 from apps.pipelines.definition.fields import rules_of
+from apps.pipelines.definition.names import full_name, table_of
+from apps.pipelines.definition.patterns import describe, matched_stream, matches
 from apps.pipelines.definition.sides import Connectors
-from apps.pipelines.definition.streams import default_table
 
 __all__ = [
     "DEFAULT_SNAPSHOT",
     "Connectors",
     "Definition",
     "Document",
+    "Offer",
+    "PatternsDocument",
     "RequestDocument",
     "SideDocument",
     "SideName",
@@ -49,13 +57,18 @@ __all__ = [
     "TransformDocument",
     "build",
     "build_source",
+    "complete",
     "connector_ids",
-    "default_table",
+    "describe",
     "document_with_secrets",
+    "full_name",
     "mask",
+    "matched_stream",
+    "matches",
     "plain_config",
     "python_code",
     "replace_fields",
     "replace_transforms",
     "rules_of",
+    "table_of",
 ]

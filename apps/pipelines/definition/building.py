@@ -9,6 +9,7 @@ from apps.connectors import schemas
 from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.schemas import Error, join_path
+from apps.engine.contract import WriteMode
 from apps.pipelines.definition.document import (
     DEFAULT_SNAPSHOT,
     SIDES,
@@ -19,12 +20,16 @@ from apps.pipelines.definition.document import (
     StreamDocument,
 )
 from apps.pipelines.definition.fields import build_fields, key_errors
+from apps.pipelines.definition.names import naming_problem
+from apps.pipelines.definition.patterns import PATTERNS, PatternsBuilder, new_streams_error
 from apps.pipelines.definition.sides import Connectors, Side
 from apps.pipelines.definition.snapshot import build_snapshot, snapshot_errors
-from apps.pipelines.definition.streams import STREAMS, StreamsBuilder, build_transforms
+from apps.pipelines.definition.streams import STREAMS, Naming, StreamsBuilder, build_transforms
 
 SNAPSHOT = "snapshot"
-TOP_LEVEL_FIELDS = ("source", "streams", "destination", SNAPSHOT)
+TOP_LEVEL_FIELDS = (
+    "source", "streams", "destination", SNAPSHOT, PATTERNS, "naming", "new_streams",
+)  # fmt: skip
 # Fields of a stream that older releases expected inside the source or destination.
 MOVED_SIDE_FIELDS: Mapping[SideName, tuple[str, ...]] = {
     "source": ("stream", "sync_mode", "cursor_field", "primary_key"),
@@ -101,11 +106,52 @@ class _Builder:
     def read_source(self, request: RequestDocument) -> None:
         self.errors += _moved_field_errors(request)
         source = self.read_side("source", request)
+        has_patterns = self._read_patterns(request)
         previous = self.previous.streams if self.previous else []
-        builder = StreamsBuilder(source.streams, previous, patch=self.patch)
+        builder = StreamsBuilder(
+            source.streams,
+            previous,
+            naming=Naming(self.document.get("naming"), self.document["source"].get("kind") or ""),
+            may_be_empty=has_patterns,
+            patch=self.patch,
+        )
         keeps_streams = previous and self.patch and STREAMS not in request
         self.document[STREAMS] = builder.build(previous if keeps_streams else request.get(STREAMS))
         self.errors += builder.errors
+
+    def _read_patterns(self, request: RequestDocument) -> bool:
+        """Read the naming rule, the patterns and what happens to new streams. All are optional.
+
+        Returns whether there are patterns, valid or not.
+        """
+        if (naming := self._optional("naming", request)) is not None:
+            self.document["naming"] = naming
+            if problem := naming_problem(naming):
+                self.errors.append(("naming", problem, "invalid"))
+                del self.document["naming"]
+        if (patterns := self._optional(PATTERNS, request)) is not None:
+            builder = PatternsBuilder(
+                self.previous.patterns if self.previous else None, patch=self.patch
+            )
+            if (stored := builder.build(patterns)) is not None:
+                self.document[PATTERNS] = stored
+            self.errors += builder.errors
+        is_sent = "new_streams" in request
+        if is_sent or patterns is not None:
+            new_streams = self._optional("new_streams", request)
+            error = new_streams_error(new_streams, has_patterns=patterns is not None)
+            if error is not None:
+                self.errors.append(error)
+            elif new_streams is not None:
+                self.document["new_streams"] = new_streams
+        return patterns is not None
+
+    def _optional(self, name: str, request: RequestDocument) -> Any:
+        """Return an optional part. An empty text removes it like null; a patch without it keeps the previous one."""
+        if name in request or not self.patch or self.previous is None:
+            value = request.get(name)
+            return None if value == "" else value
+        return self.previous.document.get(name)
 
     def read_side(self, name: SideName, request: RequestDocument) -> Side:
         side = Side(name, self.previous, patch=self.patch)
@@ -161,8 +207,7 @@ def _complete_and_check_streams(document: dict[str, Any], kinds: Kinds) -> list[
         for name, message, code in snapshot_errors(document, source_kind)
     ]
     for number, stream in enumerate(document[STREAMS]):
-        if stream["write_mode"] is None:
-            stream["write_mode"] = _default_write_mode(stream, destination_kind)
+        complete(cast(StreamDocument, stream), destination_kind)
         errors += [
             (f"{STREAMS}.{number}.{name}", message, code)
             for name, message, code in (
@@ -170,7 +215,29 @@ def _complete_and_check_streams(document: dict[str, Any], kinds: Kinds) -> list[
                 *_writing_errors(stream, destination_kind),
             )
         ]
+    if PATTERNS in document:
+        errors += [
+            (f"{PATTERNS}.{name}", message, code)
+            for name, message, code in _pattern_errors(
+                document[PATTERNS], source_kind, destination_kind
+            )
+        ]
     return errors
+
+
+def complete(stream: StreamDocument, destination_kind: Kind) -> None:
+    """Fill in the default write mode of a stream that has none."""
+    if stream["write_mode"] is None:
+        stream["write_mode"] = cast(WriteMode, _default_write_mode(stream, destination_kind))
+
+
+def _pattern_errors(
+    patterns: dict[str, Any], source_kind: Kind, destination_kind: Kind
+) -> list[Error]:
+    """Return the errors of settings that fit no stream. The primary key of each stream is known at a run only."""
+    example = {**patterns, "stream": "", "primary_key": ["any"]}
+    complete(cast(StreamDocument, example), destination_kind)
+    return [*_reading_errors(example, source_kind), *_writing_errors(example, destination_kind)]
 
 
 def _reading_errors(stream: Mapping[str, Any], source_kind: Kind) -> list[Error]:

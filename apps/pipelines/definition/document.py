@@ -90,16 +90,41 @@ class SnapshotDocument(TypedDict):
 DEFAULT_SNAPSHOT = SnapshotDocument(scope="auto", retry="remaining")
 
 
-class Document(TypedDict):
-    """A definition. `streams` has at least one element, and no two with the same name.
+NewStreams = Literal["add", "ask", "ignore"]
 
-    `snapshot` is stored only if it differs from DEFAULT_SNAPSHOT.
+
+class PatternsDocument(TypedDict):
+    """Patterns that choose streams at each run, and the settings of the streams that they choose."""
+
+    match: list[str]
+    sync_mode: SyncMode
+    cursor_field: str | None
+    write_mode: WriteMode | None  # None means the default of each stream
+    allow_empty: NotRequired[bool]
+    max_rejected_share: NotRequired[float]
+
+
+class Offer(TypedDict):
+    """What a source offers of a stream."""
+
+    primary_key: list[str]
+    cursor_fields: list[str]
+    sync_modes: list[str]
+
+
+class Document(TypedDict):
+    """A definition. No two of its streams have the same name. Without patterns it has at least one stream.
+
+    The optional parts are stored only if they are set, and `snapshot` only if it differs from DEFAULT_SNAPSHOT.
     """
 
     source: SideDocument
     streams: list[StreamDocument]
     destination: SideDocument
     snapshot: NotRequired[SnapshotDocument]
+    patterns: NotRequired[PatternsDocument]
+    naming: NotRequired[str]  # the naming rule of streams without a table of their own
+    new_streams: NotRequired[NewStreams]  # what happens to new streams that match; `add` by default
 
 
 @dataclass(frozen=True)
@@ -124,6 +149,10 @@ class Definition:
     @property
     def snapshot(self) -> SnapshotDocument:
         return self.document.get("snapshot", DEFAULT_SNAPSHOT)
+
+    @property
+    def patterns(self) -> PatternsDocument | None:
+        return self.document.get("patterns")
 
     def stream(self, name: str | None = None) -> StreamDocument | None:
         """Return the stream with this name, or the first stream without a name. Returns None for an unknown name."""

@@ -9,6 +9,8 @@ from typing import Any
 from apps.engine.field_rules import CAST_TYPES, OTHER_FIELDS, PROTECTIONS
 from apps.json import JsonValue
 from apps.pipelines.definition.fields import MAX_FIELD_LENGTH, MAX_RULES
+from apps.pipelines.definition.names import MAX_NAMING_LENGTH
+from apps.pipelines.definition.patterns import MAX_PATTERN_LENGTH, MAX_PATTERNS, NEW_STREAMS
 from apps.pipelines.definition.snapshot import CHOICES
 from apps.pipelines.definition.streams import (
     CONTRACTS,
@@ -169,8 +171,41 @@ SNAPSHOT: Schema = {
     "additionalProperties": False,
     "description": "In which snapshots a run reads several streams. A response has it only if it differs from its default.",
 }
+_PATTERNS_PROPERTIES: Schema = {
+    "match": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH},
+        "maxItems": MAX_PATTERNS,
+        "description": "Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A "
+        "stream is read if a pattern includes it and none that begins with ! excludes it, in any order.",
+    },
+    "sync_mode": {
+        **_STREAM_PROPERTIES["sync_mode"],  # type: ignore[dict-item]
+        "description": "A stream that cannot be read incrementally by the cursor field is read completely and replaced.",
+    },
+    "cursor_field": _STREAM_PROPERTIES["cursor_field"],
+    "write_mode": {"type": ["string", "null"], "enum": [*WRITE_MODES, None]},
+    **{name: _OPTIONAL_STREAM_PROPERTIES[name] for name in ("allow_empty", "max_rejected_share")},
+}
+_PATTERNS_DESCRIPTION = (
+    "Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its "
+    "own settings. The primary key of each stream is that of the source."
+)
+_NAMING: Schema = {
+    "type": ["string", "null"],
+    "maxLength": MAX_NAMING_LENGTH,
+    "description": "The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a "
+    "prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}.",
+}
+_NEW_STREAMS: Schema = {
+    "type": ["string", "null"],
+    "enum": [*NEW_STREAMS, None],
+    "description": "What happens to a stream that is new in the source and matches the patterns: it is added (the "
+    "default), it waits until somebody decides, or it is ignored.",
+}
 STREAM_DESCRIPTION = (
-    "The streams to read, and how to write the records of each. A run reads them side by side."
+    "The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or "
+    "be left out, only if there are patterns."
 )
 PATCH_STREAM_DESCRIPTION = (
     f"{STREAM_DESCRIPTION} The list replaces the pipeline's list. Missing fields of a stream that the pipeline has keep "
@@ -181,7 +216,7 @@ PATCH_STREAM_DESCRIPTION = (
 
 def create_request_schema() -> Schema:
     """Return the schema of the definition in a create or replace request."""
-    return _document(_streams(["stream"]), ["source", "streams", "destination"])
+    return _document(_streams(["stream"]), ["source", "destination"])
 
 
 def patch_request_schema() -> Schema:
@@ -191,7 +226,7 @@ def patch_request_schema() -> Schema:
 
 def preview_request_schema() -> Schema:
     """Return the schema of the definition in a preview request, which has no destination."""
-    return _document(_streams(["stream"]), ["source", "streams"])
+    return _document(_streams(["stream"]), ["source"])
 
 
 def response_schema() -> Schema:
@@ -215,6 +250,9 @@ def _document(
         "streams": streams,
         "destination": _object(_SIDE_PROPERTIES, required_in_sides),
         "snapshot": SNAPSHOT,
+        "patterns": _patterns(),
+        "naming": _NAMING,
+        "new_streams": _NEW_STREAMS,
     }
     return _object(parts, required)
 
@@ -222,11 +260,15 @@ def _document(
 def _streams(required: Sequence[str], description: str = STREAM_DESCRIPTION) -> Schema:
     return {
         "type": "array",
-        "minItems": 1,
         "maxItems": MAX_STREAMS,
         "items": _object({**_STREAM_PROPERTIES, **_OPTIONAL_STREAM_PROPERTIES}, required),
         "description": description,
     }
+
+
+def _patterns() -> Schema:
+    schema = _object(_PATTERNS_PROPERTIES, [])
+    return {**schema, "type": ["object", "null"], "description": _PATTERNS_DESCRIPTION}
 
 
 def _object(properties: Schema, required: Sequence[str]) -> Schema:

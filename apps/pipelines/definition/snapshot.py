@@ -44,11 +44,16 @@ def snapshot_errors(document: Mapping[str, Any], source_kind: Kind) -> list[Erro
         message = f"{source_kind.title} cannot read several streams in one snapshot."
         return [("scope", message, "unsupported")]
     appended = [
-        stream["stream"]
-        for stream in document["streams"]
-        if stream["sync_mode"] == "full_refresh" and stream["write_mode"] == "append"
+        stream["stream"] for stream in document["streams"] if _is_appended_completely(stream)
     ]
+    if "patterns" in document and _is_appended_completely(document["patterns"]):
+        appended.append("the matching streams")
     if snapshot["retry"] == "all" and appended:
         message = f"Another attempt would append the rows of {appended[0]} a second time."
         return [("retry", message, "unsupported")]
     return []
+
+
+def _is_appended_completely(stream: Mapping[str, Any]) -> bool:
+    modes: tuple[object, object] = (stream["sync_mode"], stream["write_mode"])
+    return modes == ("full_refresh", "append")

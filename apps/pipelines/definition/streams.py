@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -19,6 +18,14 @@ from apps.pipelines.definition.document import (
     TransformDocument,
 )
 from apps.pipelines.definition.fields import build_fields, key_errors
+from apps.pipelines.definition.names import (
+    MAX_TABLE_BYTES,
+    default_table,
+    default_table_before_schemas,
+    is_valid_table,
+    table_of,
+    with_digest,
+)
 
 STREAMS = "streams"  # the path of the list of streams
 MAX_STREAMS = 2000  # streams of one pipeline
@@ -26,20 +33,23 @@ FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
 CONTRACTS: tuple[str, ...] = get_args(Contract)
-# Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
-TABLE_PATTERN = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
-MAX_TABLE_BYTES = 63  # longest name in PostgreSQL
-# Parts of letters, digits, _ and - with a dot, a slash or a space between them.
-PLAIN_STREAM_NAME = re.compile(r"\w[\w-]*([./ ][\w-]+)*")
 MAX_CODE_LENGTH = 100_000  # characters of a transform
 MAX_KEY_COLUMNS = 32  # columns of a primary key, as in PostgreSQL
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The naming rule of a pipeline, and the kind of its source. Without a rule, streams have their default tables."""
+
+    rule: str | None = None
+    kind: str = ""
 
 
 class StreamsBuilder:
     """Validates the list of streams of a document, converts it to its stored form, and collects its errors.
 
     `known_streams` are the names of the source's streams, if they are known. With `patch`, missing fields of a stream
-    keep the values of the stream with the same name in `previous`.
+    keep the values of the stream with the same name in `previous`. The list `may_be_empty` if there are patterns.
     """
 
     def __init__(
@@ -47,11 +57,15 @@ class StreamsBuilder:
         known_streams: Sequence[str],
         previous: Sequence[StreamDocument] = (),
         *,
+        naming: Naming | None = None,
+        may_be_empty: bool = False,
         patch: bool = False,
     ) -> None:
         self.errors: list[Error] = []
         self._known_streams = known_streams
         self._previous = {stream["stream"]: stream for stream in previous}
+        self._naming = naming or Naming()
+        self._may_be_empty = may_be_empty
         self._patch = patch
 
     def build(self, streams: Any) -> list[dict[str, Any]]:
@@ -65,11 +79,14 @@ class StreamsBuilder:
             for number, values in enumerate(request_streams)
         ]
         self._require_different_names(built)
-        _make_default_tables_unique(built, request_streams)
+        if self._naming.rule is None:
+            _make_default_tables_unique(built, request_streams)
         return built
 
     def _read_list(self, streams: Any) -> list[RequestDocument]:
         """Return the elements of the list, or an empty list if it is invalid."""
+        if self._may_be_empty and streams in (None, []):
+            return []
         error = _list_error(streams)
         if error is None:
             return list(streams)
@@ -78,7 +95,9 @@ class StreamsBuilder:
 
     def _build_stream(self, request_stream: RequestDocument, path: str) -> dict[str, Any]:
         previous = self._previous_of(request_stream)
-        builder = StreamBuilder(path, self._known_streams, previous, patch=self._patch)
+        builder = StreamBuilder(
+            path, self._known_streams, previous, naming=self._naming, patch=self._patch
+        )
         stream = builder.build(request_stream)
         self.errors += builder.errors
         return stream
@@ -100,11 +119,12 @@ class StreamsBuilder:
 
 def _list_error(streams: Any) -> Error | None:
     if streams is None:
-        return (STREAMS, "This field is required.", "required")
+        return (STREAMS, "This field is required, unless there are patterns.", "required")
     if not isinstance(streams, list):
         return (STREAMS, "Must be a list of streams.", "type")
     if not streams:
-        return (STREAMS, "A pipeline needs a stream: name the stream to read.", "required")
+        message = "A pipeline needs a stream: name the streams to read, or set patterns."
+        return (STREAMS, message, "required")
     if len(streams) > MAX_STREAMS:
         return (STREAMS, f"A pipeline has at most {MAX_STREAMS:,} streams.", "max_length")
     for number, stream in enumerate(streams):
@@ -121,7 +141,7 @@ def _make_default_tables_unique(
     for stream, values in zip(built, request_streams, strict=True):
         is_default = not values.get("table") and stream["table"] == default_table(stream["stream"])
         if is_default and uses[stream["table"].casefold()] > 1:
-            stream["table"] = _with_digest(stream["table"], stream["stream"])
+            stream["table"] = with_digest(stream["table"], stream["stream"])
 
 
 class StreamBuilder:
@@ -136,11 +156,13 @@ class StreamBuilder:
         known_streams: Sequence[str],
         previous: StreamDocument | None,
         *,
+        naming: Naming | None = None,
         patch: bool,
     ) -> None:
         self.path = path
         self.known_streams = known_streams
         self.previous = previous
+        self.naming = naming or Naming()
         self.patch = patch
         self.errors: list[Error] = []
 
@@ -156,19 +178,25 @@ class StreamBuilder:
         transforms, errors = build_transforms(values.get("transforms"), f"{self.path}.transforms")
         self.errors += errors
         name = self._parse_name(values.get("stream"))
-        cursor_field = self._parse_column(values.get("cursor_field"), "cursor_field")
+        modes = self.build_modes(values)
         primary_key = self._parse_primary_key(values.get("primary_key"))
         return {
             "stream": name,
             "table": self._parse_table(values.get("table")) or self._default_table(name),
-            "sync_mode": self._parse_choice(values, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
-            "cursor_field": cursor_field,
+            **modes,
             "primary_key": primary_key,
-            "write_mode": self._parse_choice(values, "write_mode", WRITE_MODES, None),
             "transforms": transforms,
-            **self._parse_limits(values),
-            **self._parse_fields(values.get("fields"), primary_key, cursor_field),
-            **self._parse_contract(values),
+            **self.build_limits(values),
+            **self._parse_fields(values.get("fields"), primary_key, modes["cursor_field"]),
+            **self.build_contract(values),
+        }
+
+    def build_modes(self, values: RequestDocument) -> dict[str, str | None]:
+        """Return how the stream is read and written. A missing write mode remains None."""
+        return {
+            "sync_mode": self._parse_choice(values, "sync_mode", SYNC_MODES, SYNC_MODES[0]),
+            "cursor_field": self._parse_column(values.get("cursor_field"), "cursor_field"),
+            "write_mode": self._parse_choice(values, "write_mode", WRITE_MODES, None),
         }
 
     def _parse_name(self, name: Any) -> str:
@@ -223,7 +251,7 @@ class StreamBuilder:
             )
         return [name for name in columns if name]
 
-    def _parse_limits(self, values: RequestDocument) -> dict[str, bool | float]:
+    def build_limits(self, values: RequestDocument) -> dict[str, bool | float]:
         """Return the limits that differ from their defaults."""
         allow_empty, share = values.get("allow_empty"), values.get("max_rejected_share")
         if not isinstance(allow_empty, bool | None):
@@ -246,7 +274,7 @@ class StreamBuilder:
         )
         return {"fields": fields} if fields else {}
 
-    def _parse_contract(self, values: RequestDocument) -> dict[str, str]:
+    def build_contract(self, values: RequestDocument) -> dict[str, str]:
         """Return the contract, if it is not the default."""
         contract = self._parse_choice(values, "contract", CONTRACTS, None)
         return {"contract": contract} if contract not in (None, CONTRACTS[0]) else {}
@@ -255,7 +283,7 @@ class StreamBuilder:
         if value in (None, ""):
             return None
         is_previous = self.previous is not None and value == self.previous["table"]
-        if not is_previous and not _is_valid_table(value):
+        if not is_previous and not is_valid_table(value):
             message = (
                 "Must be a name of letters, digits, _ and -, starting with a letter or _, with at most "
                 f"{MAX_TABLE_BYTES} bytes (a letter such as é has 2); one dot may separate a schema from the table."
@@ -268,45 +296,9 @@ class StreamBuilder:
         """Return the stream's default table; a stream that has the default table of an older release keeps it."""
         if self.previous:
             table = self.previous["table"]
-            if table == _default_table_before_schemas(name):
+            if table == default_table_before_schemas(name):
                 return table
-        return default_table(name)
-
-
-def _is_valid_table(value: Any) -> bool:
-    return (
-        isinstance(value, str)
-        and TABLE_PATTERN.fullmatch(value) is not None
-        and all(len(part.encode()) <= MAX_TABLE_BYTES for part in value.split("."))
-    )
-
-
-def default_table(stream: str) -> str:
-    """Return the default table of a stream: its name with its schema, such as `sales_orders` for `sales.orders`.
-
-    The schema public is left out. If other characters had to be replaced, or if the name is too long, it ends in a
-    digest, so that two streams do not get the same table.
-    """
-    plain_name = re.sub(r"^public\.(?=[^.]+$)", "", stream).strip("/ ")
-    is_plain = PLAIN_STREAM_NAME.fullmatch(plain_name) is not None
-    name = re.sub(r"[^\w-]+", "_", plain_name).lstrip("-")
-    name = (name if is_plain else name.strip("_")) or "records"
-    name = name if re.match(r"[^\W\d]", name) else f"_{name}"
-    if is_plain and len(name.encode()) <= MAX_TABLE_BYTES:
-        return name
-    return _with_digest(name, stream)
-
-
-def _with_digest(table: str, stream: str) -> str:
-    suffix = "_" + hashlib.sha256(stream.encode()).hexdigest()[:8]
-    start = table.encode()[: MAX_TABLE_BYTES - len(suffix)].decode(errors="ignore")
-    return start + suffix
-
-
-def _default_table_before_schemas(stream: str) -> str:
-    """Return the default table of older releases: the last part of the stream's name, without its schema."""
-    name = re.sub(r"\W+", "_", stream.rpartition(".")[2].rpartition("/")[2]).strip("_") or "records"
-    return (name if not name[0].isdigit() else f"_{name}")[:63]
+        return table_of(self.naming.kind, name, self.naming.rule)
 
 
 def build_transforms(transforms: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:

@@ -18,6 +18,7 @@ from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
 from apps.pipelines.definition import Definition, RequestDocument, StreamDocument
 from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import known_documents
 from apps.pipelines.models import Pipeline
 from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import find_pipeline, require_edit_in_domain
@@ -49,7 +50,8 @@ def preview(
     """
     pipeline = _find_editable_pipeline(org, by, pipeline_id)
     before = versions.current_definition(org, pipeline)
-    stream = _require_stream(before, overrides.get("stream"))
+    known = before.with_streams([*before.streams, *known_documents(org, pipeline, before)])
+    stream = _require_stream(known, overrides.get("stream"))
     draft = before.with_streams([stream])
     if "fields" in overrides:
         draft = _require_valid(
@@ -70,10 +72,10 @@ def preview_unsaved(
     *, org: Org, by: Principal, config: RequestDocument, max_records: int
 ) -> SlowCall[Preview]:
     """Return a SlowCall that reads a few records with an unsaved definition, which needs no destination."""
-    draft = _build_unsaved(org, by, config)
+    draft = build_unsaved(org, by, config)
     return SlowCall(
         _prepare_preview(org, draft, max_records),
-        lambda principal: _build_unsaved(org, principal, config),
+        lambda principal: build_unsaved(org, principal, config),
     )
 
 
@@ -83,7 +85,7 @@ def _find_editable_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipel
     return pipeline
 
 
-def _build_unsaved(org: Org, by: Principal, config: RequestDocument) -> Definition:
+def build_unsaved(org: Org, by: Principal, config: RequestDocument) -> Definition:
     """Return the definition. Raises Invalid, and PermissionMissing if `by` may not edit pipelines in any domain."""
     if not by.may_somewhere(Permission.PIPELINES_EDIT):
         by.require(Permission.PIPELINES_EDIT)
@@ -95,7 +97,12 @@ def _require_stream(draft: Definition, name: str | None) -> StreamDocument:
     """Return the stream with this name, or the first one. Raises Invalid."""
     stream = draft.stream(name)
     if stream is None:
-        raise Invalid([("stream", "The pipeline has no such stream.", "unknown")])
+        message = "The pipeline has no such stream."
+        if name is None:
+            message = (
+                "The patterns are matched by the first run: name a stream in streams for a preview."
+            )
+        raise Invalid([("stream", message, "unknown")])
     return stream
 
 

@@ -41,7 +41,7 @@ class Recorder:
         # The unexpected exception that ended the recording thread, if any. It also stops the run.
         self.fault: Exception | None = None
         self._claim = claim
-        self._shutdown = shutdown
+        self.shutdown = shutdown
         self._stop_reasons = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
         self._limits = LimitWatch(claim.org_id)
         self._lease = ActiveLease(claim)
@@ -58,9 +58,12 @@ class Recorder:
         """The limit of the org that is reached, or None."""
         return self._limits.reached_measure
 
-    def start(self, streams: StreamTracker) -> None:
-        self.streams = streams
+    def start(self) -> None:
         self._thread.start()
+
+    def follow(self, streams: StreamTracker) -> None:
+        """Record these streams from now on."""
+        self.streams = streams
 
     def begin_stream(self, name: str) -> None:
         self.streams.begin(name)
@@ -158,7 +161,7 @@ class Recorder:
         """Write the remaining data. Lines that storage does not accept within FINISH_SECONDS are dropped."""
         deadline = time.monotonic() + FINISH_SECONDS
         while self._has_new_data():
-            retry_while_unavailable(self._write, give_up=self._shutdown)
+            retry_while_unavailable(self._write, give_up=self.shutdown)
             if time.monotonic() > deadline and self._has_new_data():
                 logger.warning("the end of the log is lost: storage does not accept it")
                 return

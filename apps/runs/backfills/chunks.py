@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db import connection
@@ -126,22 +126,36 @@ def _update(backfill: Backfill, **changes: object) -> None:
     Backfill.objects.for_org(backfill.org_id).filter(pk=backfill.pk).update(**changes)
 
 
-def specs_of_run(org: Org, run_id: UUID, specs: Sequence[StreamSpecs]) -> list[StreamSpecs]:
-    """Return the specifications that a run carries out: for a chunk of a backfill, only its stream and its window."""
-    chunks = Run.objects.for_org(org).filter(pk=run_id, backfill__isnull=False)
-    run = chunks.select_related("backfill").first()
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The part of a backfill that a run carries out."""
+
+    stream: str
+    window: CursorWindow
+    replaces: bool  # whether the rows of the window are replaced in the destination, and not merged
+
+
+def find_chunk(org: Org, run_id: UUID) -> Chunk | None:
+    """Return the chunk that the run carries out, or None if it is an ordinary run."""
+    runs = Run.objects.for_org(org).filter(pk=run_id, backfill__isnull=False)
+    run = runs.select_related("backfill").first()
     if run is None or run.backfill is None or run.chunk is None:
-        return list(specs)
+        return None
     backfill: Backfill = run.backfill
     start, end = backfill.bounds[run.chunk : run.chunk + 2]
     window = CursorWindow(backfill.cursor_field, start, end)
-    replaced = window if backfill.mode == BackfillMode.REPLACE else None
+    return Chunk(backfill.stream, window, replaces=backfill.mode == BackfillMode.REPLACE)
+
+
+def specs_of_chunk(chunk: Chunk, specs: Sequence[StreamSpecs]) -> list[StreamSpecs]:
+    """Return the specification of the chunk's stream, with its window."""
+    replaced = chunk.window if chunk.replaces else None
     return [
         replace(
             each,
-            source=replace(each.source, sync_mode="full_refresh", window=window),
+            source=replace(each.source, sync_mode="full_refresh", window=chunk.window),
             destination=replace(each.destination, window=replaced),
         )
         for each in specs
-        if each.source.stream == backfill.stream
+        if each.source.stream == chunk.stream
     ]

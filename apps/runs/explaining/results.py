@@ -43,10 +43,10 @@ def _success_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Eviden
 
 
 def _nothing_read_evidence(facts: PipelineFacts) -> Evidence:
-    streams = versions.current_definition(facts.org, facts.pipeline).streams
-    stream = streams[0]
-    if len(streams) > 1:
-        text = f"The source returned no new records for any of the {len(streams):,} streams."
+    count = facts.pipeline.stream_count
+    stream = versions.current_definition(facts.org, facts.pipeline).stream()
+    if stream is None or count > 1:
+        text = f"The source returned no new records for any of the {count:,} streams."
     elif stream["sync_mode"] == "incremental":
         cursor = stream["cursor_field"] or "the source's cursor"
         text = f"The stream is read incrementally: a run reads only records with a larger {cursor} than before."

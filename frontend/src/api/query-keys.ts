@@ -10,6 +10,8 @@ export const queryKeys = {
     one: (id: string) => ["connectors", "one", id] as const,
     pipelines: (id: string) => ["connectors", "one", id, "pipelines"] as const,
     streams: (id: string) => ["connectors", "one", id, "streams"] as const,
+    allMatches: (id: string) => ["connectors", "one", id, "matches"] as const,
+    matches: (id: string, patterns: string) => ["connectors", "one", id, "matches", patterns] as const,
   },
   conversations: ["conversations"],
   earlierTurns: (conversationId: string, before: number) =>
@@ -53,6 +55,8 @@ export const queryKeys = {
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
     positionHistory: (id: string, stream: string) =>
       ["pipelines", "one", id, "position-history", stream] as const,
+    streams: (id: string) => ["pipelines", "one", id, "streams"] as const,
+    streamsIn: (id: string, filter: object) => ["pipelines", "one", id, "streams", filter] as const,
   },
   providers: ["providers"],
   repositories: ["repositories"],

@@ -1149,8 +1149,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the streams of a saved source, with their fields
-         * @description List the streams of a saved source, with their fields.
+         * List the streams of a saved source, with their fields; the list is stored for a day
+         * @description List the streams of a saved source, with their fields; the list is stored for a day.
          */
         get: operations["connectors_streams"];
         put?: never;
@@ -2785,6 +2785,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the streams of a pipeline: those that it names, and those that its patterns have chosen
+         * @description List the streams of a pipeline: those that it names, and those that its patterns have chosen.
+         */
+        get: operations["pipelines_streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/streams/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add or ignore streams that the patterns have found, from the next run on
+         * @description Add or ignore streams that the patterns have found, from the next run on.
+         */
+        post: operations["pipelines_streams_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/versions": {
         parameters: {
             query?: never;
@@ -2859,6 +2899,26 @@ export interface paths {
          * @description Restore an old version as a new one, secrets included.
          */
         post: operations["pipelines_versions_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show which streams the patterns of an unsaved definition choose, and their tables
+         * @description Show which streams the patterns of an unsaved definition choose, and their tables.
+         */
+        post: operations["pipelines_match"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4508,6 +4568,157 @@ export interface components {
             /** @description Lifetime of the access token, in seconds. */
             expires_in: number;
         };
+        MatchAnswer: {
+            ok: boolean;
+            streams: components["schemas"]["MatchedStream"][];
+            /** @description Number of streams of the source. */
+            total: number;
+            failure: components["schemas"]["ConnectionFailure"] | null;
+        };
+        MatchRequestRequest: {
+            config: {
+                source: {
+                    /**
+                     * Format: uuid
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
+                     */
+                    connector_id?: string | null;
+                    kind?: string | null;
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
+                    config?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Version of a custom source; null means the latest approved version. */
+                    version?: number | null;
+                };
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
+                streams?: {
+                    stream: string;
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
+                    table?: string | null;
+                    /** @enum {string} */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    primary_key?: string[];
+                    /** @enum {string} */
+                    write_mode?: "replace" | "append" | "merge";
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                }[];
+                destination?: {
+                    /**
+                     * Format: uuid
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
+                     */
+                    connector_id?: string | null;
+                    kind?: string | null;
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
+                    config?: {
+                        [key: string]: unknown;
+                    } | null;
+                };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
+                };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
+            };
+        };
+        MatchedStream: {
+            stream: string;
+            table: string;
+            sync_mode: string;
+            cursor_field: string | null;
+            primary_key: string[];
+        };
         Measure: {
             name: components["schemas"]["MeasureNameEnum"];
             used: number;
@@ -4954,7 +5165,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list replaces the pipeline's list. Missing fields of a stream that the pipeline has keep their values; those of another stream get their default values. If the pipeline has one stream, an element without a name means that stream. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. The list replaces the pipeline's list. Missing fields of a stream that the pipeline has keep their values; those of another stream get their default values. If the pipeline has one stream, an element without a name means that stream. */
                 streams?: {
                     stream?: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -5043,6 +5254,36 @@ export interface components {
                      */
                     retry?: "remaining" | "all";
                 };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
             };
             description?: string;
             schedule?: null | string | {
@@ -5125,8 +5366,8 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
-                streams: {
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
+                streams?: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table?: string | null;
@@ -5214,6 +5455,36 @@ export interface components {
                      */
                     retry?: "remaining" | "all";
                 };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
             };
             /** @default  */
             description?: string;
@@ -5291,7 +5562,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -5380,6 +5651,36 @@ export interface components {
                      */
                     retry?: "remaining" | "all";
                 };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
             };
             timeout_seconds: number;
             max_attempts: number;
@@ -5529,8 +5830,8 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
-                streams: {
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
+                streams?: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
                     table?: string | null;
@@ -5618,6 +5919,36 @@ export interface components {
                      */
                     retry?: "remaining" | "all";
                 };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
             };
         };
         Problem: {
@@ -6206,11 +6537,39 @@ export interface components {
             cursor_fields: string[];
             sync_modes: string[];
         };
+        StreamCounts: {
+            included: number;
+            /** @description New streams that nobody has decided about. */
+            waiting: number;
+            ignored: number;
+            /** @description Included streams that the source has lost. */
+            missing: number;
+        };
+        /** @enum {string} */
+        StreamDecisionDecisionEnum: "add" | "ignore";
+        StreamDecisionRequest: {
+            decision: components["schemas"]["StreamDecisionDecisionEnum"];
+            streams: string[];
+        };
         StreamField: {
             name: string;
             type: string;
             nullable: boolean;
         };
+        StreamOfPipeline: {
+            stream: string;
+            /** @description Empty if the stream is not read. */
+            table: string;
+            /** @description Whether the definition names the stream. Else its patterns have chosen it. */
+            named: boolean;
+            state: components["schemas"]["StreamOfPipelineStateEnum"];
+            /** @description Whether the source did not list the stream any more at the last run. */
+            missing: boolean;
+            sync_mode: string | null;
+            write_mode: string | null;
+        };
+        /** @enum {string} */
+        StreamOfPipelineStateEnum: "included" | "waiting" | "ignored";
         /** @description The engine's position in a stream of the pipeline. */
         StreamState: {
             stream: string;
@@ -6234,7 +6593,18 @@ export interface components {
         StreamsAnswer: {
             streams: components["schemas"]["Stream"][];
             ok: boolean;
+            /**
+             * Format: date-time
+             * @description When the source listed its streams. Lists are stored for a day.
+             */
+            found_at: string | null;
             failure: components["schemas"]["ConnectionFailure"] | null;
+        };
+        StreamsOfPipeline: {
+            results: components["schemas"]["StreamOfPipeline"][];
+            count: number;
+            next_offset: number | null;
+            counts: components["schemas"]["StreamCounts"];
         };
         SwitchRequest: {
             /** Format: uuid */
@@ -6542,7 +6912,7 @@ export interface components {
                     /** @description Version of a custom source; null means the latest approved version. */
                     version?: number | null;
                 };
-                /** @description The streams to read, and how to write the records of each. A run reads them side by side. */
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
                 streams: {
                     stream: string;
                     /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
@@ -6631,6 +7001,36 @@ export interface components {
                      */
                     retry?: "remaining" | "all";
                 };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
             };
         };
         VersionDiff: {
@@ -12835,7 +13235,10 @@ export interface operations {
     };
     connectors_streams: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Ask the source again instead of answering from the stored list. */
+                refresh?: boolean;
+            };
             header?: never;
             path: {
                 id: string;
@@ -12844,7 +13247,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description List the streams of a saved source, with their fields */
+            /** @description List the streams of a saved source, with their fields; the list is stored for a day */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -22690,6 +23093,206 @@ export interface operations {
             };
         };
     };
+    pipelines_streams: {
+        parameters: {
+            query?: {
+                /** @description Only streams that the source does not list any more, or only the others. */
+                missing?: boolean | null;
+                offset?: number;
+                state?: "included" | "waiting" | "ignored";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the streams of a pipeline: those that it names, and those that its patterns have chosen */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamsOfPipeline"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_streams_decide: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamDecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Add or ignore streams that the patterns have found, from the next run on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_versions_list: {
         parameters: {
             query?: {
@@ -23002,6 +23605,123 @@ export interface operations {
             };
             /** @description Changed meanwhile */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_match: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Show which streams the patterns of an unsaved definition choose, and their tables */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatchAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

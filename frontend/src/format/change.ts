@@ -2,6 +2,7 @@ import { formatDuration } from "./duration";
 import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
 import { CONTRACTS, SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
+import { NEW_STREAMS, type NewStreams } from "./patterns";
 
 /** The fields of a pipeline. Fields of a stream are without the stream's number. */
 const LABELS: Record<string, string> = {
@@ -35,6 +36,14 @@ const LABELS: Record<string, string> = {
   "fields.others": "Other fields",
   "fields.rules": "Rules for fields",
   transforms: "Transforms",
+  "patterns.match": "Patterns",
+  "patterns.sync_mode": "Sync mode of the patterns",
+  "patterns.cursor_field": "Cursor column of the patterns",
+  "patterns.write_mode": "Write mode of the patterns",
+  "patterns.allow_empty": "An empty result of the patterns' streams may replace rows",
+  "patterns.max_rejected_share": "Rejected records allowed in the patterns' streams",
+  naming: "Destination tables",
+  new_streams: "New streams",
 };
 
 /** The name of a changed field, such as "Write mode" for `streams.0.write_mode`. Unknown names are returned unchanged. */
@@ -49,18 +58,19 @@ export function fieldInWords(field: string): string {
 export function valueInWords(field: string, value: unknown): unknown {
   if (typeof value === "boolean") return value ? "Yes" : "No";
   if (field === "timeout_seconds" && typeof value === "number") return formatDuration(value);
-  if (withoutStream(field) === "max_rejected_share" && typeof value === "number")
-    return `${percentOf(value)} %`;
-  if (withoutStream(field) === "transforms") return codeOf(value);
+  if (settingOf(field) === "max_rejected_share" && typeof value === "number") return `${percentOf(value)} %`;
+  if (settingOf(field) === "transforms") return codeOf(value);
   if (withoutStream(field) === "fields.rules" && Array.isArray(value))
     return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");
+  if (field === "patterns.match" && Array.isArray(value)) return value.join("\n");
   if (typeof value !== "string") return value;
+  if (field === "new_streams") return NEW_STREAMS[value as NewStreams] ?? value;
   if (withoutStream(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
-  if (withoutStream(field) === "sync_mode") return SYNC_MODES[value] ?? value;
+  if (settingOf(field) === "sync_mode") return SYNC_MODES[value] ?? value;
   if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
   if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;
-  if (withoutStream(field) === "write_mode") return WRITE_MODES[value] ?? value;
-  if (withoutStream(field) === "contract") return CONTRACTS[value] ?? value;
+  if (settingOf(field) === "write_mode") return WRITE_MODES[value] ?? value;
+  if (settingOf(field) === "contract") return CONTRACTS[value] ?? value;
   return value;
 }
 
@@ -75,4 +85,9 @@ const STREAM_FIELD = /^streams\.(\d+)\./;
 
 function withoutStream(field: string): string {
   return field.replace(STREAM_FIELD, "");
+}
+
+/** The field of a stream, or of the patterns, which have the same settings. */
+function settingOf(field: string): string {
+  return withoutStream(field).replace(/^patterns\./, "");
 }

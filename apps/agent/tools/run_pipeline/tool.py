@@ -9,6 +9,7 @@ from apps.agent.tools.run_pipeline.arguments import RunPipeline
 from apps.orgs.roles import Permission
 from apps.pipelines import visibility
 from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import known_documents
 from apps.pipelines.models import Pipeline
 from apps.runs import services
 
@@ -37,7 +38,8 @@ MAX_NAMED = 5  # tables that a card names
 
 
 def _facts(context: ToolContext, pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
-    streams = versions.current_definition(context.org, pipeline).streams
+    definition = versions.current_definition(context.org, pipeline)
+    streams = [*definition.streams, *known_documents(context.org, pipeline, definition)]
     tables = ", ".join(stream["table"] for stream in streams[:MAX_NAMED])
     if len(streams) > MAX_NAMED:
         tables += f" and {len(streams) - MAX_NAMED:,} more"

@@ -66,7 +66,8 @@ def _stream_of(pipeline: Pipeline) -> tuple[UUID | None, str]:
 def _warnings(context: ToolContext, pipeline: Pipeline) -> tuple[str, ...]:
     """Check that the source has the stream, unless its settings are in the pipeline itself. Raises Invalid."""
     source_id, stream = _stream_of(pipeline)
-    if source_id is None:
+    definition = versions.current_definition(context.org, pipeline)
+    if source_id is None or definition.stream() is None:
         return ()
     sizes = expected_sizes.load(context, [(source_id, stream)])
     return tuple(stream_names.check(context, [("streams.0.stream", source_id, stream)], sizes))
@@ -154,11 +155,10 @@ def _streams(
     context: ToolContext, current: Pipeline, changed: dict[str, object]
 ) -> list[dict[str, object]]:
     """Return the list of streams with one changed stream. Raises Invalid if it is not clear which one is meant."""
-    if current.stream_count == 1:
+    definition = versions.current_definition(context.org, current)
+    names = [stream["stream"] for stream in definition.streams]
+    if len(names) == 1 and definition.patterns is None:
         return [changed]
-    names = [
-        stream["stream"] for stream in versions.current_definition(context.org, current).streams
-    ]
     if changed.get("stream") not in names:
         message = "The pipeline has several streams: name the one to change."
         raise Invalid([("streams.0.stream", message, "unknown")])

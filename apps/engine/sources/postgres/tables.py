@@ -62,11 +62,13 @@ SELECT a.attrelid::bigint, a.attnum, a.attname, format_type(a.atttypid, a.atttyp
             WHEN t.oid < 16384 AND coalesce(i.typname, t.typname) = ANY(%(types)s)
             THEN format_type(b.oid, b.mod) ELSE '' END,
        CASE WHEN i.typtype = 'e' THEN 'enum' WHEN i.oid < 16384 THEN i.typname::text ELSE '' END,
-       coalesce(col_description(a.attrelid, a.attnum), '')
+       coalesce(d.description, '')
 FROM bare b
 JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 LEFT JOIN pg_type i ON i.oid = t.typelem AND t.typcategory = 'A' AND t.typname LIKE '\_%%'
 JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum = b.attribute
+LEFT JOIN pg_description d
+  ON d.classoid = 'pg_class'::regclass AND d.objoid = a.attrelid AND d.objsubid = a.attnum
 ORDER BY a.attrelid, a.attnum
 """
 # Types that every server has and that read the text that they have written.

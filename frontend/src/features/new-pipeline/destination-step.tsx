@@ -50,7 +50,7 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
   const [saved, setSaved] = useState<Endpoint | null>(draft.destination);
   const [newEntry, setNewEntry] = useState<CatalogueEntry | null>(null);
   const [hasChosen, setHasChosen] = useState(false);
-  const [streams, setStreams] = useState(draft.streams);
+  const [streams, setStreams] = useState(draft.patterns ? [] : draft.streams);
   const [limits, setLimits] = useState(draft.limits);
   const [wasSubmitted, setWasSubmitted] = useState(false);
 
@@ -73,10 +73,17 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
       setWasSubmitted(true);
       if (written.every(({ table }) => table.trim())) action();
     },
-    onDone: (destination) => isPossible && onDone({ destination, streams: written, limits }),
+    onDone: (destination) =>
+      isPossible && onDone({ destination, streams: draft.patterns ? draft.streams : written, limits }),
     children: (
       <>
-        {!only && <Tables before={draft.streams} written={written} />}
+        {draft.patterns && (
+          <p>
+            The tables are named by the rule in the step of the streams. The settings below are those of every
+            table.
+          </p>
+        )}
+        {!only && !draft.patterns && <Tables before={draft.streams} written={written} />}
         <div className="grid gap-4 sm:grid-cols-2">
           {only && (
             <TableFields

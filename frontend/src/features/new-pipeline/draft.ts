@@ -1,5 +1,6 @@
 import { transformsOf } from "@/api/definition";
 import type { ConnectorRow } from "@/api/types";
+import { patternConfig, type PatternValues } from "@/format/patterns";
 import { STRICT_LIMITS, streamLimits, type Limits } from "@/format/limits";
 import type { Schedule } from "@/format/schedule";
 
@@ -31,6 +32,8 @@ export interface StreamDraft {
 export interface Draft {
   source: Endpoint | null;
   streams: StreamDraft[];
+  /** Patterns that choose the streams at each run, instead of the list; null if the list is used. */
+  patterns: PatternValues | null;
   destination: Endpoint | null;
   /** The limits of every stream. */
   limits: Limits;
@@ -44,6 +47,7 @@ export interface Draft {
 export const EMPTY_DRAFT: Draft = {
   source: null,
   streams: [],
+  patterns: null,
   destination: null,
   limits: STRICT_LIMITS,
   transform: "",
@@ -54,9 +58,16 @@ export const EMPTY_DRAFT: Draft = {
 
 /** Returns the definition that the API accepts as `config`. Only a pipeline with one stream has the transform. */
 export function definitionOf(draft: Draft) {
+  const sides = {
+    source: { connector_id: draft.source!.connectorId },
+    destination: { connector_id: draft.destination!.connectorId },
+  };
+  if (draft.patterns) {
+    return { ...sides, streams: [], ...patternConfig({ ...draft.patterns, limits: draft.limits }) };
+  }
   const transforms = draft.streams.length === 1 ? transformsOf(draft.transform) : [];
   return {
-    source: { connector_id: draft.source!.connectorId },
+    ...sides,
     streams: draft.streams.map((stream) => ({
       stream: stream.stream,
       table: stream.table.trim(),
@@ -67,7 +78,6 @@ export function definitionOf(draft: Draft) {
       transforms,
       ...streamLimits(draft.limits),
     })),
-    destination: { connector_id: draft.destination!.connectorId },
   };
 }
 

@@ -4,6 +4,7 @@ import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
 import { showSuccess } from "@/components/toast";
+import { patternList } from "@/format/patterns";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
 import { EMPTY_DRAFT, type Draft, type StreamDraft } from "./draft";
@@ -77,6 +78,9 @@ export function NewPipelinePage() {
     draft.source?.connectorId && (
       <StreamStep
         connectorId={draft.source.connectorId}
+        patterns={draft.patterns}
+        onChangePatterns={(patterns) => changeDraft({ patterns })}
+        patternErrors={errors}
         chosen={draft.streams}
         errors={streamErrors}
         listError={errors.streams}
@@ -104,10 +108,10 @@ export function NewPipelinePage() {
       onDone={createPipeline}
     />,
   ];
-  const only = draft.streams.length === 1 ? draft.streams[0] : undefined;
+  const only = !draft.patterns && draft.streams.length === 1 ? draft.streams[0] : undefined;
   const summaries = [
     draft.source?.label ?? null,
-    streamsInWords(draft.streams),
+    draft.patterns ? patternList(draft.patterns.match).join(", ") : streamsInWords(draft.streams),
     [draft.destination?.label, only?.table].filter(Boolean).join(" · "),
     scheduleInWords(draft.schedule),
     null,
@@ -154,6 +158,7 @@ function stepOf(fields: string[], streamCount: number): number {
   const field = fields[0] ?? "";
   if (field.startsWith("destination")) return 2;
   if (field.startsWith("schedule")) return 3;
+  if (/^(patterns|naming|new_streams)/.test(field)) return 1;
   const [list, , name = ""] = field.split(".");
   if (list !== "streams" || name === "transforms") return 4;
   return isOfDestinationStep(name, streamCount) ? 2 : 1;

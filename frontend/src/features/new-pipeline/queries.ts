@@ -16,6 +16,23 @@ export function streamsQuery(connectorId: string) {
   });
 }
 
+/** Asks the source again, instead of the list that the server has stored. */
+export function useRefreshStreams(connectorId: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () =>
+      unwrap(
+        api.GET("/api/v1/connectors/{id}/streams", {
+          params: { path: { id: connectorId }, query: { refresh: true } },
+        }),
+      ),
+    onSuccess: (found) => {
+      client.setQueryData(streamsQuery(connectorId).queryKey, found);
+      return client.invalidateQueries({ queryKey: queryKeys.connectors.allMatches(connectorId) });
+    },
+  });
+}
+
 export function usePreview() {
   return useMutation({
     mutationFn: (draft: Draft) =>

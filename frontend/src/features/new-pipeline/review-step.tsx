@@ -1,8 +1,10 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { PatternMatches, usePatternMatches } from "@/components/pattern-matches";
+import { NO_PATTERNS } from "@/format/patterns";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
 import type { Draft, StreamDraft } from "./draft";
@@ -31,11 +33,12 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
     setTransform(code);
     onChange({ transform: code });
   }
-  const [previewed, setPreviewed] = useState(draft.streams[0]?.stream);
-  const isSeveral = draft.streams.length > 1;
+  const [previewed, setPreviewed] = useState(draft.patterns ? undefined : draft.streams[0]?.stream);
+  const isSeveral = draft.patterns !== null || draft.streams.length > 1;
+  const choices = usePreviewChoices(draft);
   const showPreview = () => {
-    const streams = draft.streams.filter(({ stream }) => stream === previewed);
-    preview.mutate({ ...draft, streams, transform: isSeveral ? "" : transform });
+    const streams = choices.filter(({ stream }) => stream === (previewed ?? choices[0]?.stream));
+    preview.mutate({ ...draft, patterns: null, streams, transform: isSeveral ? "" : transform });
   };
   return (
     <div className="grid gap-4">
@@ -65,7 +68,11 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
           }}
         />
       </div>
-      {isSeveral && <StreamList streams={draft.streams} />}
+      {draft.patterns && draft.source ? (
+        <PatternMatches connectorId={draft.source.connectorId} values={draft.patterns} />
+      ) : (
+        isSeveral && <StreamList streams={draft.streams} />
+      )}
       {isSeveral ? (
         <p className="text-soft">
           Transforms with Python can be added to each stream on the page of the pipeline after it was created.
@@ -80,7 +87,7 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
           </div>
         </details>
       )}
-      {isSeveral && (
+      {isSeveral && choices.length > 0 && (
         <Field label="Stream of the preview">
           {(control) => (
             <select
@@ -92,7 +99,7 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
                 preview.reset();
               }}
             >
-              {draft.streams.map(({ stream }) => (
+              {choices.map(({ stream }) => (
                 <option key={stream}>{stream}</option>
               ))}
             </select>
@@ -124,6 +131,24 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
   );
 }
 
+/** The streams of which one can be previewed. Those that patterns choose are known as soon as the server has listed them. */
+function usePreviewChoices({ patterns, source, streams }: Draft): StreamDraft[] {
+  const { data } = usePatternMatches(source?.connectorId ?? "", patterns ?? NO_PATTERNS, NO_NAMES);
+  return useMemo(() => {
+    if (!patterns) return streams;
+    return (data?.streams ?? []).slice(0, MAX_CHOICES).map((each) => ({
+      stream: each.stream,
+      syncMode: "full_refresh",
+      cursorField: null,
+      primaryKey: [],
+      table: each.table,
+      writeMode: "replace",
+    }));
+  }, [patterns, streams, data]);
+}
+
+const NO_NAMES: string[] = [];
+const MAX_CHOICES = 200; // streams in the list of the preview
 const MAX_LISTED = 20; // streams
 
 /** The streams in short: where each is written, and how. */
@@ -147,7 +172,8 @@ function StreamList({ streams }: { streams: StreamDraft[] }) {
   );
 }
 
-function suggestedName({ source, streams, destination }: Draft): string {
+function suggestedName({ source, streams, patterns, destination }: Draft): string {
+  if (patterns) return `${source?.label ?? ""} to ${destination?.label ?? ""}`;
   const only = streams.length === 1 ? streams[0]!.stream : null;
   return `${only ?? `${streams.length} streams of ${source?.label ?? ""}`} to ${destination?.label ?? ""}`;
 }

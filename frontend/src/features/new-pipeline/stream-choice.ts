@@ -23,6 +23,14 @@ export function schemasOf(streams: StreamInfo[]): [string, number][] {
   return isGrouped ? [...counts].sort(([one], [other]) => one.localeCompare(other)) : [];
 }
 
+/** The possible cursor columns of all streams, those of most streams first. */
+export function cursorFieldsOf(streams: StreamInfo[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { cursor_fields } of streams)
+    for (const field of cursor_fields) counts.set(field, (counts.get(field) ?? 0) + 1);
+  return [...counts].sort(([, one], [, other]) => other - one).map(([field]) => field);
+}
+
 /** Adds the streams that are not chosen yet. Each gets a table that no other stream has. */
 export function addStreams(chosen: StreamDraft[], added: StreamInfo[]): StreamDraft[] {
   const names = new Set(chosen.map(({ stream }) => stream));

@@ -21,6 +21,7 @@ const NAMES = [
 let names: string[];
 let chosen: StreamDraft[];
 const onDone = vi.fn();
+const onChangePatterns = vi.fn();
 
 function fullRefreshOf(stream: string): StreamDraft {
   return {
@@ -61,7 +62,15 @@ function StepWithState({ errors }: { errors?: Record<string, FieldErrors> }) {
     chosen = streams;
   }, [streams]);
   return (
-    <StreamStep connectorId="c1" chosen={streams} errors={errors} onChange={setStreams} onDone={onDone} />
+    <StreamStep
+      patterns={null}
+      onChangePatterns={onChangePatterns}
+      connectorId="c1"
+      chosen={streams}
+      errors={errors}
+      onChange={setStreams}
+      onDone={onDone}
+    />
   );
 }
 

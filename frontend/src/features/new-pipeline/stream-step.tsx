@@ -3,13 +3,18 @@ import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { PatternFields } from "@/components/pattern-fields";
+import { PatternMatches } from "@/components/pattern-matches";
+import { RelativeTime } from "@/components/relative-time";
 import { SYNC_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
+import { NO_PATTERNS, patternList, type PatternValues } from "@/format/patterns";
 import type { StreamDraft, SyncMode } from "./draft";
-import { streamsQuery } from "./queries";
+import { streamsQuery, useRefreshStreams } from "./queries";
 import { StepActions } from "./step";
 import {
   addStreams,
+  cursorFieldsOf,
   problemsOf,
   removeStreams,
   schemaOf,
@@ -24,6 +29,11 @@ const MAX_WITHOUT_SEARCH = 6; // streams
 
 interface Props {
   connectorId: string;
+  /** Null if the streams are chosen in the table. */
+  patterns: PatternValues | null;
+  onChangePatterns: (patterns: PatternValues | null) => void;
+  /** The server's messages about the patterns by field. */
+  patternErrors?: Record<string, string>;
   chosen: StreamDraft[];
   /** The server's messages by stream and field, after the pipeline could not be saved. */
   errors?: Record<string, FieldErrors>;
@@ -34,8 +44,9 @@ interface Props {
   onDone: () => void;
 }
 
-export function StreamStep({ connectorId, ...props }: Props) {
+export function StreamStep({ connectorId, patterns, onChangePatterns, patternErrors, ...props }: Props) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
+  const refresh = useRefreshStreams(connectorId);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeletons rows={4} />;
   if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
@@ -47,11 +58,111 @@ export function StreamStep({ connectorId, ...props }: Props) {
       </EmptyState>
     );
   }
-  return <StreamChoice streams={data.streams} {...props} />;
+  return (
+    <div className="grid gap-4">
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <WayToChoose
+          isByPatterns={patterns !== null}
+          onChange={(isByPatterns) => onChangePatterns(isByPatterns ? NO_PATTERNS : null)}
+        />
+        <p className="ml-auto flex flex-wrap items-center gap-2 text-xs text-soft">
+          <span>
+            Listed <RelativeTime time={data.found_at} fallback="now" />
+          </span>
+          <Button
+            size="small"
+            disabledReason={refresh.isPending ? "Refreshing" : null}
+            onClick={() => refresh.mutate()}
+          >
+            {refresh.isPending ? "Refreshing…" : "Refresh"}
+          </Button>
+        </p>
+      </div>
+      {refresh.error && <ErrorNotice error={refresh.error} />}
+      {patterns ? (
+        <PatternChoice
+          connectorId={connectorId}
+          streams={data.streams}
+          patterns={patterns}
+          errors={patternErrors ?? {}}
+          onChange={onChangePatterns}
+          onDone={props.onDone}
+        />
+      ) : (
+        <StreamChoice streams={data.streams} {...props} />
+      )}
+    </div>
+  );
+}
+
+const WAYS = [
+  [false, "Choose streams"],
+  [true, "All that match patterns"],
+] as const;
+
+interface WayProps {
+  isByPatterns: boolean;
+  onChange: (isByPatterns: boolean) => void;
+}
+
+function WayToChoose({ isByPatterns, onChange }: WayProps) {
+  return (
+    <div role="group" aria-label="How streams are chosen" className="flex flex-wrap gap-1">
+      {WAYS.map(([value, label]) => (
+        <Button
+          key={label}
+          size="small"
+          look={value === isByPatterns ? "plain" : "quiet"}
+          aria-pressed={value === isByPatterns}
+          onClick={() => value !== isByPatterns && onChange(value)}
+        >
+          {label}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+interface PatternChoiceProps {
+  connectorId: string;
+  streams: StreamInfo[];
+  patterns: PatternValues;
+  errors: Record<string, string>;
+  onChange: (patterns: PatternValues) => void;
+  onDone: () => void;
+}
+
+/** Patterns that are matched with the streams of the source at each run. */
+function PatternChoice({ connectorId, streams, patterns, errors, onChange, onDone }: PatternChoiceProps) {
+  const cursorFields = useMemo(() => cursorFieldsOf(streams), [streams]);
+  const isIncomplete = patterns.syncMode === "incremental" && patterns.cursorField.trim() === "";
+  return (
+    <>
+      <p className="text-soft">
+        Each run reads the streams that match when it begins. Streams can be excluded with a pattern, and get
+        settings of their own on the pipeline&apos;s page.
+      </p>
+      <PatternFields values={patterns} errors={errors} cursorFields={cursorFields} onChange={onChange} />
+      <PatternMatches connectorId={connectorId} values={patterns} />
+      <StepActions
+        nextLabel="Continue"
+        disabledReason={
+          patternList(patterns.match).length === 0
+            ? "Enter a pattern first"
+            : isIncomplete
+              ? "Enter the cursor column first"
+              : null
+        }
+        onNext={onDone}
+      />
+    </>
+  );
 }
 
 type Shown = "all" | "selected" | "errors";
-type ChoiceProps = Omit<Props, "connectorId"> & { streams: StreamInfo[] };
+type ChoiceProps = Omit<Props, "connectorId" | "patterns" | "onChangePatterns" | "patternErrors"> & {
+  streams: StreamInfo[];
+};
 
 const NO_ERRORS: Record<string, FieldErrors> = {};
 

@@ -7,6 +7,7 @@ import type { Values } from "@/format/merge";
 import { countWithNoun } from "@/format/number";
 import { ConfigurationView } from "./configuration/configuration-view";
 import { GeneralFields } from "./configuration/general-fields";
+import { PatternSection } from "./configuration/pattern-section";
 import {
   hasSnapshots,
   missingSettings,
@@ -28,6 +29,7 @@ import {
   type Side,
   type StreamValues,
 } from "./configuration/values";
+import { IgnoredStreams } from "./stream-decisions";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline } from "./queries";
 import { useAuthor } from "./use-author";
@@ -130,7 +132,14 @@ function ConfigurationForm() {
             errors={{ "": errors.destination ?? "", ...messagesBelow(errors, "destination") }}
           />
         </div>
-        {streams.length > 1 && hasSnapshots(source.kind, sources) && (
+        <PatternSection
+          values={values}
+          onChange={change}
+          errors={errors}
+          sourceConnectorId={source.connector_id}
+          named={streams}
+        />
+        {(streams.length > 1 || values["patterns.match"] !== "") && hasSnapshots(source.kind, sources) && (
           <SnapshotFields values={values} onChange={change} errors={errors} />
         )}
         <StreamList
@@ -143,6 +152,7 @@ function ConfigurationForm() {
           isChanged={(stream) => changed.some((field) => field.endsWith(`/${stream}`))}
         />
       </div>
+      <IgnoredStreams pipeline={pipeline} canEdit />
       {save.error && !nameTaken && <SaveError error={save.error} hasConflict={hasConflict} />}
       {isEdited && !hasConflict && (
         <SaveBar

@@ -19,6 +19,7 @@ import { PipelineActions } from "./pipeline-actions";
 import { useSetEnabled } from "./queries";
 import { RouteLine, streamsInWords } from "./route-line";
 import { RunButton } from "./run-button";
+import { StreamDecisions } from "./stream-decisions";
 import { scheduleValues } from "./schedule-values";
 
 export function PipelinePage() {
@@ -45,6 +46,7 @@ function PipelineContent({ pipeline }: { pipeline: Versioned<Pipeline> }) {
     <PipelinePageContext value={{ pipeline, canEdit, configuration, schedule }}>
       <Header pipeline={pipeline} canEdit={canEdit} />
       <WarningNotices warnings={pipeline.warnings} />
+      <StreamDecisions pipeline={pipeline} canEdit={canEdit} />
       <Tabs pipeline={pipeline} changedTabs={changedTabs(configuration.changed, schedule.changed)} />
       <Outlet />
       <LeaveDialog hasEdits={hasEdits} pipelineId={pipeline.id} />

@@ -221,3 +221,24 @@ export function usePauseSchedule(id: string) {
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
   });
 }
+
+export type StreamFilter = { state?: "included" | "waiting" | "ignored"; missing?: boolean };
+
+/** The first streams of the pipeline in this state, and how many there are in each. */
+export function streamsOfPipelineQuery(id: string, filter: StreamFilter) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.streamsIn(id, filter),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/api/v1/pipelines/{id}/streams", { params: { path: { id }, query: filter }, signal })),
+  });
+}
+
+/** Adds or ignores streams that the patterns have found. */
+export function useDecideStreams(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { decision: "add" | "ignore"; streams: string[] }) =>
+      unwrap(api.POST("/api/v1/pipelines/{id}/streams/decide", { params: { path: { id } }, body })),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+  });
+}

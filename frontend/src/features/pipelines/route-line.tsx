@@ -1,6 +1,6 @@
 import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
-import { formatCount } from "@/format/number";
+import { countWithNoun, formatCount } from "@/format/number";
 
 /** Shows source and destination, such as `postgres -> parquet`, and the stream if there is one. */
 export function RouteLine({
@@ -31,11 +31,12 @@ export function RouteLine({
   );
 }
 
-/** The pipeline's only stream, or the first one and the number of the others. */
+/** The pipeline's only stream, or the first one and the number of the others, or its patterns and the number of streams. */
 export function streamsInWords({
   stream,
   stream_count,
 }: Pick<PipelineRow, "stream" | "stream_count">): string {
+  if (stream.includes("*") && stream_count > 0) return `${stream} (${countWithNoun(stream_count, "stream")})`;
   return stream_count > 1 ? `${stream} + ${formatCount(stream_count - 1)} more` : stream;
 }
 

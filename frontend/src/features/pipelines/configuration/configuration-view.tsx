@@ -5,6 +5,7 @@ import { rulesInWords, rulesOf } from "@/format/fields";
 import { limitsOf, percentOf } from "@/format/limits";
 import { SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { hasSnapshots, sideText, useSideChoices } from "./side-fields";
+import { NEW_STREAMS, patternValues } from "@/format/patterns";
 
 const NO_MESSAGES: never[] = [];
 const ignoreChange = () => undefined;
@@ -43,6 +44,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
           facts={[["Connector", <Text>{sideText(destination, destinations)}</Text>]]}
         />
       </div>
+      {pipeline.config.patterns && <PatternFacts pipeline={pipeline} />}
       {streams.map((stream) => {
         const limits = limitsOf(stream);
         return (
@@ -67,6 +69,23 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
         );
       })}
     </div>
+  );
+}
+
+function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
+  const patterns = patternValues(pipeline.config);
+  return (
+    <Facts
+      title="Streams by patterns"
+      facts={[
+        ["Patterns", <span className="font-mono whitespace-pre-wrap">{patterns.match}</span>],
+        ["Sync mode", SYNC_MODES[patterns.syncMode]],
+        ["Cursor column", patterns.cursorField || "–"],
+        ["Write mode", patterns.writeMode ? WRITE_MODES[patterns.writeMode] : "Default"],
+        ["Destination tables", patterns.naming || "Default"],
+        ["New streams", NEW_STREAMS[patterns.newStreams]],
+      ]}
+    />
   );
 }
 

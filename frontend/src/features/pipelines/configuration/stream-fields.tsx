@@ -40,6 +40,7 @@ export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: L
   );
   const shown = [...new Set([...refused, ...search.shown])];
   const [openStream, setOpenStream] = useState(streams.length === 1 ? streams[0]! : null);
+  if (streams.length === 0) return null;
   return (
     <section aria-labelledby={titleId} className="card min-w-0 p-4">
       <h2 id={titleId} className="mb-3 font-semibold">

@@ -37,6 +37,26 @@ describe("the request of a changed pipeline", () => {
     expect(change({ timeout_minutes: "1.5" })).toEqual({ timeout_seconds: 90 });
   });
 
+  it("sends all settings of the patterns if one has changed, and null without a pattern", () => {
+    const patterns = {
+      match: ["public.*", "!*_tmp"],
+      sync_mode: "full_refresh",
+      cursor_field: null,
+      write_mode: null,
+      allow_empty: false,
+      max_rejected_share: 0,
+    };
+    expect(change({ "patterns.match": "public.*\n !*_tmp \n" })).toEqual({
+      config: { patterns, new_streams: "add" },
+    });
+    const saved = { ...pipeline, config: { ...pipeline.config, patterns, new_streams: "ask" } } as Pipeline;
+    const changed = (values: object) => changeOf(saved, { ...valuesOf(saved), ...values });
+    expect(changed({})).toEqual({});
+    expect(changed({ new_streams: "ignore" })).toEqual({ config: { new_streams: "ignore" } });
+    expect(changed({ naming: "raw_{table}" })).toEqual({ config: { naming: "raw_{table}" } });
+    expect(changed({ "patterns.match": " " })).toEqual({ config: { patterns: null, new_streams: null } });
+  });
+
   it("names all streams, because the list replaces the pipeline's list", () => {
     expect(
       change({

@@ -6,6 +6,7 @@ import { withoutEmptyFields, type Config } from "@/components/schema-form/schema
 import { fieldInWords, valueInWords } from "@/format/change";
 import { hasRules, rulesInWords, rulesOf, type FieldRules } from "@/format/fields";
 import { changedFields, type Values } from "@/format/merge";
+import { patternConfig, patternValues, type PatternValues } from "@/format/patterns";
 
 /** The source or the destination: a saved connector, or a kind with settings of this pipeline. */
 export interface Side {
@@ -66,6 +67,47 @@ export function valuesOf(pipeline: Pipeline): Values {
     "snapshot.retry": snapshot?.retry ?? "remaining",
     ...Object.fromEntries(streams.flatMap(streamEntries)),
     destination,
+    ...patternFields(patternValues(pipeline.config)),
+  };
+}
+
+/** The patterns as fields of the form, so that changes of two people are compared field by field. */
+export function patternFields(values: PatternValues): Values {
+  return {
+    "patterns.match": values.match,
+    "patterns.sync_mode": values.syncMode,
+    "patterns.cursor_field": values.cursorField,
+    "patterns.write_mode": values.writeMode,
+    "patterns.allow_empty": values.limits.allowEmpty,
+    "patterns.max_rejected_share": values.limits.maxRejectedShare,
+    naming: values.naming,
+    new_streams: values.newStreams,
+  };
+}
+
+export function patternsOf(values: Values): PatternValues {
+  return {
+    match: values["patterns.match"] as string,
+    syncMode: values["patterns.sync_mode"] as PatternValues["syncMode"],
+    cursorField: values["patterns.cursor_field"] as string,
+    writeMode: values["patterns.write_mode"] as PatternValues["writeMode"],
+    limits: {
+      allowEmpty: values["patterns.allow_empty"] as boolean,
+      maxRejectedShare: values["patterns.max_rejected_share"] as number,
+    },
+    naming: values.naming as string,
+    newStreams: values.new_streams as PatternValues["newStreams"],
+  };
+}
+
+/** The parts of the definition that have changed. A change of one field of the patterns sends all of them. */
+function patternPatch(values: Values, has: (field: string) => boolean) {
+  const { patterns, new_streams, naming } = patternConfig(patternsOf(values));
+  const isChanged = Object.keys(values).some((field) => field.startsWith("patterns.") && has(field));
+  return {
+    ...(isChanged && { patterns }),
+    ...((has("new_streams") || isChanged) && { new_streams }),
+    ...(has("naming") && { naming }),
   };
 }
 
@@ -113,6 +155,7 @@ export function changeOf(pipeline: Pipeline, values: Values): PipelineChange {
         retry: values["snapshot.retry"],
       } as Definition["snapshot"],
     }),
+    ...patternPatch(values, has),
     ...([...changed].some((field) => field.startsWith("streams/")) && {
       streams: streamNames(pipeline).map((stream) => streamPatch(stream, values, changed)),
     }),
