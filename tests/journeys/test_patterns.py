@@ -86,6 +86,25 @@ def edit_patterns(page: Page, screenshots: Path) -> None:
     check_widths(page, screenshots, "patterns-configuration")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved as version 2")).to_be_visible()
+    name_a_stream(page, screenshots)
     page.emulate_media(color_scheme="dark")
     page.get_by_role("link", name="Versions").click()
     page.screenshot(path=screenshots / "patterns-versions.png", full_page=True)
+
+
+def name_a_stream(page: Page, screenshots: Path) -> None:
+    """Give a stream that the patterns exclude a place in the list, with a table of its own."""
+    page.get_by_text("Add or remove streams").click()
+    page.get_by_role("checkbox", name="airports").check()
+    page.get_by_role("checkbox", name="planes").check()
+    page.get_by_role("button", name="Edit airports").click()
+    settings = page.get_by_role("region", name="Settings of airports")
+    settings.get_by_label("Destination table").fill("airports_by_name")
+    page.get_by_role("button", name="Edit planes").click()
+    settings = page.get_by_role("region", name="Settings of planes")
+    settings.get_by_label("Destination table").fill("planes_by_name")
+    assert severe_violations(page) == []
+    check_widths(page, screenshots, "patterns-table")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as version 3")).to_be_visible()
+    expect(page.get_by_role("heading", name="Streams (2)")).to_be_visible()

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startSession } from "@/api/session";
 import type { Session } from "@/api/types";
 import { DestinationStep } from "./destination-step";
-import { EMPTY_DRAFT, type StreamDraft } from "./draft";
+import { type StreamDraft } from "@/components/streams/stream-draft";
+import { EMPTY_DRAFT } from "./draft";
 import { SourceStep } from "./source-step";
 
 const KIND = {

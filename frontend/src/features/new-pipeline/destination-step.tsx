@@ -17,14 +17,12 @@ import { WRITE_MODES } from "@/format/modes";
 import { useEditableDomains } from "@/session/use-editable-domains";
 import { countWithNoun } from "@/format/number";
 import {
-  endpointOf,
   withValidWriteMode,
   writeModes,
-  type Draft,
-  type Endpoint,
   type StreamDraft,
   type WriteMode,
-} from "./draft";
+} from "@/components/streams/stream-draft";
+import { endpointOf, type Draft, type Endpoint } from "./draft";
 import { StepActions } from "./step";
 
 type DestinationChoice = Pick<Draft, "destination" | "streams" | "limits">;

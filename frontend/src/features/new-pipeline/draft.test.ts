@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
-  definitionOf,
-  EMPTY_DRAFT,
   tableName,
   withValidWriteMode,
   writeModes,
   type StreamDraft,
-} from "./draft";
+} from "@/components/streams/stream-draft";
+import { definitionOf, EMPTY_DRAFT } from "./draft";
 
 const FLIGHTS: StreamDraft = {
   stream: "flights",

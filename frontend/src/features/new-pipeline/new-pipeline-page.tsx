@@ -7,14 +7,15 @@ import { showSuccess } from "@/components/toast";
 import { patternList } from "@/format/patterns";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
-import { EMPTY_DRAFT, type Draft, type StreamDraft } from "./draft";
+import { type StreamDraft } from "@/components/streams/stream-draft";
+import { EMPTY_DRAFT, type Draft } from "./draft";
 import { forgetProgress, useKeptProgress } from "./kept-draft";
 import { useCreatePipeline } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
 import { SourceStep } from "./source-step";
 import { Step } from "./step";
-import { errorsByStream, streamsInWords } from "./stream-choice";
+import { errorsByStream, streamsInWords } from "@/components/streams/stream-choice";
 import { StreamStep } from "./stream-step";
 
 const STEPS = ["Source", "Streams", "Destination", "Schedule", "Review"] as const;

@@ -41,7 +41,9 @@ beforeEach(() => {
   asked = [];
   refreshed = 0;
   onDone.mockClear();
-  vi.stubGlobal("fetch", answer);
+  vi.stubGlobal("fetch", (input: Request | string) =>
+    answer(input instanceof Request ? input : new Request(new URL(input, location.href))),
+  );
 });
 afterEach(() => {
   cleanup();

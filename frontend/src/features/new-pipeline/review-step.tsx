@@ -7,7 +7,8 @@ import { PatternMatches, usePatternMatches } from "@/components/pattern-matches"
 import { NO_PATTERNS } from "@/format/patterns";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
-import type { Draft, StreamDraft } from "./draft";
+import type { StreamDraft } from "@/components/streams/stream-draft";
+import type { Draft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
 import { usePreview } from "./queries";
 import { StepActions } from "./step";

@@ -4,8 +4,8 @@ import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StreamDraft } from "./draft";
-import type { FieldErrors } from "./stream-choice";
+import type { StreamDraft } from "@/components/streams/stream-draft";
+import type { FieldErrors } from "@/components/streams/stream-choice";
 import { StreamStep } from "./stream-step";
 
 const NAMES = [

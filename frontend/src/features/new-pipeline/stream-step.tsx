@@ -1,31 +1,28 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { PatternFields } from "@/components/pattern-fields";
 import { PatternMatches } from "@/components/pattern-matches";
-import { RelativeTime } from "@/components/relative-time";
 import { SYNC_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
 import { NO_PATTERNS, patternList, type PatternValues } from "@/format/patterns";
-import type { StreamDraft, SyncMode } from "./draft";
-import { streamsQuery, useRefreshStreams } from "./queries";
+import type { StreamDraft, SyncMode } from "@/components/streams/stream-draft";
+import { streamsQuery } from "@/components/streams/queries";
+import { RefreshStreams } from "@/components/streams/refresh-streams";
+import { FilterFields, MAX_WITHOUT_SEARCH, useFilter } from "@/components/streams/stream-filter";
 import { StepActions } from "./step";
 import {
   addStreams,
   cursorFieldsOf,
   problemsOf,
   removeStreams,
-  schemaOf,
-  schemasOf,
   withSyncMode,
   type FieldErrors,
-} from "./stream-choice";
-import { StreamSettings } from "./stream-settings";
-import { StreamTable } from "./stream-table";
-
-const MAX_WITHOUT_SEARCH = 6; // streams
+} from "@/components/streams/stream-choice";
+import { StreamSettings } from "@/components/streams/stream-settings";
+import { StreamTable } from "@/components/streams/stream-table";
 
 interface Props {
   connectorId: string;
@@ -46,7 +43,6 @@ interface Props {
 
 export function StreamStep({ connectorId, patterns, onChangePatterns, patternErrors, ...props }: Props) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
-  const refresh = useRefreshStreams(connectorId);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeletons rows={4} />;
   if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
@@ -65,20 +61,8 @@ export function StreamStep({ connectorId, patterns, onChangePatterns, patternErr
           isByPatterns={patterns !== null}
           onChange={(isByPatterns) => onChangePatterns(isByPatterns ? NO_PATTERNS : null)}
         />
-        <p className="ml-auto flex flex-wrap items-center gap-2 text-xs text-soft">
-          <span>
-            Listed <RelativeTime time={data.found_at} fallback="now" />
-          </span>
-          <Button
-            size="small"
-            disabledReason={refresh.isPending ? "Refreshing" : null}
-            onClick={() => refresh.mutate()}
-          >
-            {refresh.isPending ? "Refreshing…" : "Refresh"}
-          </Button>
-        </p>
+        <RefreshStreams connectorId={connectorId} foundAt={data.found_at} />
       </div>
-      {refresh.error && <ErrorNotice error={refresh.error} />}
       {patterns ? (
         <PatternChoice
           connectorId={connectorId}
@@ -159,7 +143,6 @@ function PatternChoice({ connectorId, streams, patterns, errors, onChange, onDon
   );
 }
 
-type Shown = "all" | "selected" | "errors";
 type ChoiceProps = Omit<Props, "connectorId" | "patterns" | "onChangePatterns" | "patternErrors"> & {
   streams: StreamInfo[];
 };
@@ -250,93 +233,6 @@ function StreamChoice({ streams, chosen, errors = NO_ERRORS, listError, onChange
         }
         onNext={goOn}
       />
-    </div>
-  );
-}
-
-type Filter = ReturnType<typeof useFilter>;
-
-/** The search, the schema, and whether only selected streams or those with errors are shown. */
-function useFilter(streams: StreamInfo[], failing: string[]) {
-  const [searchText, setSearchText] = useState("");
-  const [schema, setSchema] = useState<string | null>(null);
-  const [shown, setShown] = useState<Shown>(failing.length > 0 ? "errors" : "all");
-  // A row stays when it is no longer selected or its error is corrected, so that the focus is not lost.
-  const [kept, setKept] = useState<ReadonlySet<string>>(new Set(failing));
-  const searched = useDeferredValue(searchText.trim().toLowerCase());
-  const matches = useMemo(
-    () =>
-      streams.filter(
-        ({ name }) =>
-          name.toLowerCase().includes(searched) &&
-          (schema === null || schemaOf(name) === schema) &&
-          (shown === "all" || kept.has(name)),
-      ),
-    [streams, searched, schema, shown, kept],
-  );
-  function show(which: Shown, names: Iterable<string>) {
-    setShown(which);
-    setKept(new Set(names));
-  }
-  return { searchText, setSearchText, schema, setSchema, shown, show, matches };
-}
-
-interface FilterProps {
-  filter: Filter;
-  streams: StreamInfo[];
-  selected: string[];
-  failing: string[];
-}
-
-function FilterFields({ filter, streams, selected, failing }: FilterProps) {
-  const schemas = useMemo(() => schemasOf(streams), [streams]);
-  const labels: Record<Shown, string> = {
-    all: `All ${formatCount(streams.length)}`,
-    selected: `Selected ${formatCount(selected.length)}`,
-    errors: `With errors ${formatCount(failing.length)}`,
-  };
-  const names = { all: [], selected, errors: failing };
-  const hasErrors = failing.length > 0 || filter.shown === "errors";
-  const choices: Shown[] = hasErrors ? ["all", "selected", "errors"] : ["all", "selected"];
-  return (
-    <div className="flex flex-wrap items-center gap-2">
-      <input
-        data-search
-        type="search"
-        aria-label="Search streams"
-        placeholder={`Search ${countWithNoun(streams.length, "stream")}`}
-        className="control sm:w-64!"
-        value={filter.searchText}
-        onChange={({ target }) => filter.setSearchText(target.value)}
-      />
-      {schemas.length > 0 && (
-        <select
-          aria-label="Schema"
-          className="control sm:w-48!"
-          value={filter.schema === null ? "all" : `=${filter.schema}`}
-          onChange={({ target }) => filter.setSchema(target.value === "all" ? null : target.value.slice(1))}
-        >
-          <option value="all">All schemas</option>
-          {schemas.map(([schema, count]) => (
-            <option key={schema} value={`=${schema}`}>
-              {schema || "Without a schema"} ({formatCount(count)})
-            </option>
-          ))}
-        </select>
-      )}
-      <div role="group" aria-label="Which streams" className="flex flex-wrap gap-1">
-        {choices.map((each) => (
-          <Button
-            key={each}
-            size="small"
-            look={each === filter.shown ? "plain" : "quiet"}
-            aria-pressed={each === filter.shown}
-            onClick={() => filter.show(each, names[each])}
-          >
-            {labels[each]}
-          </Button>
-        ))}
-      </div>
     </div>
   );
 }

@@ -16,13 +16,15 @@ import {
   useSideChoices,
 } from "./configuration/side-fields";
 import { SnapshotFields } from "./configuration/snapshot-fields";
+import { StreamSelection } from "./configuration/stream-selection";
 import { StreamList } from "./configuration/stream-fields";
 import {
   changeOf,
   errorsByField,
+  keptStreams,
   labelOf,
+  listedStreams,
   streamKey,
-  streamNames,
   streamValues,
   textOf,
   valuesOf,
@@ -50,7 +52,7 @@ function ConfigurationForm() {
   const isEdited = changed.length > 0;
   const author = useAuthor(pipeline, isEdited && hasConflict);
 
-  const streams = streamNames(pipeline);
+  const streams = keptStreams(pipeline, values);
   const source = values.source as Side;
   const destination = values.destination as Side;
   const missing = {
@@ -62,7 +64,7 @@ function ConfigurationForm() {
   };
   const nameTaken = nameTakenMessage(save.error);
   const errors: Record<string, string> = {
-    ...errorsByField(fieldMessages(save.error), streams),
+    ...errorsByField(fieldMessages(save.error), listedStreams(pipeline, values)),
     ...(nameTaken && { name: nameTaken }),
     ...missing,
   };
@@ -137,7 +139,7 @@ function ConfigurationForm() {
           onChange={change}
           errors={errors}
           sourceConnectorId={source.connector_id}
-          named={streams}
+          named={listedStreams(pipeline, values)}
         />
         {(streams.length > 1 || values["patterns.match"] !== "") && hasSnapshots(source.kind, sources) && (
           <SnapshotFields values={values} onChange={change} errors={errors} />
@@ -151,6 +153,16 @@ function ConfigurationForm() {
           sourceConnectorId={source.connector_id}
           isChanged={(stream) => changed.some((field) => field.endsWith(`/${stream}`))}
         />
+        {source.connector_id && (
+          <StreamSelection
+            pipeline={pipeline}
+            values={values}
+            errors={errors}
+            connectorId={source.connector_id}
+            onChange={change}
+            onChangeStream={changeStream}
+          />
+        )}
       </div>
       <IgnoredStreams pipeline={pipeline} canEdit />
       {save.error && !nameTaken && <SaveError error={save.error} hasConflict={hasConflict} />}

@@ -27,7 +27,9 @@ beforeEach(() => {
   waiting = ["sales.fresh", "sales.new"];
   missing = [];
   sent = [];
-  vi.stubGlobal("fetch", answer);
+  vi.stubGlobal("fetch", (input: Request | string) =>
+    answer(input instanceof Request ? input : new Request(new URL(input, location.href))),
+  );
 });
 afterEach(() => {
   cleanup();

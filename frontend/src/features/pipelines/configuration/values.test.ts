@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Pipeline } from "@/api/types";
-import { changeOf, errorsByField, labelOf, streamKey, valuesOf } from "./values";
+import { changeOf, errorsByField, labelOf, listedStreams, streamKey, valuesOf } from "./values";
 
 const stream = {
   stream: "public.flights",
@@ -35,6 +35,37 @@ describe("the request of a changed pipeline", () => {
     expect(change({})).toEqual({});
     expect(change({ name: " Planes ", tags: "b, a,b" })).toEqual({ name: "Planes", tags: ["b", "a"] });
     expect(change({ timeout_minutes: "1.5" })).toEqual({ timeout_seconds: 90 });
+  });
+
+  it("has the complete list of streams after some were added and removed", () => {
+    const added = {
+      stream: "hr.people",
+      table: " people ",
+      syncMode: "incremental",
+      cursorField: "id",
+      primaryKey: ["id"],
+      writeMode: "merge",
+    };
+    const changed = { streams_added: [added], streams_removed: ["public.flights"] };
+    expect(change(changed)).toEqual({
+      config: {
+        streams: [
+          { stream: "public.planes" },
+          {
+            stream: "hr.people",
+            table: "people",
+            sync_mode: "incremental",
+            cursor_field: "id",
+            primary_key: ["id"],
+            write_mode: "merge",
+          },
+        ],
+      },
+    });
+    expect(listedStreams(pipeline, { ...valuesOf(pipeline), ...changed })).toEqual([
+      "public.planes",
+      "hr.people",
+    ]);
   });
 
   it("sends all settings of the patterns if one has changed, and null without a pattern", () => {

@@ -1,5 +1,6 @@
 /** Converts a pipeline to the values of the form, and changed values to a request. */
 import { transformsOf } from "@/api/definition";
+import { streamConfig, type StreamDraft } from "@/components/streams/stream-draft";
 import type { Pipeline, PipelineChange } from "@/api/types";
 import { mergePatch } from "@/components/schema-form/merge-patch";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -16,6 +17,10 @@ export interface Side {
   /** Only of a custom source; null means the latest approved version. */
   version?: number | null;
 }
+
+/** The names of the values with the changes of the list of streams; both are empty in what is saved. */
+export const ADDED = "streams_added";
+export const REMOVED = "streams_removed";
 
 type Stream = Pipeline["config"]["streams"][number];
 
@@ -68,6 +73,8 @@ export function valuesOf(pipeline: Pipeline): Values {
     ...Object.fromEntries(streams.flatMap(streamEntries)),
     destination,
     ...patternFields(patternValues(pipeline.config)),
+    [ADDED]: [],
+    [REMOVED]: [],
   };
 }
 
@@ -131,6 +138,21 @@ export function streamNames(pipeline: Pipeline): string[] {
   return pipeline.config.streams.map(({ stream }) => stream);
 }
 
+/** The streams that the user has added to the list, with their settings. Nothing is saved yet. */
+export function addedStreams(values: Values): StreamDraft[] {
+  return values[ADDED] as StreamDraft[];
+}
+
+/** The saved streams that the user keeps, and then those that the user has added. */
+export function listedStreams(pipeline: Pipeline, values: Values): string[] {
+  return [...keptStreams(pipeline, values), ...addedStreams(values).map(({ stream }) => stream)];
+}
+
+export function keptStreams(pipeline: Pipeline, values: Values): string[] {
+  const removed = new Set(values[REMOVED] as string[]);
+  return streamNames(pipeline).filter((stream) => !removed.has(stream));
+}
+
 export function streamValues(values: Values, stream: string): StreamValues {
   return Object.fromEntries(
     STREAM_FIELDS.map((field) => [field, values[streamKey(field, stream)]]),
@@ -156,8 +178,11 @@ export function changeOf(pipeline: Pipeline, values: Values): PipelineChange {
       } as Definition["snapshot"],
     }),
     ...patternPatch(values, has),
-    ...([...changed].some((field) => field.startsWith("streams/")) && {
-      streams: streamNames(pipeline).map((stream) => streamPatch(stream, values, changed)),
+    ...([...changed].some((field) => field.startsWith("streams/") || [ADDED, REMOVED].includes(field)) && {
+      streams: [
+        ...keptStreams(pipeline, values).map((stream) => streamPatch(stream, values, changed)),
+        ...addedStreams(values).map(streamConfig),
+      ],
     }),
   };
   return {

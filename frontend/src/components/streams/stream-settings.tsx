@@ -2,7 +2,13 @@ import { useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Field, TextField } from "@/components/field";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
-import { withValidWriteMode, writeModes, type StreamDraft, type SyncMode, type WriteMode } from "./draft";
+import {
+  withValidWriteMode,
+  writeModes,
+  type StreamDraft,
+  type SyncMode,
+  type WriteMode,
+} from "./stream-draft";
 import { withSyncMode, type FieldErrors } from "./stream-choice";
 
 const MODE_HINTS: Record<SyncMode, string> = {

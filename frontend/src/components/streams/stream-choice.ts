@@ -2,7 +2,7 @@
 import type { StreamInfo } from "@/api/types";
 import { messagesBelow } from "@/api/problem";
 import { countWithNoun } from "@/format/number";
-import { tableName, withValidWriteMode, type StreamDraft, type SyncMode } from "./draft";
+import { tableName, withValidWriteMode, type StreamDraft, type SyncMode } from "./stream-draft";
 
 /** Messages by field, such as `table`. The field is empty if the message is about the whole stream. */
 export type FieldErrors = Record<string, string>;

@@ -4,7 +4,7 @@ import { Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { formatCount } from "@/format/number";
-import type { StreamDraft } from "./draft";
+import type { StreamDraft } from "./stream-draft";
 import type { FieldErrors } from "./stream-choice";
 import { StreamSettings } from "./stream-settings";
 
