@@ -52,7 +52,7 @@ function ConfigurationForm() {
   const isEdited = changed.length > 0;
   const author = useAuthor(pipeline, isEdited && hasConflict);
 
-  const streams = keptStreams(pipeline, values);
+  const streams = keptStreams(values);
   const source = values.source as Side;
   const destination = values.destination as Side;
   const missing = {
@@ -64,7 +64,7 @@ function ConfigurationForm() {
   };
   const nameTaken = nameTakenMessage(save.error);
   const errors: Record<string, string> = {
-    ...errorsByField(fieldMessages(save.error), listedStreams(pipeline, values)),
+    ...errorsByField(fieldMessages(save.error), listedStreams(values)),
     ...(nameTaken && { name: nameTaken }),
     ...missing,
   };
@@ -139,7 +139,7 @@ function ConfigurationForm() {
           onChange={change}
           errors={errors}
           sourceConnectorId={source.connector_id}
-          named={listedStreams(pipeline, values)}
+          named={listedStreams(values)}
         />
         {(streams.length > 1 || values["patterns.match"] !== "") && hasSnapshots(source.kind, sources) && (
           <SnapshotFields values={values} onChange={change} errors={errors} />
@@ -155,7 +155,6 @@ function ConfigurationForm() {
         />
         {source.connector_id && (
           <StreamSelection
-            pipeline={pipeline}
             values={values}
             errors={errors}
             connectorId={source.connector_id}

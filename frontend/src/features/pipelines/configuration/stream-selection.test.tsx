@@ -61,7 +61,6 @@ function SelectionWithState({ errors }: { errors: Record<string, string> }) {
   }
   return (
     <StreamSelection
-      pipeline={pipeline}
       values={current}
       errors={errors}
       connectorId="c1"

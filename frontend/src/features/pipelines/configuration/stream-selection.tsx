@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useId, useMemo, useState } from "react";
-import type { Pipeline, StreamInfo } from "@/api/types";
+import type { StreamInfo } from "@/api/types";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { streamsQuery } from "@/components/streams/queries";
 import { RefreshStreams } from "@/components/streams/refresh-streams";
@@ -15,13 +15,12 @@ import {
   keptStreams,
   parseList,
   REMOVED,
-  streamNames,
+  savedStreams,
   streamValues,
   type StreamValues,
 } from "./values";
 
 interface Props {
-  pipeline: Pipeline;
   values: Values;
   errors: Record<string, string>;
   /** The source's saved connector, whose streams are offered. */
@@ -63,11 +62,11 @@ function Selection({ connectorId, ...props }: Props) {
 
 type TableProps = Omit<Props, "connectorId"> & { streams: StreamInfo[] };
 
-function SelectionTable({ streams, pipeline, values, errors, onChange, onChangeStream }: TableProps) {
+function SelectionTable({ streams, values, errors, onChange, onChangeStream }: TableProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const added = addedStreams(values);
-  const chosen = useMemo(() => chosenStreams(pipeline, values), [pipeline, values]);
-  const saved = streamNames(pipeline);
+  const chosen = useMemo(() => chosenStreams(values), [values]);
+  const saved = savedStreams(values);
   const failing = [...chosen.keys()].filter((stream) => errorsOf(errors, stream));
   const filter = useFilter(streams, failing);
   function toggle(infos: StreamInfo[], isChosen: boolean) {
@@ -110,8 +109,8 @@ function SelectionTable({ streams, pipeline, values, errors, onChange, onChangeS
 }
 
 /** The streams that the pipeline will have, as the table shows them. */
-function chosenStreams(pipeline: Pipeline, values: Values): ReadonlyMap<string, StreamDraft> {
-  const kept = keptStreams(pipeline, values).map((stream) => draftOf(stream, streamValues(values, stream)));
+function chosenStreams(values: Values): ReadonlyMap<string, StreamDraft> {
+  const kept = keptStreams(values).map((stream) => draftOf(stream, streamValues(values, stream)));
   return new Map([...kept, ...addedStreams(values)].map((stream) => [stream.stream, stream]));
 }
 

@@ -62,9 +62,14 @@ describe("the request of a changed pipeline", () => {
         ],
       },
     });
-    expect(listedStreams(pipeline, { ...valuesOf(pipeline), ...changed })).toEqual([
+    expect(listedStreams({ ...valuesOf(pipeline), ...changed })).toEqual(["public.planes", "hr.people"]);
+  });
+
+  it("leaves out an added stream that somebody else has added meanwhile", () => {
+    const added = { ...stream, stream: "public.planes" };
+    expect(listedStreams({ ...valuesOf(pipeline), streams_added: [added] })).toEqual([
+      "public.flights",
       "public.planes",
-      "hr.people",
     ]);
   });
 

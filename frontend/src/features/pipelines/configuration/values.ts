@@ -138,19 +138,28 @@ export function streamNames(pipeline: Pipeline): string[] {
   return pipeline.config.streams.map(({ stream }) => stream);
 }
 
+/** The saved streams that the user keeps, and then those that the user has added. */
+export function listedStreams(values: Values): string[] {
+  return [...keptStreams(values), ...addedStreams(values).map(({ stream }) => stream)];
+}
+
+export function keptStreams(values: Values): string[] {
+  const removed = new Set(values[REMOVED] as string[]);
+  return savedStreams(values).filter((stream) => !removed.has(stream));
+}
+
+/** The streams that the pipeline had when the user began to edit. */
+export function savedStreams(values: Values): string[] {
+  const prefix = streamKey("table", "");
+  return Object.keys(values)
+    .filter((field) => field.startsWith(prefix))
+    .map((field) => field.slice(prefix.length));
+}
+
 /** The streams that the user has added to the list, with their settings. Nothing is saved yet. */
 export function addedStreams(values: Values): StreamDraft[] {
-  return values[ADDED] as StreamDraft[];
-}
-
-/** The saved streams that the user keeps, and then those that the user has added. */
-export function listedStreams(pipeline: Pipeline, values: Values): string[] {
-  return [...keptStreams(pipeline, values), ...addedStreams(values).map(({ stream }) => stream)];
-}
-
-export function keptStreams(pipeline: Pipeline, values: Values): string[] {
-  const removed = new Set(values[REMOVED] as string[]);
-  return streamNames(pipeline).filter((stream) => !removed.has(stream));
+  const saved = new Set(savedStreams(values)); // somebody else may have added one of them meanwhile
+  return (values[ADDED] as StreamDraft[]).filter(({ stream }) => !saved.has(stream));
 }
 
 export function streamValues(values: Values, stream: string): StreamValues {
@@ -180,7 +189,7 @@ export function changeOf(pipeline: Pipeline, values: Values): PipelineChange {
     ...patternPatch(values, has),
     ...([...changed].some((field) => field.startsWith("streams/") || [ADDED, REMOVED].includes(field)) && {
       streams: [
-        ...keptStreams(pipeline, values).map((stream) => streamPatch(stream, values, changed)),
+        ...keptStreams(values).map((stream) => streamPatch(stream, values, changed)),
         ...addedStreams(values).map(streamConfig),
       ],
     }),
