@@ -94,6 +94,35 @@ MUTANTS = [
         "",
         ONE_WRITER,
     ),
+    # Patterns that choose streams.
+    Mutant(
+        "a pattern that begins with ! excludes nothing",
+        "apps/pipelines/definition/patterns.py",
+        " and not _is_any(excluding, name)",
+        "",
+        "tests/pipelines/test_patterns.py",
+    ),
+    Mutant(
+        "a pipeline reads the tables that it writes",
+        "apps/pipelines/matching/storing.py",
+        " if target not in written]",
+        "]",
+        "tests/pipelines/test_patterns.py",
+    ),
+    Mutant(
+        "a new stream is read although somebody is to be asked",
+        "apps/pipelines/matching/choosing.py",
+        '"ask": WAITING',
+        '"ask": INCLUDED',
+        "tests/pipelines/test_patterns.py",
+    ),
+    Mutant(
+        "a retry runs a stream whose table another pipeline writes",
+        "apps/runs/execute.py",
+        "    chosen_streams.fail_rows(claim, rows, problems)\n",
+        "",
+        "tests/runs/tables/test_patterns.py",
+    ),
     # Pipelines with several streams.
     Mutant(
         "two streams of a pipeline write one table",

@@ -134,10 +134,6 @@ function streamEntries(stream: Stream): [string, unknown][] {
   return STREAM_FIELDS.map((field) => [streamKey(field, stream.stream), values[field]]);
 }
 
-export function streamNames(pipeline: Pipeline): string[] {
-  return pipeline.config.streams.map(({ stream }) => stream);
-}
-
 /** The saved streams that the user keeps, and then those that the user has added. */
 export function listedStreams(values: Values): string[] {
   return [...keptStreams(values), ...addedStreams(values).map(({ stream }) => stream)];
