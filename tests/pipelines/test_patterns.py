@@ -9,6 +9,9 @@ import pytest
 from apps.connectors.checks import discoveries
 from apps.engine.answers import Stream
 from apps.pipelines.definition import matches, table_of
+from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import known_documents
+from apps.pipelines.models import Pipeline
 from tests.world import World, make_connector, make_world
 
 URL = "/api/v1/pipelines"
@@ -213,6 +216,18 @@ def test_the_defaults_of_patterns_apply_as_far_as_a_stream_allows(world: World) 
         "plain": ("full_refresh", "replace"),  # without a key nothing tells which row to replace
         "fixed": ("full_refresh", "replace"),
     }
+
+
+def test_the_contract_of_patterns_is_that_of_each_stream(world: World) -> None:
+    database = Database(world, *listed("orders"))
+    created = database.create("*", defaults={"contract": "freeze"})
+    with world.scope():
+        pipeline = Pipeline.objects.for_org(world.org).get(pk=created.json()["id"])
+        definition = versions.current_definition(world.org, pipeline)
+        (stream,) = known_documents(world.org, pipeline, definition)
+    assert stream["contract"] == "freeze"
+    wrong = database.create("*", name="Other", defaults={"contract": "maybe"})
+    assert errors_of(wrong) == [("patterns.contract", "choice")]
 
 
 def test_streams_that_would_write_one_table_are_refused(world: World) -> None:

@@ -6,7 +6,8 @@
                transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config},
   "snapshot": {scope, retry},
-  "patterns": {match: ["public.*", "!*_tmp"], sync_mode, cursor_field, write_mode, allow_empty, max_rejected_share},
+  "patterns": {match: ["public.*", "!*_tmp"], sync_mode, cursor_field, write_mode, allow_empty, max_rejected_share,
+               contract},
   "naming": "raw.{schema}_{table}", "new_streams": "add" | "ask" | "ignore"}`. There is at least one stream, or
 patterns. The settings are those of a saved connector, or they are inline. Secrets of inline settings are stored
 separately, by paths like `source.config.password`.

@@ -102,6 +102,7 @@ class PatternsDocument(TypedDict):
     write_mode: WriteMode | None  # None means the default of each stream
     allow_empty: NotRequired[bool]
     max_rejected_share: NotRequired[float]
+    contract: NotRequired[Contract]
 
 
 class Offer(TypedDict):

@@ -10,7 +10,12 @@ from apps.engine.field_rules import CAST_TYPES, OTHER_FIELDS, PROTECTIONS
 from apps.json import JsonValue
 from apps.pipelines.definition.fields import MAX_FIELD_LENGTH, MAX_RULES
 from apps.pipelines.definition.names import MAX_NAMING_LENGTH
-from apps.pipelines.definition.patterns import MAX_PATTERN_LENGTH, MAX_PATTERNS, NEW_STREAMS
+from apps.pipelines.definition.patterns import (
+    MAX_PATTERN_LENGTH,
+    MAX_PATTERNS,
+    NEW_STREAMS,
+    OPTIONAL_SETTINGS,
+)
 from apps.pipelines.definition.snapshot import CHOICES
 from apps.pipelines.definition.streams import (
     CONTRACTS,
@@ -185,7 +190,7 @@ _PATTERNS_PROPERTIES: Schema = {
     },
     "cursor_field": _STREAM_PROPERTIES["cursor_field"],
     "write_mode": {"type": ["string", "null"], "enum": [*WRITE_MODES, None]},
-    **{name: _OPTIONAL_STREAM_PROPERTIES[name] for name in ("allow_empty", "max_rejected_share")},
+    **{name: _OPTIONAL_STREAM_PROPERTIES[name] for name in OPTIONAL_SETTINGS},
 }
 _PATTERNS_DESCRIPTION = (
     "Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its "

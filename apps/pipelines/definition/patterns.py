@@ -74,6 +74,7 @@ class PatternsBuilder:
             "match": self._parse_match(values.get("match")),
             **defaults.build_modes(values),
             **defaults.build_limits(values),
+            **defaults.build_contract(values),
         }
         self.errors += defaults.errors
         return stored
@@ -116,12 +117,12 @@ def matched_stream(
         "primary_key": primary_key,
         "write_mode": wanted if fits and (wanted != "merge" or primary_key) else None,
         "transforms": [],
-        **{limit: patterns[limit] for limit in LIMITS if limit in patterns},  # type: ignore[literal-required]
+        **{name: patterns[name] for name in OPTIONAL_SETTINGS if name in patterns},  # type: ignore[literal-required]
     }
     return stream  # type: ignore[return-value]
 
 
-LIMITS = ("allow_empty", "max_rejected_share")
+OPTIONAL_SETTINGS = ("allow_empty", "max_rejected_share", "contract")
 
 
 def _can_be_incremental(patterns: PatternsDocument, offer: Offer) -> bool:

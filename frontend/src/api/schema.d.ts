@@ -4702,6 +4702,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5276,6 +5282,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5477,6 +5489,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5673,6 +5691,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5941,6 +5965,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -7023,6 +7053,12 @@ export interface components {
                      * @default 0
                      */
                     max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
