@@ -22,13 +22,33 @@ def target_of(kind: str, config: JsonObject, table: str, *, shared_folder: str =
     server are not recognized.
     """
     if kind == "duckdb" and shared_folder:
-        schema, _, name = table.rpartition(".")
-        return _digest("duckdb", shared_folder, f"{schema or 'main'}.{name}".casefold())
+        return _digest("duckdb", shared_folder, _duckdb_table(table))
     if kind == "postgres":
         return _digest("postgres", *_postgres_table(config, table))
     if kind in BUCKET_KINDS and config.get("bucket_url"):
         return _digest("bucket", *_bucket_folder(config, table))
     return ""
+
+
+def place_of(
+    kind: str, config: JsonObject, table: str, *, shared_folder: str = "", own_folder: str = ""
+) -> str:
+    """Return the same digest for all settings with which a pipeline writes the same table.
+
+    In contrast to `target_of`, tables in the folder of the pipeline have one too. `own_folder` is its prefix.
+    """
+    target = target_of(kind, config, table, shared_folder=shared_folder)
+    if target:
+        return target
+    if kind == "duckdb":
+        return _digest(kind, own_folder, str(config.get("database", "")), _duckdb_table(table))
+    return _digest(kind, own_folder, table)
+
+
+def _duckdb_table(table: str) -> str:
+    """Return the schema and the name of the table. DuckDB ignores case."""
+    schema, _, name = table.rpartition(".")
+    return f"{schema or 'main'}.{name}".casefold()
 
 
 def _postgres_table(config: JsonObject, table: str) -> tuple[str, ...]:

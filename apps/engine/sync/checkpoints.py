@@ -266,9 +266,9 @@ class StateBackend:
     def _can_start_from(self, previous_job: Any) -> bool:
         """Whether the position of a finished job is valid. Raises ConfigurationError if a person has to decide.
 
-        After a full refresh, a sync with another key or cursor field simply starts at the beginning.
+        After a full refresh, a sync with another key, cursor field or table simply starts at the beginning.
         """
-        change = self._own_identity.inputs.order_change(previous_job.inputs)
+        change = self._own_identity.inputs.change_since(previous_job.inputs)
         if change and previous_job.sync_mode == "incremental":
             raise ConfigurationError(
                 f"{change}: {RESET_STREAM}, so that it is read from the beginning and its table is written anew"
@@ -401,6 +401,7 @@ class StateBackend:
             "mode": identity.sync_mode,
             "kind": identity.destination_kind,
             "destination": identity.destination,
+            "destinations": [identity.destination, identity.destination_settings],
             "fingerprint": identity.fingerprint,
             "inputs": json.dumps(asdict(identity.inputs)),
             **values,

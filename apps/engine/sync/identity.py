@@ -12,32 +12,36 @@ import orjson
 from apps.engine.contract import RunSpec
 from apps.engine.field_rules import NO_RULES, PROTECTIONS, FieldRules
 from apps.engine.reporting.redaction import remove_secrets
+from apps.engine.targets import place_of
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInputs:
-    """What a job's rows depend on besides the source: the code that makes them, and the fields that order them.
+    """What a job's rows depend on besides the source: the code that makes them, the fields that order them, the table.
 
     `code` is a digest of a custom source's code, of the rules for the fields, of the transform and of the contract, and
     `snapshot_at` is the time of the snapshot that the streams of the run share. If one of them changes, an unfinished job
-    cannot be continued, but the saved position of an incremental stream stays valid. If the key, the cursor field or the
-    protection of a field changes, the saved position is not valid either. `effects` says which columns are cast, hashed
-    or redacted (`FieldRules.effects`).
+    cannot be continued, but the saved position of an incremental stream stays valid. If the key, the cursor field, the
+    protection of a field or the table of the destination (`place`) changes, the saved position is not valid either.
+    `effects` says which columns are cast, hashed or redacted (`FieldRules.effects`).
     """
 
     code: str
     cursor_field: str | None
     primary_key: tuple[str, ...]
+    place: str
     effects: Mapping[str, str] = field(default_factory=dict)
     snapshot_at: str | None = None
 
-    def order_change(self, earlier: Mapping[str, Any] | None) -> str:
+    def change_since(self, earlier: Mapping[str, Any] | None) -> str:
         """Return in words what has changed since the saved position was reached; empty if it is still valid.
 
-        The job of an older release has recorded nothing (`earlier` is None).
+        The job of an older release has recorded no place, or nothing at all (`earlier` is None).
         """
         if earlier is None:
             return ""
+        if earlier.get("place", self.place) != self.place:
+            return "The table of the destination changed"
         before, now = earlier["cursor_field"], self.cursor_field
         if before != now:
             return f"The cursor field changed from {before!r} to {now!r}"
@@ -65,7 +69,10 @@ class StreamInputs:
 
 @dataclass(frozen=True, slots=True)
 class StreamIdentity:
-    """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued."""
+    """The stream, with digests of settings. If `fingerprint` changes, its unfinished job cannot be continued.
+
+    Older releases recorded `destination_settings` as the destination of a job.
+    """
 
     key: str
     pipeline_prefix: str  # the beginning of the keys of all streams of the pipeline
@@ -73,7 +80,8 @@ class StreamIdentity:
     stream: str
     sync_mode: str
     destination_kind: str
-    destination: str  # digest of the destination
+    destination: str  # digest of the table in the destination
+    destination_settings: str  # digest of all settings of the destination
     fingerprint: str  # digest of the destination, the source and the modes
     inputs: StreamInputs
     fields: FieldRules = NO_RULES  # if no transform changes the records after them
@@ -92,15 +100,14 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     )
     # The saved position of the stream stays valid when a backfill publishes to the same table.
     backfill = ["backfill", asdict(source.window)] if source.window else []
-    destination_digest = _digest(
-        [
-            target.kind,
-            remove_secrets(target.config),
-            target.table,
-            spec.data.url,
-            *folders,
-            *backfill[:1],
-        ]
+    config = remove_secrets(target.config)
+    settings_digest = _digest(
+        [target.kind, config, target.table, spec.data.url, *folders, *backfill[:1]]
+    )
+    place = place_of(
+        *(target.kind, config, target.table),
+        shared_folder=target.shared_folder,
+        own_folder=spec.data.prefix,
     )
     source_settings = [source.kind, remove_secrets(source.config), source.stream]
     modes = [
@@ -117,14 +124,16 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         stream=source.stream,
         sync_mode=source.sync_mode,
         destination_kind=target.kind,
-        destination=destination_digest,
-        fingerprint=_digest([destination_digest, source_settings, modes]),
+        destination=_digest([place, "backfill"]) if backfill else place,
+        destination_settings=settings_digest,
+        fingerprint=_digest([settings_digest, source_settings, modes]),
         inputs=StreamInputs(
             code=_code_digest(spec),
             cursor_field=source.cursor_field,
             primary_key=tuple(target.primary_key or source.primary_key),
             effects=spec.fields.effects(),
             snapshot_at=source.snapshot.at if source.snapshot else None,
+            place=place,
         ),
         fields=NO_RULES if spec.transform else spec.fields,
         rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,

@@ -1,4 +1,7 @@
-"""The SQL statements for the stream that a run syncs. `StateBackend` passes the stream's key and lease to each."""
+"""The SQL statements for the stream that a run syncs. `StateBackend` passes the stream's key and lease to each.
+
+The jobs of older releases have another digest of the destination. `destinations` has both.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ select newest.id, e.inputs from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
     order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
-where e.run_id = %(run_id)s and e.destination = %(destination)s
+where e.run_id = %(run_id)s and e.destination = any(%(destinations)s)
 """
 
 CANCEL_JOB = """
@@ -68,14 +71,14 @@ where source_name = %(source)s and stream_name = %(stream)s
     -- Another stream of the pipeline has published to the destination since then, so its data is not this stream's.
     select 1 from stream_jobs other join engine_job o on o.job_id = other.id
     where other.name like %(pattern)s and other.name <> %(key)s and other.status = 'succeeded'
-      and o.destination = %(destination)s and other.created_at > newest.created_at
+      and o.destination = any(%(destinations)s) and other.created_at > newest.created_at
   )
 """
 
 # Whether an earlier job of the pipeline published to the same destination, so that its data may be replaced.
 PUBLISHED_HERE_BEFORE = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name like %(pattern)s and j.status = 'succeeded' and e.destination = %(destination)s
+where j.name like %(pattern)s and j.status = 'succeeded' and e.destination = any(%(destinations)s)
 limit 1
 """
 
@@ -96,7 +99,7 @@ select e.columns, e.inputs from (
     select id, source_name, stream_name from stream_jobs
     where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
-where source_name = %(source)s and stream_name = %(stream)s and e.destination = %(destination)s
+where source_name = %(source)s and stream_name = %(stream)s and e.destination = any(%(destinations)s)
 """
 
 # Link the requested reset to the job that performs it, so that a crash does not lose the request.
@@ -179,7 +182,7 @@ select incremental_state from finished
 UNSWEPT_JOBS = """
 select j.id from stream_jobs j join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status = 'cancelled' and not e.swept
-  and e.destination = %(destination)s
+  and e.destination = any(%(destinations)s)
 """
 
 DELETE_BATCHES = "delete from engine_batch where job_id = %(job)s"

@@ -20,6 +20,8 @@ from apps.engine.contract import CodeSpec, Failed, PublishRules, Started, Succee
 from apps.engine.failures import FailureClass
 from apps.engine.sources import SOURCES, load
 from apps.engine.sync import state
+from apps.engine.sync.identity import identity_of
+from apps.engine.sync.state import engine_conninfo
 from local.database.postgres import EmbeddedPostgres
 from tests.engine.conftest import ROLE, Rehearsal
 from tests.engine.ledger import published_ids
@@ -142,6 +144,63 @@ def test_a_reset_reads_all_rows_again_and_replaces_the_table(make_rehearsal: Mak
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 60
     assert published_ids(run.folder) == list(range(1, 61))
+
+
+@pytest.mark.parametrize("is_older_release", [False, True])
+def test_a_reset_replaces_the_table_also_if_other_settings_of_the_destination_have_changed(
+    make_rehearsal: MakeRehearsal, is_older_release: bool
+) -> None:
+    """Such as a timeout, which does not make it another table."""
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
+    run.attempt()
+    if is_older_release:
+        forget_places(run)
+    assert state.reset(run.spec.state_dsn, run.spec.stream_key)
+    run.start_new_run()
+    destination = {} if is_older_release else {"delay": 0.001}
+    assert isinstance(run.attempt(destination=destination), Succeeded)
+    assert published_ids(run.folder) == list(range(1, 51))
+
+
+def forget_places(run: Rehearsal) -> None:
+    """Record of the finished job what an older release has recorded: a digest of all settings of the destination."""
+    identity = identity_of(run.spec)
+    with psycopg.connect(engine_conninfo(run.spec.state_dsn)) as connection:
+        connection.execute(
+            "update engine_job set destination = %s, inputs = inputs - 'place'",
+            [identity.destination_settings],
+        )
+
+
+def test_an_incremental_stream_goes_on_after_other_settings_of_the_destination_have_changed(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
+    run.attempt()
+    run.start_new_run()
+    outcome = run.attempt(source={"rows": 60}, destination={"delay": 0.001})
+    assert isinstance(outcome, Succeeded)
+    assert outcome.read == 10
+    assert published_ids(run.folder) == list(range(1, 61))
+
+
+def test_an_incremental_stream_with_another_table_asks_for_a_reset(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    """The other table would have the new records only."""
+    run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
+    run.attempt()
+    run.start_new_run()
+    run.spec = replace(run.spec, destination=replace(run.spec.destination, table="others"))
+    outcome = run.attempt(source={"rows": 60})
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONFIGURATION
+    assert "The table of the destination changed: reset the stream" in outcome.message
+    assert state.reset(run.spec.state_dsn, run.spec.stream_key)
+    run.start_new_run()
+    reset = run.attempt()
+    assert isinstance(reset, Succeeded)
+    assert reset.read == 60
 
 
 def test_a_reset_still_applies_after_the_next_run_fails(
