@@ -73,6 +73,11 @@ class Destination:
     def target_of(self, table: str) -> str:
         return targets.target_of(self.kind, self.config, table, shared_folder=self.shared_folder)
 
+    def place_of(self, table: str) -> str:
+        """Return the digest of a table of the pipeline. In folders, names that differ by case are the same table."""
+        name = table if self.target_of(table) else table.casefold()
+        return targets.place_of(self.kind, self.config, name, shared_folder=self.shared_folder)
+
 
 def destination_of(
     org: Org,
@@ -112,7 +117,7 @@ def claim(
     destination = destination_of(org, definition.document, own_database=own_database)
     before = {row.target: row for row in _streams_of(org, pipeline)}
     rows = _new_rows(pipeline, definition, whole, destination, matched)
-    _require_different_tables(whole, rows)
+    _require_different_tables(whole, rows, destination)
     new_rows = [row for row in rows if row.target and row.target not in before]
     _require_not_read(org, whole, new_rows)
     _require_free(org, by, pipeline, whole, new_rows)
@@ -167,13 +172,15 @@ def _streams_of(org: Org, pipeline: Pipeline) -> QuerySet[PipelineStream]:
     return rows
 
 
-def _require_different_tables(definition: Definition, rows: Sequence[PipelineStream]) -> None:
+def _require_different_tables(
+    definition: Definition, rows: Sequence[PipelineStream], destination: Destination
+) -> None:
     """Raise Invalid if two streams of the definition write the same table."""
     first_names: dict[str, str] = {}
     errors: list[Error] = []
     for row, stream in zip(rows, definition.streams, strict=False):
-        table = row.target or stream["table"].casefold()
-        first_name = first_names.setdefault(table, stream["stream"])
+        place = destination.place_of(stream["table"])
+        first_name = first_names.setdefault(place, stream["stream"])
         if first_name != stream["stream"]:
             message = f"The stream {first_name} writes this table: choose another table."
             if row.offer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -58,6 +59,45 @@ def test_streams_with_the_same_default_table_get_different_tables(world: World) 
     tables = tables_of(answer)
     assert len({table.casefold() for table in tables}) == 3
     assert all(table.casefold().startswith("a_b_") for table in tables)
+
+
+@pytest.mark.parametrize("method", ["patch", "put"])
+def test_a_stream_keeps_its_table_when_a_stream_with_the_same_default_table_joins_or_leaves(
+    world: World, method: str
+) -> None:
+    """An incremental stream would continue in an empty table."""
+    source = rest("a.b", "a_b")
+    both, first = [{"stream": "a.b"}, {"stream": "a_b"}], [{"stream": "a.b"}]
+    joined = post(world, first, source=source)
+    body = {**joined.json(), "config": {**joined.json()["config"], "streams": both}}
+    url = f"{URL}/{joined.json()['id']}"
+    changed = change(world, url, method, body)
+    assert tables_of(changed)[0] == "a_b"
+    assert tables_of(changed)[1].startswith("a_b_")
+    together = post(world, both, "Together", source=source)
+    body = {"name": "Together", "config": {**together.json()["config"], "streams": first}}
+    left = change(world, f"{URL}/{together.json()['id']}", method, body)
+    assert tables_of(left) == tables_of(together)[:1]
+
+
+def change(world: World, url: str, method: str, body: dict[str, Any]) -> Any:
+    if method == "patch":
+        return world.client().patch(url, {"config": {"streams": body["config"]["streams"]}})
+    return world.client().put(url, {"name": body["name"], "config": body["config"]})
+
+
+def test_no_default_table_has_a_reserved_name(world: World) -> None:
+    (table,) = tables_of(post(world, [{"stream": "_drover_x"}], source=rest("_drover_x")))
+    assert re.fullmatch("drover_x_[0-9a-f]{8}", table)
+
+
+@pytest.mark.parametrize("second", ["main.people", "Main.People"])
+def test_two_streams_cannot_write_the_same_table_of_a_duckdb_file(
+    world: World, second: str
+) -> None:
+    streams = [{"stream": "creatures", "table": "people"}, {"stream": "plants", "table": second}]
+    answer = post(world, streams, destination={"kind": "duckdb", "config": {}})
+    assert errors_of(answer) == [("streams.1.table", "taken")]
 
 
 @pytest.mark.parametrize("second", ["people", "People"])

@@ -9,6 +9,7 @@ from typing import Any
 # Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
 TABLE_PATTERN = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
 MAX_TABLE_BYTES = 63  # longest name in PostgreSQL
+RESERVED_PREFIX = "_drover_"  # of Drover's own tables in destinations
 # Parts of letters, digits, _ and - with a dot, a slash or a space between them.
 PLAIN_STREAM_NAME = re.compile(r"\w[\w-]*([./ ][\w-]+)*")
 # The schema of a stream whose name has none, by the kind of the source. Other kinds have no schemas.
@@ -30,11 +31,12 @@ def is_valid_table(value: Any) -> bool:
 def default_table(stream: str) -> str:
     """Return the default table of a stream: its name with its schema, such as `sales_orders` for `sales.orders`.
 
-    The schema public is left out. If other characters had to be replaced, or if the name is too long, it ends in a
-    digest, so that two streams do not get the same table.
+    The schema public is left out. If other characters had to be replaced, or if the name is too long or reserved, it
+    ends in a digest, so that two streams do not get the same table.
     """
     plain_name = re.sub(r"^public\.(?=[^.]+$)", "", stream).strip("/ ")
-    is_plain = PLAIN_STREAM_NAME.fullmatch(plain_name) is not None
+    is_reserved = plain_name.lower().startswith(RESERVED_PREFIX)
+    is_plain = PLAIN_STREAM_NAME.fullmatch(plain_name) is not None and not is_reserved
     name = _plain(plain_name, is_plain=is_plain)
     if is_plain and len(name.encode()) <= MAX_TABLE_BYTES:
         return name

@@ -20,6 +20,7 @@ from apps.pipelines.definition.document import (
 from apps.pipelines.definition.fields import build_fields, key_errors
 from apps.pipelines.definition.names import (
     MAX_TABLE_BYTES,
+    RESERVED_PREFIX,
     default_table,
     default_table_before_schemas,
     is_valid_table,
@@ -80,7 +81,7 @@ class StreamsBuilder:
         ]
         self._require_different_names(built)
         if self._naming.rule is None:
-            _make_default_tables_unique(built, request_streams)
+            self._make_default_tables_unique(built, request_streams)
         return built
 
     def _read_list(self, streams: Any) -> list[RequestDocument]:
@@ -116,6 +117,22 @@ class StreamsBuilder:
                 message = "The list contains this stream twice; each stream can be read once."
                 self.errors.append((f"{STREAMS}.{number}.stream", message, "duplicate"))
 
+    def _make_default_tables_unique(
+        self, built: list[dict[str, Any]], request_streams: Sequence[RequestDocument]
+    ) -> None:
+        """Add a digest to default tables whose name another stream has, such as `a_b` of the streams `a.b` and `a_b`.
+
+        A stream that has its table already keeps it.
+        """
+        uses = Counter(stream["table"].casefold() for stream in built)
+        for stream, values in zip(built, request_streams, strict=True):
+            name, table = stream["stream"], stream["table"]
+            previous = self._previous.get(name)
+            is_default = not values.get("table") and table == default_table(name)
+            is_new = previous is None or previous["table"] != table
+            if is_default and is_new and uses[table.casefold()] > 1:
+                stream["table"] = with_digest(table, name)
+
 
 def _list_error(streams: Any) -> Error | None:
     if streams is None:
@@ -131,17 +148,6 @@ def _list_error(streams: Any) -> Error | None:
         if not isinstance(stream, Mapping):
             return (f"{STREAMS}.{number}", "Must be an object.", "type")
     return None
-
-
-def _make_default_tables_unique(
-    built: list[dict[str, Any]], request_streams: Sequence[RequestDocument]
-) -> None:
-    """Add a digest to default tables whose name another stream has, such as `a_b` of the streams `a.b` and `a_b`."""
-    uses = Counter(stream["table"].casefold() for stream in built)
-    for stream, values in zip(built, request_streams, strict=True):
-        is_default = not values.get("table") and stream["table"] == default_table(stream["stream"])
-        if is_default and uses[stream["table"].casefold()] > 1:
-            stream["table"] = with_digest(stream["table"], stream["stream"])
 
 
 class StreamBuilder:
@@ -290,15 +296,23 @@ class StreamBuilder:
             )
             self.add_error("table", message, "invalid")
             return None
+        if not is_previous and value.rpartition(".")[2].lower().startswith(RESERVED_PREFIX):
+            self.add_error(
+                "table", f"Names that begin with {RESERVED_PREFIX} are reserved.", "invalid"
+            )
+            return None
         return str(value)
 
     def _default_table(self, name: str) -> str:
-        """Return the stream's default table; a stream that has the default table of an older release keeps it."""
-        if self.previous:
-            table = self.previous["table"]
-            if table == default_table_before_schemas(name):
-                return table
-        return table_of(self.naming.kind, name, self.naming.rule)
+        """Return the stream's default table. A stream that has another default table keeps it.
+
+        This is the default table of an older release, or that of a stream which had to differ from another stream.
+        """
+        default = table_of(self.naming.kind, name, self.naming.rule)
+        former = (default_table_before_schemas(name), with_digest(default_table(name), name))
+        if self.previous and self.previous["table"] in former:
+            return self.previous["table"]
+        return default
 
 
 def build_transforms(transforms: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:

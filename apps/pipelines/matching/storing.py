@@ -219,13 +219,12 @@ def claim_tables(
         org, {target for _, target in wanted.values()}, pipeline.pk
     )
     writers = {
-        destination.target_of(stream["table"]) or stream["table"].casefold(): stream["stream"]
-        for stream in definition.streams
+        destination.place_of(stream["table"]): stream["stream"] for stream in definition.streams
     }
     claims = Claims({}, {})
     for name in sorted(wanted, key=lambda name: name not in owned):
         table, target = wanted[name]
-        first = writers.setdefault(target or table.casefold(), name)
+        first = writers.setdefault(destination.place_of(table), name)
         if first != name:
             claims.problems[name] = (
                 f"The streams {first} and {name} would both write the table {table}. {targets.NAME_IT}"
