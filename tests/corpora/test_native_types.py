@@ -568,6 +568,50 @@ def test_files_of_an_incremental_stream_keep_their_columns(copy: Copy, kind: str
     assert [set(texts) for _, texts in arrived[1:]] == [{text} for text in RULED_TEXTS]
 
 
+WIDER_NUMBERS = [  # two types of a column, a value of each, and their texts in Parquet and DuckDB afterwards
+    ("smallint", "integer", "7", "70000", ["7", "70000"]),
+    ("integer", "bigint", "7", "1099511627776", ["7", "1099511627776"]),
+    ("integer", "numeric", "7", "1.5", ["7.0", "1.5"]),
+    ("integer", "numeric(20,4)", "7", "8", ["7", "8"]),
+    ("integer", "double precision", "7", "1.5", ["7.0", "1.5"]),
+    ("numeric(10,2)", "numeric(12,4)", "1.5", "1.2345", ["1.5000", "1.2345"]),
+    ("numeric(5,2)", "numeric(20,2)", "1.5", "123456789012.34", ["1.50", "123456789012.34"]),
+    ("real", "double precision", "0.1", "0.123456789012", ["0.1", "0.123456789012"]),
+    ("real", "double precision", "0.00001", "16777217", ["1e-05", "16777217.0"]),
+]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "duckdb"])
+def test_wider_numbers_of_an_incremental_stream_are_not_rounded(copy: Copy, kind: str) -> None:
+    create_subject(copy.source, [(case[0], [case[2]], "") for case in WIDER_NUMBERS])
+    copy.run_incrementally(kind=kind, config={})
+    for number, (_, wider, *_) in enumerate(WIDER_NUMBERS):
+        copy.source.execute(f"ALTER TABLE subject ALTER c{number} TYPE {wider}")
+    values = ", ".join(case[3] for case in WIDER_NUMBERS)
+    copy.source.execute(f"INSERT INTO subject VALUES (1, {values})")
+    copy.run_incrementally()
+    texts = [texts for _, texts in read_file(copy, all_files=True)[1:]]
+    if kind == "parquet":  # A column has the type of its values.
+        texts[3] = [text.removesuffix(".0000") for text in texts[3]]
+    assert texts == [case[4] for case in WIDER_NUMBERS]
+
+
+def test_a_real_column_that_becomes_wider_keeps_its_numbers(copy: Copy) -> None:
+    create_subject(
+        copy.source, [("real", ["0.1"], ""), ("real", ["1.5"], ""), ("real", ["0.1"], "")]
+    )
+    copy.run_incrementally()
+    copy.source.execute(
+        "ALTER TABLE subject ALTER c0 TYPE double precision, ALTER c1 TYPE bigint, ALTER c2 TYPE numeric",
+        "INSERT INTO subject VALUES (1, 0.123456789012, 16777217, 0.123456789012)",
+    )
+    copy.run_incrementally()
+    assert copy.values() == [
+        ("0", "0.1", "1.5", "0.1"),
+        ("1", "0.123456789012", "16777217", "0.123456789012"),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["parquet", "duckdb"])
 def test_files_go_on_with_native_types_and_a_new_column(copy: Copy, kind: str) -> None:
     create_subject(copy.source, SOME_COLUMNS)

@@ -321,7 +321,8 @@ def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
     except pl.exceptions.PolarsError as error:
         raise InexactCast(series.name) from error
     if series.dtype.is_integer() and target == pl.Float64():
-        inexact = (series > MAX_EXACT_INTEGER) | (series < -MAX_EXACT_INTEGER)
+        integers = series.cast(pl.Int64)  # The limit is no value of smaller types.
+        inexact = (integers > MAX_EXACT_INTEGER) | (integers < -MAX_EXACT_INTEGER)
         if inexact.any():
             raise InexactCast(series.name)
     return converted

@@ -13,8 +13,10 @@ from apps.engine.contract import WriteMode
 from apps.engine.destinations.duckdb import tables
 from apps.engine.destinations.duckdb.incoming import IncomingFiles, column_names
 from apps.engine.destinations.duckdb.types import (
+    changes_number_condition,
     changes_value_condition,
     column_of_type,
+    is_number,
     quote_name,
     sql_type,
     widen_expression,
@@ -291,9 +293,7 @@ class Publishing:
         if name in self._unknown_columns and not self._has_row(f"{quote_name(name)} IS NOT NULL"):
             self._alter_type(name, column, "NULL")
             return
-        if current is None or (
-            current.type is ColumnType.NATIVE and column.type is not ColumnType.NATIVE
-        ):  # The user or the source chose this column type: the insert casts to it or fails.
+        if current is None or self._can_stay(current, field, column):
             return
         target = current.widen(column)
         if target.type is not ColumnType.STRING and self._is_inexact(
@@ -302,6 +302,17 @@ class Publishing:
             target = STRING
         if sql_type(target) != sql_type(current):
             self._alter_type(name, target, widen_expression(quote_name(name), current, target))
+
+    def _can_stay(self, current: Column, field: str, column: Column) -> bool:
+        """Whether a column keeps its native type. A number must not change; other values are cast to it or fail."""
+        if current.type is not ColumnType.NATIVE or column.type is ColumnType.NATIVE:
+            return False
+        if not is_number(current.plain):
+            return True
+        name = quote_name(self._incoming.stored_names[field])
+        return not self._incoming.files or not self._has_incoming_row(
+            changes_number_condition(name, column, current)
+        )
 
     def _is_inexact(
         self, name: str, field: str, current: Column, column: Column, target: Column

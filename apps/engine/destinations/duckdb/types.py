@@ -32,6 +32,7 @@ NATIVE_TYPES = {
     "list(float64)": "DOUBLE[]",
     "list(text)": "VARCHAR[]",
 }
+DECIMAL_TO_FLOAT = (ColumnType.DECIMAL, "float32")
 _COLUMNS_BY_TYPE = {
     type_name: Column(kind)
     for kind, type_name in TYPES.items()
@@ -78,10 +79,18 @@ def widen_expression(expression: str, column: Column, target: Column) -> str:
     if sql_type(target) == "VARCHAR" and sql_type(column).endswith("[]"):
         return f"CAST(to_json({expression}) AS VARCHAR)"
     if sql_type(column) == "FLOAT":  # The number with the same shortest text.
-        return f"CAST(CAST({expression} AS VARCHAR) AS {sql_type(target)})"
+        number = Column(ColumnType.NUMBER)
+        return widen_expression(f"CAST(CAST({expression} AS VARCHAR) AS DOUBLE)", number, target)
     if sql_type(target) == "VARCHAR":
         return _TEXT_EXPRESSIONS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
     return f"CAST({expression} AS {sql_type(target)})"
+
+
+def changes_number_condition(expression: str, column: Column, target: Column) -> str:
+    """Return a condition that is true if the number would change in a column of a native type, which may be smaller."""
+    if (column.type, target.native) == DECIMAL_TO_FLOAT:
+        return "true"  # They cannot be compared exactly.
+    return f"{expression} IS DISTINCT FROM TRY_CAST({expression} AS {sql_type(target)})"
 
 
 def changes_value_condition(expression: str, column: Column, target: Column) -> str:
@@ -89,6 +98,10 @@ def changes_value_condition(expression: str, column: Column, target: Column) -> 
     if column.type is ColumnType.INTEGER and target.type is ColumnType.NUMBER:
         return f"abs({expression}::HUGEINT) > {MAX_EXACT_INTEGER}"
     return f"{expression} IS NOT NULL AND TRY_CAST({expression} AS {sql_type(target)}) IS NULL"
+
+
+def is_number(column: Column) -> bool:
+    return column.type in {ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL}
 
 
 def quote_name(name: str) -> str:

@@ -125,13 +125,17 @@ def widen_column(
     cursor: Cursor, table: TableName, name: str, current_type: ColumnType, new_column: Column
 ) -> None:
     """Change the column's type and convert its values."""
-    quoted = sql.Identifier(name)
+    value = widen_expression(sql.Identifier(name), current_type, new_column.type)
+    change_type(cursor, table, name, new_column, value)
+
+
+def change_type(
+    cursor: Cursor, table: TableName, name: str, new_column: Column, value: sql.Composable
+) -> None:
+    """Change the column's type. `value` is the expression for the new values."""
     cursor.execute(
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
-            table.identifier(),
-            quoted,
-            sql_type(new_column),
-            widen_expression(quoted, current_type, new_column.type),
+            table.identifier(), sql.Identifier(name), sql_type(new_column), value
         )
     )
 
@@ -183,11 +187,8 @@ class SchemaEvolution:
             self._widen(name, existing_column.column_type, column)
         elif existing_column.type in SMALL_INTEGER_LIMITS:
             self._widen_integer(name, SMALL_INTEGER_LIMITS[existing_column.type], column)
-        elif existing_column.type == "real" and column.type in {
-            ColumnType.NUMBER,
-            ColumnType.INTEGER,
-        }:
-            self._alter_type(name, ColumnType.NUMBER, Column(ColumnType.NUMBER))
+        elif existing_column.type == "real":
+            self._widen_real(name, column)
 
     def _widen(self, name: str, current_type: ColumnType, column: Column) -> None:
         new_column = Column(current_type).widen(column)
@@ -208,6 +209,20 @@ class SchemaEvolution:
         if has_row(self._cursor, self._staging.name, too_large):
             self._alter_type(name, ColumnType.INTEGER, column)
 
+    def _widen_real(self, name: str, column: Column) -> None:
+        """Replace the type by one that stores the new values too. Each number keeps its shortest text."""
+        new_column = Column(ColumnType.NUMBER).widen(column)
+        if column.type is ColumnType.INTEGER and self._is_inexact(name, ColumnType.NUMBER):
+            new_column = STRING
+        number = sql.SQL("{}::text::double precision").format(sql.Identifier(name))
+        change_type(
+            self._cursor,
+            self._target.name,
+            name,
+            new_column,
+            widen_expression(number, ColumnType.NUMBER, new_column.type),
+        )
+
     def _is_inexact(self, name: str, current_type: ColumnType) -> bool:
         """Return whether an integer, in the target or in the staged rows, would change when stored as a float."""
         table = self._target if current_type is ColumnType.INTEGER else self._staging
@@ -221,11 +236,6 @@ class SchemaEvolution:
 
     def _alter_type(self, name: str, current_type: ColumnType, new_column: Column) -> None:
         if current_type is ColumnType.NULL:
-            quoted = sql.Identifier(name)
-            self._cursor.execute(
-                sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING NULL").format(
-                    self._target.name.identifier(), quoted, sql_type(new_column)
-                )
-            )
+            change_type(self._cursor, self._target.name, name, new_column, sql.SQL("NULL"))
             return
         widen_column(self._cursor, self._target.name, name, current_type, new_column)
