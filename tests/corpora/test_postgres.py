@@ -257,11 +257,13 @@ class Syncs:
     def __init__(self, database: SourceDatabase, **settings: Any) -> None:
         self.database, self.settings = database, settings
         self.spec = INCREMENTAL
+        self.page_size = 2
         self.state: dict[str, Any] | None = None
 
     def run(self) -> list[int]:
         """Return the numbers of the rows that the next sync reads."""
-        source = source_of(self.database, "subject", spec=self.spec, page_size=2, **self.settings)
+        settings = {"page_size": self.page_size, **self.settings}
+        source = source_of(self.database, "subject", spec=self.spec, **settings)
         result: ReadResult = read_stream(source, self.state)
         source.close()
         self.state = result.state or self.state
@@ -327,6 +329,98 @@ def test_one_more_of_equal_rows_without_a_key_arrives(
         insert(database, number, "2024-01-01")
     insert(database, 4, "2024-01-02")
     assert syncs.run() == [1, 2, 3, 4]
+    assert syncs.run() == []
+
+
+CHANGED_COLUMNS = {
+    "a new column": "ALTER TABLE subject ADD later text DEFAULT 'x'",
+    "another type": "ALTER TABLE subject ALTER extra TYPE bigint",
+    "another name": "ALTER TABLE subject RENAME extra TO other",
+    "fewer columns": "ALTER TABLE subject DROP extra",
+}
+
+
+@pytest.mark.parametrize("change", CHANGED_COLUMNS)
+@pytest.mark.parametrize("snapshot", ["whole", "paged"])
+def test_rows_without_a_key_are_recognized_after_their_columns_have_changed(
+    database: SourceDatabase, snapshot: str, change: str
+) -> None:
+    create_subject_without_key(database)
+    syncs = Syncs(database, snapshot=snapshot)
+    assert syncs.run() == [1, 1, 2, 3]
+    database.execute(CHANGED_COLUMNS[change])
+    assert syncs.run() == []
+    database.execute("INSERT INTO subject (n, at) VALUES (4, '2024-01-01'), (5, NULL)")
+    assert syncs.run() == [4, 5]
+    database.execute("ALTER TABLE subject ADD last int")
+    assert syncs.run() == []
+
+
+def create_subject_without_key(database: SourceDatabase) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        "CREATE TABLE subject (n int, at timestamp, extra int)",
+        "INSERT INTO subject VALUES (1, '2024-01-01'), (1, '2024-01-01'), (2, NULL), (3, 'infinity')",
+    )
+
+
+@pytest.mark.parametrize("at", ["'2024-01-01'", "NULL"])
+def test_rows_without_a_key_that_cannot_be_told_from_new_ones_ask_for_a_reset(
+    database: SourceDatabase, at: str
+) -> None:
+    create_subject_without_key(database)
+    syncs = Syncs(database)
+    syncs.run()
+    database.execute(
+        "ALTER TABLE subject DROP extra", f"INSERT INTO subject (n, at) VALUES (4, {at})"
+    )
+    with pytest.raises(ConfigurationError, match="reset the stream"):
+        syncs.run()
+
+
+def test_another_key_with_as_many_columns_asks_for_a_reset(database: SourceDatabase) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        "CREATE TABLE subject (n int PRIMARY KEY, at timestamp, other int NOT NULL UNIQUE)",
+        "INSERT INTO subject VALUES (1, '2024-01-01', 10), (2, '2024-01-01', 20)",
+    )
+    syncs = Syncs(database)
+    assert syncs.run() == [1, 2]
+    database.execute("ALTER TABLE subject DROP CONSTRAINT subject_pkey, ADD PRIMARY KEY (other)")
+    with pytest.raises(ConfigurationError, match="key of the table changed"):
+        syncs.run()
+
+
+def test_a_cursor_field_that_becomes_the_key_goes_on(database: SourceDatabase) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        "CREATE TABLE subject (n int, at timestamp)",
+        "INSERT INTO subject VALUES (1, '2024-01-01')",
+    )
+    syncs = Syncs(database)
+    assert syncs.run() == [1]
+    database.execute(
+        "ALTER TABLE subject ADD PRIMARY KEY (at)", "INSERT INTO subject VALUES (2, '2024-01-02')"
+    )
+    assert syncs.run() == [2]
+
+
+@pytest.mark.parametrize("type_name", ["numeric", "float8"])
+@pytest.mark.parametrize("page_size", [1, 9])
+def test_equal_numbers_of_different_spelling_are_read_once(
+    database: SourceDatabase, type_name: str, page_size: int
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject", f"CREATE TABLE subject (n int PRIMARY KEY, at {type_name})"
+    )
+    spellings = ["0", "0.00", "-0", "0.0"]
+    syncs = Syncs(database)
+    syncs.page_size = page_size
+    for number, spelling in enumerate(spellings[:3]):
+        insert(database, number, spelling)
+    assert syncs.run() == [0, 1, 2]
+    insert(database, 3, spellings[3])
+    assert syncs.run() == [3]
     assert syncs.run() == []
 
 

@@ -333,6 +333,23 @@ def test_pages_continue_in_another_attempt_unless_the_table_was_replaced(
         source.get(token)
 
 
+def test_pages_do_not_continue_by_another_key(database: SourceDatabase) -> None:
+    """The new key has as many columns, and its index is no new file of the table."""
+    database.execute(
+        "DROP TABLE IF EXISTS subject",
+        "CREATE TABLE subject (id int PRIMARY KEY, v int NOT NULL)",
+        "INSERT INTO subject SELECT n, -n FROM generate_series(1, 200) n",
+    )
+    with open_source(database, snapshot="paged") as source:
+        token = source.get().next_pagination
+    database.execute("ALTER TABLE subject DROP CONSTRAINT subject_pkey, ADD PRIMARY KEY (v)")
+    with (
+        open_source(database, snapshot="paged") as source,
+        pytest.raises(PositionGone, match="key of the table changed"),
+    ):
+        source.get(token)
+
+
 def test_a_snapshot_does_not_continue_in_another_attempt(database: SourceDatabase) -> None:
     database.execute(SUBJECTS["a view"].creation)
     with open_source(database) as source:

@@ -12,6 +12,7 @@ not read twice: the next sync reads it.
 The incremental state has the last cursor value, and the keys (or digests) of the rows with this value. So rows that
 get the same cursor value later are read, and no row is read twice. Without a key, rows that are equal in every column
 are counted: their digest is in `ties` as often as they were read. New rows with the last cursor value are read first.
+The state also names the key, and describes the columns of which digests are made (see row_digests.py).
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Protocol
 
 import polars as pl
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.sources.postgres.columns import ROW_ALIAS, PgColumn
+from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
+from apps.engine.sources.postgres.row_digests import RowColumns
 from apps.engine.sources.postgres.tables import Relation
 from apps.engine.sources.postgres.text_cursors import with_order_by_bytes
 from apps.engine.sources.postgres.watermarks import (
     TIME_CONDITIONS,
     Watermark,
     literal_value,
-    row_digest,
 )
 
 MAX_TIES = 10_000  # keys stored for one cursor value; if there are more, rows are distinguished by key order
@@ -136,21 +138,29 @@ class CursorPlan:
         if not self.key:  # The cursor is the key, so two rows never have the same value.
             return {**position, "after": after, "ties": None}
         names = page_end.order_texts.columns
-        tied_keys = page_end.order_texts.filter(pl.col(names[0]) == after[0]).select(names[1:])
+        has_last_value = self._has_value(page_end.order_texts[names[0]], after[0])
+        tied_keys = page_end.order_texts.filter(has_last_value).select(names[1:])
         previous = position if position.get("after") else self.state
         known_ties: list[list[str]] | None = []
-        if previous.get("after") and previous["after"][0] == after[0]:
+        if previous.get("after") and self._has_value(pl.Series(previous["after"][:1]), after[0])[0]:
             known_ties = previous.get("ties")
         if known_ties is None or len(known_ties) + tied_keys.height > MAX_TIES:
             return {**position, "after": after, "ties": None}
         ties = known_ties + [list(row) for row in tied_keys.iter_rows()]
         return {**position, "after": after, "ties": ties}
 
+    def _has_value(self, texts: pl.Series, value: str) -> pl.Series:
+        """Return which texts of the cursor field have the value. Equal numbers may have several texts: 1.5 and 1.50."""
+        if self.watermark.cursor.base_type not in {*FLOAT_TYPES, "numeric"}:
+            return texts == value
+        number = Decimal(value)
+        return texts.is_in([text for text in texts.unique() if Decimal(text) == number])
+
     def _newer_than_state_condition(self) -> sql.Composable:
         after, ties = self.state["after"], self.state.get("ties")
         if self.lookback:
             return _lookback_condition(self.watermark.cursor, after[0], self.lookback)
-        if ties is None:
+        if ties is None or not self.key:
             return _after_condition(self.order, after)
         value = literal_value(self.watermark.cursor, after[0])
         column = self.watermark.cursor.sql
@@ -188,7 +198,7 @@ class TiedCursorPlan:
     def digest_query(self, value: str) -> sql.Composed:
         """Return the query for the digests of the rows with a cursor value. It returns at most MAX_TIES + 1 digests."""
         return sql.SQL("SELECT {} FROM {} WHERE {} = {} LIMIT {}").format(
-            *(row_digest(self.table.columns), self.table.aliased_sql, self.watermark.cursor.sql),
+            *(self.watermark.rows.digest, self.table.aliased_sql, self.watermark.cursor.sql),
             *(literal_value(self.watermark.cursor, value), sql.Literal(MAX_TIES + 1)),
         )
 
@@ -202,7 +212,7 @@ class TiedCursorPlan:
 
         Of equal rows, those beyond the number that was read are new.
         """
-        digest = row_digest(self.table.columns)
+        digest = self.watermark.rows.digest
         known: Counter[str] = Counter(self.state["ties"])
         return sql.SQL(
             "(SELECT {names}, {digest} AS _drover_digest, row_number() OVER (PARTITION BY {digest}) AS _drover_number"
@@ -234,7 +244,7 @@ class TiedCursorPlan:
         return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {digest} IN ({known_rows}))").format(
             c=cursor.sql,
             v=literal_value(cursor, after[0]),
-            digest=row_digest(self.table.columns),
+            digest=self.watermark.rows.digest,
             known_rows=known_rows,
         )
 
@@ -257,12 +267,14 @@ def make_cursor_plan(
             " reset the stream to read it by the new cursor field"
         )
     key = tuple(table.column(key_name) for key_name in table.key if key_name != name)
-    if state.get("after") and len(state["after"]) != 1 + len(key):
+    is_other_key = state.get("key", list(table.key)) != list(table.key)
+    if is_other_key or (state.get("after") and len(state["after"]) != 1 + len(key)):
         raise ConfigurationError(
             "the key of the table changed since the last sync; reset the stream to read it by the new key"
         )
     usable_lookback = lookback if cursor.base_type in TIME_CONDITIONS else 0
-    watermark = Watermark(table, cursor, tuple(state.get("unplaced", ())), form)
+    rows = RowColumns.from_state(table, state)
+    watermark = Watermark(table, cursor, rows, tuple(state.get("unplaced", ())), form)
     if table.key:
         return CursorPlan(watermark, key, state, usable_lookback)
     return TiedCursorPlan(watermark, table, state, usable_lookback)

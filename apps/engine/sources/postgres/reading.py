@@ -112,7 +112,7 @@ class TableReader:
         return self.copied_page(rows, {})
 
     def _token(self, position: Mapping[str, Any]) -> dict[str, Any]:
-        token = {**position, "file": self.locked.files.digest}
+        token = {**position, "file": self.locked.files.digest, "key": list(self.table.key)}
         return {**token, "scales": self.scales} if self.scales else token
 
     def open_rows(self, stack: ExitStack, query: PageQuery, form: str = "csv") -> RowReader:
@@ -220,6 +220,9 @@ class TableReader:
         ties = [digest for (digest,) in digests]
         if len(ties) > MAX_TIES:
             return b"", {}
+        if plan.watermark.has_lost_digests:
+            plan.watermark.rows.require_as_many(self.table, len(ties), len(plan.state["ties"]))
+            return b"", {"after": [value], "ties": ties}
         columns = [column.expression for column in self.columns]
         columns += [column.sql for column in order_text_columns((plan.watermark.cursor,))]
         query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv)").format(
@@ -262,6 +265,10 @@ def _state(plan: IncrementalPlan, position: Token) -> dict[str, Any]:
     state: dict[str, Any] = {name: last[name] for name in ("after", "ties") if name in last}
     if position.get("unplaced"):
         state["unplaced"] = position["unplaced"]
+    if state and plan.watermark.table.key:
+        state["key"] = list(plan.watermark.table.key)
+    elif state:
+        state["columns"] = plan.watermark.rows.description
     return {"cursor_field": plan.watermark.cursor.name, **state} if state else {}
 
 

@@ -236,7 +236,7 @@ class PostgresSource(ConnectorSource[Config]):
             self._check_files(token, locked)
             plan = self._make_plan(locked, state, token.get("form", ""))
             reader = self._make_reader(locked, plan, token.get("scales", {}))
-            position = {name: token[name] for name in token if name not in {"file", "scales"}}
+            position = {name: token[name] for name in token.keys() - {"file", "key", "scales"}}
             return self._read_page_at(reader, position)
 
     def _read_page_at(self, reader: TableReader, position: Token) -> SourcePage:
@@ -253,6 +253,9 @@ class PostgresSource(ConnectorSource[Config]):
         """Raise PositionGone if the table is not the one that the pages before were read from."""
         if "file" not in token:
             raise PositionGone("the position was stored by an earlier version of Drover")
+        key = list(locked.table.key)
+        if token.get("key", key) != key:
+            raise PositionGone("the key of the table changed while it was read")
         earlier, files = self._files, locked.files
         is_same = token.get("file") == files.digest
         is_extended = (

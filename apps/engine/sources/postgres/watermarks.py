@@ -7,14 +7,14 @@ rows without a value, have no place in the order of the cursor field. They are r
 stores their digests, so that the next sync reads only those that are new:
 
     with a key     the digest of the cursor field and the key
-    without a key  the digest of all columns
+    without a key  the digest of the columns (see row_digests.py)
 
 A row whose time was in the future is not read again when that time has come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, LiteralString
@@ -25,6 +25,7 @@ from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.library import watermarks
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
+from apps.engine.sources.postgres.row_digests import RowColumns, row_digest
 from apps.engine.sources.postgres.tables import Relation
 from apps.engine.sources.postgres.text_cursors import TIME_FORM, TYPES_WITH_FORM
 
@@ -100,6 +101,7 @@ class Watermark:
 
     table: Relation
     cursor: PgColumn
+    rows: RowColumns  # by which rows without a key are recognized
     known: tuple[str, ...] = ()
     form: str = ""  # of text and UUIDs, see text_cursors.py; of numbers that are times, their unit
 
@@ -175,7 +177,7 @@ class Watermark:
         if upper is not None:
             limit = literal_value(self.cursor, upper)
             conditions.append(sql.SQL("{} <= {}").format(self.cursor.sql, limit))
-        if self.known:
+        if self.known and not self.has_lost_digests:
             conditions.append(self._is_new)
         return conditions
 
@@ -216,6 +218,9 @@ class Watermark:
                 " can be a position (they are null, infinite or in the future). Choose a cursor field that every new"
                 " row has, or read the table by full refresh"
             )
+        if self.has_lost_digests and self.known:
+            self.rows.require_as_many(self.table, len(present), len(self.known))
+            return Unplaced(tuple(sorted(present)), ())
         known = set(self.known)
         passed = known.difference(present)
         if passed:
@@ -242,9 +247,14 @@ class Watermark:
     def digest(self) -> sql.Composable:
         """Return the digest by which a row without a place is recognised."""
         if not self.table.key:
-            return row_digest(self.table.columns)
+            return self.rows.digest
         key = [self.table.column(name) for name in self.table.key if name != self.cursor.name]
         return row_digest([self.cursor, *key])
+
+    @property
+    def has_lost_digests(self) -> bool:
+        """Whether the digests of the state say nothing about the rows any more."""
+        return self.rows.is_lost and not self.table.key
 
     @property
     def _is_new(self) -> sql.Composable:
@@ -255,12 +265,6 @@ class Watermark:
             self.digest, self.table.aliased_sql, condition, sql.Literal(MAX_UNPLACED + 1)
         )
         return [digest for (digest,) in cursor.execute(query).fetchall()]
-
-
-def row_digest(columns: Sequence[PgColumn]) -> sql.Composable:
-    """Return the digest of the values of a row."""
-    names = sql.SQL(", ").join(column.sql for column in columns)
-    return sql.SQL("md5(ROW({})::text)").format(names)
 
 
 def literal_value(column: PgColumn, text: str) -> sql.Composable:
