@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from apps.engine.contract import Contract, Failed, PublishRules
+from apps.engine.contract import Contract, Failed, PublishRules, Succeeded
 from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.sources.postgres import passing
@@ -109,6 +109,7 @@ def test_rows_are_decoded_if_somebody_looks_inside(
     assert not read_copied(database, "plain", primary_key=("id",)), (
         "nobody has checked that it has values"
     )
+    assert not read_copied(database, "plain", primary_key=("nothing",)), "there is no such column"
     assert not read_copied(database, "owned"), "the text of money depends on the server"
 
 
@@ -165,6 +166,36 @@ def test_a_new_column_is_left_out_of_a_copied_table(copy: Copy) -> None:
         copy.run()
         assert copy.types == {"id": "integer", "code": "uuid"}
         assert len(copy.values()) == rows
+
+
+def test_a_key_that_the_table_does_not_have_fails(copy: Copy) -> None:
+    create_subject(copy.source, [("text", ["a"], "")])
+    copy.pipeline.start_new_run()
+    spec = copy.pipeline.spec
+    copy.pipeline.spec = replace(
+        spec,
+        source=replace(spec.source, primary_key=("nothing",)),
+        destination=replace(spec.destination, primary_key=("nothing",)),
+    )
+    outcome = copy.pipeline.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.message == "1 records have no value for the key 'nothing'"
+
+
+@pytest.mark.parametrize(
+    "damage", ["DROP TABLE {}", "TRUNCATE {}", "DELETE FROM {} WHERE ctid = '(0,1)'"]
+)
+def test_staged_rows_that_somebody_has_removed_are_read_again(copy: Copy, damage: str) -> None:
+    create_subject(copy.source, [("text", [str(number) for number in range(20)], "")])
+    change_source(copy, snapshot="paged", page_size=2)
+    copy.pipeline.start_new_run()
+    copy.pipeline.attempt_with_kill("checkpoint done 2")
+    assert copy.pipeline.child_was_killed
+    query = "SELECT relname FROM pg_class WHERE relname ~ '^_drover_stg_' AND relnamespace = 'arrivals'::regnamespace"
+    for (name,) in copy.destination.execute(query).fetchall():
+        copy.destination.execute(damage.format(f"arrivals.{name}").encode())
+    assert isinstance(copy.pipeline.attempt(), Succeeded)
+    assert copy.values() == copy.source_values()
 
 
 def test_another_version_gets_texts(

@@ -94,6 +94,8 @@ class PostgresDestination(Destination):
             if self._publications.published_row_count(cursor, self.job_id) is not None:
                 return
             self._staging.create_tables(cursor)
+            if committed:
+                self._staging.require_rows(cursor, committed)
             self._staging.delete_uncommitted(cursor, committed)
 
     def kept_types(self) -> Mapping[str, str]:

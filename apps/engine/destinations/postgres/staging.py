@@ -1,7 +1,7 @@
 """The job's staging table, a logged table in the target's schema. Each row has the mark of its batch.
 
 The table `_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
-written in the transaction that copies the rows, so rows never have to be counted.
+written in the transaction that copies the rows, so rows are counted only when a later attempt continues.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from apps.engine.destinations.postgres.identifiers import (
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
-from apps.engine.failures import DestinationError
+from apps.engine.failures import DestinationError, PositionGone
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
@@ -184,6 +184,15 @@ class Staging:
                 evidence=(f"there is no table {self.name}",),
             )
         return table
+
+    def require_rows(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
+        """Raise PositionGone if rows of committed batches are missing, because somebody has removed them."""
+        query = sql.SQL("SELECT {0}, count(*) FROM {1} GROUP BY {0}").format(
+            sql.Identifier(BATCH_COLUMN), self.name.identifier()
+        )
+        counts: dict[uuid.UUID, int] = dict(cursor.execute(query).fetchall())
+        if any(counts.get(batch_mark(batch), 0) != batch.rows for batch in committed):
+            raise PositionGone("rows that were staged in the destination are missing")
 
     def delete_uncommitted(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
         """Delete the rows of batches that are not committed. Raises DestinationError if committed rows are missing."""

@@ -35,11 +35,11 @@ class Passing:
     def accepts(self, columns: Sequence[PgColumn], connection: Connection) -> bool:
         """Whether the rows can pass: the destination need not look at any value."""
         encoding = connection.info.parameter_status("server_encoding")
-        nullable = {column.name for column in columns if column.nullable}
+        filled = {column.name for column in columns if not column.nullable}
         return (
             self.destination_version > 0
             and all(column.is_postgres_text for column in columns)
-            and nullable.isdisjoint(self.primary_key)
+            and filled.issuperset(self.primary_key)
             and encoding != "SQL_ASCII"  # whose texts may be in any encoding
         )
 
