@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as clock_time
@@ -371,26 +371,59 @@ def test_a_file_of_json_lines_spells_times_in_one_way() -> None:
     assert orjson.loads(lines[0])["t"] == "2024-01-02T03:04:05.000000"
 
 
-@pytest.mark.parametrize(
-    ("column", "fits", "is_rounded"),
-    [
-        ("numeric(10,2)", Decimal("1.50"), Decimal("1.505")),
-        ("timestamp(0)", "2024-01-02 03:04:05", "2024-01-02 03:04:05.6"),
-        ("timestamp(3)", "2016-12-31 23:59:59", "2016-12-31 23:59:60"),
-    ],
-)
-def test_a_column_that_would_round_a_value_is_refused(
-    engine_postgres: EmbeddedPostgres, tmp_path: Path, column: str, fits: Any, is_rounded: Any
+MOMENT = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+# A column of a table that a person has created, a value that it stores exactly, and one that it would change.
+CHANGING_COLUMNS: list[tuple[str, Any, Any]] = [
+    ("numeric(10,2)", Decimal("1.50"), Decimal("1.505")),
+    ("numeric(30,20)", 0.1234567890123456, 1e-25),
+    ("timestamp(0)", "2024-01-02 03:04:05", "2024-01-02 03:04:05.6"),
+    ("timestamp(3)", "2016-12-31 23:59:59", "2016-12-31 23:59:60"),
+    ("name", "x" * 63, "x" * 64),
+    ('"char"', "a", "ab"),
+    ("money", Decimal("1.23"), Decimal("1.239")),
+    ("money", "$1.23", "1.239"),
+    ("bit(3)", "101", "10"),
+    ("bit varying(3)", "101", "1011"),
+    ("numeric(5,1)[]", "{1.2}", "{1.26}"),
+    ("daterange", "[2024-01-01,2024-01-02)", "[2024-01-01 10:00,2024-01-02 10:00)"),
+    ("domain numeric(10,2)", Decimal("1.5"), Decimal("1.505")),
+    ("domain numeric(10,2)", "1.5", "1.505"),
+    ("domain integer", 7, 1.6),
+    ("domain integer", "7", "1.6"),
+    ("domain bigint", 2**62, Decimal("1.5")),
+    ("domain real", 0.5, 16777217),
+    ("domain double precision", 2**53, 2**53 + 1),
+    ("domain double precision", Decimal("1.5"), Decimal("1234567890123456.78")),
+    ("domain timestamptz(0)", MOMENT, MOMENT + timedelta(milliseconds=600)),
+    ("domain date", date(2024, 1, 2), MOMENT.replace(tzinfo=None)),
+    ("domain date", "2024-01-02", "2024-01-02 10:00"),
+    ("domain timestamp", date(2024, 1, 2), MOMENT),
+    ("domain timestamp", MOMENT.replace(tzinfo=None), "2024-01-02 03:04:05+02"),
+    ("domain time", clock_time(10), "10:00:00.1234567"),
+    ("domain varchar(3)", "abc", "abc "),
+    ("domain name", "x", "x" * 64),
+]
+
+
+@pytest.mark.parametrize(("column", "fits", "changes"), CHANGING_COLUMNS)
+def test_a_column_that_would_change_a_value_is_refused(
+    engine_postgres: EmbeddedPostgres, tmp_path: Path, column: str, fits: Any, changes: Any
 ) -> None:
-    table = f"rounded_{uuid4().hex[:8]}"
+    table = f"changing_{uuid4().hex[:8]}"
     with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
         connection.execute("create schema if not exists arrivals")
+        if column.startswith("domain "):
+            base, column = column.removeprefix("domain "), f"arrivals.d_{table}"
+            connection.execute(f"create domain {column} as {base}".encode())
         connection.execute(f"create table arrivals.{table} (v {column})".encode())
-        for value in (fits, is_rounded):
-            with pytest.raises(ContractError) if value is is_rounded else nullcontext():
-                publish_to_postgres(engine_postgres, tmp_path, table, value)
-        count = connection.execute(f"select count(*) from arrivals.{table}".encode()).fetchone()
-    assert count == (1,)
+        publish_to_postgres(engine_postgres, tmp_path, table, fits)
+        stored = connection.execute(f"select v::text from arrivals.{table}".encode()).fetchall()
+        with pytest.raises(ContractError):
+            publish_to_postgres(engine_postgres, tmp_path, table, changes)
+        rows = connection.execute(f"select v::text from arrivals.{table}".encode()).fetchall()
+    assert rows == stored != []
+    if isinstance(fits, float):
+        assert float(stored[0][0]) == fits
 
 
 @pytest.mark.parametrize("column", ["varchar(3)", "char(3)"])

@@ -21,6 +21,7 @@ from psycopg import sql
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
+from apps.engine.destinations.postgres.fitting import changing_condition, convert_to_column
 from apps.engine.destinations.postgres.identifiers import (
     BATCH_COLUMN,
     ROW_COLUMN,
@@ -180,7 +181,7 @@ class Publishing:
         if self._window is not None:
             self._empty_window(target, staged_columns, self._window)
         if any(batch.rows for batch in self._committed):
-            self._refuse_rounded_values(staged_columns, target)
+            self._refuse_changed_values(staged_columns, target)
             self._refuse_long_texts(staged_columns, target)
             assignments = _assignments(staged_columns, target)
             if mode == "merge":
@@ -192,23 +193,15 @@ class Publishing:
         self._staging.drop(self._cursor)
         return unknown_columns
 
-    def _refuse_rounded_values(self, staged_columns: dict[str, Column], target: Table) -> None:
-        """Raise ContractError if a column of the user, such as numeric(10,2) or timestamp(0), would round a value."""
+    def _refuse_changed_values(self, staged_columns: dict[str, Column], target: Table) -> None:
+        """Raise ContractError if a column of the user, such as numeric(10,2) or timestamp(0), would change a value."""
         for name, column in staged_columns.items():
             existing = target.columns[name]
-            if (
-                column.type is ColumnType.NULL
-                or not existing.may_round
-                or existing.type == type_name(column)
-            ):
+            is_own_type = existing.column_type is not None or existing.type == type_name(column)
+            if column.type is ColumnType.NULL or is_own_type:
                 continue
-            value = sql.SQL("{}::{}").format(
-                sql.Identifier(name), sql.SQL(existing.type_without_length)
-            )
-            rounded = sql.SQL("{0}::{1} IS DISTINCT FROM {0}").format(value, sql.SQL(existing.type))
-            if column.type is ColumnType.STRING:  # A leap second would become the next minute.
-                rounded = sql.SQL("({} OR {} LIKE '%:60%')").format(rounded, sql.Identifier(name))
-            if has_row(self._cursor, self._staging.name, rounded):
+            changes = changing_condition(sql.Identifier(name), column.type, existing)
+            if changes is not None and has_row(self._cursor, self._staging.name, changes):
                 raise ContractError(
                     f"The column {name!r} of {self._target} has the type {existing.type}, which would change a value:"
                     " give the column a type that stores all values"
@@ -343,6 +336,4 @@ def _conversion(name: str, staged: Column, column: TableColumn) -> sql.Composabl
         return value
     if column.column_type not in {None, ColumnType.NULL}:
         return widen_expression(value, staged_type, column.column_type)
-    if column.category == "S":  # Assignment checks the length and fails; a cast would truncate.
-        return widen_expression(value, staged_type, ColumnType.STRING)
-    return sql.SQL("{}::{}").format(value, sql.SQL(column.type_without_length))
+    return convert_to_column(value, staged_type, column)

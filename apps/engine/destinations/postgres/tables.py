@@ -24,10 +24,17 @@ from apps.engine.windows import CursorWindow
 
 SELECT_TABLE = """
 SELECT c.oid, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod),
-       format_type(a.atttypid, NULL), t.typcategory
+       format_type(base.oid, base.mod), format_type(base.oid, NULL), t.typcategory
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN LATERAL (
+  WITH RECURSIVE below (oid, mod, depth) AS (
+    SELECT a.atttypid, a.atttypmod, 0
+    UNION ALL
+    SELECT d.typbasetype, d.typtypmod, depth + 1 FROM below JOIN pg_type d ON d.oid = below.oid AND d.typtype = 'd'
+  ) SELECT oid, mod FROM below ORDER BY depth DESC LIMIT 1
+) base ON true
 WHERE n.nspname = %s AND c.relname = %s ORDER BY a.attnum"""
 
 _TEXT_LENGTH = re.compile(r"character(?: varying)?\((\d+)\)")
@@ -35,10 +42,11 @@ _TEXT_LENGTH = re.compile(r"character(?: varying)?\((\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column as PostgreSQL describes it: its type with and without length, and its type category."""
+    """A column as PostgreSQL describes it: its type, the type below any domains, and its type category."""
 
     type: str
-    type_without_length: str
+    base_type: str
+    base_without_length: str
     category: str
 
     @property
@@ -54,13 +62,12 @@ class TableColumn:
     @property
     def text_length(self) -> int | None:
         """The greatest number of characters of a text, if the type has one."""
-        length = _TEXT_LENGTH.fullmatch(self.type)
+        length = _TEXT_LENGTH.fullmatch(self.base_type)
         return int(length[1]) if length else None
 
     @property
-    def may_round(self) -> bool:
-        """Whether the type has a number of digits, so that it rounds numbers or times without an error."""
-        return self.type != self.type_without_length and self.category in {"N", "D", "T"}
+    def is_domain(self) -> bool:
+        return self.type != self.base_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ def find_table(cursor: Cursor, name: TableName) -> Table | None:
         return None
     if rows[0][1] not in {"r", "p"}:
         raise ConfigurationError(f"{name} is not a table")
-    columns = {row[2]: TableColumn(row[3], row[4], row[5]) for row in rows if row[2] is not None}
+    columns = {row[2]: TableColumn(*row[3:]) for row in rows if row[2] is not None}
     return Table(name, rows[0][0], columns)
 
 
