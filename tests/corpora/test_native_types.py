@@ -241,6 +241,7 @@ NEAREST: list[tuple[str, list[str], str, str, list[Any]]] = [
     ("bigint[]", ["{9223372036854775807}"], "BIGINT[]", "BIGINT[]", ["[9223372036854775807]"]),
     ("integer[]", ["{1,NULL}", "{{1,2},{3,4}}"], "VARCHAR", "VARCHAR", ["[1,null]", "[[1,2],[3,4]]"]),
     ("float8[]", ["{0.1,5e-324}"], "DOUBLE[]", "DOUBLE[]", ["[0.1, 5e-324]"]),
+    ("float8[]", ["{-0,0.5,-0}", "{0}"], "DOUBLE[]", "DOUBLE[]", ["[-0.0, 0.5, -0.0]", "[0.0]"]),
     ("float8[]", ["{1}", "{NaN}"], "VARCHAR", "VARCHAR", ["[1]", '["NaN"]']),
     ("text[]", ['{"a,b",NULL}'], "VARCHAR[]", "VARCHAR[]", ["['a,b', NULL]"]),
     ("uuid[]", ["{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"], "VARCHAR[]", "VARCHAR[]", ["[a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11]"]),

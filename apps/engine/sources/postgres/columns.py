@@ -161,8 +161,12 @@ def _to_lists(texts: pl.Series, dtype: pl.DataType) -> pl.Series:
 
     These are lists of lists, and floats such as NaN, which are texts in JSON.
     """
+    lists = texts
+    if dtype == pl.List(pl.Float64()):  # -0 would be read as the integer 0.
+        for end in (",", "]"):
+            lists = lists.str.replace_all(f"-0{end}", f"-0.0{end}", literal=True)
     try:
-        return texts.str.json_decode(dtype)
+        return lists.str.json_decode(dtype)
     except pl.exceptions.PolarsError:
         return texts
 
