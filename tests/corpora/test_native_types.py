@@ -569,6 +569,18 @@ def test_files_of_an_incremental_stream_keep_their_columns(copy: Copy, kind: str
     assert [set(texts) for _, texts in arrived[1:]] == [{text} for text in RULED_TEXTS]
 
 
+@pytest.mark.parametrize("kind", ["parquet", "duckdb", "csv", "jsonl"])
+def test_a_full_refresh_follows_a_column_that_got_another_type(copy: Copy, kind: str) -> None:
+    create_subject(copy.source, [("integer", ["1"], ""), ("numeric(10,2)", ["1.5"], "")])
+    copy.run(kind=kind, config={})
+    copy.source.execute(
+        "ALTER TABLE subject ALTER c0 TYPE text", "INSERT INTO subject VALUES (1, 'abc', 'NaN')"
+    )
+    copy.run()
+    if kind in {"parquet", "duckdb"}:
+        assert read_file(copy)[1:] == [("VARCHAR", ["1", "abc"]), ("VARCHAR", ["1.50", "NaN"])]
+
+
 WIDER_NUMBERS = [  # two types of a column, a value of each, and their texts in Parquet and DuckDB afterwards
     ("smallint", "integer", "7", "70000", ["7", "70000"]),
     ("integer", "bigint", "7", "1099511627776", ["7", "1099511627776"]),

@@ -57,6 +57,8 @@ class StreamSource(AbstractSource):
     pages_never_change: ClassVar[bool] = False
     # Whether several streams of a run can be read in one snapshot (`SourceSpec.snapshot`), which `hold_snapshot` takes.
     shares_snapshots: ClassVar[bool] = False
+    # Whether the columns have types of their own, which a full refresh that replaces its table follows.
+    has_typed_columns: ClassVar[bool] = False
     # Columns whose values arrive as text, whatever the source reads. A source that decides types keeps their texts.
     text_columns: frozenset[str] = frozenset()
     # Whether a field arrives in a column of text that the destination has.

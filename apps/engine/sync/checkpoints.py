@@ -103,18 +103,22 @@ class StateBackend:
         self._connection = _connect(self._conninfo)
         self._identity: StreamIdentity | None = None
         self._lease: StreamLease | None = None
+        self._pins_types = True
 
     def close(self) -> None:
         """Close the connection, which releases the lock of the stream."""
         self._connection.close()
 
-    def take_stream(self, identity: StreamIdentity, lease: StreamLease) -> None:
+    def take_stream(
+        self, identity: StreamIdentity, lease: StreamLease, *, pins_types: bool = True
+    ) -> None:
         """Become the only writer of the stream. A previous owner loses its lease and its connection.
 
+        A new job keeps the types of the columns of the job before it, unless `pins_types` is false.
         Raises `StreamTakenOver` if a later attempt of the same run owns the stream already, or if another attempt
         takes it in the meantime.
         """
-        self._identity, self._lease = identity, lease
+        self._identity, self._lease, self._pins_types = identity, lease, pins_types
         with self._connection.transaction():
             if self._fetch_one(statements.TAKE_STREAM, attempt=lease.attempt) is None:
                 raise StreamTakenOver("A later attempt of this run owns this stream already.")
@@ -281,7 +285,9 @@ class StateBackend:
         They are without the columns that the rules for the fields drop or rename now, and without those that are cast,
         hashed or redacted in another way than before.
         """
-        newest = None if from_start else self._fetch_one(statements.NEWEST_COLUMNS)
+        if from_start or not self._pins_types:
+            return None
+        newest = self._fetch_one(statements.NEWEST_COLUMNS)
         if newest is None or newest.columns is None:
             return None
         identity, earlier = self._own_identity, StreamSchema.from_json(newest.columns)

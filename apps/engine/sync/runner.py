@@ -106,7 +106,8 @@ class Runner:
         spec = self._spec
         source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
-        backend.take_stream(identity_of(spec), StreamLease(spec.lease, spec.run_id, spec.attempt))
+        lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
+        backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
@@ -143,6 +144,13 @@ class Runner:
                     " choose the write mode merge"
                 )
             return source
+
+    def _pins_types(self, source: StreamSource) -> bool:
+        """Whether the columns keep the types of the sync before, which every contract but `evolve` compares."""
+        replaces = self._spec.destination.write_mode == "replace"
+        is_full_refresh = self._spec.source.sync_mode == "full_refresh"
+        may_evolve = self._spec.contract == "evolve" and source.has_typed_columns
+        return not (may_evolve and replaces and is_full_refresh)
 
     def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec

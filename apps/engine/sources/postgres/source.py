@@ -63,6 +63,7 @@ class PostgresSource(ConnectorSource[Config]):
     incremental: ClassVar[bool] = True
     needs_cursor: ClassVar[bool] = True
     shares_snapshots: ClassVar[bool] = True
+    has_typed_columns: ClassVar[bool] = True
     size_basis: ClassVar[str] = "counted by the database, or estimated by its statistics"
 
     _connection: Connection | None = None
