@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from apps.engine.failures import SourceError
-from apps.engine.sources.postgres import bulk
+from apps.engine.sources.postgres import bulk, reading
 from apps.engine.sources.postgres import source as source_module
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import make_source, read_stream
@@ -78,6 +78,30 @@ def test_a_lost_second_connection_ends_the_attempt_and_the_next_goes_on(
         read_stream(source, token=source._snapshot.token)
     assert raised.value.retryable
     assert read_stream(source).column("id") == list(range(1, 20001))
+
+
+def test_a_page_that_is_cut_behind_its_last_row_keeps_the_second_connection(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row is larger than a page may be. Nothing is left to cancel."""
+    monkeypatch.setattr(reading, "MAX_COPIED_BYTES", 1 << 20)
+    monkeypatch.setattr(source_module, "MAX_COPIED_BYTES", 1 << 20)
+    database.execute(
+        "TRUNCATE large",
+        "INSERT INTO large SELECT n, repeat('x', 20000000) FROM generate_series(1, 3) n",
+    )
+    source = make_large_source(database, snapshot="paged", page_size=100)
+    source.type_system = "postgres"
+    source.copy_version = database.admin.info.server_version // 10_000
+    pids, token = set(), {}
+    while True:
+        page = source.get(token)
+        pids.add(source._bulk._connection.get_server_pid())
+        token = page.next_pagination
+        if not token:
+            break
+    source.close()
+    assert len(pids) == 1
 
 
 def test_a_waiting_change_of_the_table_does_not_block_the_read(

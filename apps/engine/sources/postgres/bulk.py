@@ -33,6 +33,8 @@ from apps.engine.sources.postgres.copying import CANCEL_SECONDS, WAIT_SECONDS, C
 # A transaction that waits for an exclusive lock blocks new readers, and so it would block the second connection although
 # the first has locked the table. The rows are then read through the first connection.
 LOCK_TIMEOUT = "200ms"
+# A query of which nothing but the end is left is not cancelled: asyncpg would wait long for the server's answer.
+DISCARD_SECONDS = 0.1
 CONNECTION_ERRORS = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 PROBE = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot(); ROLLBACK"
 
@@ -132,6 +134,7 @@ class BulkReader:
         self._size = self._line_count = 0
         self._max_rows = self._max_bytes = 0
         self._has_arrived = False  # whether rows have arrived since the last look
+        self._is_discarding = False  # whether nobody wants further rows
         self._is_full, self._is_wanted = asyncio.Event(), asyncio.Event()
         self._task = loop.create_task(
             connection.copy_from_query(query, output=self._receive, format=form)
@@ -164,7 +167,7 @@ class BulkReader:
         """Take a piece of whole rows. Waits while the page is full."""
         progress.report()
         self._has_arrived = True
-        while piece := self._take(piece):
+        while not self._is_discarding and (piece := self._take(piece)):
             self._is_wanted.clear()
             self._is_full.set()
             await self._is_wanted.wait()
@@ -217,6 +220,9 @@ class BulkReader:
         return progress.expect_silence("waiting for the source database", self._timeout)
 
     async def _cancel(self) -> None:
+        self._is_discarding = True
+        self._is_wanted.set()
+        await asyncio.wait({self._task}, timeout=DISCARD_SECONDS)
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
