@@ -587,6 +587,17 @@ def test_a_view_that_divides_by_zero_fails_once(database: SourceDatabase) -> Non
     assert "division by zero" in raised.value.evidence[0]
 
 
+def test_a_materialized_view_without_data_fails_once(database: SourceDatabase) -> None:
+    database.execute(
+        "DROP MATERIALIZED VIEW IF EXISTS unfilled",
+        "CREATE MATERIALIZED VIEW unfilled AS SELECT 1 AS v WITH NO DATA",
+    )
+    with pytest.raises(SourceError, match="in its present state") as raised:
+        read_stream(source_of(database, "unfilled"))
+    assert not raised.value.retryable
+    assert "has not been populated" in raised.value.evidence[0]
+
+
 DOCUMENTED = re.findall(
     r"^\| `(.+?)` \| `(.+?)` \| (\w+) \| `(.+?)` \|$",
     (ROOT / "docs/reference/what-arrives.md")

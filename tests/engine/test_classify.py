@@ -223,6 +223,12 @@ def test_a_panic_of_polars_is_the_fault_of_the_side_and_not_retried() -> None:
     assert (failure.failure_class, failure.retryable) == (FailureClass.SOURCE, False)
 
 
+def test_a_panic_for_lack_of_memory_is_a_failure_of_memory() -> None:
+    panic = pl.exceptions.PanicException("Cannot allocate memory to hold CompactString")
+    failure = classify_error(panic, "destination")
+    assert (failure.failure_class, failure.retryable) == (FailureClass.MEMORY, False)
+
+
 def test_errors_of_duckdb_and_polars_are_classified(tmp_path: Path) -> None:
     with pytest.raises(duckdb.Error) as raised:
         duckdb.sql("select * from nothing_here")

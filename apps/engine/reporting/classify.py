@@ -355,11 +355,12 @@ def _recognise_library_error(error: BaseException, side: Side) -> Finding | None
         return None
     text = " ".join(str(error).split())
     evidence = (f"{library}.{type(error).__name__}: {text}",)
-    if type(error).__name__ == "OutOfMemoryException":
+    is_panic = library == "pyo3_runtime"
+    lacks_memory = is_panic and "allocate memory" in text
+    if lacks_memory or type(error).__name__ == "OutOfMemoryException":
         return Finding(FailureClass.MEMORY, memory_message(_DATA_NAME[side]), evidence, False)
     if re.search(r"no space left|disk is full|could not write", text, re.IGNORECASE):
         return Finding(FailureClass.DESTINATION, "The disk is full.", evidence)
-    is_panic = library == "pyo3_runtime"
     retryable = not is_panic and bool(
         re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE)
     )

@@ -125,6 +125,9 @@ def convert_server_error(state: str, server_message: str) -> EngineError:
     if state.startswith("22"):
         message = "PostgreSQL could not compute or convert a value of the stream"
         return UnreadableRows(message, evidence=evidence)
+    if state == "55000":  # such as a materialized view that was never filled
+        message = "PostgreSQL cannot read the stream in its present state"
+        return UnreadableRows(message, evidence=evidence)
     if state == "40001":
         return SourceError(CONFLICT_MESSAGE, evidence=evidence)
     if state.startswith("28"):
