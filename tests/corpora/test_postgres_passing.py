@@ -168,6 +168,21 @@ def test_a_new_column_is_left_out_of_a_copied_table(copy: Copy) -> None:
         assert len(copy.values()) == rows
 
 
+def test_the_log_says_that_row_security_hides_rows(copy: Copy) -> None:
+    create_subject(copy.source, [("text", ["a"], "")])
+    copy.run()
+    assert not any("row security" in line.message for line in copy.pipeline.log)
+    copy.source.execute(
+        "ALTER TABLE subject ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY few ON subject USING (id = 0)",
+        "INSERT INTO subject VALUES (1, 'b')",
+    )
+    copy.run()
+    assert len(copy.values()) == 1
+    (line,) = [line for line in copy.pipeline.log if "row security" in line.message]
+    assert line.level == "warning"
+
+
 def test_a_key_that_the_table_does_not_have_fails(copy: Copy) -> None:
     create_subject(copy.source, [("text", ["a"], "")])
     copy.pipeline.start_new_run()

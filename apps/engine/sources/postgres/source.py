@@ -41,6 +41,7 @@ from apps.engine.sources.postgres.tables import (
     estimate_rows,
     find_relation,
     find_relations,
+    has_row_security,
 )
 from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
 from apps.engine.sources.postgres.watermarks import find_unit
@@ -160,7 +161,7 @@ class PostgresSource(ConnectorSource[Config]):
             if isinstance(plan, IncrementalPlan):
                 plan.watermark.check_position(locked.cursor, state)
             is_whole = self._is_whole(locked, plan)
-            self._log_how_it_is_read(locked.table, is_whole=is_whole)
+            self._log_how_it_is_read(locked, is_whole=is_whole)
             scales = {} if state or self.page_limit else self._find_scales(locked)
             if not is_whole:
                 return self._start_pages(locked, plan, scales)
@@ -341,9 +342,10 @@ class PostgresSource(ConnectorSource[Config]):
             return choice != "paged"
         return locked.table.relkind in {"v", "f"} or locked.size() <= SHORT_READ
 
-    def _log_how_it_is_read(self, table: Relation, *, is_whole: bool) -> None:
+    def _log_how_it_is_read(self, locked: LockedTable, *, is_whole: bool) -> None:
         if self._logged or self.page_limit:
             return
+        table = locked.table
         self._logged = True
         if self.spec.snapshot is not None:
             text = f"Reading {{}} in the snapshot of the run: all rows as they were at {self.spec.snapshot.at}"
@@ -352,6 +354,9 @@ class PostgresSource(ConnectorSource[Config]):
         else:
             text = "Reading {} page by page: each row that does not change meanwhile arrives once"
         logger.bind(snapshot="whole" if is_whole else "paged").info(text, table.stream_name)
+        if has_row_security(locked.cursor, table):
+            text = "{} has row security: rows that its policies hide from {} do not arrive"
+            logger.warning(text, table.stream_name, self.settings.user)
 
     @property
     def _row_limit(self) -> int:

@@ -266,6 +266,13 @@ def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
     return next((table for table in candidates if table.stream_name == stream), candidates[0])
 
 
+def has_row_security(cursor: Cursor, table: Relation) -> bool:
+    """Whether policies may hide rows of the table from the user."""
+    query = "SELECT row_security_active(oid) FROM pg_class WHERE oid = %s AND relrowsecurity"
+    row = cursor.execute(query, [table.oid]).fetchone()
+    return bool(row and row[0])
+
+
 def estimate_rows(cursor: Cursor, table: Relation) -> int | None:
     """Return the number of rows, or None if it is unknown or zero.
 
