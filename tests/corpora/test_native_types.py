@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from apps.engine.contract import CodeSpec, Failed, PublishRules, Succeeded, WriteMode
+from apps.engine.sync import state
 from local.database.postgres import EmbeddedPostgres
 from tests.engine.conftest import Rehearsal
 from tests.engine.runs.test_real_destinations import postgres_settings
@@ -579,6 +580,33 @@ def test_a_full_refresh_follows_a_column_that_got_another_type(copy: Copy, kind:
     copy.run()
     if kind in {"parquet", "duckdb"}:
         assert read_file(copy)[1:] == [("VARCHAR", ["1", "abc"]), ("VARCHAR", ["1.50", "NaN"])]
+
+
+def test_an_incremental_stream_recognizes_its_table_by_another_name_of_the_server(
+    copy: Copy,
+) -> None:
+    create_subject(copy.source, [("text", ["a", "b"], "")])
+    copy.run_incrementally()
+    copy.pipeline.change_settings(destination={"host": "localhost"})
+    copy.source.execute("INSERT INTO subject VALUES (2, 'c')")
+    copy.run_incrementally()
+    assert len(copy.values()) == 3
+    copy.pipeline.change_settings(destination={"host": "127.0.0.1"})
+    assert state.reset(copy.pipeline.spec.state_dsn, copy.pipeline.spec.stream_key)
+    copy.run_incrementally()
+    assert copy.values() == copy.source_values()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "duckdb"])
+def test_an_incremental_stream_does_not_continue_in_another_table(copy: Copy, kind: str) -> None:
+    create_subject(copy.source, [("text", ["a", "b"], "")])
+    copy.run_incrementally(kind=kind, config={})
+    copy.pipeline.start_new_run()
+    spec = copy.pipeline.spec
+    copy.pipeline.spec = replace(spec, destination=replace(spec.destination, table="elsewhere"))
+    outcome = copy.pipeline.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.message.startswith("The table of the destination changed: reset the stream")
 
 
 WIDER_NUMBERS = [  # two types of a column, a value of each, and their texts in Parquet and DuckDB afterwards

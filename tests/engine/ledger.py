@@ -45,6 +45,11 @@ class LedgerDestination(Destination):
         return Path(self.config.folder) / "published.jsonl"
 
     @property
+    def marker(self) -> Path:
+        """The file that shows that the job has published. It contains the name of the table."""
+        return Path(self.config.folder) / f"published.{self.job_id}"
+
+    @property
     def skips_roll_back(self) -> bool:
         """Whether to skip the roll-back. A file decides it, because changed settings would start a new job."""
         return (Path(self.config.folder) / "no_rollback").exists()
@@ -83,7 +88,7 @@ class LedgerDestination(Destination):
             raise RuntimeError("publishing failed")
         if self.fault == "slow_publish":
             time.sleep(SLOW_PUBLISH_SECONDS)
-        marker = Path(self.config.folder) / f"published.{self.job_id}"
+        marker = self.marker
         names = [f"{batch.id}.jsonl" for batch in committed]
         if self.skips_roll_back:
             names = [file.name for file in sorted(self.staging.glob("*.jsonl"))]
@@ -93,7 +98,7 @@ class LedgerDestination(Destination):
             draft = self.published_file.with_suffix(".tmp")
             draft.write_bytes(earlier_content + body)
             draft.rename(self.published_file)
-            marker.touch()
+            marker.write_text(self.spec.table)
         if self.fault == "exit_after_publish":
             os._exit(9)
         rows = sum(batch.rows for batch in committed)
@@ -104,6 +109,9 @@ class LedgerDestination(Destination):
 
     def has_rows(self) -> bool:
         return self.published_file.exists() and self.published_file.stat().st_size > 0
+
+    def has_published(self) -> bool:
+        return self.marker.exists() and self.marker.read_text() == self.spec.table
 
     def abandon(self) -> None:
         for file in self.staging.glob("*"):

@@ -132,6 +132,10 @@ class Destination(ABC):
         """Whether the table has rows that publishing would remove: of the window, if there is one. Reads at most one."""
 
     @abstractmethod
+    def has_published(self) -> bool:
+        """Whether the job has published to this very table, by the record of the destination itself. Needs no `open`."""
+
+    @abstractmethod
     def abandon(self) -> None:
         """Remove everything that the job has staged, because the sync was reset."""
 

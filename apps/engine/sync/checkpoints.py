@@ -104,6 +104,7 @@ class StateBackend:
         self._identity: StreamIdentity | None = None
         self._lease: StreamLease | None = None
         self._pins_types = True
+        self._is_same_table = False
 
     def close(self) -> None:
         """Close the connection, which releases the lock of the stream."""
@@ -169,6 +170,20 @@ class StateBackend:
             yield
 
     # Jobs
+
+    def job_elsewhere(self) -> str | None:
+        """Return the newest finished job if its table has another place, of an incremental stream.
+
+        The places may be two names of one table. If so, call `recognize_table`.
+        """
+        if self._own_identity.sync_mode != "incremental":
+            return None
+        job = self._fetch_one(statements.JOB_ELSEWHERE)
+        return job.id if job else None
+
+    def recognize_table(self) -> None:
+        """Take the table for the one to which the newest finished job has published."""
+        self._is_same_table = True
 
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.
@@ -258,8 +273,7 @@ class StateBackend:
         self._execute(
             statements.CREATE_ENGINE_JOB,
             job=job_id,
-            replaces=has_no_position
-            and self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None,
+            replaces=has_no_position and self._has_published_here(),
             since=previous_job.id if previous_job is not None else None,
             columns=_to_json(columns or self._pinned_columns(from_start=from_start)),
         )
@@ -267,12 +281,17 @@ class StateBackend:
             self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
         return job_id
 
+    def _has_published_here(self) -> bool:
+        return self._is_same_table or self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None
+
     def _can_start_from(self, previous_job: Any) -> bool:
         """Whether the position of a finished job is valid. Raises ConfigurationError if a person has to decide.
 
         After a full refresh, a sync with another key, cursor field or table simply starts at the beginning.
         """
-        change = self._own_identity.inputs.change_since(previous_job.inputs)
+        change = self._own_identity.inputs.change_since(
+            previous_job.inputs, is_same_table=self._is_same_table
+        )
         if change and previous_job.sync_mode == "incremental":
             raise ConfigurationError(
                 f"{change}: {RESET_STREAM}, so that it is read from the beginning and its table is written anew"

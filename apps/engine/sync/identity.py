@@ -33,14 +33,15 @@ class StreamInputs:
     effects: Mapping[str, str] = field(default_factory=dict)
     snapshot_at: str | None = None
 
-    def change_since(self, earlier: Mapping[str, Any] | None) -> str:
+    def change_since(self, earlier: Mapping[str, Any] | None, *, is_same_table: bool) -> str:
         """Return in words what has changed since the saved position was reached; empty if it is still valid.
 
-        The job of an older release has recorded no place, or nothing at all (`earlier` is None).
+        The job of an older release has recorded no place, or nothing at all (`earlier` is None). `is_same_table` tells
+        that the table is the same although its place has another name.
         """
         if earlier is None:
             return ""
-        if earlier.get("place", self.place) != self.place:
+        if not is_same_table and earlier.get("place", self.place) != self.place:
             return "The table of the destination changed"
         before, now = earlier["cursor_field"], self.cursor_field
         if before != now:

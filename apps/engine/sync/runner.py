@@ -108,6 +108,9 @@ class Runner:
         backend = self._backend = StateBackend(spec.state_dsn)
         lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
         backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
+        job_elsewhere = backend.job_elsewhere()
+        if job_elsewhere is not None and self._has_published_here(job_elsewhere):
+            backend.recognize_table()
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
@@ -243,6 +246,17 @@ class Runner:
             publishing_rules.require_rows(rules, destination, written=totals.written)
 
     # The destination, and the staging of cancelled jobs in it
+
+    def _has_published_here(self, job_id: str) -> bool:
+        """Ask the destination whether a job has published to its table, whatever the settings call it."""
+        with self._side_tracker.using("destination"):
+            destination = self._build_for_job(self._spec.destination, job_id)
+            with progress.expect_silence(
+                "opening the destination", destination.longest_step_seconds
+            ):
+                has_published = destination.has_published()
+            destination.close()
+            return has_published
 
     def _build_destination(self, job: Job) -> Destination:
         target = self._spec.destination

@@ -75,6 +75,15 @@ where source_name = %(source)s and stream_name = %(stream)s
   )
 """
 
+# The newest finished job of the stream, if its destination has other settings.
+JOB_ELSEWHERE = """
+select newest.id from (
+    select id from stream_jobs where name = %(key)s and status = 'succeeded'
+    order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where e.destination <> all(%(destinations)s)
+"""
+
 # Whether an earlier job of the pipeline published to the same destination, so that its data may be replaced.
 PUBLISHED_HERE_BEFORE = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id

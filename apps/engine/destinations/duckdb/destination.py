@@ -137,6 +137,14 @@ class DuckdbDestination(Destination):
         with self._open_database() as connection:
             return has_rows(connection, self._schema, self._table, self.spec.window)
 
+    def has_published(self) -> bool:
+        from apps.engine.destinations.duckdb.publishing import has_published
+
+        if not self._file.exists():
+            return False
+        with self._open_database() as connection:
+            return has_published(connection, self.job_id, self._schema, self._table)
+
     def abandon(self) -> None:
         self._staging.clear()
 

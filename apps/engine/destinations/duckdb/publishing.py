@@ -52,6 +52,15 @@ def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> i
     return None if row is None else int(row[0])
 
 
+def has_published(
+    connection: duckdb.DuckDBPyConnection, job_id: str, schema: str, table: str
+) -> bool:
+    """Whether the job has published to this table."""
+    connection.execute(CREATE_PUBLICATIONS_TABLE)
+    query = f"SELECT 1 FROM {PUBLICATIONS_TABLE} WHERE job_id = ? AND target = ?"  # noqa: S608 - a constant
+    return connection.execute(query, [job_id, target_name(schema, table)]).fetchone() is not None
+
+
 def has_rows(
     connection: duckdb.DuckDBPyConnection,
     schema: str,

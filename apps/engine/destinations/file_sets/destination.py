@@ -133,6 +133,10 @@ class FilesDestination(Destination):
         manifest = self._stored_manifest()
         return manifest is not None and any(part.rows for part in manifest.parts)
 
+    def has_published(self) -> bool:
+        manifest = self._stored_manifest()
+        return manifest is not None and manifest.find_publication(self.job_id) is not None
+
     def abandon(self) -> None:
         self._staging.clear()
         manifest = self._stored_manifest()

@@ -46,6 +46,9 @@ class LoggerDestination(Destination):
     def has_rows(self) -> bool:
         return False
 
+    def has_published(self) -> bool:
+        return True  # Nothing is stored, so no table lacks rows.
+
     def abandon(self) -> None:
         """Nothing to do: this destination stages nothing."""
 

@@ -155,6 +155,10 @@ class PostgresDestination(Destination):
                 return table is not None and has_rows(cursor, table)
             return has_row(cursor, table.name, window_condition(table, window))
 
+    def has_published(self) -> bool:
+        with self._open_transaction() as cursor:
+            return self._publications.has_published(cursor, self.job_id)
+
     def abandon(self) -> None:
         with self._open_transaction() as cursor:
             self._staging.drop(cursor)

@@ -84,6 +84,14 @@ class Publications:
         row = cursor.execute(query, (job_id,)).fetchone()
         return int(row[0]) if row else None
 
+    def has_published(self, cursor: Cursor, job_id: str) -> bool:
+        """Whether the job has published to this table."""
+        if find_table(cursor, self._table) is None:
+            return False
+        query = sql.SQL("SELECT FROM {} WHERE job_id = %s AND target = %s")
+        cursor.execute(query.format(self._table.identifier()), (job_id, str(self._target)))
+        return cursor.fetchone() is not None
+
     def last_publication(self, cursor: Cursor) -> LastPublication:
         """Return the last publication to the target; it has no values if nothing was published."""
         query = sql.SQL(SELECT_LAST).format(self._table.identifier())
