@@ -127,7 +127,8 @@ MUTANTS = [
     Mutant(
         "two streams of a pipeline write one table",
         "apps/pipelines/targets.py",
-        "    _require_different_tables(whole, rows)\n",
+        "    _require_different_tables(whole, rows, destination)
+",
         "",
         "tests/pipelines/test_many_streams.py",
     ),

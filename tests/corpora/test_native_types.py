@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -607,6 +608,60 @@ def test_an_incremental_stream_does_not_continue_in_another_table(copy: Copy, ki
     outcome = copy.pipeline.attempt()
     assert isinstance(outcome, Failed)
     assert outcome.message.startswith("The table of the destination changed: reset the stream")
+
+
+REMOVALS: dict[
+    str, tuple[str, Callable[[Copy], Any]]
+] = {  # by what is removed: the kind of destination, and how
+    "a table": (
+        "postgres",
+        lambda copy: copy.destination.execute(f"DROP TABLE {removable_table(copy)}".encode()),
+    ),
+    "a schema": (
+        "postgres",
+        lambda copy: copy.destination.execute(b"DROP SCHEMA removable CASCADE"),
+    ),
+    "a folder": ("parquet", lambda copy: shutil.rmtree(find_file(copy, "manifest.json").parent)),
+    "a file": ("duckdb", lambda copy: find_file(copy, "*.duckdb").unlink()),
+    "a table of a file": ("duckdb", lambda copy: drop_duckdb_table(copy)),
+}
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+def test_an_incremental_stream_whose_table_is_gone_asks_for_a_reset(
+    copy: Copy, removal: str
+) -> None:
+    """The new table would have the new records only."""
+    create_subject(copy.source, [("text", ["a", "b"], "")])
+    kind, remove = REMOVALS[removal]
+    settings = {**copy.pipeline.spec.destination.config, "schema": "removable"}
+    copy.run_incrementally(kind=kind, config=settings if kind == "postgres" else {})
+    remove(copy)
+    copy.source.execute("INSERT INTO subject VALUES (2, 'c')")
+    copy.pipeline.start_new_run()
+    outcome = copy.pipeline.attempt()
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.retryable) == ("configuration", False)
+    assert "is gone: reset the stream" in outcome.message
+    assert state.reset(copy.pipeline.spec.state_dsn, copy.pipeline.spec.stream_key)
+    copy.run_incrementally()
+    if kind == "postgres":
+        assert texts_of(copy.destination, removable_table(copy)) == copy.source_values()
+    else:
+        assert read_file(copy)[1][1] == ["a", "b", "c"]
+
+
+def removable_table(copy: Copy) -> str:
+    return f"removable.{copy.pipeline.spec.destination.table}"
+
+
+def find_file(copy: Copy, pattern: str) -> Path:
+    return next(copy.pipeline.folder.rglob(pattern))
+
+
+def drop_duckdb_table(copy: Copy) -> None:
+    with duckdb.connect(find_file(copy, "*.duckdb")) as connection:
+        connection.execute(f"DROP TABLE {copy.pipeline.spec.destination.table}")
 
 
 WIDER_NUMBERS = [  # two types of a column, a value of each, and their texts in Parquet and DuckDB afterwards

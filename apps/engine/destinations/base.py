@@ -131,6 +131,13 @@ class Destination(ABC):
     def has_rows(self) -> bool:
         """Whether the table has rows that publishing would remove: of the window, if there is one. Reads at most one."""
 
+    def has_lost_table(self) -> bool:
+        """Whether the table is gone to which an earlier job of the pipeline has published rows. Call it after `open`.
+
+        Without a record of that job, it is gone.
+        """
+        return False
+
     @abstractmethod
     def has_published(self) -> bool:
         """Whether the job has published to this very table, by the record of the destination itself. Needs no `open`."""

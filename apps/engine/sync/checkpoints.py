@@ -12,7 +12,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -171,19 +171,11 @@ class StateBackend:
 
     # Jobs
 
-    def job_elsewhere(self) -> str | None:
-        """Return the newest finished job if its table has another place, of an incremental stream.
-
-        The places may be two names of one table. If so, call `recognize_table`.
-        """
-        if self._own_identity.sync_mode != "incremental":
-            return None
-        job = self._fetch_one(statements.JOB_ELSEWHERE)
-        return job.id if job else None
-
-    def recognize_table(self) -> None:
-        """Take the table for the one to which the newest finished job has published."""
-        self._is_same_table = True
+    def recognize_table(self, has_published_here: Callable[[str], bool]) -> None:
+        """Ask the destination whether the place of an incremental stream is another name of the place before."""
+        if self._own_identity.sync_mode == "incremental":
+            job = self._fetch_one(statements.JOB_ELSEWHERE)
+            self._is_same_table = job is not None and has_published_here(job.id)
 
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.

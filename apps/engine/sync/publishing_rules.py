@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from apps.engine.contract import DestinationSpec, PublishRules
+from apps.engine.contract import DestinationSpec, PublishRules, WriteMode
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import REMOVES_ALL_ROWS, TOO_MANY_REJECTED, ContractError
+from apps.engine.failures import (
+    REMOVES_ALL_ROWS,
+    RESET_STREAM,
+    TOO_MANY_REJECTED,
+    ConfigurationError,
+    ContractError,
+)
 from apps.engine.frames.left_out import LeftOutRecord, without_value
 from apps.engine.sync.checkpoints import Job
 
@@ -29,6 +35,15 @@ def require_few_rejected(
         f" {_percent(rules.max_rejected_share)}.{reason}",
         evidence=("nothing was published; the page of the run shows the records",),
     )
+
+
+def require_table(destination: Destination, job: Job, write_mode: WriteMode) -> None:
+    """Raise ConfigurationError if the job would add new records to a table that has lost all earlier ones."""
+    continues = job.since is not None and not job.is_finished and write_mode != "replace"
+    if continues and destination.has_lost_table():
+        raise ConfigurationError(
+            f"The table of the destination is gone: {RESET_STREAM}, so that it is read from the beginning"
+        )
 
 
 def require_rows(rules: PublishRules, destination: Destination, *, written: int) -> None:

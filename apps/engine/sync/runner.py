@@ -108,9 +108,7 @@ class Runner:
         backend = self._backend = StateBackend(spec.state_dsn)
         lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
         backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
-        job_elsewhere = backend.job_elsewhere()
-        if job_elsewhere is not None and self._has_published_here(job_elsewhere):
-            backend.recognize_table()
+        backend.recognize_table(self._has_published_here)
         job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
@@ -164,6 +162,7 @@ class Runner:
                 "opening the destination", destination.longest_step_seconds
             ):
                 destination.open(job.batches)
+                publishing_rules.require_table(destination, job, spec.destination.write_mode)
         _log_start(spec, job)
         left_out_files = LeftOutFiles(spec.left_out, job, self._redactor, stream=spec.source.stream)
         if not self._is_first_sync:

@@ -93,7 +93,8 @@ def test_a_page_that_is_cut_behind_its_last_row_keeps_the_second_connection(
     source = make_large_source(database, snapshot="paged", page_size=100)
     source.type_system = "postgres"
     source.copy_version = database.admin.info.server_version // 10_000
-    pids, token = set(), {}
+    pids: set[int] = set()
+    token: dict[str, Any] = {}
     while True:
         page = source.get(token)
         pids.add(source._bulk._connection.get_server_pid())

@@ -137,6 +137,14 @@ class DuckdbDestination(Destination):
         with self._open_database() as connection:
             return has_rows(connection, self._schema, self._table, self.spec.window)
 
+    def has_lost_table(self) -> bool:
+        from apps.engine.destinations.duckdb.publishing import has_lost_table
+
+        if not self._file.exists():
+            return True
+        with self._open_database() as connection:
+            return has_lost_table(connection, self._schema, self._table)
+
     def has_published(self) -> bool:
         from apps.engine.destinations.duckdb.publishing import has_published
 

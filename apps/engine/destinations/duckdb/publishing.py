@@ -52,6 +52,15 @@ def published_row_count(connection: duckdb.DuckDBPyConnection, job_id: str) -> i
     return None if row is None else int(row[0])
 
 
+def has_lost_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether the table does not exist, unless no rows were published to it."""
+    connection.execute(CREATE_PUBLICATIONS_TABLE)
+    query = f"SELECT bool_and(rows = 0) FROM {PUBLICATIONS_TABLE} WHERE target = ?"  # noqa: S608 - a constant
+    row = connection.execute(query, [target_name(schema, table)]).fetchone()
+    had_no_rows = bool(row and row[0])
+    return not had_no_rows and not _column_types(connection, schema, table)
+
+
 def has_published(
     connection: duckdb.DuckDBPyConnection, job_id: str, schema: str, table: str
 ) -> bool:

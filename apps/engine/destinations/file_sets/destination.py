@@ -133,6 +133,9 @@ class FilesDestination(Destination):
         manifest = self._stored_manifest()
         return manifest is not None and any(part.rows for part in manifest.parts)
 
+    def has_lost_table(self) -> bool:
+        return self._stored_manifest() is None
+
     def has_published(self) -> bool:
         manifest = self._stored_manifest()
         return manifest is not None and manifest.find_publication(self.job_id) is not None

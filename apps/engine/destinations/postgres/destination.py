@@ -155,6 +155,11 @@ class PostgresDestination(Destination):
                 return table is not None and has_rows(cursor, table)
             return has_row(cursor, table.name, window_condition(table, window))
 
+    def has_lost_table(self) -> bool:
+        with self._open_transaction() as cursor:
+            is_missing = find_table(cursor, self._target) is None
+            return is_missing and not self._publications.had_no_rows(cursor, self.data.prefix)
+
     def has_published(self) -> bool:
         with self._open_transaction() as cursor:
             return self._publications.has_published(cursor, self.job_id)

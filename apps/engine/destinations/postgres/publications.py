@@ -35,6 +35,8 @@ AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owne
                    ORDER BY at DESC LIMIT 1)
 AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s AND rows > 0
                    ORDER BY at DESC LIMIT 1)"""
+# The record of a table is gone with its schema.
+HAD_NO_ROWS = "SELECT bool_and(rows = 0) FROM {} WHERE target = %s AND owner = %s"
 HAS_ROWS_OF_OTHER_PIPELINES = (
     "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
 )
@@ -102,6 +104,12 @@ class Publications:
         """Delete the records of older publications to the target by the owner, or by no recorded owner."""
         query = sql.SQL(DELETE_OLDER_PUBLICATIONS).format(table=self._table.identifier())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
+
+    def had_no_rows(self, cursor: Cursor, owner: str) -> bool:
+        """Whether the pipeline `owner` has published to the table without rows, so that there may be no table."""
+        query = sql.SQL(HAD_NO_ROWS).format(self._table.identifier())
+        row = cursor.execute(query, (str(self._target), owner)).fetchone()
+        return bool(row and row[0])
 
     def has_rows_of_other_pipelines(self, cursor: Cursor, owner: str) -> bool:
         """Whether a pipeline other than `owner` has written rows to the target."""
