@@ -127,8 +127,7 @@ MUTANTS = [
     Mutant(
         "two streams of a pipeline write one table",
         "apps/pipelines/targets.py",
-        "    _require_different_tables(whole, rows, destination)
-",
+        "    _require_different_tables(whole, rows, destination)\n",
         "",
         "tests/pipelines/test_many_streams.py",
     ),
