@@ -16,6 +16,7 @@ from apps.engine.failures import FailureClass
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.shared_snapshots import SharedSnapshot
 from apps.engine.windows import CursorWindow, window_from_json
+from apps.engine.source_columns import SourceColumns
 from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
@@ -367,7 +368,7 @@ class Failed:
 
 
 FileEvent = OutputFile | FilesWithdrawn | FileMoved
-Event = Started | Progress | LogLine | Network | FileEvent | Succeeded | Failed
+Event = Started | Progress | LogLine | Network | SourceColumns | FileEvent | Succeeded | Failed
 Outcome = Succeeded | Failed
 
 StopReason = Literal["cancelled", "timeout", "limit", "silent", "lease_lost", "shutdown"]

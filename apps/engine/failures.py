@@ -78,6 +78,10 @@ class ConfigurationError(EngineError):
     failure_class = FailureClass.CONFIGURATION
 
 
+class StreamMissing(ConfigurationError):
+    """The source does not have the stream, or the user cannot read it."""
+
+
 class AuthenticationError(EngineError):
     """The source or destination refused the credentials."""
 

@@ -31,6 +31,7 @@ from apps.engine.process.protocol import (
     decode,
     encode,
 )
+from apps.engine.source_columns import SourceColumns
 
 COUNTS = st.integers(0, 2**53)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
@@ -57,6 +58,14 @@ MESSAGES = st.one_of(
         st.lists(TEXTS, max_size=3).map(tuple),
         st.booleans(),
         st.none() | st.floats(0, 1e6),
+    ),
+    st.builds(
+        SourceColumns,
+        st.dictionaries(TEXTS, TEXTS, max_size=3),
+        st.none() | st.lists(TEXTS, max_size=3),
+        st.booleans(),
+        st.lists(TEXTS, max_size=3),
+        st.booleans(),
     ),
     st.builds(Result, MAPPINGS),
 )

@@ -29,6 +29,7 @@ from apps.engine.contract import (
 )
 from apps.engine.failures import EngineError, FailureClass
 from apps.engine.process.pipes import LineSplitter
+from apps.engine.source_columns import SourceColumns
 
 VERSION = 1
 MAX_LINE_BYTES = 4 * 1024 * 1024  # bytes, without the newline
@@ -55,6 +56,7 @@ _TYPE_NAMES: dict[type, str] = {
     Progress: "progress",
     LogLine: "log",
     Network: "network",
+    SourceColumns: "columns",
     OutputFile: "output",
     FilesWithdrawn: "withdrawn",
     FileMoved: "moved",
@@ -72,6 +74,16 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "progress": (Progress, {**_COUNTS, "iterations": _INT, "total": (int, NoneType)}),
     "log": (LogLine, {"at": _STR, "level": _STR, "message": _STR, "fields": _MAP}),
     "network": (Network, {"hosts": (list,)}),
+    "columns": (
+        SourceColumns,
+        {
+            "columns": _MAP,
+            "key": (list, NoneType),
+            "is_complete": (bool,),
+            "left_out": (list,),
+            "is_missing": (bool,),
+        },
+    ),
     "output": (
         OutputFile,
         {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},
@@ -163,10 +175,11 @@ def _check_shape(body: Mapping[str, Any], shape: Shape, line: bytes) -> None:
 def _checked_fields(kind: str, body: dict[str, Any], line: bytes) -> dict[str, Any]:
     if kind == "log" and body["level"] not in _LEVELS:
         raise _protocol_error("unknown log level", line)
+    if kind == "columns":
+        _require_texts([*body["columns"].values(), *(body["key"] or ()), *body["left_out"]], line)
     if kind != "failed":
         return body
-    if not all(isinstance(item, str) for item in body["evidence"]):
-        raise _protocol_error("evidence is not text", line)
+    _require_texts(body["evidence"], line)
     if body["failure_class"] not in _FAILURE_CLASSES:
         raise _protocol_error("unknown failure class", line)
     return {
@@ -174,6 +187,11 @@ def _checked_fields(kind: str, body: dict[str, Any], line: bytes) -> dict[str, A
         "failure_class": FailureClass(body["failure_class"]),
         "evidence": tuple(body["evidence"]),
     }
+
+
+def _require_texts(items: list[Any], line: bytes) -> None:
+    if not all(isinstance(item, str) for item in items):
+        raise _protocol_error("an item of a list is not text", line)
 
 
 def _protocol_error(problem: str, line: bytes) -> ProtocolError:

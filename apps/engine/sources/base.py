@@ -18,6 +18,7 @@ from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable, TypeSystem
 from apps.engine.shared_snapshots import HeldSnapshot
+from apps.engine.source_columns import SourceColumns
 
 
 class FrameIteration(SourceIteration):
@@ -110,6 +111,13 @@ class StreamSource(AbstractSource):
     def stream_names(self) -> list[str]:
         """Return the names of the streams. Override it if they are known faster than what `discover` returns."""
         return [stream.name for stream in self.discover()]
+
+    def declared_columns(self) -> SourceColumns | None:
+        """Return the columns and the key of the stream as the source has declared them when it was read.
+
+        None if it declares none. Then the columns are those of the pages.
+        """
+        return None
 
     def hold_snapshot(
         self, streams: Sequence[str], *, is_required: bool, max_bytes: int | None

@@ -26,6 +26,7 @@ from apps.engine.process.progress import progress
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.fields import FieldChanges
 from apps.engine.sync.repeats import Repeats
+from apps.engine.sync.seen_columns import SeenColumns
 from apps.engine.sync.transforms import Transform
 
 # The limits of the queue
@@ -150,6 +151,7 @@ class PageReader:
         primary_key: Sequence[str] = (),
     ) -> None:
         self.total = total
+        self.columns = SeenColumns()
         self._repeats = Repeats(primary_key, shows_records=not fields.protected)
         self._source = source
         self._fields = FieldChanges(fields) if fields else None
@@ -188,6 +190,7 @@ class PageReader:
         trail.add(trails.digest(pagination))
         while True:
             result = self._fetch(dict(pagination))
+            self.columns.add(result)
             self._require_new_records(result)
             page = self._to_page(result)
             progress.report()

@@ -33,11 +33,18 @@ from apps.engine.contract import (
     Succeeded,
 )
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import ConfigurationError, Crashed, PositionGone, StreamTakenOver
+from apps.engine.failures import (
+    ConfigurationError,
+    Crashed,
+    PositionGone,
+    StreamMissing,
+    StreamTakenOver,
+)
 from apps.engine.frames.contracts import ColumnContract
 from apps.engine.process.progress import progress
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
+from apps.engine.source_columns import SourceColumns
 from apps.engine.sources.base import StreamSource
 from apps.engine.sync import publishing_rules
 from apps.engine.sync.build import build_destination, build_source
@@ -87,6 +94,8 @@ class Runner:
             return self._run()
         except (Exception, PanicException) as error:  # outermost handler of the run
             cause = self._takeover_error() or error
+            if isinstance(cause, StreamMissing):
+                self._emit(SourceColumns(is_missing=True))
             return classify(cause, side=self._side_tracker.side, redactor=self._redactor)
         finally:
             self._emit_network()
@@ -303,13 +312,28 @@ class Runner:
             primary_key=self._spec.source.primary_key,
         )
         reader.start()
+        is_read = False
         try:
             self._move_pages(queue, reader, writer)
+            is_read = True
             source.close()  # After a failure it is not closed, because the reader may still use it.
             if transform is not None:
                 transform.close()
         finally:
             queue.close()
+            is_everything_read = is_read and since is None and not job.next_iteration
+            self._emit_columns(source, reader, writer, is_everything_read=is_everything_read)
+
+    def _emit_columns(
+        self, source: StreamSource, reader: PageReader, writer: Writer, *, is_everything_read: bool
+    ) -> None:
+        columns = reader.columns.result(
+            source.declared_columns(),
+            is_everything_read=is_everything_read,
+            left_out=writer.left_out_columns,
+        )
+        if columns is not None:
+            self._emit(columns)
 
     def _create_transform(self) -> Transform | None:
         """Create the transform, if the run has one.

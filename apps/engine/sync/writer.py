@@ -94,6 +94,11 @@ class Writer:
         self._logged_at = time.monotonic()
         self._is_respelled_logged = False
 
+    @property
+    def left_out_columns(self) -> set[str]:
+        """The new columns that the contract has left out so far."""
+        return self._contract.left_out
+
     def arrive_as_text(self, is_text_field: Callable[[str], bool]) -> None:
         """Convert the values of these fields to text, because the destination has columns of text for them."""
         self._schema.is_text_field = is_text_field

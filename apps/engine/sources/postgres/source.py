@@ -17,6 +17,7 @@ from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.shared_snapshots import HeldSnapshot
+from apps.engine.source_columns import SourceColumns
 from apps.engine.sources.connector import ConnectorSource, Pagination, SourcePage, run_checks
 from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.bulk import BulkConnection, BulkUnusable
@@ -98,6 +99,9 @@ class PostgresSource(ConnectorSource[Config]):
     def discover(self) -> list[StreamInfo]:
         with read_transaction(self._open_connection(), self.settings) as cursor:
             return [table.stream_info for table in find_relations(cursor, self.settings.schemas)]
+
+    def declared_columns(self) -> SourceColumns | None:
+        return self._table.source_columns if self._table is not None else None
 
     @contextlib.contextmanager
     def hold_snapshot(

@@ -10,8 +10,9 @@ from psycopg import sql
 from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
-from apps.engine.failures import WITH_READABLE_COLUMNS, ConfigurationError
+from apps.engine.failures import WITH_READABLE_COLUMNS, ConfigurationError, StreamMissing
 from apps.engine.postgres import Cursor
+from apps.engine.source_columns import SourceColumns
 from apps.engine.sources.postgres.columns import (
     CURSOR_TYPES,
     FLOAT_TYPES,
@@ -118,7 +119,7 @@ ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexreli
 """
 
 
-class NoSuchTable(ConfigurationError):
+class NoSuchTable(StreamMissing):
     """The user cannot read a table of this name."""
 
 
@@ -161,6 +162,11 @@ class Relation:
             cursor_fields=cursors,
             sync_modes=("full_refresh", "incremental") if cursors else ("full_refresh",),
         )
+
+    @property
+    def source_columns(self) -> SourceColumns:
+        columns = {column.name: column.type for column in self.columns}
+        return SourceColumns(columns, self.primary_key, is_complete=True)
 
     @property
     def cursor_fields(self) -> tuple[str, ...]:
