@@ -57,7 +57,7 @@ class OrgEventsView(OrgView):
     @operation(
         "events",
         tag="runs",
-        summary="Follow the organization: all changes of runs' states, as server-sent events",
+        summary="Follow the organization: all changes of runs' states and of sources, as server-sent events",
         answer=str,
         media_type="text/event-stream",
         example=ORG_STREAM_EXAMPLE,
@@ -66,8 +66,9 @@ class OrgEventsView(OrgView):
     def get(self, request: Request) -> Response:
         """The event `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
 
-        The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. Reconnect with `Last-Event-ID`:
-        no event is lost or sent twice.
+        The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. The event `drift` says that a
+        run has found changes at the source of its pipeline, which `GET /pipelines/{id}/drift` lists. Reconnect with
+        `Last-Event-ID`: no event is lost or sent twice.
         """
         return respond_once(request, feed_for(self.principal, StreamTarget()))
 

@@ -28,3 +28,9 @@ class RunInProgress(Conflict):
         super().__init__(
             f"The run {run_id} of this pipeline has not ended yet.", run_id=str(run_id)
         )
+
+
+class ChangeDecided(Conflict):
+    """Somebody has already accepted or ignored this change."""
+
+    code = "change_decided"

@@ -129,6 +129,63 @@ class PipelineStream(OrgOwned):
         ]
 
 
+class SourceStream(OrgOwned):
+    """What the last run has found of a stream in the source. The next run is compared with it."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    stream = models.CharField(max_length=200)
+    columns = models.JSONField(default=dict)  # {column: type}; the type is empty if it is not known
+    key = models.JSONField(null=True)  # list of columns, or null if the source declares no keys
+    missing = models.BooleanField(default=False)
+    run_id = models.UUIDField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "pipeline", "stream"], name="pipelines_source_stream"
+            )
+        ]
+
+
+class ChangeKind(models.TextChoices):
+    COLUMN_ADDED = "column_added"
+    COLUMN_REMOVED = "column_removed"
+    TYPE_CHANGED = "type_changed"
+    KEY_CHANGED = "key_changed"
+    STREAM_MISSING = "stream_missing"
+
+
+class ChangeDecision(models.TextChoices):
+    ACCEPT = "accept"
+    IGNORE = "ignore"
+    PAUSE = "pause"
+
+
+class SourceChange(OrgOwned):
+    """A change of a stream at its source that a run has found, and what was decided about it."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    run_id = models.UUIDField()
+    stream = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=ChangeKind.choices)
+    column = models.CharField(max_length=200, blank=True)
+    # The type of the column, or the columns of the key.
+    before = models.CharField(max_length=500, blank=True)
+    after = models.CharField(max_length=500, blank=True)
+    decision = models.CharField(max_length=10, choices=ChangeDecision.choices, blank=True)
+    decided_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        indexes = [
+            models.Index(
+                fields=["org", "pipeline", "-created_at", "-id"], name="pipelines_source_changes"
+            )
+        ]
+
+
 class PipelineVersion(OrgOwned):
     """One version of a definition, which never changes. Secrets of inline settings are stored separately, encrypted."""
 

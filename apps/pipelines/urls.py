@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.pipelines import views
+from apps.pipelines.drift import views as drift_views
 from apps.pipelines.history import views as history_views
 from apps.pipelines.matching import views as matching_views
 from apps.pipelines.schedules import views as schedule_views
@@ -20,6 +21,8 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/preview", trial_views.PreviewSaved.as_view()),
     path("pipelines/<uuid:pk>/streams", matching_views.StreamsOfPipelineView.as_view()),
     path("pipelines/<uuid:pk>/streams/decide", matching_views.Decide.as_view()),
+    path("pipelines/<uuid:pk>/drift", drift_views.Drift.as_view()),
+    path("pipelines/<uuid:pk>/drift/<uuid:change_id>", drift_views.Decide.as_view()),
     path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>/diff", history_views.Diff.as_view()),

@@ -423,6 +423,10 @@ PIPELINES = {
     "pipelines_streams_decide": Case(  # 422, because the pipeline has no patterns
         422, path={"id": "pipeline"}, body=lambda p: {"decision": "add", "streams": ["none"]}
     ),
+    "pipelines_drift": Case(path={"id": "pipeline"}),
+    "pipelines_drift_decide": Case(
+        path={"id": "pipeline", "change_id": "source_change"}, body=lambda p: {"decision": "ignore"}
+    ),
     "pipelines_validate": Case(
         body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},
         unknown_id_status=200,  # {"valid": false, "errors": [...]}

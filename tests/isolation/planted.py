@@ -36,6 +36,7 @@ from apps.connectors.models import UploadedFile
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
+from apps.engine.source_columns import SourceColumns
 from apps.orgs import vault
 from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as api_keys
@@ -53,6 +54,9 @@ from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import own_provider
 from apps.runs.models import Backfill, LogPart, Output, Run
+from apps.pipelines.drift import recording as drift
+from apps.pipelines.models import SourceChange
+from apps.runs.models import LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
 
@@ -315,11 +319,28 @@ def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID
     with world.scope():
         schedules.pause(org=world.org, by=SYSTEM, pipeline_id=paused_pipeline.pk, note=canary)
     busy_pipeline = make_pipeline(world, name=f"{canary} busy")
+    with world.scope():
+        (source_change,) = _find_source_change(world, canary, pipeline.pk)
     return {
+        "source_change": source_change.pk,
         "pipeline": pipeline.pk,
         "paused_pipeline": paused_pipeline.pk,
         "busy_pipeline": busy_pipeline.pk,
     }
+
+
+def _find_source_change(world: World, canary: str, pipeline_id: UUID) -> list[SourceChange]:
+    found = [SourceColumns({"id": ""}), SourceColumns({"id": "", canary: ""})]
+    changes = [
+        drift.record(
+            org_id=world.org.pk,
+            pipeline_id=pipeline_id,
+            run_id=uuid4(),
+            found={"generated": columns},
+        )
+        for columns in found
+    ]
+    return changes[-1]
 
 
 def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:

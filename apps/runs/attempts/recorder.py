@@ -16,6 +16,7 @@ from django.db import connection
 from apps.background.database_errors import first_line
 from apps.background.retries import DATABASE_UNAVAILABLE, retry_while_unavailable
 from apps.engine.contract import Event, Failed, LogLine, Outcome, Progress, Started, StopReason
+from apps.engine.source_columns import SourceColumns
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogWriter
 from apps.runs.attempts.rows import AttemptRows
@@ -70,6 +71,9 @@ class Recorder:
 
     def add_stream_event(self, name: str, event: Event) -> None:
         """Process one event of a stream's child."""
+        if isinstance(event, SourceColumns):
+            self._unwritten.add_columns(name, event)
+            return
         self.add_event(self.streams.to_run_event(name, event))
 
     def end_stream(self, name: str, outcome: Outcome, committed: Progress | None) -> None:

@@ -18,7 +18,9 @@ from apps.engine.contract import (
     OutputFile,
     Progress,
 )
+from apps.engine.source_columns import SourceColumns
 from apps.live import events
+from apps.pipelines.drift import recording as drift
 from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
 from apps.runs.attempts.unwritten_events import NewData
@@ -32,6 +34,7 @@ STREAM_COLUMNS = (
     "records_skipped", "bytes", "iterations", "records_total", "cursor_before", "cursor_after",
     "snapshot_at", "failure_class", "failure_message", "failure_evidence", "failure_retryable",
 )  # fmt: skip
+MAX_NAMED_STREAMS = 10  # that an event names
 
 
 class AttemptRows:
@@ -54,6 +57,7 @@ class AttemptRows:
         new_events = [
             *(self._record_part(part, owned_run) if part else ()),
             *(self._record_progress(new_data.progress, owned_run) if new_data.progress else ()),
+            *(self._record_columns(new_data.columns) if new_data.columns else ()),
         ]
         self._record_outputs(new_data.outputs, written)
         self._record_network(new_data.network)
@@ -109,6 +113,23 @@ class AttemptRows:
             "eta_seconds": snapshots.eta(latest.total, latest.read, rate),
         }
         return [events.NewEvent("progress", body)]
+
+    def _record_columns(self, found: Mapping[str, SourceColumns]) -> list[events.NewEvent]:
+        """Compare the sources of streams with those of the run before."""
+        claim = self._claim
+        changes = drift.record(
+            org_id=claim.org_id, pipeline_id=claim.pipeline_id, run_id=claim.run_id, found=found
+        )
+        if not changes:
+            return []
+        streams = dict.fromkeys(change.stream for change in changes)
+        body = {
+            "run_id": claim.run_id,
+            "pipeline_id": claim.pipeline_id,
+            "changes": len(changes),
+            "streams": list(streams)[:MAX_NAMED_STREAMS],
+        }
+        return [events.NewEvent("drift", body)]
 
     def _record_outputs(self, outputs: tuple[FileEvent, ...], written: int | None) -> None:
         for output in outputs:

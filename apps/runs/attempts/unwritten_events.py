@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apps.engine.contract import (
@@ -15,6 +16,7 @@ from apps.engine.contract import (
     Progress,
     Started,
 )
+from apps.engine.source_columns import SourceColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class NewData:
     progress: Progress | None
     network: Network | None
     outputs: tuple[FileEvent, ...]  # in the order in which they were reported
+    columns: Mapping[str, SourceColumns]  # by stream
 
 
 class UnwrittenEvents:
@@ -39,6 +42,7 @@ class UnwrittenEvents:
         self._progress: Progress | None = None
         self._network: Network | None = None
         self._outputs: list[FileEvent] = []
+        self._columns: dict[str, SourceColumns] = {}
 
     def add_event(self, event: Event) -> None:
         with self._lock:
@@ -51,15 +55,27 @@ class UnwrittenEvents:
             elif isinstance(event, Started):
                 self._launched = True
 
+    def add_columns(self, stream: str, columns: SourceColumns) -> None:
+        """Add what the child of a stream has found in its source."""
+        with self._lock:
+            self._columns[stream] = columns
+
     @property
     def has_new_data(self) -> bool:
         with self._lock:
-            return any((self._launched, self._progress, self._network, self._outputs))
+            found = (self._launched, self._progress, self._network, self._outputs, self._columns)
+            return any(found)
 
     def new_data(self) -> NewData:
         """Return all new data. It stays new until `mark_recorded` is called after writing it."""
         with self._lock:
-            return NewData(self._launched, self._progress, self._network, tuple(self._outputs))
+            return NewData(
+                self._launched,
+                self._progress,
+                self._network,
+                tuple(self._outputs),
+                dict(self._columns),
+            )
 
     def mark_recorded(self, written: NewData) -> None:
         """Mark this data as written. Data that was added since then stays new."""
@@ -70,3 +86,6 @@ class UnwrittenEvents:
             if self._network is written.network:
                 self._network = None
             del self._outputs[: len(written.outputs)]
+            for stream, columns in written.columns.items():
+                if self._columns[stream] is columns:
+                    del self._columns[stream]

@@ -1,4 +1,4 @@
-"""The event stream of a run: states, progress, numbers of its streams, log and end."""
+"""The event stream of a run: states, progress, numbers of its streams, changes at the source, log and end."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RUN_SUBJECT = Subject(
     event_table="runs_event",
     id_column="run_id",
     table="runs_run",
-    org_kinds=frozenset({"run"}),
+    org_kinds=frozenset({"run", "drift"}),
     live_only_kinds=frozenset({"progress", "streams"}),
     path="runs/<uuid:key>",
     feed=feed_for,

@@ -42,6 +42,8 @@ class RunEventsView(OrgView):
         - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second) and
           eta_seconds, at most once a second
         - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
+        - `drift`: run_id, pipeline_id, changes (how many) and streams (up to ten names), if the source has changed since
+          the run before; `GET /pipelines/{id}/drift` lists the changes
         - `end`: the status in which the run ended; nothing follows
 
         Reconnect with `Last-Event-ID`: no event is lost or sent twice.
