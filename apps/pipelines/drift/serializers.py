@@ -25,7 +25,7 @@ class SourceChangeSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     run_id = serializers.UUIDField(help_text="The run that found the change.")
     stream = serializers.CharField()
-    kind = serializers.ChoiceField(ChangeKind.values)
+    kind = serializers.ChoiceField(ChangeKind.choices)
     column = serializers.CharField(help_text="Empty if the stream or its key has changed.")
     before = serializers.CharField(
         help_text="The type of the column or the key before; empty if there was none or it is unknown."
@@ -36,7 +36,7 @@ class SourceChangeSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="What happens to a column that was added, by the current settings of the stream.",
     )
-    decision = serializers.ChoiceField(ChangeDecision.values, allow_null=True)
+    decision = serializers.ChoiceField(ChangeDecision.choices, allow_null=True)
     decided_by = Person(allow_null=True)
     decided_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -44,7 +44,7 @@ class SourceChangeSerializer(serializers.Serializer[Any]):
 
 class DriftDecision(serializers.Serializer[Any]):
     decision = serializers.ChoiceField(
-        ChangeDecision.values,
+        ChangeDecision.choices,
         help_text="accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes "
         "nothing; pause pauses the schedule, and the change can still be accepted or ignored.",
     )

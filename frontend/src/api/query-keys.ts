@@ -57,6 +57,7 @@ export const queryKeys = {
       ["pipelines", "one", id, "position-history", stream] as const,
     streams: (id: string) => ["pipelines", "one", id, "streams"] as const,
     streamsIn: (id: string, filter: object) => ["pipelines", "one", id, "streams", filter] as const,
+    sourceChanges: (id: string) => ["pipelines", "one", id, "source-changes"] as const,
   },
   providers: ["providers"],
   repositories: ["repositories"],

@@ -1421,11 +1421,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow the organization: all changes of runs' states, as server-sent events
+         * Follow the organization: all changes of runs' states and of sources, as server-sent events
          * @description The event `hello` has the number of the newest event. It is sent to clients that send no `Last-Event-ID`.
          *
-         *     The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. Reconnect with `Last-Event-ID`:
-         *     no event is lost or sent twice.
+         *     The event `run` has a run as in `GET /runs/{id}`. It is sent whenever the state changes. The event `drift` says that a
+         *     run has found changes at the source of its pipeline, which `GET /pipelines/{id}/drift` lists. Reconnect with
+         *     `Last-Event-ID`: no event is lost or sent twice.
          */
         get: operations["events"];
         put?: never;
@@ -2561,6 +2562,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what has changed at the source of a pipeline since earlier runs
+         * @description List what has changed at the source of a pipeline since earlier runs.
+         */
+        get: operations["pipelines_drift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/drift/{change_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept or ignore a change at the source, or pause the schedule because of it
+         * @description Accept or ignore a change at the source, or pause the schedule because of it.
+         */
+        post: operations["pipelines_drift_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/duplicate": {
         parameters: {
             query?: never;
@@ -3132,6 +3173,8 @@ export interface paths {
          *     - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second) and
          *       eta_seconds, at most once a second
          *     - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
+         *     - `drift`: run_id, pipeline_id, changes (how many) and streams (up to ten names), if the source has changed since
+         *       the run before; `GET /pipelines/{id}/drift` lists the changes
          *     - `end`: the status in which the run ended; nothing follows
          *
          *     Reconnect with `Last-Event-ID`: no event is lost or sent twice.
@@ -3802,6 +3845,8 @@ export interface components {
         };
         /** @enum {string} */
         CauseEnum: "run" | "edit" | "reset" | "restore";
+        /** @enum {string} */
+        ChangeDecisionEnum: "accept" | "ignore" | "pause";
         ChangedSettingsRequest: {
             /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
@@ -4292,9 +4337,15 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        DriftDecisionRequest: {
+            /** @description accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes nothing; pause pauses the schedule, and the change can still be accepted or ignored. */
+            decision: components["schemas"]["ChangeDecisionEnum"];
+        };
         DuplicateRequestRequest: {
             name?: string;
         };
+        /** @enum {string} */
+        EffectEnum: "arrives" | "left_out" | "fails_runs" | "leaves_out_records";
         /**
          * @description Requires the password, because another person may use an open session.
          *
@@ -6540,6 +6591,41 @@ export interface components {
         };
         /** @enum {string} */
         SideEnum: "before" | "after";
+        /** @description What has changed at the source of a stream since the run before. */
+        SourceChange: {
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The run that found the change.
+             */
+            run_id: string;
+            stream: string;
+            kind: components["schemas"]["SourceChangeKindEnum"];
+            /** @description Empty if the stream or its key has changed. */
+            column: string;
+            /** @description The type of the column or the key before; empty if there was none or it is unknown. */
+            before: string;
+            /** @description The type of the column or the key now. */
+            after: string;
+            /** @description What happens to a column that was added, by the current settings of the stream. */
+            effect: components["schemas"]["EffectEnum"] | components["schemas"]["NullEnum"];
+            decision: components["schemas"]["ChangeDecisionEnum"] | components["schemas"]["NullEnum"];
+            decided_by: components["schemas"]["Person"] | null;
+            /** Format: date-time */
+            decided_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+        };
+        /** @enum {string} */
+        SourceChangeKindEnum: "column_added" | "column_removed" | "type_changed" | "key_changed" | "stream_missing";
+        SourceChangePage: {
+            results: components["schemas"]["SourceChange"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
         SourcePerson: {
             /** Format: uuid */
             id: string;
@@ -14880,7 +14966,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Follow the organization: all changes of runs' states, as server-sent events */
+            /** @description Follow the organization: all changes of runs' states and of sources, as server-sent events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21700,6 +21786,219 @@ export interface operations {
             };
             /** @description Not sent in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_drift: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description false lists the changes that nobody has accepted or ignored. */
+                decided?: boolean | null;
+                /** @description Rows per page. */
+                limit?: number;
+                order?: "newest" | "oldest";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List what has changed at the source of a pipeline since earlier runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceChangePage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_drift_decide: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                change_id: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DriftDecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description Accept or ignore a change at the source, or pause the schedule because of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceChange"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

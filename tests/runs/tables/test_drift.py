@@ -6,7 +6,9 @@ from typing import Any
 
 from apps.runs.execute import Worker
 from apps.runs.models import Event
+from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.keeping.test_leftovers import run_pipeline
+from tests.runs.processes import start_run
 from tests.runs.tables.test_many_streams import Shop
 from tests.runs.tables.test_many_streams import private_networks as private_networks
 from tests.runs.tables.test_many_streams import shop as shop
@@ -31,7 +33,8 @@ def test_a_run_lists_what_has_changed_in_its_tables_and_announces_it(
         "ALTER TABLE shop.places DROP text",
         "ALTER TABLE shop.visits RENAME TO hidden",
     )
-    run_id = run_pipeline(this_worker, shop.world, pipeline)
+    run_id = start_run(shop.world, pipeline)
+    work_until_idle(this_worker)
     expected = [
         ("shop.customers", "column_added", "phone"),
         ("shop.items", "key_changed", ""),
@@ -55,7 +58,8 @@ def test_accepting_a_column_lets_a_frozen_stream_run_again(shop: Shop, this_work
     pipeline = shop.create_pipeline(contract="freeze")
     run_pipeline(this_worker, shop.world, pipeline)
     shop.source.execute("ALTER TABLE shop.orders ADD phone text DEFAULT 'x'")
-    run_id = run_pipeline(this_worker, shop.world, pipeline)
+    run_id = start_run(shop.world, pipeline)
+    work_until_idle(this_worker)
     assert shop.run(run_id)["failure"]["class"] == "contract"
     path = f"/api/v1/pipelines/{pipeline.pk}/drift"
     (change,) = shop.world.client().get(path).json()["results"]

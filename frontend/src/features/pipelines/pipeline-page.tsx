@@ -14,6 +14,7 @@ import { useEdits } from "@/components/use-edits";
 import { useOrgEvents } from "@/live/org-events";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { valuesOf } from "./configuration/values";
+import { SourceChanges } from "./drift/source-changes";
 import { PipelinePageContext } from "./page-context";
 import { PipelineActions } from "./pipeline-actions";
 import { useSetEnabled } from "./queries";
@@ -47,6 +48,7 @@ function PipelineContent({ pipeline }: { pipeline: Versioned<Pipeline> }) {
       <Header pipeline={pipeline} canEdit={canEdit} />
       <WarningNotices warnings={pipeline.warnings} />
       <StreamDecisions pipeline={pipeline} canEdit={canEdit} />
+      <SourceChanges pipeline={pipeline} canEdit={canEdit} />
       <Tabs pipeline={pipeline} changedTabs={changedTabs(configuration.changed, schedule.changed)} />
       <Outlet />
       <LeaveDialog hasEdits={hasEdits} pipelineId={pipeline.id} />
