@@ -7,7 +7,8 @@ import { useTabVisible } from "./visibility";
 
 const REFRESH_DELAY = 1_000; // milliseconds, so that a list is refreshed at most once per second
 
-/** Fetches the lists of pipelines and runs again when a run of the organization changes its status. */
+/** Fetches the lists of pipelines and runs again when a run of the organization changes its status or finds changes at its
+ * source. */
 export function useOrgEvents(): void {
   const client = useQueryClient();
   const visible = useTabVisible();
@@ -25,7 +26,7 @@ export function useOrgEvents(): void {
       signal: abort.signal,
       fetch: authorizedFetch,
       onEvent: ({ event }) => {
-        if (event === "run") timer ??= setTimeout(refresh, REFRESH_DELAY);
+        if (event === "run" || event === "drift") timer ??= setTimeout(refresh, REFRESH_DELAY);
       },
     }).catch(() => undefined); // If the stream is refused, the lists are still polled.
     return () => {
