@@ -363,8 +363,7 @@ SANDBOX_LIMITS = {
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
-# Concurrent runs of one org per worker, so that one org cannot use up the worker's memory. If 0, the number is computed
-# from the memory.
+# Concurrent runs of one org per worker, which share the worker's memory. If 0, the number is computed from the memory.
 WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, minimum=0) or memory.max_runs_per_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )

@@ -9,6 +9,7 @@ import pytest
 
 from apps.engine.source_columns import MAX_COLUMNS, SourceColumns
 from apps.orgs.models import AuditEvent
+from apps.orgs.roles import Role
 from apps.pipelines.drift import recording
 from tests.pipelines.test_pipelines import URL, create_pipeline
 from tests.pipelines.test_transforms import CONFIG
@@ -154,7 +155,7 @@ def test_accepting_a_new_column_keeps_it(
     assert answer.status_code == 200
     body = answer.json()
     assert (body["decision"], body["effect"]) == ("accept", "arrives")
-    assert body["decided_by"]["id"] == str(world.users["member"].pk)
+    assert body["decided_by"]["id"] == str(world.users[Role.MEMBER].pk)
     if fields is None:
         assert drifting.fields() is None
     else:

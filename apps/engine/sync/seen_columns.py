@@ -58,7 +58,7 @@ class SeenColumns:
 
 def _records_of(page: SourceIteration) -> list[dict[str, object]]:
     """Return the records that are objects. It is called for each page, so it is short."""
-    rows = page.rows if isinstance(page, RowsIteration) else page.records
+    rows: object = page.rows if isinstance(page, RowsIteration) else page.records
     if not isinstance(rows, list | tuple):
         return []
     if not isinstance(page, RowsIteration):

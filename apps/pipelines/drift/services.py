@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from apps.orgs import audit
@@ -15,6 +18,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines import services as pipelines
 from apps.pipelines.definition import Definition, StreamDocument, rules_of
+from apps.pipelines.definition.document import FieldsDocument
 from apps.pipelines.exceptions import ChangeDecided
 from apps.pipelines.history import versions
 from apps.pipelines.models import ChangeDecision, ChangeKind, Pipeline, SourceChange
@@ -51,20 +55,34 @@ class ChangeRow(TypedDict):
     created_at: Any
 
 
-def list_changes(*, org: Org, by: Principal, pipeline_id: UUID, decided: bool | None) -> Any:
-    """Return the changes of the pipeline's streams as a QuerySet. Raises NotFound."""
-    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
-    rows = SourceChange.objects.for_org(org).filter(pipeline_id=pipeline_id)
-    if decided is None:
-        return rows
-    return rows.exclude(decision__in=UNDECIDED) if decided else rows.filter(decision__in=UNDECIDED)
+@dataclass(frozen=True, slots=True)
+class FoundChanges:
+    """Changes, and the streams that the current definition of their pipeline names."""
+
+    rows: QuerySet[SourceChange]
+    streams: Mapping[str, StreamDocument]
 
 
-def current_streams(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, StreamDocument]:
-    """Return the streams that the definition of the pipeline names."""
+def list_changes(
+    *, org: Org, by: Principal, pipeline_id: UUID, decided: bool | None
+) -> FoundChanges:
+    """Return the changes at the source of the pipeline. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
-    definition = Definition(versions.get_version(org, pipeline, pipeline.version).definition)
-    return {stream["stream"]: stream for stream in definition.streams}
+    rows = _changes_of(org, pipeline)
+    if decided is not None:
+        is_undecided = Q(decision__in=UNDECIDED)
+        rows = rows.filter(~is_undecided if decided else is_undecided)
+    return FoundChanges(rows, _current_streams(org, pipeline))
+
+
+def _changes_of(org: Org, pipeline: Pipeline) -> QuerySet[SourceChange]:
+    rows: QuerySet[SourceChange] = SourceChange.objects.for_org(org).filter(pipeline=pipeline)
+    return rows
+
+
+def _current_streams(org: Org, pipeline: Pipeline) -> dict[str, StreamDocument]:
+    version = versions.get_version(org, pipeline, pipeline.version)
+    return {stream["stream"]: stream for stream in Definition(version.definition).streams}
 
 
 def effect_of(kind: str, column: str, stream: StreamDocument | None) -> Effect | None:
@@ -85,17 +103,18 @@ def effect_of(kind: str, column: str, stream: StreamDocument | None) -> Effect |
 
 def decide(
     *, org: Org, by: Principal, pipeline_id: UUID, change_id: UUID, decision: Decision
-) -> UUID:
+) -> FoundChanges:
     """Accept or ignore a change, or pause the schedule of the pipeline until somebody does.
 
-    To accept a new column that does not arrive adds a rule that keeps it. Returns the id of the change. Raises NotFound,
-    PermissionMissing, ChangeDecided, and NoSchedule if there is no schedule to pause.
+    To accept a new column that does not arrive adds a rule that keeps it. Returns the change. Raises NotFound, PermissionMissing,
+    ChangeDecided, and NoSchedule if there is no schedule to pause.
     """
     pipeline = lock_pipeline(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
-    change = find_object(SourceChange.objects.for_org(org).filter(pipeline=pipeline), change_id)
+    changes = _changes_of(org, pipeline)
+    change = find_object(changes, change_id)
     before = change.decision or None
     with transaction.atomic():
-        undecided = SourceChange.objects.for_org(org).filter(pk=change.pk, decision__in=UNDECIDED)
+        undecided = changes.filter(pk=change.pk, decision__in=UNDECIDED)
         if not undecided.update(decision=decision, decided_by=by.user_id, decided_at=Now()):
             raise ChangeDecided
         if decision == "accept":
@@ -116,7 +135,8 @@ def decide(
                 "decision": [before, decision],
             },
         )
-    return change.pk
+    pipeline.refresh_from_db()
+    return FoundChanges(changes.filter(pk=change.pk), _current_streams(org, pipeline))
 
 
 def _keep_column(org: Org, by: Principal, pipeline: Pipeline, change: SourceChange) -> None:
@@ -125,16 +145,14 @@ def _keep_column(org: Org, by: Principal, pipeline: Pipeline, change: SourceChan
     stream = definition.stream(change.stream)
     if stream is None or effect_of(change.kind, change.column, stream) in {None, "arrives"}:
         return
-    fields = stream.get("fields", {"others": "keep", "rules": []})
+    no_rules = FieldsDocument(others="keep", rules=[])
+    fields = stream.get("fields", no_rules)
     if any(rule["field"] == change.column for rule in fields["rules"]):
         return
-    rules = [*fields["rules"], {"field": change.column}]
+    kept = {**fields, "rules": [*fields["rules"], {"field": change.column}]}
     # PATCH keeps the settings that are not named, but replaces the list of streams.
     streams = [
-        {
-            "stream": each["stream"],
-            **({"fields": {**fields, "rules": rules}} if each is stream else {}),
-        }
+        {"stream": each["stream"], **({"fields": kept} if each is stream else {})}
         for each in definition.streams
     ]
     pipelines.update(

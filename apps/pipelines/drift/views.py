@@ -59,10 +59,14 @@ class Drift(OrgView):
         example={"results": [CHANGE_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        scope = {"org": self.org, "by": self.principal, "pipeline_id": pk}
-        rows = services.list_changes(**scope, decided=query_of(DriftQuery, request)["decided"])
-        render = partial(_render_change, services.current_streams(**scope))
-        return page(request, rows.values(*COLUMNS), orders=ORDERS, default="newest", render=render)
+        decided = query_of(DriftQuery, request)["decided"]
+        found = services.list_changes(
+            org=self.org, by=self.principal, pipeline_id=pk, decided=decided
+        )
+        render = partial(_render_change, found.streams)
+        return page(
+            request, found.rows.values(*COLUMNS), orders=ORDERS, default="newest", render=render
+        )
 
 
 class Decide(OrgView):
@@ -79,12 +83,15 @@ class Decide(OrgView):
         request_example={"decision": "accept"},
     )
     def post(self, request: Request, pk: UUID, change_id: UUID) -> Response:
-        scope = {"org": self.org, "by": self.principal, "pipeline_id": pk}
         decision = data_of(DriftDecision, request)["decision"]
-        services.decide(**scope, change_id=change_id, decision=decision)
-        rows = services.list_changes(**scope, decided=None).values(*COLUMNS)
-        streams = services.current_streams(**scope)
-        return Response(_render_change(streams, rows.get(pk=change_id)))
+        found = services.decide(
+            org=self.org,
+            by=self.principal,
+            pipeline_id=pk,
+            change_id=change_id,
+            decision=decision,
+        )
+        return Response(_render_change(found.streams, found.rows.values(*COLUMNS).get()))
 
 
 def _render_change(
