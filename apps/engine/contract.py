@@ -15,8 +15,8 @@ from uuid import UUID
 from apps.engine.failures import FailureClass
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.shared_snapshots import SharedSnapshot
-from apps.engine.windows import CursorWindow, window_from_json
 from apps.engine.source_columns import SourceColumns
+from apps.engine.windows import CursorWindow, window_from_json
 from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]

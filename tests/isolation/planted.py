@@ -53,10 +53,9 @@ from apps.orgs.models import (
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import own_provider
-from apps.runs.models import Backfill, LogPart, Output, Run
 from apps.pipelines.drift import recording as drift
 from apps.pipelines.models import SourceChange
-from apps.runs.models import LogPart, Output, Run
+from apps.runs.models import Backfill, LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
 

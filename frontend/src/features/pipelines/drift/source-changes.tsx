@@ -71,7 +71,7 @@ function Change({ pipeline, change, canEdit, canPause }: ChangeProps) {
       <div className="mr-auto min-w-0">
         <p className="wrap-anywhere">
           <span className="font-medium">{change.stream}</span>: {words}
-          {effect && <span className="text-soft"> {effect}</span>}
+          {effect && <span className="text-soft">. {effect}</span>}
         </p>
         <p className="text-xs text-faint">
           <Link to="/runs/$runId" params={{ runId: change.run_id }} className="link">
