@@ -6,7 +6,7 @@ TABLES = ("pipelines_sourcestream", "pipelines_sourcechange")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("pipelines", "0014_source_changes")]
+    dependencies = [("pipelines", "0015_source_changes")]
 
     operations = [
         operation

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0025_plain_sql_comments'),
-        ('pipelines', '0013_streams_walls'),
+        ('pipelines', '0014_matched_streams'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
