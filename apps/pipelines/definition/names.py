@@ -105,9 +105,11 @@ def table_of(kind: str, stream: str, naming: str | None) -> str:
     parts = {"{schema}": schema, "{table}": name}
     is_plain = all(re.fullmatch(r"[\w-]*", part) for part in parts.values())
     table = re.sub(r"\{schema\}|\{table\}", lambda match: _cleaned(parts[match[0]]), rule)
+    folder, dot, last = table.rpartition(".")
+    if last.lower().startswith(RESERVED_PREFIX):
+        is_plain, last = False, last.lstrip("_")
     if is_plain and is_valid_table(table):
         return table
-    folder, dot, last = table.rpartition(".")
     return f"{_short(folder)}{dot}{with_digest(_starting_with_letter(last), stream)}"
 
 

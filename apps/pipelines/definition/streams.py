@@ -309,7 +309,9 @@ class StreamBuilder:
         This is the default table of an older release, or that of a stream which had to differ from another stream.
         """
         default = table_of(self.naming.kind, name, self.naming.rule)
-        former = (default_table_before_schemas(name), with_digest(default_table(name), name))
+        former = {default_table_before_schemas(name)}
+        if self.naming.rule is None:
+            former.add(with_digest(default, name))
         if self.previous and self.previous["table"] in former:
             return self.previous["table"]
         return default
