@@ -123,7 +123,7 @@ def test_names_without_a_schema_leave_its_separator_out() -> None:
     assert table_of("rest", "orders", "{schema}_{table}") == "orders"
     assert table_of("rest", "orders", "raw.{schema}_{table}") == "raw.orders"
     assert table_of("rest", "orders", "{table}_{schema}") == "orders"
-    reserved = table_of("rest", "_drover_jobs", "raw.{table}")
+    reserved = table_of("rest", "drover_jobs", "raw._{table}")
     assert reserved.startswith("raw.drover_jobs_"), "the names of Drover's own tables are reserved"
 
 
