@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.orgs.models import AuditEvent
-from apps.pipelines.models import Misfire, Overlap
+from apps.pipelines.models import Misfire, Overlap, Pipeline
 from apps.runs import scheduling
 from apps.runs.backfills import chunks
 from apps.runs.execute import Worker
@@ -44,6 +44,7 @@ def events(acme: World, database: SourceDatabase, engine_postgres: EmbeddedPostg
     return Events(acme, database, engine_postgres)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("stream", [MERGE, APPEND], ids=["merge", "append"])
 def test_a_backfill_from_the_start_brings_all_changes_in_chunks_and_the_next_run_goes_on(
     events: Events, this_worker: Worker, stream: dict[str, Any]
@@ -104,7 +105,7 @@ def test_a_backfill_replaces_its_window_in_duckdb(events: Events, this_worker: W
     ended = events.finish(this_worker, pipeline, backfill)
 
     assert ended["status"] == "succeeded", ended
-    with duckdb.connect(str(duckdb_file()), read_only=True) as connection:
+    with duckdb.connect(str(duckdb_file(pipeline)), read_only=True) as connection:
         table = '"shop_events"'
         rows = connection.execute(
             f"SELECT id, text FROM {table} WHERE {ON_JANUARY_2} ORDER BY id"
@@ -114,9 +115,10 @@ def test_a_backfill_replaces_its_window_in_duckdb(events: Events, this_worker: W
     assert count == ROW_COUNT + 1
 
 
-def duckdb_file() -> Path:
+def duckdb_file(pipeline: Pipeline) -> Path:
+    """Return the file of the pipeline. Other tests have files in the same storage."""
     files = (Path(django_settings.DROVER_HOME) / "storage").rglob("*.duckdb")
-    return max(files, key=lambda file: file.stat().st_mtime)
+    return next(file for file in files if str(pipeline.pk) in file.parts)
 
 
 def test_the_rows_of_a_window_are_not_removed_if_the_source_has_none_unless_that_is_allowed(

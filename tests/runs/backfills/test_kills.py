@@ -111,6 +111,7 @@ def test_a_chunk_whose_child_is_killed_before_it_publishes_arrives_once(
     assert_each_row_arrived_once(events, pipeline, position)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", list(STREAMS))
 def test_a_chunk_whose_worker_is_killed_before_it_publishes_arrives_once(
     events: Events, this_worker: Worker, mode: str

@@ -144,6 +144,7 @@ def test_a_new_table_is_read_by_the_next_run_and_its_log_names_it(shop: Shop) ->
     assert shop.arrived()["shop_visits"] == 10
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("policy", "state"), [("ask", "waiting"), ("ignore", "ignored")])
 def test_a_new_table_is_not_read_until_somebody_adds_it(
     shop: Shop, policy: str, state: str

@@ -209,6 +209,7 @@ def test_a_table_that_another_pipeline_left_is_not_appended_to(
     assert count_rows(file_of(acme, connector)) == {"main.orders": 10}
 
 
+@pytest.mark.long
 def test_two_workers_write_many_tables_at_once(acme: World, connector: Any) -> None:
     pipelines = [make(acme, connector, f"table_{n}", rows=20_000) for n in range(4)]
     with running_worker(), running_worker():

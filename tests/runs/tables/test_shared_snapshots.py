@@ -77,6 +77,7 @@ def retry_now(shop: Shop, worker: Worker) -> None:
     work_until_idle(worker)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize("scope", ["auto", "run", "stream"])
 def test_rows_that_are_inserted_between_two_streams_arrive_in_neither_or_only_in_the_later_one(
