@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.journeys.accessibility import severe_violations
@@ -16,6 +17,7 @@ PHONE: ViewportSize = {"width": 360, "height": 740}
 ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
 
 
+@pytest.mark.long
 def test_a_user_asks_the_agent_in_the_panel_and_goes_on_on_its_page(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -133,6 +133,7 @@ def row_counts(url: str) -> dict[str, int]:
         }
 
 
+@pytest.mark.long
 def test_the_documented_commands_move_an_installation_to_another_home_and_server(
     acme: World, this_worker: Worker, orders_source: dict[str, Any], folder: Path
 ) -> None:
