@@ -21,39 +21,42 @@ export function PatternSection({ values, onChange, errors, sourceConnectorId, na
   const patterns = patternsOf(values);
   const hasErrors = Object.keys(errors).some((field) => /^(patterns|naming|new_streams)/.test(field));
   const [isOpen, setIsOpen] = useState(patterns.match !== "" || patterns.naming !== "");
+  const isShown = isOpen || hasErrors;
   const limitErrors = Object.fromEntries(
     Object.entries(errors).map(([field, message]) => [field.replace(/^patterns\./, ""), message]),
   );
   return (
     <section aria-labelledby={titleId} className="card min-w-0 p-4">
-      <details open={isOpen || hasErrors} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
+      <details open={isShown} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
         <summary className="rounded-card">
           <h2 id={titleId} className="inline font-semibold">
             Streams by patterns
           </h2>{" "}
           <span className="text-soft">{patterns.match === "" ? "none" : summary(patterns.match)}</span>
         </summary>
-        <div className="mt-3 grid gap-4">
-          <p className="text-soft">
-            Each run also reads the streams of the source that match when it begins. Streams that are listed
-            below keep their own settings.
-          </p>
-          <PatternFields
-            values={patterns}
-            errors={errors}
-            onChange={(changed) => onChange(patternFields(changed))}
-          />
-          <div className="grid gap-4 sm:grid-cols-2">
-            <LimitFields
-              limits={patterns.limits}
-              errors={limitErrors}
-              onChange={(limits) => onChange(patternFields({ ...patterns, limits }))}
+        {isShown && (
+          <div className="mt-3 grid gap-4">
+            <p className="text-soft">
+              Each run also reads the streams of the source that match when it begins. Streams that are listed
+              below keep their own settings.
+            </p>
+            <PatternFields
+              values={patterns}
+              errors={errors}
+              onChange={(changed) => onChange(patternFields(changed))}
             />
+            <div className="grid gap-4 sm:grid-cols-2">
+              <LimitFields
+                limits={patterns.limits}
+                errors={limitErrors}
+                onChange={(limits) => onChange(patternFields({ ...patterns, limits }))}
+              />
+            </div>
+            {sourceConnectorId && (
+              <PatternMatches connectorId={sourceConnectorId} values={patterns} named={named} />
+            )}
           </div>
-          {sourceConnectorId && (
-            <PatternMatches connectorId={sourceConnectorId} values={patterns} named={named} />
-          )}
-        </div>
+        )}
       </details>
     </section>
   );
