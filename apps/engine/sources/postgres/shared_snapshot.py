@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import Any, LiteralString
 
 from apps.engine.failures import PositionGone
 from apps.engine.postgres import Connection, Cursor
@@ -42,7 +43,7 @@ def hold_snapshot(
             tables = _find_tables(cursor, config, streams)
         with read_transaction(connection, config) as cursor:
             try:
-                _lock_all(cursor, tables.values(), not_lockable)
+                at = _lock_and_take(cursor, tables.values(), not_lockable)
                 size = _size_if_current(cursor, tables.values())
             except _TableNotLocked as error:
                 not_lockable.add(error.table.oid)
@@ -56,7 +57,7 @@ def hold_snapshot(
                     reason=f"the tables have {size / 1e9:,.0f} GB, which takes long to read"
                 )
                 return
-            yield _export(cursor, tuple(tables))
+            yield HeldSnapshot(_export(cursor), at.isoformat(), streams=tuple(tables))
             return
     yield HeldSnapshot(reason="tables were replaced again and again while they were locked")
 
@@ -79,10 +80,12 @@ def _find_tables(cursor: Cursor, config: Config, streams: Sequence[str]) -> dict
     return tables
 
 
-def _lock_all(cursor: Cursor, tables: Collection[Relation], not_lockable: set[int]) -> None:
-    """Lock the tables by name, and then the others and what is below views by queries, of which the first takes the snapshot.
+def _lock_and_take(
+    cursor: Cursor, tables: Collection[Relation], not_lockable: set[int]
+) -> datetime:
+    """Lock the tables by name, take the snapshot, and lock the others and what is below views by queries.
 
-    Raises _TableNotLocked.
+    Returns the time of the snapshot. Raises _TableNotLocked.
     """
     needs_query = {table.oid for table in tables if not table.can_be_locked} | not_lockable
     for table in tables:
@@ -91,9 +94,12 @@ def _lock_all(cursor: Cursor, tables: Collection[Relation], not_lockable: set[in
                 lock_by_name(cursor, table)
             except NotLocked as error:
                 raise _TableNotLocked(table) from error
+    (at,) = _only_row(cursor, "SELECT clock_timestamp()")  # The first query takes the snapshot.
     for table in tables:
         if table.oid in needs_query or table.relkind == "v":
             lock_by_query(cursor, table)
+    taken_at: datetime = at.astimezone(UTC)
+    return taken_at
 
 
 def _size_if_current(cursor: Cursor, tables: Collection[Relation]) -> int | None:
@@ -108,9 +114,14 @@ def _size_if_current(cursor: Cursor, tables: Collection[Relation]) -> int | None
     return int(row[0]) if row else 0
 
 
-def _export(cursor: Cursor, streams: tuple[str, ...]) -> HeldSnapshot:
-    row = cursor.execute("SELECT pg_export_snapshot(), clock_timestamp()").fetchone()
+def _export(cursor: Cursor) -> str:
+    """Return the identifier with which other transactions import the snapshot."""
+    (token,) = _only_row(cursor, "SELECT pg_export_snapshot()")
+    return str(token)
+
+
+def _only_row(cursor: Cursor, query: LiteralString) -> tuple[Any, ...]:
+    row = cursor.execute(query).fetchone()
     if row is None:
         raise LookupError("the query returns one row")
-    token, at = row
-    return HeldSnapshot(token, at.astimezone(UTC).isoformat(), streams=streams)
+    return row

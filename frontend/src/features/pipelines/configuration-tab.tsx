@@ -76,9 +76,7 @@ function ConfigurationForm() {
         onSuccess: ({ version }) => {
           edits.finish();
           showSuccess(
-            version === pipeline.version
-              ? "Saved."
-              : `Saved as version ${version}. The next run and retries use it.`,
+            version === pipeline.version ? "Saved." : `Saved as version ${version}. The next run uses it.`,
           );
         },
       },
