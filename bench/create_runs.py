@@ -1,4 +1,7 @@
-"""`python -m bench.create_runs N [--runs]`: create an org with N pipelines, and with --runs a pending run of each.
+"""`python -m bench.create_runs N [--runs | --config]`: create an org with N pipelines.
+
+With --runs, each pipeline has a pending run. With --config, the definition of the pipelines is read from the standard input
+as JSON; else they log ten generated rows.
 
 Prints the JSON {"token", "pipelines", "runs"}: an access token of a member, and the ids.
 """
@@ -12,8 +15,14 @@ from typing import Any
 import django
 import orjson
 
+LOGGING = {
+    "source": {"kind": "dummy", "config": {"rows": 10}},
+    "streams": [{"stream": "generated"}],
+    "destination": {"kind": "logger", "config": {}},
+}
 
-def main(count: int, *, with_runs: bool) -> None:
+
+def main(count: int, *, config: dict[str, Any], with_runs: bool) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from apps.auth import tokens
@@ -27,7 +36,7 @@ def main(count: int, *, with_runs: bool) -> None:
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
     org = create_org(name="Bench", owner=user, by=SYSTEM)
     with org_scope(org.pk):
-        pipelines = [_create_pipeline(org, f"pipeline {n:04}") for n in range(count)]
+        pipelines = [_create_pipeline(org, f"pipeline {n:04}", config) for n in range(count)]
         runs = [
             Run(org=org, pipeline=pipeline, version=1, trigger=Trigger.MANUAL)
             for pipeline in (pipelines if with_runs else ())
@@ -46,17 +55,16 @@ def main(count: int, *, with_runs: bool) -> None:
     sys.stdout.write(orjson.dumps(output).decode())
 
 
-def _create_pipeline(org: Any, name: str) -> Any:
+def _create_pipeline(org: Any, name: str, config: dict[str, Any]) -> Any:
     from apps.orgs.principals import SYSTEM
     from apps.pipelines import services
 
-    config = {
-        "source": {"kind": "dummy", "config": {"rows": 10}},
-        "streams": [{"stream": "generated"}],
-        "destination": {"kind": "logger", "config": {}},
-    }
     return services.create(org=org, by=SYSTEM, name=name, config=config)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), with_runs="--runs" in sys.argv)
+    main(
+        int(sys.argv[1]),
+        config=orjson.loads(sys.stdin.buffer.read()) if "--config" in sys.argv else LOGGING,
+        with_runs="--runs" in sys.argv,
+    )

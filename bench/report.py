@@ -73,6 +73,10 @@ def _import_measurement(name: str) -> Measurement:
             from bench import start
 
             return start.measure
+        case "tables":
+            from bench.data import tables
+
+            return tables.measure
         case _:
             from bench import streams
 

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 from typing import Any
@@ -42,7 +43,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
         ) as address,
         running_worker(installation.environment),
     ):
-        client = _Client(address, created["token"], created["pipelines"][0])
+        client = Client(address, created["token"], created["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
             durations = [client.run() for _ in range(RUNS_PER_ROUND)]
@@ -76,7 +77,16 @@ def create_runs(installation: Installation, pipeline_count: int, *options: str) 
     return output
 
 
-class _Client:
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    created_at: datetime
+    launched_at: datetime  # when its first child started
+    finished_at: datetime
+
+
+class Client:
+    """Runs a pipeline through the API."""
+
     def __init__(self, address: str, token: str, pipeline: str) -> None:
         self._api = f"{address}/api/v1"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -86,6 +96,10 @@ class _Client:
         """Run the pipeline to its end, and return the milliseconds from the request to the start of the child."""
         time.sleep(random.uniform(0, POLL_SECONDS / 2))  # noqa: S311 - varies the phase of a polling loop
         sent_at = time.time()
+        return (self.run_to_end(wait).launched_at.timestamp() - sent_at) * 1000
+
+    def run_to_end(self, wait: float) -> FinishedRun:
+        """Run the pipeline. Raises RuntimeError if the run fails or takes longer than `wait` seconds."""
         run = self._request("POST", f"/pipelines/{self._pipeline}/run", b"{}")
         deadline = time.monotonic() + wait
         while run["status"] not in {"succeeded", "failed", "cancelled"}:
@@ -95,8 +109,8 @@ class _Client:
             run = self._request("GET", f"/runs/{run['id']}")
         if run["status"] != "succeeded":
             raise RuntimeError(f"the run failed: {run['failure']}")
-        launched = datetime.fromisoformat(run["attempts"][0]["launched_at"])
-        return (launched.timestamp() - sent_at) * 1000
+        times = (run["created_at"], run["attempts"][0]["launched_at"], run["finished_at"])
+        return FinishedRun(*map(datetime.fromisoformat, times))
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         request = urllib.request.Request(  # noqa: S310 - our own loopback address

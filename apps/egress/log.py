@@ -49,6 +49,12 @@ class EgressLog:
                 entry.received += received
                 self.change_count += 1
 
+    def clear(self) -> None:
+        """Forget all entries, because this process executes another run from now on."""
+        with self._lock:
+            self._entries.clear()
+            self.change_count += 1
+
     def to_json(self) -> list[dict[str, Any]]:
         """Return the entries in the order of their first attempts."""
         with self._lock:
@@ -71,4 +77,4 @@ def _printable_host(host: str) -> str:
     return "".join(char if char.isprintable() else "\ufffd" for char in host[:253])
 
 
-log = EgressLog()  # The log of this process, which executes one run or one call.
+log = EgressLog()  # The log of this process, for the run or the call that it executes.

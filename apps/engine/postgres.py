@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import certifi
@@ -14,6 +14,7 @@ from psycopg import sql
 
 from apps.egress.policy import check_host
 from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError
+from apps.engine.kept_connections import kept_connections
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -52,8 +53,23 @@ class ConnectionSettings(Protocol):
 def connect(
     server: ConnectionSettings, password: str, *, allow_private: bool, autocommit: bool = False
 ) -> Connection:
-    """Check the host against the egress policy, then connect to it. Raises EgressError and psycopg.Error."""
+    """Check the host against the egress policy, then connect to it. Raises EgressError and psycopg.Error.
+
+    `kept_connections.give_back` closes the connection, or keeps it for the next stream of this process.
+    """
     addresses = check_host(server.host, server.port, allow_private=allow_private)
+    key = (
+        *(*addresses, server.host, server.port, server.database, server.user, password),
+        *(server.sslmode, server.ssl_root_certificate, autocommit),
+    )
+    return kept_connections.take(
+        key, lambda: _connect(server, password, addresses, autocommit=autocommit)
+    )
+
+
+def _connect(
+    server: ConnectionSettings, password: str, addresses: Sequence[str], *, autocommit: bool
+) -> Connection:
     with _certificate_file(server) as certificate:
         return psycopg.connect(
             host=",".join([server.host] * len(addresses)),

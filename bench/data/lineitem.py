@@ -55,13 +55,18 @@ class Databases:
             connection.execute("CHECKPOINT")
 
 
-def create_databases(server_url: str, rows: int) -> Databases:
-    """Create both databases on the server of the URL, and fill the table with the first rows that TPC-H makes."""
+def create_empty_databases(server_url: str, rows: int) -> Databases:
+    """Create both databases on the server of the URL. The first is going to have `rows` rows."""
     base = server_url.rpartition("/")[0]
     with psycopg.connect(server_url, autocommit=True) as admin:
         for name in ("bench_source", "bench_target"):
             admin.execute(f"CREATE DATABASE {name}".encode())
-    databases = Databases(f"{base}/bench_source", f"{base}/bench_target", rows)
+    return Databases(f"{base}/bench_source", f"{base}/bench_target", rows)
+
+
+def create_databases(server_url: str, rows: int) -> Databases:
+    """Create both databases, and fill the table with the first rows that TPC-H makes."""
+    databases = create_empty_databases(server_url, rows)
     with psycopg.connect(databases.source, autocommit=True) as connection:
         connection.execute(CREATE_LINEITEM.encode())
         with connection.cursor().copy("COPY lineitem FROM STDIN (FORMAT csv)") as copy:

@@ -1,6 +1,6 @@
-"""Copy lineitem with other tools: `pg_dump | psql`, dlt, and ADBC with pyarrow. Each runs in a new process.
+"""Copy tables with other tools: `pg_dump | psql`, dlt, and ADBC with pyarrow. Each runs in a new process.
 
-`python -m bench.data.rivals dlt-postgres|dlt-parquet|adbc-parquet SOURCE_URL TARGET` prints the seconds of the copying,
+`python -m bench.data.rivals dlt-postgres|dlt-parquet|dlt-tables|adbc-parquet SOURCE_URL TARGET` prints the seconds of the copying,
 without imports. They have no checkpoints. Decimals stay decimals.
 """
 
@@ -30,7 +30,7 @@ DLT_ENVIRONMENT = {
 
 
 def run_pg_dump(source: str, target: str) -> float:
-    """Create the table without its index, copy its rows by `pg_dump --data-only | psql`, and return the seconds."""
+    """Create the tables without indexes, copy their rows by `pg_dump --data-only | psql`, and return the seconds."""
     _pipe(["--schema-only", "--section=pre-data"], source, target)
     started = time.perf_counter()
     _pipe(["--data-only"], source, target)
@@ -39,7 +39,7 @@ def run_pg_dump(source: str, target: str) -> float:
 
 def _pipe(options: list[str], source: str, target: str) -> None:
     programs = wheel_binaries()
-    dump_command = [str(programs / "pg_dump"), *options, "--table=lineitem", source]
+    dump_command = [str(programs / "pg_dump"), *options, "--table=public.*", source]
     load_command = [str(programs / "psql"), "--quiet", "--set=ON_ERROR_STOP=1", target]
     with subprocess.Popen(dump_command, stdout=subprocess.PIPE) as dump:
         subprocess.run(load_command, stdin=dump.stdout, stdout=subprocess.DEVNULL, check=True)
@@ -88,6 +88,21 @@ def dlt_to_parquet(source: str, target: str) -> float:
     return copy_with_dlt(source, destination, "parquet")
 
 
+def dlt_tables_to_postgres(source: str, target: str) -> float:
+    """Copy all tables of the schema public."""
+    import dlt
+    from dlt.sources.sql_database import sql_database
+
+    tables = sql_database(credentials=source, schema="public", backend="connectorx")
+    destination = dlt.destinations.postgres(credentials=target)
+    pipeline = dlt.pipeline("bench", destination=destination, dataset_name="bench_dlt")
+    started = time.perf_counter()
+    load = pipeline.run(tables, write_disposition="replace", loader_file_format="csv")
+    seconds = time.perf_counter() - started
+    load.raise_on_failed_jobs()
+    return seconds
+
+
 def adbc_to_parquet(source: str, target: str) -> float:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -120,6 +135,7 @@ def _storage(column: Any) -> Any:
 RIVALS: dict[str, Callable[[str, str], float]] = {
     "dlt-postgres": dlt_to_postgres,
     "dlt-parquet": dlt_to_parquet,
+    "dlt-tables": dlt_tables_to_postgres,
     "adbc-parquet": adbc_to_parquet,
 }
 

@@ -28,6 +28,7 @@ from apps.engine.contract import (
     StorageRoot,
 )
 from apps.engine.process import controller
+from apps.engine.process.stream_series import StreamSeries
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
@@ -84,9 +85,10 @@ class Rehearsal:
         *,
         stop: Callable[[], StopReason | None] = lambda: None,
         on_event: Callable[[Event], None] = lambda event: None,
+        series: StreamSeries | None = None,
         **changes: Any,
     ) -> Outcome:
-        """Make the next attempt. `changes` are new source or destination settings."""
+        """Make the next attempt, if wanted in a series. `changes` are new source or destination settings."""
         self.change_settings(**changes)
         self.spec = replace(self.spec, attempt=self.spec.attempt + 1, lease=uuid4().hex)
         self.events = []
@@ -95,7 +97,8 @@ class Rehearsal:
             self.events.append(event)
             on_event(event)
 
-        return self.engine.run(self.spec, on_event=record_event, should_stop=stop)
+        runner = series or self.engine
+        return runner.run(self.spec, on_event=record_event, should_stop=stop)
 
     def attempt_with_kill(self, moment: str) -> Outcome:
         """Make an attempt whose child is killed when it reaches the moment (see tests/engine/faults.py)."""

@@ -95,6 +95,12 @@ def _slow_page(source: FaultySource, after: int) -> SourcePage:
     return source._correct_page(after)
 
 
+def _page_with_much_memory(source: FaultySource, after: int) -> SourcePage:
+    """Return a page after using 300 MB, all of which is free again."""
+    bytearray(b"x") * (300 << 20)
+    return source._correct_page(after)
+
+
 def _slow_page_with_progress(source: FaultySource, after: int) -> SourcePage:
     """Return a page slowly, and signal progress meanwhile."""
     for _ in range(8):
@@ -168,6 +174,7 @@ _ANSWERS: dict[str, Any] = {
         ValueError(f"bad password {source.settings.password}")
     ),
     "hang": _hang,
+    "memory": _page_with_much_memory,
     "drip": _slow_page_with_progress,
     "slow": _slow_page,
     "exit": _print_and_exit,

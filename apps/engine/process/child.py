@@ -17,11 +17,23 @@ from typing import TYPE_CHECKING, Any, get_args
 import orjson
 from loguru import logger
 
+from apps.egress.log import log as egress_log
 from apps.egress.traffic import traffic
-from apps.engine.contract import ChildLimits, Event, Failed, LogLevel, LogLine, RunSpec, Started
+from apps.engine.contract import (
+    ChildLimits,
+    Event,
+    Failed,
+    LogLevel,
+    LogLine,
+    Outcome,
+    RunSpec,
+    Started,
+    Succeeded,
+)
+from apps.engine.kept_connections import kept_connections
 from apps.engine.process import confinement
 from apps.engine.process.progress import progress
-from apps.engine.process.protocol import VERSION, Message, ProtocolError, Result, encode
+from apps.engine.process.protocol import VERSION, Message, ProtocolError, Ready, Result, encode
 from apps.engine.reporting.classify import Side, classify
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.engine.sync.runner import Runner
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_BYTES = 32 << 20  # bytes
 MAX_LOG_MESSAGE = 8_000  # characters
+REUSE_MEMORY = 200 << 20  # bytes; a child that has used more memory does not run another stream
 EXIT_PARENT_GONE = 74  # EX_IOERR of sysexits.h
 
 # The functions that can be called, and their modules.
@@ -90,7 +103,10 @@ class Channel:
 
 
 def serve(request_fd: int, events_fd: int) -> None:
-    """Read the request from `request_fd`, run it, and send events and the result to `events_fd`."""
+    """Read the request from `request_fd`, run it, and send events and the result to `events_fd`.
+
+    If the request allows it, further requests follow: streams of the same run.
+    """
     channel = Channel(events_fd)
     stop = threading.Event()
 
@@ -101,8 +117,10 @@ def serve(request_fd: int, events_fd: int) -> None:
     try:
         request = _read_request(request_fd)
         confinement.set_limits(ChildLimits(**request["limits"]))
+        if not request.get("may_repeat"):
+            os.close(request_fd)
         if request["do"] == "run":
-            _run_attempt(RunSpec.from_json(request["spec"]), channel, stop)
+            _run_attempts(request, request_fd, channel, stop)
         elif request["do"] == "hold":
             _run_hold(request, channel, stop)
         else:
@@ -113,7 +131,35 @@ def serve(request_fd: int, events_fd: int) -> None:
     channel.close()
 
 
-def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
+def _run_attempts(
+    request: Mapping[str, Any], request_fd: int, channel: Channel, stop: threading.Event
+) -> None:
+    """Run the stream of the request, and those of further requests while this process may be used again."""
+    if request["may_repeat"]:
+        kept_connections.start()
+    while True:
+        spec = RunSpec.from_json(request["spec"])
+        outcome = _run_attempt(spec, channel, stop)
+        if not (request["may_repeat"] and _may_be_used_again(outcome)) or stop.is_set():
+            return
+        egress_log.clear()
+        channel.send(Ready())
+        try:
+            request = _read_request(request_fd)
+        except EOFError:
+            return
+
+
+def _may_be_used_again(outcome: Outcome) -> bool:
+    """Whether this process is as good as a new one."""
+    return isinstance(outcome, Succeeded) and _peak_memory() <= REUSE_MEMORY
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> Outcome:
     redactor = redactor_of(spec)
     _send_logs_to(channel, redactor, spec.log_level)
     channel.send(Started(os.getpid()))
@@ -128,11 +174,13 @@ def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> None
         # The worker logs how the attempt ended, because it knows why a child was stopped.
         for line in outcome.evidence:
             logger.error("{}", line)
-    peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak_memory = _peak_memory()
     logger.bind(peak_memory_bytes=peak_memory).debug(
         "Peak memory: {:,} MB", peak_memory // 1_000_000
     )
+    _flush_standard_streams()
     channel.send(outcome)
+    return outcome
 
 
 def _run_call(request: Mapping[str, Any], channel: Channel) -> None:
@@ -171,13 +219,17 @@ def _find_function(name: str, module: str | None) -> Function:
 
 
 def _read_request(fd: int) -> Mapping[str, Any]:
-    parts, size = [], 0
-    while part := os.read(fd, 1 << 16):
+    """Read one line. Raises EOFError if there is none, and ProtocolError."""
+    parts: list[bytes] = []
+    size = 0
+    while not (parts and parts[-1].endswith(b"\n")):
+        part = os.read(fd, 1 << 16)
+        if not part:
+            raise EOFError("There is no request.")
         parts.append(part)
         size += len(part)
         if size > MAX_REQUEST_BYTES:
             raise ProtocolError(f"The request is larger than {MAX_REQUEST_BYTES} bytes.")
-    os.close(fd)
     request: Mapping[str, Any] = orjson.loads(b"".join(parts))
     if request.get("v") != VERSION:
         raise ProtocolError("The request has another protocol version.")
@@ -206,9 +258,8 @@ class _LogForwarder:
         if not self._handlers:
             self.add_handlers()
         self._send_line = send_line
-        for each_level, handler in self._handlers.items():
-            if each_level != level:
-                logger.remove(handler)
+        for each_level in self._handlers.keys() - {level}:
+            logger.remove(self._handlers.pop(each_level))
 
     def _forward(self, message: LoguruMessage) -> None:
         if self._send_line is None:

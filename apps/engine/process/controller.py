@@ -15,10 +15,11 @@ from apps.engine.contract import Failed, LogLine, Outcome, Succeeded
 from apps.engine.failures import FailureClass, memory_message
 from apps.engine.process.forks import Child, ForkServerProcess
 from apps.engine.process.pipes import EVIDENCE_LINES, Pipes, PrintedLines, signal_name
-from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
+from apps.engine.process.protocol import LineReader, Message, ProtocolError, Ready, Result, decode
 from apps.engine.reporting.redaction import Redactor
 
 GRACE_SECONDS = 5.0  # seconds after which a child that does not stop is killed
+END_SECONDS = 1.0  # seconds to wait until a child without further requests has ended
 KILL_SECONDS = 3.0  # seconds to wait for a killed process, which may hang in the kernel
 _MEMORY_ERROR = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
@@ -26,9 +27,19 @@ _MEMORY_ERROR = re.compile(
 
 
 class ChildController:
-    """Starts one child, and controls it until it exits. Not thread-safe."""
+    """Starts one child, and controls it until it exits. Not thread-safe.
 
-    def __init__(self, server: ForkServerProcess, request: bytes, redactor: Redactor) -> None:
+    With `may_repeat` the child can get further requests: see `is_ready`.
+    """
+
+    def __init__(
+        self,
+        server: ForkServerProcess,
+        request: bytes,
+        redactor: Redactor,
+        *,
+        may_repeat: bool = False,
+    ) -> None:
         self._redactor = redactor
         self._server = server
         self._reader = LineReader()
@@ -37,12 +48,14 @@ class ChildController:
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
         self.result: Outcome | Result | None = None
+        self.is_ready = False  # whether the child has sent its result and waits for another request
         self._broke_protocol = False
+        self._is_request_open = may_repeat
         request_read, self._request_fd = os.pipe2(os.O_CLOEXEC)
         self._events_fd, events_write = os.pipe2(os.O_CLOEXEC)
         self._stderr_fd, stderr_write = os.pipe2(os.O_CLOEXEC)
         self._pipes = Pipes(self._events_fd, self._stderr_fd)
-        self._pipes.write(self._request_fd, request, close_after=True)
+        self._pipes.write(self._request_fd, request + b"\n", close_after=not may_repeat)
         child_fds = (request_read, events_write, stderr_write)
         try:
             self._child: Child = server.fork(*child_fds)
@@ -62,16 +75,38 @@ class ChildController:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the child if it is still running. A child that waits for another request may end by itself."""
+        if self.can_repeat:
+            self._close_request()
+            self._child.ended.wait(END_SECONDS)
         if not self._child.ended.is_set():
             self._server.signal(self._child, signal.SIGKILL)
         self._close_all()
 
     @property
-    def is_finished(self) -> bool:
-        """Whether no more messages will arrive.
+    def can_repeat(self) -> bool:
+        """Whether the child waits for another request."""
+        return self.is_ready and self._kill_at is None and not self._child.ended.is_set()
 
-        True if the child has closed its events and has sent its result or exited, and if it cannot be killed.
+    def repeat(self, request: bytes, redactor: Redactor) -> None:
+        """Send another request to a child that waits for it."""
+        self._redactor = redactor
+        self.result, self.is_ready = None, False
+        self._last_lines.clear()
+        self._pipes.write(self._request_fd, request + b"\n")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no more messages will arrive for this request.
+
+        True if the child has closed its events and has sent its result or exited, if it waits for another request, and
+        if it cannot be killed.
         """
+        if self.is_ready:
+            return True
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
         has_ended = self.result is not None or self._child.ended.is_set()
@@ -138,6 +173,10 @@ class ChildController:
                 if isinstance(message, (Succeeded, Failed, Result)):
                     self.result = message
                     continue
+                if isinstance(message, Ready):
+                    yield from self._receive_printed_lines()
+                    self.is_ready = True
+                    continue
                 if isinstance(message, LogLine):
                     self._last_lines.append(message.message)
                 yield message
@@ -171,11 +210,17 @@ class ChildController:
             self.kill()
 
     def _close_all(self) -> None:
-        if self._pipes.is_open(self._request_fd):  # If not, it was closed after the last write.
-            os.close(self._request_fd)
+        self._close_request()
         self._pipes.close()
         os.close(self._events_fd)
         os.close(self._stderr_fd)
+
+    def _close_request(self) -> None:
+        # If no further request may follow, it was closed after the last write.
+        if self._is_request_open or self._pipes.is_open(self._request_fd):
+            self._pipes.forget(self._request_fd)
+            os.close(self._request_fd)
+        self._is_request_open = False
 
 
 def _exit_failure(child: Child, evidence: tuple[str, ...]) -> Failed:

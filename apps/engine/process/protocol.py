@@ -1,7 +1,7 @@
 """The line protocol between a child process and the supervisor: one JSON object with a version per line.
 
-The child sends lines such as {"v":1,"type":"progress","read":...}. The supervisor sends one JSON document and then the
-end of file. The reader validates every line. It raises `ProtocolError` for a line that is too long, another version,
+The child sends lines such as {"v":1,"type":"progress","read":...}. The supervisor sends one line with a JSON document. A
+child that sends "ready" after its result takes another one, and ends at the end of file. The reader validates every line. It raises `ProtocolError` for a line that is too long, another version,
 or an unknown shape.
 """
 
@@ -49,7 +49,12 @@ class Result:
     value: Mapping[str, Any] = field(default_factory=dict)
 
 
-Message = Event | Working | Result
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The child has sent its result, and can run another stream."""
+
+
+Message = Event | Working | Result | Ready
 
 _TYPE_NAMES: dict[type, str] = {
     Started: "started",
@@ -64,6 +69,7 @@ _TYPE_NAMES: dict[type, str] = {
     Succeeded: "succeeded",
     Failed: "failed",
     Result: "result",
+    Ready: "ready",
 }
 
 Shape = Mapping[str, tuple[type, ...]]
@@ -111,6 +117,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
         },
     ),
     "result": (Result, {"value": _MAP}),
+    "ready": (Ready, {}),
 }
 _LEVELS = {"debug", "info", "warning", "error"}
 _FAILURE_CLASSES = {member.value for member in FailureClass}

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,7 +22,6 @@ from apps.engine.contract import (
     RunSpec,
     StopReason,
     Succeeded,
-    Working,
 )
 from apps.engine.failures import (
     Cancelled,
@@ -35,26 +35,13 @@ from apps.engine.failures import (
 from apps.engine.process.controller import ChildController
 from apps.engine.process.forks import ForkServerGone, ForkServerProcess
 from apps.engine.process.protocol import VERSION, Result
-from apps.engine.process.silence import SILENCE_SECONDS, SilenceWatch
+from apps.engine.process.silence import SILENCE_SECONDS
+from apps.engine.process.stream_series import CHECK_INTERVAL, StreamSeries
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.json import JsonObject, JsonValue
 
-CHECK_INTERVAL = 0.2  # seconds between calls of `should_stop`
 START_SECONDS = 20.0  # the longest time that a call waits for the start of the fork server
 
-_STOP_FAILURES: dict[StopReason, tuple[FailureClass, str, bool]] = {
-    "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
-    "timeout": (FailureClass.TIMEOUT, "The run took longer than its pipeline allows.", True),
-    "limit": (FailureClass.CONFIGURATION, "The run reached a limit of its organization.", False),
-    "silent": (
-        FailureClass.TIMEOUT,
-        f"{failures.RUN_WAS_SILENT} (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
-        " log line. Check whether the source or the destination hangs.",
-        True,
-    ),
-    "lease_lost": (FailureClass.CRASHED, "Another worker took this run over.", True),
-    "shutdown": (FailureClass.CRASHED, "The worker is shutting down.", True),
-}
 _ERROR_CLASSES: dict[FailureClass, type[EngineError]] = {
     error_class.failure_class: error_class
     for error_class in (
@@ -121,25 +108,17 @@ class EngineSupervisor:
         returned a reason, the run ends within 10 s, whatever the child does. A child that reports no progress for
         too long fails with the class `timeout`.
         """
-        request = {"do": "run", "spec": spec.to_json(), **self._request_limits()}
-        reason: StopReason | None = None
-        watch = SilenceWatch(self._silence)
-        with self._start_child(request, redactor_of(spec)) as child:
-            while not child.is_finished:
-                for message in child.receive(CHECK_INTERVAL):
-                    watch.record(message)
-                    if not isinstance(message, Result | Working):
-                        on_event(message)
-                if reason is None:
-                    reason = should_stop() or ("silent" if watch.is_expired else None)
-                    if reason is not None:
-                        child.stop()
-            outcome = child.outcome()
-        if reason == "silent" and watch.operation and isinstance(outcome, Failed):
-            outcome = replace(outcome, evidence=(f"it was {watch.operation}", *outcome.evidence))
-        if isinstance(outcome, Result):
-            return Failed(FailureClass.INTERNAL, "The run returned the result of a call.")
-        return _apply_stop_reason(reason, outcome)
+        with self.streams(may_repeat=False) as series:
+            return series.run(spec, on_event=on_event, should_stop=should_stop)
+
+    @contextmanager
+    def streams(self, *, may_repeat: bool = True) -> Iterator[StreamSeries]:
+        """Run streams of one run one after the other, in the same child as far as possible."""
+        series = StreamSeries(partial(self._start_stream, may_repeat=may_repeat), self._silence)
+        try:
+            yield series
+        finally:
+            series.close()
 
     def call(
         self,
@@ -219,6 +198,22 @@ class EngineSupervisor:
                 )
             return self._current
 
+    def _start_stream(
+        self, spec: RunSpec, waiting: ChildController | None, *, may_repeat: bool
+    ) -> ChildController:
+        """Run the stream in the child that is `waiting`, or in a new one. Code of users always gets a new one."""
+        has_code = spec.source.code is not None or spec.transform is not None
+        may_repeat = may_repeat and not has_code
+        if has_code and waiting is not None:
+            waiting.close()
+            waiting = None
+        fields = {"do": "run", "spec": spec.to_json(), "may_repeat": may_repeat}
+        request = {**fields, **self._request_limits()}
+        if waiting is None:
+            return self._start_child(request, redactor_of(spec), may_repeat=may_repeat)
+        waiting.repeat(_encode_request(request), redactor_of(spec))
+        return waiting
+
     def _request_limits(self, cpu_seconds: int | None = None) -> dict[str, Any]:
         return {"limits": asdict(ChildLimits(self._memory, cpu_seconds))}
 
@@ -236,14 +231,17 @@ class EngineSupervisor:
             if server.ended.is_set():
                 raise server.exit_error()
 
-    def _start_child(self, request: Mapping[str, Any], redactor: Redactor) -> ChildController:
+    def _start_child(
+        self, request: Mapping[str, Any], redactor: Redactor, *, may_repeat: bool = False
+    ) -> ChildController:
         """Start a child. Starts a new fork server first if the current one has ended."""
-        body = _encode_request({"v": VERSION, **request})
+        body = _encode_request(request)
+        start = partial(ChildController, request=body, redactor=redactor, may_repeat=may_repeat)
         with _converting_start_errors():
             try:
-                return ChildController(self._running_server(), body, redactor)
+                return start(self._running_server())
             except ForkServerGone:
-                return ChildController(self._running_server(), body, redactor)
+                return start(self._running_server())
 
 
 class _CallWait:
@@ -280,7 +278,7 @@ class _CallWait:
 
 def _encode_request(request: Mapping[str, Any]) -> bytes:
     try:
-        return orjson.dumps(request, option=orjson.OPT_NON_STR_KEYS, default=str)
+        return orjson.dumps({"v": VERSION, **request}, option=orjson.OPT_NON_STR_KEYS, default=str)
     except orjson.JSONEncodeError as error:
         raise ConfigurationError(f"The settings cannot be sent to the engine: {error}.") from error
 
@@ -294,19 +292,6 @@ def _converting_start_errors() -> Iterator[None]:
         raise Unavailable(
             "The engine could not start a process.", evidence=(str(error),)
         ) from error
-
-
-def stop_failure(reason: StopReason) -> Failed:
-    """Return the failure of a run that has to stop for this reason."""
-    failure_class, message, retryable = _STOP_FAILURES[reason]
-    return Failed(failure_class, message, retryable=retryable)
-
-
-def _apply_stop_reason(reason: StopReason | None, outcome: Outcome) -> Outcome:
-    """Return a failure with the reason for the stop, unless the run has succeeded or was not stopped."""
-    if reason is None or not isinstance(outcome, Failed):
-        return outcome
-    return replace(stop_failure(reason), evidence=outcome.evidence)
 
 
 def _reason_to_kill(

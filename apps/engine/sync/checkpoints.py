@@ -26,6 +26,7 @@ from psycopg.rows import namedtuple_row
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import RESET_STREAM, ConfigurationError, StreamTakenOver
 from apps.engine.frames.decoding import SchemaJson, StreamSchema
+from apps.engine.kept_connections import kept_connections
 from apps.engine.sync import statements
 from apps.engine.sync.identity import StreamIdentity
 from apps.engine.sync.state import engine_conninfo
@@ -100,15 +101,15 @@ class StateBackend:
     def __init__(self, state_dsn: str) -> None:
         """Connect. Waits if the server has no free connection. Raises psycopg.OperationalError."""
         self._conninfo = engine_conninfo(state_dsn, settings=_WITHOUT_LOCK_TIMEOUT)
-        self._connection = _connect(self._conninfo)
+        self._connection = kept_connections.take(self._conninfo, lambda: _connect(self._conninfo))
         self._identity: StreamIdentity | None = None
         self._lease: StreamLease | None = None
         self._pins_types = True
         self._is_same_table = False
 
     def close(self) -> None:
-        """Close the connection, which releases the lock of the stream."""
-        self._connection.close()
+        """Release the lock of the stream. The next stream of this process uses the same connection."""
+        kept_connections.give_back(self._connection, "SELECT pg_advisory_unlock_all()")
 
     def take_stream(
         self, identity: StreamIdentity, lease: StreamLease, *, pins_types: bool = True

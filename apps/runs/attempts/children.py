@@ -1,14 +1,15 @@
-"""Run the streams of an attempt, each in its own child process, several side by side."""
+"""Run the streams of an attempt in child processes, several side by side."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec
 from apps.engine.contract import Progress, Succeeded
-from apps.engine.process.supervisor import stop_failure
+from apps.engine.process.stream_series import StreamSeries, stop_failure
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.positions import services as positions
 from apps.runs.usage import counting as usage
@@ -21,29 +22,40 @@ def run_streams(engine: EngineSupervisor, specs: Mapping[str, RunSpec], recorder
 
     When the attempt has to stop, no further stream is started: it has failed for the same reason.
     """
-    run = partial(_run_stream, engine, recorder)
-    if len(specs) == 1:
-        run(*next(iter(specs.items())))
+    waiting = deque(specs.items())  # Taking from a deque is thread-safe.
+    if len(specs) <= 1:
+        _run_waiting(engine, recorder, waiting)
         return
-    with ThreadPoolExecutor(STREAMS_AT_ONCE, thread_name_prefix="stream") as pool:
-        # Reading the results raises what a thread has raised.
-        list(pool.map(run, specs.keys(), specs.values()))
+    threads = min(STREAMS_AT_ONCE, len(specs))
+    with ThreadPoolExecutor(threads, thread_name_prefix="stream") as pool:
+        futures = [pool.submit(_run_waiting, engine, recorder, waiting) for _ in range(threads)]
+    for future in futures:
+        future.result()  # Raises what the thread has raised.
 
 
-def _run_stream(engine: EngineSupervisor, recorder: Recorder, name: str, spec: RunSpec) -> None:
-    recorder.begin_stream(name)
-    outcome = _run_child(engine, recorder, name, spec)
-    recorder.end_stream(name, outcome, _committed_progress(spec, outcome))
+def _run_waiting(
+    engine: EngineSupervisor, recorder: Recorder, waiting: deque[tuple[str, RunSpec]]
+) -> None:
+    """Run the streams that wait, one after the other."""
+    with engine.streams() as series:
+        while waiting:
+            try:
+                name, spec = waiting.popleft()
+            except IndexError:  # Another thread has taken the last one.
+                return
+            recorder.begin_stream(name)
+            outcome = _run_child(series, recorder, name, spec)
+            recorder.end_stream(name, outcome, _committed_progress(spec, outcome))
 
 
-def _run_child(engine: EngineSupervisor, recorder: Recorder, name: str, spec: RunSpec) -> Outcome:
-    """Run the child to its end. If a limit of the org stopped it, the failure names that limit."""
+def _run_child(series: StreamSeries, recorder: Recorder, name: str, spec: RunSpec) -> Outcome:
+    """Run the stream to its end. If a limit of the org stopped it, the failure names that limit."""
     outcome: Outcome
     try:
         if (reason := recorder.stop_reason()) is not None:
             outcome = stop_failure(reason)
         else:
-            outcome = engine.run(
+            outcome = series.run(
                 spec,
                 on_event=partial(recorder.add_stream_event, name),
                 should_stop=recorder.stop_reason,

@@ -15,7 +15,7 @@ from apps.engine import EngineError, EngineSupervisor, Failed
 from apps.engine.answers import Stream
 from apps.engine.contract import LogLine, SourceSpec
 from apps.engine.failures import FailureClass
-from apps.engine.process.supervisor import stop_failure
+from apps.engine.process.stream_series import stop_failure
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope

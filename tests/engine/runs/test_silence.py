@@ -120,7 +120,7 @@ def test_a_slow_run_with_progress_does_not_time_out(
                 self.iterations = message.iterations
                 clock.now += 0.9 * SILENCE_SECONDS
 
-    monkeypatch.setattr("apps.engine.process.supervisor.SilenceWatch", SlowWatch)
+    monkeypatch.setattr("apps.engine.process.stream_series.SilenceWatch", SlowWatch)
     outcome = make_rehearsal(source, destination).attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert clock.now > min_silent_periods * SILENCE_SECONDS

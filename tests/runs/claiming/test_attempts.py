@@ -29,7 +29,7 @@ from apps.engine.failures import (
     WITH_READABLE_COLUMNS,
     FailureClass,
 )
-from apps.engine.process import controller, silence, supervisor
+from apps.engine.process import controller, silence, stream_series
 from apps.engine.process.protocol import Message
 from apps.engine.sandbox.limits import too_many_message
 from apps.orgs.principals import SYSTEM
@@ -146,7 +146,7 @@ class ShortSilenceAtEnd(silence.SilenceWatch):
 def test_a_run_without_progress_is_retried_and_then_fails_with_timeout(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "SilenceWatch", ShortSilenceAtEnd)
+    monkeypatch.setattr(stream_series, "SilenceWatch", ShortSilenceAtEnd)
     run_id = start_run(acme, make_pipeline(acme, source=HANGING_SOURCE, max_attempts=1))
     work_until_idle(this_worker)
 

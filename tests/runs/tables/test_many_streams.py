@@ -23,6 +23,7 @@ from apps.engine.contract import (
     Succeeded,
 )
 from apps.engine.failures import FailureClass
+from apps.engine.process.stream_series import StreamSeries
 from apps.pipelines.models import Pipeline
 from apps.runs.attempts import children
 from apps.runs.attempts.recorder import Recorder
@@ -165,9 +166,11 @@ def test_a_stream_whose_child_is_killed_is_finished_by_the_next_attempt(
     shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed: list[int] = []
-    run_child = this_worker.engine.run
+    run_child = StreamSeries.run
 
-    def run_and_kill(spec: RunSpec, *, on_event: Any, should_stop: Any) -> Outcome:
+    def run_and_kill(
+        series: StreamSeries, spec: RunSpec, *, on_event: Any, should_stop: Any
+    ) -> Outcome:
         """Kill the child of one stream after its start, once."""
 
         def kill_at_start(event: Event) -> None:
@@ -176,9 +179,9 @@ def test_a_stream_whose_child_is_killed_is_finished_by_the_next_attempt(
                 killed.append(event.pid)
                 os.kill(event.pid, signal.SIGKILL)
 
-        return run_child(spec, on_event=kill_at_start, should_stop=should_stop)
+        return run_child(series, spec, on_event=kill_at_start, should_stop=should_stop)
 
-    monkeypatch.setattr(this_worker.engine, "run", run_and_kill)
+    monkeypatch.setattr(StreamSeries, "run", run_and_kill)
     run_id = start_run(shop.world, shop.create_pipeline())
     work_until_idle(this_worker)
     assert len(killed) == 1, "the child was not killed"
@@ -284,19 +287,21 @@ def test_streams_that_write_one_duckdb_file_wait_for_each_other(
 def test_a_cancelled_run_has_no_failed_streams(
     shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_child = this_worker.engine.run
+    run_child = StreamSeries.run
     run_id = start_run(shop.world, shop.create_pipeline())
 
-    def run_after_cancel(spec: RunSpec, *, on_event: Any, should_stop: Any) -> Outcome:
+    def run_after_cancel(
+        series: StreamSeries, spec: RunSpec, *, on_event: Any, should_stop: Any
+    ) -> Outcome:
         """Let the first child end, and the others fail as children do that have to stop."""
         if spec.source.stream == "shop.customers":
-            return run_child(spec, on_event=on_event, should_stop=should_stop)
+            return run_child(series, spec, on_event=on_event, should_stop=should_stop)
         with shop.world.scope():
             Run.objects.for_org(shop.world.org).update(cancel_requested_at=timezone.now())
         connection.close()  # of this thread
         return Failed(FailureClass.CANCELLED, "stopped")
 
-    monkeypatch.setattr(this_worker.engine, "run", run_after_cancel)
+    monkeypatch.setattr(StreamSeries, "run", run_after_cancel)
     work_until_idle(this_worker)
     run = shop.run(run_id)
     assert (run["status"], run["streams_total"], run["streams_failed"]) == ("cancelled", 5, 0)
@@ -317,9 +322,9 @@ def test_a_run_that_has_to_stop_before_a_stream_begins_does_not_succeed(
 
     monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
     monkeypatch.setattr(
-        this_worker.engine,
+        StreamSeries,
         "run",
-        lambda spec, *, on_event, should_stop: Succeeded(1, 1, 0, 0),
+        lambda series, spec, *, on_event, should_stop: Succeeded(1, 1, 0, 0),
     )
     monkeypatch.setattr(Recorder, "stop_reason", stop_later)
     pipeline = shop.create_pipeline()

@@ -40,6 +40,7 @@ from apps.engine.destinations.postgres.tables import (
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
+from apps.engine.kept_connections import kept_connections
 from apps.engine.postgres import Connection, Cursor
 
 
@@ -174,7 +175,7 @@ class PostgresDestination(Destination):
 
     def close(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            kept_connections.give_back(self._connection)
             self._connection = None
 
     def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from apps.engine.destinations.postgres.identifiers import PUBLICATIONS_TABLE, TableName
-from apps.engine.destinations.postgres.tables import Table, find_table
+from apps.engine.destinations.postgres.tables import Table, find_table, table_exists
 from apps.engine.postgres import Cursor
 
 CREATE_PUBLICATIONS_TABLE = """
@@ -80,7 +80,7 @@ class Publications:
 
     def published_row_count(self, cursor: Cursor, job_id: str) -> int | None:
         """Return the number of rows that the job published, or None if it has not been published."""
-        if find_table(cursor, self._table) is None:
+        if not table_exists(cursor, self._table):
             return None
         query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.identifier())
         row = cursor.execute(query, (job_id,)).fetchone()
@@ -88,7 +88,7 @@ class Publications:
 
     def has_published(self, cursor: Cursor, job_id: str) -> bool:
         """Whether the job has published to this table."""
-        if find_table(cursor, self._table) is None:
+        if not table_exists(cursor, self._table):
             return False
         query = sql.SQL("SELECT FROM {} WHERE job_id = %s AND target = %s")
         cursor.execute(query.format(self._table.identifier()), (job_id, str(self._target)))

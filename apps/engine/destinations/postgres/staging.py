@@ -23,7 +23,13 @@ from apps.engine.destinations.postgres.identifiers import (
     TableName,
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
-from apps.engine.destinations.postgres.tables import Table, add_column, find_table, widen_column
+from apps.engine.destinations.postgres.tables import (
+    Table,
+    add_columns,
+    find_table,
+    table_exists,
+    widen_column,
+)
 from apps.engine.failures import DestinationError, PositionGone
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
@@ -48,7 +54,7 @@ class Staging:
         self._copies = copies
 
     def create_tables(self, cursor: Cursor) -> None:
-        if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is None:
+        if not table_exists(cursor, self.name.sibling(BATCHES_TABLE)):
             cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
         order = sql.SQL(", {} bigint").format(sql.Identifier(ROW_COLUMN))
         cursor.execute(
@@ -65,7 +71,7 @@ class Staging:
 
     def unregister(self, cursor: Cursor) -> None:
         """Delete the table's entries in `_drover_batches`: it is no longer a staging table."""
-        if find_table(cursor, self.name.sibling(BATCHES_TABLE)) is not None:
+        if table_exists(cursor, self.name.sibling(BATCHES_TABLE)):
             cursor.execute(
                 sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches_table),
                 (self.name.name,),
@@ -240,13 +246,15 @@ class Staging:
         """
         existing_columns = _staged_columns(self.require_table(cursor))
         series_by_name = {}
+        columns = {series.name: _column_of(series, native) for series in frame.iter_columns()}
+        new_columns = {
+            name: column for name, column in columns.items() if name not in existing_columns
+        }
+        add_columns(cursor, self.name, new_columns)
+        for name in new_columns:
+            self._copies.add_to_column(cursor, self.name, name, native)
         for series in frame.iter_columns():
-            native_type = native.type_of(series.name)
-            column = Column.of_native_type(native_type) if native_type else column_of(series.dtype)
-            current = existing_columns.get(series.name)
-            if current is None:
-                add_column(cursor, self.name, series.name, column)
-                self._copies.add_to_column(cursor, self.name, series.name, native)
+            column, current = columns[series.name], existing_columns.get(series.name)
             if column.type is ColumnType.NATIVE:
                 series_by_name[series.name] = series
                 continue
@@ -281,6 +289,11 @@ def batch_mark(batch: Batch) -> uuid.UUID:
         return uuid.UUID(batch.id)
     except ValueError:
         return uuid.uuid5(uuid.NAMESPACE_OID, batch.id)
+
+
+def _column_of(series: pl.Series, native: NativeTable) -> Column:
+    native_type = native.type_of(series.name)
+    return Column.of_native_type(native_type) if native_type else column_of(series.dtype)
 
 
 def _staged_columns(table: Table) -> dict[str, Column]:

@@ -23,19 +23,24 @@ from apps.engine.postgres import Cursor
 from apps.engine.windows import CursorWindow
 
 SELECT_TABLE = """
-SELECT c.oid, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod),
-       format_type(base.oid, base.mod), format_type(base.oid, NULL), t.typcategory
+SELECT c.oid, c.relkind, a.attname, t.typtype, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, NULL),
+       t.typcategory
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type t ON t.oid = a.atttypid
-LEFT JOIN LATERAL (
-  WITH RECURSIVE below (oid, mod, depth) AS (
-    SELECT a.atttypid, a.atttypmod, 0
-    UNION ALL
-    SELECT d.typbasetype, d.typtypmod, depth + 1 FROM below JOIN pg_type d ON d.oid = below.oid AND d.typtype = 'd'
-  ) SELECT oid, mod FROM below ORDER BY depth DESC LIMIT 1
-) base ON true
 WHERE n.nspname = %s AND c.relname = %s ORDER BY a.attnum"""
+
+# The types below domains, which are read only for tables that have some, because planning the query takes milliseconds.
+SELECT_BASE_TYPES = """
+WITH RECURSIVE below (name, oid, mod, depth) AS (
+  SELECT a.attname, a.atttypid, a.atttypmod, 0 FROM pg_attribute a
+  WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT name, d.typbasetype, d.typtypmod, depth + 1
+  FROM below JOIN pg_type d ON d.oid = below.oid AND d.typtype = 'd'
+)
+SELECT DISTINCT ON (name) name, format_type(oid, mod), format_type(oid, NULL)
+FROM below ORDER BY name, depth DESC"""
 
 _TEXT_LENGTH = re.compile(r"character(?: varying)?\((\d+)\)")
 
@@ -89,8 +94,24 @@ def find_table(cursor: Cursor, name: TableName) -> Table | None:
         return None
     if rows[0][1] not in {"r", "p"}:
         raise ConfigurationError(f"{name} is not a table")
-    columns = {row[2]: TableColumn(*row[3:]) for row in rows if row[2] is not None}
-    return Table(name, rows[0][0], columns)
+    oid, named = rows[0][0], [row[2:] for row in rows if row[2] is not None]
+    base_types = {}
+    if any(kind == "d" for _, kind, *_ in named):
+        for column, *types in cursor.execute(SELECT_BASE_TYPES, (oid,)).fetchall():
+            base_types[column] = types
+    columns = {
+        column: TableColumn(full, base[0], base[1], category)
+        for column, _, full, without_length, category in named
+        for base in [base_types.get(column, [full, without_length])]
+    }
+    return Table(name, oid, columns)
+
+
+def table_exists(cursor: Cursor, name: TableName) -> bool:
+    """Whether there is a table of this name, which only Drover uses."""
+    query = "SELECT to_regclass(%s) IS NOT NULL"
+    row = cursor.execute(query, (name.identifier().as_string(cursor),)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def has_rows(cursor: Cursor, table: Table) -> bool:
@@ -120,11 +141,16 @@ def window_condition(table: Table, window: CursorWindow) -> sql.Composable:
     return sql.SQL(" AND ").join(conditions)
 
 
-def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> None:
+def add_columns(cursor: Cursor, table: TableName, columns: Mapping[str, Column]) -> None:
+    """Add columns, by name. Does nothing if there are none."""
+    if not columns:
+        return
+    parts = [
+        sql.SQL("ADD COLUMN {} {}").format(sql.Identifier(name), sql_type(column))
+        for name, column in columns.items()
+    ]
     cursor.execute(
-        sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-            table.identifier(), sql.Identifier(name), sql_type(column)
-        )
+        sql.SQL("ALTER TABLE {} {}").format(table.identifier(), sql.SQL(", ").join(parts))
     )
 
 
@@ -171,7 +197,8 @@ class SchemaEvolution:
             existing_column = self._target.columns.get(name)
             if existing_column is None:
                 is_unknown = column.type is ColumnType.NULL
-                add_column(self._cursor, self._target.name, name, STRING if is_unknown else column)
+                added = {name: STRING if is_unknown else column}
+                add_columns(self._cursor, self._target.name, added)
                 self._unknown_columns |= {name} if is_unknown else set()
             elif column.type is not ColumnType.NULL:
                 if existing_column.type != type_name(column):

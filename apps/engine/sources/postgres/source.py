@@ -15,6 +15,7 @@ from loguru import logger
 
 from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
+from apps.engine.kept_connections import kept_connections
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.shared_snapshots import HeldSnapshot
 from apps.engine.source_columns import SourceColumns
@@ -142,7 +143,7 @@ class PostgresSource(ConnectorSource[Config]):
         self._abandon_snapshot()
         self._close_bulk()
         if self._connection is not None:
-            self._connection.close()
+            kept_connections.give_back(self._connection)
             self._connection = None
         super().close()
 

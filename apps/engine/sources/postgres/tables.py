@@ -47,7 +47,7 @@ SELECT_COLUMNS = r"""
 WITH RECURSIVE bare (attribute, relation, oid, mod) AS (
   SELECT a.attnum, a.attrelid, a.atttypid, a.atttypmod
   FROM pg_attribute a
-  WHERE a.attrelid::bigint = ANY(%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
     AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
   UNION ALL
   SELECT b.attribute, b.relation, t.typbasetype, t.typtypmod
@@ -113,7 +113,7 @@ CROSS JOIN LATERAL (
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
   WHERE k.position <= i.indnkeyatts
 ) names
-WHERE i.indrelid::bigint = ANY(%(oids)s) AND i.indisunique AND i.indisvalid
+WHERE i.indrelid = ANY(%(oids)s::oid[]) AND i.indisunique AND i.indisvalid
   AND i.indpred IS NULL AND i.indexprs IS NULL AND names.filled
 ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexrelid
 """

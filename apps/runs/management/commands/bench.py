@@ -7,7 +7,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-NAMES = ("start", "engine", "data", "list", "keys", "streams", "memory", "sandbox", "agent")
+NAMES = (
+    "start",
+    "engine",
+    "data",
+    "tables",
+    "list",
+    "keys",
+    "streams",
+    "memory",
+    "sandbox",
+    "agent",
+)
 AGENT_PARTS = ("agent-streams", "agent-turns", "agent-memory", "agent-token")
 
 

@@ -1,0 +1,127 @@
+"""Copy 100 small tables from PostgreSQL to PostgreSQL in one run: what a stream costs beside the copying of its rows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from apps.engine.sync.state import install
+from bench.data.lineitem import Databases, create_empty_databases
+from bench.data.rivals import run_pg_dump, run_rival
+from bench.figures import Figure, figure_of_ratio, figure_with_upper_bound
+from bench.scratch import ROOT, Installation, run_server
+from bench.start import Client, running_worker
+
+TABLES = 100
+ROWS = 1_000  # per table
+NAMES = [f"orders_{number}" for number in range(1, TABLES + 1)]
+CREATE_TABLE = """
+CREATE TABLE {name} (id bigint PRIMARY KEY, customer integer NOT NULL, total numeric(12,2), paid boolean, note text,
+                     changed_at timestamptz NOT NULL);
+INSERT INTO {name} SELECT n, n % 97, n * 1.25, n % 3 = 0, 'note ' || n,
+                          timestamptz '2026-01-01' + n * interval '1 minute' FROM generate_series(1, {rows}) n"""
+COUNT_ROWS = "SELECT count(*) FROM {}"
+
+
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    install(installation.owner_url(), role="app_engine")
+    databases = create_empty_databases(installation.database_url, TABLES * ROWS)
+    with psycopg.connect(databases.source, autocommit=True) as connection:
+        for name in NAMES:
+            create = sql.SQL(CREATE_TABLE).format(name=sql.Identifier(name), rows=ROWS)
+            connection.execute(create)
+        connection.execute("VACUUM ANALYZE")
+    created = _create_pipeline(installation, databases)
+    with (
+        run_server(
+            "config.asgi:application",
+            environment=installation.environment,
+            processes=1,
+            ready_path="/api/v1/health/live",
+        ) as address,
+        running_worker(installation.environment),
+    ):
+        client = Client(address, created["token"], created["pipeline"])
+        _run_ours(client, databases)  # the first run is a warm-up
+        seconds = [
+            (_run_ours(client, databases), _run_pg_dump(databases), _run_dlt(databases))
+            for _ in range(rounds)
+        ]
+    ours, copying, dlt = (list(values) for values in zip(*seconds, strict=True))
+    yield figure_with_upper_bound(
+        f"{TABLES} tables in one run, each over the copying",
+        "`pg_dump --data-only | psql`",
+        [(mine - theirs) * 1000 / TABLES for mine, theirs in zip(ours, copying, strict=True)],
+        at_most=60,
+        unit="ms",
+    )
+    yield figure_of_ratio(
+        f"{TABLES} tables in one run",
+        "dlt, sql_database",
+        [TABLES / value for value in ours],
+        [TABLES / value for value in dlt],
+        at_least=3,
+        unit="tables/s",
+    )
+
+
+def _run_ours(client: Client, databases: Databases) -> float:
+    """Return the seconds from the request to the end of the run."""
+    databases.empty_target()
+    run = client.run_to_end(wait=300)
+    _check_rows(databases, "public")
+    return (run.finished_at - run.created_at).total_seconds()
+
+
+def _run_pg_dump(databases: Databases) -> float:
+    databases.empty_target()
+    seconds = run_pg_dump(databases.source, databases.target)
+    _check_rows(databases, "public")
+    return seconds
+
+
+def _run_dlt(databases: Databases) -> float:
+    databases.empty_target()
+    seconds = run_rival("dlt-tables", databases.source, databases.target)
+    _check_rows(databases, "bench_dlt")
+    return seconds
+
+
+def _check_rows(databases: Databases, schema: str) -> None:
+    """Raise RuntimeError if not all rows of all tables have arrived."""
+    with psycopg.connect(databases.target) as connection:
+        counts = [
+            connection.execute(sql.SQL(COUNT_ROWS).format(sql.Identifier(schema, name))).fetchall()
+            for name in NAMES
+        ]
+    total = sum(count for [(count,)] in counts)
+    if total != databases.rows:
+        raise RuntimeError(f"{total} of {databases.rows} rows arrived")
+
+
+def _create_pipeline(installation: Installation, databases: Databases) -> dict[str, Any]:
+    config = {
+        "source": {"kind": "postgres", "config": databases.settings(databases.source)},
+        "patterns": {"match": ["public.*"]},
+        "naming": "public.{table}",
+        "destination": {
+            "kind": "postgres",
+            "config": {**databases.settings(databases.target), "schema": "public"},
+        },
+    }
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.create_runs", "1", "--config"],
+        input=orjson.dumps(config),
+        env=dict(installation.environment),
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    output: dict[str, Any] = orjson.loads(process.stdout)
+    return {"token": output["token"], "pipeline": output["pipelines"][0]}
