@@ -89,19 +89,19 @@ def _connect(
             keepalives_count=3,
             tcp_user_timeout=60_000,
             application_name="drover",
-            # Connection poolers do not preserve prepared statements and session settings. `set_for_transaction`
+            # Connection poolers do not preserve prepared statements and session settings. `begin_with_settings`
             # applies settings to each transaction instead.
             prepare_threshold=None,
             autocommit=autocommit,
         )
 
 
-def set_for_transaction(cursor: Cursor, settings: Mapping[str, str]) -> None:
-    """Apply server settings until the transaction ends."""
+def begin_with_settings(cursor: Cursor, settings: Mapping[str, str]) -> None:
+    """Begin a transaction, and apply server settings until it ends, in one request."""
     set_calls = sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
     )
-    cursor.execute(sql.SQL("SELECT {}").format(set_calls))
+    cursor.execute(sql.SQL("BEGIN; SELECT {}").format(set_calls))
 
 
 def convert_connection_error(

@@ -72,9 +72,17 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "lock_timeout": f"{config.lock_timeout}s",
         "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT,
     }
-    with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
-        postgres.set_for_transaction(cursor, settings)
-        yield cursor
+    with converting_errors(config), connection.cursor() as cursor:
+        postgres.begin_with_settings(cursor, settings)
+        try:
+            yield cursor
+        except BaseException:
+            with contextlib.suppress(
+                psycopg.Error
+            ):  # The connection is lost: the server rolls back.
+                connection.rollback()
+            raise
+        connection.commit()
 
 
 @contextlib.contextmanager

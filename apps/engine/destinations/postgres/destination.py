@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import cached_property
 
 import polars as pl
 from loguru import logger
@@ -29,7 +30,7 @@ from apps.engine.destinations.postgres.identifiers import (
 )
 from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.publications import Publications
-from apps.engine.destinations.postgres.publishing import Publishing
+from apps.engine.destinations.postgres.publishing import KeptColumns, Publishing
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import (
     find_table,
@@ -100,13 +101,16 @@ class PostgresDestination(Destination):
             self._staging.delete_uncommitted(cursor, committed)
 
     def kept_types(self) -> Mapping[str, str]:
-        with self._open_transaction() as cursor:
-            return self._make_publishing(cursor, ()).kept_types(self.spec.write_mode)
+        return self._kept_columns.types
 
     def text_fields(self) -> Callable[[str], bool]:
-        with self._open_transaction() as cursor:
-            texts = self._make_publishing(cursor, ()).text_columns(self.spec.write_mode)
+        texts = self._kept_columns.texts
         return lambda name: column_name(name) in texts
+
+    @cached_property
+    def _kept_columns(self) -> KeptColumns:
+        with self._open_transaction() as cursor:
+            return self._make_publishing(cursor, ()).kept_columns(self.spec.write_mode)
 
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES

@@ -13,7 +13,9 @@ wait for it.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import LiteralString
 
 from psycopg import sql
@@ -30,7 +32,7 @@ from apps.engine.destinations.postgres.identifiers import (
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.publications import LastPublication, table_shape
-from apps.engine.destinations.postgres.staging import Staging, batch_mark
+from apps.engine.destinations.postgres.staging import Staging, batch_mark, staged_columns
 from apps.engine.destinations.postgres.swapping import can_be_replaced, copy_grants
 from apps.engine.destinations.postgres.tables import (
     SchemaEvolution,
@@ -48,6 +50,14 @@ from apps.engine.postgres import Cursor
 from apps.engine.windows import CursorWindow
 
 Assignments = list[tuple[str, sql.Composable]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptColumns:
+    """The columns of a table that is not replaced: their types, and those that are text and have had a value."""
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    texts: frozenset[str] = frozenset()
 
 
 class Publishing:
@@ -89,20 +99,19 @@ class Publishing:
 
     # Replace the target by the staging table.
 
-    def kept_types(self, mode: WriteMode) -> dict[str, str]:
-        """Return the types of the columns of the target, unless the target will be replaced by another table."""
+    def kept_columns(self, mode: WriteMode) -> KeptColumns:
+        """Describe the columns of the target, unless the target will be replaced by another table."""
         if self._existing_table is None or self._is_replaceable(mode):
-            return {}
-        return {name: column.type for name, column in self._existing_table.columns.items()}
-
-    def text_columns(self, mode: WriteMode) -> frozenset[str]:
-        """Return the columns of the target that are text, unless the target will be replaced by another table."""
-        if self._existing_table is None or self._is_replaceable(mode):
-            return frozenset()
+            return KeptColumns()
         columns = self._existing_table.columns.items()
-        return frozenset(name for name, column in columns if column.category == "S") - (
-            self._unknown_columns
-        )
+        texts = {name for name, column in columns if column.category == "S"}
+        types = {name: column.type for name, column in columns}
+        return KeptColumns(types, frozenset(texts) - self._unknown_columns)
+
+    @cached_property
+    def _staged_table(self) -> Table:
+        """The staging table, which is locked."""
+        return self._staging.require_table(self._cursor)
 
     @property
     def _unknown_columns(self) -> frozenset[str]:
@@ -112,7 +121,7 @@ class Publishing:
 
     def _can_swap(self, mode: WriteMode) -> bool:
         # If nothing was staged, the columns of a new table would be unknown.
-        has_columns = self._existing_table is None or bool(self._staging.columns(self._cursor))
+        has_columns = self._existing_table is None or bool(staged_columns(self._staged_table))
         return has_columns and self._is_replaceable(mode)
 
     def _is_replaceable(self, mode: WriteMode) -> bool:
@@ -128,17 +137,15 @@ class Publishing:
         )
 
     def _swap_tables(self, mode: WriteMode) -> set[str]:
-        staged_columns = self._staging.columns(self._cursor)
-        has_key = bool(self._key) and staged_columns.keys() >= set(self._key)
+        columns = staged_columns(self._staged_table)
+        has_key = bool(self._key) and columns.keys() >= set(self._key)
         if has_key:
             self._delete_older_records()
         if self._existing_table is not None:
-            copy_grants(
-                self._cursor, self._existing_table.oid, self._staging.require_table(self._cursor)
-            )
+            copy_grants(self._cursor, self._existing_table.oid, self._staged_table)
             self._execute("DROP TABLE {}", self._target.identifier())
         unknown_columns = {
-            name for name, column in staged_columns.items() if column.type is ColumnType.NULL
+            name for name, column in columns.items() if column.type is ColumnType.NULL
         }
         for name in unknown_columns:
             widen_column(self._cursor, self._staging.name, name, ColumnType.NULL, STRING)
@@ -167,29 +174,28 @@ class Publishing:
     # Fill the target in place.
 
     def _fill_target(self, mode: WriteMode) -> set[str]:
-        staged_columns = self._staging.columns(self._cursor)
+        columns = staged_columns(self._staged_table)
         evolution = SchemaEvolution(
             self._cursor,
-            staging=self._staging.require_table(self._cursor),
+            staging=self._staged_table,
             target=self._find_target(),
             unknown_columns=set(self._unknown_columns),
         )
-        unknown_columns = evolution.run(staged_columns)
+        unknown_columns = evolution.run(columns)
         target = self._find_target()
         if mode == "replace":
             self._empty_target(target)
         if self._window is not None:
-            self._empty_window(target, staged_columns, self._window)
+            self._empty_window(target, columns, self._window)
         if any(batch.rows for batch in self._committed):
-            self._refuse_changed_values(staged_columns, target)
-            self._refuse_long_texts(staged_columns, target)
-            assignments = _assignments(staged_columns, target)
+            self._refuse_changed_values(columns, target)
+            self._refuse_long_texts(columns, target)
+            assignments = _assignments(columns, target)
             if mode == "merge":
                 self._merge_rows(target, assignments)
             else:
                 self._insert_rows(assignments)
-        staging = self._staging.require_table(self._cursor)
-        self._copies.copy_comments(self._cursor, staging, self._target)
+        self._copies.copy_comments(self._cursor, self._staged_table, self._target)
         self._staging.drop(self._cursor)
         return unknown_columns
 

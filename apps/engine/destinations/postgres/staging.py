@@ -177,10 +177,6 @@ class Staging:
             (self.name.name, mark, row_count),
         )
 
-    def columns(self, cursor: Cursor) -> dict[str, Column]:
-        """Return the staged columns, by name."""
-        return _staged_columns(self.require_table(cursor))
-
     def require_table(self, cursor: Cursor) -> Table:
         """Return the table's description. Raises DestinationError if the table does not exist."""
         table = find_table(cursor, self.name)
@@ -244,7 +240,7 @@ class Staging:
 
         The returned frame has no columns without values, except one if all values are null.
         """
-        existing_columns = _staged_columns(self.require_table(cursor))
+        existing_columns = staged_columns(self.require_table(cursor))
         series_by_name = {}
         columns = {series.name: _column_of(series, native) for series in frame.iter_columns()}
         new_columns = {
@@ -296,7 +292,8 @@ def _column_of(series: pl.Series, native: NativeTable) -> Column:
     return Column.of_native_type(native_type) if native_type else column_of(series.dtype)
 
 
-def _staged_columns(table: Table) -> dict[str, Column]:
+def staged_columns(table: Table) -> dict[str, Column]:
+    """Return the columns of a staging table with values of the stream, by name."""
     return {
         name: column.column
         for name, column in table.columns.items()

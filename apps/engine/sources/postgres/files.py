@@ -105,15 +105,17 @@ def lock_table(
     config: Config,
     find: Callable[[Cursor], Relation],
     known: Relation | None = None,
+    earlier: Relation | None = None,
     snapshot: str = "",
 ) -> Iterator[LockedTable]:
     """Open a transaction that sees one committed state of a table and of everything below it.
 
-    `find` returns the description of the table, which is read in the transaction unless it is `known`. With `snapshot`,
+    `find` returns the description of the table, which is read in the transaction unless it is `known`. An `earlier` one
+    says what to lock. With `snapshot`,
     the committed state is that of an exported snapshot. Raises PositionGone if the known table no longer exists, or if
     the table is replaced again and again, and SourceError if another session locks it for too long.
     """
-    table = known or _find_unlocked(connection, config, find)
+    table = known or earlier or _find_unlocked(connection, config, find)
     can_be_locked = True
     for _ in range(MAX_TRIES):
         try:

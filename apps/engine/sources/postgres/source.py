@@ -71,6 +71,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     _connection: Connection | None = None
     _table: Relation | None = None
+    _counted: Relation | None = None  # as it was when its rows were counted
     _files: TableFiles | None = None  # of the last page that was read
     _snapshot: SnapshotRead | None = None
     _transaction: ExitStack  # of the snapshot
@@ -118,7 +119,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     def get_total_records_count(self) -> int | None:
         with read_transaction(self._open_connection(), self.settings) as cursor:
-            table = self._find_table(cursor)
+            table = self._counted = self._find_table(cursor)
             if self.spec.window is not None:
                 return count_window(cursor, table, self.spec.window)[0]
             return estimate_rows(cursor, table)
@@ -303,7 +304,8 @@ class PostgresSource(ConnectorSource[Config]):
     def _lock_table(self, known: Relation | None = None) -> AbstractContextManager[LockedTable]:
         """Lock the table of the stream, whose description is read again unless it is `known`."""
         snapshot = self.spec.snapshot.token if self.spec.snapshot else ""
-        return lock_table(self._open_connection(), self.settings, self._find_table, known, snapshot)
+        connection, find = self._open_connection(), self._find_table
+        return lock_table(connection, self.settings, find, known, self._counted, snapshot)
 
     def _find_form(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> str:
         """Return the form of a cursor field that is text, or the unit of one that is a number.
