@@ -217,6 +217,44 @@ CSV_CASES = [
     Case("a.csv", [(1, 2)], b"x\ny,z\na,b\n1,2\n", settings={"csv": {"skip_lines": 2}}),
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2\n#x,y\n3,4\n", settings={"csv": {"comment": "#"}}),
     Case("a.csv", [("1", "2"), ("#x", "y")], b"a,b\n1,2\n#x,y\n"),
+    # A value that is missing from the first record is no name.
+    Case(
+        "a.tsv",
+        [(1, "ann", "\\N"), (2, "bob", "5")],
+        b"1\tann\t\\N\n2\tbob\t5\n",
+        names=["column_1", "column_2", "column_3"],
+    ),
+    Case("a.csv", [(39, "?", "BSc"), (50, "13", "MSc")], b"39,?,BSc\n50,13,MSc\n"),
+    Case("a.csv", [("NA", 5), ("3", 6)], b"NA,5\n3,6\n"),
+    Case("a.csv", [("ann", 1, "-"), ("bob", 2, "5")], b"ann,1,-\nbob,2,5\n"),
+    Case(
+        "a.csv",
+        [(1, None), (2, 5)],
+        b"1,nichts\n2,5\n",
+        settings={"csv": {"null_values": ["nichts"]}},
+    ),
+    Case("a.csv", [("fr", 1)], b"name,n/a\nfr,1\n", names=["name", "n/a"]),
+    # Days above numbers are names, and so are the numbers that pandas gives to columns without names.
+    Case(
+        "a.csv",
+        [("fr", 1, None), ("de", 2, 3)],
+        b"country,2024-01-01,2024-02-01\nfr,1,\nde,2,3\n",
+        names=["country", "2024-01-01", "2024-02-01"],
+    ),
+    Case(
+        "a.csv",
+        [("cpu", 1.5)],
+        b"metric,2024-01-01 00:00:00\ncpu,1.5\n",
+        names=["metric", "2024-01-01 00:00:00"],
+    ),
+    Case(
+        "a.csv",
+        [(0, 5.1, "x"), (1, 4.9, "y")],
+        b",0,1\n0,5.1,x\n1,4.9,y\n",
+        names=["column_1", "0", "1"],
+    ),
+    Case("a.csv", [(None, 1, 2), (5, 3, 4)], b",1,2\n5,3,4\n"),
+    Case("a.csv", [(date(2024, 1, 1), 5), (date(2024, 1, 2), 6)], b"2024-01-01,5\n2024-01-02,6\n"),
     # Ragged records and blank lines
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2,\n3,4,,\n"),
     Case(

@@ -8,10 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-import polars as pl
-
-from apps.engine.frames.columns import Column, ColumnType
-from apps.engine.frames.text_types import TextColumn
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.csv_scanner import (
     CsvScanner,
@@ -22,6 +18,7 @@ from apps.engine.sources.files.csv_scanner import (
     first_lines,
 )
 from apps.engine.sources.files.dialects import BACKSLASH, Dialect
+from apps.engine.sources.files.names import header_evidence
 
 SAMPLE_BYTES = 256 << 10
 SAMPLE_RECORDS = 200
@@ -33,7 +30,6 @@ EXCEL_HINT = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
 THOUSANDS = re.compile(r"-?[0-9]{1,3},[0-9]{3}")
 DECIMAL_POINT = re.compile(r"-?[0-9]+\.[0-9]+")
-YEAR = re.compile(r"(?:1[89]|20)[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +184,7 @@ def _with_header(sample: _Sample, options: CsvOptions, *, has_hint: bool) -> Dia
     records = list(sample.records)
     skipped = options.skip_lines
     if skipped is None:
-        first = _first_record_of_table(sample)
+        first = _first_record_of_table(sample, options)
         skipped = records[first].line if first else int(has_hint)
         records = records[first:]
     else:
@@ -196,7 +192,7 @@ def _with_header(sample: _Sample, options: CsvOptions, *, has_hint: bool) -> Dia
     if has_hint and records and records[0].line == 0:
         records = records[1:]
         skipped = max(skipped, 1)
-    evidence = _header_evidence(records)
+    evidence = _header_evidence(records, options)
     header = evidence >= 0 if options.header == "auto" else options.header == "yes"
     dialect = replace(
         sample.dialect,
@@ -211,7 +207,7 @@ def _with_header(sample: _Sample, options: CsvOptions, *, has_hint: bool) -> Dia
     return replace(dialect, decimal_comma=is_comma)
 
 
-def _first_record_of_table(sample: _Sample) -> int:
+def _first_record_of_table(sample: _Sample, options: CsvOptions) -> int:
     """Return the index of the first record that is part of the table.
 
     Lines before it are skipped if they begin with #, or if they are single values above an obvious header.
@@ -223,57 +219,15 @@ def _first_record_of_table(sample: _Sample) -> int:
         if len(record.values) == width:
             before = sample.records[:index]
             are_comments = all(other.values[0].startswith("#") for other in before)
-            is_obvious = _header_evidence(sample.records[index:]) > 0
+            is_obvious = _header_evidence(sample.records[index:], options) > 0
             return index if are_comments or is_obvious else 0
         if len(record.values) > 1 and not record.values[0].startswith("#"):
             return 0
     return 0
 
 
-def _header_evidence(records: Sequence[_SampledRecord]) -> int:
-    """Return 1 if the first record is obviously a header, -1 if it is obviously data, and 0 if it can be either.
-
-    A text above numbers, booleans or times is a header. A number or a time above values of its type is data, except
-    that different years may be the names of columns.
-    """
-    if not records:
-        return 0
-    first = records[0].values
-    types = _column_types([record.values for record in records[1:]], len(first))
-    first_types = [_column_type([value]) for value in first]
-    typed = [index for index, column in enumerate(first_types) if column.type not in _UNTYPED]
-    if any(
-        first_types[index].type is ColumnType.STRING and types[index].type not in _UNTYPED
-        for index in range(len(first))
-    ):
-        return 1
-    if not typed or _are_years([first[index] for index in typed]):
-        return 0
-    return -1
-
-
-_UNTYPED = {ColumnType.STRING, ColumnType.NULL}
-
-
-def _are_years(values: Sequence[str]) -> bool:
-    return all(map(YEAR.fullmatch, values)) and len(set(values)) == len(values) > 1
-
-
-def _column_types(rows: Sequence[Sequence[str]], width: int) -> list[Column]:
-    return [
-        _column_type([row[index] for row in rows if len(row) == width]) for index in range(width)
-    ]
-
-
-def _column_type(values: Sequence[str]) -> Column:
-    """Return the type of values whose spelling need not be canonical: 1,5 and 007 are numbers here."""
-    plain = [
-        re.sub(r"^(-?)0+(?=[0-9])", r"\1", value.strip().replace(",", ".", 1)) for value in values
-    ]
-    plain = [re.sub(r"(\.[0-9]*[1-9])0+$|\.0+$", r"\1", value) for value in plain]
-    column = TextColumn()
-    column.add(pl.Series([value or None for value in plain], dtype=pl.String))
-    return column.column
+def _header_evidence(records: Sequence[_SampledRecord], options: CsvOptions) -> int:
+    return header_evidence([record.values for record in records], missing=options.null_values)
 
 
 def _has_decimal_commas(records: Sequence[_SampledRecord]) -> bool:
