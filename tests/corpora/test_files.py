@@ -806,6 +806,61 @@ def test_a_sheet_that_excel_cannot_have_written_is_refused_soon(
         read(tmp_path, "a.xlsx")
 
 
+@pytest.mark.parametrize(
+    ("sheet", "names", "rows"),
+    [
+        # Lines above the table
+        ([["Report of May"], [], ["id", "n"], [1, 2], [3, 4]], ["id", "n"], [(1, 2), (3, 4)]),
+        ([["Report"], ["by x"], ["id", "n"], [1, 2]], ["id", "n"], [(1, 2)]),
+        ([["Report"], [], ["a", "b"], ["x", "y"]], ["a", "b"], [("x", "y")]),
+        ([[], [], [None, "id"], [None, 1]], ["column_1", "id"], [(None, 1)]),
+        ([["name"], ["ann"], ["bob", "note"], ["cy"]], ["name", "column_2"], [("ann", None), ("bob", "note"), ("cy", None)]),
+        # Header or data
+        ([[1, "x"], [2, "y"]], ["column_1", "column_2"], [(1, "x"), (2, "y")]),
+        ([["x", 2019, 2020], ["fr", 1, 2]], ["x", "2019", "2020"], [("fr", 1, 2)]),
+        ([["x", date(2024, 1, 1)], ["fr", 1]], ["x", "2024-01-01"], [("fr", 1)]),
+        ([["a", "b"], ["x", "y"]], ["a", "b"], [("x", "y")]),
+        ([[7, "N/A"], [8, 5]], ["column_1", "column_2"], [(7, "N/A"), (8, "5")]),
+    ],
+)  # fmt: skip
+def test_the_table_of_a_sheet_is_found(
+    tmp_path: Path, sheet: list[list[Any]], names: list[str], rows: list[Row]
+) -> None:
+    arrived = read(tmp_path, make_workbook(tmp_path, sheet))
+    assert (arrived.names, arrived.rows) == (names, rows)
+
+
+def test_settings_overrule_what_is_found_in_a_sheet(tmp_path: Path) -> None:
+    path = make_workbook(tmp_path, [["Report"], ["id", "n"], [1, 2]])
+    arrived = read(tmp_path, path, excel={"skip_rows": 0})
+    assert (arrived.names, arrived.rows) == (["Report", "column_2"], [("id", "n"), ("1", "2")])
+    arrived = read(tmp_path, path, excel={"skip_rows": 2, "header": "yes"})
+    assert (arrived.names, arrived.rows) == (["1", "2"], [])
+    assert read(tmp_path, path, excel={"header": "no"}).rows[0] == ("Report", None)
+
+
+def test_a_sheet_that_may_begin_with_a_title_asks_how_many_rows_it_has(tmp_path: Path) -> None:
+    path = make_workbook(tmp_path, [["Report"], ["name", "city"], ["ann", "rome"]])
+    with pytest.raises(ConfigurationError, match=r"set `excel\.skip_rows` to 1 .* or to 0"):
+        read(tmp_path, path)
+    assert read(tmp_path, path, excel={"skip_rows": 1}).rows == [("ann", "rome")]
+
+
+def test_the_first_workbook_decides_whether_there_are_headers(tmp_path: Path) -> None:
+    for name, rows in {"1.xlsx": [["u", "v"], ["w", 1]], "2.xlsx": [["u", "v"]]}.items():
+        make_workbook(tmp_path, rows)
+        (tmp_path / "a.xlsx").rename(tmp_path / name)
+    assert read(tmp_path, "*.xlsx").rows == [("w", 1)]
+    make_workbook(tmp_path, [["w", 1], ["x", 2]])
+    (tmp_path / "a.xlsx").rename(tmp_path / "2.xlsx")
+    with pytest.raises(ConfigurationError, match=r"has no header, .* set `excel\.header`"):
+        read(tmp_path, "*.xlsx")
+    make_workbook(tmp_path, [["other", "names"], ["x", 2]])
+    (tmp_path / "a.xlsx").rename(tmp_path / "2.xlsx")
+    with pytest.raises(EngineError, match="do not belong to this stream"):
+        read(tmp_path, "*.xlsx")
+
+
 OFFICE = "http://schemas.openxmlformats.org"
 PARTS = {
     "[Content_Types].xml": (

@@ -140,14 +140,14 @@ class ExcelOptions(SourceSettings):
         max_length=100,
         description="Name of the sheet; the first one if it is empty",
     )
-    header: Literal["yes", "no"] = Field(
-        "yes", description="Whether the first row has the column names"
+    header: Literal["auto", "yes", "no"] = Field(
+        "auto", description="Whether the first row of the table has the column names"
     )
-    skip_rows: int = Field(
-        0,
+    skip_rows: int | None = Field(
+        None,
         ge=0,
         le=10_000,
-        description="Rows before the header or the first record that are left out",
+        description="Rows before the header or the first record that are left out; detected if it is empty",
     )
 
 

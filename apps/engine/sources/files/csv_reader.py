@@ -10,7 +10,7 @@ from typing import BinaryIO
 import polars as pl
 import pyarrow as pa
 
-from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.failures import ContractError
 from apps.engine.frames.columns import Column
 from apps.engine.frames.decoding import MAX_COLUMNS, describe_value
 from apps.engine.frames.text_types import TextColumn
@@ -30,7 +30,11 @@ from apps.engine.sources.files.csv_scanner import (
     first_lines,
 )
 from apps.engine.sources.files.dialects import Dialect
-from apps.engine.sources.files.names import column_names
+from apps.engine.sources.files.names import (
+    column_names,
+    header_of_stream,
+    require_columns_of_stream,
+)
 from apps.engine.sources.files.patterns import without_compression
 from apps.engine.sources.files.readers import (
     MAX_RECORD_BYTES,
@@ -45,7 +49,6 @@ from apps.engine.sources.files.streams import as_utf8, detect_encoding
 from apps.engine.sources.http.responses import PermanentSourceError
 
 Columns = Mapping[str, Column]
-MAX_SHOWN_NAMES = 20
 
 
 class CsvReader:
@@ -72,6 +75,7 @@ class CsvReader:
         self._file.seek(self._offset)
         sample = read_fully(self._file, SAMPLE_BYTES)
         self.dialect = self._with_header(sniff(sample, options, is_tsv=_is_tsv(label)), has_header)
+        self.has_header = self.dialect.header
         self._scanner = CsvScanner(self.dialect)
         self.names = self._read_names(sample)
         self._parser = CsvParser(self.names, self.dialect, options.null_values)
@@ -114,17 +118,13 @@ class CsvReader:
             yield
 
     def require_columns_of_stream(self, known: Set[str]) -> None:
-        """Raise ContractError if the file has none of the stream's `known` columns, which may be none yet, or without
-        a header not exactly these. Another dialect than before was detected then, or it is a file of another stream.
-        """
-        names = set(self.names)
-        if not known or (names & known if self.dialect.header else names == known):
-            return
-        shown = ", ".join(sorted(known)[:MAX_SHOWN_NAMES])
-        raise ContractError(
-            f"The columns of {self._label} do not belong to this stream, which has {shown}. Set the delimiter and the"
-            " header in the connector if the file was read wrongly, or reset the stream if its columns have changed",
-            evidence=(f"columns: {', '.join(self.names[:MAX_SHOWN_NAMES])}", self.describe()),
+        """Raise ContractError if the file does not belong to the stream of these columns, which may be none yet."""
+        require_columns_of_stream(
+            self._label,
+            self.names,
+            known,
+            all_of_them=not self.dialect.header,
+            read_as=self.describe(),
         )
 
     def row_count(self) -> int | None:
@@ -205,15 +205,14 @@ class CsvReader:
 
     def _with_header(self, dialect: Dialect, has_header: bool | None) -> Dialect:
         """Return the dialect with or without a header, as in the first file of the stream (None for that file)."""
-        if has_header is None or dialect.header == has_header:
-            return dialect
-        if dialect.is_header_certain:
-            this, first = ("a header", "none") if dialect.header else ("no header", "one")
-            raise ConfigurationError(
-                f"{self._label} has {this}, but the first file of the stream has {first}; set `csv.header`, or read the"
-                " files as two streams"
-            )
-        return replace(dialect, header=has_header)
+        header = header_of_stream(
+            self._label,
+            header=dialect.header,
+            is_certain=dialect.is_header_certain,
+            of_first_file=has_header,
+            setting="csv.header",
+        )
+        return replace(dialect, header=header)
 
     def _read_names(self, sample: bytes) -> list[str]:
         """Go to the first record, after the header, and return the names of the columns."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, time
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
@@ -20,11 +20,18 @@ from apps.engine.frames.texts import exact_text
 from apps.engine.frames.values import series_of
 from apps.engine.sources.files.config import ExcelOptions
 from apps.engine.sources.files.contents import WORKBOOK
-from apps.engine.sources.files.names import column_names
+from apps.engine.sources.files.names import (
+    column_names,
+    header_evidence,
+    header_of_stream,
+    require_columns_of_stream,
+)
 from apps.engine.sources.files.readers import Piece, Position
 from apps.engine.sources.files.streams import MAX_RATIO
 from apps.engine.sources.http.responses import PermanentSourceError
 
+SAMPLE_ROWS = 200
+MAX_TITLE_ROWS = 50
 MAX_ROWS = 1_048_576  # of a sheet, the limit of Excel
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_SHARED_BYTES = 256 << 20  # of the texts, which are kept in memory
@@ -33,13 +40,24 @@ MIDNIGHT = time()
 ESCAPED = re.compile("_x(?![dD][89a-fA-F])([0-9A-Fa-f]{4})_")
 
 Row = Sequence[Any]
+SampledRow = tuple[int, list[str]]  # the number of a row, from 0, and its texts
 Columns = Mapping[str, Column]
 
 
 class ExcelReader:
-    """Reads a sheet row by row. `columns` are the types of the columns, which `decide` finds out."""
+    """Reads a sheet row by row. `columns` are the types of the columns, which `decide` finds out.
 
-    def __init__(self, file: BinaryIO, options: ExcelOptions, label: str) -> None:
+    `has_header` is what the first file of the stream has, and None for that file.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        options: ExcelOptions,
+        label: str,
+        *,
+        has_header: bool | None = None,
+    ) -> None:
         _require_bounded(file, label)
         self.columns: Columns | None = None
         self._file = file
@@ -48,11 +66,13 @@ class ExcelReader:
         self._sheet = self._open_sheet()
         self._rows: Iterator[Row] = iter(())
         self._next_row = -1  # number of the row that `_rows` returns next
-        first = next(self._rows_from(options.skip_rows), ())
-        self._first_row = options.skip_rows
+        rows = self._sample()
+        rows = rows[self._title_rows(rows) :]
+        self.has_header = self._find_header(rows, has_header)
+        self._first_row, first = rows[0] if rows else (options.skip_rows or 0, [])
         self.names = [f"column_{position}" for position in range(1, len(first) + 1)]
-        if options.header == "yes":
-            self.names = column_names([_text_of(value) for value in first[:MAX_COLUMNS]])
+        if self.has_header:
+            self.names = column_names(first)
             self._first_row += 1
 
     def read(self, position: Position, page_size: int) -> Piece:
@@ -75,14 +95,60 @@ class ExcelReader:
             position = None if end else {"row": self._next_row}
             yield
 
+    def require_columns_of_stream(self, known: Set[str]) -> None:
+        """Raise ContractError if the sheet has none of these columns of the stream, which may be none yet."""
+        require_columns_of_stream(
+            self._label, self.names, known, all_of_them=False, read_as=self.describe()
+        )
+
     def row_count(self) -> int | None:
         return None
 
     def describe(self) -> str:
-        header = (
-            f"header in row {self._first_row}" if self._options.header == "yes" else "no header"
-        )
+        header = f"header in row {self._first_row}" if self.has_header else "no header"
         return f"Excel, sheet {self._sheet.title}, {header}"
+
+    def _sample(self) -> list[SampledRow]:
+        """Return the first rows that are not blank, after those that the settings skip."""
+        start = self._options.skip_rows or 0
+        texts = (
+            (number, _trimmed([_text_of(value) for value in row[:MAX_COLUMNS]]))
+            for number, row in enumerate(self._rows_from(start), start)
+        )
+        return list(islice(((number, row) for number, row in texts if row), SAMPLE_ROWS))
+
+    def _title_rows(self, rows: Sequence[SampledRow]) -> int:
+        """Return how many rows above the table have a title or notes: one value each, above a blank row or an obvious
+        header of several columns.
+
+        Raises ConfigurationError if the first row may be a title or the header.
+        """
+        if self._options.skip_rows is not None or self._options.header == "no":
+            return 0
+        widths = [sum(map(bool, texts)) for _, texts in rows]
+        index = next((index for index, width in enumerate(widths) if width > 1), 0)
+        is_table = sum(width > 1 for width in widths[index:]) * 2 > len(widths) - index
+        if not is_table or not 0 < index < MAX_TITLE_ROWS:
+            return 0
+        is_apart = rows[index][0] > rows[index - 1][0] + 1
+        if is_apart or header_evidence(_padded(rows[index:])) > 0:
+            return index
+        row = rows[index][0]
+        raise ConfigurationError(
+            f"{self._label}: the rows above row {row + 1} have one value each; set `excel.skip_rows` to {row} if they are"
+            " not part of the table, or to 0"
+        )
+
+    def _find_header(self, rows: Sequence[SampledRow], has_header: bool | None) -> bool:
+        setting = self._options.header
+        evidence = header_evidence(_padded(rows))
+        return header_of_stream(
+            self._label,
+            header=evidence >= 0 if setting == "auto" else setting == "yes",
+            is_certain=evidence != 0 or setting != "auto",
+            of_first_file=has_header,
+            setting="excel.header",
+        )
 
     def _add(self, rows: Sequence[Row], columns: dict[str, Column]) -> None:
         for name, values in zip(self.names, _columns(rows, len(self.names)), strict=True):
@@ -293,6 +359,19 @@ def _number_of_date(stored: Any, cell: Mapping[str, Any]) -> Any:
         return cell["value"]
     number = float(next(part.text for part in stored if part.tag.rpartition("}")[2] == "v"))
     return int(number) if number.is_integer() else number
+
+
+def _trimmed(texts: list[str]) -> list[str]:
+    """Return the texts without empty ones at the end."""
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts
+
+
+def _padded(rows: Sequence[SampledRow]) -> list[list[str]]:
+    """Return the texts of rows, with the same number of texts in each."""
+    width = max((len(texts) for _, texts in rows), default=0)
+    return [texts + [""] * (width - len(texts)) for _, texts in rows]
 
 
 def _text_of(value: Any) -> str:

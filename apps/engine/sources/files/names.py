@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 import polars as pl
 
+from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.text_types import TextColumn
 
 MAX_LENGTH = 250  # characters
+MAX_SHOWN_NAMES = 20
 YEAR = re.compile(r"(?:1[89]|20)[0-9]{2}")
 UNTYPED = frozenset({ColumnType.STRING, ColumnType.NULL})
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL})
@@ -50,6 +52,40 @@ def _free_name(name: str, position: int, taken: set[str]) -> str:
     while f"{name}_{position}".lower() in taken:
         position += 1
     return f"{name}_{position}"
+
+
+def header_of_stream(
+    label: str, *, header: bool, is_certain: bool, of_first_file: bool | None, setting: str
+) -> bool:
+    """Return whether a file has a header, as the first file of the stream (None for that file).
+
+    Raises ConfigurationError if it certainly differs.
+    """
+    if of_first_file is None or header == of_first_file:
+        return header
+    if is_certain:
+        this, first = ("a header", "none") if header else ("no header", "one")
+        raise ConfigurationError(
+            f"{label} has {this}, but the first file of the stream has {first}; set `{setting}`, or read the files as two"
+            " streams"
+        )
+    return of_first_file
+
+
+def require_columns_of_stream(
+    label: str, names: Sequence[str], known: Set[str], *, all_of_them: bool, read_as: str
+) -> None:
+    """Raise ContractError if a file has none of the stream's `known` columns, which may be none yet, or with
+    `all_of_them` not exactly these. It was read with another dialect then, or it is a file of another stream.
+    """
+    if not known or (set(names) == known if all_of_them else set(names) & known):
+        return
+    raise ContractError(
+        f"The columns of {label} do not belong to this stream, which has {', '.join(sorted(known)[:MAX_SHOWN_NAMES])}. Set"
+        " the delimiter and the header in the connector if the file was read wrongly, or reset the stream if its columns"
+        " have changed",
+        evidence=(f"columns: {', '.join(names[:MAX_SHOWN_NAMES])}", read_as),
+    )
 
 
 def header_evidence(rows: Sequence[Sequence[str]], *, missing: Iterable[str] = ()) -> int:

@@ -82,12 +82,12 @@ class OpenedFile:
 
     def _make_reader(self, entry: Entry) -> Reader:
         label = self.label(entry)
+        plan = self._plan or Plan()
         data = self._contents.open(entry)
         file_format = self._format(entry, data)
         if file_format in ("csv", "json", "jsonl"):
             _require_no_markup(data, label)
         if file_format == "csv":
-            plan = self._plan or Plan()
             columns = plan.columns if self._plan and self._settings.csv.infer_types else None
             return CsvReader(data, self._settings.csv, label, columns, has_header=plan.has_header)
         if file_format in ("json", "jsonl"):
@@ -98,7 +98,7 @@ class OpenedFile:
         data = self._contents.random_access(data)
         if file_format == "parquet":
             return ParquetReader(data, label)
-        reader = ExcelReader(data, self._settings.excel, label)
+        reader = ExcelReader(data, self._settings.excel, label, has_header=plan.has_header)
         reader.columns = self._plan.columns if self._plan else None
         return reader
 

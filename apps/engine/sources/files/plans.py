@@ -11,10 +11,10 @@ from apps.engine.frames.columns import Column, ColumnType
 
 @dataclass(slots=True)
 class Plan:
-    """The types of the columns of text files and workbooks, and whether the CSV files have headers."""
+    """The types of the columns of text files and workbooks, and whether CSV files and workbooks have headers."""
 
     columns: dict[str, Column] = field(default_factory=dict)
-    has_header: bool | None = None  # None if there is no CSV file with records
+    has_header: bool | None = None  # None if none of them has records
 
     def to_json(self) -> dict[str, Any]:
         """Return a short form, because every checkpoint stores it."""

@@ -175,7 +175,7 @@ class FilesSource(ConnectorSource[Config]):
             for entry in opened.entries:
                 reader = opened.reader(entry)
                 logger.info("Reading {}: {}", opened.label(entry), reader.describe())
-                if isinstance(reader, CsvReader) and reader.names:
+                if isinstance(reader, (CsvReader, ExcelReader)) and reader.names:
                     reader.require_columns_of_stream(known)
                     known.update(reader.names)
                 for _ in self._decide(reader, plan, texts):
@@ -193,13 +193,13 @@ class FilesSource(ConnectorSource[Config]):
 
     def _decide(self, reader: Reader, plan: Plan, texts: dict[str, TextColumn]) -> Iterator[None]:
         """Add what a file says about the plan. Yields after each piece."""
-        if isinstance(reader, ExcelReader):
-            yield from reader.decide(plan.columns)
-        if not isinstance(reader, CsvReader) or not reader.names:
+        if not isinstance(reader, (CsvReader, ExcelReader)) or not reader.names:
             return
         if plan.has_header is None:
-            plan.has_header = reader.dialect.header
-        if self.settings.csv.infer_types:
+            plan.has_header = reader.has_header
+        if isinstance(reader, ExcelReader):
+            yield from reader.decide(plan.columns)
+        elif self.settings.csv.infer_types:
             yield from reader.decide(texts, self.settings.page_size)
 
     @cached_property
