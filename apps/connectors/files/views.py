@@ -19,6 +19,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.models import Org
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest_first, page
+from apps.web.problems import Problem
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.slow import SlowResponse
 from apps.web.uploads import BodyTransfer, announced_size
@@ -43,6 +44,9 @@ EXAMPLE = {
 LIMITS_EXAMPLE = {"max_file_bytes": 1 << 30, "max_bytes": 10 << 30, "used_bytes": 48210}
 CONTENT = {"application/octet-stream": OpenApiTypes.BINARY}
 CONTENT_EXAMPLE = "id,total\n1,9.50\n"
+FORM_REFUSED = (
+    "Send the content itself as the body, not a form: with curl `-T FILE`, or `--data-binary @FILE`, instead of `-F`."
+)
 ORDERS = {
     "newest": newest_first("updated_at"),
     "name": Order("name"),
@@ -118,10 +122,11 @@ class Files(UploadView):
     def post(self, request: Request) -> SlowResponse:
         """Upload a new data file.
 
-        The body is the content as it is, in any content type, which is not stored. The file appears when all of it has
-        arrived. If the connection is cut, nothing is stored. If a file has this name already, the response is 409: replace
-        it with PUT. An Idempotency-Key covers the name, not the content.
+        The body is the content as it is, in any content type, which is not stored. A form is refused with 415. The file
+        appears when all of it has arrived. If the connection is cut, nothing is stored. If a file has this name already,
+        the response is 409: replace it with PUT. An Idempotency-Key covers the name, not the content.
         """
+        require_no_form(request)
         upload = uploads.begin(
             org=self.org,
             by=self.principal,
@@ -163,6 +168,7 @@ class FileById(UploadView):
 
         Runs read the old content until all of the new content has arrived.
         """
+        require_no_form(request)
         upload = uploads.begin_replacement(
             org=self.org,
             by=self.principal,
@@ -214,6 +220,12 @@ def detail_response(org: Org, file: UploadedFile, status: int = 200) -> Response
     return Response(
         render_detail(file, used_by), status=status, headers={"ETag": etag(file.version)}
     )
+
+
+def require_no_form(request: Request) -> None:
+    """Raise Problem 415 for a form. The names and boundaries of its parts would become a part of the content."""
+    if (request.content_type or "").lower().startswith("multipart/"):
+        raise Problem(415, FORM_REFUSED, "unsupported_media_type")
 
 
 def receive_content(view: OrgView, upload: uploads.Upload, status: int) -> SlowResponse:

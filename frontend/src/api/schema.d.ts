@@ -1454,9 +1454,9 @@ export interface paths {
          * Upload a new data file; the body is its content
          * @description Upload a new data file.
          *
-         *     The body is the content as it is, in any content type, which is not stored. The file appears when all of it has
-         *     arrived. If the connection is cut, nothing is stored. If a file has this name already, the response is 409: replace
-         *     it with PUT. An Idempotency-Key covers the name, not the content.
+         *     The body is the content as it is, in any content type, which is not stored. A form is refused with 415. The file
+         *     appears when all of it has arrived. If the connection is cut, nothing is stored. If a file has this name already,
+         *     the response is 409: replace it with PUT. An Idempotency-Key covers the name, not the content.
          */
         post: operations["files_upload"];
         delete?: never;

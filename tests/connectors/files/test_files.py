@@ -12,7 +12,9 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
+from django.test.client import encode_multipart
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -66,6 +68,17 @@ def events(world: World) -> list[tuple[str, str]]:
 
 
 # Upload.
+
+
+def test_a_form_is_refused_because_its_boundaries_would_become_content(world: World) -> None:
+    form = encode_multipart("x", {"file": SimpleUploadedFile("orders.csv", CSV)})
+    file_id = upload(world, "orders.csv").json()["id"]
+    form_type = "multipart/form-data; boundary=x"
+    for send, path in (("post", f"{FILES}?name=b.csv"), ("put", f"{FILES}/{file_id}")):
+        answer = getattr(world.client(), send)(path, form, content_type=form_type)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+        assert "`-T FILE`" in answer.json()["detail"]
+    assert list(stored(world).values()) == [CSV]
 
 
 def test_an_uploaded_file_is_stored_listed_and_audited(world: World) -> None:
