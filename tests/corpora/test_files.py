@@ -217,6 +217,21 @@ CSV_CASES = [
     Case("a.csv", [(1, 2)], b"x\ny,z\na,b\n1,2\n", settings={"csv": {"skip_lines": 2}}),
     Case("a.csv", [(1, 2), (3, 4)], b"a,b\n1,2\n#x,y\n3,4\n", settings={"csv": {"comment": "#"}}),
     Case("a.csv", [("1", "2"), ("#x", "y")], b"a,b\n1,2\n#x,y\n"),
+    # The header of a file that was joined to another one
+    Case(
+        "a.csv",
+        [(1, 2), (3, 4)],
+        utf8("\ufeffid,v\n1,2\n\ufeffid,v\n3,4\n"),
+        rejected=["a.csv, line 3, character 1: the record repeats the header"],
+    ),
+    Case(
+        "a.csv",
+        [("x", "y"), ("id,v", "z")],
+        b'"id","v"\r\nx,y\r\n"id","v"\r\n"id,v",z\r\n',
+        rejected=["a.csv, line 3, character 1: the record repeats the header"],
+    ),
+    Case("a.csv", [("x",), ("name",)], b"name\nx\nname\n"),
+    Case("a.csv", [("id", "v2"), ("x", "y")], b"id,v\nid,v2\nx,y\n", names=["id", "v"]),
     # A value that is missing from the first record is no name.
     Case(
         "a.tsv",

@@ -77,6 +77,7 @@ class CsvReader:
         self.dialect = self._with_header(sniff(sample, options, is_tsv=_is_tsv(label)), has_header)
         self.has_header = self.dialect.header
         self._scanner = CsvScanner(self.dialect)
+        self._header_line: bytes | None = None
         self.names = self._read_names(sample)
         self._parser = CsvParser(self.names, self.dialect, options.null_values)
         self._pieces = PieceReader(
@@ -84,6 +85,7 @@ class CsvReader:
             self.dialect,
             len(self.names),
             fill_short=options.short_records == "fill",
+            header=self._header_line,
         )
 
     def read(self, position: Position, page_size: int) -> Piece:
@@ -221,6 +223,7 @@ class CsvReader:
         record, data = self._first_record()
         if not self.dialect.header:
             return [f"column_{position}" for position in range(1, len(record.cells) + 1)]
+        self._header_line = data[: record.end].rstrip(b"\r\n")
         self._offset += record.end
         self._line += count_lines(data[: record.end])
         return column_names([cell.text.decode("utf-8", "replace") for cell in record.cells])

@@ -18,6 +18,7 @@ from pyarrow import compute, csv
 from apps.engine.frames.columns import NULL, STRING, Column, ColumnType
 from apps.engine.frames.text_types import fit_texts
 from apps.engine.sources.files.csv_scanner import (
+    BYTE_ORDER_MARK,
     BadLine,
     CleanPiece,
     CsvScanner,
@@ -43,15 +44,22 @@ class RawPiece:
 
 
 class PieceReader:
-    """Cuts a file into pieces that end where a record ends."""
+    """Cuts a file into pieces that end where a record ends. `header` is the line of the header, without its line end."""
 
     def __init__(
-        self, file: BinaryIO, dialect: Dialect, column_count: int, *, fill_short: bool
+        self,
+        file: BinaryIO,
+        dialect: Dialect,
+        column_count: int,
+        *,
+        fill_short: bool,
+        header: bytes | None = None,
     ) -> None:
         self._file = file
         self._dialect = dialect
         self._column_count = column_count
         self._fill_short = fill_short
+        self._header = header if column_count > 1 else None
         self._scanner = CsvScanner(dialect)
 
     def read(self, offset: int, line: int, size: int) -> RawPiece:
@@ -92,17 +100,19 @@ class PieceReader:
             at_end=at_end,
             first_line=line,
             fill_short=self._fill_short,
+            header=self._header,
         )
 
     def _cut(self, data: bytes, offset: int, line: int, *, at_end: bool) -> RawPiece | None:
         """Return a piece from the beginning of the data, or None if more data is needed."""
         end = len(data) if at_end else self._last_record_end(data)
-        if (end or at_end) and is_regular(data[:end], self._dialect):
+        has_header = self._has_header(data)
+        if (end or at_end) and not has_header and is_regular(data[:end], self._dialect):
             whole = data[:end]
             return RawPiece(whole, offset + end, line, count_lines(whole), at_end)
         if not end and not at_end and self._is_one_line(data):
             return None
-        if (piece := self._cut_unquoted(data, offset, line, at_end=at_end)) is not None:
+        if not has_header and (piece := self._cut_unquoted(data, offset, line, at_end=at_end)):
             return piece
         cleaned = self._clean(data, line, at_end=at_end)
         if not cleaned.end and not at_end:
@@ -128,6 +138,14 @@ class PieceReader:
             return None
         lines = count_lines(whole)
         return RawPiece(whole, offset + end, line, lines, at_end, has_quoted_values=False)
+
+    def _has_header(self, data: bytes) -> bool:
+        """Whether a line of the data begins like the header."""
+        header = self._header
+        if header is None:
+            return False
+        starts = (b"\n", b"\r", BYTE_ORDER_MARK)
+        return data.startswith(header) or any(start + header in data for start in starts)
 
     def _is_one_line(self, data: bytes) -> bool:
         return b"\n" not in data and b"\r" not in data[:-1]

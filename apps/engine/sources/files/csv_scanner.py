@@ -17,6 +17,8 @@ from apps.engine.sources.files.readers import MAX_RECORD_BYTES, NOT_UTF8, shown_
 
 LINE = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n|\Z)")
 LINE_END = re.compile(rb"\r\n|\r|\n")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+REPEATED_HEADER = "the record repeats the header, as where files were joined"
 
 
 class Incomplete(Exception):
@@ -153,10 +155,17 @@ class CsvScanner:
         at_end: bool,
         first_line: int,
         fill_short: bool = False,
+        header: bytes | None = None,
     ) -> CleanPiece:
-        """Return the complete records of `data` that have the right number of values."""
+        """Return the complete records of `data` that have the right number of values, and are not this header."""
         cleaner = _Cleaner(
-            self, data, column_count, at_end=at_end, first_line=first_line, fill_short=fill_short
+            self,
+            data,
+            column_count,
+            at_end=at_end,
+            first_line=first_line,
+            fill_short=fill_short,
+            header=header,
         )
         return cleaner.run()
 
@@ -250,6 +259,7 @@ class _Cleaner:
         at_end: bool,
         first_line: int,
         fill_short: bool,
+        header: bytes | None,
     ) -> None:
         self._scanner = scanner
         self._delimiter = scanner._dialect.delimiter
@@ -258,6 +268,7 @@ class _Cleaner:
         self._at_end = at_end
         self._line = self._first_line = first_line
         self._fill_short = fill_short
+        self._header = header
         self._parts: list[bytes] = []
         self._unchanged_from = self._position = 0
         self._bad_lines: list[BadLine] = []
@@ -283,6 +294,8 @@ class _Cleaner:
         text = line[1]
         if self._scanner.is_ignored(text, self._column_count):
             self._leave_out(line.end())
+        elif text.removeprefix(BYTE_ORDER_MARK) == self._header:
+            self._reject(line, self._position, REPEATED_HEADER)
         elif not self._scanner.is_plain(text) and self._scanner.has_quoted_values(text):
             self._scan_record(line)
         elif (problem := _invalid_position(text)) is not None:
