@@ -19,6 +19,25 @@ NUMBER_TYPES = frozenset(
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL, ColumnType.STRING})
 CUTTING_TYPES = frozenset({"name", '"char"'})  # which cut texts that are too long
 DATE_TYPES = frozenset({"daterange", "datemultirange", "date[]"})  # whose texts may have a time
+# Types, also as arrays, whose texts may have a time without a zone, which would become one in the zone of the session,
+# or a zone that would be dropped.
+ZONED_TYPES = frozenset(
+    {"time with time zone", "timestamp with time zone", "tstzrange", "tstzmultirange"}
+)
+LOCAL_TYPES = frozenset(
+    {"time without time zone", "timestamp without time zone", "tsrange", "tsmultirange"}
+)
+# Types whose texts may have numbers that a float rounds.
+FLOAT_TYPES = frozenset(
+    {"real[]", "double precision[]", "point", "lseg", "box", "path", "polygon", "circle"}
+)
+_CLOCK = "[0-9]:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?"
+_CLOCK_WITHOUT_ZONE = f"{_CLOCK}(?![0-9:.]| ?[A-Za-z+]| ?-[0-9])"
+_DATE_WITHOUT_CLOCK = "[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]|[T ][0-9]+:)"
+_CLOCK_WITH_ZONE = f"{_CLOCK}( ?[+-][0-9]| ?(?!(BC|AD|AM|PM)\\M)[A-Za-z])"
+_DATE_AND_CLOCK = "[0-9]-[0-9]+[T ][0-9]+:"
+_MORE_THAN_MICROSECONDS = "[.][0-9]{6}[0-9]*[1-9]"
+_LEAP_SECOND = ":60"
 # `bit` and `character` mean a length of 1 in SQL.
 UNLIMITED_TYPES = {"bit": '"bit"', "character": "bpchar"}
 
@@ -48,6 +67,11 @@ def changing_condition(
     conditions: list[sql.Composable] = []
     if base in DATE_TYPES:
         conditions.append(sql.SQL("{} LIKE '%:%'").format(text))
+    conditions += [
+        sql.SQL("{} ~ {}").format(text, sql.Literal(pattern)) for pattern in _refused_texts(base)
+    ]
+    if base in FLOAT_TYPES:
+        conditions.append(_float_condition(value, staged, column))
     own_type = COLUMN_TYPES.get(base)
     if column.is_domain and own_type not in {None, ColumnType.STRING}:
         conditions.append(_respelling_condition(value, staged, own_type))
@@ -63,12 +87,43 @@ def _number_condition(
     stored = sql.SQL("{}::{}").format(_cast(value, staged, _unlimited_type(column)), sql.SQL(base))
     stored = sql.SQL("{}::numeric" if base == "money" else "{}::text::numeric").format(stored)
     number = sql.SQL("{}::text::numeric").format(value)
-    condition = sql.SQL("{} IS DISTINCT FROM {}").format(number, stored)
-    if base != "money" or staged is not ColumnType.STRING:
-        return condition
-    # The text of an amount may have a sign of the currency.
-    is_number = sql.SQL("{} ~ '^-?[0-9]+([.][0-9]+)?$'").format(value)
-    return sql.SQL("CASE WHEN {} THEN {} ELSE false END").format(is_number, condition)
+    if base == "money" and staged is ColumnType.STRING:
+        return _money_condition(value)
+    return sql.SQL("{} IS DISTINCT FROM {}").format(number, stored)
+
+
+def _money_condition(text: sql.Composable) -> sql.Composable:
+    """Return a condition for amounts that are rounded. Their texts may have a sign of the currency and separators."""
+    digits = sql.SQL("rtrim(ltrim(regexp_replace({}, '[^0-9]', '', 'g'), '0'), '0')")
+    stored = sql.SQL("{}::money::text").format(text)
+    return sql.SQL("{} IS DISTINCT FROM {}").format(digits.format(text), digits.format(stored))
+
+
+def _refused_texts(base: str) -> list[str]:
+    """Return patterns of the texts that a type with times, which is none of Drover's own, would change."""
+    element = base.removesuffix("[]")
+    patterns: list[str] = []
+    if base in COLUMN_TYPES or element not in ZONED_TYPES | LOCAL_TYPES | {"interval"}:
+        return patterns
+    if element in ZONED_TYPES:
+        patterns += [_CLOCK_WITHOUT_ZONE, _DATE_WITHOUT_CLOCK]
+    if element in LOCAL_TYPES:
+        patterns.append(_CLOCK_WITH_ZONE)
+    if element.startswith("time "):
+        patterns.append(_DATE_AND_CLOCK)
+    return [*patterns, _MORE_THAN_MICROSECONDS, _LEAP_SECOND]
+
+
+def _float_condition(
+    value: sql.Composable, staged: ColumnType, column: TableColumn
+) -> sql.Composable:
+    """Return a condition for texts that have other numbers when they are stored. A box may have them in another order."""
+    numbers = sql.SQL(
+        "(SELECT array_agg(n[1]::numeric ORDER BY n[1]::numeric) FROM"
+        " regexp_matches({}::text, '(-?[0-9.]+(?:[eE][-+]?[0-9]+)?)', 'g') AS n)"
+    )
+    stored = _cast(value, staged, _unlimited_type(column))
+    return sql.SQL("{} IS DISTINCT FROM {}").format(numbers.format(value), numbers.format(stored))
 
 
 def _respelling_condition(
