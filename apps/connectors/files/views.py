@@ -44,9 +44,7 @@ EXAMPLE = {
 LIMITS_EXAMPLE = {"max_file_bytes": 1 << 30, "max_bytes": 10 << 30, "used_bytes": 48210}
 CONTENT = {"application/octet-stream": OpenApiTypes.BINARY}
 CONTENT_EXAMPLE = "id,total\n1,9.50\n"
-FORM_REFUSED = (
-    "Send the content itself as the body, not a form: with curl `-T FILE`, or `--data-binary @FILE`, instead of `-F`."
-)
+FORM_REFUSED = "Send the content itself as the body, not a form: with curl `-T FILE`, or `--data-binary @FILE`, instead of `-F`."
 ORDERS = {
     "newest": newest_first("updated_at"),
     "name": Order("name"),
