@@ -10,7 +10,7 @@ from drover._failures import ConfigurationError
 from drover._paging.hints import flag_at_top
 from drover._paging.paths import MISSING, describe_type, find, find_beside
 from drover._paging.responses import Json, Page, Request
-from drover._paging.styles import Contradiction, PageSize, Paging, read_flag, wrong_path
+from drover._paging.styles import Contradiction, PageSize, Paging, StartTest, read_flag, wrong_path
 from drover._paging.values import as_count
 
 FAR_PAGES = 1_000_000  # pages to skip to be beyond the end of every stream
@@ -107,8 +107,14 @@ class PageNumber(_Numbered):
     def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("page", self.start)) + FAR_PAGES, 0)
 
-    def request_before_start(self) -> Request | None:
-        return self._at(self.param, 0, 0) if self.start == 1 else None
+    def test_of_start(self) -> StartTest | None:
+        if self.start != 1 or not self.ends_by_empty_page:
+            return None
+        return StartTest(
+            self._at(self.param, 0, 0),
+            lambda first, before: len(before) >= (2 if first else 1) and not {*first} & {*before},
+            "the API has other records on page 0 than on page 1, so it counts its pages from 0; set `first_page` to 0",
+        )
 
     def request_after(self, position: Json, page_size: int) -> Request:
         return self._at(self.param, int(position.get("page", self.start)) + 1, 0)
@@ -146,11 +152,34 @@ class Offset(_Numbered):
                 )
         if self._is_end(page, following):
             return None
+        if page.nesting and page.nesting.longest >= self.size > page.nesting.count:
+            raise ConfigurationError(
+                f"the offset may count in {page.nesting.count:,} lists at once, because some have {self.size:,} records; read"
+                " the lists as a child stream, or request one of them"
+            )
         if page.count == 0:
             raise Contradiction(
                 f"the page at offset {offset:,} is empty, but the response says that more records follow"
             )
         return {"offset": following}
+
+    def test_of_start(self) -> StartTest | None:
+        if self.start == 1:
+            return StartTest(
+                self._at(self.param, 0, 0),
+                lambda first, before: before[0] not in first,
+                "the API has another record at offset 0, so it counts from 0; set `first_offset` to 0",
+                is_one_record=True,
+            )
+        if self.start != 0 or not self.ends_by_empty_page:
+            return None
+        return StartTest(
+            self._at(self.param, 1, 0),
+            lambda first, after: not {*first} & {*after},
+            "the API has only other records at offset 1, so its offset counts pages; use the pagination `page` with"
+            " `first_page` 0",
+            min_count=2,
+        )
 
     def request_beyond_end(self, position: Json) -> Request:
         return self._at(self.param, int(position.get("offset", self.start)) + FAR_RECORDS, 0)

@@ -33,9 +33,17 @@ class WrongFirstPage(ConfigurationError):
     """The settings begin with the second page."""
 
 
+class PageCountsRecords(ConfigurationError):
+    """The parameter for the number of the page is a number of records."""
+
+
 class PageLeftOut(SourceFailure):
     """A page is empty, but records follow it."""
 
 
 class RecordsRemoved(SourceFailure):
     """Records were removed while the pages were read, so the position is not reliable any more."""
+
+
+class ListCut(ConfigurationError):
+    """A list inside of an item does not have all of its records."""

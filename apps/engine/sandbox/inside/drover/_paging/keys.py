@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from drover._paging.paths import MISSING, find
@@ -29,6 +30,15 @@ def keys_of(records: Sequence[Any], primary_key: Sequence[str]) -> list[Any]:
 def digests_of(records: Sequence[Any], primary_key: Sequence[str]) -> list[str]:
     """Return digests of the keys of the records, or of the records if they have no keys."""
     return [digest(key) for key in keys_of(records, primary_key) or records]
+
+
+def comparable_digests(
+    first: Sequence[Any], other: Sequence[Any], primary_key: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return digests of the records of two pages, by which the same records are found on both."""
+    names = (name for name in NAMES if all(_field(record, name) for record in (*first, *other)))
+    key = list(primary_key) or list(islice(names, 1))
+    return digests_of(first, key), digests_of(other, key)
 
 
 def content_of(records: Sequence[Any], primary_key: Sequence[str]) -> str:

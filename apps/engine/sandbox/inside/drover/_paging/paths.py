@@ -142,6 +142,25 @@ def find_records(document: Any, path: str, key_field: str = "") -> Any:
     return _find_records(document, parse(path), key_field)
 
 
+def split_at_each(steps: tuple[Step, ...]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Return the steps before the first `[]` or `*`, and those after it."""
+    each = next((number for number, step in enumerate(steps) if step.is_each), len(steps))
+    return steps[:each], steps[each + 1 :]
+
+
+def items_at(value: Any, steps: tuple[Step, ...]) -> list[Any] | None:
+    """Return the items of the list or object that the steps lead to, or None if there is neither."""
+    container = _find(value, steps)
+    if isinstance(container, Mapping):
+        return list(container.values())
+    return container if isinstance(container, list) else None
+
+
+def find_inner(item: Any, steps: tuple[Step, ...]) -> Any:
+    """Return what the steps lead to: all records if they have `[]` or `*`, or MISSING."""
+    return _find_records(item, steps, "")
+
+
 def _find_records(value: Any, steps: tuple[Step, ...], key_field: str) -> Any:
     each = next((number for number, step in enumerate(steps) if step.is_each), None)
     if each is None:
@@ -168,9 +187,7 @@ def _find_records(value: Any, steps: tuple[Step, ...], key_field: str) -> Any:
 
 def find_container(document: Any, path: str) -> Any:
     """Return the list or object that has the records, or MISSING. Names after the first `[]` or `*` do not count."""
-    steps = parse(path)
-    each = next((number for number, step in enumerate(steps) if step.is_each), len(steps))
-    return _find(document, steps[:each])
+    return _find(document, split_at_each(parse(path))[0])
 
 
 def _with_key(item: Any, name: str, key_field: str) -> Any:
@@ -231,9 +248,7 @@ def leads_through(path: str, name: str) -> bool:
 
 def places_around(path: str) -> list[str]:
     """Return the places of the objects around the records, each with a dot at its end: `data.`, `data.issues.`"""
-    steps = parse(path)
-    each = next((number for number, step in enumerate(steps) if step.is_each), len(steps))
-    names = [quote(step.text) for step in steps[:each]]
+    names = [quote(step.text) for step in split_at_each(parse(path))[0]]
     return [".".join(names[:count]) + "." for count in range(1, len(names))]
 
 

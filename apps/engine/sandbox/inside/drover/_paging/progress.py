@@ -17,7 +17,8 @@ class Progress:
     """What is known of the pages so far. It is part of the token of each page, so a retry continues with it."""
 
     pages: int = 0
-    records: int = 0
+    records: int = 0  # or items, if lists inside of them have the records
+    rows: int = 0  # the records themselves
     largest: int = 0  # records of the largest page
     smallest: int = 0  # records of the smallest page that has some
     empty: int = 0  # empty pages in a row
@@ -28,6 +29,7 @@ class Progress:
     has_total: bool = False  # whether a total or number of pages was reported
     page_total: int = 0  # the newest number of pages that was reported
     is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
+    items: str = ""  # digest of the keys of the newest page's items, if lists inside of them have the records
     tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
@@ -51,9 +53,12 @@ class Progress:
     def add(self, page: Page) -> None:
         self.pages += 1
         self.records += page.count
+        self.rows += len(page.records)
         self.largest = max(self.largest, page.count)
         self.smallest = min(self.smallest or page.count, page.count or self.smallest)
-        self.empty = 0 if page.count else self.empty + 1
+        items = page.nesting.keys if page.nesting else ""
+        self.empty = 0 if page.records or items not in ("", self.items) else self.empty + 1
+        self.items = items
         self.page_total = find_page_total(page) or self.page_total
         self.has_total |= self.page_total > 0
 

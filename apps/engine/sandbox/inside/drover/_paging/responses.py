@@ -10,6 +10,7 @@ from typing import Any
 
 from drover._failures import SourceFailure
 from drover._paging.faults import UnexpectedStatus
+from drover._paging.nested import Nesting, find_nesting
 from drover._paging.paths import (
     MISSING,
     describe,
@@ -85,10 +86,12 @@ class Page:
     is_first: bool
     is_object: bool = False  # whether the only record is an object instead of a list
     has_list: bool = True  # whether there is a list, null instead of it, or no content at all
+    nesting: Nesting | None = None  # the items whose lists have the records
 
     @property
     def count(self) -> int:
-        return len(self.records)
+        """The number of items by which the pages are cut: the records, or what has them in lists."""
+        return self.nesting.count if self.nesting else len(self.records)
 
     @property
     def document(self) -> Any:
@@ -162,7 +165,7 @@ def read_page(
     ):
         _require_no_errors(response.document, path)
     if isinstance(value, list):
-        return Page(response, value, is_first)
+        return Page(response, value, is_first, nesting=find_nesting(response.document, path))
     if is_object:
         return Page(response, [value], is_first, is_object=True)
     if value is None:

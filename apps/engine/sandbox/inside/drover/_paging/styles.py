@@ -6,7 +6,7 @@ No style takes a short page for the last one, because many servers return fewer 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -57,6 +57,17 @@ class PageSize:
 
 
 @dataclass(frozen=True)
+class StartTest:
+    """A request near the first page, and what its records show. They are given as digests, those of the first page first."""
+
+    request: Request
+    is_wrong: Callable[[Sequence[str], Sequence[str]], bool]
+    conclusion: str
+    is_one_record: bool = False  # whether it shows that one record is missing
+    min_count: int = 0  # records of the first page that it needs
+
+
+@dataclass(frozen=True)
 class Paging:
     """Base class of the styles: one response has all records.
 
@@ -102,8 +113,8 @@ class Paging:
         """
         return None
 
-    def request_before_start(self) -> Request | None:
-        """Return the request of the page before the first one, or None if there can be none."""
+    def test_of_start(self) -> StartTest | None:
+        """Return what shows whether the first page is the first one, or None if the style cannot tell it."""
         return None
 
     def request_after(self, position: Json, page_size: int) -> Request | None:

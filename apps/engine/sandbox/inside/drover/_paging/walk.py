@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from drover._paging.ends import require_complete, require_no_removals, require_progress
 from drover._paging.faults import (
-    EndsTooEarly,
     ErrorInsteadOfPage,
+    ListCut,
     NotReady,
+    PageCountsRecords,
     PageLeftOut,
-    RecordsRemoved,
     RepeatedPages,
     WrongFirstPage,
 )
 from drover._paging.forms import Form, find_first_fault
-from drover._paging.hints import find_position, find_possible_cursor, flag_at_top
-from drover._paging.keys import content_of, digests_of, has_id, keys_of
+from drover._paging.hints import find_hint, find_position, find_possible_cursor, flag_at_top
+from drover._paging.keys import comparable_digests, content_of, has_id, keys_of
+from drover._paging.nested import cut_lists, missing_records
+from drover._paging.overlaps import read_overlap
 from drover._paging.paths import describe, find_container, plain_place
 from drover._paging.progress import Progress
 from drover._paging.responses import (
@@ -35,11 +38,9 @@ from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
 from drover._paging.trails import digest
 
-MAX_EMPTY_PAGES = 10  # in a row
-MAX_EMPTY_PAGES_WITHOUT_HINTS = 1000
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
-TAIL = 32  # records at the end of a page that may come again at the beginning of the next page
+MIN_OVERLAP = 2  # records that show that a page begins one record after the page before
 
 
 class Ask(Protocol):
@@ -95,16 +96,23 @@ class Walk:
             self._require_nothing_after(position, progress)
             return Step([], {})
         page = self._page(response, is_first=not position)
+        if page.nesting and not page.records and page.nesting.keys in ("", progress.items):
+            page = replace(
+                page, nesting=None
+            )  # The items are the same on each page, and their lists are at the end.
         self._require_result(page)
+        self._require_whole_lists(page)
         self._require_form_of_others(progress, page)
         total = self._total(page)
         progress.add(page)
         progress.has_total |= total is not None
         if self._is_last_page_again(position, progress, page, total):
             return Step([], {}, total)
-        self._require_no_removals(progress, total)
-        records = self._without_overlap(progress, page)
+        require_no_removals(self.style, progress, total)
+        records = self._without_overlap(position, progress, page)
         following = self._next_position(position, page)
+        if following and self._is_at_end(position, following, progress, page, records):
+            following = None
         if page.is_first:
             self._require_nothing_before(progress, page)
         if page.count == 0:
@@ -115,7 +123,7 @@ class Walk:
             return Step(records, {}, total)
         has_flag = self.style.hints and not page.is_object and flag_at_top(page.document) is True
         progress.is_more_told = has_flag or self.style.expects_more(page)
-        self._require_progress(progress, following)
+        require_progress(self.style, progress, following, self.max_pages)
         return Step(records, {**following, "progress": progress.to_json()}, total)
 
     def _require_result(self, page: Page) -> None:
@@ -272,7 +280,7 @@ class Walk:
         whose records have no key do not show that: different records may look alike. So the API is asked for a page
         that cannot exist, and only an API that answers this with records does not look at the position.
         """
-        if not page.count:
+        if not page.records:
             return False
         content = content_of(page.records, self.primary_key)
         has_ids = has_id(page.records[0])
@@ -280,6 +288,9 @@ class Walk:
             progress.repeated = progress.repeated if has_ids else 0
             return False
         if self.style.is_counted and progress.is_whole and progress.records - page.count == total:
+            return True
+        is_told = self.style.hints and flag_at_top(page.document) is False
+        if has_ids and is_told and not self.style.is_counted:
             return True
         progress.repeated += 1
         if bool(keys_of(page.records, self.primary_key)):
@@ -297,19 +308,34 @@ class Walk:
             )
         return False
 
+    def _require_whole_lists(self, page: Page) -> None:
+        """Raise ListCut if a list inside of an item, such as the lines of an order, has more pages of its own."""
+        for fields, records in cut_lists(page.document, self.records_path):
+            inner = Page(Response(page.response.status, fields), records, is_first=False)
+            hint = find_hint(inner) or missing_records(fields, len(records))
+            if hint and self.style.hints:
+                raise ListCut(
+                    f"a list of {len(records):,} records inside of an item is not complete, because {hint}; read it as a"
+                    " child stream, request more of its records at once, or turn off `hints` if this means something else"
+                )
+
     def _require_nothing_before(self, progress: Progress, page: Page) -> None:
-        """Raise WrongFirstPage if the page before the first one has several other records, or the only ones."""
-        request = self.style.request_before_start()
-        if request is None or not self._may_probe(progress):
+        """Raise WrongFirstPage if another page near the first one shows that the settings begin at the wrong place.
+
+        A total shows that too, unless only one record is missing.
+        """
+        start = self.style.test_of_start()
+        if start is None or not self.style.hints or not self._is_full_read(progress):
             return
-        answer = self._ask_for_page(request)
-        if answer is None or answer.is_object or answer.count < (2 if page.count else 1):
+        if page.count < start.min_count or (progress.has_total and not start.is_one_record):
             return
-        first, before = (set(digests_of(read.records, self.primary_key)) for read in (page, answer))
-        if not first & before:
+        answer = self._ask_for_page(start.request)
+        if answer is None or answer.is_object or not answer.records:
+            return
+        first, other = comparable_digests(page.records, answer.records, self.primary_key)
+        if start.is_wrong(first, other):
             raise WrongFirstPage(
-                "the API has other records on page 0 than on page 1, so it counts its pages from 0; set `first_page` to"
-                " 0, or turn off `hints` if page 0 means something else"
+                f"{start.conclusion}, or turn off `hints` if this means something else"
             )
 
     def _require_nothing_after(
@@ -348,7 +374,7 @@ class Walk:
         """Return how many records the next page has, or 0 if it has been read before."""
         request = self.style.request_after(position, progress.largest)
         answer = self._ask_for_page(request) if request is not None else None
-        if answer is None or answer.is_object or not answer.count:
+        if answer is None or answer.is_object or not answer.records:
             return 0
         is_known = content_of(answer.records, self.primary_key) in progress.contents
         return 0 if is_known else answer.count
@@ -368,7 +394,7 @@ class Walk:
     def _require_answer_to_position(self, position: Json, content: str) -> None:
         request = self.style.request_beyond_end(position)
         answer = self._ask_for_page(request) if request is not None else None
-        if answer is None or not answer.count:
+        if answer is None or not answer.records:
             return
         is_same = content_of(answer.records, self.primary_key) == content
         if is_same or self.style.ends_by_empty_page:
@@ -378,71 +404,30 @@ class Walk:
                 " with the total or the one that tells whether more pages follow"
             )
 
-    def _require_no_removals(self, progress: Progress, total: int | None) -> None:
-        """Raise RecordsRemoved if the API reports fewer records than with the page before: a counted position has
-        skipped as many records as were removed before it.
-        """
-        before = progress.total
-        if total is not None:
-            # A total that is not larger than what was read may be that of the page.
-            progress.total = total if total > progress.records else None
-        if not self.style.is_counted or not self.style.hints or total is None or before is None:
-            return
-        if total < before:
-            raise RecordsRemoved(
-                f"the total of records fell from {before:,} to {total:,} while the pages were read, so some may have"
-                " been skipped; sort the list so that new and removed records are at its end, or turn off `hints`"
+    def _without_overlap(self, position: Json, progress: Progress, page: Page) -> list[Any]:
+        """Return the records without those at the end of the page before. Raises PageCountsRecords."""
+        overlap, progress.tail = read_overlap(page.records, progress.tail, self.primary_key)
+        if overlap == page.count - 1 >= MIN_OVERLAP and progress.pages == 2 and "page" in position:
+            raise PageCountsRecords(
+                "the second page begins with the second record of the first page, so the parameter counts records; use the"
+                " pagination `offset`"
             )
-
-    def _without_overlap(self, progress: Progress, page: Page) -> list[Any]:
-        """Return the records without those at the end of the page before: records were added before them."""
-        has_keys = bool(keys_of(page.records, self.primary_key)) or (
-            page.count == 1 and bool(progress.tail)
-        )
-        if not self.style.is_counted or not has_keys:
-            progress.tail = []
-            return page.records
-        head = [digest(record) for record in page.records[:TAIL]]
-        tail, progress.tail = progress.tail, [digest(record) for record in page.records[-TAIL:]]
-        longest = min(len(head), len(tail))
-        overlap = next((n for n in range(longest, 0, -1) if tail[-n:] == head[:n]), 0)
+        if not page.nesting:
+            progress.records -= overlap
+        progress.rows -= overlap
         return page.records[overlap:]
 
+    def _is_at_end(
+        self, position: Json, following: Json, progress: Progress, page: Page, records: list[Any]
+    ) -> bool:
+        """Whether a cursor or link leads back, because it includes the last records: no others follow them."""
+        if self.style.is_counted:
+            return False
+        is_told = self.style.hints and flag_at_top(page.document) is False
+        if is_told and (following == position or digest(following) in progress.positions):
+            return True
+        return following == position and not records and 0 < page.count < progress.largest
+
     def _require_complete(self, progress: Progress, total: int | None) -> None:
-        """Raise Contradiction if the API reports more records than its pages had.
-
-        Records are added and removed while several pages are read, so a small difference is accepted then.
-        """
-        if self.is_partial or self.style.is_cut or not progress.is_whole or not self.style.hints:
-            return
-        total = progress.total if total is None else total
-        full_pages = progress.pages - progress.empty
-        if 0 < full_pages < progress.page_total and (total is None or progress.records < total):
-            raise EndsTooEarly(
-                f"the API reports {progress.page_total:,} pages, but its records end after {full_pages:,}; turn off"
-                " `hints` if this number means something else"
-            )
-        if total is None:
-            return
-        accepted = 0 if progress.pages == 1 else max(progress.largest - 1, total // 100)
-        if total - progress.records > accepted:
-            raise Contradiction(
-                f"the API reports a total of {total:,} records, but its pages end after {progress.records:,}:"
-                " the pagination settings are wrong, or the API limits how far its pages reach; turn off `hints` if this"
-                " total means something else"
-            )
-
-    def _require_progress(self, progress: Progress, following: Json) -> None:
-        if not self.style.is_counted and progress.positions.add(digest(following)):
-            raise RepeatedPages(
-                "the API leads back to a page that was read before, so its pages would never end",
-                evidence=(f"after page {progress.pages:,}", str(following)[:300]),
-            )
-        most = MAX_EMPTY_PAGES if self.style.hints else MAX_EMPTY_PAGES_WITHOUT_HINTS
-        if progress.empty >= most:
-            raise RepeatedPages(
-                f"the API returned {progress.empty:,} empty pages in a row and says that more follow; turn off `hints`"
-                f" to accept up to {MAX_EMPTY_PAGES_WITHOUT_HINTS:,}, or set `stop_after_empty_page` if the first one is the end"
-            )
-        if progress.pages >= self.max_pages:
-            raise RepeatedPages(f"the stream has more than {self.max_pages:,} pages (`max_pages`)")
+        if not self.is_partial:
+            require_complete(self.style, progress, total)

@@ -1,0 +1,70 @@
+"""What shows that the pages of a stream are not complete, or would never end."""
+
+from __future__ import annotations
+
+from drover._paging.faults import EndsTooEarly, RecordsRemoved, RepeatedPages
+from drover._paging.progress import Progress
+from drover._paging.responses import Json
+from drover._paging.styles import Contradiction, Paging
+from drover._paging.trails import digest
+
+MAX_EMPTY_PAGES = 10  # in a row
+MAX_EMPTY_PAGES_WITHOUT_HINTS = 1000
+
+
+def require_no_removals(style: Paging, progress: Progress, total: int | None) -> None:
+    """Raise RecordsRemoved if the API reports fewer records than with the page before: a counted position has
+    skipped as many records as were removed before it.
+    """
+    before = progress.total
+    if total is not None:
+        # A total that is not larger than what was read may be that of the page.
+        progress.total = total if total > progress.records else None
+    if not style.is_counted or not style.hints or total is None or before is None:
+        return
+    if total < before:
+        raise RecordsRemoved(
+            f"the total of records fell from {before:,} to {total:,} while the pages were read, so some may have"
+            " been skipped; sort the list so that new and removed records are at its end, or turn off `hints`"
+        )
+
+
+def require_complete(style: Paging, progress: Progress, total: int | None) -> None:
+    """Raise Contradiction if the API reports more records than its pages had.
+
+    Records are added and removed while several pages are read, so a small difference is accepted then.
+    """
+    if style.is_cut or not progress.is_whole or not style.hints:
+        return
+    total = progress.total if total is None else total
+    full_pages = progress.pages - progress.empty
+    if 0 < full_pages < progress.page_total and (total is None or progress.records < total):
+        raise EndsTooEarly(
+            f"the API reports {progress.page_total:,} pages, but its records end after {full_pages:,}; turn off"
+            " `hints` if this number means something else"
+        )
+    if total is None:
+        return
+    accepted = 0 if progress.pages == 1 else max(progress.largest - 1, total // 100)
+    if total - max(progress.records, progress.rows) > accepted:
+        raise Contradiction(
+            f"the API reports a total of {total:,} records, but its pages end after {progress.records:,}:"
+            " the pagination settings are wrong, or the API limits how far its pages reach; turn off `hints` if this"
+            " total means something else"
+        )
+
+
+def require_progress(style: Paging, progress: Progress, following: Json, max_pages: int) -> None:
+    if not style.is_counted and progress.positions.add(digest(following)):
+        raise RepeatedPages(
+            "the API leads back to a page that was read before, so its pages would never end",
+            evidence=(f"after page {progress.pages:,}", str(following)[:300]),
+        )
+    most = MAX_EMPTY_PAGES if style.hints else MAX_EMPTY_PAGES_WITHOUT_HINTS
+    if progress.empty >= most:
+        raise RepeatedPages(
+            f"the API returned {progress.empty:,} empty pages in a row and says that more follow; turn off `hints`"
+            f" to accept up to {MAX_EMPTY_PAGES_WITHOUT_HINTS:,}, or set `stop_after_empty_page` if the first one is the end"
+        )
+    if progress.pages >= max_pages:
+        raise RepeatedPages(f"the stream has more than {max_pages:,} pages (`max_pages`)")
