@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from drover._paging.faults import EndsTooEarly, RecordsRemoved, RepeatedPages
+from drover._paging.hints import flag_at_top
 from drover._paging.progress import Progress
-from drover._paging.responses import Json
+from drover._paging.responses import Json, Page
 from drover._paging.styles import Contradiction, Paging
+from drover._paging.totals import reported_total, reports_none
 from drover._paging.trails import digest
 
 MAX_EMPTY_PAGES = 10  # in a row
@@ -52,6 +54,18 @@ def require_complete(style: Paging, progress: Progress, total: int | None) -> No
             " the pagination settings are wrong, or the API limits how far its pages reach; turn off `hints` if this"
             " total means something else"
         )
+
+
+def has_read_total(style: Paging, progress: Progress, page: Page, path: str) -> bool:
+    """Whether a page without records reports as many as were read, and nothing says that more follow."""
+    document, headers = page.document, page.response.headers
+    says_more = style.expects_more(page) or flag_at_top(document) is True
+    if says_more or not style.hints or not progress.is_whole:
+        return False
+    if page.is_first:
+        return reports_none(document, headers, path)
+    total = reported_total(document, headers, page.count, path)
+    return total is not None and total <= progress.records
 
 
 def require_progress(style: Paging, progress: Progress, following: Json, max_pages: int) -> None:

@@ -81,6 +81,10 @@ class Form:
             elif kind != "n" and known[1] != _value_digest(value):
                 self.fields[key] = (known[0], VARIES)
 
+    def has_value(self, place: str, value: Any) -> bool:
+        """Whether all responses so far had this value at the place."""
+        return self.fields.get(_short(place, SIZES[0]), ("", ""))[1] == _value_digest(value)
+
     def has_only(self, places: Collection[str]) -> bool:
         """Whether the responses had no fields but these, and the objects around them."""
         allowed = set()

@@ -22,7 +22,8 @@ _RECORDS = (
 MORE_FLAG = re.compile(
     rf"(has|is|are)(more|next)({_RECORDS})?(available|incollection)?|hasadditional({_RECORDS})"
     rf"|more({_RECORDS})?(available|incollection|exists?)?|nextpage(available|exists)"
-    r"|(is)?truncated|exceededtransferlimit"
+    rf"|(is)?({_RECORDS})?(is)?truncated|exceededtransferlimit"
+    rf"|({_RECORDS})?limit(reached|exceeded)|max({_RECORDS})(reached|exceeded)"
 )
 LAST_FLAG = re.compile(
     rf"(is|at)?(last|final)(page)?|(is)?(done|exhausted|eof)|(is|at)?end(of)?({_RECORDS}|stream|list)"
@@ -72,7 +73,7 @@ DESCRIPTIONS = re.compile(
     r"(self|first|last|prev|url|uri|href|base|kind|etag|object|type|context|schema|version|time|date|took|duration|elapsed"
     r"|generated|created|updated|request|trace|correlation|newest|oldest|since|until|delta|nextsync|size|limit|perpage|total|count"
     r"|status|code|message|msg|name|title|description|currency|locale|lang|api|server|odatacontext|odatadelta|page"
-    r"|\w*(version|hash|checksum)$"
+    r"|\w*(version|hash|checksum|estimate)$|(start|from|before)$"
     r"|(account|user|tenant|org|organi[sz]ation|workspace|customer|team|project|company|site|app|application|client|session|job"
     r"|query|execution|report|dataset|portal|shop|store|owner|group|list|folder|parent|channel|board)(id|key|uuid|guid)?$)"
 )
@@ -150,7 +151,7 @@ def _hint_of_headers(page: Page) -> str:
         return "its `Link` header has the URL of a next page"
     content_range = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if content_range is not None:
-        _, last, total = (int(number) for number in content_range.groups())
+        _, last, total = (int(number) for number in content_range.groups()[1:])
         return (
             f"its `Content-Range` header is {content_range[0].strip()!r}"
             if last + 1 < total
@@ -209,7 +210,7 @@ def _current_page(page: Page) -> int:
 
 def _may_be_cursor(text: str) -> bool:
     """Whether the text is opaque: it has digits, or is long and has no spaces. A date is not."""
-    if is_end(text) or DATE.match(text) or " " in text:
+    if is_end(text) or DATE.match(text) or " " in text or "@" in text:
         return False
     return any(character.isdigit() for character in text) or len(text) >= 16
 

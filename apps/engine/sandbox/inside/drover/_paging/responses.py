@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,12 +14,14 @@ from drover._paging.paths import (
     MISSING,
     describe,
     describe_type,
+    find_container,
     find_records,
     leads_through,
     put,
     walk_objects,
 )
-from drover._paging.values import is_end, is_number
+from drover._paging.unfinished import find_incomplete
+from drover._paging.values import is_end
 
 Json = dict[str, Any]
 # Headers with the number of requests that are left.
@@ -28,13 +29,6 @@ LEFT_REQUESTS = ("X-RateLimit-Remaining", "X-Rate-Limit-Remaining", "RateLimit-R
 # Fields of a response that reports an error, and fields that are false then, although its status is 200.
 ERROR_FIELDS = ("error", "errors", "fault", "exception", "error_message", "errorMessage")
 SUCCESS_FIELDS = ("ok", "success")
-# Fields that are true if the records of a response are not all that were asked for, in lower case and only with letters.
-INCOMPLETE = frozenset(
-    {
-        *("timedout", "incomplete", "incompleteresults", "incompletesearch", "incompletedata"),
-        *("partial", "ispartial", "partialresult", "partialresults", "partialdata"),
-    }
-)
 SUCCESS_TEXTS = frozenset({"ok", "success", "successful"})
 # Statuses with which an API refuses a position that does not exist. Others refuse the credentials or the rate.
 PROBE_STATUSES = frozenset(range(400, 600)) - {401, 403, 407, 429}
@@ -192,21 +186,11 @@ def _require_no_errors(document: Mapping[str, Any], path: str) -> None:
             "the API reports an error beside its data; turn off `hints` if it means something else",
             evidence=(error,),
         )
-    part = _incomplete_part(others)
+    part = find_incomplete(document, find_container(document, path))
     if part:
         raise ErrorsReported(
             f"the API says that its response is not complete: {part}; turn off `hints` if it means something else"
         )
-
-
-def _incomplete_part(document: Mapping[str, Any]) -> str:
-    """Return what says that records are missing, or an empty text. Elasticsearch counts the shards that failed."""
-    for place, value in walk_objects(document, depth=2):
-        if re.sub(r"[^a-z]", "", place.rpartition(".")[2].lower()) in INCOMPLETE and value is True:
-            return f"`{place}` is true"
-        if place == "_shards.failed" and is_number(value) and value > 0:
-            return f"`{place}` is {value}"
-    return ""
 
 
 def _is_empty_page(document: Any, *, is_first: bool, checks_lists: bool) -> bool:

@@ -16,8 +16,8 @@ HEADER = re.compile(
     r"x?(wp|pagination|list|results?|records?|items?)?total(count|results?|records?|items?|elements?|rows?|entries|hits)?"
 )
 HEADER_OF_JSON = re.compile(r"x?(pagination|paging|pageinfo)")
-# As in `items 0-9/57`, but not in bytes.
-CONTENT_RANGE = re.compile(r"\s*(?!bytes)\w+\s+(\d{1,15})-(\d{1,15})/(\d{1,15})\s*")
+# As in `items 0-9/57` and `0-9/57`, but not in bytes.
+CONTENT_RANGE = re.compile(r"\s*((?!bytes)[a-z]\w*[\s=]+)?(\d{1,15})-(\d{1,15})/(\d{1,15})\s*")
 PLACES = (
     "",
     "meta.",
@@ -93,13 +93,19 @@ def reported_total(
     return None
 
 
+def reports_none(document: Any, headers: Mapping[str, str], path: str) -> bool:
+    """Whether the API reports a total of 0, and no other total."""
+    totals = {value for value in _candidates(document, headers, path) if value is not None}
+    return totals == {0}
+
+
 def _candidates(document: Any, headers: Mapping[str, str], path: str) -> Iterator[int | None]:
     for name, text in headers.items():
         if HEADER.fullmatch(_letters(name)):
             yield _whole_number(text)
     content_range = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if content_range is not None:
-        yield int(content_range[3])
+        yield int(content_range[4])
     if isinstance(document, dict):
         for place in (*PLACES, *places_around(path)):
             for name in NAMES:

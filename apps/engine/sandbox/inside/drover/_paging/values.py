@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_DIGITS = 30  # of a whole number that is stored as such
 # Texts that stand for "no next page", in lower case.
-END_TEXTS = frozenset({"", "0", "-1", "false", "null", "none", "undefined"})
+END_TEXTS = frozenset({"", "0", "-1", "false", "null", "nil", "none", "undefined"})
 YES_TEXTS = frozenset({"true", "yes", "y", "t", "1"})
 NO_TEXTS = frozenset({"", "false", "no", "n", "f", "0", "null", "none"})
 

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from drover._paging.ends import require_complete, require_no_removals, require_progress
+from drover._paging.ends import (
+    has_read_total,
+    require_complete,
+    require_no_removals,
+    require_progress,
+)
 from drover._paging.faults import (
     ErrorInsteadOfPage,
     ListCut,
@@ -37,6 +42,7 @@ from drover._paging.responses import (
 from drover._paging.styles import Contradiction, CursorMissing, OnlyPage, Paging
 from drover._paging.totals import reported_total
 from drover._paging.trails import digest
+from drover._paging.unfinished import find_unfinished
 
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
@@ -100,7 +106,7 @@ class Walk:
             page = replace(
                 page, nesting=None
             )  # The items are the same on each page, and their lists are at the end.
-        self._require_result(page)
+        self._require_result(progress, page)
         self._require_whole_lists(page)
         self._require_form_of_others(progress, page)
         total = self._total(page)
@@ -126,13 +132,22 @@ class Walk:
         require_progress(self.style, progress, following, self.max_pages)
         return Step(records, {**following, "progress": progress.to_json()}, total)
 
-    def _require_result(self, page: Page) -> None:
-        """Raise NotReady for an accepted request without records: its result may come later."""
-        is_accepted = page.response.status == HTTPStatus.ACCEPTED
-        if is_accepted and page.count == 0 and self.style.hints:
+    def _require_result(self, progress: Progress, page: Page) -> None:
+        """Raise NotReady for a response without records that says that its result comes later."""
+        if page.count or not self.style.hints:
+            return
+        sign = "it has status 202 (accepted)" if page.response.status == HTTPStatus.ACCEPTED else ""
+        sign = sign or find_unfinished(
+            page.document,
+            find_container(page.document, self.records_path),
+            known=progress.form or self.facts.form,
+            has_list=page.has_list,
+            is_child=self.is_child,
+        )
+        if sign:
             raise NotReady(
-                "the response has status 202 (accepted) and no records, so the result is not ready; turn off `hints`"
-                " if it means that there are none"
+                f"the response has no records and its result is not ready, because {sign}; turn off `hints` if this means"
+                " that there are none"
             )
 
     def _total(self, page: Page) -> int | None:
@@ -423,6 +438,8 @@ class Walk:
         """Whether a cursor or link leads back, because it includes the last records: no others follow them."""
         if self.style.is_counted:
             return False
+        if page.count == 0:
+            return has_read_total(self.style, progress, page, self.records_path)
         is_told = self.style.hints and flag_at_top(page.document) is False
         if is_told and (following == position or digest(following) in progress.positions):
             return True
