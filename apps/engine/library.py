@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent / "sandbox" / "inside"))
 
 from drover import _failures as failures
+from drover import _number_times as number_times
 from drover import _numbers as numbers
 from drover import _texts as texts
 from drover import _type_tags as type_tags
@@ -23,6 +24,7 @@ __all__ = [
     "counted",
     "failures",
     "faults",
+    "number_times",
     "numbers",
     "paths",
     "responses",

@@ -284,6 +284,7 @@ def test_the_watermark_accepts_each_record_once(plausible: Any, data: Any) -> No
 # Numbers
 
 SECONDS = [1_700_000_000, 1_700_000_100, 1_700_000_200]
+DAYS = [20_240_101, 20_240_102, 20_240_103]
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59
 PLACEHOLDER_NUMBERS = [
     *((SECONDS, far) for far in (LAST_SECOND, str(LAST_SECOND), float(LAST_SECOND), 4_102_444_800)),
@@ -292,6 +293,16 @@ PLACEHOLDER_NUMBERS = [
     ([s * 10**6 for s in SECONDS], LAST_SECOND * 10**6 + 999_000),
     *(([1, 2, 3], greatest) for greatest in (2**31 - 1, 2**32 - 1, 2**63 - 1, str(2**63 - 1))),
     (SECONDS, LAST_SECOND - 2 * 3600),  # two hours east of UTC
+    ([s * 10**9 for s in SECONDS], 4_102_444_800 * 10**9),
+    # Dates and times that are written as numbers, as SAP does.
+    *((DAYS, far) for far in (99_991_231, "99991231", 99_999_999, 20_991_231, "21000101")),
+    ([str(day) for day in DAYS], "99991231"),
+    ([day * 10**6 + 120_000 for day in DAYS], 99_991_231_235_959),
+    ([day * 10**6 + 120_000 for day in DAYS], 20_991_231_000_000),
+    ([day * 10**4 + 1200 for day in DAYS], 999_912_312_359),
+    ([202_401, 202_402, 202_403], 999_912),
+    ([638_400_000_000_000_000 + n for n in range(3)], 3_155_378_975_999_999_999),  # ticks of .NET
+    ([133_500_000_000_000_000 + n for n in range(3)], 2_650_467_743_999_999_999),  # of Windows
 ]
 
 
@@ -329,6 +340,8 @@ ORDINARY_NUMBERS = [
     [253_402_300_798, 253_402_300_799, 253_402_300_800],
     [1_900_000_000_000_000_000, 2_000_000_000_000_000_000],  # snowflakes
     [0.5, 1.5],
+    [20_240_101, 20_261_000, 20_991_230, 20_991_232, 99_991_230, 99_991_232],  # ids like dates
+    [202_401, 202_413, 999_911, 999_913],
 ]
 
 
@@ -342,6 +355,19 @@ def test_ordinary_numbers_move_the_cursor(numbers: list[Any]) -> None:
         watermark = Watermark.from_state(field.advance(watermark, readings).to_json())
         assert watermark.value == number
         assert not watermark.unusable
+
+
+def test_a_saved_date_that_means_never_asks_for_a_reset() -> None:
+    with pytest.raises(failures.ConfigurationError, match="reset the stream"):
+        Watermark.from_state({"value": 99_991_231, "ties": [], "kind": "number"})
+
+
+def test_a_field_of_written_dates_has_none_of_the_future() -> None:
+    for name, is_cursor in [("changed_on", False), ("number", True)]:
+        field = CursorField(name)
+        readings = field.read([{name: number} for number in (*DAYS, 20_770_615)])
+        watermark = field.with_kind(Watermark(), readings)
+        assert field.advance(watermark, readings).value == (20_770_615 if is_cursor else DAYS[-1])
 
 
 def test_a_field_that_is_called_like_a_time_has_no_number_of_the_future() -> None:

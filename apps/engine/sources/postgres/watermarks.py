@@ -2,7 +2,7 @@
 
 A plausible value is finite, and a time is at most one day in the future. A position beyond that would hide every row
 that is added later. The same holds for the greatest integer of a type, and for numbers such as 9999-12-31 in seconds if the
-other values are times in seconds, milliseconds or microseconds (see `drover._watermarks`). Text is plausible if it has the form of most values and that form sorts by time. The other rows, and
+other values are times (see `drover._number_times`). Text is plausible if it has the form of most values and that form sorts by time. The other rows, and
 rows without a value, have no place in the order of the cursor field. They are read at the beginning of a sync. The state
 stores their digests, so that the next sync reads only those that are new:
 
@@ -22,7 +22,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, ContractError
-from apps.engine.library import watermarks
+from apps.engine.library import number_times
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import FLOAT_TYPES, ROW_ALIAS, PgColumn
 from apps.engine.sources.postgres.row_digests import RowColumns, row_digest
@@ -61,7 +61,7 @@ GREATEST_NUMBERS: dict[str, int] = {
     "int8": 2**63 - 1,
     **dict.fromkeys((*FLOAT_TYPES, "numeric"), 2**64),
 }
-TOMORROW: LiteralString = "extract(epoch FROM transaction_timestamp() + interval '1 day')"
+TOMORROW: LiteralString = "transaction_timestamp() + interval '1 day'"
 SAMPLE_ROWS = 1000
 
 
@@ -70,12 +70,21 @@ def find_unit(cursor: Cursor, table: Relation, column: PgColumn, state: Mapping[
     if column.base_type not in GREATEST_NUMBERS:
         return ""
     if state.get("after"):
-        return watermarks.epoch_unit([_number(state["after"][0])])
+        return number_times.find_unit([_number(state["after"][0])])
     query = sql.SQL("SELECT ({0})::text FROM {1} WHERE {0} IS NOT NULL LIMIT {2}").format(
         column.sql, table.aliased_sql, sql.Literal(SAMPLE_ROWS)
     )
     rows = cursor.execute(query).fetchall()
-    return watermarks.epoch_unit([_number(text) for (text,) in rows])
+    return number_times.find_unit([_number(text) for (text,) in rows])
+
+
+def _number_of_tomorrow(unit: str) -> sql.Composable:
+    """Return the number of tomorrow, by the clock of the database."""
+    tomorrow = sql.SQL(TOMORROW)
+    if unit in number_times.EPOCH_UNITS:
+        factor = sql.Literal(number_times.EPOCH_UNITS[unit])
+        return sql.SQL("(extract(epoch FROM {}) * {})::bigint").format(tomorrow, factor)
+    return sql.SQL("to_char({}, {})::bigint").format(tomorrow, sql.Literal(unit))
 
 
 def _number(text: str) -> Decimal:
@@ -138,20 +147,16 @@ class Watermark:
         if limit is None:
             return []
         column, unit = self.cursor.sql, self.form
-        numbers = {32_767} if self.cursor.base_type == "int2" else {*watermarks.GREATEST_INTEGERS}
+        numbers = {32_767} if self.cursor.base_type == "int2" else {*number_times.GREATEST_INTEGERS}
         if unit:
-            numbers |= watermarks.far_times(unit)
+            numbers |= number_times.far_times(unit)
         usable = sql.SQL(", ").join(map(sql.Literal, sorted(n for n in numbers if n <= limit)))
         conditions: list[sql.Composable] = [sql.SQL("{} IN ({})").format(column, usable)]
-        if unit and limit > watermarks.last_days(unit)[1]:
-            first, last = map(sql.Literal, watermarks.last_days(unit))
+        if unit and limit > number_times.last_days(unit)[1]:
+            first, last = map(sql.Literal, number_times.last_days(unit))
             conditions.append(sql.SQL("({} BETWEEN {} AND {})").format(column, first, last))
-        if unit and watermarks.is_time_name(self.cursor.name):
-            conditions.append(
-                sql.SQL("{} > ({} * {})::bigint").format(
-                    column, sql.SQL(TOMORROW), sql.Literal(watermarks.EPOCH_UNITS[unit])
-                )
-            )
+        if unit and number_times.is_time_name(self.cursor.name):
+            conditions.append(sql.SQL("{} > {}").format(column, _number_of_tomorrow(unit)))
         return conditions
 
     @property

@@ -4,9 +4,7 @@ A watermark is a number, a time, or text that grows with time (such as a ULID). 
 `N/A`, `0000-00-00` or `9999-12-31` are none: they would hide all later records. Records with such values are read,
 and their digests are kept, so that they are not read again while they stay the same.
 
-A number is a placeholder too if it is the greatest integer of a type. If the field has seconds, milliseconds or
-microseconds since 1970, which other values or its name show, so are numbers such as 2100-01-01 or 9999-12-31. A field that
-is called like a time has no number of the future. Identifiers of the same size have none of these restrictions.
+Numbers that are times have placeholders too (see `_number_times`).
 
 The state has the greatest value, and digests of the records with this value. An API that returns records "from this
 value on" returns these records again, and they are left out. Records without a key that are equal are counted (`digest*2`), so
@@ -20,12 +18,20 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from drover._failures import ConfigurationError
+from drover._number_times import (
+    FUTURE_TOLERANCE,
+    GREATEST_INTEGERS,
+    find_unit,
+    greatest_number,
+    is_placeholder,
+    is_time_name,
+    now,
+)
 from drover._paging.paths import MISSING, find, walk_objects
 from drover._paging.trails import digest
 from drover._paging.values import as_stored
@@ -35,7 +41,6 @@ Kind = Literal["time", "number", "text"]
 DIGEST_BYTES = 12
 UNCOUNTED = sys.maxsize  # a digest that stands for any number of records
 MAX_TIES = 1000  # stored digests of records with one value, and of records without a usable value
-FUTURE_TOLERANCE = timedelta(days=1)  # clocks differ, and times without a zone may be local
 LATEST = datetime.max.replace(tzinfo=UTC)
 NUMBER_TEXT = re.compile(r"-?\d{1,25}(\.\d{1,18})?")
 YEAR_AND_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -50,17 +55,6 @@ WRITTEN_DATE = re.compile(
     r"\d{1,4}[/.]\d{1,2}[/.]\d{2,4}\b.*|\d{1,2}-\d{1,2}-\d{4}\b.*"
     r"|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\d.*",
     re.IGNORECASE | re.DOTALL,
-)
-GREATEST_INTEGERS = (2**31 - 1, 2**32 - 1, 2**53 - 1, 2**63 - 1, 2**64 - 1)
-EPOCH_UNITS = {"s": 1, "ms": 1000, "us": 1_000_000}  # how many are a second
-EPOCH_BEGIN = 946_684_800  # the year 2000, in seconds since 1970
-LAST_DAYS = (
-    253_402_128_000,
-    253_402_351_200,
-)  # the last two days of the year 9999, in all time zones
-FAR_YEARS = (2099, 2100, 2199, 2200, 2299, 2300, 2499, 2500, 2999, 3000, 9998, 9999)
-TIME_NAME = re.compile(
-    r"(?i:time|date|stamp|epoch|modified|changed|created|updated|[_-]at|[_-]on|[_-]ts|^ts|^at)$|[a-z]At$|[a-z]On$"
 )
 PLACEHOLDERS = frozenset(
     {
@@ -81,7 +75,7 @@ class Watermark:
     ties: tuple[str, ...] | None = ()
     unusable: tuple[str, ...] | None = ()
     kind: Kind | None = None
-    unit: str = ""  # of a number that is a time, see EPOCH_UNITS
+    unit: str = ""  # of a number that is a time, see `_number_times`
     repeated: tuple[str, ...] = ()  # digests of earlier records that this sync has received again
 
     @classmethod
@@ -97,7 +91,7 @@ class Watermark:
             ties=_digests(state, "ties"),
             unusable=_digests(state, "odd"),
             kind=state.get("kind") or kind_of(value),
-            unit=epoch_unit([classify(value, LATEST)[1]]),
+            unit=find_unit([classify(value, LATEST)[1]]),
             repeated=tuple(state.get("repeated", ())),
         )
 
@@ -155,7 +149,7 @@ class CursorField:
         if watermark.kind is None:
             self._require_sortable(readings)
             numbers = [reading.key for reading in readings if reading.kind == "number"]
-            return replace(watermark, kind=find_kind(readings), unit=epoch_unit(numbers))
+            return replace(watermark, kind=find_kind(readings), unit=find_unit(numbers))
         is_placeholder = watermark.kind == "number" and watermark.value in (0, -1, "0", "-1")
         if is_placeholder and find_kind(readings) == "time":
             return replace(watermark, value=None, ties=(), kind="time")
@@ -225,7 +219,7 @@ class CursorField:
 
     def _is_far_time(self, number: Any, unit: str) -> bool:
         """Whether the number is a time of the future, in a field whose numbers are times."""
-        if not unit or number <= epoch_limit(unit):
+        if not unit or number <= greatest_number(unit):
             return False
         return is_placeholder(number, unit) or is_time_name(self.path)
 
@@ -307,62 +301,6 @@ def _to_digests(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(
         digest if count == UNCOUNTED else f"{digest}*{count}" for digest, count in counts.items()
     )
-
-
-def epoch_unit(numbers: Sequence[Any]) -> str:
-    """Return the unit in which most of the numbers are times from the year 2000 until tomorrow; empty if there is none.
-
-    Placeholders are not counted.
-    """
-    numbers = [number for number in numbers if isinstance(number, int | float | Decimal)]
-    for unit, factor in EPOCH_UNITS.items():
-        counted = [number for number in numbers if not is_placeholder(number, unit)]
-        times = sum(EPOCH_BEGIN * factor <= number <= epoch_limit(unit) for number in counted)
-        if times * 2 > len(counted):
-            return unit
-    return ""
-
-
-def epoch_limit(unit: str) -> int:
-    """Return the number of tomorrow."""
-    return int((now() + FUTURE_TOLERANCE).timestamp()) * EPOCH_UNITS[unit]
-
-
-def last_days(unit: str) -> tuple[int, int]:
-    """Return the first and the last number of the last two days of the year 9999."""
-    return LAST_DAYS[0] * EPOCH_UNITS[unit], LAST_DAYS[1] * EPOCH_UNITS[unit]
-
-
-@cache
-def far_times(unit: str) -> frozenset[int]:
-    """Return numbers that mean "never" in a field of times: the beginning and the end of years such as 2100 or 9999."""
-    factor = EPOCH_UNITS[unit]
-    seconds = {
-        int(datetime(year, month, day, hour, minute, minute, tzinfo=UTC).timestamp())
-        for year in FAR_YEARS
-        for month, day, hour, minute in ((1, 1, 0, 0), (12, 31, 0, 0), (12, 31, 23, 59))
-    }
-    parts = {
-        0,
-        factor - 1,
-        factor // 1000 * 999,
-    }  # the last moment of a second, also in milliseconds
-    return frozenset(second * factor + part for second in seconds for part in parts)
-
-
-def is_placeholder(number: Any, unit: str) -> bool:
-    """Whether the number means "never" in a field of times in this unit."""
-    first, last = last_days(unit)
-    return first <= number <= last or number in far_times(unit) or number in GREATEST_INTEGERS
-
-
-def is_time_name(path: str) -> bool:
-    """Whether a field is called like a time: `updated_at`, `lastModified`, `ts`."""
-    return TIME_NAME.search(path.strip("'\"")) is not None
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def classify(value: Any, latest: datetime) -> tuple[Kind | None, Any]:
