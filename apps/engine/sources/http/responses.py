@@ -154,6 +154,10 @@ class TokenRefused(AuthenticationError):
     """The source answered with status 401: the credentials are wrong, or a token is not valid any more."""
 
 
+class RequestRefused(ConfigurationError):
+    """The source answered with a status of 400 to 499 that says that the request is wrong."""
+
+
 class PermanentSourceError(SourceError):
     """The source responds, but retrying without changes cannot help."""
 
@@ -177,9 +181,7 @@ def status_failure(status: int, response: CompleteResponse) -> EngineError:
         return SourceError(
             f"the source returned an error ({status})", evidence=evidence, retry_after=retry_after
         )
-    return ConfigurationError(
-        f"the source did not accept the request ({status})", evidence=evidence
-    )
+    return RequestRefused(f"the source did not accept the request ({status})", evidence=evidence)
 
 
 def request_failure(error: Exception, request_line: str) -> EngineError:

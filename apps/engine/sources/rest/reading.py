@@ -16,6 +16,7 @@ from apps.engine.library import failures, faults, paths, responses, trails, walk
 from apps.engine.sources.http.responses import (
     CompleteResponse,
     PermanentSourceError,
+    RequestRefused,
     RetryingClient,
     TokenRefused,
     status_failure,
@@ -59,6 +60,7 @@ class StreamReader:
         self._parse_json = parse_json
         self._streams = {stream.name: stream for stream in settings.streams}
         self._facts: dict[str, walk.StreamFacts] = {}
+        self._were_read: set[str] = set()  # names of streams of which this attempt has read a page
         # The newest page of each parent.
         self._parent_pages: dict[str, tuple[Token, walk.Step]] = {}
         self._authenticator = cache(lambda name: self._make_authenticator(name))
@@ -101,10 +103,13 @@ class StreamReader:
         self, stream: Stream, token: Token, options: ReadOptions, parent: Any
     ) -> walk.Step:
         evidence: list[str] = []
+        continues = stream.name not in self._were_read and bool(token.keys() & {"cursor", "url"})
 
         def ask(request: responses.Request, *, is_probe: bool = False) -> responses.Response:
             answer = self._ask(stream, request, options, parent, is_probe=is_probe)
             evidence[:] = answer.evidence
+            if continues and answer.response.action == "end":
+                raise _cursor_refused(answer.evidence)
             return answer.response
 
         reader = walk.Walk(
@@ -124,6 +129,11 @@ class StreamReader:
             step = reader.read({name: token[name] for name in POSITION_FIELDS if name in token})
         except failures.SourceFailure as failure:
             raise as_engine_error(failure, tuple(evidence)) from failure
+        except RequestRefused as error:
+            if not continues:
+                raise
+            raise _cursor_refused(error.evidence) from error
+        self._were_read.add(stream.name)
         return replace(step, next_token=self._safe_token(stream, step.next_token, parent))
 
     def _ask(
@@ -255,6 +265,14 @@ def as_engine_error(failure: failures.SourceFailure, evidence: tuple[str, ...]) 
         return ConfigurationError(str(failure), evidence=lines)
     error_type = SourceError if failure.retryable else PermanentSourceError
     return error_type(str(failure), evidence=lines)
+
+
+def _cursor_refused(evidence: tuple[str, ...]) -> PositionGone:
+    """Return the exception for the first request of an attempt with a cursor or link of an earlier one."""
+    return PositionGone(
+        "the API does not accept the cursor or link at which an earlier attempt has stopped",
+        evidence=evidence,
+    )
 
 
 def chosen_action(stream: Stream, response: CompleteResponse) -> str:
