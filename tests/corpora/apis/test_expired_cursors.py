@@ -55,7 +55,7 @@ def test_an_attempt_that_cannot_continue_reads_all_records(
 ) -> None:
     items = ExpiringApi(style, status, fails_from=30)
     with serve_api(items.respond) as api:
-        stream = {"name": "items", "path": "/items", "records_path": "data"}
+        stream: dict[str, Any] = {"name": "items", "path": "/items", "records_path": "data"}
         stream |= {"pagination": STYLES[style], "response_actions": actions}
         config = {"base_url": api.url, "retries": 0, "streams": [stream]}
         run = make_rehearsal(

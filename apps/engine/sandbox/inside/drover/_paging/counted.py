@@ -26,6 +26,7 @@ class _Numbered(Paging):
     """
 
     is_counted: ClassVar[bool] = True
+    round_total: ClassVar[int] = 100  # totals at which APIs stop to count are multiples of this
 
     more: str = dataclasses.field(default="", kw_only=True)
     total: str = dataclasses.field(default="", kw_only=True)
@@ -42,6 +43,10 @@ class _Numbered(Paging):
     @property
     def ends_by_total(self) -> bool:
         return bool(self.total or self.total_header)
+
+    def may_be_capped(self, page: Page) -> bool:
+        total = read_total(page, self.total, self.total_header)
+        return total is not None and total > 0 and total % self.round_total == 0
 
     @property
     def is_cut(self) -> bool:
@@ -126,6 +131,8 @@ class Offset(_Numbered):
 
     `total` is the path of the number of records.
     """
+
+    round_total: ClassVar[int] = 1000
 
     size: int = 100
     param: str = "offset"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from drover._paging.faults import EndsTooEarly, RecordsRemoved, RepeatedPages
-from drover._paging.hints import flag_at_top
+from drover._paging.faults import EndsTooEarly, ListCut, RecordsRemoved, RepeatedPages
+from drover._paging.hints import find_hint, flag_at_top
+from drover._paging.nested import cut_lists, missing_records
 from drover._paging.progress import Progress
-from drover._paging.responses import Json, Page
+from drover._paging.responses import Json, Page, Response
 from drover._paging.styles import Contradiction, Paging
 from drover._paging.totals import reported_total, reports_none
 from drover._paging.trails import digest
@@ -69,6 +70,7 @@ def has_read_total(style: Paging, progress: Progress, page: Page, path: str) -> 
 
 
 def require_progress(style: Paging, progress: Progress, following: Json, max_pages: int) -> None:
+    """Raise RepeatedPages if the next page was read before, or if there are too many pages."""
     if not style.is_counted and progress.positions.add(digest(following)):
         raise RepeatedPages(
             "the API leads back to a page that was read before, so its pages would never end",
@@ -82,3 +84,15 @@ def require_progress(style: Paging, progress: Progress, following: Json, max_pag
         )
     if progress.pages >= max_pages:
         raise RepeatedPages(f"the stream has more than {max_pages:,} pages (`max_pages`)")
+
+
+def require_whole_lists(style: Paging, page: Page, path: str) -> None:
+    """Raise ListCut if a list inside of an item, such as the lines of an order, has more pages of its own."""
+    for fields, records in cut_lists(page.document, path):
+        inner = Page(Response(page.response.status, fields), records, is_first=False)
+        hint = find_hint(inner) or missing_records(fields, len(records))
+        if hint and style.hints:
+            raise ListCut(
+                f"a list of {len(records):,} records inside of an item is not complete, because {hint}; read it as a child"
+                " stream, request more of its records at once, or turn off `hints` if this means something else"
+            )

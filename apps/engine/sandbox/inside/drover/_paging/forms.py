@@ -31,6 +31,10 @@ STATUS = re.compile(
 )
 SUCCESS = re.compile(r"^(is)?(ok|success|succeeded|successful)$")
 MESSAGE = re.compile(r"(message|msg|detail|details|reason|description)$")
+ERROR_NAME = re.compile(r"^err(or)?|errors?$|^fault|exception")
+DESCRIBES_ERROR = re.compile(
+    rf"{STATUS.pattern}|{MESSAGE.pattern}|^(type|title|instance|documentation|docs|help|path|retry|timestamp)"
+)
 WORDS = re.compile(r"[^\W\d_][^\d/=&]{0,200}")
 # A message beside an empty list that says that there is nothing.
 _RECORDS = (
@@ -148,6 +152,27 @@ def find_first_fault(document: Any, records: Any, *, has_list: bool) -> str:
     return ""
 
 
+def find_object_fault(record: Mapping[str, Any]) -> str:
+    """Return in words what shows that the only record of the first response is an error, or an empty text.
+
+    An error has only fields that describe a response.
+    """
+    names = {plain_name(quoted.replace(".", " ")): quoted for quoted in map(str, record)}
+    if not all(DESCRIBES_ERROR.search(name) or _is_neutral(name) for name in names):
+        return ""
+    if any(STATUS.search(name) and _is_success(record[names[name]]) for name in names):
+        return ""
+    for name, field_name in names.items():
+        value = record[field_name]
+        is_failed = SUCCESS.search(name) is not None and value is False
+        is_error = ERROR_NAME.search(name) is not None and not is_end(value)
+        if is_failed or is_error or (STATUS.search(name) and _is_failure(name, value)):
+            return f"its only record looks like an error, because it has `{field_name}`"
+        if MESSAGE.search(name) and isinstance(value, str) and " " in value.strip():
+            return f"its only record looks like an error, because it has `{field_name}`"
+    return ""
+
+
 def walk_fields(
     value: Any, records: Any, depth: int = MAX_DEPTH, prefix: str = ""
 ) -> Iterator[tuple[str, Any]]:
@@ -208,6 +233,10 @@ def _is_failure(name: str, value: Any) -> bool:
     if isinstance(value, bool) or not is_number(value):
         return False
     return bool(value >= 400 or value < 0 or (name.startswith("err") and value != 0))
+
+
+def _is_success(value: Any) -> bool:
+    return value is True or str(value).lower() in ("ok", "success", "true", "200", "0")
 
 
 def _kind(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -91,6 +91,15 @@ class Page:
     def document(self) -> Any:
         return self.response.document
 
+    def without_known_items(self, known: str) -> Page:
+        """Return the page as one without items if they have no records and are those of the page before.
+
+        Then they are on each page, and their lists are at their end. `known` is the digest of the keys before.
+        """
+        if self.nesting is None or self.records or self.nesting.keys not in ("", known):
+            return self
+        return replace(self, nesting=None)
+
 
 def find_next_link(links: Mapping[str, Any]) -> str | None:
     """Return the URL for the next page among the links of a `Link` header, as `requests` parses it.
@@ -161,6 +170,8 @@ def read_page(
     if isinstance(value, list):
         return Page(response, value, is_first, nesting=find_nesting(response.document, path))
     if is_object:
+        if checks_errors:
+            _require_no_numbered_fields(value, path)
         return Page(response, [value], is_first, is_object=True)
     if value is None:
         return Page(response, [], is_first)
@@ -168,13 +179,26 @@ def read_page(
         response.document, is_first=is_first, checks_lists=checks_errors
     ):
         return Page(response, [], is_first, has_list=False)
-    place = f"at {path!r}" if path else "at the top level"
+    place = _place(path)
     if value is not MISSING:
         raise NoRecords(f"the response has {describe_type(value)} {place}, not a list of records")
     raise NoRecords(
         f"the response has no records {place}; turn off `hints` if the API leaves them out when there are none",
         evidence=(f"it has {describe(response.document)}",),
     )
+
+
+def _place(path: str) -> str:
+    return f"at {path!r}" if path else "at the top level"
+
+
+def _require_no_numbered_fields(value: Mapping[str, Any], path: str) -> None:
+    """Raise NoRecords for a list that is written as an object, as PHP does if items were removed."""
+    if value and all(name.isdecimal() for name in value):
+        raise NoRecords(
+            f"the response has an object with numbered fields {_place(path)}, not a list of records; use the path"
+            f" `{path}.*`, or turn off `hints` if it is a record".replace("`.*`", "`*`")
+        )
 
 
 def _require_no_errors(document: Mapping[str, Any], path: str) -> None:

@@ -134,6 +134,10 @@ class Paging:
         """Whether a total that the settings name tells the end."""
         return False
 
+    def may_be_capped(self, page: Page) -> bool:
+        """Whether the total that the settings name is a round number, up to which the API may count."""
+        return False
+
     @property
     def is_cut(self) -> bool:
         """Whether the settings end the stream before its last record."""

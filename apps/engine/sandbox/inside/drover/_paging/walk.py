@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -12,20 +12,19 @@ from drover._paging.ends import (
     require_complete,
     require_no_removals,
     require_progress,
+    require_whole_lists,
 )
 from drover._paging.faults import (
     ErrorInsteadOfPage,
-    ListCut,
     NotReady,
     PageCountsRecords,
     PageLeftOut,
     RepeatedPages,
     WrongFirstPage,
 )
-from drover._paging.forms import Form, find_first_fault
-from drover._paging.hints import find_hint, find_position, find_possible_cursor, flag_at_top
+from drover._paging.forms import Form, find_first_fault, find_object_fault
+from drover._paging.hints import find_position, find_possible_cursor, flag_at_top
 from drover._paging.keys import comparable_digests, content_of, has_id, keys_of
-from drover._paging.nested import cut_lists, missing_records
 from drover._paging.overlaps import read_overlap
 from drover._paging.paths import describe, find_container, plain_place
 from drover._paging.progress import Progress
@@ -101,13 +100,9 @@ class Walk:
             self._require_end_expected(progress, response)
             self._require_nothing_after(position, progress)
             return Step([], {})
-        page = self._page(response, is_first=not position)
-        if page.nesting and not page.records and page.nesting.keys in ("", progress.items):
-            page = replace(
-                page, nesting=None
-            )  # The items are the same on each page, and their lists are at the end.
+        page = self._page(response, is_first=not position).without_known_items(progress.items)
         self._require_result(progress, page)
-        self._require_whole_lists(page)
+        require_whole_lists(self.style, page, self.records_path)
         self._require_form_of_others(progress, page)
         total = self._total(page)
         progress.add(page)
@@ -203,10 +198,11 @@ class Walk:
     def _fault(self, form: Form, page: Page, records: Any) -> str:
         """Return in words why a response without records is no page, or an empty text."""
         if page.is_object:
-            is_record = not form.has_lists or (
-                self.primary_key and bool(keys_of(page.records, self.primary_key))
-            )
-            return "" if is_record else "it has an object instead of the list of records"
+            if self.primary_key and keys_of(page.records, self.primary_key):
+                return ""
+            if form.has_lists:
+                return "it has an object instead of the list of records"
+            return find_object_fault(page.records[0])
         if not form:
             return find_first_fault(page.document, records, has_list=page.has_list)
         if page.response.has_no_content or page.document in (None, []):
@@ -323,17 +319,6 @@ class Walk:
             )
         return False
 
-    def _require_whole_lists(self, page: Page) -> None:
-        """Raise ListCut if a list inside of an item, such as the lines of an order, has more pages of its own."""
-        for fields, records in cut_lists(page.document, self.records_path):
-            inner = Page(Response(page.response.status, fields), records, is_first=False)
-            hint = find_hint(inner) or missing_records(fields, len(records))
-            if hint and self.style.hints:
-                raise ListCut(
-                    f"a list of {len(records):,} records inside of an item is not complete, because {hint}; read it as a"
-                    " child stream, request more of its records at once, or turn off `hints` if this means something else"
-                )
-
     def _require_nothing_before(self, progress: Progress, page: Page) -> None:
         """Raise WrongFirstPage if another page near the first one shows that the settings begin at the wrong place.
 
@@ -371,16 +356,17 @@ class Walk:
             )
 
     def _require_total_of_all(self, position: Json, progress: Progress, page: Page) -> None:
-        """Raise Contradiction if a total ends the stream with the first page, although the next page has records.
+        """Raise Contradiction if a total ends the stream, although the next page has records.
 
-        The settings may name the number of the page, or of its records.
+        The settings may name the number of the page, or of its records. Some APIs count up to a round number only.
         """
         is_told = self.style.hints and self.style.ends_by_total and self._is_full_read(progress)
-        if not is_told or self.style.is_cut or not page.is_first or not page.count:
+        may_be_wrong = page.is_first or self.style.may_be_capped(page)
+        if not is_told or self.style.is_cut or not may_be_wrong or not page.count:
             return
         if count := self._count_after(position, progress):
             raise Contradiction(
-                f"the total ends the stream after the first page, but the next page has {count:,} records; name the field"
+                f"the total ends the stream after {progress.records:,} records, but the next page has {count:,}; name the field"
                 " with the total of all pages, or turn off `hints`",
                 evidence=(f"it has {describe(page.document)}",),
             )
