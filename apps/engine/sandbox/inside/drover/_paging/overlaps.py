@@ -6,36 +6,54 @@ keys, because records without keys may be equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from drover._paging.keys import has_id, keys_of
 from drover._paging.trails import digest
 
-TAIL = 32  # records at the end of a page whose digests are stored
+MAX_DIGESTS = 32
+MAX_KEY = 80  # characters
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The end of a page: digests of its last records, the key of the last one, and the number of its records."""
+
+    digests: Sequence[str] = ()
+    key: str = ""
+    count: int = 0
+
+    @classmethod
+    def from_json(cls, value: Any) -> Tail:
+        return (
+            cls(**value) if isinstance(value, Mapping) else cls()
+        )  # A list is that of an earlier release.
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "digests": list(self.digests)}
 
 
 def read_overlap(
-    records: Sequence[Any], tail: Sequence[str], primary_key: Sequence[str]
-) -> tuple[int, list[str]]:
-    """Return how many records at the beginning were on the page before, and the digests of the last records.
+    records: Sequence[Any], before: Tail, primary_key: Sequence[str]
+) -> tuple[int, Tail]:
+    """Return how many records at the beginning were at the end of the page before, and the end of this page."""
+    keys = [str(key)[:MAX_KEY] for key in keys_of(records, primary_key)]
+    is_single = len(records) == 1 and (before.count > 0 or has_id(records[0]))
+    if not keys and not is_single:
+        return 0, Tail()
+    digests = tuple(digest(record) for record in records[-MAX_DIGESTS:])
+    tail = Tail(digests, keys[-1] if keys else "", len(records))
+    for count in range(min(len(records), before.count), 0, -1):
+        # The key is compared first, because a digest takes longer.
+        may_be_same = not keys or not before.key or keys[count - 1] == before.key
+        if may_be_same and _ends_with(records[:count], before.digests):
+            return count, tail
+    return 0, tail
 
-    `tail` are the digests of the last records of the page before.
-    """
-    is_single = len(records) == 1 and (bool(tail) or has_id(records[0]))
-    if not is_single and not keys_of(records, primary_key):
-        return 0, []
-    newest = [digest(record) for record in records[-TAIL:]]
-    return _count_overlap(records, tail), newest
 
-
-def _count_overlap(records: Sequence[Any], tail: Sequence[str]) -> int:
-    if not tail:
-        return 0
-    is_whole = len(tail) == TAIL and len(records) > TAIL
-    digests = [digest(record) for record in (records if is_whole else records[:TAIL])]
-    for end in range(len(digests), len(tail) - 1, -1):
-        if digests[end - 1] == tail[-1] and digests[end - len(tail) : end] == list(tail):
-            return end
-    longest = min(len(digests), len(tail) - 1)
-    return next((n for n in range(longest, 0, -1) if list(tail[-n:]) == digests[:n]), 0)
+def _ends_with(records: Sequence[Any], digests: Sequence[str]) -> bool:
+    compared = min(len(records), len(digests))
+    newest = [digest(record) for record in records[-compared:]]
+    return newest == list(digests[-compared:])

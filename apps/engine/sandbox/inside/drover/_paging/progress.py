@@ -8,6 +8,7 @@ from typing import Any
 
 from drover._paging.forms import Form
 from drover._paging.hints import find_page_total
+from drover._paging.overlaps import Tail
 from drover._paging.responses import Json, Page
 from drover._paging.trails import Trail
 
@@ -30,7 +31,7 @@ class Progress:
     page_total: int = 0  # the newest number of pages that was reported
     is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
     items: str = ""  # digest of the keys of the newest page's items, if lists inside of them have the records
-    tail: list[str] = field(default_factory=list)  # digests of the last records of the newest page
+    tail: Tail = field(default_factory=Tail)  # the end of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
     form: Form = field(default_factory=Form)
@@ -43,12 +44,13 @@ class Progress:
         counts = {name: value[name] for name in COUNTS if name in value}
         positions, contents = (Trail.from_json(value.get(name)) for name in TRAILS)
         form = Form.from_json(value.get("form"))
-        return cls(**counts, positions=positions, contents=contents, form=form)
+        tail = Tail.from_json(value.get("tail"))
+        return cls(**counts, tail=tail, positions=positions, contents=contents, form=form)
 
     def to_json(self) -> Json:
         counts = {name: getattr(self, name) for name in COUNTS}
         trails = {name: getattr(self, name).to_json() for name in TRAILS}
-        return counts | trails | {"form": self.form.to_json()}
+        return counts | trails | {"tail": self.tail.to_json(), "form": self.form.to_json()}
 
     def add(self, page: Page) -> None:
         self.pages += 1
@@ -64,4 +66,4 @@ class Progress:
 
 
 TRAILS = ("positions", "contents")
-COUNTS = tuple(item.name for item in fields(Progress) if item.name not in (*TRAILS, "form"))
+COUNTS = tuple(item.name for item in fields(Progress) if item.name not in (*TRAILS, "tail", "form"))
