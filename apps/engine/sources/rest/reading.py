@@ -130,9 +130,11 @@ class StreamReader:
         except failures.SourceFailure as failure:
             raise as_engine_error(failure, tuple(evidence)) from failure
         except RequestRefused as error:
-            if not continues:
-                raise
-            raise _cursor_refused(error.evidence) from error
+            if continues:
+                raise _cursor_refused(error.evidence) from error
+            if token.keys() & {"page", "offset"}:
+                raise _page_refused(error) from error
+            raise
         self._were_read.add(stream.name)
         return replace(step, next_token=self._safe_token(stream, step.next_token, parent))
 
@@ -272,6 +274,15 @@ def _cursor_refused(evidence: tuple[str, ...]) -> PositionGone:
     return PositionGone(
         "the API does not accept the cursor or link at which an earlier attempt has stopped",
         evidence=evidence,
+    )
+
+
+def _page_refused(error: RequestRefused) -> RequestRefused:
+    """Return the exception for a page by number or offset after the first one."""
+    return RequestRefused(
+        f"{error.message} of a later page; if it answers so after the last page, set `response_actions` of the stream with"
+        " the action `end` for this status",
+        evidence=error.evidence,
     )
 
 

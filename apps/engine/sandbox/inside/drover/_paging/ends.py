@@ -69,6 +69,17 @@ def has_read_total(style: Paging, progress: Progress, page: Page, path: str) -> 
     return total is not None and total <= progress.records
 
 
+def is_all_read(progress: Progress, total: int | None) -> bool:
+    """Whether the pages before have all records that the API reports. The total of a single page may be its own count."""
+    if not progress.is_whole:
+        return False
+    if progress.page_total:
+        return progress.pages >= progress.page_total and (
+            total is None or progress.records >= total
+        )
+    return total is not None and progress.pages > 1 and progress.records >= total
+
+
 def require_progress(style: Paging, progress: Progress, following: Json, max_pages: int) -> None:
     """Raise RepeatedPages if the next page was read before, or if there are too many pages."""
     if not style.is_counted and progress.positions.add(digest(following)):

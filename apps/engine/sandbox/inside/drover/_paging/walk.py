@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from drover._paging.ends import (
     has_read_total,
+    is_all_read,
     require_complete,
     require_no_removals,
     require_progress,
@@ -22,11 +23,12 @@ from drover._paging.faults import (
     RepeatedPages,
     WrongFirstPage,
 )
-from drover._paging.forms import Form, find_first_fault, find_object_fault
+from drover._paging.forms import Form
 from drover._paging.hints import find_position, find_possible_cursor, flag_at_top
 from drover._paging.keys import comparable_digests, content_of, has_id, keys_of
 from drover._paging.overlaps import read_overlap
-from drover._paging.paths import describe, find_container, plain_place
+from drover._paging.page_faults import find_page_fault
+from drover._paging.paths import describe, find_container
 from drover._paging.progress import Progress
 from drover._paging.responses import (
     ErrorsReported,
@@ -45,6 +47,9 @@ from drover._paging.unfinished import find_unfinished
 
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
+LAST_PAGE_STATUSES = frozenset(
+    {400, 404, 416, 422}
+)  # of an API that refuses the page after the last one
 MIN_OVERLAP = 2  # records that show that a page begins one record after the page before
 
 
@@ -94,7 +99,9 @@ class Walk:
         """Return the page that the token describes; an empty token describes the first page."""
         position = {name: value for name, value in token.items() if name != "progress"}
         progress = Progress.from_token(token)
-        response = self.ask(self.style.request(position))
+        response = self._response(position, progress)
+        if response is None:
+            return Step([], {})
         require_success(response)
         if self._is_end(response, is_first=not position):
             self._require_end_expected(progress, response)
@@ -124,8 +131,20 @@ class Walk:
             return Step(records, {}, total)
         has_flag = self.style.hints and not page.is_object and flag_at_top(page.document) is True
         progress.is_more_told = has_flag or self.style.expects_more(page)
+        progress.is_all_read = is_all_read(progress, total)
         require_progress(self.style, progress, following, self.max_pages)
         return Step(records, {**following, "progress": progress.to_json()}, total)
+
+    def _response(self, position: Json, progress: Progress) -> Response | None:
+        """Return the response, or None if the API refuses the page after all records of the reported total."""
+        request = self.style.request(position)
+        if progress.is_all_read and self.style.is_counted and self.style.hints:
+            response = self.ask(request, is_probe=True)
+            if response.action or response.status < HTTPStatus.BAD_REQUEST:
+                return response
+            if response.status in LAST_PAGE_STATUSES:
+                return None
+        return self.ask(request)
 
     def _require_result(self, progress: Progress, page: Page) -> None:
         """Raise NotReady for a response without records that says that its result comes later."""
@@ -184,7 +203,7 @@ class Walk:
         records = find_container(page.document, self.records_path)
         form = progress.form or self.facts.form
         if self.style.hints and (page.count == 0 or page.is_object):
-            fault = self._fault(form, page, records)
+            fault = find_page_fault(self.style, form, page, records, self.primary_key)
             if fault:
                 raise ErrorInsteadOfPage(
                     f"a response without records may be an error instead of the end of the stream: {fault}; turn off"
@@ -194,29 +213,6 @@ class Walk:
         if not page.is_object:
             for known in (progress.form, self.facts.form):
                 known.add(page.document, records, has_list=page.has_list)
-
-    def _fault(self, form: Form, page: Page, records: Any) -> str:
-        """Return in words why a response without records is no page, or an empty text."""
-        if page.is_object:
-            if self.primary_key and keys_of(page.records, self.primary_key):
-                return ""
-            if form.has_lists:
-                return "it has an object instead of the list of records"
-            return find_object_fault(page.records[0])
-        if not form:
-            return find_first_fault(page.document, records, has_list=page.has_list)
-        if page.response.has_no_content or page.document in (None, []):
-            return ""
-        named = {plain_place(path) for path in self.style.named_paths if path}
-        if page.document == {} and page.is_first and form.has_only(named):
-            return ""  # Some APIs leave out everything that is empty.
-        return form.find_fault(
-            page.document,
-            records,
-            has_list=page.has_list,
-            named=named,
-            says_end=self.style.says_end(page),
-        )
 
     def _next_position(self, position: Json, page: Page) -> Json | None:
         try:
