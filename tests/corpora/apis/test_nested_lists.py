@@ -24,6 +24,10 @@ def orders_with_lines(*counts: int) -> Rows:
     ]
 
 
+def without_ids(orders: Rows) -> Rows:
+    return [{"number": order["id"], "lines": order["lines"]} for order in orders]
+
+
 def lines_of(orders: Rows) -> Rows:
     return [line for order in orders for line in order["lines"]]
 
@@ -45,18 +49,36 @@ def serve(orders: Rows, **fields: Any) -> RequestHandler:
 
 THREE_EACH = orders_with_lines(*[3] * 57)
 GAPS = orders_with_lines(*[2] * 20, *[0] * 20, *[2] * 17)  # pages 3 and 4 have no lines
-FEW = orders_with_lines(*[1, 0] * 28, 1)
+ORDERS = {
+    "lines": THREE_EACH,
+    "gaps": GAPS,
+    "few lines": orders_with_lines(*[1, 0] * 28, 1),
+    "gaps, without ids": without_ids(GAPS),
+    "none on the first page": without_ids(orders_with_lines(*[0] * 20, *[2] * 37)),
+    "many on the last page": orders_with_lines(*[1] * 53, *[12] * 4),
+    "other lines at each offset": orders_with_lines(1, *[0] * 9, *[1] * 47),
+}
 
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("pagination", [PAGES, OFFSETS, CURSOR], ids=lambda style: style["type"])
 @pytest.mark.parametrize("fields", [{}, {"total": 57}], ids=["no total", "total"])
-@pytest.mark.parametrize("orders", [THREE_EACH, GAPS, FEW], ids=["lines", "gaps", "few"])
+@pytest.mark.parametrize("orders", ORDERS.values(), ids=ORDERS.keys())
 def test_the_items_of_a_page_are_counted_and_not_the_records_in_them(
     orders: Rows, fields: dict[str, Any], pagination: dict[str, Any], reader: str
 ) -> None:
     outcome = READERS[reader](PagedApi(serve(orders, **fields), pagination, records=PATH))
     assert (outcome.message, outcome.rows) == ("", lines_of(orders))
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("pagination", [PAGES, OFFSETS, CURSOR], ids=lambda style: style["type"])
+def test_a_single_item_without_records_is_the_total(
+    pagination: dict[str, Any], reader: str
+) -> None:
+    orders = orders_with_lines(0)
+    outcome = READERS[reader](PagedApi(serve(orders, total=1), pagination, records=PATH))
+    assert (outcome.message, outcome.rows) == ("", [])
 
 
 @pytest.mark.parametrize("reader", READERS)

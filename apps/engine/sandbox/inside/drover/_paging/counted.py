@@ -132,6 +132,7 @@ class Offset(_Numbered):
     `total` is the path of the number of records.
     """
 
+    is_offset: ClassVar[bool] = True
     round_total: ClassVar[int] = 1000
 
     size: int = 100
@@ -159,11 +160,6 @@ class Offset(_Numbered):
                 )
         if self._is_end(page, following):
             return None
-        if page.nesting and page.nesting.longest >= self.size > page.nesting.count:
-            raise ConfigurationError(
-                f"the offset may count in {page.nesting.count:,} lists at once, because some have {self.size:,} records; read"
-                " the lists as a child stream, or request one of them"
-            )
         if page.count == 0:
             raise Contradiction(
                 f"the page at offset {offset:,} is empty, but the response says that more records follow"

@@ -49,7 +49,7 @@ def require_complete(style: Paging, progress: Progress, total: int | None) -> No
     if total is None:
         return
     accepted = 0 if progress.pages == 1 else max(progress.largest - 1, total // 100)
-    if total - max(progress.records, progress.rows) > accepted:
+    if total - max(progress.records, progress.rows, progress.outer) > accepted:
         raise Contradiction(
             f"the API reports a total of {total:,} records, but its pages end after {progress.records:,}:"
             " the pagination settings are wrong, or the API limits how far its pages reach; turn off `hints` if this"
@@ -95,6 +95,21 @@ def require_progress(style: Paging, progress: Progress, following: Json, max_pag
         )
     if progress.pages >= max_pages:
         raise RepeatedPages(f"the stream has more than {max_pages:,} pages (`max_pages`)")
+
+
+def require_one_list(style: Paging, position: Json, progress: Progress, page: Page) -> None:
+    """Raise ListCut if the offset counts in several lists at once: then the same items come again with other records."""
+    nesting = page.nesting
+    if not style.hints or nesting is None or nesting.count < 2 or not page.records:
+        return
+    is_unknown = not nesting.identity and nesting.longest >= style.page_size.records > nesting.count
+    if ("offset" in position and nesting.identity == progress.items) or (
+        page.is_first and style.is_offset and is_unknown
+    ):
+        raise ListCut(
+            f"the offset counts in {nesting.count:,} lists at once, so it cannot be known; read the lists as a child stream, or"
+            " request one of them"
+        )
 
 
 def require_whole_lists(style: Paging, page: Page, path: str) -> None:

@@ -27,21 +27,24 @@ class Nesting:
 
     count: int
     longest: int  # records of the longest list
-    keys: str  # digest of the keys of the items; empty if they have none
+    identity: str  # digest of the items without their lists; empty if they have nothing else
 
 
 def find_nesting(document: Any, path: str) -> Nesting | None:
-    """Return the items whose lists have the records, or None if each item has one record, or if there is one item."""
+    """Return the items whose lists have the records, or None if each item has one record."""
     before, after = split_at_each(parse(path))
     items = items_at(document, before) if after else None
-    if items is None or len(items) < 2:
+    lists = [found for item in items or () if isinstance(found := find_inner(item, after), list)]
+    if not items or not lists:
         return None
-    lists = [found for item in items if isinstance(found := find_inner(item, after), list)]
-    if not lists:
-        return None
-    keys = keys_of(items, ())
+    keys = keys_of(items, ()) or [_plain_fields(item) for item in items]
     longest = max(len(found) for found in lists)
-    return Nesting(len(items), longest, digest(keys) if keys else "")
+    return Nesting(len(items), longest, digest(keys) if any(keys) else "")
+
+
+def _plain_fields(item: Any) -> dict[str, Any]:
+    fields = item.items() if isinstance(item, Mapping) else ()
+    return {name: value for name, value in fields if not isinstance(value, list | Mapping)}
 
 
 def cut_lists(document: Any, path: str) -> Iterator[tuple[Mapping[str, Any], list[Any]]]:

@@ -33,7 +33,8 @@ class Progress:
         False  # whether all records of the reported total or number of pages were read
     )
     is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
-    items: str = ""  # digest of the keys of the newest page's items, if lists inside of them have the records
+    outer: int = 0  # items whose lists have the records, also single ones
+    items: str = ""  # identity of the newest page's items, if lists inside of them have the records
     tail: Tail = field(default_factory=Tail)  # the end of the newest page
     positions: Trail = field(default_factory=Trail)
     contents: Trail = field(default_factory=Trail)
@@ -61,7 +62,8 @@ class Progress:
         self.rows += len(page.records)
         self.largest = max(self.largest, page.count)
         self.smallest = min(self.smallest or page.count, page.count or self.smallest)
-        items = page.nesting.keys if page.nesting else ""
+        items = page.nesting.identity if page.nesting else ""
+        self.outer += page.nesting.count if page.nesting else 0
         self.empty = 0 if page.records or items not in ("", self.items) else self.empty + 1
         self.items = items
         self.page_total = find_page_total(page) or self.page_total

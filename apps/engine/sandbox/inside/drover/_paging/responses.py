@@ -84,8 +84,12 @@ class Page:
 
     @property
     def count(self) -> int:
-        """The number of items by which the pages are cut: the records, or what has them in lists."""
-        return self.nesting.count if self.nesting else len(self.records)
+        """The number of items by which the pages are cut: the records, or what has them in lists.
+
+        A single item is only a wrapper of the list that is cut.
+        """
+        has_items = self.nesting is not None and self.nesting.count > 1
+        return self.nesting.count if self.nesting and has_items else len(self.records)
 
     @property
     def document(self) -> Any:
@@ -94,9 +98,9 @@ class Page:
     def without_known_items(self, known: str) -> Page:
         """Return the page as one without items if they have no records and are those of the page before.
 
-        Then they are on each page, and their lists are at their end. `known` is the digest of the keys before.
+        Then they are on each page, and their lists are at their end. `known` is their identity there.
         """
-        if self.nesting is None or self.records or self.nesting.keys not in ("", known):
+        if self.nesting is None or self.records or self.nesting.identity not in ("", known):
             return self
         return replace(self, nesting=None)
 

@@ -78,6 +78,7 @@ class Paging:
     hints: bool = dataclasses.field(default=True, kw_only=True)
 
     is_counted: ClassVar[bool] = False  # whether the position is a number that grows with each page
+    is_offset: ClassVar[bool] = False  # whether it counts records
 
     def request(self, position: Json, size: int = 0) -> Request:
         """Return the request of the page, with `size` records if that is not 0 and the style can say it."""

@@ -12,6 +12,7 @@ from drover._paging.ends import (
     is_all_read,
     require_complete,
     require_no_removals,
+    require_one_list,
     require_progress,
     require_whole_lists,
 )
@@ -109,6 +110,7 @@ class Walk:
             return Step([], {})
         page = self._page(response, is_first=not position).without_known_items(progress.items)
         self._require_result(progress, page)
+        require_one_list(self.style, position, progress, page)
         require_whole_lists(self.style, page, self.records_path)
         self._require_form_of_others(progress, page)
         total = self._total(page)
@@ -323,7 +325,11 @@ class Walk:
         start = self.style.test_of_start()
         if start is None or not self.style.hints or not self._is_full_read(progress):
             return
-        if page.count < start.min_count or (progress.has_total and not start.is_one_record):
+        if (
+            page.nesting
+            or page.count < start.min_count
+            or (progress.has_total and not start.is_one_record)
+        ):
             return
         answer = self._ask_for_page(start.request)
         if answer is None or answer.is_object or not answer.records:
@@ -409,7 +415,7 @@ class Walk:
                 "the second page begins with the second record of the first page, so the parameter counts records; use the"
                 " pagination `offset`"
             )
-        if not page.nesting:
+        if page.count == len(page.records):
             progress.records -= overlap
         progress.rows -= overlap
         return page.records[overlap:]
