@@ -78,7 +78,38 @@ ONE_WRITER = "tests/pipelines/test_one_writer.py"
 DATABASES = "tests/runs/tables/test_shared_databases.py"
 MANY_STREAMS = "tests/runs/tables/test_many_streams.py"
 
+STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
+
 MUTANTS = [
+    # Streams that share a child.
+    Mutant(
+        "a child that has run code of users runs another stream",
+        "apps/engine/process/supervisor.py",
+        "may_repeat = may_repeat and not has_code",
+        "has_code = False",
+        STREAM_SERIES,
+    ),
+    Mutant(
+        "a child that has used much memory runs another stream",
+        "apps/engine/process/child.py",
+        " and _peak_memory() <= REUSE_MEMORY",
+        "",
+        STREAM_SERIES,
+    ),
+    Mutant(
+        "a stream reports the hosts of the stream before",
+        "apps/engine/process/child.py",
+        "        egress_log.clear()\n",
+        "",
+        STREAM_SERIES,
+    ),
+    Mutant(
+        "a stream uses a connection that the server has ended",
+        "apps/engine/kept_connections.py",
+        "return not readable",
+        "return True",
+        STREAM_SERIES,
+    ),
     # Tables that have one writer, and DuckDB files that pipelines share.
     Mutant(
         "the name of a pipeline of another domain is told",
