@@ -181,6 +181,7 @@ def test_a_turn_ends_once_if_its_worker_is_killed_at_its_end(
     assert_nothing_is_lost_or_doubled(talk)
 
 
+@pytest.mark.long
 def test_a_frozen_worker_writes_nothing_after_another_worker_took_its_turn_over(
     world: World, steps: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ def test_an_error_in_the_code_names_its_line(shop_path: Path) -> None:
     assert f"{shop_path}:2:" in output
 
 
+@pytest.mark.long
 def test_output_of_code_cannot_control_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "loud.py"
     path.write_text("""
@@ -94,6 +95,7 @@ class Loud(Source):
         assert expected in output
 
 
+@pytest.mark.long
 def test_each_source_file_of_a_folder_is_validated(shop_path: Path) -> None:
     (shop_path.parent / "_helper.py").write_text("x")
     (shop_path.parent / "other.py").write_text("import pandas\n" + source_code())

@@ -144,14 +144,14 @@ def apis(draw: st.DrawFn, *names: str) -> tuple[MemoryApi, int]:
 
 
 @given(apis("page", "offset", "cursor", "link", "record"), st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_all_records_of_a_working_api_arrive_once(case: tuple[MemoryApi, int], named: bool) -> None:
     api, size = case
     assert read_all(api, make_style(api, size, named=named)) == api.rows
 
 
 @given(apis("cursor", "link"), st.integers(0, 20))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_a_loop_fails_after_at_most_three_rounds(case: tuple[MemoryApi, int], page: int) -> None:
     api, _ = case
     pages = -(-len(api.rows) // api.cap)
@@ -166,7 +166,7 @@ def test_a_loop_fails_after_at_most_three_rounds(case: tuple[MemoryApi, int], pa
 
 
 @given(apis("page", "offset", "cursor", "record"))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_an_api_that_ignores_the_position_fails_after_a_few_requests(
     case: tuple[MemoryApi, int],
 ) -> None:
@@ -188,7 +188,7 @@ def test_an_api_that_ignores_the_position_fails_after_a_few_requests(
 
 
 @given(apis("cursor", "link"))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_a_mistyped_path_never_loses_records(case: tuple[MemoryApi, int]) -> None:
     api, size = case
     try:

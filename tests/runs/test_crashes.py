@@ -123,6 +123,7 @@ def test_another_worker_takes_over_a_run_when_its_lease_expires(
     assert worker_name != run["attempts"][1]["worker"]
 
 
+@pytest.mark.long
 def test_a_frozen_worker_writes_nothing_after_it_resumes(
     acme: World, api: PausedApi, this_worker: Worker
 ) -> None:

@@ -60,6 +60,7 @@ def call_slowly(
     return 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("patience", "version"),
     [

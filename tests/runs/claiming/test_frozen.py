@@ -200,6 +200,7 @@ async def wait_until_connections_wait(count: int) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 def test_liveness_responds_while_every_thread_waits_for_a_lock(
     long_lock_timeout: None, acme: World, freeze_at: Any
 ) -> None:
