@@ -177,6 +177,20 @@ MUTANTS = [
         MANY_STREAMS,
     ),
     Mutant(
+        "a pipeline that stops when a stream fails begins the next stream",
+        "apps/runs/attempts/children.py",
+        "    if recorder.streams.has_stopped:\n        return\n",
+        "",
+        MANY_STREAMS,
+    ),
+    Mutant(
+        "a run that has ended leaves streams waiting",
+        "apps/runs/states.py",
+        "    if after in {Status.FAILED, Status.CANCELLED}:\n",
+        "    if after is Status.SUCCEEDED:\n",
+        MANY_STREAMS,
+    ),
+    Mutant(
         "a retry runs streams that have succeeded",
         "apps/runs/services.py",
         "            streams.exclude(status=Status.SUCCEEDED).update(\n",

@@ -34,7 +34,7 @@ from apps.runs.attempts.children import run_streams
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
 from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
-from apps.runs.attempts.stream_tracker import UNFINISHED, StreamTracker
+from apps.runs.attempts.stream_tracker import StreamTracker
 from apps.runs.backfills import chunks
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
@@ -121,7 +121,7 @@ def _run_recorded(
         if isinstance(again, Failed):
             return again
         prepared = again
-    recorder.follow(StreamTracker(prepared.streams))
+    recorder.follow(StreamTracker(prepared.streams, stops_at_failure=prepared.stops_at_failure))
     return _run_streams(worker, prepared, recorder)
 
 
@@ -155,6 +155,7 @@ class PreparedRun:
     warnings: tuple[str, ...]  # They name no other pipeline.
     snapshot_plan: SnapshotPlan
     source: SourceSpec | None = None
+    stops_at_failure: bool = False
 
 
 def _prepare(claim: Claim) -> PreparedRun | Failed:
@@ -190,7 +191,8 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
     rows = rows or chosen_streams.create_rows(claim, named)
     chosen_streams.fail_rows(claim, rows, problems)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
-    return PreparedRun(rows, specs, warnings, plan)
+    stops = Definition(version.definition).stops_at_failure
+    return PreparedRun(rows, specs, warnings, plan, stops_at_failure=stops)
 
 
 def _snapshot_plan(
@@ -268,7 +270,7 @@ class AttemptResult:
 
     def _cancel(self) -> None:
         self._close_attempt("cancelled")
-        self._move_streams(UNFINISHED | {Status.FAILED}, Status.CANCELLED)
+        self._move_streams({Status.FAILED}, Status.CANCELLED)
         self._move_run(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
 
     def _release(self) -> None:
@@ -301,8 +303,6 @@ class AttemptResult:
             self._move_streams({Status.FAILED}, Status.PENDING, only_retryable=True)
             self._schedule_next_attempt(wait=wait, **counts)
         else:
-            # Streams that were not started, because the attempt had to stop.
-            self._move_streams(UNFINISHED, Status.CANCELLED)
             self._move_run(Status.FAILED, finished_at=Now(), **counts)
 
     def _move_streams(

@@ -17,7 +17,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
 from apps.runs.following import feed
-from apps.runs.models import ENDED, Run, Status
+from apps.runs.models import ENDED, LIVE, Run, RunStream, Status
 
 MOVES = frozenset(
     {
@@ -64,7 +64,7 @@ def move(
     """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
     If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
-    in the caller's transaction. Raises MoveNotAllowed for a move that is not in MOVES.
+    in the caller's transaction. The streams of a run that has failed or was cancelled end with it. Raises MoveNotAllowed for a move that is not in MOVES.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")
@@ -74,6 +74,9 @@ def move(
     changes |= {"lease": owner.lease, "lease_until": owner.until, "worker": owner.worker}
     if not rows.update(status=after, **changes):
         return False
+    if after in {Status.FAILED, Status.CANCELLED}:
+        streams = RunStream.objects.for_org(org_id).filter(run_id=run_id, status__in=LIVE)
+        streams.update(status=Status.CANCELLED)
     announce(org_id=org_id, run_id=run_id)
     return True
 

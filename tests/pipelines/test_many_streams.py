@@ -167,6 +167,26 @@ def test_the_preview_reads_the_named_stream(world: World) -> None:
     assert first != second
 
 
+def test_the_choice_to_stop_when_a_stream_fails_has_versions(world: World) -> None:
+    created = post(world, [{"stream": "creatures"}, {"stream": "plants"}])
+    url = f"{URL}/{created.json()['id']}"
+
+    def choose(choice: Any) -> Any:
+        return world.client().patch(url, {"config": {"on_stream_failure": choice}})
+
+    assert choose("continue").json()["version"] == 1, "it is the default"
+    assert choose("stop").json()["config"]["on_stream_failure"] == "stop"
+    diff = world.client("viewer").get(f"{url}/versions/2/diff").json()
+    assert [(row["field"], row["before"], row["after"]) for row in diff["changes"]] == [
+        ("on_stream_failure", None, "stop")
+    ]
+    assert choose("later").status_code == 422
+    renamed = world.client().patch(url, {"config": {"streams": [{"stream": "plants"}]}})
+    assert renamed.json()["config"]["on_stream_failure"] == "stop"
+    restored = world.client().post(f"{url}/versions/1/restore").json()
+    assert "on_stream_failure" not in restored["config"]
+
+
 def test_versions_show_what_changed_in_each_stream(world: World) -> None:
     created = post(world, [{"stream": "creatures"}, {"stream": "plants"}])
     url = f"{URL}/{created.json()['id']}"

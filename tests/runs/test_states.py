@@ -12,6 +12,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -25,6 +26,9 @@ from apps.engine import Failed, FailureClass, Progress, Succeeded
 from apps.orgs.principals import SYSTEM
 from apps.pipelines.exceptions import RunInProgress
 from apps.runs import execute, services, states
+from apps.runs.attempts import chosen_streams
+from apps.runs.attempts.rows import AttemptRows
+from apps.runs.attempts.stream_tracker import StreamTracker
 from apps.runs.claiming import leases, reconciler
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import (
@@ -33,25 +37,30 @@ from apps.runs.exceptions import (
     MoveNotAllowed,
     NotRetryable,
 )
-from apps.runs.models import ENDED, LIVE, Attempt, Event, Run, Status
+from apps.runs.models import ENDED, LIVE, Attempt, Event, Run, RunStream, Status
 from tests.runs.conftest import make_pipeline
 from tests.world import World, make_world
 
 FAILED = Failed(FailureClass.SOURCE, "it broke", ("a line",), retryable=True)
+FAILED_FOR_GOOD = Failed(FailureClass.CONFIGURATION, "it is wrong", (), retryable=False)
+SUCCEEDED = Succeeded(10, 9, 1, 100)
+NAMES = ("customers", "orders", "items")
 PROGRESS = Progress(10, 9, 1, 100, 1)
 
 
 class RunMachine(RuleBasedStateMachine):
     """Users, workers and crashes act on the runs of one pipeline in any order."""
 
-    @initialize()
-    def create_pipeline(self) -> None:
+    @initialize(stops_at_failure=st.booleans())
+    def create_pipeline(self, stops_at_failure: bool) -> None:
+        self.stops_at_failure = stops_at_failure
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         self.world = make_world()
         self.pipeline = make_pipeline(self.world)
         self.last_statuses: dict[Any, Status] = {}
         self.claims: list[Claim] = []
+        self.published: dict[Any, set[str]] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "atomic"):
@@ -83,7 +92,7 @@ class RunMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.claims)
     @rule()
     def complete_attempt(self) -> None:
-        self._end_attempt(Succeeded(10, 9, 1, 100), None)
+        self._end_attempt(SUCCEEDED, None)
 
     @precondition(lambda self: self.claims)
     @rule()
@@ -94,6 +103,44 @@ class RunMachine(RuleBasedStateMachine):
     @rule()
     def release_run(self) -> None:
         self._end_attempt(FAILED, "shutdown")
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        outcomes=st.tuples(*[st.sampled_from([SUCCEEDED, FAILED, FAILED_FOR_GOOD]) for _ in NAMES]),
+        running=st.booleans(),
+        ends=st.booleans(),
+    )
+    def run_streams(self, outcomes: Any, running: bool, ends: bool) -> None:
+        """Run the streams one after the other, and leave one running if the worker does not end the attempt."""
+        self._act_as_worker(
+            lambda claim: self._run_streams(
+                claim, dict(zip(NAMES, outcomes, strict=True)), running, ends
+            )
+        )
+
+    def _run_streams(
+        self, claim: Claim, outcomes: Mapping[str, Any], running: bool, ends: bool
+    ) -> None:
+        with leases.held(claim):  # raises LeaseLost before anything is changed
+            rows = chosen_streams.rows_of_run(claim)
+        documents: Any = [{"stream": name, "table": name} for name in NAMES]
+        rows = rows or chosen_streams.create_rows(claim, documents)
+        tracker = StreamTracker(rows, stops_at_failure=self.stops_at_failure)
+        for name in tracker.names_to_run:
+            if tracker.has_stopped:
+                break
+            tracker.begin(name)
+            if running and not ends:
+                break
+            tracker.end(name, outcomes[name])
+        failed_now = [row for row in tracker.changes().values() if row.status == Status.FAILED]
+        assert not self.stops_at_failure or len(failed_now) <= 1
+        with leases.held(claim) as owned_run:
+            AttemptRows(claim).write_streams(
+                owned_run, list(tracker.changes().values()), tracker.counts
+            )
+        if ends:
+            execute.AttemptResult(claim, tracker.outcome(), None, tracker.progress).record()
 
     @rule()
     def crash_worker(self) -> None:
@@ -123,6 +170,19 @@ class RunMachine(RuleBasedStateMachine):
             if before is not None and before != now:
                 assert _is_reachable(before, now), (before, now)
             self.last_statuses[run.pk] = now
+
+    @invariant()
+    def check_streams(self) -> None:
+        """What was published stays published, and a run that has ended has no stream that is waiting or running."""
+        for run in self._load_runs():
+            with self.world.scope():
+                rows = RunStream.objects.for_org(self.world.org).filter(run_id=run.pk)
+                statuses = dict(rows.values_list("name", "status"))
+            published = {name for name, status in statuses.items() if status == Status.SUCCEEDED}
+            assert self.published.get(run.pk, set()) <= published
+            self.published[run.pk] = published
+            if run.status in ENDED and run.streams_total:
+                assert not set(statuses.values()) & set(LIVE)
 
     @invariant()
     def check_rows(self) -> None:
@@ -209,7 +269,7 @@ def test_random_actions_cause_only_allowed_moves() -> None:
     run_state_machine_as_test(
         RunMachine,
         settings=settings(
-            max_examples=10,
+            max_examples=15,
             stateful_step_count=25,
             deadline=None,
             phases=[Phase.generate],  # shrinking a failure would take minutes

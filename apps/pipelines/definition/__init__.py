@@ -8,7 +8,8 @@
   "snapshot": {scope, retry},
   "patterns": {match: ["public.*", "!*_tmp"], sync_mode, cursor_field, write_mode, allow_empty, max_rejected_share,
                contract},
-  "naming": "raw.{schema}_{table}", "new_streams": "add" | "ask" | "ignore"}`. There is at least one stream, or
+  "naming": "raw.{schema}_{table}", "new_streams": "add" | "ask" | "ignore",
+  "on_stream_failure": "continue" | "stop"}`. There is at least one stream, or
 patterns. The settings are those of a saved connector, or they are inline. Secrets of inline settings are stored
 separately, by paths like `source.config.password`.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from apps.connectors import schemas
 from apps.connectors.catalogue import Kind
@@ -15,6 +15,7 @@ from apps.pipelines.definition.document import (
     SIDES,
     Definition,
     Document,
+    OnStreamFailure,
     RequestDocument,
     SideName,
     StreamDocument,
@@ -27,8 +28,10 @@ from apps.pipelines.definition.snapshot import build_snapshot, snapshot_errors
 from apps.pipelines.definition.streams import STREAMS, Naming, StreamsBuilder, build_transforms
 
 SNAPSHOT = "snapshot"
+ON_FAILURE = "on_stream_failure"
+ON_FAILURE_CHOICES: tuple[str, ...] = get_args(OnStreamFailure)  # the first is the default
 TOP_LEVEL_FIELDS = (
-    "source", "streams", "destination", SNAPSHOT, PATTERNS, "naming", "new_streams",
+    "source", "streams", "destination", SNAPSHOT, PATTERNS, "naming", "new_streams", ON_FAILURE,
 )  # fmt: skip
 # Fields of a stream that older releases expected inside the source or destination.
 MOVED_SIDE_FIELDS: Mapping[SideName, tuple[str, ...]] = {
@@ -57,6 +60,7 @@ def build(
     builder.read_source(request)
     builder.read_side("destination", request)
     builder.read_snapshot(request)
+    builder.read_on_failure(request)
     if not builder.errors:
         builder.errors += _complete_and_check_streams(builder.document, connectors.kinds)
     return builder.definition(), builder.errors
@@ -175,6 +179,14 @@ class _Builder:
         self.errors += errors
         if snapshot != DEFAULT_SNAPSHOT:
             self.document[SNAPSHOT] = snapshot
+
+    def read_on_failure(self, request: RequestDocument) -> None:
+        choice = self._optional(ON_FAILURE, request)
+        if choice is not None and choice not in ON_FAILURE_CHOICES:
+            message = f"Must be one of {', '.join(ON_FAILURE_CHOICES)}."
+            self.errors.append((ON_FAILURE, message, "choice"))
+        elif choice == "stop":
+            self.document[ON_FAILURE] = choice
 
     def definition(self) -> Definition:
         return Definition(cast(Document, self.document), self.secrets)

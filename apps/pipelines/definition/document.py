@@ -91,6 +91,7 @@ DEFAULT_SNAPSHOT = SnapshotDocument(scope="auto", retry="remaining")
 
 
 NewStreams = Literal["add", "ask", "ignore"]
+OnStreamFailure = Literal["continue", "stop"]
 
 
 class PatternsDocument(TypedDict):
@@ -126,6 +127,8 @@ class Document(TypedDict):
     patterns: NotRequired[PatternsDocument]
     naming: NotRequired[str]  # the naming rule of streams without a table of their own
     new_streams: NotRequired[NewStreams]  # what happens to new streams that match; `add` by default
+    # Whether a run begins further streams after one has failed; stored only if it is `stop`.
+    on_stream_failure: NotRequired[OnStreamFailure]
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,11 @@ class Definition:
     @property
     def patterns(self) -> PatternsDocument | None:
         return self.document.get("patterns")
+
+    @property
+    def stops_at_failure(self) -> bool:
+        """Whether a run begins no further stream after one has failed."""
+        return self.document.get("on_stream_failure") == "stop"
 
     def stream(self, name: str | None = None) -> StreamDocument | None:
         """Return the stream with this name, or the first stream without a name. Returns None for an unknown name."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from apps.engine.field_rules import CAST_TYPES, OTHER_FIELDS, PROTECTIONS
 from apps.json import JsonValue
+from apps.pipelines.definition.building import ON_FAILURE_CHOICES
 from apps.pipelines.definition.fields import MAX_FIELD_LENGTH, MAX_RULES
 from apps.pipelines.definition.names import MAX_NAMING_LENGTH
 from apps.pipelines.definition.patterns import (
@@ -208,6 +209,13 @@ _NEW_STREAMS: Schema = {
     "description": "What happens to a stream that is new in the source and matches the patterns: it is added (the "
     "default), it waits until somebody decides, or it is ignored.",
 }
+_ON_STREAM_FAILURE: Schema = {
+    "type": ["string", "null"],
+    "enum": [*ON_FAILURE_CHOICES, None],
+    "description": "Whether a run begins further streams after one has failed. `continue` is the default, and a response "
+    "has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a "
+    "retry goes on with all that are not published.",
+}
 STREAM_DESCRIPTION = (
     "The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or "
     "be left out, only if there are patterns."
@@ -258,6 +266,7 @@ def _document(
         "patterns": _patterns(),
         "naming": _NAMING,
         "new_streams": _NEW_STREAMS,
+        "on_stream_failure": _ON_STREAM_FAILURE,
     }
     return _object(parts, required)
 

@@ -20,7 +20,8 @@ STREAMS_AT_ONCE = 4  # children of one run
 def run_streams(engine: EngineSupervisor, specs: Mapping[str, RunSpec], recorder: Recorder) -> None:
     """Run the streams to their ends. The recorder gets their events and outcomes.
 
-    When the attempt has to stop, no further stream is started: it has failed for the same reason.
+    When the attempt has to stop, no further stream is started: it has failed for the same reason. If the pipeline stops
+    when a stream fails, the streams that have not begun stay as they are.
     """
     waiting = deque(specs.items())  # Taking from a deque is thread-safe.
     if len(specs) <= 1:
@@ -38,7 +39,7 @@ def _run_waiting(
 ) -> None:
     """Run the streams that wait, one after the other."""
     with engine.streams() as series:
-        while waiting:
+        while waiting and not recorder.streams.has_stopped:
             try:
                 name, spec = waiting.popleft()
             except IndexError:  # Another thread has taken the last one.

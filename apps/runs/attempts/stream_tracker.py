@@ -18,14 +18,19 @@ from apps.runs.snapshots import FailureColumns, failure_columns
 from apps.runs.states import NO_FAILURE
 
 UNFINISHED = frozenset({Status.PENDING, Status.RUNNING})
+STOPPED = "Not started, because the pipeline stops when a stream fails: {count} of the streams."
 MAX_NAMED_STREAMS = 10  # failed streams that the evidence of a run names
 
 
 class StreamTracker:
-    """The streams of one attempt. The threads that run children change it; the recording thread writes the changes."""
+    """The streams of one attempt. The threads that run children change it; the recording thread writes the changes.
 
-    def __init__(self, rows: Sequence[RunStream] = ()) -> None:
+    With `stops_at_failure`, no further stream is begun after one has failed.
+    """
+
+    def __init__(self, rows: Sequence[RunStream] = (), *, stops_at_failure: bool = False) -> None:
         self._rows = {row.name: row for row in rows}
+        self._stops_at_failure = stops_at_failure
         self._outcomes: dict[str, Outcome] = {}
         self._networks: dict[str, Network] = {}
         self._changes: dict[str, int] = {}  # by stream, the number of its newest unwritten change
@@ -35,6 +40,15 @@ class StreamTracker:
     @property
     def names_to_run(self) -> list[str]:
         """The streams that this attempt has to run, in the order of the definition."""
+        return [] if self.has_stopped else self._unfinished
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether no further stream is begun, because one has failed. Those that have begun are finished."""
+        return self._stops_at_failure and bool(self.counts["streams_failed"])
+
+    @property
+    def _unfinished(self) -> list[str]:
         return [name for name, row in self._rows.items() if row.status in UNFINISHED]
 
     @property
@@ -132,15 +146,25 @@ class StreamTracker:
             if row.status == Status.FAILED
         }
         if failures:
-            is_only_stream = len(self._rows) == 1
-            failure = next(iter(failures.values()))
-            return failure if is_only_stream else _combine(failures, len(self._rows))
-        unfinished = [name for name, row in self._rows.items() if row.status in UNFINISHED]
-        if unfinished:
+            if len(self._rows) == 1:
+                return next(iter(failures.values()))
+            combined = _combine(failures, len(self._rows))
+            return self._stopped(combined, failures) if self.has_stopped else combined
+        if unfinished := self._unfinished:
             return Failed(FailureClass.INTERNAL, f"The stream {unfinished[0]} was not run.")
         total = self._sum()
         return Succeeded(
             total.read, total.written, total.rejected, total.bytes, skipped=total.skipped
+        )
+
+    def _stopped(self, combined: Failed, failures: Mapping[str, Failed]) -> Failed:
+        """Return the failure of a run that begins no further stream. Another attempt has to help all failed streams."""
+        count = len(self._unfinished)
+        evidence = [STOPPED.format(count=f"{count:,}")] if count else []
+        return replace(
+            combined,
+            evidence=(*evidence, *combined.evidence),
+            retryable=all(failed.retryable for failed in failures.values()),
         )
 
     def _failure(self, name: str) -> Failed:

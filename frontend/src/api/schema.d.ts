@@ -4767,6 +4767,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
         };
         MatchedStream: {
@@ -5347,6 +5352,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
             description?: string;
             schedule?: null | string | {
@@ -5554,6 +5564,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
             /** @default  */
             description?: string;
@@ -5756,6 +5771,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
             timeout_seconds: number;
             max_attempts: number;
@@ -6030,6 +6050,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
         };
         Problem: {
@@ -7153,6 +7178,11 @@ export interface components {
                  * @enum {string|null}
                  */
                 new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
             };
         };
         VersionDiff: {

@@ -16,7 +16,14 @@ const STATUS_CLASSES: Record<RunStatus, string> = {
   cancelled: "bg-hover text-soft",
 };
 
-export function StatusBadge({ status, className }: { status: RunStatus; className?: string }) {
+interface Props {
+  status: RunStatus;
+  /** Another word for the status. */
+  label?: string;
+  className?: string;
+}
+
+export function StatusBadge({ status, label, className }: Props) {
   return (
     <span
       data-status={status}
@@ -30,7 +37,7 @@ export function StatusBadge({ status, className }: { status: RunStatus; classNam
         aria-hidden="true"
         className={classNames("size-1.5 rounded-full bg-current", status === "running" && "animate-breathe")}
       />
-      {LABELS[status]}
+      {label ?? LABELS[status]}
     </span>
   );
 }

@@ -1,7 +1,15 @@
 import { formatDuration } from "./duration";
 import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
-import { CONTRACTS, SNAPSHOT_RETRIES, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "./modes";
+import {
+  CONTRACTS,
+  ON_STREAM_FAILURE,
+  type OnStreamFailure,
+  SNAPSHOT_RETRIES,
+  SNAPSHOT_SCOPES,
+  SYNC_MODES,
+  WRITE_MODES,
+} from "./modes";
 import { NEW_STREAMS, type NewStreams } from "./patterns";
 
 /** The fields of a pipeline. Fields of a stream are without the stream's number. */
@@ -21,6 +29,7 @@ const LABELS: Record<string, string> = {
   "destination.kind": "Kind of the destination",
   "source.connector_id": "Connector of the source",
   "destination.connector_id": "Connector of the destination",
+  on_stream_failure: "If a stream fails",
   "snapshot.scope": "Snapshots",
   "snapshot.retry": "Streams that another attempt reads",
   stream: "Stream",
@@ -67,6 +76,7 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (field === "new_streams") return NEW_STREAMS[value as NewStreams] ?? value;
   if (withoutStream(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
   if (settingOf(field) === "sync_mode") return SYNC_MODES[value] ?? value;
+  if (field === "on_stream_failure") return ON_STREAM_FAILURE[value as OnStreamFailure] ?? value;
   if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
   if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;
   if (settingOf(field) === "write_mode") return WRITE_MODES[value] ?? value;

@@ -23,6 +23,19 @@ export const SNAPSHOT_RETRIES: Record<string, string> = {
   all: "All streams",
 };
 
+export type OnStreamFailure = "continue" | "stop";
+
+/** What a run does if one of its streams fails. */
+export const ON_STREAM_FAILURE: Record<OnStreamFailure, string> = {
+  continue: "Read the others",
+  stop: "Stop the run",
+};
+
+export const ON_STREAM_FAILURE_HINTS: Record<OnStreamFailure, string> = {
+  continue: "The run fails at its end, and a retry reads the streams that have failed.",
+  stop: "Streams that have begun are finished, and no other begins. A retry reads all that are not published.",
+};
+
 /** What happens to new columns and to values of another type: the contract of a stream. */
 export const CONTRACTS: Record<string, string> = {
   evolve: "Let them arrive",

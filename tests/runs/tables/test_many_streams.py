@@ -116,6 +116,10 @@ class Shop:
         return run
 
 
+def pipeline_url(pipeline: Pipeline) -> str:
+    return f"/api/v1/pipelines/{pipeline.pk}"
+
+
 @pytest.fixture
 def shop(acme: World, database: SourceDatabase, engine_postgres: EmbeddedPostgres) -> Shop:
     return Shop(acme, database, engine_postgres)
@@ -160,6 +164,38 @@ def test_a_stream_that_fails_does_not_stop_the_others_and_only_it_is_retried(
     assert streams["shop.orders"]["finished_at"] == first_end, "a finished stream was run again"
     assert streams["shop.items"]["failure"] is None
     assert run["progress"]["written"] == 1500
+
+
+@pytest.mark.parametrize("begins_together", [1, 4])
+def test_a_pipeline_may_stop_when_a_stream_fails_and_a_retry_reads_the_rest(
+    shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch, begins_together: int
+) -> None:
+    """The third stream fails. Those that have begun are finished, and the others are not begun."""
+    monkeypatch.setattr(children, "STREAMS_AT_ONCE", begins_together)
+    pipeline = shop.create_pipeline()
+    stop = {"config": {"on_stream_failure": "stop", "snapshot": {"scope": "stream"}}}
+    assert shop.world.client().patch(pipeline_url(pipeline), stop).status_code == 200
+    shop.source.execute("ALTER TABLE shop.items RENAME TO hidden")
+    run_id = start_run(shop.world, pipeline)
+    work_until_idle(this_worker)
+
+    run, streams = shop.run(run_id), shop.streams_of(run_id)
+    assert (run["status"], run["streams_failed"]) == ("failed", 1)
+    assert streams["shop.items"]["failure"]["class"] == "configuration"
+    not_begun = [row for row in streams.values() if row["status"] == "cancelled"]
+    assert all(row["started_at"] is None and row["failure"] is None for row in not_begun)
+    if begins_together == 1:
+        assert [row["stream"] for row in not_begun] == ["shop.places", "shop.visits"]
+        assert "stops when a stream fails: 2 of" in run["failure"]["evidence"][0]
+        assert [shop.arrived(table) for table in TABLES] == [100, 200, None, None, None]
+    first_end = streams["shop.orders"]["finished_at"]
+
+    shop.source.execute("ALTER TABLE shop.hidden RENAME TO items")
+    assert shop.world.client().post(f"{RUNS}/{run_id}/retry").status_code == 200
+    work_until_idle(this_worker)
+    assert shop.run(run_id)["streams_succeeded"] == 5
+    assert [shop.arrived(table) for table in TABLES] == [100, 200, 300, 400, 500]
+    assert shop.streams_of(run_id)["shop.orders"]["finished_at"] == first_end
 
 
 def test_a_stream_whose_child_is_killed_is_finished_by_the_next_attempt(

@@ -5,7 +5,7 @@ import {
   writeModes,
   type StreamDraft,
 } from "@/components/streams/stream-draft";
-import { definitionOf, EMPTY_DRAFT } from "./draft";
+import { definitionOf, EMPTY_DRAFT, type Draft } from "./draft";
 
 const FLIGHTS: StreamDraft = {
   stream: "flights",
@@ -41,6 +41,16 @@ describe("a new pipeline's draft", () => {
       ],
       destination: { connector_id: "c2" },
     });
+  });
+
+  it("definitionOf contains what happens if a stream fails only if there are several", () => {
+    const side = { connectorId: "c1", kind: "postgres", label: "Shop" };
+    const draft: Draft = { ...EMPTY_DRAFT, source: side, destination: side, onStreamFailure: "stop" };
+    const choiceOf = (streams: StreamDraft[]) => definitionOf({ ...draft, streams }).on_stream_failure;
+    expect([choiceOf([FLIGHTS]), choiceOf([FLIGHTS, { ...FLIGHTS, stream: "planes" }])]).toEqual([
+      undefined,
+      "stop",
+    ]);
   });
 
   it("definitionOf contains every stream, and the transform only if there is one stream", () => {

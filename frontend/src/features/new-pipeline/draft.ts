@@ -1,6 +1,7 @@
 import { transformsOf } from "@/api/definition";
 import type { ConnectorRow } from "@/api/types";
 import { patternConfig, type PatternValues } from "@/format/patterns";
+import type { OnStreamFailure } from "@/format/modes";
 import { STRICT_LIMITS, streamLimits, type Limits } from "@/format/limits";
 import { streamConfig, type StreamDraft } from "@/components/streams/stream-draft";
 import type { Schedule } from "@/format/schedule";
@@ -27,6 +28,8 @@ export interface Draft {
   limits: Limits;
   /** Python code that changes each record of the only stream; empty if there is no transform. */
   transform: string;
+  /** What a run does if one of several streams fails. */
+  onStreamFailure: OnStreamFailure;
   schedule: Schedule | null;
   name: string;
   tags: string[];
@@ -39,16 +42,23 @@ export const EMPTY_DRAFT: Draft = {
   destination: null,
   limits: STRICT_LIMITS,
   transform: "",
+  onStreamFailure: "continue",
   schedule: null,
   name: "",
   tags: [],
 };
+
+/** Whether the pipeline may read several streams. */
+export function isSeveral({ patterns, streams }: Draft): boolean {
+  return patterns !== null || streams.length > 1;
+}
 
 /** Returns the definition that the API accepts as `config`. Only a pipeline with one stream has the transform. */
 export function definitionOf(draft: Draft) {
   const sides = {
     source: { connector_id: draft.source!.connectorId },
     destination: { connector_id: draft.destination!.connectorId },
+    ...(isSeveral(draft) && draft.onStreamFailure === "stop" && { on_stream_failure: "stop" as const }),
   };
   if (draft.patterns) {
     return { ...sides, streams: [], ...patternConfig({ ...draft.patterns, limits: draft.limits }) };

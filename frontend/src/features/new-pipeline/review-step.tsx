@@ -1,14 +1,15 @@
 import { useMemo, useState } from "react";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
+import { ChoiceField } from "@/components/choice-field";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { PatternMatches, usePatternMatches } from "@/components/pattern-matches";
 import { NO_PATTERNS } from "@/format/patterns";
-import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { ON_STREAM_FAILURE, ON_STREAM_FAILURE_HINTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
 import type { StreamDraft } from "@/components/streams/stream-draft";
-import type { Draft } from "./draft";
+import { isSeveral, type Draft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
 import { usePreview } from "./queries";
 import { StepActions } from "./step";
@@ -35,11 +36,11 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
     onChange({ transform: code });
   }
   const [previewed, setPreviewed] = useState(draft.patterns ? undefined : draft.streams[0]?.stream);
-  const isSeveral = draft.patterns !== null || draft.streams.length > 1;
+  const several = isSeveral(draft);
   const choices = usePreviewChoices(draft);
   const showPreview = () => {
     const streams = choices.filter(({ stream }) => stream === (previewed ?? choices[0]?.stream));
-    preview.mutate({ ...draft, patterns: null, streams, transform: isSeveral ? "" : transform });
+    preview.mutate({ ...draft, patterns: null, streams, transform: several ? "" : transform });
   };
   return (
     <div className="grid gap-4">
@@ -72,9 +73,21 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
       {draft.patterns && draft.source ? (
         <PatternMatches connectorId={draft.source.connectorId} values={draft.patterns} />
       ) : (
-        isSeveral && <StreamList streams={draft.streams} />
+        several && <StreamList streams={draft.streams} />
       )}
-      {isSeveral ? (
+      {several && (
+        <div className="grid gap-4 sm:grid-cols-2">
+          <ChoiceField
+            label="If a stream fails"
+            hint={ON_STREAM_FAILURE_HINTS[draft.onStreamFailure]}
+            error={errors["config.on_stream_failure"]}
+            words={ON_STREAM_FAILURE}
+            value={draft.onStreamFailure}
+            onChange={(onStreamFailure) => onChange({ onStreamFailure })}
+          />
+        </div>
+      )}
+      {several ? (
         <p className="text-soft">
           Transforms with Python can be added to each stream on the page of the pipeline after it was created.
         </p>
@@ -88,7 +101,7 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
           </div>
         </details>
       )}
-      {isSeveral && choices.length > 0 && (
+      {several && choices.length > 0 && (
         <Field label="Stream of the preview">
           {(control) => (
             <select

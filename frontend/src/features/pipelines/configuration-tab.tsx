@@ -15,7 +15,7 @@ import {
   sideText,
   useSideChoices,
 } from "./configuration/side-fields";
-import { SnapshotFields } from "./configuration/snapshot-fields";
+import { SeveralStreamsFields } from "./configuration/several-streams-fields";
 import { StreamSelection } from "./configuration/stream-selection";
 import { StreamList } from "./configuration/stream-fields";
 import {
@@ -139,8 +139,13 @@ function ConfigurationForm() {
           sourceConnectorId={source.connector_id}
           named={listedStreams(values)}
         />
-        {(streams.length > 1 || values["patterns.match"] !== "") && hasSnapshots(source.kind, sources) && (
-          <SnapshotFields values={values} onChange={change} errors={errors} />
+        {(listedStreams(values).length > 1 || values["patterns.match"] !== "") && (
+          <SeveralStreamsFields
+            values={values}
+            onChange={change}
+            errors={errors}
+            hasSnapshots={hasSnapshots(source.kind, sources)}
+          />
         )}
         <StreamList
           pipelineId={pipeline.id}

@@ -85,6 +85,17 @@ describe("the streams of a run", () => {
     expect(screen.getByRole("button", { name: "Failed 1" })).toBeTruthy();
   });
 
+  it("that were not begun, because another has failed, are not started", () => {
+    show([
+      stream(0, { status: "failed", failure: FAILURE }),
+      stream(1, { status: "cancelled" }),
+      stream(2, { status: "cancelled", started_at: "2026-03-01T06:00:00Z" }),
+    ]);
+    const words = [1, 2].map((number) => screen.getByText(`public.t${number}`).closest("tr")!.textContent);
+    expect(words[0]).toContain("Not started");
+    expect(words[1]).toContain("Cancelled");
+  });
+
   it("need no filter if none has failed", () => {
     show([stream(0), stream(1)]);
     expect(screen.queryByRole("button", { name: /Failed/ })).toBeNull();

@@ -130,7 +130,10 @@ function StreamRow({ stream }: { stream: RunStream }) {
       </td>
       <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft max-md:hidden">{stream.table}</td>
       <td className="py-1.5 pr-3">
-        <StatusBadge status={stream.status} />
+        <StatusBadge
+          status={stream.status}
+          label={stream.status === "cancelled" && stream.started_at === null ? "Not started" : undefined}
+        />
       </td>
       <td className="py-1.5 pr-3 text-right tabular-nums max-sm:hidden">{formatCount(stream.read)}</td>
       <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>

@@ -3,7 +3,7 @@ import type { Pipeline } from "@/api/types";
 import { CodeEditor } from "@/components/code-editor";
 import { rulesInWords, rulesOf } from "@/format/fields";
 import { limitsOf, percentOf } from "@/format/limits";
-import { SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { ON_STREAM_FAILURE, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { hasSnapshots, sideText, useSideChoices } from "./side-fields";
 import { NEW_STREAMS, patternValues } from "@/format/patterns";
 
@@ -12,7 +12,8 @@ const ignoreChange = () => undefined;
 
 /** The configuration for users who cannot edit it. */
 export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
-  const { source, destination, streams, snapshot } = pipeline.config;
+  const { source, destination, streams, snapshot, patterns, on_stream_failure } = pipeline.config;
+  const isSeveral = streams.length > 1 || Boolean(patterns);
   const sources = useSideChoices("source");
   const destinations = useSideChoices("destination");
   return (
@@ -34,8 +35,11 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
           title="Source"
           facts={[
             ["Connector", <Text>{sideText(source, sources)}</Text>],
-            ...(streams.length > 1 && hasSnapshots(source.kind, sources)
-              ? [["Snapshots", SNAPSHOT_SCOPES[snapshot?.scope ?? "auto"]] as [string, ReactNode]]
+            ...(isSeveral
+              ? [["If a stream fails", ON_STREAM_FAILURE[on_stream_failure ?? "continue"]] as Fact]
+              : []),
+            ...(isSeveral && hasSnapshots(source.kind, sources)
+              ? [["Snapshots", SNAPSHOT_SCOPES[snapshot?.scope ?? "auto"]] as Fact]
               : []),
           ]}
         />
@@ -44,7 +48,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
           facts={[["Connector", <Text>{sideText(destination, destinations)}</Text>]]}
         />
       </div>
-      {pipeline.config.patterns && <PatternFacts pipeline={pipeline} />}
+      {patterns && <PatternFacts pipeline={pipeline} />}
       {streams.map((stream) => {
         const limits = limitsOf(stream);
         return (
@@ -72,6 +76,8 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
+type Fact = [string, ReactNode];
+
 function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
   const patterns = patternValues(pipeline.config);
   return (
@@ -89,7 +95,7 @@ function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
-function Facts({ title, facts }: { title: string; facts: [string, ReactNode][] }) {
+function Facts({ title, facts }: { title: string; facts: Fact[] }) {
   return (
     <section aria-label={title} className="card min-w-0 p-4">
       <h2 className="mb-2 font-semibold wrap-anywhere">{title}</h2>

@@ -34,6 +34,7 @@ describe("the request of a changed pipeline", () => {
   it("has only what was changed", () => {
     expect(change({})).toEqual({});
     expect(change({ name: " Planes ", tags: "b, a,b" })).toEqual({ name: "Planes", tags: ["b", "a"] });
+    expect(change({ on_stream_failure: "stop" })).toEqual({ config: { on_stream_failure: "stop" } });
     expect(change({ timeout_minutes: "1.5" })).toEqual({ timeout_seconds: 90 });
   });
 

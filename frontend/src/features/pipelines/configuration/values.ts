@@ -59,7 +59,7 @@ export function streamKey(field: StreamField, stream: string): string {
 }
 
 export function valuesOf(pipeline: Pipeline): Values {
-  const { source, destination, streams, snapshot } = pipeline.config;
+  const { source, destination, streams, snapshot, on_stream_failure } = pipeline.config;
   return {
     name: pipeline.name,
     description: pipeline.description,
@@ -68,6 +68,7 @@ export function valuesOf(pipeline: Pipeline): Values {
     timeout_minutes: String(pipeline.timeout_seconds / 60),
     max_attempts: String(pipeline.max_attempts),
     source,
+    on_stream_failure: on_stream_failure ?? "continue",
     "snapshot.scope": snapshot?.scope ?? "auto",
     "snapshot.retry": snapshot?.retry ?? "remaining",
     ...Object.fromEntries(streams.flatMap(streamEntries)),
@@ -181,6 +182,9 @@ export function changeOf(pipeline: Pipeline, values: Values): PipelineChange {
         scope: values["snapshot.scope"],
         retry: values["snapshot.retry"],
       } as Definition["snapshot"],
+    }),
+    ...(has("on_stream_failure") && {
+      on_stream_failure: values.on_stream_failure as Definition["on_stream_failure"],
     }),
     ...patternPatch(values, has),
     ...([...changed].some((field) => field.startsWith("streams/") || [ADDED, REMOVED].includes(field)) && {

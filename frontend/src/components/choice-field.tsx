@@ -1,0 +1,33 @@
+import { Field } from "./field";
+
+interface Props<Value extends string> {
+  label: string;
+  hint?: string;
+  error?: string;
+  /** The text of each choice. */
+  words: Record<Value, string>;
+  value: Value;
+  onChange: (value: Value) => void;
+}
+
+/** One of a few choices. */
+export function ChoiceField<Value extends string>({ words, value, onChange, ...field }: Props<Value>) {
+  return (
+    <Field {...field}>
+      {(control) => (
+        <select
+          className="control"
+          {...control}
+          value={value}
+          onChange={({ target }) => onChange(target.value as Value)}
+        >
+          {Object.entries<string>(words).map(([choice, text]) => (
+            <option key={choice} value={choice}>
+              {text}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
+  );
+}
