@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from apps.engine.sources.connector import SourceSettings
-from apps.engine.sources.files.patterns import check_path
+from apps.engine.sources.files.patterns import check_path, is_pattern
 
 Format = Literal["csv", "jsonl", "json", "parquet", "excel"]
 Encoding = Literal[
@@ -158,7 +158,7 @@ class Config(SourceSettings):
         min_length=1,
         max_length=1000,
         description=(
-            "An uploaded file, a pattern for several files with the same columns (`logs/*.csv`), or an https:// address."
+            "An uploaded file, a pattern for several files (`logs/*.csv`), or an https:// address."
             " Files may be compressed (gzip, bzip2, zstd) or in a zip archive"
         ),
         examples=["airports.csv", "logs/**/*.jsonl", "https://example.com/data.parquet"],
@@ -167,11 +167,19 @@ class Config(SourceSettings):
     format: Literal["auto", "csv", "jsonl", "json", "parquet", "excel"] = Field(
         "auto", description="Format; `auto` uses the file's name and its content"
     )
+    one_stream_per: Literal["pattern", "file", "folder", "name"] = Field(
+        "pattern",
+        description=(
+            "Which of the files that match a pattern are one stream, so that they have the same columns: `pattern`, all of"
+            " them; `file`, each file; `folder`, those of each folder; `name`, those whose names differ only in numbers"
+            " and dates, such as orders-2026-01.csv"
+        ),
+    )
     stream_name: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        description="Name of the stream; the file's name when empty",
+        description="Name of the stream, if there is one; the file's name when empty",
     )
     csv: CsvOptions = Field(default_factory=CsvOptions, description="CSV options")
     json_: JsonOptions = Field(
@@ -196,3 +204,12 @@ class Config(SourceSettings):
     @classmethod
     def _check_path(cls, value: str) -> str:
         return check_path(value)
+
+    @model_validator(mode="after")
+    def _check_streams(self) -> Self:
+        if self.one_stream_per != "pattern":
+            if not is_pattern(self.path):
+                raise ValueError("`one_stream_per` needs a path with a wildcard, such as *.csv")
+            if self.stream_name:
+                raise ValueError("`stream_name` is for one stream; leave it empty")
+        return self

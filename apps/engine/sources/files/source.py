@@ -1,4 +1,4 @@
-"""Read files page by page, one file after another, in the order of their paths."""
+"""Read the files of a stream page by page, one file after another, in the order of their paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from loguru import logger
 
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
-from apps.engine.failures import ConfigurationError, PositionGone
+from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, PositionGone
 from apps.engine.frames.columns import NULL, STRING
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.left_out import Kind, LeftOutRecords
@@ -29,6 +29,7 @@ from apps.engine.sources.connector import (
 from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.csv_reader import CsvReader
 from apps.engine.sources.files.excel_reader import ExcelReader
+from apps.engine.sources.files.groups import groups
 from apps.engine.sources.files.locations import (
     FileLocation,
     FoundFile,
@@ -47,11 +48,12 @@ from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Piece, Reader
 
 SAMPLE_ROWS = 1000
+MAX_DESCRIBED = 200  # streams whose fields are listed: each costs the beginning of a file
 TYPED_FORMATS = ("json", "jsonl", "parquet")
 
 
 class FilesSource(ConnectorSource[Config]):
-    """Reads all files that match a path as one stream."""
+    """Reads the files that match a path, as one stream or as several."""
 
     Config: ClassVar[type[Config]] = Config
     size_basis: ClassVar[str] = "written in the files"
@@ -65,19 +67,32 @@ class FilesSource(ConnectorSource[Config]):
         )
 
     def discover(self) -> list[StreamInfo]:
+        if not self._has_several:
+            return [StreamInfo(self.name, self._fields_of(self.all_files[0]))]
+        described = dict(list(self.files_by_stream.items())[:MAX_DESCRIBED])
+        return [
+            StreamInfo(name, self._fields_if_readable(files[0]) if name in described else ())
+            for name, files in self.files_by_stream.items()
+        ]
+
+    def _fields_if_readable(self, file: FoundFile) -> tuple[FieldInfo, ...]:
+        """Return the fields, or none: one bad file must not hide the streams of the others."""
+        try:
+            return self._fields_of(file)
+        except EXPECTED_ERRORS:
+            return ()
+
+    def _fields_of(self, file: FoundFile) -> tuple[FieldInfo, ...]:
         schema = StreamSchema()
-        content = self._first_piece().content
+        content = self._first_piece(file).content
         if isinstance(content, pl.DataFrame):
             schema.conform(content)
         else:
             schema.decode(content)
-        fields = tuple(
-            FieldInfo(name, column.field_type) for name, column in schema.columns.items()
-        )
-        return [StreamInfo(self.name, fields)]
+        return tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
 
     def stream_names(self) -> list[str]:
-        return [self.name]
+        return list(self.files_by_stream) if self._has_several else [self.name]
 
     def get_total_records_count(self) -> int | None:
         total = 0
@@ -129,14 +144,37 @@ class FilesSource(ConnectorSource[Config]):
 
     @cached_property
     def found_files(self) -> Sequence[FoundFile]:
-        """Return the files to read. Raises ConfigurationError if there are none."""
+        """Return the files of the stream. Raises ConfigurationError if there are none."""
+        if not self._has_several:
+            return self.all_files
+        files = self.files_by_stream.get(self.spec.stream)
+        if not files:
+            raise ConfigurationError(
+                f"no file that matches {self.settings.path!r} belongs to the stream {self.spec.stream!r}"
+            )
+        return files
+
+    @cached_property
+    def all_files(self) -> Sequence[FoundFile]:
+        """Return the files of all streams. Raises ConfigurationError if there are none."""
         files = self.location.find(self.settings.path)
         if not files:
             verb = "matches" if is_pattern(self.settings.path) else "is named"
             raise ConfigurationError(f"no uploaded file {verb} {self.settings.path!r}")
         return files
 
+    @cached_property
+    def files_by_stream(self) -> Mapping[str, Sequence[FoundFile]]:
+        return groups(self.all_files, self.settings.path, self.settings.one_stream_per)
+
+    @property
+    def _has_several(self) -> bool:
+        return self.settings.one_stream_per != "pattern"
+
     def _require_stream(self) -> None:
+        if self._has_several:
+            _ = self.found_files
+            return
         if self.spec.stream != self.name:
             raise ConfigurationError(
                 f"there is no stream {self.spec.stream!r}; the only stream is {self.name}"
@@ -248,7 +286,7 @@ class FilesSource(ConnectorSource[Config]):
         """Compare the size of the first records with the size of all files. Packed files are not estimated."""
         if self._open(self.found_files[0]).is_packed:
             return SizeEstimate()
-        piece = self._first_piece()
+        piece = self._first_piece(self.found_files[0])
         size = sum(file.size for file in self.found_files)
         sample_size = self.found_files[0].size
         if piece.next_position is not None:
@@ -256,8 +294,8 @@ class FilesSource(ConnectorSource[Config]):
         records = round(len(piece.content) * size / sample_size) if sample_size else None
         return replace(self.size_of(records), basis="estimated by the size of the files")
 
-    def _first_piece(self) -> Piece:
-        return self._read_piece(self.found_files[0], 0, {}, SAMPLE_ROWS)
+    def _first_piece(self, file: FoundFile) -> Piece:
+        return self._read_piece(file, 0, {}, SAMPLE_ROWS)
 
     def _read_piece(
         self, file: FoundFile, entry: int, position: Mapping[str, Any], page_size: int
@@ -292,23 +330,28 @@ class FilesSource(ConnectorSource[Config]):
             self._opened = None
 
     def _check_find(self) -> str:
-        files = self.found_files
+        files = self.all_files
         size = sum(file.size for file in files)
-        return f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes"
+        found = f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {size:,} bytes"
+        return f"{found}, {_streams(len(self.files_by_stream))}" if self._has_several else found
 
     def _check_read(self) -> str:
-        piece = self._first_piece()
+        piece = self._first_piece(self.all_files[0])
         rows = len(piece.content)
-        message = f"{rows:,} {'record' if rows == 1 else 'records'} at the beginning of {self.found_files[0].path}"
+        message = f"{rows:,} {'record' if rows == 1 else 'records'} at the beginning of {self.all_files[0].path}"
         if piece.bad_records:
             first = piece.bad_records[0]
             message += f"; {len(piece.bad_records):,} cannot be read, the first in {first.position}: {first.reason}"
-        if left_out := self._open(self.found_files[0]).left_out:
+        if left_out := self._open(self.all_files[0]).left_out:
             message += f"; {left_out}"
         return message
 
     def _check_format(self) -> str:
         """Return in words how the first file is read."""
-        opened = self._open(self.found_files[0])
+        opened = self._open(self.all_files[0])
         entry = opened.entries[0]
         return f"{opened.label(entry)}: {opened.reader(entry).describe()}"
+
+
+def _streams(count: int) -> str:
+    return f"{count:,} {'stream' if count == 1 else 'streams'}"
