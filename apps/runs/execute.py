@@ -173,10 +173,11 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
         rows = chosen_streams.rows_of_run(claim)
         try:
             version = versions.get_version(org, pipeline, claim.version)
+            definition = Definition(version.definition)
             chunk = chunks.find_chunk(org, claim.run_id)
-            if not rows and chunk is None and version.definition.get("patterns"):
+            if not rows and chunk is None and definition.patterns:
                 return PreparedRun([], {}, warnings, NO_SNAPSHOT, source_to_list(org, version))
-            matched = [row.settings for row in rows if row.settings is not None]
+            matched = chosen_streams.matched_streams(rows, definition)
             stream_specs = engine_specs(
                 org=org, pipeline=pipeline, version=claim.version, matched=matched
             )
@@ -191,7 +192,7 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
     rows = rows or chosen_streams.create_rows(claim, named)
     chosen_streams.fail_rows(claim, rows, problems)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
-    stops = Definition(version.definition).stops_at_failure
+    stops = definition.stops_at_failure
     return PreparedRun(rows, specs, warnings, plan, stops_at_failure=stops)
 
 

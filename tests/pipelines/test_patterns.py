@@ -8,6 +8,7 @@ import pytest
 
 from apps.connectors.checks import discoveries
 from apps.engine.answers import Stream
+from apps.orgs.models import AuditEvent
 from apps.pipelines.definition import matches, table_of
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import known_documents
@@ -230,6 +231,102 @@ def test_the_contract_of_patterns_is_that_of_each_stream(world: World) -> None:
     assert stream["contract"] == "freeze"
     wrong = database.create("*", name="Other", defaults={"contract": "maybe"})
     assert errors_of(wrong) == [("patterns.contract", "choice")]
+
+
+CODE = "def transform(record): return record"
+DEFAULTS: dict[str, Any] = {
+    "fields": {"others": "keep", "rules": [{"field": "mail", "protect": "hash"}]},
+    "transforms": [{"kind": "python", "code": CODE}],
+}
+
+
+def documents_of(world: World, created: Any) -> dict[str, Any]:
+    assert created.status_code == 201, created.content
+    with world.scope():
+        pipeline = Pipeline.objects.for_org(world.org).get(pk=created.json()["id"])
+        definition = versions.current_definition(world.org, pipeline)
+        documents = known_documents(world.org, pipeline, definition)
+    return {document["stream"]: document for document in documents}
+
+
+def test_the_fields_and_the_transform_of_patterns_are_those_of_each_stream(world: World) -> None:
+    database = Database(world, *listed("orders", "items"))
+    created = database.create("*", defaults=DEFAULTS)
+    assert created.json()["config"]["patterns"]["fields"] == DEFAULTS["fields"]
+    documents = documents_of(world, created)
+    assert {
+        name: {part: stream[part] for part in DEFAULTS} for name, stream in documents.items()
+    } == {
+        "orders": DEFAULTS,
+        "items": DEFAULTS,
+    }
+    url = f"{URL}/{created.json()['id']}"
+    config = {"patterns": {"fields": None, "transforms": []}}
+    changed = world.client().patch(url, {"config": config}).json()["config"]["patterns"]
+    assert not DEFAULTS.keys() & changed.keys()
+    diff = world.client().get(f"{url}/versions/2/diff").json()["changes"]
+    assert [row["field"] for row in diff] == [
+        "patterns.fields.others",
+        "patterns.fields.rules",
+        "patterns.transforms",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "field"),
+    [
+        ({"fields": {"rules": [{"field": ""}]}}, "patterns.fields.rules.0.field"),
+        (
+            {
+                "sync_mode": "incremental",
+                "cursor_field": "id",
+                "fields": {"rules": [{"field": "id", "protect": "hash"}]},
+            },
+            "patterns.fields.rules.0.protect",
+        ),
+        (
+            {"transforms": [{"kind": "python", "code": "def transform(:"}]},
+            "patterns.transforms.0.code",
+        ),
+        ({"transforms": [{"kind": "sql", "code": "x"}]}, "patterns.transforms.0.kind"),
+    ],
+)
+def test_wrong_fields_and_transforms_of_patterns_are_refused(
+    world: World, defaults: dict[str, Any], field: str
+) -> None:
+    answer = Database(world, *listed("orders")).create("*", defaults=defaults)
+    assert [name for name, _ in errors_of(answer)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("fields", "has_key"),
+    [
+        ({"rules": [{"field": "id", "drop": True}]}, False),
+        ({"rules": [{"field": "id", "protect": "redact"}]}, False),
+        ({"others": "drop", "rules": [{"field": "name"}]}, False),
+        ({"others": "drop", "rules": [{"field": "id", "name": "key"}]}, True),
+        ({"rules": [{"field": "id", "protect": "hash"}]}, True),
+    ],
+)
+def test_a_stream_whose_key_does_not_arrive_is_replaced(
+    world: World, fields: dict[str, Any], has_key: bool
+) -> None:
+    """Its key must not be sent for the sake of merging."""
+    database = Database(world, *listed("orders", cursors=("at",)))
+    defaults = {"sync_mode": "incremental", "cursor_field": "at", "write_mode": "merge"}
+    created = database.create("*", defaults={**defaults, "fields": fields})
+    (stream,) = documents_of(world, created).values()
+    expected = (["id"], "merge") if has_key else ([], "replace")
+    assert (stream["primary_key"], stream["write_mode"]) == expected
+
+
+def test_the_audit_log_has_the_digest_of_the_code_of_patterns(world: World) -> None:
+    Database(world, *listed("orders")).create("*", defaults=DEFAULTS)
+    with world.scope():
+        event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
+    assert CODE not in str(event.changes)
+    before, (after,) = event.changes["config.patterns.transforms"]
+    assert (before, len(after["sha256"])) == (None, 64)
 
 
 def test_streams_that_would_write_one_table_are_refused(world: World) -> None:

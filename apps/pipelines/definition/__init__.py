@@ -7,7 +7,7 @@
   "destination": {connector_id | kind + config},
   "snapshot": {scope, retry},
   "patterns": {match: ["public.*", "!*_tmp"], sync_mode, cursor_field, write_mode, allow_empty, max_rejected_share,
-               contract},
+               contract, fields, transforms},
   "naming": "raw.{schema}_{table}", "new_streams": "add" | "ask" | "ignore",
   "on_stream_failure": "continue" | "stop"}`. There is at least one stream, or
 patterns. The settings are those of a saved connector, or they are inline. Secrets of inline settings are stored
@@ -41,7 +41,13 @@ from apps.pipelines.definition.document import (
 )
 from apps.pipelines.definition.fields import rules_of
 from apps.pipelines.definition.names import full_name, table_of
-from apps.pipelines.definition.patterns import describe, matched_stream, matches
+from apps.pipelines.definition.patterns import (
+    describe,
+    matched_stream,
+    matches,
+    with_shared_settings,
+    without_shared_settings,
+)
 from apps.pipelines.definition.sides import Connectors
 
 __all__ = [
@@ -73,4 +79,6 @@ __all__ = [
     "replace_transforms",
     "rules_of",
     "table_of",
+    "with_shared_settings",
+    "without_shared_settings",
 ]

@@ -104,6 +104,10 @@ class PatternsDocument(TypedDict):
     allow_empty: NotRequired[bool]
     max_rejected_share: NotRequired[float]
     contract: NotRequired[Contract]
+    fields: NotRequired[
+        FieldsDocument
+    ]  # a rule for a field that a stream does not have changes nothing
+    transforms: NotRequired[list[TransformDocument]]
 
 
 class Offer(TypedDict):
@@ -184,9 +188,10 @@ def connector_ids(*documents: RequestDocument) -> set[UUID]:
     return ids
 
 
-def python_code(stream: StreamDocument) -> str | None:
-    """Return the code of the stream's Python transform, if it has one."""
-    return next((transform["code"] for transform in stream["transforms"]), None)
+def python_code(stream: StreamDocument | PatternsDocument | None) -> str | None:
+    """Return the code of the Python transform of a stream, or of the streams of patterns, if there is one."""
+    transforms = stream.get("transforms", []) if stream else []
+    return next((transform["code"] for transform in transforms), None)
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:

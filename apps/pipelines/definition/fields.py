@@ -15,14 +15,19 @@ from apps.engine.field_rules import (
     FieldRule,
     FieldRules,
 )
-from apps.pipelines.definition.document import FieldRuleDocument, FieldsDocument, StreamDocument
+from apps.pipelines.definition.document import (
+    FieldRuleDocument,
+    FieldsDocument,
+    PatternsDocument,
+    StreamDocument,
+)
 
 MAX_RULES = 1500  # columns of a stream
 MAX_FIELD_LENGTH = 200  # characters of a field's name
 
 
-def rules_of(stream: StreamDocument) -> FieldRules:
-    """Return the rules for the fields of the stream, without the secret for hashes."""
+def rules_of(stream: StreamDocument | PatternsDocument) -> FieldRules:
+    """Return the rules for the fields of the stream or of the streams of patterns, without the secret for hashes."""
     return _rules(stream["fields"]) if "fields" in stream else NO_RULES
 
 

@@ -192,6 +192,7 @@ _PATTERNS_PROPERTIES: Schema = {
     "cursor_field": _STREAM_PROPERTIES["cursor_field"],
     "write_mode": {"type": ["string", "null"], "enum": [*WRITE_MODES, None]},
     **{name: _OPTIONAL_STREAM_PROPERTIES[name] for name in OPTIONAL_SETTINGS},
+    "transforms": TRANSFORMS,
 }
 _PATTERNS_DESCRIPTION = (
     "Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its "

@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from apps.connectors import schemas
 from apps.connectors.schemas import Error, join_path
@@ -20,9 +20,11 @@ from apps.pipelines.definition.document import (
     PatternsDocument,
     RequestDocument,
     StreamDocument,
+    TransformDocument,
 )
+from apps.pipelines.definition.fields import rules_of
 from apps.pipelines.definition.names import full_name
-from apps.pipelines.definition.streams import StreamBuilder
+from apps.pipelines.definition.streams import StreamBuilder, build_transforms
 
 PATTERNS = "patterns"  # the path of the patterns
 NEW_STREAMS: tuple[str, ...] = get_args(NewStreams)
@@ -70,14 +72,24 @@ class PatternsBuilder:
         values = {**self._previous, **request} if self._previous and self._patch else request
         # The defaults are validated like the settings of a stream.
         defaults = StreamBuilder(PATTERNS, (), None, patch=False)
+        modes = defaults.build_modes(values)
         stored = {
             "match": self._parse_match(values.get("match")),
-            **defaults.build_modes(values),
+            **modes,
             **defaults.build_limits(values),
             **defaults.build_contract(values),
+            **defaults.build_fields(values, (), modes["cursor_field"]),
+            **self._build_transforms(values),
         }
         self.errors += defaults.errors
         return stored
+
+    def _build_transforms(self, values: RequestDocument) -> dict[str, list[TransformDocument]]:
+        transforms, errors = build_transforms(
+            values.get("transforms"), join_path(PATTERNS, "transforms")
+        )
+        self.errors += errors
+        return {"transforms": transforms} if transforms else {}
 
     def _parse_match(self, patterns: Any) -> list[str]:
         is_list = isinstance(patterns, list) and all(isinstance(each, str) for each in patterns)
@@ -100,11 +112,11 @@ def matched_stream(
     """Return the stored form of a stream that the patterns have chosen, with their defaults as far as they fit.
 
     `offer` has the primary key, the cursor fields and the sync modes that the source reports. A stream that cannot be
-    read incrementally, or that has no primary key to merge by, is read completely and replaced. The write mode remains
-    None if it depends on the destination.
+    read incrementally, or that has no primary key to merge by, is read completely and replaced. A key does not count if
+    the rules for fields drop or redact a part of it. The write mode remains None if it depends on the destination.
     """
     wanted = patterns["write_mode"]
-    primary_key = list(offer["primary_key"])
+    primary_key = _key_that_arrives(patterns, offer)
     is_incremental = _can_be_incremental(patterns, offer) and (wanted != "merge" or primary_key)
     if not is_incremental and "full_refresh" not in offer["sync_modes"]:
         is_incremental = True
@@ -116,13 +128,42 @@ def matched_stream(
         "cursor_field": patterns["cursor_field"] if is_incremental else None,
         "primary_key": primary_key,
         "write_mode": wanted if fits and (wanted != "merge" or primary_key) else None,
-        "transforms": [],
+        "transforms": patterns.get("transforms", []),
         **{name: patterns[name] for name in OPTIONAL_SETTINGS if name in patterns},  # type: ignore[literal-required]
     }
     return stream  # type: ignore[return-value]
 
 
-OPTIONAL_SETTINGS = ("allow_empty", "max_rejected_share", "contract")
+OPTIONAL_SETTINGS = ("allow_empty", "max_rejected_share", "contract", "fields")
+SHARED_SETTINGS = (
+    "fields",
+    "transforms",
+)  # the same for all streams of the patterns, and possibly long
+
+
+def without_shared_settings(stream: StreamDocument) -> dict[str, Any]:
+    """Return the settings of a matched stream that differ from those of other streams."""
+    return {name: value for name, value in stream.items() if name not in SHARED_SETTINGS}
+
+
+def with_shared_settings(
+    patterns: PatternsDocument | None, settings: Mapping[str, Any]
+) -> StreamDocument:
+    """Return the stream of which `without_shared_settings` has returned the settings."""
+    defaults: Mapping[str, Any] = patterns or {}
+    shared = {name: defaults[name] for name in SHARED_SETTINGS if name in defaults}
+    stream: Any = {"transforms": [], **settings, **shared}
+    return cast(StreamDocument, stream)
+
+
+def _key_that_arrives(patterns: PatternsDocument, offer: Offer) -> list[str]:
+    rules = rules_of(patterns)
+    redacted = {rule.field for rule in rules.rules if rule.protect == "redact"}
+    arrives = all(
+        rules.may_arrive(rules.final_name(name)) and name not in rules.dropped | redacted
+        for name in offer["primary_key"]
+    )
+    return list(offer["primary_key"]) if arrives else []
 
 
 def _can_be_incremental(patterns: PatternsDocument, offer: Offer) -> bool:

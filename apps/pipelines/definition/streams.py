@@ -193,7 +193,7 @@ class StreamBuilder:
             "primary_key": primary_key,
             "transforms": transforms,
             **self.build_limits(values),
-            **self._parse_fields(values.get("fields"), primary_key, modes["cursor_field"]),
+            **self.build_fields(values, primary_key, modes["cursor_field"]),
             **self.build_contract(values),
         }
 
@@ -269,12 +269,12 @@ class StreamBuilder:
         limits = {"allow_empty": allow_empty, "max_rejected_share": share}
         return {name: value for name, value in limits.items() if value}  # type: ignore[misc]
 
-    def _parse_fields(
-        self, value: Any, primary_key: Sequence[str], cursor_field: str | None
+    def build_fields(
+        self, values: RequestDocument, primary_key: Sequence[str], cursor_field: str | None
     ) -> dict[str, FieldsDocument]:
         """Return the rules for the fields, if they change something."""
         path = f"{self.path}.fields"
-        fields, errors = build_fields(value, path)
+        fields, errors = build_fields(values.get("fields"), path)
         self.errors += errors or key_errors(
             fields, path, primary_key=primary_key, cursor_field=cursor_field
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from apps.pipelines.history import diffs
 
-TRANSFORMS_FIELD = re.compile(r"config\.streams\.\d+\.transforms")
+TRANSFORMS_FIELD = re.compile(r"config\.(streams\.\d+|patterns)\.transforms")
 
 
 def audit_changes(changes: list[diffs.Change]) -> dict[str, list[Any]]:

@@ -14,7 +14,13 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.slow_calls import SlowCall
 from apps.pipelines import specs
-from apps.pipelines.definition import Definition, RequestDocument, StreamDocument
+from apps.pipelines.definition import (
+    Definition,
+    RequestDocument,
+    StreamDocument,
+    with_shared_settings,
+    without_shared_settings,
+)
 from apps.pipelines.matching.choosing import choose, documents_of
 from apps.pipelines.trials.services import build_unsaved
 
@@ -41,12 +47,17 @@ def match(*, org: Org, by: Principal, config: RequestDocument) -> SlowCall[Match
         chosen = choose(definition, {}, listed["streams"], is_first=True)
         return {
             "ok": listed["ok"],
-            "streams": [*definition.streams, *documents_of(definition, chosen)],
+            "streams": [*definition.streams, *map(_in_short, documents_of(definition, chosen))],
             "total": len(listed["streams"]),
             "failure": listed["failure"],
         }
 
     return SlowCall(run, lambda principal: build_unsaved(org, principal, config))
+
+
+def _in_short(stream: StreamDocument) -> StreamDocument:
+    """Return the stream without the settings that all of them share, which the request contains."""
+    return with_shared_settings(None, without_shared_settings(stream))
 
 
 def _listing_of(org: Org, by: Principal, definition: Definition) -> Callable[[], Streams]:

@@ -19,7 +19,12 @@ from apps.engine.process.stream_series import stop_failure
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
-from apps.pipelines.definition import Definition, StreamDocument
+from apps.pipelines.definition import (
+    Definition,
+    StreamDocument,
+    with_shared_settings,
+    without_shared_settings,
+)
 from apps.pipelines.history import versions
 from apps.pipelines.matching import storing
 from apps.pipelines.matching.storing import Resolved
@@ -41,6 +46,15 @@ def rows_of_run(claim: Claim) -> list[RunStream]:
     return list(rows.order_by("position"))
 
 
+def matched_streams(rows: Sequence[RunStream], definition: Definition) -> list[StreamDocument]:
+    """Return the streams of the run that the patterns of its definition have chosen."""
+    return [
+        with_shared_settings(definition.patterns, row.settings)
+        for row in rows
+        if row.settings is not None
+    ]
+
+
 def create_rows(
     claim: Claim, named: Sequence[StreamDocument], matched: Sequence[StreamDocument] = ()
 ) -> list[RunStream]:
@@ -53,7 +67,7 @@ def create_rows(
                 position=position,
                 name=stream["stream"],
                 table=stream["table"],
-                settings=stream if position >= len(named) else None,
+                settings=without_shared_settings(stream) if position >= len(named) else None,
             )
             for position, stream in enumerate([*named, *matched])
         )

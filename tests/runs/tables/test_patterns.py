@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from apps.pipelines.models import Pipeline
 from apps.runs.execute import Worker
+from apps.runs.models import RunStream
 from local.database.postgres import ADMINISTRATOR, EmbeddedPostgres
 from tests.engine.sources.conftest import SourceDatabase
 from tests.runs.claiming.test_attempts import work_until_idle
@@ -96,6 +97,11 @@ class Shop:
     def log(self, run_id: UUID) -> str:
         lines = self.world.client().get(f"{RUNS}/{run_id}/logs").json()["lines"]
         return "\n".join(line["message"] for line in lines)
+
+    def rows(self, table: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self._target_url) as connection:
+            query = f"SELECT id, text, seen FROM arrived.{table} ORDER BY id"
+            return connection.execute(query).fetchall()
 
     def arrived(self) -> dict[str, int]:
         """Return the number of rows of each table that has arrived."""
@@ -198,6 +204,34 @@ def test_a_retry_reads_a_table_that_is_back(shop: Shop) -> None:
     assert shop.world.client().post(f"{RUNS}/{run_id}/retry").status_code == 200
     work_until_idle(shop.worker)
     assert shop.state(run_id)["status"] == "succeeded"
+
+
+@pytest.mark.long
+def test_the_fields_and_the_transform_of_patterns_apply_also_in_a_retry(shop: Shop) -> None:
+    """No attempt may send a value that the rules protect, also of a stream that an earlier attempt has chosen."""
+    code = "def transform(record):\n    return {**record, 'seen': True}\n"
+    rules = [{"field": "text", "protect": "hash"}, {"field": "nothing", "drop": True}]
+    defaults = {"fields": {"rules": rules}, "transforms": [{"kind": "python", "code": code}]}
+    pipeline = shop.create_pipeline("shop.*", "!*_tmp")
+    change = {"config": {"patterns": defaults}}
+    client = shop.world.client()
+    assert client.patch(f"{PIPELINES}/{pipeline.pk}", change).status_code == 200
+    shop.run(pipeline)
+    shop.source.execute("ALTER TABLE shop.orders RENAME TO hidden_tmp")
+    run_id = shop.run(pipeline)
+    with shop.world.scope():
+        stored = RunStream.objects.for_org(shop.world.org).filter(run_id=run_id)
+        assert not {"fields", "transforms"} & {key for row in stored for key in row.settings}
+    shop.source.execute(
+        "ALTER TABLE shop.hidden_tmp RENAME TO orders",
+        "INSERT INTO shop.orders VALUES (11, 'row 11')",
+    )
+    shop.world.client().post(f"{RUNS}/{run_id}/retry")
+    work_until_idle(shop.worker)
+    assert shop.state(run_id)["status"] == "succeeded"
+    rows = shop.rows("shop_orders")
+    assert len(rows) == 11
+    assert all(seen is True and len(text) == 64 for _, text, seen in rows)
 
 
 def test_streams_whose_tables_collide_fail_with_the_reason_and_the_others_are_read(
