@@ -4759,6 +4759,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5344,6 +5378,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5556,6 +5624,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -5763,6 +5865,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -6042,6 +6178,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;
@@ -7170,6 +7340,40 @@ export interface components {
                      * @enum {string}
                      */
                     contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
                 } | null;
                 /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
                 naming?: string | null;

@@ -16,11 +16,13 @@ interface Props {
   onChange: (fields: FieldRules) => void;
   /** The names of the stream's fields, as suggestions. */
   known: string[];
+  /** Whether the known fields are those of one stream, so that all of them can be added at once. */
+  canAddAll?: boolean;
   error?: string | null;
 }
 
 /** Lets the user choose which fields of a stream arrive, with which names and types, and which are unreadable. */
-export function FieldRulesEditor({ fields, onChange, known, error }: Props) {
+export function FieldRulesEditor({ fields, onChange, known, canAddAll = true, error }: Props) {
   const listId = useId();
   const { rules, others } = fields;
   const suggested = known.filter((name) => !rules.some(({ field }) => field === name));
@@ -56,7 +58,7 @@ export function FieldRulesEditor({ fields, onChange, known, error }: Props) {
         <Button size="small" onClick={() => onChange({ ...fields, rules: [...rules, { field: "" }] })}>
           Add a field
         </Button>
-        {suggested.length > 0 && (
+        {canAddAll && suggested.length > 0 && (
           <Button
             size="small"
             look="quiet"

@@ -5,7 +5,7 @@ import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { SYNC_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
-import { patternConfig, patternList, type PatternValues } from "@/format/patterns";
+import { patternConfig, patternList, withoutDefaults, type PatternValues } from "@/format/patterns";
 import { ErrorNotice, FailureNotice, Skeletons } from "./notice";
 
 const DELAY = 400; // milliseconds without typing, before the server is asked
@@ -58,7 +58,10 @@ export function PatternMatches({ connectorId, values, named = [] }: Props) {
 
 /** Asks the server which streams match, a moment after the last change. */
 export function usePatternMatches(connectorId: string, values: PatternValues, named: string[]) {
-  const typed = JSON.stringify({ ...patternConfig(values), streams: named.map((stream) => ({ stream })) });
+  const typed = JSON.stringify({
+    ...patternConfig(withoutDefaults(values)),
+    streams: named.map((stream) => ({ stream })),
+  });
   const [asked, setAsked] = useState(typed);
   useEffect(() => {
     const timer = setTimeout(() => setAsked(typed), DELAY);

@@ -3,6 +3,7 @@ import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
 import {
   CONTRACTS,
+  type Contract,
   ON_STREAM_FAILURE,
   type OnStreamFailure,
   SNAPSHOT_RETRIES,
@@ -46,6 +47,12 @@ const LABELS: Record<string, string> = {
   "fields.rules": "Rules for fields",
   transforms: "Transforms",
   "patterns.match": "Patterns",
+  "patterns.contract": "New and changed columns of the patterns' streams",
+  "patterns.fields": "Fields of the patterns' streams",
+  "patterns.fields.others": "Other fields of the patterns' streams",
+  "patterns.fields.rules": "Rules for fields of the patterns' streams",
+  "patterns.transforms": "Transforms of the patterns' streams",
+  "patterns.code": "Transform of the patterns' streams",
   "patterns.sync_mode": "Sync mode of the patterns",
   "patterns.cursor_field": "Cursor column of the patterns",
   "patterns.write_mode": "Write mode of the patterns",
@@ -69,18 +76,18 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (field === "timeout_seconds" && typeof value === "number") return formatDuration(value);
   if (settingOf(field) === "max_rejected_share" && typeof value === "number") return `${percentOf(value)} %`;
   if (settingOf(field) === "transforms") return codeOf(value);
-  if (withoutStream(field) === "fields.rules" && Array.isArray(value))
+  if (settingOf(field) === "fields.rules" && Array.isArray(value))
     return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");
   if (field === "patterns.match" && Array.isArray(value)) return value.join("\n");
   if (typeof value !== "string") return value;
   if (field === "new_streams") return NEW_STREAMS[value as NewStreams] ?? value;
-  if (withoutStream(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
+  if (settingOf(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
   if (settingOf(field) === "sync_mode") return SYNC_MODES[value] ?? value;
   if (field === "on_stream_failure") return ON_STREAM_FAILURE[value as OnStreamFailure] ?? value;
   if (field === "snapshot.scope") return SNAPSHOT_SCOPES[value] ?? value;
   if (field === "snapshot.retry") return SNAPSHOT_RETRIES[value] ?? value;
   if (settingOf(field) === "write_mode") return WRITE_MODES[value] ?? value;
-  if (settingOf(field) === "contract") return CONTRACTS[value] ?? value;
+  if (settingOf(field) === "contract") return CONTRACTS[value as Contract] ?? value;
   return value;
 }
 

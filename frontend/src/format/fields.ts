@@ -70,3 +70,9 @@ export function ruleInWords(rule: FieldRule): string {
   ];
   return `${rule.field}: ${parts.filter(Boolean).join(", ")}`;
 }
+
+/** The server's message, with the number of the rule if it is about a rule for a field. */
+export function messageOfRule(path: string, message: string): string {
+  const [, number] = /\.fields\.rules\.(\d+)/.exec(path) ?? [];
+  return number ? `Field ${Number(number) + 1}: ${message}` : message;
+}

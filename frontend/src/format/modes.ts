@@ -36,10 +36,21 @@ export const ON_STREAM_FAILURE_HINTS: Record<OnStreamFailure, string> = {
   stop: "Streams that have begun are finished, and no other begins. A retry reads all that are not published.",
 };
 
+export type Contract = "evolve" | "freeze" | "drop_columns" | "drop_rows";
+
 /** What happens to new columns and to values of another type: the contract of a stream. */
-export const CONTRACTS: Record<string, string> = {
+export const CONTRACTS: Record<Contract, string> = {
   evolve: "Let them arrive",
   freeze: "Fail the run",
   drop_columns: "Leave out new columns",
   drop_rows: "Skip their records",
+};
+
+export const CONTRACT_HINTS: Record<Contract, string> = {
+  evolve: "New columns arrive. A record with a value that is not of the type of its column is rejected.",
+  freeze: "A new column, or a value of another type, fails the run before anything is published.",
+  drop_columns:
+    "New columns do not arrive; the log of the run names them. A record with a value of another type is rejected.",
+  drop_rows:
+    "A record with a value in a new column, or with a value of another type, does not arrive. The page of the run shows it among the skipped records.",
 };

@@ -1,4 +1,7 @@
 /** The patterns that choose the streams of a pipeline, as the forms have them and as the API has them. */
+import { transformsOf } from "./transforms";
+import { hasRules, NO_RULES, rulesOf, type FieldRules } from "./fields";
+import type { Contract } from "./modes";
 import { STRICT_LIMITS, limitsOf, streamLimits, type Limits } from "./limits";
 
 export type NewStreams = "add" | "ask" | "ignore";
@@ -12,6 +15,10 @@ export interface PatternValues {
   cursorField: string;
   writeMode: WriteMode | "";
   limits: Limits;
+  contract: Contract;
+  fields: FieldRules;
+  /** Python code that changes each record; empty if there is no transform. */
+  code: string;
   newStreams: NewStreams;
   /** The rule for the names of tables, such as `raw_{table}`; empty for the default names. */
   naming: string;
@@ -23,6 +30,9 @@ export const NO_PATTERNS: PatternValues = {
   cursorField: "",
   writeMode: "",
   limits: STRICT_LIMITS,
+  contract: "evolve",
+  fields: NO_RULES,
+  code: "",
   newStreams: "add",
   naming: "",
 };
@@ -35,6 +45,9 @@ interface PatternConfig {
     write_mode?: WriteMode | null;
     allow_empty?: boolean;
     max_rejected_share?: number;
+    contract?: Contract;
+    fields?: Partial<FieldRules> | null;
+    transforms?: { code: string }[];
   } | null;
   naming?: string | null;
   new_streams?: string | null;
@@ -47,6 +60,9 @@ export function patternValues({ patterns, naming, new_streams }: PatternConfig):
     cursorField: patterns?.cursor_field ?? "",
     writeMode: patterns?.write_mode ?? "",
     limits: limitsOf(patterns ?? undefined),
+    contract: patterns?.contract ?? "evolve",
+    fields: rulesOf(patterns?.fields),
+    code: patterns?.transforms?.[0]?.code ?? "",
     newStreams: (new_streams as NewStreams | null | undefined) ?? "add",
     naming: naming ?? "",
   };
@@ -56,6 +72,11 @@ export function patternValues({ patterns, naming, new_streams }: PatternConfig):
 export function patternList(text: string): string[] {
   const lines = text.split("\n").map((line) => line.trim());
   return [...new Set(lines.filter(Boolean))];
+}
+
+/** The values without what decides only how records arrive, and not which streams match. */
+export function withoutDefaults(values: PatternValues): PatternValues {
+  return { ...values, contract: "evolve", fields: NO_RULES, code: "" };
 }
 
 /** Returns the parts of the definition that the API accepts; all are null without a pattern. */
@@ -70,6 +91,9 @@ export function patternConfig(values: PatternValues) {
       cursor_field: values.syncMode === "incremental" ? values.cursorField.trim() || null : null,
       write_mode: values.writeMode || null,
       ...streamLimits(values.limits),
+      contract: values.contract,
+      fields: hasRules(values.fields) ? values.fields : null,
+      transforms: transformsOf(values.code),
     },
     new_streams: values.newStreams,
     naming,

@@ -1,12 +1,14 @@
 /** The choice of the streams of a new pipeline, and their settings. */
 import type { StreamInfo } from "@/api/types";
 import { messagesBelow } from "@/api/problem";
+import { messageOfRule } from "@/format/fields";
 import { countWithNoun } from "@/format/number";
 import { tableName, withValidWriteMode, type StreamDraft, type SyncMode } from "./stream-draft";
 
 /** Messages by field, such as `table`. The field is empty if the message is about the whole stream. */
 export type FieldErrors = Record<string, string>;
 
+const MAX_FIELD_NAMES = 500;
 const MAX_NAMES = 5; // in a summary
 const SCHEMA = /^([^./ ]+)\.[^.]+$/;
 
@@ -25,18 +27,27 @@ export function schemasOf(streams: StreamInfo[]): [string, number][] {
 
 /** The possible cursor columns of all streams, those of most streams first. */
 export function cursorFieldsOf(streams: StreamInfo[]): string[] {
-  const counts = new Map<string, number>();
-  for (const { cursor_fields } of streams)
-    for (const field of cursor_fields) counts.set(field, (counts.get(field) ?? 0) + 1);
-  return [...counts].sort(([, one], [, other]) => other - one).map(([field]) => field);
+  return byFrequency(streams.flatMap(({ cursor_fields }) => cursor_fields));
 }
 
-/** Adds the streams that are not chosen yet. Each gets a table that no other stream has. */
-export function addStreams(chosen: StreamDraft[], added: StreamInfo[]): StreamDraft[] {
+/** The names of fields that most streams have, as suggestions. */
+export function fieldNamesOf(streams: StreamInfo[]): string[] {
+  const names = streams.flatMap(({ fields }) => fields.map(({ name }) => name));
+  return byFrequency(names).slice(0, MAX_FIELD_NAMES);
+}
+
+function byFrequency(names: string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort(([, one], [, other]) => other - one).map(([name]) => name);
+}
+
+/** Adds the streams that are not chosen yet. Each gets a table that no other stream has, or that of the naming rule. */
+export function addStreams(chosen: StreamDraft[], added: StreamInfo[], naming = ""): StreamDraft[] {
   const names = new Set(chosen.map(({ stream }) => stream));
   const tables = new Set(chosen.map(({ table }) => table.toLowerCase()));
   const fresh = added.filter(({ name }) => !names.has(name));
-  return [...chosen, ...fresh.map((info) => newStream(info, tables))];
+  return [...chosen, ...fresh.map((info) => newStream(info, tables, naming))];
 }
 
 export function removeStreams(chosen: StreamDraft[], removed: StreamInfo[]): StreamDraft[] {
@@ -45,8 +56,8 @@ export function removeStreams(chosen: StreamDraft[], removed: StreamInfo[]): Str
 }
 
 /** Returns the stream with its default settings, and adds its table to `tables`. */
-function newStream(info: StreamInfo, tables: Set<string>): StreamDraft {
-  const table = unusedTable(tableName(info.name), tables);
+function newStream(info: StreamInfo, tables: Set<string>, naming: string): StreamDraft {
+  const table = naming ? "" : unusedTable(tableName(info.name), tables);
   tables.add(table);
   const isFullRefreshPossible = info.sync_modes.includes("full_refresh");
   const stream: StreamDraft = {
@@ -106,7 +117,8 @@ export function errorsByStream(
   for (const [path, message] of Object.entries(messagesBelow(errors, "streams"))) {
     const [number = "", field = ""] = path.split(".");
     const stream = submitted[Number(number)]?.stream;
-    if (stream !== undefined) byStream[stream] = { [field]: message, ...byStream[stream] };
+    if (stream !== undefined)
+      byStream[stream] = { [field]: messageOfRule(`.${path}`, message), ...byStream[stream] };
   }
   return byStream;
 }

@@ -1,4 +1,6 @@
 /** A stream that is chosen in the table of streams, and how to read and write it. */
+import { hasRules, type FieldRules } from "@/format/fields";
+import type { Contract } from "@/format/modes";
 
 export type WriteMode = "replace" | "append" | "merge";
 export type SyncMode = "full_refresh" | "incremental";
@@ -9,8 +11,11 @@ export interface StreamDraft {
   syncMode: SyncMode;
   cursorField: string | null;
   primaryKey: string[];
+  /** Empty if the naming rule of the pipeline makes it. */
   table: string;
   writeMode: WriteMode;
+  contract?: Contract;
+  fields?: FieldRules;
 }
 
 /**
@@ -49,10 +54,12 @@ export function withValidWriteMode(stream: StreamDraft, supported?: readonly str
 export function streamConfig(stream: StreamDraft) {
   return {
     stream: stream.stream,
-    table: stream.table.trim(),
+    table: stream.table.trim() || null,
     sync_mode: stream.syncMode,
     cursor_field: stream.cursorField,
     primary_key: stream.primaryKey,
     write_mode: stream.writeMode,
+    ...(stream.contract && stream.contract !== "evolve" && { contract: stream.contract }),
+    ...(stream.fields && hasRules(stream.fields) && { fields: stream.fields }),
   };
 }

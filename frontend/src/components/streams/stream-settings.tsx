@@ -1,6 +1,10 @@
 import { useState } from "react";
 import type { StreamInfo } from "@/api/types";
+import { Button } from "@/components/button";
+import { ContractField } from "@/components/contract-field";
 import { Field, TextField } from "@/components/field";
+import { FieldRulesEditor } from "@/components/field-rules-editor";
+import { hasRules, NO_RULES } from "@/format/fields";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import {
   withValidWriteMode,
@@ -22,17 +26,21 @@ interface Props {
   info: StreamInfo;
   stream: StreamDraft;
   errors: FieldErrors;
+  /** The rule that makes the name of the table, if the stream has none of its own. */
+  naming?: string;
   /** Whether the table is set here. The table of an only stream is set in the step of the destination. */
   hasTable: boolean;
   onChange: (stream: StreamDraft) => void;
 }
 
 /** How one stream is read, and where its records are written. */
-export function StreamSettings({ info, stream, errors, hasTable, onChange }: Props) {
+export function StreamSettings({ info, stream, naming, errors, hasTable, onChange }: Props) {
   const hasCursor = stream.syncMode === "incremental" && info.cursor_fields.length > 0;
   const fields = [
     "sync_mode",
     "primary_key",
+    "contract",
+    "fields",
     ...(hasCursor ? ["cursor_field"] : []),
     ...(hasTable ? TABLE_FIELDS : []),
   ];
@@ -54,6 +62,8 @@ export function StreamSettings({ info, stream, errors, hasTable, onChange }: Pro
           <>
             <TextField
               label="Destination table"
+              optional={Boolean(naming)}
+              placeholder={naming}
               value={stream.table}
               error={errors.table}
               maxLength={127}
@@ -78,8 +88,40 @@ export function StreamSettings({ info, stream, errors, hasTable, onChange }: Pro
             </Field>
           </>
         )}
+        <ContractField
+          contract={stream.contract ?? "evolve"}
+          error={errors.contract}
+          onChange={(contract) => onChange({ ...stream, contract })}
+        />
       </div>
+      <StreamRules info={info} stream={stream} error={errors.fields} onChange={onChange} />
     </div>
+  );
+}
+
+/** Which fields of the stream arrive, and how. Most streams need no rules, so the editor opens on demand. */
+function StreamRules({ info, stream, error, onChange }: FieldProps) {
+  const fields = stream.fields ?? NO_RULES;
+  const [isOpen, setIsOpen] = useState(hasRules(fields));
+  if (!isOpen && !error) {
+    return (
+      <div>
+        <Button size="small" onClick={() => setIsOpen(true)}>
+          Choose, rename or protect fields
+        </Button>
+      </div>
+    );
+  }
+  return (
+    <section aria-label={`Fields of ${info.name}`} className="grid min-w-0 gap-2">
+      <h3 className="text-[0.8125rem] font-medium">Fields</h3>
+      <FieldRulesEditor
+        fields={fields}
+        known={info.fields.map(({ name }) => name)}
+        error={error}
+        onChange={(changed) => onChange({ ...stream, fields: changed })}
+      />
+    </section>
   );
 }
 

@@ -1,10 +1,12 @@
 import { memo, useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { flushSync } from "react-dom";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { formatCount } from "@/format/number";
 import type { StreamDraft } from "./stream-draft";
+import { ShownRows } from "./shown-rows";
 import type { FieldErrors } from "./stream-choice";
 import { StreamSettings } from "./stream-settings";
 
@@ -19,6 +21,8 @@ interface Props extends RowActions {
   /** The streams that are shown. */
   streams: StreamInfo[];
   chosen: ReadonlyMap<string, StreamDraft>;
+  /** The rule that makes the names of tables of streams without a table. */
+  naming?: string;
   open: ReadonlySet<string>;
   errors: Record<string, FieldErrors>;
   onToggleAll: (isChosen: boolean) => void;
@@ -29,21 +33,41 @@ const WIDE_ONLY_CELL = "max-md:w-px max-md:p-0 md:py-1.5 md:pr-3";
 const NO_ERRORS: FieldErrors = {};
 
 /** A table in which the user chooses streams. One row is in the tab order; the arrow keys move to the others. */
-export function StreamTable({ streams, chosen, open, errors, onToggleAll, ...actions }: Props) {
+export function StreamTable({ streams, chosen, naming, open, errors, onToggleAll, ...actions }: Props) {
   const hintId = useId();
+  const [box, setBox] = useState<HTMLElement | null>(null);
   const [focused, setFocused] = useState<string | null>(null);
   const isFocusedShown = streams.some(({ name }) => name === focused);
-  const tabStop = isFocusedShown ? focused : streams[0]?.name;
+  const tabStop = isFocusedShown ? focused! : streams[0]?.name;
   const isAlone = chosen.size === 1;
+  /** Moves the focus from the checkbox of one row to that of another, which may be out of view. */
+  function moveBetweenRows(event: KeyboardEvent<HTMLTableElement>) {
+    const row = (event.target as HTMLElement).closest<HTMLElement>("tr[data-stream]");
+    if (!row || !(event.target as HTMLElement).matches("[data-choice]")) return;
+    const index = streams.findIndex(({ name }) => name === row.dataset.stream);
+    const target = streams[indexAfter(event.key, index, streams.length)]?.name;
+    if (target === undefined) return;
+    event.preventDefault();
+    flushSync(() => setFocused(target)); // renders the row
+    const rows = [...box!.querySelectorAll<HTMLElement>("tr[data-stream]")];
+    const next = rows.find(({ dataset }) => dataset.stream === target);
+    next?.querySelector<HTMLElement>("[data-choice]")?.focus();
+  }
   return (
     <div className="grid gap-1">
       <div
+        ref={setBox}
         role="region"
         aria-label="Streams of the source"
         aria-describedby={hintId}
         className="relative max-h-[28rem] scroll-pt-11 overflow-auto rounded-card border border-line"
       >
-        <table className="w-full table-fixed text-[0.8125rem]">
+        <table
+          aria-rowcount={streams.length + 1}
+          className="w-full table-fixed border-separate border-spacing-0 text-[0.8125rem]"
+          onKeyDown={moveBetweenRows}
+          onFocus={({ target }) => setFocused(target.closest("tr")?.dataset.stream ?? focused)}
+        >
           <thead className="sticky top-0 z-10 bg-side text-left text-soft">
             <tr>
               <th scope="col" className="w-9 py-2 pl-3">
@@ -63,24 +87,23 @@ export function StreamTable({ streams, chosen, open, errors, onToggleAll, ...act
               </th>
             </tr>
           </thead>
-          <tbody
-            className="divide-y divide-line"
-            onKeyDown={moveBetweenRows}
-            onFocus={({ target }) => setFocused(target.closest("tr")?.dataset.stream ?? focused)}
-          >
-            {streams.map((info) => (
+          <ShownRows
+            streams={streams}
+            box={box}
+            kept={tabStop}
+            render={(info) => (
               <Row
-                key={info.name}
                 info={info}
                 stream={chosen.get(info.name)}
+                naming={naming}
                 errors={errors[info.name] ?? NO_ERRORS}
                 isAlone={isAlone && chosen.has(info.name)}
                 isOpen={open.has(info.name) && chosen.has(info.name) && !isAlone}
                 isTabStop={info.name === tabStop}
                 {...actions}
               />
-            ))}
-          </tbody>
+            )}
+          />
         </table>
         {streams.length === 0 && <p className="p-3 text-soft">No stream matches.</p>}
       </div>
@@ -112,6 +135,7 @@ function SelectAll({ streams, chosen, onToggleAll }: Pick<Props, "streams" | "ch
 
 interface RowProps extends RowActions {
   info: StreamInfo;
+  naming: string | undefined;
   stream: StreamDraft | undefined;
   errors: FieldErrors;
   /** Whether this is the only chosen stream. Its settings are shown below the table. */
@@ -122,13 +146,19 @@ interface RowProps extends RowActions {
 
 /** A row is rendered again only if its own stream has changed, so that a table of 1,000 streams stays quick. */
 const Row = memo(function Row(props: RowProps) {
-  const { info, stream, errors, isAlone, isOpen, isTabStop, onToggle, onOpen, onChange } = props;
+  const { info, stream, naming, errors, isAlone, isOpen, isTabStop, onToggle, onOpen, onChange } = props;
   const id = useId();
   const tabIndex = isTabStop ? 0 : -1;
   const hasError = Object.keys(errors).length > 0;
   return (
     <>
-      <tr data-stream={info.name} className={stream ? "bg-live-wash" : "hover:bg-hover"}>
+      <tr
+        data-stream={info.name}
+        className={classNames(
+          "[&>td]:border-t [&>td]:border-line",
+          stream ? "bg-live-wash" : "hover:bg-hover",
+        )}
+      >
         <td className="py-1.5 pl-3 align-top">
           <input
             id={id}
@@ -147,7 +177,7 @@ const Row = memo(function Row(props: RowProps) {
           <span className="block truncate text-xs text-soft">{fieldsInWords(info)}</span>
           {stream && !isAlone && (
             <span className="block text-xs wrap-anywhere text-soft md:hidden">
-              to {stream.table} · {SYNC_MODES[stream.syncMode]}
+              to {stream.table || naming} · {SYNC_MODES[stream.syncMode]}
             </span>
           )}
           {hasError && !isOpen && <span className="block text-xs text-bad">{Object.values(errors)[0]}</span>}
@@ -161,7 +191,7 @@ const Row = memo(function Row(props: RowProps) {
           )}
         </td>
         <td className={classNames(WIDE_ONLY_CELL, "truncate align-top font-mono text-[0.78rem]")}>
-          {stream && !isAlone && <span className="max-md:hidden">{stream.table}</span>}
+          {stream && !isAlone && <span className="max-md:hidden">{stream.table || naming}</span>}
         </td>
         <td className="py-1 pr-2 text-right align-top">
           {stream && !isAlone && (
@@ -183,7 +213,14 @@ const Row = memo(function Row(props: RowProps) {
         <tr id={`${id}-settings`}>
           <td colSpan={5} className="p-3">
             <section aria-label={`Settings of ${info.name}`}>
-              <StreamSettings info={info} stream={stream} errors={errors} hasTable onChange={onChange} />
+              <StreamSettings
+                info={info}
+                stream={stream}
+                naming={naming}
+                errors={errors}
+                hasTable
+                onChange={onChange}
+              />
             </section>
           </td>
         </tr>
@@ -202,19 +239,13 @@ function fieldsInWords({ fields }: StreamInfo): string {
   return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
 }
 
-/** Moves the focus from the checkbox of one row to that of another. */
-function moveBetweenRows(event: KeyboardEvent<HTMLTableSectionElement>) {
-  if (!(event.target as HTMLElement).matches("[data-choice]")) return;
-  const boxes = [...event.currentTarget.querySelectorAll<HTMLElement>("[data-choice]")];
-  const index = boxes.indexOf(event.target as HTMLElement);
-  const targets: Record<string, number> = {
+/** The index of the row to which a key moves the focus; -1 for other keys. */
+function indexAfter(key: string, index: number, count: number): number {
+  const indexes: Record<string, number> = {
     ArrowDown: index + 1,
     ArrowUp: index - 1,
     Home: 0,
-    End: boxes.length - 1,
+    End: count - 1,
   };
-  const target = boxes[targets[event.key] ?? -1];
-  if (!target) return;
-  event.preventDefault();
-  target.focus();
+  return indexes[key] ?? -1;
 }

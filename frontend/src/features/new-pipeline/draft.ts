@@ -1,4 +1,4 @@
-import { transformsOf } from "@/api/definition";
+import { transformsOf } from "@/format/transforms";
 import type { ConnectorRow } from "@/api/types";
 import { patternConfig, type PatternValues } from "@/format/patterns";
 import type { OnStreamFailure } from "@/format/modes";

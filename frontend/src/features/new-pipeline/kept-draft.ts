@@ -1,6 +1,7 @@
 /** Keeps a half-made pipeline in this tab, so that it outlasts a reload, another page and the end of the session. */
 import { useEffect, useState } from "react";
 import { useSession } from "@/session/use-session";
+import { NO_PATTERNS } from "@/format/patterns";
 import { EMPTY_DRAFT, type Draft } from "./draft";
 
 const KEY = "drover.new-pipeline";
@@ -46,7 +47,9 @@ function readProgress(owner: string): Progress {
     if (!kept || kept.owner !== owner || !kept.draft.source?.connectorId || !kept.draft.streams)
       return BEGINNING;
     const { draft, openStep, furthestStep } = kept;
-    return { draft: { ...EMPTY_DRAFT, ...draft }, openStep, furthestStep };
+    // A page of an older release may have kept it, without the settings that are new.
+    const patterns = draft.patterns && { ...NO_PATTERNS, ...draft.patterns };
+    return { draft: { ...EMPTY_DRAFT, ...draft, patterns }, openStep, furthestStep };
   } catch {
     return BEGINNING;
   }

@@ -4,6 +4,7 @@ import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
 import { showSuccess } from "@/components/toast";
+import { messageOfRule } from "@/format/fields";
 import { patternList } from "@/format/patterns";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
@@ -39,6 +40,9 @@ export function NewPipelinePage() {
         draft: { ...before.draft, streams: change(before.draft.streams) },
       })),
     [setProgress],
+  );
+  const patternErrors = Object.fromEntries(
+    Object.entries(errors).map(([field, message]) => [field, messageOfRule(field, message)]),
   );
   const submitted = create.variables?.streams;
   const streamErrors = useMemo(
@@ -81,7 +85,7 @@ export function NewPipelinePage() {
         connectorId={draft.source.connectorId}
         patterns={draft.patterns}
         onChangePatterns={(patterns) => changeDraft({ patterns })}
-        patternErrors={errors}
+        patternErrors={patternErrors}
         chosen={draft.streams}
         errors={streamErrors}
         listError={errors.streams}

@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -102,6 +102,11 @@ describe("the choice of streams by patterns", () => {
     await show();
     await userEvent.type(screen.getByLabelText("Patterns"), "sales.*\n!*_tmp");
     await userEvent.selectOptions(screen.getByLabelText("New streams"), "Ask first");
+    await userEvent.click(screen.getByText("Drop, rename or protect fields"));
+    await userEvent.click(screen.getByRole("button", { name: "Add a field" }));
+    const rule = within(screen.getByRole("group", { name: "Field 1" }));
+    await userEvent.selectOptions(rule.getByLabelText("Values"), "Hash");
+    await userEvent.type(rule.getByLabelText("Field"), "mail");
     const side = { connectorId: "c", kind: "postgres", label: "Shop" };
     expect(definitionOf({ ...EMPTY_DRAFT, source: side, destination: side, patterns })).toEqual({
       source: { connector_id: "c" },
@@ -114,6 +119,9 @@ describe("the choice of streams by patterns", () => {
         write_mode: null,
         allow_empty: false,
         max_rejected_share: 0,
+        contract: "evolve",
+        fields: { others: "keep", rules: [{ field: "mail", protect: "hash" }] },
+        transforms: [],
       },
       new_streams: "ask",
       naming: null,

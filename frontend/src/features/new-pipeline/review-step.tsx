@@ -40,7 +40,8 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
   const choices = usePreviewChoices(draft);
   const showPreview = () => {
     const streams = choices.filter(({ stream }) => stream === (previewed ?? choices[0]?.stream));
-    preview.mutate({ ...draft, patterns: null, streams, transform: several ? "" : transform });
+    const code = draft.patterns ? draft.patterns.code : several ? "" : transform;
+    preview.mutate({ ...draft, patterns: null, streams, transform: code });
   };
   return (
     <div className="grid gap-4">
@@ -157,6 +158,7 @@ function usePreviewChoices({ patterns, source, streams }: Draft): StreamDraft[] 
       primaryKey: [],
       table: each.table,
       writeMode: "replace",
+      fields: patterns.fields,
     }));
   }, [patterns, streams, data]);
 }

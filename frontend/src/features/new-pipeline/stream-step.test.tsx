@@ -4,7 +4,7 @@ import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { StreamDraft } from "@/components/streams/stream-draft";
+import { streamConfig, type StreamDraft } from "@/components/streams/stream-draft";
 import type { FieldErrors } from "@/components/streams/stream-choice";
 import { StreamStep } from "./stream-step";
 
@@ -218,6 +218,22 @@ describe("the step of the streams", () => {
     expect(screen.getAllByRole("checkbox").map((each) => (each as HTMLElement).tabIndex)).toEqual([
       0, -1, -1, -1, -1, -1, -1, 0,
     ]);
+  });
+
+  it("sends the rules for the fields of a stream, and what happens to new columns", async () => {
+    await show();
+    await userEvent.click(box("sales.items"));
+    await userEvent.selectOptions(screen.getByLabelText("New and changed columns"), "Leave out new columns");
+    await userEvent.click(screen.getByRole("button", { name: "Choose, rename or protect fields" }));
+    await userEvent.click(screen.getByRole("button", { name: "Add a field" }));
+    const rule = within(screen.getByRole("group", { name: "Field 1" }));
+    await userEvent.selectOptions(rule.getByLabelText("Values"), "Drop");
+    await userEvent.type(rule.getByLabelText("Field"), "id");
+    expect(streamConfig(chosen[0]!)).toMatchObject({
+      stream: "sales.items",
+      contract: "drop_columns",
+      fields: { others: "keep", rules: [{ field: "id", drop: true }] },
+    });
   });
 
   it("leaves out a chosen stream that the source no longer has", async () => {

@@ -3,6 +3,7 @@ import { useCallback, useMemo, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { PatternDefaults } from "@/components/pattern-defaults";
 import { PatternFields } from "@/components/pattern-fields";
 import { PatternMatches } from "@/components/pattern-matches";
 import { SYNC_MODES } from "@/format/modes";
@@ -127,6 +128,7 @@ function PatternChoice({ connectorId, streams, patterns, errors, onChange, onDon
         settings of their own on the pipeline&apos;s page.
       </p>
       <PatternFields values={patterns} errors={errors} cursorFields={cursorFields} onChange={onChange} />
+      <PatternDefaults values={patterns} errors={errors} connectorId={connectorId} onChange={onChange} />
       <PatternMatches connectorId={connectorId} values={patterns} />
       <StepActions
         nextLabel="Continue"

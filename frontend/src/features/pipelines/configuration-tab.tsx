@@ -216,7 +216,10 @@ interface BarProps {
 /** Stays at the lower edge of the window while there are changes to save. */
 export function SaveBar({ count, disabledReason, onSave, onDiscard }: BarProps) {
   return (
-    <div className="sticky bottom-2 z-10 flex flex-wrap items-center gap-2 rounded-card border border-line bg-raised px-4 py-2.5 shadow-float">
+    <div
+      data-save-bar
+      className="sticky bottom-2 z-10 flex flex-wrap items-center gap-2 rounded-card border border-line bg-raised px-4 py-2.5 shadow-float"
+    >
       <p role="status" className="mr-auto text-soft">
         {countWithNoun(count, "change")} not saved
       </p>

@@ -3,7 +3,7 @@ import type { Pipeline } from "@/api/types";
 import { CodeEditor } from "@/components/code-editor";
 import { rulesInWords, rulesOf } from "@/format/fields";
 import { limitsOf, percentOf } from "@/format/limits";
-import { ON_STREAM_FAILURE, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { CONTRACTS, ON_STREAM_FAILURE, SNAPSHOT_SCOPES, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { hasSnapshots, sideText, useSideChoices } from "./side-fields";
 import { NEW_STREAMS, patternValues } from "@/format/patterns";
 
@@ -66,6 +66,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
                 limits.maxRejectedShare ? `up to ${percentOf(limits.maxRejectedShare)} %` : "none allowed",
               ],
               ["Empty result", limits.allowEmpty ? "may replace rows" : "fails over a table with rows"],
+              ["New and changed columns", CONTRACTS[stream.contract ?? "evolve"]],
               ["Fields", <Text>{rulesInWords(rulesOf(stream.fields))}</Text>],
               ["Transform", <Transform code={stream.transforms[0]?.code ?? ""} />],
             ]}
@@ -88,6 +89,9 @@ function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
         ["Sync mode", SYNC_MODES[patterns.syncMode]],
         ["Cursor column", patterns.cursorField || "–"],
         ["Write mode", patterns.writeMode ? WRITE_MODES[patterns.writeMode] : "Default"],
+        ["New and changed columns", CONTRACTS[patterns.contract]],
+        ["Fields", <Text>{rulesInWords(patterns.fields)}</Text>],
+        ["Transform", <Transform code={patterns.code} />],
         ["Destination tables", patterns.naming || "Default"],
         ["New streams", NEW_STREAMS[patterns.newStreams]],
       ]}

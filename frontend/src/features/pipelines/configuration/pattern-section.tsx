@@ -1,5 +1,6 @@
 import { useId, useState } from "react";
 import { LimitFields } from "@/components/limit-fields";
+import { PatternDefaults } from "@/components/pattern-defaults";
 import { PatternFields } from "@/components/pattern-fields";
 import { PatternMatches } from "@/components/pattern-matches";
 import type { Values } from "@/format/merge";
@@ -52,6 +53,12 @@ export function PatternSection({ values, onChange, errors, sourceConnectorId, na
                 onChange={(limits) => onChange(patternFields({ ...patterns, limits }))}
               />
             </div>
+            <PatternDefaults
+              values={patterns}
+              errors={errors}
+              connectorId={sourceConnectorId}
+              onChange={(changed) => onChange(patternFields(changed))}
+            />
             {sourceConnectorId && (
               <PatternMatches connectorId={sourceConnectorId} values={patterns} named={named} />
             )}

@@ -2,22 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { ContractField } from "@/components/contract-field";
 import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
 import { useStreamSearch } from "@/components/stream-search";
-import { CONTRACTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { StreamFieldRules } from "./stream-field-rules";
 import { StreamTransform } from "./stream-transform";
 import { streamKey, type StreamValues } from "./values";
-
-const CONTRACT_HINTS: Record<StreamValues["contract"], string> = {
-  evolve: "New columns arrive. A record with a value that is not of the type of its column is rejected.",
-  freeze: "A new column, or a value of another type, fails the run before anything is published.",
-  drop_columns:
-    "New columns do not arrive; the log of the run names them. A record with a value of another type is rejected.",
-  drop_rows:
-    "A record with a value in a new column, or with a value of another type, does not arrive. The page of the run shows it among the skipped records.",
-};
 
 interface ListProps {
   pipelineId: string;
@@ -161,26 +153,11 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
             </select>
           )}
         </Field>
-        <Field
-          label="New and changed columns"
-          hint={CONTRACT_HINTS[values.contract]}
+        <ContractField
+          contract={values.contract}
           error={errorOf("contract")}
-        >
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={values.contract}
-              onChange={({ target }) => change({ contract: target.value as StreamValues["contract"] })}
-            >
-              {Object.entries(CONTRACTS).map(([contract, name]) => (
-                <option key={contract} value={contract}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+          onChange={(contract) => change({ contract })}
+        />
         <LimitFields
           limits={{ allowEmpty: values.allow_empty, maxRejectedShare: values.max_rejected_share }}
           onChange={({ allowEmpty, maxRejectedShare }) =>

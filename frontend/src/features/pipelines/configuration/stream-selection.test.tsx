@@ -114,6 +114,19 @@ describe("the table in which streams are added to a pipeline and removed from it
     ]);
   });
 
+  it("leaves the table of an added stream to the naming rule", async () => {
+    values = { ...values, naming: "raw_{table}" };
+    await show();
+    await userEvent.click(box("customers"));
+    expect(screen.getByRole("table").textContent).toContain("to raw_{table}");
+    await userEvent.click(screen.getByRole("button", { name: "Edit customers" }));
+    const settings = within(screen.getByRole("region", { name: "Settings of customers" }));
+    await userEvent.selectOptions(settings.getByLabelText("New and changed columns"), "Fail the run");
+    expect(sentStreams()!.at(-1)).toMatchObject({ stream: "customers", table: null, contract: "freeze" });
+    await userEvent.type(settings.getByLabelText(/Destination table/), "mine");
+    expect(sentStreams()!.at(-1)).toMatchObject({ table: "mine" });
+  });
+
   it("removes a stream, and takes that back without a change", async () => {
     await show();
     await userEvent.click(box("orders"));

@@ -65,6 +65,7 @@ type TableProps = Omit<Props, "connectorId"> & { streams: StreamInfo[] };
 function SelectionTable({ streams, values, errors, onChange, onChangeStream }: TableProps) {
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const added = addedStreams(values);
+  const naming = (values.naming as string).trim();
   const chosen = useMemo(() => chosenStreams(values), [values]);
   const saved = savedStreams(values);
   const failing = [...chosen.keys()].filter((stream) => errorsOf(errors, stream));
@@ -76,7 +77,7 @@ function SelectionTable({ streams, values, errors, onChange, onChangeStream }: T
     onChange({
       [REMOVED]: isChosen ? removed : [...removed, ...saved.filter((name) => names.has(name))],
       [ADDED]: isChosen
-        ? addStreams([...chosen.values()], others).filter(({ stream }) => !saved.includes(stream))
+        ? addStreams([...chosen.values()], others, naming).filter(({ stream }) => !saved.includes(stream))
         : added.filter(({ stream }) => !names.has(stream)),
     });
   }
@@ -97,6 +98,7 @@ function SelectionTable({ streams, values, errors, onChange, onChangeStream }: T
       <StreamTable
         streams={filter.matches}
         chosen={chosen}
+        naming={naming}
         open={open}
         errors={Object.fromEntries(failing.map((stream) => [stream, errorsOf(errors, stream)!]))}
         onToggleAll={(isChosen) => toggle(filter.matches, isChosen)}
@@ -122,6 +124,8 @@ function draftOf(stream: string, values: StreamValues): StreamDraft {
     primaryKey: parseList(values.primary_key),
     table: values.table,
     writeMode: values.write_mode,
+    contract: values.contract,
+    fields: values.fields,
   };
 }
 
@@ -132,6 +136,8 @@ function changesOf(stream: StreamDraft): Partial<StreamValues> {
     primary_key: stream.primaryKey.join(", "),
     table: stream.table,
     write_mode: stream.writeMode,
+    ...(stream.contract && { contract: stream.contract }),
+    ...(stream.fields && { fields: stream.fields }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { transformsOf } from "@/api/definition";
+import { transformsOf } from "@/format/transforms";
 import { fieldMessages } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Pipeline } from "@/api/types";
-import { changeOf, errorsByField, labelOf, listedStreams, streamKey, valuesOf } from "./values";
+import { changeOf, errorsByField, labelOf, listedStreams, streamKey, textOf, valuesOf } from "./values";
 
 const stream = {
   stream: "public.flights",
@@ -82,6 +82,9 @@ describe("the request of a changed pipeline", () => {
       write_mode: null,
       allow_empty: false,
       max_rejected_share: 0,
+      contract: "evolve",
+      fields: null,
+      transforms: [],
     };
     expect(change({ "patterns.match": "public.*\n !*_tmp \n" })).toEqual({
       config: { patterns, new_streams: "add" },
@@ -90,6 +93,12 @@ describe("the request of a changed pipeline", () => {
     const changed = (values: object) => changeOf(saved, { ...valuesOf(saved), ...values });
     expect(changed({})).toEqual({});
     expect(changed({ new_streams: "ignore" })).toEqual({ config: { new_streams: "ignore" } });
+    const fields = { others: "drop", rules: [{ field: "id" }] };
+    expect(changed({ "patterns.fields": fields, "patterns.contract": "freeze" })).toEqual({
+      config: { patterns: { ...patterns, fields, contract: "freeze" }, new_streams: "ask" },
+    });
+    expect(labelOf("patterns.fields", true)).toBe("Fields of the patterns' streams");
+    expect(textOf("patterns.fields", fields)).toBe("id: keep\nOther fields: drop");
     expect(changed({ naming: "raw_{table}" })).toEqual({ config: { naming: "raw_{table}" } });
     expect(changed({ "patterns.match": " " })).toEqual({ config: { patterns: null, new_streams: null } });
   });

@@ -1,11 +1,11 @@
 /** Converts a pipeline to the values of the form, and changed values to a request. */
-import { transformsOf } from "@/api/definition";
+import { transformsOf } from "@/format/transforms";
 import { streamConfig, type StreamDraft } from "@/components/streams/stream-draft";
 import type { Pipeline, PipelineChange } from "@/api/types";
 import { mergePatch } from "@/components/schema-form/merge-patch";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 import { fieldInWords, valueInWords } from "@/format/change";
-import { hasRules, rulesInWords, rulesOf, type FieldRules } from "@/format/fields";
+import { hasRules, messageOfRule, rulesInWords, rulesOf, type FieldRules } from "@/format/fields";
 import { changedFields, type Values } from "@/format/merge";
 import { patternConfig, patternValues, type PatternValues } from "@/format/patterns";
 
@@ -88,6 +88,9 @@ export function patternFields(values: PatternValues): Values {
     "patterns.write_mode": values.writeMode,
     "patterns.allow_empty": values.limits.allowEmpty,
     "patterns.max_rejected_share": values.limits.maxRejectedShare,
+    "patterns.contract": values.contract,
+    "patterns.fields": values.fields,
+    "patterns.code": values.code,
     naming: values.naming,
     new_streams: values.newStreams,
   };
@@ -103,6 +106,9 @@ export function patternsOf(values: Values): PatternValues {
       allowEmpty: values["patterns.allow_empty"] as boolean,
       maxRejectedShare: values["patterns.max_rejected_share"] as number,
     },
+    contract: values["patterns.contract"] as PatternValues["contract"],
+    fields: values["patterns.fields"] as FieldRules,
+    code: values["patterns.code"] as string,
     naming: values.naming as string,
     newStreams: values.new_streams as PatternValues["newStreams"],
   };
@@ -256,12 +262,6 @@ export function errorsByField(messages: Record<string, string>, streams: string[
   );
 }
 
-/** The message, with the number of the rule if it is about a rule for a field. */
-function messageOfRule(path: string, message: string): string {
-  const [, number] = /\.fields\.rules\.(\d+)/.exec(path) ?? [];
-  return number ? `Field ${Number(number) + 1}: ${message}` : message;
-}
-
 function fieldOfMessage(path: string, streams: string[]): string {
   const plain = path.replace(/^config\./, "");
   if (plain === "timeout_seconds") return "timeout_minutes";
@@ -295,7 +295,7 @@ export function textOf(field: string, value: unknown): string {
   const name = /^streams\/(\w+)\//.exec(field)?.[1] ?? field;
   if (name === "timeout_minutes") return `${String(value)} minutes`;
   if (name === "domain_id") return value === null ? "No domain" : String(value);
-  if (name === "fields") return rulesInWords(value as FieldRules);
+  if (name === "fields" || name === "patterns.fields") return rulesInWords(value as FieldRules);
   const inWords = valueInWords(name, value);
   return typeof inWords === "string" ? inWords : JSON.stringify(inWords, null, 2);
 }
