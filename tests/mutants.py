@@ -177,6 +177,27 @@ MUTANTS = [
         MANY_STREAMS,
     ),
     Mutant(
+        "a retry forgets the rules for fields of the patterns",
+        "apps/pipelines/definition/patterns.py",
+        "    stream: Any = {\"transforms\": [], **settings, **shared}\n",
+        "    stream: Any = {\"transforms\": [], **settings}\n",
+        "tests/runs/tables/test_patterns.py",
+    ),
+    Mutant(
+        "a key that the rules redact is merged by",
+        "apps/pipelines/definition/patterns.py",
+        "and name not in rules.dropped | redacted",
+        "and name not in rules.dropped",
+        "tests/pipelines/test_patterns.py",
+    ),
+    Mutant(
+        "a backfill goes on although its stream is ignored",
+        "apps/runs/backfills/chunks.py",
+        "        return now is None  # Somebody",
+        "        return False  # Somebody",
+        "tests/runs/backfills/test_backfills.py",
+    ),
+    Mutant(
         "a pipeline that stops when a stream fails begins the next stream",
         "apps/runs/attempts/children.py",
         "    if recorder.streams.has_stopped:\n        return\n",

@@ -56,15 +56,19 @@ def _code_errors(org_id: UUID, code: str, field: str) -> tuple[Error, ...]:
 
 
 def changed_codes(definition: Definition, before: Definition | None) -> dict[str, str]:
-    """Return the codes that the streams of the same names and the patterns did not have in `before`, each with its field."""
+    """Return the codes that the streams of the same names and the patterns did not have in `before`, each with its field.
+
+    A stream that the patterns have chosen before may keep their code when it gets settings of its own.
+    """
     fields: dict[str, str] = {}
+    code_of_patterns = python_code(before.patterns if before else None)
     for number, stream in enumerate(definition.streams):
         code = python_code(stream)
         earlier = before.stream(stream["stream"]) if before else None
-        if code is not None and (earlier is None or code != python_code(earlier)):
+        if code is not None and code not in {python_code(earlier), code_of_patterns}:
             fields.setdefault(code, f"streams.{number}.transforms.0.code")
     code = python_code(definition.patterns)
-    if code is not None and code != python_code(before.patterns if before else None):
+    if code is not None and code != code_of_patterns:
         fields.setdefault(code, "patterns.transforms.0.code")
     return fields
 

@@ -178,6 +178,8 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
             if not rows and chunk is None and definition.patterns:
                 return PreparedRun([], {}, warnings, NO_SNAPSHOT, source_to_list(org, version))
             matched = chosen_streams.matched_streams(rows, definition)
+            if chunk is not None and not rows:
+                matched = chunks.matched_stream_of_chunk(org, pipeline, definition, chunk)
             stream_specs = engine_specs(
                 org=org, pipeline=pipeline, version=claim.version, matched=matched
             )
@@ -189,7 +191,7 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
         plan = _snapshot_plan(org, pipeline, version, stream_specs)
     names = {each.source.stream for each in stream_specs}
     named = [stream for stream in version.definition["streams"] if stream["stream"] in names]
-    rows = rows or chosen_streams.create_rows(claim, named)
+    rows = rows or chosen_streams.create_rows(claim, named, matched)
     chosen_streams.fail_rows(claim, rows, problems)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
     stops = definition.stops_at_failure

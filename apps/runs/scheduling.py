@@ -89,12 +89,10 @@ def _is_missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: date
     if schedule.misfire != Misfire.SKIP or now - slot <= MISSED_AFTER:
         return False
     ended = pipeline.last_run_finished_at
-    if ended is None or ended <= slot:
-        return True
-    if schedule.overlap != Overlap.SKIP:
+    if ended is not None and ended > slot and schedule.overlap != Overlap.SKIP:
         return False
     chunks = Run.objects.for_org(pipeline.org_id).filter(backfill__isnull=False)
-    return not chunks.filter(pipeline=pipeline, finished_at=ended).exists()
+    return not chunks.filter(pipeline=pipeline, finished_at__gt=slot).exists()
 
 
 def _cancel_live_run_if_configured(org: Org, schedule: Schedule, live_run: Run) -> None:

@@ -111,8 +111,9 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
         'right, allow it: switch on "An empty result may replace rows" under Configuration on the pipeline\'s page '
         "(allow_empty of the stream), then retry.",
-        COLUMNS_CHANGED: 'If the change is right, choose "Let them arrive" for new and changed columns under Configuration on the '
-        "pipeline's page (contract of the stream) and run the pipeline, or add a rule that keeps, casts or drops the field. If the "
+        COLUMNS_CHANGED: "If a new column is right, accept it under Changes at the source on the pipeline's page (POST "
+        '/api/v1/pipelines/{id}/drift/{change_id}) and run the pipeline, or choose "Let them arrive" for new and changed columns '
+        "under Configuration (contract of the stream), or add a rule that keeps, casts or drops the field. If the "
         "type of a column has changed, reset the stream under State (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline. "
         "Else correct the source or the transform, and run the pipeline again.",
         IS_PINNED: "Look at the rejected records on the run's page. If the new type is right, reset the stream under State on "

@@ -94,10 +94,26 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
 
 
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
+    """Copy the state of the run to its pipeline. After a chunk of a backfill, the run before is the last one again."""
     has_ended = snapshot["status"] in ENDED
+    if has_ended and Run.objects.for_org(org_id).filter(pk=snapshot["id"]).exclude(backfill=None):
+        _copy_newest_run(org_id, snapshot["pipeline"]["id"])
+        return
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
         last_run_id=snapshot["id"],
         last_run_status=snapshot["status"],
         last_run_finished_at=snapshot["finished_at"],
         last_run_records=snapshot["progress"]["written"] if has_ended else None,
+    )
+
+
+def _copy_newest_run(org_id: UUID, pipeline_id: UUID) -> None:
+    """Copy the state of the newest run of the pipeline that is no chunk of a backfill."""
+    runs = Run.objects.for_org(org_id).filter(pipeline_id=pipeline_id, backfill=None)
+    run = runs.order_by("-created_at", "-id").first()
+    Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).update(
+        last_run_id=run.pk if run else None,
+        last_run_status=run.status if run else "",
+        last_run_finished_at=run.finished_at if run else None,
+        last_run_records=run.records_written if run else None,
     )

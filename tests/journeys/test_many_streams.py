@@ -63,6 +63,7 @@ def review(page: Page, screenshots: Path) -> None:
     page.get_by_label("Stream of the preview").select_option(index=2)
     page.get_by_role("button", name="Preview 10 records").click()
     expect(page.get_by_text("Read 10 records from the source.")).to_be_visible()
+    page.get_by_label("If a stream fails").select_option("Stop the run")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "review.png", full_page=True)
 
@@ -100,6 +101,7 @@ def choose_snapshots(page: Page, screenshots: Path) -> None:
     """Choose one snapshot for all streams on the pipeline's page."""
     page.get_by_role("main").get_by_role("link", name=re.compile("to DuckDB")).first.click()
     page.get_by_role("link", name="Configuration").click()
+    expect(page.get_by_label("If a stream fails")).to_have_value("stop")
     page.get_by_label("Snapshots of the source").select_option("One for all streams")
     page.get_by_label("After an interruption, read").select_option("All streams")
     assert severe_violations(page) == []
@@ -108,4 +110,16 @@ def choose_snapshots(page: Page, screenshots: Path) -> None:
     page.screenshot(path=screenshots / "snapshots-phone.png", full_page=True)
     page.set_viewport_size(DESKTOP)
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text(re.compile("^Saved as version"))).to_be_visible()
+    saved = page.get_by_text(re.compile("^Saved as version"))
+    expect(saved).to_be_visible()
+    keep_save_bar_free(page, screenshots)
+
+
+def keep_save_bar_free(page: Page, screenshots: Path) -> None:
+    """The message about the save before must not cover the button that saves the next change."""
+    page.get_by_label("After an interruption, read").select_option("The streams that are not published")
+    for size, name in ((DESKTOP, "save-bar"), (PHONE, "save-bar-phone")):
+        page.set_viewport_size(size)
+        page.screenshot(path=screenshots / f"{name}.png")
+        page.get_by_role("button", name="Save", exact=True).click(trial=True, timeout=3_000)
+    page.set_viewport_size(DESKTOP)

@@ -11,6 +11,7 @@ from apps.engine.source_columns import MAX_COLUMNS, SourceColumns
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from apps.pipelines.drift import recording
+from tests.pipelines.test_patterns import Database, listed
 from tests.pipelines.test_pipelines import URL, create_pipeline
 from tests.pipelines.test_transforms import CONFIG
 from tests.world import World, make_world
@@ -25,10 +26,10 @@ WITH_PHONE = SourceColumns(
 class Drifting:
     """A pipeline, and the changes that its runs find."""
 
-    def __init__(self, world: World, **stream: Any) -> None:
+    def __init__(self, world: World, pipeline: dict[str, Any] | None = None, **stream: Any) -> None:
         self.world = world
         config = {**CONFIG, "streams": [{"stream": STREAM, **stream}]}
-        self.pipeline = create_pipeline(world, config=config)
+        self.pipeline = pipeline or create_pipeline(world, config=config)
         self.path = f"{URL}/{self.pipeline['id']}"
 
     def run(self, found: SourceColumns, *, stream: str = STREAM) -> list[tuple[str, ...]]:
@@ -162,6 +163,42 @@ def test_accepting_a_new_column_keeps_it(
         assert drifting.fields()["others"] == fields
         assert drifting.fields()["rules"][-1] == {"field": "phone"}
         assert drifting.world.client().get(drifting.path).json()["version"] == 2
+
+
+def test_accepting_a_column_of_a_stream_of_patterns_gives_this_stream_its_own_rule(
+    world: World,
+) -> None:
+    database = Database(world, *listed("orders", "items"))
+    code = [{"kind": "python", "code": "def transform(record): return record"}]
+    defaults = {"contract": "freeze", "transforms": code}
+    created = database.create("*", naming="raw.{table}", defaults=defaults)
+    drifting = Drifting(world, created.json())
+    drifting.run(FIRST, stream="orders")
+    drifting.run(WITH_PHONE, stream="orders")
+    assert drifting.list()[0]["effect"] == "fails_runs"
+    assert drifting.decide("accept").json()["effect"] == "arrives"
+    config = world.client().get(drifting.path).json()["config"]
+    (stream,) = config["streams"]
+    assert (stream["stream"], stream["table"], stream["contract"]) == (
+        "orders",
+        "raw.orders",
+        "freeze",
+    )
+    assert (stream["primary_key"], stream["transforms"]) == (["id"], code)
+    assert stream["fields"]["rules"] == [{"field": "phone"}]
+    assert "fields" not in config["patterns"]
+    rows = world.client().get(f"{drifting.path}/streams").json()["results"]
+    assert {row["stream"]: row["named"] for row in rows} == {"orders": True, "items": False}
+
+
+def test_the_changes_of_one_run_are_listed(drifting: Drifting) -> None:
+    drifting.run(WITH_PHONE)
+    drifting.run(SourceColumns({"id": "text"}))
+    (newest, *_) = drifting.list()
+    assert {row["run_id"] for row in drifting.list(f"?run={newest['run_id']}")} == {
+        newest["run_id"]
+    }
+    assert drifting.list(f"?run={uuid4()}") == []
 
 
 def test_accepting_a_column_does_not_change_a_rule_that_drops_it(world: World) -> None:

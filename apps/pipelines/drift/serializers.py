@@ -17,6 +17,9 @@ class DriftQuery(serializers.Serializer[Any]):
         default=None,
         help_text="false lists the changes that nobody has accepted or ignored.",
     )
+    run = serializers.UUIDField(
+        required=False, default=None, help_text="Lists only the changes that this run has found."
+    )
 
 
 class SourceChangeSerializer(serializers.Serializer[Any]):

@@ -21,6 +21,7 @@ from apps.pipelines.definition import Definition, StreamDocument, rules_of
 from apps.pipelines.definition.document import FieldsDocument
 from apps.pipelines.exceptions import ChangeDecided
 from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import known_documents
 from apps.pipelines.models import ChangeDecision, ChangeKind, Pipeline, SourceChange
 from apps.pipelines.schedules import services as schedules
 from apps.pipelines.visibility import find_pipeline, lock_pipeline
@@ -57,21 +58,23 @@ class ChangeRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class FoundChanges:
-    """Changes, and the streams that the current definition of their pipeline names."""
+    """Changes, and the streams that their pipeline reads now."""
 
     rows: QuerySet[SourceChange]
     streams: Mapping[str, StreamDocument]
 
 
 def list_changes(
-    *, org: Org, by: Principal, pipeline_id: UUID, decided: bool | None
+    *, org: Org, by: Principal, pipeline_id: UUID, decided: bool | None, run_id: UUID | None = None
 ) -> FoundChanges:
-    """Return the changes at the source of the pipeline. Raises NotFound."""
+    """Return the changes at the source of the pipeline, or only those that a run has found. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     rows = _changes_of(org, pipeline)
     if decided is not None:
         is_undecided = Q(decision__in=UNDECIDED)
         rows = rows.filter(~is_undecided if decided else is_undecided)
+    if run_id is not None:
+        rows = rows.filter(run_id=run_id)
     return FoundChanges(rows, _current_streams(org, pipeline))
 
 
@@ -81,19 +84,16 @@ def _changes_of(org: Org, pipeline: Pipeline) -> QuerySet[SourceChange]:
 
 
 def _current_streams(org: Org, pipeline: Pipeline) -> dict[str, StreamDocument]:
-    version = versions.get_version(org, pipeline, pipeline.version)
-    return {stream["stream"]: stream for stream in Definition(version.definition).streams}
+    """Return the streams that the pipeline reads: those that it names, and those that its patterns have chosen."""
+    definition = Definition(versions.get_version(org, pipeline, pipeline.version).definition)
+    matched = known_documents(org, pipeline, definition) if definition.patterns else []
+    return {stream["stream"]: stream for stream in (*matched, *definition.streams)}
 
 
 def effect_of(kind: str, column: str, stream: StreamDocument | None) -> Effect | None:
-    """Return what happens to a column that was added, or None for other changes.
-
-    Patterns have no contract and no rules, so the new columns of their streams arrive.
-    """
-    if kind != ChangeKind.COLUMN_ADDED:
+    """Return what happens to a column that was added, or None for other changes and for a stream that is not read."""
+    if kind != ChangeKind.COLUMN_ADDED or stream is None:
         return None
-    if stream is None:
-        return "arrives"
     rules = rules_of(stream)
     if not rules.may_arrive(rules.final_name(column)):
         return "left_out"
@@ -140,21 +140,26 @@ def decide(
 
 
 def _keep_column(org: Org, by: Principal, pipeline: Pipeline, change: SourceChange) -> None:
-    """Add a rule that keeps the column, if the contract or the rules leave it out. A rule that exists stays."""
+    """Add a rule that keeps the column, if the contract or the rules leave it out. A rule that exists stays.
+
+    A stream that patterns have chosen gets settings of its own, because the rule is not one for the other streams.
+    """
     definition = versions.current_definition(org, pipeline)
-    stream = definition.stream(change.stream)
+    stream = _current_streams(org, pipeline).get(change.stream)
     if stream is None or effect_of(change.kind, change.column, stream) in {None, "arrives"}:
         return
     no_rules = FieldsDocument(others="keep", rules=[])
     fields = stream.get("fields", no_rules)
     if any(rule["field"] == change.column for rule in fields["rules"]):
         return
-    kept = {**fields, "rules": [*fields["rules"], {"field": change.column}]}
+    kept = {**stream, "fields": {**fields, "rules": [*fields["rules"], {"field": change.column}]}}
     # PATCH keeps the settings that are not named, but replaces the list of streams.
     streams = [
-        {"stream": each["stream"], **({"fields": kept} if each is stream else {})}
+        kept if each["stream"] == change.stream else {"stream": each["stream"]}
         for each in definition.streams
     ]
+    if definition.stream(change.stream) is None:
+        streams.append(kept)
     pipelines.update(
         org=org, by=by, pipeline_id=pipeline.pk, changes={"config": {"streams": streams}}
     )

@@ -59,9 +59,13 @@ class Drift(OrgView):
         example={"results": [CHANGE_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        decided = query_of(DriftQuery, request)["decided"]
+        query = query_of(DriftQuery, request)
         found = services.list_changes(
-            org=self.org, by=self.principal, pipeline_id=pk, decided=decided
+            org=self.org,
+            by=self.principal,
+            pipeline_id=pk,
+            decided=query["decided"],
+            run_id=query["run"],
         )
         render = partial(_render_change, found.streams)
         return page(

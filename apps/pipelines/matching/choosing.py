@@ -129,5 +129,19 @@ def known_documents(org: Org, pipeline: Pipeline, definition: Definition) -> lis
     return documents_of(definition, known_streams(matched_rows(org, pipeline)).values())
 
 
+def find_stream(
+    org: Org, pipeline: Pipeline, definition: Definition, name: str
+) -> StreamDocument | None:
+    """Return the stream that the definition names, or that its patterns choose as far as is known; None if it is not read."""
+    named = definition.stream(name)
+    if named is not None:
+        return named
+    rows = PipelineStream.objects.for_org(org).filter(
+        pipeline=pipeline, offer__isnull=False, name=name
+    )
+    chosen = choose(definition, known_streams(rows), None, is_first=False)
+    return next(iter(documents_of(definition, chosen)), None)
+
+
 def names_of(streams: Iterable[MatchedStream], state: StreamState) -> Collection[str]:
     return [stream.name for stream in streams if stream.state == state]

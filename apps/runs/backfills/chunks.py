@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from apps.background.retries import apply_to_rows
 from apps.engine.windows import CursorWindow
-from apps.orgs.exceptions import LimitReached
+from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.walls.scope import org_scope
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, StreamDocument
 from apps.pipelines.exceptions import RunInProgress
-from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import find_stream
 from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.specs import StreamSpecs
 from apps.runs import services
@@ -107,15 +107,10 @@ def _has_to_wait(org: Org, pipeline: Pipeline) -> bool:
 
 
 def _has_other_settings(org: Org, pipeline: Pipeline, backfill: Backfill) -> bool:
+    now = relevant_settings(org, pipeline, pipeline.version, backfill.stream)
     if pipeline.version == backfill.version:
-        return False
-    before, now = (
-        relevant_settings(
-            Definition(versions.get_version(org, pipeline, number).definition), backfill.stream
-        )
-        for number in (backfill.version, pipeline.version)
-    )
-    return before != now
+        return now is None  # Somebody may ignore a stream of patterns without a new version.
+    return now != relevant_settings(org, pipeline, backfill.version, backfill.stream)
 
 
 def _finish(backfill: Backfill, status: Status, message: str = "") -> None:
@@ -145,6 +140,22 @@ def find_chunk(org: Org, run_id: UUID) -> Chunk | None:
     start, end = backfill.bounds[run.chunk : run.chunk + 2]
     window = CursorWindow(backfill.cursor_field, start, end)
     return Chunk(backfill.stream, window, replaces=backfill.mode == BackfillMode.REPLACE)
+
+
+def matched_stream_of_chunk(
+    org: Org, pipeline: Pipeline, definition: Definition, chunk: Chunk
+) -> list[StreamDocument]:
+    """Return the stream of the chunk if the patterns of the definition have chosen it, else nothing.
+
+    Raises Invalid if the pipeline does not read the stream any more.
+    """
+    if definition.stream(chunk.stream) is not None:
+        return []
+    stream = find_stream(org, pipeline, definition, chunk.stream)
+    if stream is None:
+        message = f"The pipeline does not read the stream {chunk.stream} any more."
+        raise Invalid([("stream", message, "unknown")])
+    return [stream]
 
 
 def specs_of_chunk(chunk: Chunk, specs: Sequence[StreamSpecs]) -> list[StreamSpecs]:

@@ -17,6 +17,8 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines.definition import Definition, StreamDocument
 from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import find_stream, known_documents
+from apps.pipelines.models import Pipeline
 from apps.pipelines.visibility import find_pipeline
 from apps.runs.models import BackfillMode
 
@@ -46,7 +48,14 @@ def list_possibilities(*, org: Org, by: Principal, pipeline_id: UUID) -> list[Po
     """Return for each stream of the pipeline whether it can be backfilled. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     definition = Definition(versions.get_version(org, pipeline, pipeline.version).definition)
-    return possibilities(definition, org.pk, pipeline_id)
+    return possibilities(with_matched_streams(org, pipeline, definition), org.pk, pipeline_id)
+
+
+def with_matched_streams(org: Org, pipeline: Pipeline, definition: Definition) -> Definition:
+    """Return the definition with the streams that its patterns have chosen so far."""
+    return definition.with_streams(
+        [*definition.streams, *known_documents(org, pipeline, definition)]
+    )
 
 
 def possibilities(definition: Definition, org_id: UUID, pipeline_id: UUID) -> list[Possibility]:
@@ -114,9 +123,12 @@ def _title(role: str, kind: str) -> str:
     return found.title if found else kind
 
 
-def relevant_settings(definition: Definition, name: str) -> Mapping[str, Any] | None:
-    """Return the settings that must stay the same during a backfill of the stream, None if there is no such stream."""
-    stream = definition.stream(name)
+def relevant_settings(
+    org: Org, pipeline: Pipeline, version: int, name: str
+) -> Mapping[str, Any] | None:
+    """Return the settings that must stay the same during a backfill of the stream, None if the version does not read it."""
+    definition = Definition(versions.get_version(org, pipeline, version).definition)
+    stream = find_stream(org, pipeline, definition, name)
     if stream is None:
         return None
     limits = {"allow_empty", "max_rejected_share"}

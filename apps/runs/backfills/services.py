@@ -70,7 +70,9 @@ def plan(
     EngineError.
     """
     pipeline = _find_enabled_pipeline(org, by, pipeline_id)
-    definition = versions.current_definition(org, pipeline)
+    definition = possible.with_matched_streams(
+        org, pipeline, versions.current_definition(org, pipeline)
+    )
     found = {each.stream: each for each in possible.possibilities(definition, org.pk, pipeline.pk)}
     chosen = [
         _require_possible(found.get(name), number) for number, name in enumerate(choice.streams)

@@ -21,7 +21,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
-from apps.pipelines.models import Pipeline, PipelineStream
+from apps.pipelines.models import Pipeline, PipelineStream, StreamState
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
@@ -149,8 +149,10 @@ def _user_id_of(by: Principal) -> str | None:
 
 
 def _stream_names(org_id: UUID, pipeline_id: UUID) -> list[str]:
-    """Return the names of the pipeline's streams, in order."""
-    rows = PipelineStream.objects.for_org(org_id).filter(pipeline_id=pipeline_id)
+    """Return the names of the streams that the pipeline reads, in order. Ignored streams are not among them."""
+    rows = PipelineStream.objects.for_org(org_id).filter(
+        pipeline_id=pipeline_id, state=StreamState.INCLUDED
+    )
     return list(rows.order_by("position").values_list("name", flat=True))
 
 

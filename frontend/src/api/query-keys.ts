@@ -58,6 +58,8 @@ export const queryKeys = {
     streams: (id: string) => ["pipelines", "one", id, "streams"] as const,
     streamsIn: (id: string, filter: object) => ["pipelines", "one", id, "streams", filter] as const,
     sourceChanges: (id: string) => ["pipelines", "one", id, "source-changes"] as const,
+    sourceChangesOfRun: (id: string, run: string, status: string) =>
+      ["pipelines", "one", id, "source-changes", run, status] as const,
   },
   providers: ["providers"],
   repositories: ["repositories"],

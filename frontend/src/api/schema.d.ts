@@ -22084,6 +22084,8 @@ export interface operations {
                 /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "oldest";
+                /** @description Lists only the changes that this run has found. */
+                run?: string;
             };
             header?: never;
             path: {

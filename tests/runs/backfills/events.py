@@ -63,6 +63,26 @@ class Events:
         )
         return pipeline
 
+    def create_pipeline_with_patterns(self, **defaults: Any) -> Pipeline:
+        """Create a pipeline that does not name the table: its patterns choose it."""
+        pipeline: Pipeline = make_pipeline(
+            self.world,
+            config={
+                "source": {
+                    "kind": "postgres",
+                    "config": {**self.source.config, "schemas": ["shop"], "page_size": 100},
+                },
+                "patterns": {
+                    "match": ["shop.*"],
+                    "sync_mode": "incremental",
+                    "cursor_field": "at",
+                    **defaults,
+                },
+                "destination": {"connector_id": str(self._connect().pk)},
+            },
+        )
+        return pipeline
+
     def _connect(self) -> Any:
         settings = {
             "host": "127.0.0.1",

@@ -76,12 +76,41 @@ def test_a_backfill_from_the_start_brings_all_changes_in_chunks_and_the_next_run
     assert len(events.arrived("id <> 77")) == len(events.expected())
 
 
+@pytest.mark.long
+def test_a_stream_that_patterns_have_chosen_is_backfilled_until_it_is_ignored(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline_with_patterns(write_mode="append")
+    run_id = events.run(this_worker, pipeline)
+    events.change_behind_the_position()
+    client, path = events.world.client(), f"/api/v1/pipelines/{pipeline.pk}"
+    (offered,) = client.get(path_of(pipeline)).json()["streams"]
+    assert (offered["stream"], offered["window_mode"]) == ("shop.events", "replace")
+
+    backfill = events.backfill(
+        pipeline, start="2026-01-02", end="2026-01-03", rows_per_chunk=100_000
+    )
+    assert events.finish(this_worker, pipeline, backfill)["status"] == "succeeded"
+    assert events.arrived(ON_JANUARY_2) == events.expected(ON_JANUARY_2)
+    last_run = client.get(path).json()["last_run"]
+    assert (last_run["id"], last_run["status"]) == (str(run_id), "succeeded"), "no chunk"
+    assert last_run["records"] == ROW_COUNT
+
+    backfill = events.backfill(
+        pipeline, start="2026-01-02", end="2026-01-03", rows_per_chunk=100_000
+    )
+    body = {"decision": "ignore", "streams": ["shop.events"]}
+    assert client.post(f"{path}/streams/decide", body).status_code == 200
+    ended = events.finish(this_worker, pipeline, backfill)
+    assert (ended["status"], ended["failure_message"]) == ("failed", chunks.SETTINGS_CHANGED)
+
+
 @pytest.mark.parametrize("stream", [MERGE, APPEND], ids=["merge", "append"])
 def test_a_backfill_changes_only_the_rows_of_its_window(
     events: Events, this_worker: Worker, stream: dict[str, Any]
 ) -> None:
     pipeline = events.create_pipeline(**stream)
-    events.run(this_worker, pipeline)
+    run_id = events.run(this_worker, pipeline)
     before = events.arrived(NOT_ON_JANUARY_2)
     events.change_behind_the_position()
 
@@ -94,6 +123,8 @@ def test_a_backfill_changes_only_the_rows_of_its_window(
     assert (ended["status"], ended["rows_read"]) == ("succeeded", 1_441)
     assert events.arrived(ON_JANUARY_2) == events.expected(ON_JANUARY_2)
     assert events.arrived(NOT_ON_JANUARY_2) == before
+    last_run = events.world.client().get(f"/api/v1/pipelines/{pipeline.pk}").json()["last_run"]
+    assert (last_run["id"], last_run["records"]) == (str(run_id), ROW_COUNT), "not a chunk"
 
 
 def test_a_backfill_replaces_its_window_in_duckdb(events: Events, this_worker: Worker) -> None:

@@ -187,6 +187,8 @@ def test_a_run_is_red_for_a_table_that_is_gone_until_it_is_ignored(shop: Shop) -
 
     body = {"decision": "ignore", "streams": ["shop.orders"]}
     shop.world.client().post(f"{PIPELINES}/{pipeline.pk}/streams/decide", body)
+    positions = shop.world.client().get(f"{PIPELINES}/{pipeline.pk}/state").json()["streams"]
+    assert [row["stream"] for row in positions] == ["shop.items"], "an ignored stream is not read"
     run_id = shop.run(pipeline)
     assert (shop.state(run_id)["status"], list(shop.statuses(run_id))) == (
         "succeeded",

@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { LeftOut, LogPage, RunStreamPage } from "@/api/types";
+import type { LeftOut, LogPage, Run, RunStreamPage } from "@/api/types";
 
 const LOG_PAGE_SIZE = 2_000; // lines
 /** Milliseconds between polls of the streams of a live run. The event stream also changes them. */
@@ -37,6 +37,20 @@ export function leftOutQuery(id: string, kind: LeftOutKind, status: string) {
       ),
     initialPageParam: 0,
     getNextPageParam: (page: LeftOut) => page.next_offset,
+  });
+}
+
+/** The changes at the source that a run has found. They are loaded again when the status of the run changes. */
+export function sourceChangesQuery(run: Pick<Run, "id" | "status" | "pipeline">) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.sourceChangesOfRun(run.pipeline.id, run.id, run.status),
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/pipelines/{id}/drift", {
+          params: { path: { id: run.pipeline.id }, query: { run: run.id, limit: 50 } },
+          signal,
+        }),
+      ),
   });
 }
 

@@ -26,6 +26,7 @@ import { LogPanel } from "./log-panel";
 import { OutputsCard } from "./outputs-card";
 import { ProgressCard } from "./progress-card";
 import { runQuery, useCancelRun, useRetryRun } from "./queries";
+import { SourceChangesCard } from "./source-changes-card";
 import { StreamsCard } from "./streams-card";
 
 export function RunPage() {
@@ -60,6 +61,7 @@ function LiveRun({ runId }: { runId: string }) {
               )}
               {live && <LiveConnectionNotice state={streamState} />}
               {run.streams_total > 1 && <StreamsCard run={run} />}
+              <SourceChangesCard run={run} />
               {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel key={line} log={log} live={live} lineNumber={line} />
               {!hasLeftOut && <LeftOutCard run={run} />}

@@ -4,7 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { SourceChange } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
-import { changeInWords } from "./words";
+import { changeInWords } from "@/components/source-changes/words";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
 const pipeline = {

@@ -6,7 +6,7 @@ import { Button } from "@/components/button";
 import { RelativeTime } from "@/components/relative-time";
 import { showError, showSuccess } from "@/components/toast";
 import { sourceChangesQuery, useDecideChange, type Decision } from "./queries";
-import { changeInWords, effectInWords } from "./words";
+import { changeInWords, effectInWords } from "@/components/source-changes/words";
 
 interface Props {
   pipeline: Pipeline;
@@ -27,7 +27,8 @@ export function SourceChanges({ pipeline, canEdit }: Props) {
       </h2>
       <p className="text-soft">
         Runs have found these changes. Accept those that are right; a new column that does not arrive is then
-        kept by a rule of its stream. Ignore hides a change and changes nothing.
+        kept by a rule of its stream, which gets settings of its own if patterns have chosen it. Ignore hides
+        a change and changes nothing.
       </p>
       <ul className="max-h-80 divide-y divide-line overflow-y-auto rounded-card border border-line text-[0.8125rem]">
         {changes.map((change) => (
