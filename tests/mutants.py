@@ -179,8 +179,8 @@ MUTANTS = [
     Mutant(
         "a retry forgets the rules for fields of the patterns",
         "apps/pipelines/definition/patterns.py",
-        "    stream: Any = {\"transforms\": [], **settings, **shared}\n",
-        "    stream: Any = {\"transforms\": [], **settings}\n",
+        '    stream: Any = {"transforms": [], **settings, **shared}\n',
+        '    stream: Any = {"transforms": [], **settings}\n',
         "tests/runs/tables/test_patterns.py",
     ),
     Mutant(

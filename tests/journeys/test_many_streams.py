@@ -117,7 +117,9 @@ def choose_snapshots(page: Page, screenshots: Path) -> None:
 
 def keep_save_bar_free(page: Page, screenshots: Path) -> None:
     """The message about the save before must not cover the button that saves the next change."""
-    page.get_by_label("After an interruption, read").select_option("The streams that are not published")
+    page.get_by_label("After an interruption, read").select_option(
+        "The streams that are not published"
+    )
     for size, name in ((DESKTOP, "save-bar"), (PHONE, "save-bar-phone")):
         page.set_viewport_size(size)
         page.screenshot(path=screenshots / f"{name}.png")

@@ -261,7 +261,7 @@ def test_the_fields_and_the_transform_of_patterns_are_those_of_each_stream(world
         "items": DEFAULTS,
     }
     url = f"{URL}/{created.json()['id']}"
-    config = {"patterns": {"fields": None, "transforms": []}}
+    config: Any = {"patterns": {"fields": None, "transforms": []}}
     changed = world.client().patch(url, {"config": config}).json()["config"]["patterns"]
     assert not DEFAULTS.keys() & changed.keys()
     diff = world.client().get(f"{url}/versions/2/diff").json()["changes"]

@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 
 from apps.connectors import schemas
 from apps.connectors.schemas import Error, join_path
+from apps.json import JsonObject
 from apps.pipelines.definition.document import (
     NewStreams,
     Offer,
@@ -141,14 +142,13 @@ SHARED_SETTINGS = (
 )  # the same for all streams of the patterns, and possibly long
 
 
-def without_shared_settings(stream: StreamDocument) -> dict[str, Any]:
+def without_shared_settings(stream: StreamDocument) -> JsonObject:
     """Return the settings of a matched stream that differ from those of other streams."""
-    return {name: value for name, value in stream.items() if name not in SHARED_SETTINGS}
+    settings = cast(JsonObject, stream)
+    return {name: value for name, value in settings.items() if name not in SHARED_SETTINGS}
 
 
-def with_shared_settings(
-    patterns: PatternsDocument | None, settings: Mapping[str, Any]
-) -> StreamDocument:
+def with_shared_settings(patterns: PatternsDocument | None, settings: JsonObject) -> StreamDocument:
     """Return the stream of which `without_shared_settings` has returned the settings."""
     defaults: Mapping[str, Any] = patterns or {}
     shared = {name: defaults[name] for name in SHARED_SETTINGS if name in defaults}

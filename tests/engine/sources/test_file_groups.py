@@ -14,7 +14,7 @@ from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError
 from apps.engine.sources.files import source as files_source
 from apps.engine.sources.files.config import Config
-from apps.engine.sources.files.groups import name_of
+from apps.engine.sources.files.patterns import stream_of_file
 from tests.engine.sources.reading import make_source, read_stream
 
 FILES = {
@@ -79,7 +79,7 @@ def test_the_streams_are_named_after_the_files(
     ],
 )
 def test_numbers_and_dates_are_no_part_of_a_name(path: str, name: str) -> None:
-    assert name_of(path, "*", "name") == name
+    assert stream_of_file(path, "*", "name") == name
 
 
 def test_a_stream_has_the_records_and_the_fields_of_its_files_only(root: StorageRoot) -> None:
@@ -136,4 +136,4 @@ def test_several_streams_need_a_pattern_and_no_name(settings: dict[str, str]) ->
 
 @given(st.text(min_size=1), st.sampled_from(["pattern", "file", "folder", "name"]))
 def test_every_name_has_a_stream(path: str, per: Any) -> None:
-    assert name_of(path, "**", per)
+    assert stream_of_file(path, "**", per)

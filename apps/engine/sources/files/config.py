@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from apps.engine.sources.connector import SourceSettings
-from apps.engine.sources.files.patterns import check_path, is_pattern
+from apps.engine.sources.files.patterns import Grouping, check_path, is_pattern
 
 Format = Literal["csv", "jsonl", "json", "parquet", "excel"]
 Encoding = Literal[
@@ -167,7 +167,7 @@ class Config(SourceSettings):
     format: Literal["auto", "csv", "jsonl", "json", "parquet", "excel"] = Field(
         "auto", description="Format; `auto` uses the file's name and its content"
     )
-    one_stream_per: Literal["pattern", "file", "folder", "name"] = Field(
+    one_stream_per: Grouping = Field(
         "pattern",
         description=(
             "Which of the files that match a pattern are one stream, so that they have the same columns: `pattern`, all of"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
+from typing import Literal
 
 from apps.engine.file_patterns import WILDCARD, compile_pattern, is_address, is_pattern, matches
 
@@ -15,6 +16,7 @@ __all__ = [
     "is_pattern",
     "matches",
     "stream_name",
+    "stream_of_file",
 ]
 
 MAX_WILDCARDS = 10  # Each wildcard multiplies the time that a hostile pattern can take.
@@ -31,6 +33,11 @@ FORMATS_BY_EXTENSION = {
     ".xlsx": "excel",
     ".xlsm": "excel",
 }
+Grouping = Literal[
+    "pattern", "file", "folder", "name"
+]  # what the files of one stream have in common
+# A number, or a date or version of several numbers, with what separates it from the words.
+NUMBERS = re.compile(r"[-_. ]*\d+(?:[-_. :T]*\d+)*Z?")
 COMPRESSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".zip")
 
 
@@ -88,3 +95,29 @@ def stream_name(path: str) -> str:
         return folder or "files"
     name = bare_path.rpartition("/")[2]
     return name.partition(".")[0] or name or "files"
+
+
+def stream_of_file(path: str, pattern: str, by: Grouping) -> str:
+    """Return the name of the stream to which a file that matches the pattern belongs.
+
+    Names do not contain the folder that the pattern names without wildcards. With `file`, the extension is left out;
+    with `name`, also numbers and dates. With `folder`, the first folder counts, with everything below it.
+    """
+    if by == "pattern":
+        return stream_name(pattern)
+    inside = path.removeprefix(f"{fixed_folder(pattern)}/")
+    if by == "folder":
+        folder, slash, _ = inside.partition("/")
+        return folder if slash else stream_name(pattern)
+    folder, slash, name = _without_extensions(inside).rpartition("/")
+    if by == "name":
+        name = NUMBERS.sub("", name).strip("-_. ") or "files"
+    return f"{folder}{slash}{name}"
+
+
+def _without_extensions(path: str) -> str:
+    """Return the path without the extensions of compressed files and of the formats."""
+    name = PurePosixPath(path)
+    while name.suffix.lower() in COMPRESSIONS and name.stem != name.name:
+        name = name.with_suffix("")
+    return str(name.with_suffix("") if name.suffix.lower() in FORMATS_BY_EXTENSION else name)

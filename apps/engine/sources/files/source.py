@@ -29,7 +29,6 @@ from apps.engine.sources.connector import (
 from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.csv_reader import CsvReader
 from apps.engine.sources.files.excel_reader import ExcelReader
-from apps.engine.sources.files.groups import groups
 from apps.engine.sources.files.locations import (
     FileLocation,
     FoundFile,
@@ -43,6 +42,7 @@ from apps.engine.sources.files.patterns import (
     is_address,
     is_pattern,
     stream_name,
+    stream_of_file,
 )
 from apps.engine.sources.files.plans import Plan
 from apps.engine.sources.files.readers import Piece, Reader
@@ -165,7 +165,12 @@ class FilesSource(ConnectorSource[Config]):
 
     @cached_property
     def files_by_stream(self) -> Mapping[str, Sequence[FoundFile]]:
-        return groups(self.all_files, self.settings.path, self.settings.one_stream_per)
+        """Return the files of each stream by its name. The name of a file alone decides to which stream it belongs."""
+        found: dict[str, list[FoundFile]] = {}
+        for file in self.all_files:
+            name = stream_of_file(file.path, self.settings.path, self.settings.one_stream_per)
+            found.setdefault(name, []).append(file)
+        return dict(sorted(found.items()))
 
     @property
     def _has_several(self) -> bool:
