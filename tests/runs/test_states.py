@@ -286,3 +286,17 @@ def test_a_move_that_is_not_allowed_raises(world: World) -> None:
             before=Status.SUCCEEDED,
             after=Status.RUNNING,
         )
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_run_that_has_stopped_reads_neither_the_rest_nor_what_is_published_again(
+    stops: bool,
+) -> None:
+    """A worker that dies after a stream has failed leaves such rows to the next attempt."""
+    statuses = (Status.SUCCEEDED, Status.FAILED, Status.PENDING)
+    rows = [
+        RunStream(name=name, status=status) for name, status in zip(NAMES, statuses, strict=True)
+    ]
+    tracker = StreamTracker(rows, stops_at_failure=stops)
+    assert tracker.names_to_run == ([] if stops else ["items"])
+    assert tracker.are_partly_published is not stops

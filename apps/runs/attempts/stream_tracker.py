@@ -76,8 +76,8 @@ class StreamTracker:
     @property
     def are_partly_published(self) -> bool:
         """Whether an earlier attempt has published some of the streams, and others have to be run."""
-        statuses = {row.status for row in self._rows.values()}
-        return Status.SUCCEEDED in statuses and bool(statuses & UNFINISHED)
+        is_published = any(row.status == Status.SUCCEEDED for row in self._rows.values())
+        return is_published and bool(self.names_to_run)
 
     def repeat_published(self) -> None:
         """Run the streams again that an earlier attempt has published, if others have to be run."""
