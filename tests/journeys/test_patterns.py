@@ -42,7 +42,7 @@ def enter_patterns(page: Page, screenshots: Path) -> None:
     page.get_by_role("button", name="Add a field").click()
     rule = page.get_by_role("group", name="Field 1")
     rule.get_by_label("Values").select_option("Hash")
-    rule.get_by_label("Field").fill("tailnum")
+    rule.get_by_role("combobox", name="Field", exact=True).fill("tailnum")
     matches = page.get_by_role("region", name="Matching streams")
     expect(matches.get_by_text("to chosen_planes")).to_be_visible()
     expect(matches.get_by_text("flights", exact=True)).to_have_count(0)

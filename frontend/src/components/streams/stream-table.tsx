@@ -60,7 +60,7 @@ export function StreamTable({ streams, chosen, naming, open, errors, onToggleAll
         role="region"
         aria-label="Streams of the source"
         aria-describedby={hintId}
-        className="relative max-h-[28rem] scroll-pt-11 overflow-auto rounded-card border border-line"
+        className="relative max-h-[36rem] scroll-pt-11 overflow-auto rounded-card border border-line"
       >
         <table
           aria-rowcount={streams.length + 1}

@@ -90,7 +90,9 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
       )}
       {several ? (
         <p className="text-soft">
-          Transforms with Python can be added to each stream on the page of the pipeline after it was created.
+          {draft.patterns
+            ? "A stream can get settings and a transform of its own on the page of the pipeline after it was created."
+            : "Transforms with Python can be added to each stream on the page of the pipeline after it was created."}
         </p>
       ) : (
         <details open={transform !== ""} className="rounded-card border border-line">
