@@ -423,7 +423,7 @@ PIPELINES = {
     "pipelines_streams_decide": Case(  # 422, because the pipeline has no patterns
         422, path={"id": "pipeline"}, body=lambda p: {"decision": "add", "streams": ["none"]}
     ),
-    "pipelines_drift": Case(path={"id": "pipeline"}),
+    "pipelines_drift": Case(path={"id": "pipeline"}, query={"run": "run"}),
     "pipelines_drift_decide": Case(
         path={"id": "pipeline", "change_id": "source_change"}, body=lambda p: {"decision": "ignore"}
     ),
