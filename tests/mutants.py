@@ -200,7 +200,7 @@ MUTANTS = [
     Mutant(
         "a pipeline that stops when a stream fails begins the next stream",
         "apps/runs/attempts/children.py",
-        "    if recorder.streams.has_stopped:\n        return\n",
+        " and not recorder.streams.has_stopped",
         "",
         MANY_STREAMS,
     ),
