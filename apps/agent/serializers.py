@@ -184,6 +184,20 @@ class CardChange(serializers.Serializer[Any]):
     )
 
 
+class CardStream(serializers.Serializer[Any]):
+    stream = serializers.CharField()
+    table = serializers.CharField()
+    reads = serializers.CharField(help_text="How it is read, such as Full refresh.")
+    writes = serializers.CharField(help_text="How it is written, such as Append.")
+    rules = serializers.CharField(help_text="Its rules for fields and its contract, in words.")
+
+
+class CardStreams(serializers.Serializer[Any]):
+    title = serializers.CharField(help_text="The name of the pipeline.")
+    count = serializers.IntegerField(help_text="How many streams it has in all.")
+    rows = CardStream(many=True, help_text="The first streams.")
+
+
 class ToolRequestCard(serializers.Serializer[Any]):
     """What a tool would change. Drover makes it, from a dry run."""
 
@@ -191,6 +205,7 @@ class ToolRequestCard(serializers.Serializer[Any]):
     facts = CardFact(many=True)
     changes = CardChange(many=True)
     warnings = serializers.ListField(child=serializers.CharField())
+    streams = CardStreams(many=True, help_text="What each stream of a pipeline becomes.")
 
 
 class ToolRequestRow(serializers.Serializer[Any]):

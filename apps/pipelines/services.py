@@ -7,7 +7,7 @@ is not validated yet (see `transforms`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from apps.pipelines.definition import Definition, Document, RequestDocument
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
 from apps.pipelines.history.audited import audit_changes
+from apps.pipelines.matching.choosing import known_streams, matched_rows
 from apps.pipelines.matching.storing import choose_known, with_unused_naming
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.schedules import plans
@@ -68,10 +69,10 @@ def create(
     timeout_seconds: int = 6 * 3600,
     max_attempts: int = 3,
     checked: CheckedCode | None = None,
-    may_change_table: bool = False,
+    may_rename: Collection[str] | None = None,
 ) -> Pipeline:
-    """Create a pipeline with its first version. With `may_change_table` each stream gets an unused table if its
-    own is taken.
+    """Create a pipeline with its first version. With `may_rename`, these streams and those of patterns without a naming
+    rule get unused tables if theirs are taken.
 
     Raises PipelineNameTaken, LimitReached, and Invalid with the names of the fields.
     """
@@ -80,8 +81,6 @@ def create(
     new_definition, plan = build_definition_and_plan(
         org=org, by=by, config=config, schedule=schedule, checked=checked
     )
-    if may_change_table:
-        new_definition = targets.with_unused_tables(org, new_definition)
     pipeline = Pipeline(
         org=org,
         name=name,
@@ -93,6 +92,8 @@ def create(
         max_attempts=max_attempts,
         created_by_id=by.user_id,
     )
+    if may_rename is not None:
+        new_definition = _with_unused_tables(org, pipeline, new_definition, may_rename)
     _copy_list_columns(pipeline, new_definition)
     matched = choose_known(org, pipeline, new_definition)
     with transaction.atomic():
@@ -106,6 +107,15 @@ def create(
         }
         _record(org, by, "pipeline.create", pipeline, changes)
     return pipeline
+
+
+def _with_unused_tables(
+    org: Org, pipeline: Pipeline, new_definition: Definition, may_rename: Collection[str]
+) -> Definition:
+    renamed = targets.with_unused_tables(org, new_definition, may_rename)
+    if renamed.patterns is None or "naming" in renamed.document:
+        return renamed
+    return with_unused_naming(org, renamed, choose_known(org, pipeline, renamed))
 
 
 def _require_below_limit(org: Org) -> None:
@@ -193,8 +203,8 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     require_edit_in_domain(org, by, pipeline.domain_id)
     new_definition = with_unused_naming(
         org,
-        pipeline,
         targets.with_unused_tables(org, versions.current_definition(org, pipeline)),
+        list(known_streams(matched_rows(org, pipeline)).values()),
     )
     copy = Pipeline(
         org=org,

@@ -301,8 +301,13 @@ def other_writers(org: Org | UUID, pipeline: Pipeline) -> list[Pipeline]:
     return list(pipelines.order_by("created_at", "id"))
 
 
-def with_unused_tables(org: Org, definition: Definition) -> Definition:
-    """Return the definition with an unused table for each stream whose table another pipeline already writes."""
+def with_unused_tables(
+    org: Org, definition: Definition, names: Collection[str] | None = None
+) -> Definition:
+    """Return the definition with an unused table for each stream whose table another pipeline already writes.
+
+    With `names` only these streams change.
+    """
     destination = destination_of(org, definition.document)
     by_stream = {
         stream["stream"]: destination.target_of(stream["table"]) for stream in definition.streams
@@ -310,7 +315,8 @@ def with_unused_tables(org: Org, definition: Definition) -> Definition:
     taken = _taken_targets(org, by_stream.values())
     streams: list[StreamDocument] = []
     for stream in definition.streams:
-        if by_stream[stream["stream"]] in taken:
+        is_changeable = names is None or stream["stream"] in names
+        if is_changeable and by_stream[stream["stream"]] in taken:
             stream = {**stream, "table": unused_table(org, definition, stream)}
         streams.append(stream)
     return definition.with_streams(streams)

@@ -33,6 +33,7 @@ EXAMPLE: dict[str, Any] = {
         "facts": [],
         "changes": [{"field": "enabled", "before": False, "after": True}],
         "warnings": [],
+        "streams": [],
     },
     "reason": "",
     "ok": None,
@@ -140,7 +141,7 @@ def _render(request: ToolRequest) -> dict[str, Any]:
 
 
 def _render_card(card: JsonObject) -> dict[str, Any]:
-    lists = {name: card.get(name, []) for name in ("facts", "changes", "warnings")}
+    lists = {name: card.get(name, []) for name in ("facts", "changes", "warnings", "streams")}
     return {"title": card["title"], **lists}
 
 

@@ -46,18 +46,23 @@ def reason(problem: ErrorDetails) -> str:
 def errors_name_arguments(prefix: str) -> Iterator[None]:
     """Let the errors of a service name the arguments of the tool. Their names begin with the prefix.
 
-    The errors of a service begin with `config.`, which is not in the arguments.
+    The errors of a service begin with `config.`, which is not in the arguments, and rules for fields are nested deeper.
     """
     try:
         yield
     except Invalid as error:
-        names = [field.removeprefix("config.") for field, _, _ in error.errors]
+        names = [_argument_of(field) for field, _, _ in error.errors]
         raise Invalid(
             [
                 (f"{prefix}{name}", message, code)
                 for name, (_, message, code) in zip(names, error.errors, strict=True)
             ]
         ) from None
+
+
+def _argument_of(field: str) -> str:
+    name = field.removeprefix("config.").replace(".fields.rules", ".fields")
+    return name.replace(".fields.others", ".other_fields")
 
 
 def not_found(schema: JsonObject, arguments: JsonObject) -> list[Error]:

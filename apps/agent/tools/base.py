@@ -92,13 +92,15 @@ class Card:
 
     `facts` are (label, value). `changes` are {field, before, after}; a change of code also has
     `diff`, a unified diff, or None if the code is too long to compare. A question has `choices`, or a `form` for a
-    connector whose secrets the browser sends directly to the connectors API.
+    connector whose secrets the browser sends directly to the connectors API. `streams` are lists of what each stream
+    becomes, one for each pipeline that has several.
     """
 
     title: str
     facts: tuple[tuple[str, str], ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    streams: tuple[Mapping[str, Any], ...] = ()
     choices: tuple[str, ...] = ()
     form: Mapping[str, Any] | None = None
 
@@ -108,6 +110,7 @@ class Card:
             "facts": [{"label": label, "value": value} for label, value in self.facts],
             "changes": [dict(change) for change in self.changes],
             "warnings": list(self.warnings),
+            "streams": [dict(streams) for streams in self.streams],
             "choices": list(self.choices),
             "form": dict(self.form) if self.form else None,
         }

@@ -12,16 +12,22 @@ from typing import Any
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
+from apps.connectors.checks import discoveries
 from apps.connectors.checks import services as checks
+from apps.connectors.checks.discoveries import FoundStreams
 from apps.connectors.engine import StreamSizes, no_sizes
-from apps.connectors.services import connectors
+from apps.connectors.models import Connector
+from apps.connectors.services import connectors, find_connector
 from apps.engine.answers import StreamSize
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.slow_calls import SlowCall
 from apps.runs import queries, visibility
 from apps.runs.queries import ExpectedSize
+from apps.web.problems import Problem
 
 MAX_SOURCES = 3  # sources of one proposal that are asked
+MAX_ESTIMATED = 500  # streams of one source
+MAX_LAST_RUNS = 20  # streams whose last runs are looked up
 NOT_ESTIMATED = no_sizes("the proposal has too many sources")
 ROWS = "Rows to expect"
 REQUESTS = "Requests to expect"
@@ -38,19 +44,34 @@ Facts = list[tuple[str, str]]
 class SizesNeeded(CheckFirst):
     """The sources have to estimate the sizes of streams, and list their streams, first, outside the transaction."""
 
-    def __init__(self, calls: Mapping[UUID, SlowCall[StreamSizes]]) -> None:
+    def __init__(
+        self,
+        calls: Mapping[UUID, SlowCall[StreamSizes]],
+        listings: Iterable[SlowCall[FoundStreams]] = (),
+    ) -> None:
         super().__init__(self.__doc__)
         self.calls = calls
+        self.listings = listings
 
     def check(self) -> EstimatedSizes:
-        return EstimatedSizes({source: call.run() for source, call in self.calls.items()})
+        lists = [(call, found) for call in self.listings if (found := _list(call)) is not None]
+        return EstimatedSizes({source: call.run() for source, call in self.calls.items()}, lists)
+
+
+def _list(call: SlowCall[FoundStreams]) -> FoundStreams | None:
+    """Return the streams of a source, or None if too many other calls are running."""
+    try:
+        return call.run()
+    except Problem:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatedSizes:
-    """The estimates of each source connector."""
+    """The estimates of each source connector, and the lists of streams of sources that had none stored."""
 
     by_source: Mapping[UUID, StreamSizes]
+    lists: Sequence[tuple[SlowCall[FoundStreams], FoundStreams]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,20 @@ class Sizes:
         """Return what the source has said."""
         return self.estimates.get(source_id, NOT_ESTIMATED)
 
+    def facts_of_several(self, source_id: UUID, streams: Sequence[str]) -> Facts:
+        """Return the rows to expect of several streams together, as far as they are known."""
+        known = [n for name in streams if (n := self._records(source_id, name)) is not None]
+        if not known:
+            return self.facts(source_id, streams[0]) if streams else []
+        of_streams = f"{len(known):,} of {len(streams):,}" if len(known) < len(streams) else "all"
+        return [(ROWS, f"About {sum(known):,} in {of_streams} streams")]
+
+    def _records(self, source_id: UUID, stream: str) -> int | None:
+        if (run := self.last_runs.get((source_id, stream))) is not None:
+            return run.records
+        size = self.of_source(source_id)["sizes"].get(stream)
+        return size["records"] if size else None
+
     def _facts(self, source_id: UUID, stream: str) -> Facts:
         if (run := self.last_runs.get((source_id, stream))) is not None:
             return _facts_of_run(run)
@@ -96,14 +131,40 @@ def without_repeated_reasons(facts: Facts) -> Facts:
     return shown
 
 
-def load(context: ToolContext, streams: Sequence[Stream]) -> Sizes:
-    """Return the sizes of the streams. Raises SizesNeeded once if a source has to be asked."""
-    last_runs = {stream: run for stream in streams if (run := _last_run(context, stream))}
+def load(
+    context: ToolContext,
+    streams: Sequence[Stream],
+    listings: Sequence[SlowCall[FoundStreams]] = (),
+) -> Sizes:
+    """Return the sizes of the streams. Raises SizesNeeded once if a source has to be asked, also for the `listings`."""
+    last_runs = {
+        stream: run for stream in streams[:MAX_LAST_RUNS] if (run := _last_run(context, stream))
+    }
     new_streams = [stream for stream in dict.fromkeys(streams) if stream not in last_runs]
-    if isinstance(context.checked, EstimatedSizes) or not new_streams:
+    if isinstance(context.checked, EstimatedSizes) or not (new_streams or listings):
         estimates = getattr(context.checked, "by_source", {})
         return Sizes(last_runs, estimates, _with_requests(context, streams))
-    raise SizesNeeded(_calls(context, new_streams))
+    raise SizesNeeded(_calls(context, new_streams), listings)
+
+
+def listings(context: ToolContext, sources: Iterable[UUID]) -> list[SlowCall[FoundStreams]]:
+    """Return the calls that list the streams of sources whose list is not stored. Patterns need it."""
+    return [
+        checks.list_streams(org=context.org, by=context.by, connector_id=source)
+        for source in dict.fromkeys(sources)
+        if discoveries.read(context.org, _find_source(context, source)) is None
+    ]
+
+
+def _find_source(context: ToolContext, source_id: UUID) -> Connector:
+    return find_connector(org=context.org, by=context.by, connector_id=source_id)
+
+
+def store_lists(context: ToolContext) -> None:
+    """Store the lists of streams that the check has made, so that the dry run of the card knows the streams."""
+    if isinstance(context.checked, EstimatedSizes):
+        for call, found in context.checked.lists:
+            call.finish(context.by, found)
 
 
 def _calls(context: ToolContext, streams: Sequence[Stream]) -> dict[UUID, SlowCall[StreamSizes]]:
@@ -112,7 +173,10 @@ def _calls(context: ToolContext, streams: Sequence[Stream]) -> dict[UUID, SlowCa
         names.setdefault(source_id, []).append(name)
     return {
         source_id: checks.estimate_sizes(
-            org=context.org, by=context.by, connector_id=source_id, streams=names[source_id]
+            org=context.org,
+            by=context.by,
+            connector_id=source_id,
+            streams=names[source_id][:MAX_ESTIMATED],
         )
         for source_id in list(names)[:MAX_SOURCES]
     }

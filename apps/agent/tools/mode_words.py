@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from apps.pipelines.definition import StreamDocument
+from apps.pipelines.definition.document import FieldRuleDocument
 
 # The same words as in frontend/src/format/modes.ts.
 SYNC_MODES = {"full_refresh": "Full refresh", "incremental": "Incremental"}
@@ -21,3 +22,29 @@ def describe_sync_mode(stream: StreamDocument) -> str:
 
 def describe_write_mode(stream: StreamDocument) -> str:
     return WRITE_MODES[stream["write_mode"]]
+
+
+# The same words as in frontend/src/format/modes.ts, patterns.ts and fields.ts.
+CONTRACTS = {
+    "evolve": "Let them arrive",
+    "freeze": "Fail the run",
+    "drop_columns": "Leave out new columns",
+    "drop_rows": "Skip their records",
+}
+NEW_STREAMS = {"add": "Add them", "ask": "Ask first", "ignore": "Ignore them"}
+
+
+def describe_rule(rule: FieldRuleDocument) -> str:
+    """Return a rule for a field, such as "mail: hash"."""
+    treatment = "drop" if rule.get("drop") else rule.get("protect", "keep")
+    name, cast = rule.get("name"), rule.get("type")
+    parts = [treatment, f"as {name}" if name else "", f"cast to {cast}" if cast else ""]
+    return f"{rule['field']}: {', '.join(filter(None, parts))}"
+
+
+def describe_rules(stream: StreamDocument) -> str:
+    """Return the rules for the fields of a stream in one line, or an empty text."""
+    if "fields" not in stream:
+        return ""
+    others = ["other fields: drop"] if stream["fields"]["others"] == "drop" else []
+    return "; ".join([*map(describe_rule, stream["fields"]["rules"]), *others])

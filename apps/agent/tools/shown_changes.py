@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
 from apps.agent.tools.links import connector_label, kind_label
 from apps.connectors import services
 from apps.orgs.exceptions import NotFound
-from apps.pipelines.history.diffs import Change
 
 CONNECTOR_FIELDS = ("source.connector_id", "destination.connector_id")
 OVERLAP_FIELD = "schedule.overlap"
+STREAM_FIELD = re.compile(r"^streams\.\d+\.")
+# The fields of changes with the streams that a pipeline reads from now on, and that it does not read any more.
+ADDED, REMOVED = "streams.added", "streams.removed"
 OVERLAPS = {
     "skip": "Skip the new run",
     "queue": "Start the new run afterwards",
@@ -26,26 +30,34 @@ FIELDS_IN_WORDS = {
     "max_attempts": "attempts of a run",
     "source.connector_id": "source",
     "destination.connector_id": "destination",
-    "streams.0.allow_empty": "handling of an empty result",
-    "streams.0.max_rejected_share": "share of records that may be rejected",
+    "new_streams": "handling of new streams",
+    "naming": "naming rule",
+    "patterns.match": "patterns",
+    ADDED: "list of streams",
+    REMOVED: "list of streams",
+    "allow_empty": "handling of an empty result",
+    "max_rejected_share": "share of records that may be rejected",
+    "fields.rules": "rules for fields",
+    "fields.others": "rules for fields",
 }
 
 ShownChange = dict[str, object]
 
 
-def shown_changes(context: ToolContext, changes: Iterable[Change]) -> list[ShownChange]:
+def shown_changes(context: ToolContext, changes: Iterable[Mapping[str, Any]]) -> list[ShownChange]:
     """Return the changes with values that a person can read."""
     return [
         {
             "field": change["field"],
             "before": _shown_value(context, change["field"], change["before"]),
             "after": _shown_value(context, change["field"], change["after"]),
+            **({"stream": change["stream"]} if "stream" in change else {}),
         }
         for change in changes
     ]
 
 
-def changed_fields_in_words(changes: Iterable[Change]) -> str:
+def changed_fields_in_words(changes: Iterable[Mapping[str, Any]]) -> str:
     """Return the changed fields, such as "the schedule, the write mode"."""
     fields = dict.fromkeys(_field_in_words(change["field"]) for change in changes)
     return ", ".join(f"the {field}" for field in fields)
@@ -54,7 +66,8 @@ def changed_fields_in_words(changes: Iterable[Change]) -> str:
 def _field_in_words(field: str) -> str:
     if field.startswith("schedule."):
         return "schedule"
-    return FIELDS_IN_WORDS.get(field) or field.rpartition(".")[2].replace("_", " ")
+    setting = STREAM_FIELD.sub("", field)
+    return FIELDS_IN_WORDS.get(setting) or setting.rpartition(".")[2].replace("_", " ")
 
 
 def _shown_value(context: ToolContext, field: str, value: object) -> object:

@@ -9,12 +9,17 @@ from uuid import UUID
 from apps.agent.tools.base import ToolContext
 from apps.agent.tools.expected_sizes import Sizes
 from apps.connectors import services as connectors
+from apps.connectors.checks import discoveries
 from apps.connectors.engine import StreamSizes
 from apps.connectors.models import Connector
 from apps.orgs.exceptions import Invalid
 
 MAX_NAMES = 10  # names of streams in a message
 NOT_LISTED = "the source did not list them in time"
+
+NOT_MATCHED = (
+    "The streams of the source {source} are not listed yet. The first run lists and chooses them."
+)
 
 NamedStream = tuple[
     str, UUID, str
@@ -42,6 +47,20 @@ def check(context: ToolContext, named: Iterable[NamedStream], sizes: Sizes) -> l
     return list(warnings)
 
 
+def check_patterns(context: ToolContext, argument: str, source_id: UUID) -> str:
+    """Return a warning if the patterns may choose streams that the source has not listed. Call this if they choose none.
+
+    Raises Invalid if the source has listed its streams.
+    """
+    source = connectors.find_connector(org=context.org, by=context.by, connector_id=source_id)
+    found = discoveries.read(context.org, source)
+    if found is None:
+        return NOT_MATCHED.format(source=source.name)
+    names = [str(stream["name"]) for stream in found["streams"]]
+    text = f"The patterns choose no stream of the source {source.name};"
+    raise Invalid([(argument, f"{text} it has {_shown(names)}.", "unknown")])
+
+
 def _warnings(context: ToolContext, source: Connector, found: StreamSizes) -> Iterator[str]:
     """Yield a warning, unless the definition of the pipeline was compared with names that are known anyway."""
     kind = connectors.known_kind(context.org, source.role, source.kind)
@@ -58,7 +77,9 @@ def _refusal(source: Connector, stream: str, names: Sequence[str]) -> str:
         return f"{text} it has none at all."
     if similar := get_close_matches(stream, names, n=1):
         return f"{text} did you mean {similar[0]}?"
+    return f"{text} it has {_shown(names)}."
+
+
+def _shown(names: Sequence[str]) -> str:
     more = len(names) - MAX_NAMES
-    return (
-        f"{text} it has {', '.join(names[:MAX_NAMES])}{f' and {more:,} more' if more > 0 else ''}."
-    )
+    return f"{', '.join(names[:MAX_NAMES])}{f' and {more:,} more' if more > 0 else ''}"

@@ -70,9 +70,10 @@ def choose_known(
     return matched
 
 
-def with_unused_naming(org: Org, pipeline: Pipeline, definition: Definition) -> Definition:
-    """Return the definition of a copy, whose naming rule gives each stream of the pipeline's patterns an unused table."""
-    known = list(known_streams(matched_rows(org, pipeline)).values())
+def with_unused_naming(
+    org: Org, definition: Definition, known: Sequence[MatchedStream]
+) -> Definition:
+    """Return a new definition whose naming rule gives an unused table to each stream that its patterns choose."""
     naming = definition.document.get("naming") or "{schema}_{table}"
     schema, dot, name = naming.rpartition(".")
     for number in range(1, 1000):

@@ -1,9 +1,18 @@
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
+from apps.agent.tools.stream_arguments import (
+    MAX_STREAMS,
+    NAMING,
+    NEW_STREAMS,
+    NewStreams,
+    ProposedPatterns,
+    ProposedStream,
+    stream_document,
+)
 from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
 
 
@@ -17,29 +26,8 @@ class ProposedSchedule(Arguments):
     timezone: str = Field("UTC", max_length=60, description="IANA name, such as Europe/Paris.")
 
 
-class ProposedStream(Arguments):
-    """One stream of the source, and how it is written."""
-
-    stream: str = Field(min_length=1, max_length=200, description="Name from list_streams.")
-    table: str | None = Field(
-        None,
-        max_length=130,
-        description="Destination table. Default: the stream's name, or one like it that no pipeline writes.",
-    )
-    sync_mode: Literal["full_refresh", "incremental"] = Field(
-        "full_refresh", description="Whether each run reads everything or only new records."
-    )
-    cursor_field: str | None = Field(
-        None, max_length=200, description="Column that grows. Needed for incremental."
-    )
-    primary_key: list[str] = Field([], max_length=32, description="Columns that identify a row.")
-    write_mode: Literal["replace", "append", "merge"] | None = Field(
-        None, description="Default: the usual mode of the destination."
-    )
-
-
 class ProposedPipeline(Arguments):
-    """A new pipeline from one stream of a source connector to a destination connector."""
+    """A new pipeline from streams of a source connector to a destination connector. It needs streams or patterns."""
 
     name: VisibleLine = Field(
         min_length=1, max_length=120, description="A name that no pipeline has yet."
@@ -48,16 +36,36 @@ class ProposedPipeline(Arguments):
     source_connector_id: UUID = Field(description="From list_connectors, role source.")
     destination_connector_id: UUID = Field(description="From list_connectors, role destination.")
     streams: list[ProposedStream] = Field(
-        min_length=1, max_length=1, description="Exactly one stream for now."
+        [],
+        max_length=MAX_STREAMS,
+        description="Named streams. One run reads all of them. They keep their own settings beside patterns.",
     )
+    patterns: ProposedPatterns | None = Field(
+        None, description="For a whole database, or for many streams."
+    )
+    naming: str | None = Field(None, max_length=127, description=NAMING)
+    new_streams: NewStreams | None = Field(None, description=NEW_STREAMS)
     schedule: ProposedSchedule | None = Field(None, description="Null for runs by hand only.")
     tags: list[Line] = Field([], max_length=20, description="Words to find the pipeline by.")
     domain_id: UUID | None = Field(
         None, description="From list_domains. Null for the whole organization."
     )
 
+    def definition(self) -> dict[str, Any]:
+        """Return the definition as a request has it."""
+        patterns = self.patterns.model_dump(exclude_none=True) if self.patterns else None
+        optional = {"patterns": patterns, "naming": self.naming, "new_streams": self.new_streams}
+        return {
+            "source": {"connector_id": str(self.source_connector_id)},
+            "streams": [stream_document(stream) for stream in self.streams],
+            "destination": {"connector_id": str(self.destination_connector_id)},
+            **{name: value for name, value in optional.items() if value},
+        }
+
 
 class CreatePipelines(Arguments):
     pipelines: list[ProposedPipeline] = Field(
-        min_length=1, max_length=50, description="One pipeline for each stream."
+        min_length=1,
+        max_length=50,
+        description="One for all streams of a source that go to the same destination at the same times.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from apps.agent.tools import expected_sizes, stream_names
@@ -13,9 +13,16 @@ from apps.agent.tools.expected_sizes import Sizes
 from apps.agent.tools.links import connector_label, pipeline_link
 from apps.agent.tools.mode_words import describe_sync_mode, describe_write_mode
 from apps.agent.tools.schedule_facts import facts_of_schedule
+from apps.agent.tools.stream_facts import (
+    facts_of_rules,
+    facts_of_streams,
+    list_on_card,
+    streams_of,
+)
 from apps.agent.tools.stream_names import NamedStream
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
+from apps.json import JsonObject
 from apps.orgs.roles import Permission
 from apps.pipelines import services, visibility
 from apps.pipelines.definition import StreamDocument
@@ -37,26 +44,60 @@ def perform(context: ToolContext, arguments: CreatePipelines) -> Answer:
 
 def show(context: ToolContext, arguments: CreatePipelines) -> Card:
     """Return the card. Raises SizesNeeded once, after everything else was checked."""
+    expected_sizes.store_lists(context)
     facts: list[tuple[str, str]] = []
     warnings: dict[str, None] = {}  # each once, in this order
+    lists: list[JsonObject] = []
     created = _create_all(context, arguments)
-    named = _named_streams(arguments)
-    sizes = expected_sizes.load(context, [(source, stream) for _, source, stream in named])
-    warnings |= dict.fromkeys(stream_names.check(context, named, sizes))
-    for proposal, pipeline in zip(arguments.pipelines, created, strict=True):
-        facts += _facts(context, proposal, pipeline, sizes)
+    read = [streams_of(context, pipeline) for pipeline in created]
+    sources = [each.source_connector_id for each in arguments.pipelines if each.patterns]
+    listings = expected_sizes.listings(context, sources)
+    sizes = expected_sizes.load(context, _all_streams(arguments, read), listings)
+    warnings |= dict.fromkeys(stream_names.check(context, _named_streams(arguments), sizes))
+    warnings |= dict.fromkeys(_pattern_warnings(context, arguments, read))
+    for proposal, pipeline, streams in zip(arguments.pipelines, created, read, strict=True):
+        facts += _facts(context, proposal, pipeline, streams, sizes)
+        if len(streams) > 1 or proposal.patterns:
+            lists.append(list_on_card(pipeline.name, streams))
         warnings |= dict.fromkeys(_warnings(context, proposal))
     count = len(arguments.pipelines)
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
     shown = tuple(expected_sizes.without_repeated_reasons(facts))
-    return Card(title, facts=shown, warnings=tuple(warnings))
+    return Card(
+        title, facts=shown, warnings=tuple(warnings), streams=tuple(filter(_has_rows, lists))
+    )
+
+
+def _has_rows(listed: JsonObject) -> bool:
+    return bool(listed["rows"])
+
+
+def _all_streams(
+    arguments: CreatePipelines, read: Sequence[Sequence[StreamDocument]]
+) -> list[tuple[UUID, str]]:
+    return [
+        (proposal.source_connector_id, stream["stream"])
+        for proposal, streams in zip(arguments.pipelines, read, strict=True)
+        for stream in streams
+    ]
 
 
 def _named_streams(arguments: CreatePipelines) -> list[NamedStream]:
     return [
-        (f"pipelines.{position}.streams.0.stream", p.source_connector_id, p.streams[0].stream)
+        (f"pipelines.{position}.streams.{number}.stream", p.source_connector_id, stream.stream)
         for position, p in enumerate(arguments.pipelines)
+        for number, stream in enumerate(p.streams)
     ]
+
+
+def _pattern_warnings(
+    context: ToolContext, arguments: CreatePipelines, read: Sequence[Sequence[StreamDocument]]
+) -> Iterator[str]:
+    """Yield a warning for patterns that choose nothing yet. Raises Invalid if they will choose nothing."""
+    for position, (proposal, streams) in enumerate(zip(arguments.pipelines, read, strict=True)):
+        if proposal.patterns and len(streams) == len(proposal.streams):
+            argument = f"pipelines.{position}.patterns.match"
+            yield stream_names.check_patterns(context, argument, proposal.source_connector_id)
 
 
 def _create_all(context: ToolContext, arguments: CreatePipelines) -> list[Pipeline]:
@@ -79,38 +120,50 @@ def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
         tags=proposal.tags,
         domain_id=proposal.domain_id,
         schedule=schedule.model_dump(exclude_none=True) if schedule else None,
-        config={
-            "source": {"connector_id": str(proposal.source_connector_id)},
-            "streams": [stream.model_dump(exclude_none=True) for stream in proposal.streams],
-            "destination": {"connector_id": str(proposal.destination_connector_id)},
-        },
-        may_change_table=proposal.streams[0].table is None,
+        config=proposal.definition(),
+        may_rename=[stream.stream for stream in proposal.streams if stream.table is None],
     )
 
 
 def _facts(
-    context: ToolContext, proposal: ProposedPipeline, created: Pipeline, sizes: Sizes
+    context: ToolContext,
+    proposal: ProposedPipeline,
+    created: Pipeline,
+    streams: Sequence[StreamDocument],
+    sizes: Sizes,
 ) -> list[tuple[str, str]]:
     """Return what the pipeline will be, from the pipeline that the dry run has created."""
-    (stream,) = versions.current_definition(context.org, created).streams
+    source_id, destination_id = proposal.source_connector_id, proposal.destination_connector_id
+    definition = versions.current_definition(context.org, created)
+    is_only = proposal.patterns is None and len(streams) == 1
     facts = [
         ("Name", created.name),
-        ("Source", connector_label(_find_connector(context, proposal.source_connector_id))),
-        ("Stream", stream["stream"]),
-        ("Sync mode", describe_sync_mode(stream)),
-        (
-            "Destination",
-            connector_label(_find_connector(context, proposal.destination_connector_id)),
-        ),
-        ("Table", stream["table"]),
-        ("Write mode", describe_write_mode(stream)),
+        ("Source", connector_label(_find_connector(context, source_id))),
+        *(_reading(streams[0]) if is_only else facts_of_streams(definition, streams)),
+        ("Destination", connector_label(_find_connector(context, destination_id))),
+        *(_writing(streams[0]) if is_only else []),
         *facts_of_schedule(context, created),
-        *sizes.facts(proposal.source_connector_id, proposal.streams[0].stream),
-        *_needs(stream),
     ]
+    if is_only:
+        facts += sizes.facts(source_id, streams[0]["stream"])
+        facts += _needs(streams[0])
+    else:
+        facts += sizes.facts_of_several(source_id, [stream["stream"] for stream in streams])
     if created.domain:
         facts.append(("Domain", created.domain.name))
     return [*facts, ("State", "Disabled until you enable it")]
+
+
+def _reading(stream: StreamDocument) -> list[tuple[str, str]]:
+    return [("Stream", stream["stream"]), ("Sync mode", describe_sync_mode(stream))]
+
+
+def _writing(stream: StreamDocument) -> list[tuple[str, str]]:
+    return [
+        ("Table", stream["table"]),
+        ("Write mode", describe_write_mode(stream)),
+        *facts_of_rules(stream),
+    ]
 
 
 def _needs(stream: StreamDocument) -> list[tuple[str, str]]:
@@ -145,6 +198,7 @@ TOOL = Tool(
     description=(
         "Propose new pipelines. The user sees each complete pipeline and approves, edits or rejects the proposal. The"
         " pipelines are created disabled. Find the connectors and streams with list_connectors and list_streams first."
+        " One pipeline reads many streams: name them, or choose them with patterns."
     ),
     level=Level.BUILD,
     effect=Effect.DATABASE,
