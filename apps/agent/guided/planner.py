@@ -15,6 +15,7 @@ from apps.agent.guided.intents import (
     pipelines,
     schedules,
     sources,
+    streams,
     undoing,
 )
 from apps.agent.guided.requests import (
@@ -30,6 +31,7 @@ from apps.agent.guided.requests import (
     MakePipelines,
     MakeSource,
     NotUnderstood,
+    RemoveStreams,
     Rename,
     Request,
     ShowPipeline,
@@ -44,12 +46,13 @@ INTRODUCTION = (
 )
 EXAMPLES = """You can say, for example:
 - copy flights from Flights database to Parquet files every 6 hours
+- copy the whole Flights database to Parquet files, copy flights and airlines from Flights database to Parquet files
 - list pipelines, list failed runs, list streams of Flights database
 - enable flights, run it, cancel it, retry it, delete it
 - why is flights late?
 - change the schedule of flights to weekdays at 7:30 in Berlin
 - rename flights to arrivals, undo it
-- add airlines to flights
+- add airlines to flights, stop copying airlines
 - connect postgres
 - make a source from https://api.example.com/openapi.json
 
@@ -94,7 +97,9 @@ def _answer(turn: Turn, request: Request) -> str:
         case MakePipelines():
             return making.make_pipelines(turn, request)
         case AddStreams():
-            return making.add_streams(turn, request)
+            return streams.add_streams(turn, request)
+        case RemoveStreams():
+            return streams.remove_streams(turn, request)
         case ListObjects():
             return listing.list_objects(turn, request)
         case ChangeState():

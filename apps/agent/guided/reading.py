@@ -21,6 +21,7 @@ from apps.agent.guided.requests import (
     MakePipelines,
     MakeSource,
     NotUnderstood,
+    RemoveStreams,
     Request,
     ShowPipeline,
     Thanks,
@@ -32,6 +33,7 @@ from apps.pipelines.schedules.english import ScheduleWords
 _ADDRESS = re.compile(r"https?://[^\s<>\"']{1,1000}", re.IGNORECASE)
 _BEFORE_SOURCE = ("from",)
 _BEFORE_DESTINATION = ("to", "into", "in", "onto")
+_BEFORE_EXCLUDED = ("except", "excluding", "without", "but")
 _BEFORE_OPTIONS = ("as", "called", "named", "using", "with", "by", "incrementally", "incremental")
 
 
@@ -190,8 +192,22 @@ def _add_streams(text: str, sentence: Sentence) -> Request | None:
         ("pipeline",),
     ):
         return None
-    streams = _names(sentence, 1, to)
-    return AddStreams(streams, sentence.name(to + 1)) if streams else None
+    streams, patterns = _names(sentence, 1, to)
+    if not streams and not patterns:
+        return None
+    return AddStreams(streams, sentence.name(to + 1), patterns)
+
+
+def _remove_streams(text: str, sentence: Sentence) -> Request | None:
+    """Read "stop copying customers", "remove orders from Shop" and "exclude logs from Shop"."""
+    stops = sentence.first in vocabulary.STOP and sentence.words[1:2] in vocabulary.COPYING
+    of = sentence.position("from", "in", "of", "with", start=2)
+    if not stops and (sentence.first not in vocabulary.REMOVE or of is None):
+        return None
+    streams, patterns = _names(sentence, 2 if stops else 1, of or len(sentence.tokens))
+    if not streams and not patterns:
+        return None
+    return RemoveStreams(streams, sentence.name(of + 1) if of else "", patterns)
 
 
 def _connect(text: str, sentence: Sentence) -> Request | None:
@@ -265,8 +281,10 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     parts = _split_at_prepositions(sentence)
     options = _read_options(sentence)
     streams = parts.get("streams", (0, 0))
-    names = _names(sentence, *streams)
-    all_streams = any(word in ("all", "everything") for word in sentence.words[slice(*streams)])
+    names, patterns = _names(sentence, *streams)
+    all_streams = any(word in vocabulary.WHOLE for word in sentence.words[slice(*streams)])
+    left_out = parts.get("excluded", (0, 0))
+    excluded = [name for found in _names(sentence, *left_out) for name in found]
     source = sentence.name(*parts["source"]) if "source" in parts else ""
     if all_streams and not source:
         source = _owner_of_all(sentence, *streams)
@@ -274,7 +292,10 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     return replace(
         options,
         streams=() if all_streams else names,
+        patterns=tuple(each for each in patterns if not each.startswith("!")),
+        excluded=(*excluded, *(each[1:] for each in patterns if each.startswith("!"))),
         all_streams=all_streams,
+        separate=sentence.has(vocabulary.SEPARATE),
         source=source,
         destination=destination,
         schedule=sentence.schedule,
@@ -282,15 +303,18 @@ def _read_make(sentence: Sentence) -> MakePipelines:
 
 
 def _owner_of_all(sentence: Sentence, start: int, end: int) -> str:
-    """Return the source in "all tables of SOURCE"."""
+    """Return the source in "all tables of SOURCE" and "the whole SOURCE"."""
     position = sentence.position("of", start=start)
+    if position is None or position >= end:
+        position = sentence.position(*vocabulary.WHOLE_ONE, start=start)
     return sentence.name(position + 1, end) if position is not None and position < end else ""
 
 
 def _split_at_prepositions(sentence: Sentence) -> dict[str, tuple[int, int]]:
     """Return the positions of the streams, the source and the destination."""
     marks: list[tuple[int, str]] = []
-    is_pipeline = sentence.has(("pipeline", "pipelines"))
+    is_separate = sentence.has(vocabulary.SEPARATE)
+    is_pipeline = sentence.has(("pipeline", "pipelines")) and not is_separate
     after_verb = 1 if sentence.first in vocabulary.MAKE | vocabulary.FETCH else 0
     if sentence.words[after_verb : after_verb + 1] == ("up",):
         after_verb += 1
@@ -300,7 +324,12 @@ def _split_at_prepositions(sentence: Sentence) -> dict[str, tuple[int, int]]:
         if word in _BEFORE_SOURCE:
             marks.append((position, "source"))
         elif word in _BEFORE_DESTINATION and position >= after_verb:
-            marks.append((position, "destination"))
+            is_separation = (
+                sentence.words[position + 1 : position + 2] in vocabulary.BEFORE_PIPELINES
+            )
+            marks.append((position, "" if is_separation else "destination"))
+        elif word in _BEFORE_EXCLUDED:
+            marks.append((position, "excluded"))
         elif word in _BEFORE_OPTIONS:
             marks.append((position, ""))
         elif word in ("for", "that", "which") and is_pipeline and position >= after_verb:
@@ -339,19 +368,22 @@ def _read_options(sentence: Sentence) -> MakePipelines:
 def _until_preposition(sentence: Sentence, position: int | None) -> str:
     if position is None:
         return ""
-    marks = (*_BEFORE_SOURCE, *_BEFORE_DESTINATION, *_BEFORE_OPTIONS, "for", ",")
+    marks = (*_BEFORE_SOURCE, *_BEFORE_DESTINATION, *_BEFORE_EXCLUDED, *_BEFORE_OPTIONS, "for", ",")
     return sentence.name(position + 1, sentence.position(*marks, start=position + 1))
 
 
-def _names(sentence: Sentence, start: int, end: int) -> tuple[str, ...]:
-    """Return the names that commas and "and" separate."""
+def _names(sentence: Sentence, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names that commas and "and" separate, and the patterns among them, which contain a star."""
     names: list[str] = []
+    patterns: list[str] = []
     for position in range(start, end + 1):
         if position == end or sentence.words[position] in (",", "and", "&", "plus"):
-            if name := sentence.name(start, position):
+            found = sentence.patterns(start, position)
+            patterns += found
+            if not found and (name := sentence.name(start, position)):
                 names.append(name)
             start = position + 1
-    return tuple(names)
+    return tuple(names), tuple(patterns)
 
 
 def _show(text: str, sentence: Sentence) -> Request | None:
@@ -395,6 +427,7 @@ _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     _unschedule,
     _schedule,
     _add_streams,
+    _remove_streams,
     _connect,
     _delete_connector,
     _change_state,

@@ -9,10 +9,17 @@ from apps.pipelines.schedules.english import ScheduleWords
 
 @dataclass(frozen=True, slots=True)
 class MakePipelines:
-    """Copy streams of a source to a destination. Empty texts are missing."""
+    """Copy streams of a source to a destination. Empty texts are missing.
+
+    `patterns` choose streams, `excluded` has names and patterns of streams that are left out. With `separate`, each
+    stream gets a pipeline of its own.
+    """
 
     streams: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     all_streams: bool = False
+    separate: bool = False
     source: str = ""
     destination: str = ""
     schedule: ScheduleWords | None = None
@@ -84,10 +91,20 @@ class ChangeSchedule:
 
 @dataclass(frozen=True, slots=True)
 class AddStreams:
-    """Copy more streams of the source of a pipeline to its destination."""
+    """Let a pipeline read more streams of its source."""
 
     streams: tuple[str, ...]
     pipeline: str
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStreams:
+    """Let a pipeline not read some streams any more. An empty name means what was mentioned before."""
+
+    streams: tuple[str, ...]
+    pipeline: str = ""
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,7 @@ Request = (
     | Explain
     | ChangeSchedule
     | AddStreams
+    | RemoveStreams
     | MakeSource
     | ConnectSystem
     | Undo

@@ -48,6 +48,15 @@ class Sentence:
             return ""
         return self.text[chosen[0].start : chosen[-1].end].strip(" \t\r\n.,;:!?")
 
+    def patterns(self, start: int, end: int) -> list[str]:
+        """Return the words with a star in some tokens, such as `public.*` and `!*_tmp`."""
+        chosen = self.tokens[start:end]
+        if not chosen:
+            return []
+        text = self.text[chosen[0].start : chosen[-1].end]
+        words = (word.strip(",;:()") for word in text.split())
+        return [word for word in words if "*" in word and all(map(_is_part_of_pattern, word))]
+
     def exact_text(self, start: int) -> str:
         """Return the text from this token to the end, without quotes around it."""
         chosen = self.tokens[start:]
@@ -71,6 +80,10 @@ class Sentence:
         ):
             chosen.pop()
         return self.text[chosen[0].start : chosen[-1].end] if chosen else ""
+
+
+def _is_part_of_pattern(sign: str) -> bool:
+    return sign.isalnum() or sign in "*?!._-"
 
 
 def read_with_schedule(text: str) -> Sentence:

@@ -116,6 +116,17 @@ CHANGE = frozenset(
 )
 # Guided mode cannot rename these. It says so if it is asked to.
 CANNOT_BE_RENAMED = frozenset({"connector", "connection", "source", "destination", "conversation"})
+# These words before a source or "database" mean all of its streams.
+WHOLE_ONE = ("whole", "entire", "complete")
+WHOLE = frozenset({"all", "everything", *WHOLE_ONE})
+# With one of these words each stream gets a pipeline of its own.
+SEPARATE = frozenset({"separate", "separately", "individual", "individually"})
+BEFORE_PIPELINES = frozenset((word,) for word in SEPARATE)  # as in "in separate pipelines"
+STOP = frozenset({"stop", "quit"})
+COPYING = frozenset(
+    {(f"{verb}ing",) for verb in ("copy", "sync", "load", "read", "replicat", "import", "mov")}
+)
+REMOVE = frozenset({"remove", "exclude", "omit"})
 UNSCHEDULE = frozenset({"unschedule", "remove", "delete", "clear", "stop"})
 HELP = frozenset({"help", "hi", "hello", "hey", "?", "commands", "examples"})
 HELP_PHRASES = (

@@ -56,6 +56,8 @@ def list_streams(
     state: str | None,
     missing: bool | None,
     offset: int,
+    search: str = "",
+    limit: int = STREAMS_PER_PAGE,
 ) -> dict[str, Any]:
     """Return a page of the pipeline's streams, those that its definition names first. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
@@ -68,9 +70,11 @@ def list_streams(
         rows = rows.filter(state=state)
     if missing is not None:
         rows = rows.filter(missing=missing)
+    if search:
+        rows = rows.filter(name__icontains=search)
     count = rows.count()
-    page = list(rows.order_by("position", "name")[offset : offset + STREAMS_PER_PAGE])
-    end = offset + STREAMS_PER_PAGE
+    end = offset + limit
+    page = list(rows.order_by("position", "name")[offset:end])
     return {
         "results": _render(versions.current_definition(org, pipeline), page),
         "count": count,

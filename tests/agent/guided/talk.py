@@ -168,6 +168,8 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
             runs = [r for r in runs if arguments.get("status") in (None, r["status"])]
             return {"count": len(runs), "runs": runs}
         case "show_pipeline":
+            if arguments.get("part") == "streams":
+                return {"count": 1, "streams": [{"stream": "public.logs"}]}
             return _detail(arguments["pipeline_id"])
         case "show_run":
             return {
@@ -217,7 +219,10 @@ def _explanation(pipeline_id: str) -> dict[str, Any]:
 
 def _detail(pipeline_id: str) -> dict[str, Any]:
     row = next(p for p in [*PIPELINES, pipeline(40, "New", "flights")] if p["id"] == pipeline_id)
-    config = {"source": {"connector_id": new_id(1)}, "destination": {"connector_id": new_id(4)}}
+    config = {"source": {"connector_id": new_id(1)}, "destination": {"connector_id": new_id(4)},
+              "streams": [{"stream": row["stream"]}, {"stream": "planes"}]}  # fmt: skip
+    if pipeline_id == new_id(12):
+        config["patterns"] = {"match": ["*"]}
     schedule = {"cron": "0 6 * * *", "interval_seconds": None, "timezone": "UTC"}
     return {**row, "config": config, "schedule": schedule, "schedule_in_words": "Daily at 06:00 (UTC)",
             "next_times": ["2026-01-01T06:00:00Z"], "last_run": {"status": "succeeded"}}  # fmt: skip

@@ -31,10 +31,6 @@ PROPOSALS: dict[str, tuple[int, int, list[str], Any]] = {
     "flights and airlines from Flights database to Parquet files every 6 hours": (1, 4, ["flights", "airlines"], SIX_HOURS),
     "copy flights, airlines and planes from Flights database to parquet every 6 hours": (
         1, 4, ["flights", "airlines", "planes"], SIX_HOURS),
-    "copy all tables from the shop database to the warehouse every 6 hours": (
-        3, 5, ["orders", "order_items", "planes"], SIX_HOURS),
-    "copy every table from Shop database to Warehouse every 6 hours": (
-        3, 5, ["orders", "order_items", "planes"], SIX_HOURS),
     "move order items from Shop to Warehouse every 6 hours": (3, 5, ["order_items"], SIX_HOURS),
     'export "orders" from "Shop database" to "Warehouse" every 6 hours': (3, 5, ["orders"], SIX_HOURS),
     "create a pipeline from Weather API to Parquet files every 6 hours": (2, 4, ["weather"], SIX_HOURS),
@@ -62,12 +58,76 @@ def test_a_complete_request_becomes_a_proposal_without_questions(text: str) -> N
     assert talk.asked == []
     tool, arguments = talk.last
     assert tool == "create_pipelines", (talk.calls, talk.said)
-    assert [p["streams"][0]["stream"] for p in arguments["pipelines"]] == streams
-    for proposal in arguments["pipelines"]:
-        assert proposal["source_connector_id"] == new_id(source)
-        assert proposal["destination_connector_id"] == new_id(destination)
-        assert proposal["schedule"] == schedule
+    (proposal,) = arguments["pipelines"]
+    assert [stream["stream"] for stream in proposal["streams"]] == streams
+    assert proposal["source_connector_id"] == new_id(source)
+    assert proposal["destination_connector_id"] == new_id(destination)
+    assert proposal["schedule"] == schedule
     assert talk.said.startswith("Created ")
+
+
+# request: (source, destination, patterns)
+WHOLE = {
+    "copy the whole flights database to Parquet files every 6 hours": (1, 4, ["*"]),
+    "copy the entire Shop database to the warehouse daily at 6": (3, 5, ["*"]),
+    "copy everything from Shop database to Warehouse by hand": (3, 5, ["*"]),
+    "copy all tables from the shop database to the warehouse every 6 hours": (3, 5, ["*"]),
+    "copy every table from Shop database to Warehouse every 6 hours": (3, 5, ["*"]),
+    "replicate all tables of the flights database into Warehouse hourly": (1, 5, ["*"]),
+    "copy public.* from Shop database to Warehouse hourly": (3, 5, ["public.*"]),
+    "copy public.* and sales.ord*, !*_tmp from Shop database to Warehouse hourly": (
+        3, 5, ["public.*", "sales.ord*", "!*_tmp"]),
+    "copy all tables except planes and *_tmp from Shop database to Warehouse hourly": (
+        3, 5, ["*", "!public.planes", "!*_tmp"]),
+    "copy the whole shop database to Warehouse without order_items hourly": (
+        3, 5, ["*", "!public.order_items"]),
+    "copy everything from Weather API to Warehouse except weather hourly": (2, 5, ["*", "!weather"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_whole_database_is_proposed_as_one_pipeline_with_patterns(text: str) -> None:
+    source, destination, patterns = WHOLE[text]
+    talk = Talk().ask(text)
+    assert talk.asked == []
+    (proposal,) = talk.last[1]["pipelines"]
+    assert proposal["patterns"] == {"match": patterns}
+    assert proposal["streams"] == []
+    assert proposal["source_connector_id"] == new_id(source)
+    assert proposal["destination_connector_id"] == new_id(destination)
+
+
+def test_a_whole_database_is_read_incrementally_by_a_column_that_its_streams_have() -> None:
+    text = "copy the whole Shop database to Warehouse incrementally with merge by hand"
+    talk = Talk().ask(text, "updated_at")
+    assert talk.asked[0]["choices"] == ["created_at", "updated_at"]
+    assert talk.last[1]["pipelines"][0]["patterns"] == {
+        "match": ["*"],
+        "write_mode": "merge",
+        "sync_mode": "incremental",
+        "cursor_field": "updated_at",
+    }
+
+
+def test_named_streams_and_patterns_are_proposed_together() -> None:
+    talk = Talk().ask("copy orders and public.log_* from Shop database to Warehouse by hand")
+    (proposal,) = talk.last[1]["pipelines"]
+    assert proposal["streams"] == [{"stream": "orders"}]
+    assert proposal["patterns"] == {"match": ["public.log_*"]}
+
+
+SEPARATE = (
+    "copy flights and planes from Flights database to Parquet files hourly in separate pipelines",
+    "copy flights and planes in separate pipelines from Flights database to Parquet files hourly",
+)
+
+
+@pytest.mark.parametrize("text", SEPARATE)
+def test_separate_pipelines_are_proposed_if_they_are_asked_for(text: str) -> None:
+    talk = Talk().ask(text)
+    pipelines = talk.last[1]["pipelines"]
+    assert [p["streams"] for p in pipelines] == [[{"stream": "flights"}], [{"stream": "planes"}]]
+    assert [p["name"] for p in pipelines] == ["Flights to Parquet files", "Planes to Parquet files"]
 
 
 # request: (answers to the questions, choices of the questions, expected streams, source, destination)
@@ -205,7 +265,16 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "set the schedule of flights to by hand": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
     "remove the schedule of flights": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
     "unschedule flights": ("update_pipeline", {**ON_FLIGHTS, "schedule": None}),
-    "add airlines to flights": ("create_pipelines", {}),
+    "add airlines to flights": ("update_pipeline", {**ON_FLIGHTS, "add_streams": [{"stream": "airlines"}]}),
+    "add table planes and airlines to the pipeline flights": (
+        "update_pipeline", {**ON_FLIGHTS, "add_streams": [{"stream": "planes"}, {"stream": "airlines"}]}),
+    "add public.log_* to flights": ("update_pipeline", {**ON_FLIGHTS, "patterns": {"match": ["public.log_*"]}}),
+    "stop copying planes in flights": ("update_pipeline", {**ON_FLIGHTS, "remove_streams": ["planes"]}),
+    "stop copying the table planes from Flights to Parquet": (
+        "update_pipeline", {**ON_FLIGHTS, "remove_streams": ["planes"]}),
+    "remove planes from flights": ("update_pipeline", {**ON_FLIGHTS, "remove_streams": ["planes"]}),
+    "exclude *_tmp from weather": ("update_pipeline", {**ON_WEATHER, "patterns": {"match": ["*", "!*_tmp"]}}),
+    "stop syncing logs in weather": ("update_pipeline", {**ON_WEATHER, "remove_streams": ["public.logs"]}),
 }  # fmt: skip
 
 

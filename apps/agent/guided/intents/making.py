@@ -2,56 +2,110 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from apps.agent.guided.intents import finding
 from apps.agent.guided.intents.finding import Rows
 from apps.agent.guided.intents.schedules import choose_schedule, schedule_argument
 from apps.agent.guided.matching import matching, matching_connectors
-from apps.agent.guided.requests import AddStreams, MakePipelines
+from apps.agent.guided.requests import MakePipelines
 from apps.agent.guided.turns import Turn
 from apps.json import JsonObject
+from apps.pipelines.definition.names import full_name
 from apps.pipelines.schedules import words
 from apps.pipelines.schedules.plans import Plan
 
-MAX_PIPELINES = 50  # in one proposal
 MAX_SEARCHED_SOURCES = 6
 
 
 def make_pipelines(turn: Turn, request: MakePipelines) -> str:
     connectors = finding.read_rows(turn, "list_connectors", {}, "connectors", limit=200)
     source, names = _find_source(turn, request, connectors)
-    streams = _find_streams(turn, request, source, names)
+    if request.all_streams or request.patterns:
+        proposed = [_whole_source(turn, request, source, names)]
+    else:
+        proposed = _named_streams(turn, request, source, names)
     destination = finding.find_connector(turn, request.destination, "destination", connectors)
     plan = choose_schedule(turn, request.schedule)
-    return _propose(turn, request, source, streams, destination, plan)
+    return _propose(turn, request, source, proposed, destination, plan)
 
 
-def add_streams(turn: Turn, request: AddStreams) -> str:
-    """Propose a pipeline for each stream, with the source, destination and schedule of another pipeline."""
-    pipeline = finding.find_pipeline(turn, request.pipeline)
-    detail = finding.read_detail(turn, pipeline)
-    config = detail["config"]
-    connectors = finding.read_rows(turn, "list_connectors", {}, "connectors", limit=200)
-    by_id = {str(connector["id"]): connector for connector in connectors}
-    source = by_id.get(str(config["source"].get("connector_id")))
-    destination = by_id.get(str(config["destination"].get("connector_id")))
-    if source is None or destination is None:
-        raise turn.end(f"{pipeline['name']} has no saved source and destination that you can use.")
-    streams = [finding.find_stream(turn, source, name) for name in request.streams]
-    return _propose(turn, MakePipelines(), source, streams, destination, _plan_of(detail))
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """What one pipeline reads: its title, and the arguments `streams` and `patterns` of its proposal."""
+
+    title: str
+    reads: JsonObject
 
 
-def _plan_of(detail: JsonObject) -> Plan | None:
-    schedule = detail.get("schedule")
-    if not isinstance(schedule, dict):
-        return None
-    return Plan(
-        cron=str(schedule.get("cron") or ""),
-        interval_seconds=schedule.get("interval_seconds"),
-        timezone=str(schedule.get("timezone") or "UTC"),
+def _whole_source(
+    turn: Turn, request: MakePipelines, source: JsonObject, names: tuple[str, ...]
+) -> _Proposed:
+    """Return a pipeline whose patterns choose streams of the source."""
+    offered = finding.all_streams(turn, source)
+    if not offered:
+        raise turn.end(f"The source {source['name']} offers no streams.")
+    if request.separate:
+        raise turn.end("Name the streams that are to get a pipeline of their own.")
+    excluded = [_excluded(turn, source, name) for name in request.excluded]
+    patterns: dict[str, Any] = {"match": [*(request.patterns or ("*",)), *excluded]}
+    if request.write_mode:
+        patterns["write_mode"] = request.write_mode
+    if request.sync_mode == "incremental":
+        patterns["sync_mode"] = "incremental"
+        patterns["cursor_field"] = _common_cursor_field(turn, offered)
+    named = [finding.find_stream(turn, source, name) for name in names]
+    streams = [_proposed_stream(turn, request, each, is_only=False) for each in named]
+    return _Proposed(str(source["name"]), {"streams": streams, "patterns": patterns})
+
+
+def _excluded(turn: Turn, source: JsonObject, name: str) -> str:
+    """Return the pattern that leaves out a stream, or the streams of a pattern."""
+    if "*" in name:
+        return f"!{name.removeprefix('!')}"
+    stream = finding.find_stream(turn, source, name)
+    return f"!{full_name(str(source['kind']), finding.stream_name(stream))}"
+
+
+def _common_cursor_field(turn: Turn, streams: Rows) -> str:
+    """Return the column by which streams are read incrementally. Asks if streams have different ones."""
+    counts = Counter(field for stream in streams for field in _texts(stream, "cursor_fields"))
+    if not counts:
+        raise turn.end("No stream has a column that grows, so none can be read incrementally.")
+    fields = [field for field, _ in counts.most_common()]
+    if len(fields) == 1:
+        return fields[0]
+    question = (
+        "Which column grows with each new or changed row? Streams without it are read completely."
     )
+    return fields[turn.choose(question, fields)]
+
+
+def _named_streams(
+    turn: Turn, request: MakePipelines, source: JsonObject, names: tuple[str, ...]
+) -> list[_Proposed]:
+    """Return one pipeline that reads all streams, or one for each stream."""
+    streams = [finding.find_stream(turn, source, name) for name in names or ("",)]
+    is_only = len(streams) == 1
+    reads = [_proposed_stream(turn, request, stream, is_only=is_only) for stream in streams]
+    if request.separate:
+        return [
+            _Proposed(_title([stream], source), {"streams": [proposed]})
+            for stream, proposed in zip(streams, reads, strict=True)
+        ]
+    return [_Proposed(_title(streams, source), {"streams": reads})]
+
+
+def _title(streams: Rows, source: JsonObject) -> str:
+    """Return the names of up to two streams, or the name of the source."""
+    if len(streams) > 2:
+        return str(source["name"])
+    names = [finding.stream_name(s).rpartition(".")[2].replace("_", " ") for s in streams]
+    title = " and ".join(names)
+    return f"{title[:1].upper()}{title[1:]}"
 
 
 def _find_source(
@@ -87,39 +141,25 @@ def _sources_with_stream(turn: Turn, sources: Rows, name: str) -> Rows:
     return [source for source, streams in zip(searched, found, strict=True) if streams]
 
 
-def _find_streams(
-    turn: Turn, request: MakePipelines, source: JsonObject, names: tuple[str, ...]
-) -> Rows:
-    if request.all_streams:
-        streams = finding.all_streams(turn, source)
-        if len(streams) >= MAX_PIPELINES:
-            raise turn.end(
-                f"{source['name']} has very many streams: name up to {MAX_PIPELINES} of them."
-            )
-        if not streams:
-            raise turn.end(f"The source {source['name']} offers no streams.")
-        return streams
-    return [finding.find_stream(turn, source, name) for name in names or ("",)]
-
-
 def _propose(
     turn: Turn,
     request: MakePipelines,
     source: JsonObject,
-    streams: Rows,
+    proposed: Sequence[_Proposed],
     destination: JsonObject,
     plan: Plan | None,
 ) -> str:
-    pipeline_names = _free_names(turn, request, streams, destination)
+    titles = [each.title for each in proposed]
+    pipeline_names = _free_names(turn, request, titles, destination)
     proposals = [
         {
             "name": name,
             "source_connector_id": str(source["id"]),
             "destination_connector_id": str(destination["id"]),
-            "streams": [_proposed_stream(turn, request, stream, is_only=len(streams) == 1)],
+            **each.reads,
             "schedule": schedule_argument(plan),
         }
-        for name, stream in zip(pipeline_names, streams, strict=True)
+        for name, each in zip(pipeline_names, proposed, strict=True)
     ]
     when = words.describe(plan) if plan else "Without a schedule"
     subject = "this pipeline" if len(proposals) == 1 else f"these {len(proposals)} pipelines"
@@ -135,16 +175,15 @@ def _created_text(names: Sequence[str]) -> str:
 
 
 def _free_names(
-    turn: Turn, request: MakePipelines, streams: Rows, destination: JsonObject
+    turn: Turn, request: MakePipelines, titles: Sequence[str], destination: JsonObject
 ) -> list[str]:
     """Return a name for each pipeline that no other pipeline has."""
     rows = finding.read_rows(turn, "list_pipelines", {"search": ""}, "pipelines", limit=100)
     taken = {str(row["name"]).lower() for row in rows}
     names = []
-    for stream in streams:
-        title = finding.stream_name(stream).rpartition(".")[2].replace("_", " ")
-        wanted = f"{title[:1].upper()}{title[1:]} to {destination['name']}"[:110]
-        if request.name and len(streams) == 1:
+    for title in titles:
+        wanted = f"{title} to {destination['name']}"[:110]
+        if request.name and len(titles) == 1:
             wanted = request.name[:110]
         name, number = wanted, 2
         while name.lower() in taken:

@@ -23,6 +23,7 @@ STREAM_FIELDS = frozenset(
 )
 # The values of limits that are not stored, so that a change before which there was none can be undone.
 DEFAULT_LIMITS = {"allow_empty": False, "max_rejected_share": 0.0}
+OF_DEFINITION = ("streams.added", "streams.removed", "patterns", "naming", "new_streams")
 PLAIN_FIELDS = frozenset({"name", "description", "tags", "timeout_seconds", "max_attempts"})
 FIELDS_WITH_IDS = {
     "domain.id": "domain_id",
@@ -42,13 +43,41 @@ def undo(turn: Turn) -> str:
     if call.tool in CANNOT_BE_UNDONE:
         return CANNOT_BE_UNDONE[call.tool]
     name = call.answer.content.get("name") or "the pipeline"
-    arguments = _UNDO[call.tool](call)
+    tool, arguments = call.tool, _UNDO[call.tool](call)
+    if call.tool == "update_pipeline" and _changes_several_streams(call):
+        tool, arguments = _streams_back(call)
     if arguments is None:
         return f"I cannot undo this change of {name}. You can change it on its page."
     pipeline = {"pipeline_id": call.arguments["pipeline_id"]}
     text = f"I propose to undo the last change of {name}."
-    turn.propose(call.tool, {**pipeline, **arguments}, text)
+    turn.propose(tool, {**pipeline, **arguments}, text)
     return "The last change is undone."
+
+
+def _changes_several_streams(call: EarlierCall) -> bool:
+    """Whether the definition was changed in a way that the arguments of a single stream cannot undo."""
+    fields = [str(change["field"]) for change in call.answer.rows("changes")]
+    names_stream = any("stream" in change for change in call.answer.rows("changes"))
+    return names_stream or any(
+        field.startswith((*OF_DEFINITION, "streams.0.fields", "streams.0.contract"))
+        for field in fields
+    )
+
+
+def _streams_back(call: EarlierCall) -> tuple[str, Arguments | None]:
+    """Return the call that restores the version before, or that takes back decisions about streams of patterns."""
+    fields = [str(change["field"]) for change in call.answer.rows("changes")]
+    before, after = (call.answer.content.get(name) for name in ("version_before", "version"))
+    if not all(field.startswith(("streams.", *OF_DEFINITION)) for field in fields):
+        return call.tool, None
+    if before != after:
+        return "restore_pipeline_version", {"number": before}
+    added: Any = call.arguments.get("add_streams") or []
+    removed: Any = call.arguments.get("remove_streams") or []
+    return call.tool, {
+        "add_streams": [{"stream": name} for name in removed],
+        "remove_streams": [stream["stream"] for stream in added],
+    }
 
 
 def _undo_update(call: EarlierCall) -> Arguments | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils import timezone
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.schedule_facts import SHOWN_TIMES
-from apps.agent.tools.show_pipeline.arguments import ShowPipeline
+from apps.agent.tools.show_pipeline.arguments import Part, ShowPipeline
 from apps.orgs.roles import Permission
 from apps.pipelines import rendering, visibility
+from apps.pipelines.matching import services as matching
+from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
 
+ROWS = 40  # in one answer
 FOREIGN_FIELDS = frozenset(
     {"name", "description", "domain", "tags", "stream", "schedule", "config", "warnings"}
 )
@@ -23,6 +29,10 @@ def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:
     pipeline = visibility.find_pipeline(
         org=context.org, by=context.by, pipeline_id=arguments.pipeline_id
     )
+    return _PARTS[arguments.part](context, arguments, pipeline)
+
+
+def _settings(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
     plan = plans.from_row(schedule_of(context.org, pipeline))
     content = {
         **rendering.render_detail(context.org, context.by, pipeline),
@@ -32,6 +42,33 @@ def perform(context: ToolContext, arguments: ShowPipeline) -> Answer:
     summary, link = f"Read the pipeline {pipeline.name}.", pipeline_link(pipeline)
     return Answer(content, summary, links=(link,), foreign_fields=FOREIGN_FIELDS)
 
+
+def _streams(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    found = matching.list_streams(
+        org=context.org,
+        by=context.by,
+        pipeline_id=pipeline.pk,
+        state=None,
+        missing=None,
+        offset=arguments.offset,
+        search=arguments.search,
+        limit=ROWS,
+    )
+    content = {
+        "streams": found["results"],
+        "count": found["count"],
+        "next_offset": found["next_offset"],
+        "counts": found["counts"],
+    }
+    summary = f"Read {counted(found['count'], 'stream')} of the pipeline {pipeline.name}."
+    link = pipeline_link(pipeline)
+    return Answer(content, summary, links=(link,), foreign_fields=frozenset({"streams"}))
+
+
+_PARTS: dict[Part, Callable[[ToolContext, ShowPipeline, Pipeline], Answer]] = {
+    "settings": _settings,
+    "streams": _streams,
+}
 
 TOOL = Tool(
     name="show_pipeline",
