@@ -3814,6 +3814,24 @@ export interface components {
             label: string;
             value: string;
         };
+        CardStream: {
+            stream: string;
+            table: string;
+            /** @description How it is read, such as Full refresh. */
+            reads: string;
+            /** @description How it is written, such as Append. */
+            writes: string;
+            /** @description Its rules for fields and its contract, in words. */
+            rules: string;
+        };
+        CardStreams: {
+            /** @description The name of the pipeline. */
+            title: string;
+            /** @description How many streams it has in all. */
+            count: number;
+            /** @description The first streams. */
+            rows: components["schemas"]["CardStream"][];
+        };
         CatalogueKind: {
             kind: string;
             role: components["schemas"]["ConnectorRoleEnum"];
@@ -6996,6 +7014,8 @@ export interface components {
             facts: components["schemas"]["CardFact"][];
             changes: components["schemas"]["CardChange"][];
             warnings: string[];
+            /** @description What each stream of a pipeline becomes. */
+            streams: components["schemas"]["CardStreams"][];
         };
         /** @enum {string} */
         ToolRequestDecisionDecisionEnum: "approve" | "reject";

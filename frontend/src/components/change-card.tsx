@@ -2,6 +2,7 @@ import { fieldInWords, valueInWords } from "@/format/change";
 import { classNames } from "./class-names";
 import { DiffView, FoldedLines } from "./diff-view";
 import { WarningIcon } from "./icons";
+import { StreamList, type StreamListProps } from "./stream-list";
 import { TextWithTimes } from "./text-with-times";
 
 /** Separates the pipelines that one approval creates. */
@@ -13,16 +14,20 @@ interface Change {
   after: unknown;
   /** Only for code: its unified diff, or null if the code is too long to compare. */
   diff?: string | null;
+  /** The name of the stream, if the pipeline has several. */
+  stream?: string;
 }
 
 export interface ChangeCardProps {
   facts: { label: string; value: string }[];
   changes: Change[];
   warnings: string[];
+  /** The lists of the streams of pipelines that have several. Cards of earlier releases have none. */
+  streams?: StreamListProps[];
 }
 
 /** What a tool call will do: its facts, the exact changes and warnings. The server has made it. */
-export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
+export function ChangeCard({ facts, changes, warnings, streams = [] }: ChangeCardProps) {
   return (
     <>
       {facts.length > 0 && (
@@ -49,6 +54,9 @@ export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
           ))}
         </ul>
       )}
+      {streams.map((list) => (
+        <StreamList key={list.title} {...list} />
+      ))}
       {warnings.map((warning) => (
         <p
           key={warning}
@@ -64,14 +72,16 @@ export function ChangeCard({ facts, changes, warnings }: ChangeCardProps) {
   );
 }
 
-function ChangeView({ field, before, after, diff }: Change) {
+function ChangeView({ field, before, after, diff, stream }: Change) {
   if (field === "code" && before === null && typeof after === "string") {
     return <FoldedLines label="Code" lines={after.trimEnd().split("\n")} />;
   }
   if (diff) return <DiffView label={`Changes of ${field}`} diff={diff} />;
   return (
     <div className="min-w-0 overflow-hidden rounded-control border border-line">
-      <p className="border-b border-line px-2.5 py-1 text-xs text-soft">{fieldInWords(field)}</p>
+      <p className="border-b border-line px-2.5 py-1 text-xs text-soft wrap-anywhere">
+        {stream ? `${fieldInWords(field.replace(/^streams\.\d+\./, ""))} of ${stream}` : fieldInWords(field)}
+      </p>
       <DiffLines sign="-" label="Before" value={valueInWords(field, before)} classes="bg-bad-wash text-bad" />
       <DiffLines sign="+" label="After" value={valueInWords(field, after)} classes="bg-good-wash text-good" />
     </div>

@@ -33,6 +33,8 @@ const LABELS: Record<string, string> = {
   on_stream_failure: "If a stream fails",
   "snapshot.scope": "Snapshots",
   "snapshot.retry": "Streams that another attempt reads",
+  "streams.added": "Streams that it reads from now on too",
+  "streams.removed": "Streams that it does not read any more",
   stream: "Stream",
   table: "Table",
   sync_mode: "Sync mode",
@@ -56,6 +58,7 @@ const LABELS: Record<string, string> = {
   "patterns.sync_mode": "Sync mode of the patterns",
   "patterns.cursor_field": "Cursor column of the patterns",
   "patterns.write_mode": "Write mode of the patterns",
+  "patterns.contract": "New and changed columns of the patterns' streams",
   "patterns.allow_empty": "An empty result of the patterns' streams may replace rows",
   "patterns.max_rejected_share": "Rejected records allowed in the patterns' streams",
   naming: "Destination tables",
@@ -78,7 +81,7 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (settingOf(field) === "transforms") return codeOf(value);
   if (settingOf(field) === "fields.rules" && Array.isArray(value))
     return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");
-  if (field === "patterns.match" && Array.isArray(value)) return value.join("\n");
+  if (LISTS.includes(field) && Array.isArray(value)) return value.join("\n");
   if (typeof value !== "string") return value;
   if (field === "new_streams") return NEW_STREAMS[value as NewStreams] ?? value;
   if (settingOf(field) === "fields.others") return TREATMENTS[value as "keep" | "drop"] ?? value;
@@ -90,6 +93,8 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (settingOf(field) === "contract") return CONTRACTS[value as Contract] ?? value;
   return value;
 }
+
+const LISTS = ["patterns.match", "streams.added", "streams.removed"];
 
 /** The code of a stream's transform, or null if it has none. */
 function codeOf(transforms: unknown): unknown {

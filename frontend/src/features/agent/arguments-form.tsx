@@ -64,7 +64,7 @@ function EditGroupView({ group, ...props }: PartProps & { group: EditGroup }) {
           <span className="text-xs text-faint">{group.detail}</span>
         </label>
       </div>
-      {isKept && (
+      {isKept && group.fields.length > 0 && (
         <details
           open={isOpen || hasError}
           onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}

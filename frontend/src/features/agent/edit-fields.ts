@@ -1,6 +1,8 @@
 /** Which arguments of a tool call a form shows. All others stay as they are, and can be edited as JSON. */
 import { fieldInWords } from "@/format/change";
+import { ruleInWords, type FieldRule } from "@/format/fields";
 import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { NEW_STREAMS } from "@/format/patterns";
 import type { JsonRecord } from "./transcript";
 import { valueAt } from "./edit-values";
 
@@ -34,8 +36,9 @@ export interface EditableFields {
 export function editableFields(tool: string, args: JsonRecord): EditableFields | null {
   if (tool === "propose_source_plan") return fieldsOfPlan(args);
   if (tool === "create_pipelines") return fieldsOfPipelines(args);
-  const fields = tool === "update_pipeline" ? fieldsOfChange(args) : plainFields(args);
-  return fields.length > 0 ? { fields, groups: [], legend: "" } : null;
+  const { fields, groups, legend } =
+    tool === "update_pipeline" ? fieldsOfChange(args) : { fields: plainFields(args), groups: [], legend: "" };
+  return fields.length + groups.length > 0 ? { fields, groups, legend } : null;
 }
 
 function fieldsOfPlan(args: JsonRecord): EditableFields {
@@ -75,18 +78,77 @@ function fieldsOfPlannedStream(path: string): EditField[] {
 }
 
 function fieldsOfPipelines(args: JsonRecord): EditableFields {
-  const groups = itemsAt(args, "pipelines").map(([path, pipeline]) => ({
+  const pipelines = itemsAt(args, "pipelines");
+  const [first] = pipelines;
+  if (pipelines.length === 1) {
+    const [path, pipeline] = first!;
+    const groups = hasOneStream(pipeline) ? [] : groupsOfStreams(args, `${path}.streams`);
+    return { fields: fieldsOfPipeline(args, path, pipeline), groups, legend: "Streams" };
+  }
+  const groups = pipelines.map(([path, pipeline]) => ({
     path,
     title: String(pipeline.name ?? ""),
-    detail: String(valueAt(pipeline, "streams.0.stream") ?? ""),
-    fields: [
-      { path: `${path}.name`, label: "Name", kind: "text" } as const,
-      ...fieldsOfStream(args, `${path}.streams.0`),
-      scheduleField(`${path}.schedule`),
-    ],
+    detail: streamsInWords(pipeline),
+    fields: fieldsOfPipeline(args, path, pipeline),
   }));
-  if (groups.length === 1) return { fields: groups[0]!.fields, groups: [], legend: "" };
   return { fields: [], groups, legend: "Pipelines" };
+}
+
+function hasOneStream(pipeline: JsonRecord): boolean {
+  return itemsAt(pipeline, "streams").length === 1 && pipeline.patterns == null;
+}
+
+function streamsInWords(pipeline: JsonRecord): string {
+  const names = itemsAt(pipeline, "streams").map(([, { stream }]) => stream);
+  const match = valueAt(pipeline, "patterns.match");
+  return [...(Array.isArray(match) ? match : []), ...names].join(", ");
+}
+
+/** The fields of a pipeline, with those of its stream if it has only one. */
+function fieldsOfPipeline(args: JsonRecord, path: string, pipeline: JsonRecord): EditField[] {
+  return [
+    { path: `${path}.name`, label: "Name", kind: "text" },
+    ...(pipeline.patterns ? fieldsOfPatterns(pipeline, path) : []),
+    ...(hasOneStream(pipeline) ? fieldsOfStream(args, `${path}.streams.0`) : []),
+    scheduleField(`${path}.schedule`),
+  ];
+}
+
+function fieldsOfPatterns(pipeline: JsonRecord, path: string): EditField[] {
+  const patterns = `${path}.patterns`;
+  const isIncremental = valueAt(pipeline, "patterns.sync_mode") === "incremental";
+  const cursor: EditField = {
+    path: `${patterns}.cursor_field`,
+    label: "Cursor field",
+    kind: "text",
+    empty: null,
+  };
+  return [
+    { path: `${patterns}.match`, label: "Patterns", kind: "names", hint: PATTERNS_HINT },
+    { path: `${patterns}.sync_mode`, label: "Sync mode", kind: "choice", choices: SYNC_MODES },
+    ...(isIncremental ? [cursor] : []),
+    writeModeField(patterns),
+    { path: `${path}.naming`, label: "Destination tables", kind: "text", empty: null, hint: NAMING_HINT },
+    newStreamsField(`${path}.new_streams`),
+  ];
+}
+
+/** Without a value new streams are added, which is the first choice. */
+function newStreamsField(path: string): EditField {
+  return { path, label: "New streams", kind: "choice", choices: NEW_STREAMS };
+}
+
+const PATTERNS_HINT = "Commas between them. * stands for any characters, and ! before a pattern excludes.";
+const NAMING_HINT = "A rule such as raw.{schema}_{table}. Empty for the names of the streams.";
+
+/** A part for each stream of a list. The user can leave it out. */
+function groupsOfStreams(args: JsonRecord, path: string): EditGroup[] {
+  return itemsAt(args, path).map(([place, stream]) => ({
+    path: place,
+    title: String(stream.stream ?? ""),
+    detail: stream.table ? `to ${String(stream.table)}` : "",
+    fields: fieldsOfStream(args, place),
+  }));
 }
 
 /** The modes of a stream. Without a write mode the server chooses the usual one of the destination. */
@@ -96,13 +158,7 @@ function fieldsOfStream(args: JsonRecord, path: string): EditField[] {
   const fields: EditField[] = [
     { path: `${path}.table`, label: "Destination table", kind: "text", empty: null },
     { path: `${path}.sync_mode`, label: "Sync mode", kind: "choice", choices: SYNC_MODES },
-    {
-      path: `${path}.write_mode`,
-      label: "Write mode",
-      kind: "choice",
-      choices: { "": "Usual mode of the destination", ...WRITE_MODES },
-      empty: null,
-    },
+    writeModeField(path),
   ];
   if (isIncremental)
     fields.splice(2, 0, { path: `${path}.cursor_field`, label: "Cursor field", kind: "text", empty: null });
@@ -119,19 +175,61 @@ function fieldsOfStream(args: JsonRecord, path: string): EditField[] {
   return fields;
 }
 
+function writeModeField(path: string): EditField {
+  return {
+    path: `${path}.write_mode`,
+    label: "Write mode",
+    kind: "choice",
+    choices: { "": "Usual mode of the destination", ...WRITE_MODES },
+    empty: null,
+  };
+}
+
 function scheduleField(path: string): EditField {
   return { path, label: "Schedule", kind: "schedule" };
 }
 
 /** The values that a change of a pipeline sends. The others of the pipeline stay as they are. */
-function fieldsOfChange(args: JsonRecord): EditField[] {
-  const { schedule, streams, tags, ...others } = args;
-  const stream = Array.isArray(streams) ? (streams[0] as JsonRecord) : {};
+function fieldsOfChange(args: JsonRecord): EditableFields {
+  const { schedule, tags, patterns, remove_streams, new_streams, ...others } = args;
   const fields = plainFields(others);
   if (tags !== undefined) fields.push({ path: "tags", label: "Tags", kind: "names" });
+  if (Array.isArray(valueAt(patterns, "match")))
+    fields.push({ path: "patterns.match", label: "Patterns", kind: "names", hint: PATTERNS_HINT });
+  if (new_streams != null) fields.push(newStreamsField("new_streams"));
+  if (Array.isArray(remove_streams) && remove_streams.length > 0)
+    fields.push({ path: "remove_streams", label: "Streams that are removed", kind: "names" });
   if (hasTiming(schedule)) fields.push(scheduleField("schedule"));
-  const known = fieldsOfStream(args, "streams.0");
-  return [...fields, ...known.filter(({ path }) => path.split(".")[2]! in stream)];
+  const changed = groupsOfStreams(args, "streams").map((group) => withSentFields(args, group));
+  if (changed.length === 1) fields.push(...changed[0]!.fields);
+  const groups = [
+    ...(changed.length > 1 ? changed : []),
+    ...groupsOfStreams(args, "add_streams"),
+    ...groupsOfRules(args),
+  ];
+  return { fields, groups, legend: "Streams" };
+}
+
+/** The part with only the fields that the change sends. */
+function withSentFields(args: JsonRecord, group: EditGroup): EditGroup {
+  const stream = valueAt(args, group.path) as JsonRecord;
+  return { ...group, fields: group.fields.filter(({ path }) => path.split(".")[2]! in stream) };
+}
+
+/** A part for each rule for a field that a change sends. The user can leave it out. */
+function groupsOfRules(args: JsonRecord): EditGroup[] {
+  return itemsAt(args, "streams").flatMap(([path, stream]) =>
+    itemsAt(args, `${path}.fields`).map(([place, rule]) => ({
+      path: place,
+      title: String(rule.field ?? ""),
+      detail: ruleInWords(rule as unknown as FieldRule).replace(/^.*?: /, "") + nameOf(stream),
+      fields: [],
+    })),
+  );
+}
+
+function nameOf({ stream }: JsonRecord): string {
+  return typeof stream === "string" ? ` in ${stream}` : "";
 }
 
 /** Whether the change sets or removes the times of the schedule. It may change only what happens if runs overlap. */

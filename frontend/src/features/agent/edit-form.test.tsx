@@ -193,6 +193,33 @@ describe("the form of pipelines", () => {
     expect(sent[0]).toEqual({ pipelines: [{ ...PIPELINE, name: "weather" }] });
   });
 
+  it("leaves out a stream that is not checked, and changes the table of another one", async () => {
+    const streams = [{ stream: "flights" }, { stream: "planes" }, { stream: "airlines" }];
+    await edit("create_pipelines", { pipelines: [{ ...PIPELINE, streams }] });
+    await userEvent.click(screen.getByRole("checkbox", { name: /^planes/ }));
+    await userEvent.click(screen.getAllByText("Change it")[1]!);
+    await userEvent.type(screen.getAllByLabelText(/^Destination table/)[1]!, "carriers");
+    await approve();
+    const kept = [{ stream: "flights" }, { stream: "airlines", table: "carriers" }];
+    expect(sent[0]).toEqual({ pipelines: [{ ...PIPELINE, streams: kept }] });
+  });
+
+  it("changes the patterns, their naming rule and what happens to new streams", async () => {
+    const patterns = { match: ["*"], sync_mode: "full_refresh" };
+    const { streams: _, ...pipeline } = PIPELINE;
+    await edit("create_pipelines", { pipelines: [{ ...pipeline, patterns }] });
+    await userEvent.type(screen.getByLabelText(/^Patterns/), ", !*_tmp");
+    await userEvent.type(screen.getByLabelText(/^Destination tables/), "raw_{{table}");
+    await userEvent.selectOptions(screen.getByLabelText("New streams"), "Ask first");
+    await approve();
+    const changed = {
+      patterns: { ...patterns, match: ["*", "!*_tmp"] },
+      naming: "raw_{table}",
+      new_streams: "ask",
+    };
+    expect(sent[0]).toEqual({ pipelines: [{ ...pipeline, ...changed }] });
+  });
+
   it("shows at the name that the server has it already", async () => {
     const body = { title: "Conflict", code: "name_taken", detail: "That name is already used here." };
     answers = [Response.json(body, { status: 409 })];
@@ -223,6 +250,30 @@ describe("the form of a change", () => {
     expect(screen.queryByLabelText("Schedule")).toBeNull();
     await approve();
     expect(sent).toEqual([{ pipeline_id: "p1", name: "arrivals", schedule: { overlap: "queue" } }]);
+  });
+
+  it("has the streams that are added and removed, and leaves out a rule for a field", async () => {
+    const rules = [
+      { field: "email", protect: "hash" },
+      { field: "phone", drop: true },
+    ];
+    const args = {
+      pipeline_id: "p1",
+      streams: [{ stream: "users", fields: rules }],
+      add_streams: [{ stream: "orders" }, { stream: "logs" }],
+      remove_streams: ["carts", "sessions"],
+    };
+    await edit("update_pipeline", args);
+    await userEvent.click(screen.getByRole("checkbox", { name: /^logs/ }));
+    await userEvent.click(screen.getByRole("checkbox", { name: "phone drop in users" }));
+    await retype("Streams that are removed", "carts");
+    await approve();
+    expect(sent[0]).toEqual({
+      pipeline_id: "p1",
+      streams: [{ stream: "users", fields: [rules[0]] }],
+      add_streams: [{ stream: "orders" }],
+      remove_streams: ["carts"],
+    });
   });
 
   it("removes the schedule with the words of a schedule by hand", async () => {
