@@ -41,7 +41,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class NewPipeline:
-    """A pipeline that must exist afterwards. None is not compared, except in `cron` and `interval_seconds`."""
+    """A pipeline that must exist afterwards. None is not compared, except in `cron` and `interval_seconds`.
+
+    `stream` has the names of all its streams, with commas between them, and `match` its patterns.
+    """
 
     source: str
     stream: str
@@ -55,6 +58,7 @@ class NewPipeline:
     sync_mode: str = "full_refresh"
     cursor_field: str | None = None
     enabled: bool = False
+    match: tuple[str, ...] = ()
 
 
 def _create_nothing(scene: Scene) -> None:

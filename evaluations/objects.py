@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.agent.tools.mode_words import describe_rule
 from apps.connectors.models import Connector, CustomSource
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
@@ -49,7 +50,8 @@ def read_objects(world: World) -> Objects:
 
 
 def _fields(world: World, row: Pipeline) -> Fields:
-    (stream,) = versions.current_definition(world.org, row).streams
+    definition = versions.current_definition(world.org, row)
+    settings: Any = definition.stream() or definition.patterns
     schedule = schedule_of(world.org, row)
     return {
         "enabled": row.enabled,
@@ -61,14 +63,28 @@ def _fields(world: World, row: Pipeline) -> Fields:
         "destination": (
             row.destination_connector.name if row.destination_connector else row.destination_kind
         ),
-        **{name: stream.get(name) for name in STREAM_FIELDS},
+        **{name: settings.get(name) for name in STREAM_FIELDS},
+        "stream": ", ".join(stream["stream"] for stream in definition.streams),
+        "match": tuple(definition.patterns["match"]) if definition.patterns else (),
+        "naming": definition.document.get("naming"),
+        "new_streams": definition.document.get("new_streams"),
+        "rules": {
+            stream["stream"]: list(map(describe_rule, stream["fields"]["rules"]))
+            for stream in definition.streams
+            if "fields" in stream
+        },
+        "contracts": {
+            stream["stream"]: stream["contract"]
+            for stream in definition.streams
+            if "contract" in stream
+        },
         "cron": (schedule.cron or None) if schedule else None,
         "interval_seconds": schedule.interval_seconds if schedule else None,
         "timezone": schedule.timezone if schedule else None,
     }
 
 
-STREAM_FIELDS = ("stream", "table", "sync_mode", "write_mode", "cursor_field")
+STREAM_FIELDS = ("table", "sync_mode", "write_mode", "cursor_field")
 
 
 def differences(case: Case, before: Objects, after: Objects) -> Iterator[str]:
@@ -104,6 +120,7 @@ def _is(expected: NewPipeline, name: str, row: Fields) -> bool:
     fields = {
         "source": expected.source,
         "stream": expected.stream,
+        "match": expected.match,
         "destination": expected.destination,
         "cron": expected.cron,
         "interval_seconds": expected.interval_seconds,

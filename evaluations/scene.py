@@ -12,12 +12,16 @@ connector's id "foreign connector".
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection
 
+from apps.connectors.checks import services as checks
+from apps.orgs.principals import SYSTEM
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Status
 from evaluations import shop
@@ -79,14 +83,32 @@ class Scene:
         self.ids[name] = str(row.pk)
         return row
 
+    def list_streams(self, source: str) -> None:
+        """Let the source list its streams, so that they are known when a pipeline has patterns."""
+        with self.world.scope():
+            call = checks.list_streams(
+                org=self.world.org, by=SYSTEM, connector_id=UUID(self.ids[source])
+            )
+        found = call.run()
+        with self.world.scope():
+            call.finish(SYSTEM, found)
+
     def add_pipeline(
-        self, name: str, source: str, stream: str, destination: str, **fields: Any
+        self,
+        name: str,
+        source: str,
+        streams: str | Sequence[str],
+        destination: str,
+        parts: Mapping[str, Any] | None = None,
+        **fields: Any,
     ) -> Any:
-        """Create a pipeline in the user's org."""
+        """Create a pipeline in the user's org. `parts` are further parts of its definition, such as patterns."""
+        names = [streams] if isinstance(streams, str) else streams
         config = {
             "source": {"connector_id": self.ids[source]},
-            "streams": [{"stream": stream}],
+            "streams": [{"stream": stream} for stream in names],
             "destination": {"connector_id": self.ids[destination]},
+            **(parts or {}),
         }
         row = make_pipeline(self.world, name=name, config=config, **fields)
         self.ids[name] = str(row.pk)

@@ -9,6 +9,7 @@ from evaluations.case import Case
 MODULES = (
     "creating",
     "changing",
+    "many_streams",
     "running",
     "listing",
     "explaining",

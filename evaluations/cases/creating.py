@@ -115,27 +115,6 @@ CASES = (
         NewPipeline(FLIGHTS, "airlines", PARQUET),
     ),
     create(
-        "two-streams-in-one-approval",
-        "copy airlines and planes from Flights database to Parquet files every 6 hours",
-        AIRLINES,
-        NewPipeline(FLIGHTS, "planes", PARQUET, interval_seconds=SIX_HOURS),
-        script=(
-            propose(
-                proposed("Airlines", FLIGHTS, "airlines", PARQUET, EVERY_SIX_HOURS),
-                proposed("Planes", FLIGHTS, "planes", PARQUET, EVERY_SIX_HOURS),
-            ),
-            say("Created 2 pipelines."),
-        ),
-    ),
-    create(
-        "all-tables-of-a-source",
-        "copy all tables from the shop database to Parquet files daily at 2",
-        *(
-            NewPipeline(SHOP, stream, PARQUET, cron="0 2 * * *")
-            for stream in ("orders", "order_items", "planes")
-        ),
-    ),
-    create(
         "finds-the-source-of-a-stream",
         "copy order_items to Warehouse every hour",
         NewPipeline(SHOP, "order_items", WAREHOUSE, interval_seconds=HOUR),
@@ -175,11 +154,6 @@ CASES = (
         "beside-a-pipeline-of-the-same-name",
         'create a pipeline called "Flights to Parquet" from Weather API to Parquet files by hand',
         NewPipeline("Weather API", "weather", PARQUET, name="Flights to Parquet 2"),
-    ),
-    create(
-        "like-another-pipeline",
-        "add airlines to flights",
-        AIRLINES,
     ),
     create(
         "after-a-wrong-interval",
