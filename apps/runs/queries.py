@@ -15,10 +15,11 @@ from apps.orgs.principals import Principal
 from apps.runs import snapshots, visibility
 from apps.runs.claiming import admission
 from apps.runs.models import Run, RunStream, Status
-from apps.runs.snapshots import COLUMNS, RunSnapshot, render_runs
+from apps.runs.snapshots import COLUMNS, RunSnapshot, StreamSnapshot, render_runs
 
 LAST_DAY = timedelta(hours=24)
 STREAMS_PER_PAGE = 200
+MAX_FAILED_STREAMS = 10
 
 
 def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
@@ -44,7 +45,13 @@ def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSna
 
 
 def streams(
-    *, org: Org, by: Principal, run_id: UUID, status: str | None, offset: int
+    *,
+    org: Org,
+    by: Principal,
+    run_id: UUID,
+    status: str | None,
+    offset: int,
+    limit: int = STREAMS_PER_PAGE,
 ) -> dict[str, Any]:
     """Return a page of the run's streams, in the order of the definition. Raises NotFound."""
     run = visibility.find_run(org=org, by=by, run_id=run_id)
@@ -54,8 +61,8 @@ def streams(
     if status is not None:
         rows = rows.filter(status=status)
     count = rows.count()
-    page = rows.order_by("position")[offset : offset + STREAMS_PER_PAGE]
-    end = offset + STREAMS_PER_PAGE
+    end = offset + limit
+    page = rows.order_by("position")[offset:end]
     return {
         "results": [snapshots.stream(row) for row in page],
         "moments": [
@@ -65,6 +72,12 @@ def streams(
         "count": count,
         "next_offset": end if end < count else None,
     }
+
+
+def failed_streams(org: Org, run_id: UUID) -> list[StreamSnapshot]:
+    """Return the first failed streams of a run that the principal can see."""
+    rows = RunStream.objects.for_org(org).filter(run_id=run_id, status=Status.FAILED)
+    return [snapshots.stream(row) for row in rows.order_by("position")[:MAX_FAILED_STREAMS]]
 
 
 @dataclass(frozen=True, slots=True)

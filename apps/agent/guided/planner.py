@@ -20,6 +20,8 @@ from apps.agent.guided.intents import (
 )
 from apps.agent.guided.requests import (
     AddStreams,
+    Backfill,
+    ChangeField,
     ChangeSchedule,
     ChangeState,
     ConnectSystem,
@@ -35,6 +37,7 @@ from apps.agent.guided.requests import (
     Rename,
     Request,
     ShowPipeline,
+    SourceChanges,
     Thanks,
     Undo,
 )
@@ -52,7 +55,8 @@ EXAMPLES = """You can say, for example:
 - why is flights late?
 - change the schedule of flights to weekdays at 7:30 in Berlin
 - rename flights to arrivals, undo it
-- add airlines to flights, stop copying airlines
+- add airlines to flights, stop copying airlines, hash the email column of passengers in flights
+- what has changed at the source of flights? backfill flights from 2026-01-01
 - connect postgres
 - make a source from https://api.example.com/openapi.json
 
@@ -98,6 +102,12 @@ def _answer(turn: Turn, request: Request) -> str:
             return making.make_pipelines(turn, request)
         case AddStreams():
             return streams.add_streams(turn, request)
+        case ChangeField():
+            return streams.change_field(turn, request)
+        case Backfill():
+            return streams.backfill(turn, request)
+        case SourceChanges():
+            return streams.source_changes(turn, request)
         case RemoveStreams():
             return streams.remove_streams(turn, request)
         case ListObjects():

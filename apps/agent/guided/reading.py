@@ -9,7 +9,6 @@ from dataclasses import replace
 from apps.agent.guided import vocabulary
 from apps.agent.guided.renaming import read_rename
 from apps.agent.guided.requests import (
-    AddStreams,
     ChangeSchedule,
     ChangeState,
     ConnectSystem,
@@ -21,13 +20,19 @@ from apps.agent.guided.requests import (
     MakePipelines,
     MakeSource,
     NotUnderstood,
-    RemoveStreams,
     Request,
     ShowPipeline,
     Thanks,
     Undo,
 )
 from apps.agent.guided.sentences import Sentence, read
+from apps.agent.guided.stream_reading import (
+    read_added_streams,
+    read_backfill,
+    read_field_change,
+    read_removed_streams,
+    read_source_changes,
+)
 from apps.pipelines.schedules.english import ScheduleWords
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"']{1,1000}", re.IGNORECASE)
@@ -179,37 +184,6 @@ def _unschedule(text: str, sentence: Sentence) -> Request | None:
     return ChangeSchedule(sentence.name(start), ScheduleWords(0, 0))
 
 
-def _add_streams(text: str, sentence: Sentence) -> Request | None:
-    to = sentence.position("to", "in", "into")
-    if (
-        sentence.first not in ("add", "include")
-        or to is None
-        or sentence.position("from") is not None
-    ):
-        return None
-    if sentence.has(("called", "named")) or sentence.words[1:3] in (
-        ("a", "pipeline"),
-        ("pipeline",),
-    ):
-        return None
-    streams, patterns = _names(sentence, 1, to)
-    if not streams and not patterns:
-        return None
-    return AddStreams(streams, sentence.name(to + 1), patterns)
-
-
-def _remove_streams(text: str, sentence: Sentence) -> Request | None:
-    """Read "stop copying customers", "remove orders from Shop" and "exclude logs from Shop"."""
-    stops = sentence.first in vocabulary.STOP and sentence.words[1:2] in vocabulary.COPYING
-    of = sentence.position("from", "in", "of", "with", start=2)
-    if not stops and (sentence.first not in vocabulary.REMOVE or of is None):
-        return None
-    streams, patterns = _names(sentence, 2 if stops else 1, of or len(sentence.tokens))
-    if not streams and not patterns:
-        return None
-    return RemoveStreams(streams, sentence.name(of + 1) if of else "", patterns)
-
-
 def _connect(text: str, sentence: Sentence) -> Request | None:
     start = 2 if sentence.words[:2] == ("connect", "to") else 0
     marks = sentence.position("from", "to", "into", start=start)
@@ -281,10 +255,10 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     parts = _split_at_prepositions(sentence)
     options = _read_options(sentence)
     streams = parts.get("streams", (0, 0))
-    names, patterns = _names(sentence, *streams)
+    names, patterns = sentence.names(*streams)
     all_streams = any(word in vocabulary.WHOLE for word in sentence.words[slice(*streams)])
     left_out = parts.get("excluded", (0, 0))
-    excluded = [name for found in _names(sentence, *left_out) for name in found]
+    excluded = [name for found in sentence.names(*left_out) for name in found]
     source = sentence.name(*parts["source"]) if "source" in parts else ""
     if all_streams and not source:
         source = _owner_of_all(sentence, *streams)
@@ -372,20 +346,6 @@ def _until_preposition(sentence: Sentence, position: int | None) -> str:
     return sentence.name(position + 1, sentence.position(*marks, start=position + 1))
 
 
-def _names(sentence: Sentence, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names that commas and "and" separate, and the patterns among them, which contain a star."""
-    names: list[str] = []
-    patterns: list[str] = []
-    for position in range(start, end + 1):
-        if position == end or sentence.words[position] in (",", "and", "&", "plus"):
-            found = sentence.patterns(start, position)
-            patterns += found
-            if not found and (name := sentence.name(start, position)):
-                names.append(name)
-            start = position + 1
-    return tuple(names), tuple(patterns)
-
-
 def _show(text: str, sentence: Sentence) -> Request | None:
     if sentence.first == "is":
         return _asked_state(sentence)
@@ -422,12 +382,15 @@ _RULES: tuple[Callable[[str, Sentence], Request | None], ...] = (
     read_rename,
     _help,
     _make_source,
+    read_source_changes,
+    read_field_change,
+    read_backfill,
     _explain,
     _list,
     _unschedule,
     _schedule,
-    _add_streams,
-    _remove_streams,
+    read_added_streams,
+    read_removed_streams,
     _connect,
     _delete_connector,
     _change_state,

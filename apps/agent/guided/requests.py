@@ -108,6 +108,34 @@ class RemoveStreams:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeField:
+    """Hash, redact or drop fields of a stream. `stream` is empty if the request did not name it."""
+
+    treatment: str
+    fields: tuple[str, ...]
+    stream: str = ""
+    pipeline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Read a window of a stream again. Without `stream` it is the only one; empty bounds are open."""
+
+    stream: str = ""
+    pipeline: str = ""
+    start: str = ""
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanges:
+    """Show what has changed at the source of a pipeline, or accept or ignore all of it."""
+
+    pipeline: str = ""
+    decision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MakeSource:
     """Make a source from an OpenAPI document, or another description of an API."""
 
@@ -159,6 +187,9 @@ Request = (
     | ChangeSchedule
     | AddStreams
     | RemoveStreams
+    | ChangeField
+    | Backfill
+    | SourceChanges
     | MakeSource
     | ConnectSystem
     | Undo

@@ -48,6 +48,19 @@ class Sentence:
             return ""
         return self.text[chosen[0].start : chosen[-1].end].strip(" \t\r\n.,;:!?")
 
+    def names(self, start: int, end: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names that commas and "and" separate, and the patterns among them, which contain a star."""
+        names: list[str] = []
+        patterns: list[str] = []
+        for position in range(start, end + 1):
+            if position == end or self.words[position] in (",", "and", "&", "plus"):
+                found = self.patterns(start, position)
+                patterns += found
+                if not found and (name := self.name(start, position)):
+                    names.append(name)
+                start = position + 1
+        return tuple(names), tuple(patterns)
+
     def patterns(self, start: int, end: int) -> list[str]:
         """Return the words with a star in some tokens, such as `public.*` and `!*_tmp`."""
         chosen = self.tokens[start:end]

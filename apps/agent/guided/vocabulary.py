@@ -126,6 +126,14 @@ STOP = frozenset({"stop", "quit"})
 COPYING = frozenset(
     {(f"{verb}ing",) for verb in ("copy", "sync", "load", "read", "replicat", "import", "mov")}
 )
+# What is done with a field, and the words for fields.
+TREATMENTS: dict[str, str] = {
+    **dict.fromkeys(("hash", "pseudonymize", "pseudonymise"), "hash"),
+    **dict.fromkeys(("redact", "mask", "hide"), "redact"),
+    **dict.fromkeys(("drop", "remove", "omit"), "drop"),
+}
+FIELD_WORDS = frozenset({"column", "columns", "field", "fields"})
+DECISIONS = {"accept": "accept", "ignore": "ignore"}
 REMOVE = frozenset({"remove", "exclude", "omit"})
 UNSCHEDULE = frozenset({"unschedule", "remove", "delete", "clear", "stop"})
 HELP = frozenset({"help", "hi", "hello", "hey", "?", "commands", "examples"})

@@ -43,6 +43,11 @@ def hide_values(context: ToolContext, text: str) -> str:
     return text
 
 
+def hide_position(context: ToolContext, position: object) -> object:
+    """Return the position of a stream, which is made of values of records, or a note that it is hidden."""
+    return position if context.values_allowed or position is None else HIDDEN
+
+
 def hide_values_of_line(context: ToolContext, message: str, *, by_code: bool) -> str:
     """Return a line of a log without record values. `by_code` is set for lines that the pipeline's own code wrote."""
     if by_code and not context.values_allowed:

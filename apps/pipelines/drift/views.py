@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -13,18 +11,14 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
-from apps.pipelines.definition import StreamDocument
 from apps.pipelines.drift import services
+from apps.pipelines.drift.rendering import COLUMNS, render_change
 from apps.pipelines.drift.serializers import DriftDecision, DriftQuery, SourceChangeSerializer
 from apps.web.paging import newest_first, oldest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import data_of, query_of
 
 ORDERS = {"newest": newest_first(), "oldest": oldest_first()}
-COLUMNS = (
-    "id", "run_id", "stream", "kind", "column", "before", "after", "decision", "decided_at",
-    "created_at", "decided_by", "decided_by__name", "decided_by__email",
-)  # fmt: skip
 CHANGE_EXAMPLE = {
     "id": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9",
     "run_id": "01936c70-1111-7222-8333-444455556666",
@@ -67,7 +61,7 @@ class Drift(OrgView):
             decided=query["decided"],
             run_id=query["run"],
         )
-        render = partial(_render_change, found.streams)
+        render = partial(render_change, found.streams)
         return page(
             request, found.rows.values(*COLUMNS), orders=ORDERS, default="newest", render=render
         )
@@ -95,25 +89,4 @@ class Decide(OrgView):
             change_id=change_id,
             decision=decision,
         )
-        return Response(_render_change(found.streams, found.rows.values(*COLUMNS).get()))
-
-
-def _render_change(
-    streams: Mapping[str, StreamDocument], row: Mapping[str, Any]
-) -> services.ChangeRow:
-    user_id = row["decided_by"]
-    name = row["decided_by__name"] or row["decided_by__email"]
-    return {
-        "id": row["id"],
-        "run_id": row["run_id"],
-        "stream": row["stream"],
-        "kind": row["kind"],
-        "column": row["column"],
-        "before": row["before"],
-        "after": row["after"],
-        "effect": services.effect_of(row["kind"], row["column"], streams.get(row["stream"])),
-        "decision": row["decision"] or None,
-        "decided_by": {"id": user_id, "name": name} if user_id else None,
-        "decided_at": row["decided_at"],
-        "created_at": row["created_at"],
-    }
+        return Response(render_change(found.streams, found.rows.values(*COLUMNS).get()))

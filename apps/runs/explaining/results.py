@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from apps.engine.failures import USER_CODE_PREFIXES
 from apps.pipelines.history import versions
+from apps.runs import queries
 from apps.runs.explaining.findings import Evidence, PipelineFacts, cause_text, run_path
 from apps.runs.models import Status
 from apps.runs.snapshots import RunSnapshot
 
 MAX_LINES = 5  # evidence lines of a failure
+MAX_STREAMS = 5  # streams that failed
 
 
 def result_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
@@ -70,7 +72,27 @@ def _failure_evidence(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Eviden
         f" attempts {cause_text(failure['class'])}"
     )
     yield Evidence(text, path, quote=failure["message"])
+    yield from _failed_streams(facts, run)
     lines = [line for line in failure["evidence"][:MAX_LINES] if line not in failure["message"]]
     for line in lines:
         yield Evidence("Evidence of the failure", path, quote=line, by_code=by_code)
     yield Evidence(f"Advice: {failure['next_step']}", path)
+
+
+def _failed_streams(facts: PipelineFacts, run: RunSnapshot) -> Iterator[Evidence]:
+    """Yield how many of several streams failed, and why the first of them failed."""
+    if run["streams_total"] <= 1 or not run["streams_failed"]:
+        return
+    yield Evidence(
+        f"{run['streams_failed']:,} of {run['streams_total']:,} streams failed. {run['streams_succeeded']:,} were"
+        " published and stay. A retry reads only the others.",
+        run_path(run),
+    )
+    for stream in queries.failed_streams(facts.org, run["id"])[:MAX_STREAMS]:
+        if (failure := stream["failure"]) is not None:
+            yield Evidence(
+                f"The stream {stream['stream']} failed {cause_text(failure['class'])}",
+                run_path(run),
+                quote=failure["message"],
+                by_code=failure["message"].startswith(USER_CODE_PREFIXES),
+            )

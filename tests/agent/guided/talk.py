@@ -65,6 +65,8 @@ RUNS = {
     new_id(13): [],
 }
 
+SOURCE_CHANGE = {"id": new_id(70), "stream": "flights", "kind": "column_added", "column": "gate", "before": "",
+                 "after": "text", "effect": "left_out"}  # fmt: skip
 KINDS = [
     {"kind": "postgres", "name": "PostgreSQL"},
     {"kind": "rest", "name": "REST API"},
@@ -170,6 +172,9 @@ def answer(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         case "show_pipeline":
             if arguments.get("part") == "streams":
                 return {"count": 1, "streams": [{"stream": "public.logs"}]}
+            if arguments.get("part") == "source_changes":
+                found = arguments["pipeline_id"] == new_id(11)
+                return {"source_changes": [SOURCE_CHANGE] if found else []}
             return _detail(arguments["pipeline_id"])
         case "show_run":
             return {

@@ -274,6 +274,25 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "update_pipeline", {**ON_FLIGHTS, "remove_streams": ["planes"]}),
     "remove planes from flights": ("update_pipeline", {**ON_FLIGHTS, "remove_streams": ["planes"]}),
     "exclude *_tmp from weather": ("update_pipeline", {**ON_WEATHER, "patterns": {"match": ["*", "!*_tmp"]}}),
+    "hash the email column of planes in flights": (
+        "update_pipeline",
+        {**ON_FLIGHTS, "streams": [{"stream": "planes", "fields": [{"field": "email", "protect": "hash"}]}]}),
+    "redact email and phone of planes in the pipeline flights": (
+        "update_pipeline",
+        {**ON_FLIGHTS, "streams": [{"stream": "planes", "fields": [
+            {"field": "email", "protect": "redact"}, {"field": "phone", "protect": "redact"}]}]}),
+    "drop the column note of logs in weather": (
+        "update_pipeline",
+        {**ON_WEATHER, "streams": [{"stream": "public.logs", "fields": [{"field": "note", "drop": True}]}]}),
+    "backfill planes in flights from 2026-01-01 to 2026-02-01": (
+        "backfill_streams", {**ON_FLIGHTS, "streams": ["planes"], "start": "2026-01-01", "end": "2026-02-01"}),
+    "backfill flights of flights since 1000": ("backfill_streams", {**ON_FLIGHTS, "streams": ["flights"], "start": "1000"}),
+    "what has changed at the source of flights?": ("show_pipeline", {**ON_FLIGHTS, "part": "source_changes"}),
+    "list the changes of weather": ("show_pipeline", {**ON_WEATHER, "part": "source_changes"}),
+    "accept the changes of flights": (
+        "decide_source_changes", {**ON_FLIGHTS, "change_ids": [new_id(70)], "decision": "accept"}),
+    "ignore the changes at the source of flights": (
+        "decide_source_changes", {**ON_FLIGHTS, "change_ids": [new_id(70)], "decision": "ignore"}),
     "stop syncing logs in weather": ("update_pipeline", {**ON_WEATHER, "remove_streams": ["public.logs"]}),
 }  # fmt: skip
 

@@ -5,16 +5,19 @@ from pydantic import Field
 
 from apps.agent.tools.base import Arguments
 
-Part = Literal["settings", "streams"]
+Part = Literal["settings", "streams", "source_changes", "positions", "backfills"]
 
 
 class ShowPipeline(Arguments):
     pipeline_id: UUID = Field(description="The pipeline's id, from list_pipelines.")
     part: Part = Field(
         "settings",
-        description="What to show: the settings, or the streams with those that patterns choose.",
+        description=(
+            "What to show. Streams are those that patterns choose too; source_changes are new, removed and changed"
+            " columns, keys and streams that nobody has decided; positions are saved positions with their history."
+        ),
     )
     search: str = Field(
-        "", max_length=200, description="Part of the name of a stream, for streams."
+        "", max_length=200, description="Part of a stream's name; for positions the exact name."
     )
-    offset: int = Field(0, ge=0, le=10**6, description="The first row, for streams.")
+    offset: int = Field(0, ge=0, le=10**6, description="The first row, not of settings.")

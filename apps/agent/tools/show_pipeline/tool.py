@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.utils import timezone
 
 from apps.agent.tools.base import Answer, Effect, Level, Tool, ToolContext
 from apps.agent.tools.counted_words import counted
 from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.record_values import hide_position
 from apps.agent.tools.schedule_facts import SHOWN_TIMES
 from apps.agent.tools.show_pipeline.arguments import Part, ShowPipeline
 from apps.orgs.roles import Permission
 from apps.pipelines import rendering, visibility
+from apps.pipelines.drift import services as drift
+from apps.pipelines.drift.rendering import COLUMNS, render_change
 from apps.pipelines.matching import services as matching
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
+from apps.runs.backfills import services as backfills
+from apps.runs.positions import services as positions
+from apps.runs.positions.history import read_history
 
 ROWS = 40  # in one answer
+HISTORY_ROWS = 20
 FOREIGN_FIELDS = frozenset(
     {"name", "description", "domain", "tags", "stream", "schedule", "config", "warnings"}
 )
@@ -61,19 +69,87 @@ def _streams(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) 
         "counts": found["counts"],
     }
     summary = f"Read {counted(found['count'], 'stream')} of the pipeline {pipeline.name}."
+    return _answer(pipeline, content, summary, "streams")
+
+
+def _source_changes(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    found = drift.list_changes(
+        org=context.org, by=context.by, pipeline_id=pipeline.pk, decided=False
+    )
+    rows = found.rows.filter(stream__icontains=arguments.search).order_by("-created_at", "-id")
+    content = {
+        "count": rows.count(),
+        "source_changes": [
+            render_change(found.streams, row)
+            for row in rows.values(*COLUMNS)[arguments.offset : arguments.offset + ROWS]
+        ],
+    }
+    summary = f"Found {counted(rows.count(), 'change')} at the source of {pipeline.name}."
+    return _answer(pipeline, content, summary, "source_changes")
+
+
+def _positions(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    """Return the saved positions and their history. Positions are values of records."""
+    ids: Any = {"org": context.org, "by": context.by, "pipeline_id": pipeline.pk}
+    found = positions.read_positions(**ids)["streams"]
+    stream = arguments.search or None
+    history = read_history(**ids, stream=stream, offset=arguments.offset)
+    content = {
+        "positions": [
+            {**row, "state": hide_position(context, row["state"])}
+            for row in found
+            if stream in (None, row["stream"])
+        ][:ROWS],
+        "count": history["count"],
+        "history": [_shown_change(context, row) for row in history["results"][:HISTORY_ROWS]],
+    }
+    summary = f"Read {counted(len(found), 'saved position')} of {pipeline.name}."
+    return _answer(pipeline, content, summary, "positions", "history")
+
+
+def _shown_change(context: ToolContext, row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **{side: hide_position(context, row[side]) for side in ("before", "after")}}
+
+
+def _backfills(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    """Return the newest backfills, and which streams can be backfilled. Bounds are values of records."""
+    found = backfills.show_all(org=context.org, by=context.by, pipeline_id=pipeline.pk)
+    streams = [row for row in found["streams"] if arguments.search in row["stream"]]
+    content = {
+        "count": len(found["results"]),
+        "backfills": [
+            {**row, **{side: hide_position(context, row[side]) for side in ("from", "to")}}
+            for row in found["results"][:HISTORY_ROWS]
+        ],
+        "streams": [
+            {**row, "latest_end": hide_position(context, row["latest_end"])}
+            for row in streams[arguments.offset : arguments.offset + ROWS]
+        ],
+    }
+    summary = f"Found {counted(len(found['results']), 'backfill')} of {pipeline.name}."
+    return _answer(pipeline, content, summary, "backfills", "streams")
+
+
+def _answer(pipeline: Pipeline, content: Mapping[str, Any], summary: str, *foreign: str) -> Answer:
     link = pipeline_link(pipeline)
-    return Answer(content, summary, links=(link,), foreign_fields=frozenset({"streams"}))
+    return Answer(content, summary, links=(link,), foreign_fields=frozenset(foreign))
 
 
 _PARTS: dict[Part, Callable[[ToolContext, ShowPipeline, Pipeline], Answer]] = {
     "settings": _settings,
     "streams": _streams,
+    "source_changes": _source_changes,
+    "positions": _positions,
+    "backfills": _backfills,
 }
 
 TOOL = Tool(
     name="show_pipeline",
     title="Show a pipeline",
-    description="Show the settings of a pipeline, its schedule and its last run. Secrets are masked.",
+    description=(
+        "Show the settings of a pipeline, its schedule and its last run; or its streams, what has changed at its source,"
+        " the saved positions of its streams, or its backfills. Secrets are masked."
+    ),
     level=Level.READ,
     effect=Effect.NONE,
     permission=Permission.READ,
