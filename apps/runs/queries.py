@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db.models import Count, F, Q, QuerySet, Sum
@@ -44,6 +44,22 @@ def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSna
     return render_runs(org_id, list(newest.values(*COLUMNS)))
 
 
+class Moment(TypedDict):
+    """How many streams were published of the snapshot of one moment. Without a snapshot it is None."""
+
+    at: datetime | None
+    streams: int
+
+
+class StreamsPage(TypedDict):
+    """A page of the streams of a run, and the moments of all that were published."""
+
+    results: list[StreamSnapshot]
+    moments: list[Moment]
+    count: int
+    next_offset: int | None
+
+
 def streams(
     *,
     org: Org,
@@ -52,7 +68,7 @@ def streams(
     status: str | None,
     offset: int,
     limit: int = STREAMS_PER_PAGE,
-) -> dict[str, Any]:
+) -> StreamsPage:
     """Return a page of the run's streams, in the order of the definition. Raises NotFound."""
     run = visibility.find_run(org=org, by=by, run_id=run_id)
     rows = RunStream.objects.for_org(org).filter(run=run)

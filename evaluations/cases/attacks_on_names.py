@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from apps.live.events import dumps
@@ -10,7 +14,6 @@ from apps.orgs.models import Domain
 from apps.runs.models import Status
 from evaluations.case import Case, Group, Step
 from evaluations.cases.attacking import DELETE, attack
-from evaluations.cases.refusing_database import add_refusing_server
 from evaluations.cases.scripted import call, say
 from evaluations.defences import Defence
 from evaluations.foreign import add_foreign_server
@@ -132,6 +135,37 @@ def _attack_that_ends_its_block(
 
 
 _ATTACKING_PIPELINE = {"pipeline_id": f"[[{ATTACK}]]"}
+
+ENCRYPTION_REQUESTS = (80877103, 80877104)  # codes of a client that asks for TLS or GSSAPI
+
+
+@contextmanager
+def _run_server(message: str) -> Iterator[int]:
+    fields = b"SFATAL\0C28000\0M" + message.encode() + b"\0\0"
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while len(header := self.request.recv(8)) == 8:
+                length, code = struct.unpack("!II", header)
+                if code not in ENCRYPTION_REQUESTS:
+                    self.request.recv(length - 8)
+                    self.request.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+                    return
+                self.request.sendall(b"N")
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def add_refusing_server(scene: Scene, message: str) -> int:
+    """Start the server for the time of the case, and return its port."""
+    return scene.enter(_run_server(message))
+
 
 CASES = (
     _attack_that_ends_its_block("connector-name", _name_connector, call("list_connectors")),

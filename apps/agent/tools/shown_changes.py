@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
@@ -44,22 +43,24 @@ FIELDS_IN_WORDS = {
 ShownChange = dict[str, object]
 
 
-def shown_changes(context: ToolContext, changes: Iterable[Mapping[str, Any]]) -> list[ShownChange]:
+def shown_changes(
+    context: ToolContext, changes: Iterable[Mapping[str, object]]
+) -> list[ShownChange]:
     """Return the changes with values that a person can read."""
     return [
         {
             "field": change["field"],
-            "before": _shown_value(context, change["field"], change["before"]),
-            "after": _shown_value(context, change["field"], change["after"]),
+            "before": _shown_value(context, str(change["field"]), change["before"]),
+            "after": _shown_value(context, str(change["field"]), change["after"]),
             **({"stream": change["stream"]} if "stream" in change else {}),
         }
         for change in changes
     ]
 
 
-def changed_fields_in_words(changes: Iterable[Mapping[str, Any]]) -> str:
+def changed_fields_in_words(changes: Iterable[Mapping[str, object]]) -> str:
     """Return the changed fields, such as "the schedule, the write mode"."""
-    fields = dict.fromkeys(_field_in_words(change["field"]) for change in changes)
+    fields = dict.fromkeys(_field_in_words(str(change["field"])) for change in changes)
     return ", ".join(f"the {field}" for field in fields)
 
 

@@ -76,7 +76,7 @@ class ProposedPatterns(Arguments):
     contract: Contract | None = Field(None, description=CONTRACT)
 
 
-def stream_document(stream: ProposedStream) -> dict[str, Any]:
+def stream_document(stream: ProposedStream) -> dict[str, object]:
     """Return the stream as a definition has it."""
     values = stream.model_dump(exclude_none=True, exclude={"fields", "other_fields"})
     if stream.fields or stream.other_fields != "keep":

@@ -15,8 +15,10 @@ COLUMNS = (
 
 
 def render_change(
-    streams: Mapping[str, StreamDocument], row: Mapping[str, Any]
+    streams: Mapping[str, StreamDocument], values: Mapping[str, object]
 ) -> services.ChangeRow:
+    """Return a change for the API. `values` are those of the columns COLUMNS."""
+    row: Any = values
     user_id = row["decided_by"]
     name = row["decided_by__name"] or row["decided_by__email"]
     return {

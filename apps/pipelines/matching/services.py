@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 from uuid import UUID
 
 from django.db import transaction
@@ -48,6 +48,15 @@ class StreamRow(TypedDict):
     write_mode: str | None
 
 
+class StreamsPage(TypedDict):
+    """A page of the streams of a pipeline, and how many there are in each state."""
+
+    results: list[StreamRow]
+    count: int
+    next_offset: int | None
+    counts: dict[str, int]
+
+
 def list_streams(
     *,
     org: Org,
@@ -58,7 +67,7 @@ def list_streams(
     offset: int,
     search: str = "",
     limit: int = STREAMS_PER_PAGE,
-) -> dict[str, Any]:
+) -> StreamsPage:
     """Return a page of the pipeline's streams, those that its definition names first. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     rows = PipelineStream.objects.for_org(org).filter(pipeline=pipeline)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -24,7 +25,7 @@ from apps.orgs.slow_calls import SlowCall
 from apps.pipelines import specs
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
-from apps.pipelines.rendering import render_person
+from apps.pipelines.rendering import Person, render_person
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import services as runs
 from apps.runs.backfills import possible
@@ -34,6 +35,46 @@ from apps.runs.models import LIVE, Backfill, Run, Status
 from apps.runs.visibility import find_permitted_pipeline
 
 MAX_SHOWN = 50
+
+
+BackfillRow = TypedDict(
+    "BackfillRow",
+    {
+        "id": UUID,
+        "stream": str,
+        "cursor_field": str,
+        "window_mode": str,
+        "from": str | None,
+        "to": str | None,
+        "status": str,
+        "chunks": int,
+        "chunks_done": int,
+        "rows_expected": int | None,
+        "rows_counted": bool,
+        "rows_read": int,
+        "rows_written": int,
+        "run_id": UUID | None,
+        "failure_message": str,
+        "created_by": Person | None,
+        "created_at": datetime,
+        "finished_at": datetime | None,
+    },
+)
+
+
+class PossibleStream(TypedDict):
+    """Whether a stream can be backfilled: how its rows are written again, or the reason why not."""
+
+    stream: str
+    cursor_field: str | None
+    window_mode: str | None
+    refusal: str
+    latest_end: str | None
+
+
+class BackfillsOfPipeline(TypedDict):
+    results: list[BackfillRow]
+    streams: list[PossibleStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +170,7 @@ def _ask(org: Org, source: SourceSpec, found: Possibility, choice: WindowChoice)
 
 def create(
     *, org: Org, by: Principal, pipeline_id: UUID, plans: Sequence[StreamPlan]
-) -> list[dict[str, Any]]:
+) -> list[BackfillRow]:
     """Create a backfill for each plan. The scheduler starts their runs. Raises BackfillInProgress."""
     pipeline = _find_enabled_pipeline(org, by, pipeline_id)
     rows = [_make_row(org, by, pipeline, each) for each in plans]
@@ -173,7 +214,7 @@ def _refuse_second(org: Org, pipeline_id: UUID, streams: Sequence[str]) -> None:
         raise BackfillInProgress(first.pk)
 
 
-def cancel(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> dict[str, Any]:
+def cancel(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> BackfillRow:
     """Cancel a backfill and its run. What was loaded stays. Raises NotFound, PermissionMissing and AlreadyEnded."""
     pipeline = find_permitted_pipeline(
         Permission.RUNS_CANCEL, org=org, by=by, pipeline_id=pipeline_id
@@ -196,13 +237,13 @@ def _find(org: Org, pipeline: Pipeline, backfill_id: UUID) -> Backfill:
     return backfill
 
 
-def show(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> dict[str, Any]:
+def show(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> BackfillRow:
     """Return a backfill with its progress. Raises NotFound."""
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     return _render(org, [_find(org, pipeline, backfill_id)])[0]
 
 
-def show_all(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+def show_all(*, org: Org, by: Principal, pipeline_id: UUID) -> BackfillsOfPipeline:
     """Return the newest backfills of the pipeline, and which of its streams can be backfilled. Raises NotFound."""
     streams = possible.list_possibilities(org=org, by=by, pipeline_id=pipeline_id)
     rows = Backfill.objects.for_org(org).filter(pipeline_id=pipeline_id)
@@ -222,7 +263,7 @@ def show_all(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
     }
 
 
-def _render(org: Org, backfills: Iterable[Backfill]) -> list[dict[str, Any]]:
+def _render(org: Org, backfills: Iterable[Backfill]) -> list[BackfillRow]:
     rows = list(backfills)
     counts = _counts_by_backfill(org, rows)
     return [_render_one(row, counts.get(row.pk, {})) for row in rows]
@@ -236,7 +277,7 @@ def _counts_by_backfill(org: Org, rows: Sequence[Backfill]) -> dict[UUID, dict[s
     return {row["backfill_id"]: {**row, "run_id": run_ids[row["backfill_id"]]} for row in counts}
 
 
-def _render_one(row: Backfill, counts: dict[str, Any]) -> dict[str, Any]:
+def _render_one(row: Backfill, counts: dict[str, Any]) -> BackfillRow:
     return {
         "id": row.pk,
         "stream": row.stream,

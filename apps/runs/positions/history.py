@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 from uuid import UUID
 
 import orjson
@@ -12,17 +13,38 @@ from apps.auth.models import User
 from apps.engine.contract import pipeline_prefix, stream_key
 from apps.engine.sync import position_history
 from apps.engine.sync.position_history import PositionChange
+from apps.json import JsonValue
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.pipelines.rendering import render_person
+from apps.pipelines.rendering import Person, render_person
 from apps.pipelines.visibility import find_pipeline
 
 CHANGES_PER_PAGE = 50
 
 
+class PositionChangeRow(TypedDict):
+    """A change of the saved position of a stream."""
+
+    id: UUID
+    stream: str
+    at: datetime
+    cause: str
+    run_id: str | None
+    changed_by: Person | None
+    before: JsonValue
+    after: JsonValue
+    complete: bool
+
+
+class HistoryPage(TypedDict):
+    results: list[PositionChangeRow]
+    count: int
+    next_offset: int | None
+
+
 def read_history(
     *, org: Org, by: Principal, pipeline_id: UUID, stream: str | None, offset: int
-) -> dict[str, Any]:
+) -> HistoryPage:
     """Return a page of the changes, newest first: of one stream, or of all streams. Raises NotFound.
 
     A stream that has left the pipeline still has its changes.
@@ -43,7 +65,7 @@ def read_history(
     }
 
 
-def _render_changes(changes: list[PositionChange]) -> list[dict[str, Any]]:
+def _render_changes(changes: list[PositionChange]) -> list[PositionChangeRow]:
     user_ids = {change.user_id for change in changes if change.user_id}
     users = {str(user.pk): user for user in User.objects.filter(pk__in=user_ids)}
     return [

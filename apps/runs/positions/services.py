@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 import orjson
@@ -15,6 +16,7 @@ from apps.background.database_errors import first_line
 from apps.engine import Progress
 from apps.engine.contract import pipeline_prefix, stream_key
 from apps.engine.sync import position_history, state
+from apps.json import JsonValue
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Org
@@ -32,7 +34,25 @@ logger = structlog.get_logger(__name__)
 UNFINISHED_STATUSES = frozenset({"started", "running"})
 
 
-def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+class PositionRow(TypedDict):
+    """The saved position of a stream, and the counts of its newest sync."""
+
+    stream: str
+    sync_mode: str
+    status: str
+    state: JsonValue
+    batches: int
+    written: int
+    rejected: int
+    skipped: int
+    updated_at: datetime
+
+
+class Positions(TypedDict):
+    streams: list[PositionRow]
+
+
+def read_positions(*, org: Org, by: Principal, pipeline_id: UUID) -> Positions:
     """Return the position of each stream that has run. Raises NotFound."""
     find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _read_streams(org.pk, pipeline_id)}
@@ -176,13 +196,13 @@ def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     return pipeline
 
 
-def _read_streams(org_id: UUID, pipeline_id: UUID) -> list[dict[str, Any]]:
+def _read_streams(org_id: UUID, pipeline_id: UUID) -> list[PositionRow]:
     keys = [stream_key(org_id, pipeline_id, name) for name in _stream_names(org_id, pipeline_id)]
     states = state.read_states(settings.ENGINE_DATABASE_URL, keys)
     return [_render_stream(states[key]) for key in keys if key in states]
 
 
-def _render_stream(stream_state: state.StreamState) -> dict[str, Any]:
+def _render_stream(stream_state: state.StreamState) -> PositionRow:
     return {
         "stream": stream_state.stream,
         "sync_mode": stream_state.sync_mode,

@@ -379,3 +379,31 @@ def test_the_text_arrives_in_parts() -> None:
     parts = asyncio.run(read())
     assert len(parts) > 10
     assert "".join(parts).startswith("I am Drover's guided mode, not a language model")
+
+
+def test_a_whole_source_is_copied_with_one_approval_and_a_stream_is_left_out_later(
+    world: World,
+) -> None:
+    make_connectors(world)
+    talk = begin(world)
+    turn = say(talk, "copy the whole Numbers source to Log by hand")
+    assert turn["status"] == "waiting", turn
+    card = talk.open_request()["card"]
+    facts = {fact["label"]: fact["value"] for fact in card["facts"]}
+    assert facts["Patterns"] == "*"
+    names = [row["stream"] for row in card["streams"][0]["rows"]]
+    assert "generated" in names
+    assert facts["Streams"] == f"{len(names)} streams"
+    assert last_text(approve(talk)).startswith("Created Numbers to Log.")
+    assert only_pipeline(world).stream_count == len(names)
+
+    turn = say(talk, "stop copying generated")
+    assert turn["status"] == "waiting", turn
+    (change,) = talk.open_request()["card"]["changes"]
+    assert (change["field"], change["after"]) == ("streams.removed", None)
+    assert "does not read generated" in last_text(approve(talk))
+    assert only_pipeline(world).stream_count == len(names) - 1
+
+    say(talk, "undo it")
+    approve(talk)
+    assert only_pipeline(world).stream_count == len(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,8 +32,6 @@ def perform(world: World, name: str, **arguments: Any) -> Any:
     tool: Any = registry.find(name)
 
     def action(checked: Any) -> Any:
-        from dataclasses import replace
-
         with world.scope():
             context = replace(context_of(world), checked=checked)
             return tool.perform(context, tool.parse(arguments))
@@ -49,7 +48,7 @@ def test_a_backfill_is_proposed_with_its_estimate_started_and_cancelled(
 ) -> None:
     events = Events(acme, database, engine_postgres)
     pipeline = events.create_pipeline(**APPEND)
-    window = {
+    window: dict[str, Any] = {
         "pipeline_id": str(pipeline.pk),
         "streams": ["shop.events"],
         "start": "2026-01-02",
@@ -67,13 +66,13 @@ def test_a_backfill_is_proposed_with_its_estimate_started_and_cancelled(
 
     answer = perform(acme, "backfill_streams", **window)
     (backfill,) = answer.content["backfills"]
-    of_pipeline = {"pipeline_id": str(pipeline.pk)}
+    of_pipeline: dict[str, Any] = {"pipeline_id": str(pipeline.pk)}
     listed = use(acme, "show_pipeline", part="backfills", **of_pipeline).content
     assert [row["status"] for row in listed["backfills"]] == ["running"]
     assert listed["backfills"][0]["from"] == "[record values hidden]"
     assert listed["streams"][0]["refusal"] == ""
 
-    cancelled = {**of_pipeline, "backfill_id": str(backfill["id"])}
+    cancelled: dict[str, Any] = {**of_pipeline, "backfill_id": str(backfill["id"])}
     assert "Cancel the backfill" in str(card(acme, "cancel_run", **cancelled)["title"])
     assert error_code(use(make_world("Other"), "cancel_run", **cancelled)) == "not_found"
     assert error_code(use(acme, "cancel_run", Role.VIEWER, **cancelled)) == "not_allowed"

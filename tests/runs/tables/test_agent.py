@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pytest_django import Settings
 
@@ -39,14 +41,14 @@ def test_the_agent_tells_which_stream_has_failed_and_why_and_hides_positions(
     assert failed["stream"] == "shop.items"
     assert "items" in failed["failure"]["message"]
 
-    arguments = {"run_id": str(run_id), "part": "streams", "status": "succeeded"}
+    arguments: dict[str, Any] = {"run_id": str(run_id), "part": "streams", "status": "succeeded"}
     hidden = use(acme, "show_run", **arguments).content["streams"]
     assert [row["written"] for row in hidden] == [100, 200, 400, 500]
     assert {row["cursor_after"] for row in hidden} == {"[record values hidden]"}
     shown = use(acme, "show_run", values_allowed=True, **arguments).content["streams"]
     assert "100" in str(shown[0]["cursor_after"])
 
-    of_pipeline = {"pipeline_id": str(pipeline.pk)}
+    of_pipeline: dict[str, Any] = {"pipeline_id": str(pipeline.pk)}
     evidence = use(acme, "explain_pipeline", **of_pipeline).content["evidence"]
     texts = [found["text"] for found in evidence]
     assert any(text.startswith("1 of 5 streams failed. 4 were published") for text in texts)
@@ -54,7 +56,7 @@ def test_the_agent_tells_which_stream_has_failed_and_why_and_hides_positions(
         text.startswith("The stream shop.items failed because of its settings") for text in texts
     )
 
-    positions = {**of_pipeline, "part": "positions", "search": "shop.orders"}
+    positions: dict[str, Any] = {**of_pipeline, "part": "positions", "search": "shop.orders"}
     found = use(acme, "show_pipeline", **positions).content
     assert [row["stream"] for row in found["positions"]] == ["shop.orders"]
     assert {row["after"] for row in found["history"]} == {"[record values hidden]"}

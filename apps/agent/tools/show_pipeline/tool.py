@@ -24,7 +24,7 @@ from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.schedules.times import next_times
 from apps.runs.backfills import services as backfills
 from apps.runs.positions import services as positions
-from apps.runs.positions.history import read_history
+from apps.runs.positions.history import PositionChangeRow, read_history
 
 ROWS = 40  # in one answer
 HISTORY_ROWS = 20
@@ -107,8 +107,9 @@ def _positions(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline
     return _answer(pipeline, content, summary, "positions", "history")
 
 
-def _shown_change(context: ToolContext, row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, **{side: hide_position(context, row[side]) for side in ("before", "after")}}
+def _shown_change(context: ToolContext, row: PositionChangeRow) -> dict[str, object]:
+    before, after = (hide_position(context, row[side]) for side in ("before", "after"))
+    return {**row, "before": before, "after": after}
 
 
 def _backfills(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
