@@ -185,7 +185,14 @@ CASES = (
         "freeze-a-stream-of-patterns",
         "Let no new columns of orders into Whole shop",
         "update_pipeline",
-        {WHOLE: {"stream": "orders", "table": "whole_orders", "contracts": {"orders": "freeze"}}},
+        {
+            WHOLE: {
+                "stream": "orders",
+                "table": "whole_orders",
+                "write_mode": "replace",
+                "contracts": {"orders": "freeze"},
+            }
+        },
         prepare=_add_whole_shop,
         is_guided=False,
         script=(

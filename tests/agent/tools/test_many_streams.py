@@ -305,7 +305,7 @@ def test_a_stranger_and_a_viewer_change_no_streams(
     world: World, stranger: World, shop: Database
 ) -> None:
     pipeline_id = create(world, shop, streams=[{"stream": "orders"}, {"stream": "customers"}])
-    arguments = {"pipeline_id": pipeline_id, "remove_streams": ["orders"]}
+    arguments: dict[str, Any] = {"pipeline_id": pipeline_id, "remove_streams": ["orders"]}
     assert error_code(use(stranger, "update_pipeline", **arguments)) == "not_found"
     assert error_code(use(world, "update_pipeline", Role.VIEWER, **arguments)) == "not_allowed"
     with pytest.raises(PermissionMissing):
