@@ -458,6 +458,28 @@ MUTANTS = [
         "",
         AGENT,
     ),
+    # The agent and the streams of pipelines.
+    Mutant(
+        "the agent sends positions of streams to a language model",
+        "apps/agent/tools/record_values.py",
+        "    return position if context.values_allowed or position is None else HIDDEN\n",
+        "    return position\n",
+        "tests/runs/tables/test_agent.py",
+    ),
+    Mutant(
+        "a named stream that the agent removes is read by the patterns",
+        "apps/agent/tools/changed_streams.py",
+        '            if self._is_matched_by_patterns(stream["stream"]):\n',
+        "            if False:\n",
+        "tests/agent/tools/test_many_streams.py",
+    ),
+    Mutant(
+        "the agent replaces all rules for fields of a stream",
+        "apps/agent/tools/changed_streams.py",
+        '    rules = {rule["field"]: dict(rule) for rule in fields["rules"]}\n',
+        "    rules: dict[str, Any] = {}\n",
+        "tests/agent/tools/test_many_streams.py",
+    ),
     # The source builder.
     Mutant(
         "code that fails is repaired without end",

@@ -145,6 +145,25 @@ def make_proposal(world: World) -> dict[str, Any]:
     }
 
 
+def test_a_program_proposes_a_whole_source_and_the_person_sees_its_streams(
+    server: str, world: World
+) -> None:
+    key = make_key(world)
+    proposal = {**make_proposal(world), "streams": [], "patterns": {"match": ["*"]}}
+    ok, request = call(server, key, "create_pipelines", pipelines=[proposal])
+    assert ok, request
+    shown = world.client().get(f"/api/v1/agent/tool-requests/{request['request_id']}").json()
+    (listed,) = shown["card"]["streams"]
+    assert "generated" in [row["stream"] for row in listed["rows"]]
+    assert decide(world, request, "approve").status_code == 200
+    assert collect(server, key, request)[0]
+    (pipeline,) = world.client().get("/api/v1/pipelines").json()["results"]
+    (pattern,) = call(server, key, "show_pipeline", pipeline_id=pipeline["id"])[1]["config"].split(
+        "</data>"
+    )[:1]
+    assert '"match":["*"]' in pattern
+
+
 def test_a_proposal_creates_disabled_pipelines(server: str, world: World) -> None:
     key = make_key(world)
     ok, request = call(server, key, "create_pipelines", pipelines=[make_proposal(world)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -29,6 +30,8 @@ WRITES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("set_pipeline_enabled", {"enabled": False}),
     ("set_schedule_paused", {"paused": True}),
     ("restore_pipeline_version", {"number": 1}),
+    ("backfill_streams", {"streams": ["generated"]}),
+    ("decide_source_changes", {"change_ids": [str(UUID(int=1))], "decision": "ignore"}),
 )
 each_write = pytest.mark.parametrize(("name", "arguments"), WRITES)
 
