@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
+from apps.engine.source_columns import SourceColumns
+from apps.pipelines.drift import recording
+from apps.runs.models import RunStream, Status
 from evaluations.case import Case, Group, NewPipeline, Step
 from evaluations.cases.changing import change
 from evaluations.cases.creating import EVERY_SIX_HOURS, SIX_HOURS, create
@@ -12,11 +16,17 @@ from evaluations.cases.scripted import call, propose, proposed, say, update
 from evaluations.outcome import Outcome
 from evaluations.scene import Scene
 from tests.agent.conversing import Talk
+from tests.agent.tools import runs as run_states
 
 FLIGHTS_DATABASE, SHOP = "Flights database", "Shop database"
 PARQUET, WAREHOUSE = "Parquet files", "Warehouse"
 FLIGHTS, ORDERS, WHOLE = "Flights to Parquet", "Orders hourly", "Whole shop"
 TWO = {"streams": [{"stream": "airlines"}, {"stream": "planes"}]}
+FROZEN = "Planes frozen"
+DECISION = (
+    "decide_source_changes",
+    {"pipeline_id": f"[[{FROZEN}]]", "change_ids": ["[[new column]]"], "decision": "accept"},
+)
 ALL = {"streams": [], "patterns": {"match": ["*"]}}
 HASH_EMAIL = [{"field": "email", "protect": "hash"}]
 
@@ -26,6 +36,53 @@ def _add_whole_shop(scene: Scene) -> None:
     scene.list_streams(SHOP)
     parts = {"patterns": {"match": ["*"]}, "naming": "whole_{table}"}
     scene.add_pipeline(WHOLE, SHOP, [], WAREHOUSE, parts)
+
+
+def _add_run_with_failed_stream(scene: Scene) -> None:
+    """Add a run of the whole shop in which one of three streams failed."""
+    _add_whole_shop(scene)
+    counts = {"streams_total": 3, "streams_failed": 1, "streams_succeeded": 2}
+    failure = {"failure_class": "configuration", "failure_retryable": False}
+    message = "the table order_items does not exist"
+    run_id = run_states.ended_run(
+        scene.world,
+        scene.pipeline(WHOLE),
+        Status.FAILED,
+        failure_message=f"1 stream of 3 failed. order_items: {message}",
+        **failure,
+        **counts,
+    )
+    scene.ids["run of the shop"] = str(run_id)
+    with scene.world.scope():
+        RunStream.objects.for_org(scene.world.org).filter(run_id=run_id).delete()
+        for position, name in enumerate(("orders", "order_items", "planes")):
+            is_failed = name == "order_items"
+            RunStream.unscoped.create(
+                org=scene.world.org,
+                run_id=run_id,
+                position=position,
+                name=name,
+                table=f"whole_{name}",
+                status=Status.FAILED if is_failed else Status.SUCCEEDED,
+                **({"failure_message": message, **failure} if is_failed else {}),
+            )
+
+
+def _add_new_column(scene: Scene) -> None:
+    """Add a pipeline whose frozen stream has a new column at the source."""
+    scene.add_pipeline(
+        FROZEN, SHOP, [], WAREHOUSE, {"streams": [{"stream": "planes", "contract": "freeze"}]}
+    )
+    pipeline = scene.pipeline(FROZEN)
+    for columns in ({"id": "integer"}, {"id": "integer", "seats": "integer"}):
+        with scene.world.scope():
+            changes = recording.record(
+                org_id=scene.world.org.pk,
+                pipeline_id=pipeline.pk,
+                run_id=uuid4(),
+                found={"planes": SourceColumns(columns, ["id"], is_complete=True)},
+            )
+    scene.ids["new column"] = str(changes[0].pk)
 
 
 def _leave_out_planes(scene: Scene, talk: Talk, request: Any) -> Mapping[str, Any] | None:
@@ -172,13 +229,75 @@ CASES = (
     ),
     change(
         "hash-a-column",
-        "Hash the email column of the orders in Orders hourly",
+        'hash the email column of orders in "Orders hourly"',
         "update_pipeline",
         {ORDERS: {"rules": {"orders": ["email: hash"]}}},
-        is_guided=False,
         script=(
             Step("", [update(ORDERS, streams=[{"stream": "orders", "fields": HASH_EMAIL}])]),
             say("The emails are hashed."),
+        ),
+    ),
+    change(
+        "drop-columns-of-a-stream-of-patterns",
+        "drop the columns note and phone of orders in Whole shop",
+        "update_pipeline",
+        {
+            WHOLE: {
+                "stream": "orders",
+                "table": "whole_orders",
+                "write_mode": "replace",
+                "rules": {"orders": ["note: drop", "phone: drop"]},
+            }
+        },
+        prepare=_add_whole_shop,
+    ),
+    change(
+        "accept-a-new-column",
+        "accept the changes of Planes frozen",
+        "decide_source_changes",
+        {FROZEN: {"rules": {"planes": ["seats: keep"]}}},
+        prepare=_add_new_column,
+        script=(
+            Step(
+                "", [("show_pipeline", {"pipeline_id": f"[[{FROZEN}]]", "part": "source_changes"})]
+            ),
+            Step("", [DECISION]),
+            say("The new column seats arrives from the next run on."),
+        ),
+    ),
+    Case(
+        name="explain-what-has-changed-at-the-source",
+        group=Group.EXPLAIN,
+        messages=["what has changed at the source of Planes frozen?"],
+        prepare=_add_new_column,
+        calls=[("show_pipeline", {"pipeline_id": f"[[{FROZEN}]]", "part": "source_changes"})],
+        says=["planes", "seats", "fails runs"],
+        script=(
+            Step(
+                "", [("show_pipeline", {"pipeline_id": f"[[{FROZEN}]]", "part": "source_changes"})]
+            ),
+            say("planes has a new column seats, which fails runs."),
+        ),
+    ),
+    Case(
+        name="explain-which-stream-failed",
+        group=Group.EXPLAIN,
+        messages=["why is Whole shop failing?"],
+        prepare=_add_run_with_failed_stream,
+        calls=[("explain_pipeline", {"pipeline_id": f"[[{WHOLE}]]"})],
+        says=["1 of 3 streams failed", "order_items", "does not exist"],
+        script=(
+            Step("", [("explain_pipeline", {"pipeline_id": f"[[{WHOLE}]]"})]),
+            Step(
+                "",
+                [
+                    (
+                        "show_run",
+                        {"run_id": "[[run of the shop]]", "part": "streams", "status": "failed"},
+                    )
+                ],
+            ),
+            say("1 of 3 streams failed: the table order_items does not exist."),
         ),
     ),
     change(

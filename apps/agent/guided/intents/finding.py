@@ -169,3 +169,10 @@ def all_streams(turn: Turn, connector: JsonObject) -> Rows:
 
 def stream_name(stream: JsonObject) -> str:
     return str(stream["name"])
+
+
+def streams_in_words(pipeline: JsonObject) -> str:
+    """Return the only stream of a pipeline, or its first one or its patterns with the number of all."""
+    count = pipeline.get("stream_count")
+    shown = str(pipeline["stream"])
+    return f"{shown} ({count:,} streams)" if isinstance(count, int) and count != 1 else shown

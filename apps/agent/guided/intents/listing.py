@@ -37,7 +37,10 @@ def _pipeline_line(row: dict[str, Any]) -> str:
     state = "enabled" if row["enabled"] else "disabled"
     last = f"last run {row['last_run_status']}" if row.get("last_run_status") else "no runs yet"
     source = kind_label(str(row["source_kind"]))
-    return f"**{row['name']}**: {row['stream']} from {source} to {row['destination_kind']}, {state}, {last}"
+    streams = finding.streams_in_words(row)
+    return (
+        f"**{row['name']}**: {streams} from {source} to {row['destination_kind']}, {state}, {last}"
+    )
 
 
 def _runs(turn: Turn, request: ListObjects) -> str:

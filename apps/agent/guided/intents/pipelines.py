@@ -128,7 +128,7 @@ def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
     state = "enabled" if detail["enabled"] else "disabled"
     lines = [
         f"**{detail['name']}** is {state}.",
-        f"- Reads {detail['stream']} from {kind_label(str(detail['source_kind']))} and writes to {detail['destination_kind']}.",
+        f"- Reads {finding.streams_in_words(detail)} from {kind_label(str(detail['source_kind']))} and writes to {detail['destination_kind']}.",
         f"- Schedule: {detail['schedule_in_words']}",
     ]
     if times := detail.get("next_times"):

@@ -8,8 +8,8 @@ from apps.orgs.roles import Permission
 from apps.pipelines import visibility
 
 COLUMNS = (
-    "id", "name", "enabled", "source_kind", "destination_kind", "stream", "last_run_status",
-    "last_run_finished_at", "last_run_records",
+    "id", "name", "enabled", "source_kind", "destination_kind", "stream", "stream_count",
+    "last_run_status", "last_run_finished_at", "last_run_records",
 )  # fmt: skip
 
 
