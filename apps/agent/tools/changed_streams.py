@@ -43,11 +43,11 @@ def read_changes(
     for number, name in enumerate(arguments.remove_streams):
         reader.remove(name, f"remove_streams.{number}")
     sent = arguments.model_dump(exclude_unset=True)
-    reader.set_patterns({name: sent[name] for name in PATTERN_PARTS if name in sent})
+    reader.set_parts({name: sent[name] for name in OTHER_PARTS if name in sent})
     return reader.changes()
 
 
-PATTERN_PARTS = ("patterns", "naming", "new_streams")
+OTHER_PARTS = ("patterns", "naming", "new_streams", "snapshot")
 
 
 class _Reader:
@@ -123,7 +123,7 @@ class _Reader:
             raise Invalid([(argument, NOT_READ, "unknown")])
         self._decisions.setdefault("ignore", []).append(matched)
 
-    def set_patterns(self, sent: dict[str, Any]) -> None:
+    def set_parts(self, sent: dict[str, Any]) -> None:
         self._parts = sent
         patterns = self._definition.patterns
         if not self._excluded or patterns is None:

@@ -31,6 +31,11 @@ CONTRACTS = {
     "drop_columns": "Leave out new columns",
     "drop_rows": "Skip their records",
 }
+SNAPSHOT_SCOPES = {
+    "auto": "One for all streams, if reading takes less than 15 minutes",
+    "run": "One for all streams",
+    "stream": "One for each stream",
+}
 NEW_STREAMS = {"add": "Add them", "ask": "Ask first", "ignore": "Ignore them"}
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from apps.agent.tools.base import Arguments
 from apps.engine.contract import Contract, SyncMode, WriteMode
 from apps.engine.field_rules import CastType, OtherFields, Protection
+from apps.pipelines.definition.document import SnapshotRetry, SnapshotScope
 
 MAX_STREAMS = 200  # named in one call; patterns choose more
 NewStreams = Literal["add", "ask", "ignore"]
@@ -74,6 +75,18 @@ class ProposedPatterns(Arguments):
         None, description="Default: the usual mode of the destination."
     )
     contract: Contract | None = Field(None, description=CONTRACT)
+
+
+class Snapshot(Arguments):
+    """In which snapshots a run reads the streams of a PostgreSQL source. Values that are left out do not change."""
+
+    scope: SnapshotScope | None = Field(
+        None,
+        description="One snapshot for the run, one for each stream, or auto: one for the run if reading is short.",
+    )
+    retry: SnapshotRetry | None = Field(
+        None, description="What another attempt reads: the remaining streams, or all of them."
+    )
 
 
 def stream_document(stream: ProposedStream) -> dict[str, object]:

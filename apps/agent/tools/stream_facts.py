@@ -9,13 +9,14 @@ from apps.agent.tools.counted_words import counted
 from apps.agent.tools.mode_words import (
     CONTRACTS,
     NEW_STREAMS,
+    SNAPSHOT_SCOPES,
     describe_rules,
     describe_sync_mode,
     describe_write_mode,
 )
 from apps.json import JsonObject
 from apps.pipelines import definition as definitions
-from apps.pipelines.definition import Definition, StreamDocument
+from apps.pipelines.definition import DEFAULT_SNAPSHOT, Definition, StreamDocument
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import known_documents
 from apps.pipelines.models import Pipeline
@@ -42,6 +43,8 @@ def facts_of_streams(definition: Definition, streams: Sequence[StreamDocument]) 
         facts += _contract_facts(patterns.get("contract"))
     if naming := definition.document.get("naming"):
         facts.append(("Destination tables", naming))
+    if definition.snapshot != DEFAULT_SNAPSHOT:
+        facts.append(("Snapshots", SNAPSHOT_SCOPES[definition.snapshot["scope"]]))
     return facts
 
 

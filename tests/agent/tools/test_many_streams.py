@@ -288,6 +288,22 @@ def test_a_stream_of_patterns_with_settings_of_its_own_is_named_from_then_on(
     assert "customers" not in streams_of(world, pipeline_id)
 
 
+def test_the_choice_of_snapshots_is_proposed_changed_and_set_back(
+    world: World, shop: Database
+) -> None:
+    streams = [{"stream": "orders"}, {"stream": "customers"}]
+    each = proposal(shop, streams=streams, snapshot={"scope": "stream"})
+    assert facts_of(shown(world, each))["Snapshots"] == "One for each stream"
+
+    pipeline_id = create(world, shop, streams=streams)
+    changes = change(world, pipeline_id, snapshot={"scope": "run", "retry": "all"}).content
+    assert {row["field"] for row in changes["changes"]} == {"snapshot.scope", "snapshot.retry"}
+    assert change(world, pipeline_id, snapshot={"scope": "stream"}).ok
+    assert definition_of(world, pipeline_id)["snapshot"] == {"scope": "stream", "retry": "all"}
+    assert change(world, pipeline_id, snapshot={"scope": "auto", "retry": "remaining"}).ok
+    assert "snapshot" not in definition_of(world, pipeline_id)
+
+
 def test_a_change_of_patterns_shows_all_streams_after_it(world: World, shop: Database) -> None:
     pipeline_id = create(world, shop, streams=[{"stream": "orders"}])
     found: Any = card(

@@ -26,7 +26,14 @@ STREAM_FIELDS = frozenset(
 )
 # The values of limits that are not stored, so that a change before which there was none can be undone.
 DEFAULT_LIMITS = {"allow_empty": False, "max_rejected_share": 0.0}
-OF_DEFINITION = ("streams.added", "streams.removed", "patterns", "naming", "new_streams")
+OF_DEFINITION = (
+    "streams.added",
+    "streams.removed",
+    "patterns",
+    "naming",
+    "new_streams",
+    "snapshot",
+)
 PLAIN_FIELDS = frozenset({"name", "description", "tags", "timeout_seconds", "max_attempts"})
 FIELDS_WITH_IDS = {
     "domain.id": "domain_id",

@@ -11,6 +11,7 @@ from apps.agent.tools.stream_arguments import (
     NewStreams,
     ProposedPatterns,
     ProposedStream,
+    Snapshot,
     stream_document,
 )
 from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
@@ -45,6 +46,7 @@ class ProposedPipeline(Arguments):
     )
     naming: str | None = Field(None, max_length=127, description=NAMING)
     new_streams: NewStreams | None = Field(None, description=NEW_STREAMS)
+    snapshot: Snapshot | None = Field(None, description="Null for auto.")
     schedule: ProposedSchedule | None = Field(None, description="Null for runs by hand only.")
     tags: list[Line] = Field([], max_length=20, description="Words to find the pipeline by.")
     domain_id: UUID | None = Field(
@@ -54,7 +56,13 @@ class ProposedPipeline(Arguments):
     def definition(self) -> dict[str, Any]:
         """Return the definition as a request has it."""
         patterns = self.patterns.model_dump(exclude_none=True) if self.patterns else None
-        optional = {"patterns": patterns, "naming": self.naming, "new_streams": self.new_streams}
+        snapshot = self.snapshot.model_dump(exclude_none=True) if self.snapshot else None
+        optional = {
+            "patterns": patterns,
+            "naming": self.naming,
+            "new_streams": self.new_streams,
+            "snapshot": snapshot,
+        }
         return {
             "source": {"connector_id": str(self.source_connector_id)},
             "streams": [stream_document(stream) for stream in self.streams],

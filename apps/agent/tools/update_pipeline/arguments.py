@@ -12,6 +12,7 @@ from apps.agent.tools.stream_arguments import (
     FieldRule,
     NewStreams,
     ProposedStream,
+    Snapshot,
 )
 from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
 from apps.engine.contract import Contract, SyncMode, WriteMode
@@ -130,3 +131,4 @@ class UpdatePipeline(Arguments):
     )
     naming: str | None = Field(None, max_length=127, description=f"{NAMING} Null removes it.")
     new_streams: NewStreams | None = Field(None, description=NEW_STREAMS)
+    snapshot: Snapshot | None = Field(None, description="The choice of snapshots.")
