@@ -256,7 +256,7 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     options = _read_options(sentence)
     streams = parts.get("streams", (0, 0))
     names, patterns = sentence.names(*streams)
-    all_streams = any(word in vocabulary.WHOLE for word in sentence.words[slice(*streams)])
+    all_streams = _is_whole(sentence, *streams, has_source="source" in parts)
     left_out = parts.get("excluded", (0, 0))
     excluded = [name for found in sentence.names(*left_out) for name in found]
     source = sentence.name(*parts["source"]) if "source" in parts else ""
@@ -265,7 +265,7 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     destination = sentence.name(*parts["destination"]) if "destination" in parts else ""
     return replace(
         options,
-        streams=() if all_streams else names,
+        streams=() if all_streams else tuple(map(_without_whole, names)),
         patterns=tuple(each for each in patterns if not each.startswith("!")),
         excluded=(*excluded, *(each[1:] for each in patterns if each.startswith("!"))),
         all_streams=all_streams,
@@ -276,11 +276,30 @@ def _read_make(sentence: Sentence) -> MakePipelines:
     )
 
 
+def _is_whole(sentence: Sentence, start: int, end: int, *, has_source: bool) -> bool:
+    """Whether all streams are meant: "all tables" and "the whole database", but not "the whole table orders"."""
+    words = sentence.words[start:end]
+    if not vocabulary.ALL.isdisjoint(words):
+        return True
+    if vocabulary.WHOLE.isdisjoint(words) or not vocabulary.ONE_STREAM.isdisjoint(words):
+        return False
+    rest = _without_whole(sentence.name(start, end))
+    return not has_source or not rest
+
+
+def _without_whole(name: str) -> str:
+    """Return the name of a stream without "whole" before it, and an empty text for "whole database"."""
+    words = name.split()
+    if words and words[0].lower() in vocabulary.WHOLE:
+        words = [word for word in words[1:] if word.lower() not in vocabulary.SOURCE_WORDS]
+    return " ".join(words)
+
+
 def _owner_of_all(sentence: Sentence, start: int, end: int) -> str:
     """Return the source in "all tables of SOURCE" and "the whole SOURCE"."""
     position = sentence.position("of", start=start)
     if position is None or position >= end:
-        position = sentence.position(*vocabulary.WHOLE_ONE, start=start)
+        position = sentence.position(*vocabulary.WHOLE, start=start)
     return sentence.name(position + 1, end) if position is not None and position < end else ""
 
 

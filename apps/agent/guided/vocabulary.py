@@ -116,9 +116,11 @@ CHANGE = frozenset(
 )
 # Guided mode cannot rename these. It says so if it is asked to.
 CANNOT_BE_RENAMED = frozenset({"connector", "connection", "source", "destination", "conversation"})
-# These words before a source or "database" mean all of its streams.
-WHOLE_ONE = ("whole", "entire", "complete")
-WHOLE = frozenset({"all", "everything", *WHOLE_ONE})
+# All streams are meant by these words, and by those of WHOLE before a source or "database".
+ALL = frozenset({"all", "everything"})
+WHOLE = frozenset({"whole", "entire", "complete"})
+SOURCE_WORDS = frozenset({"database", "databases", "db", "source", "schema"})
+ONE_STREAM = frozenset({"table", "stream", "endpoint"})
 # With one of these words each stream gets a pipeline of its own.
 SEPARATE = frozenset({"separate", "separately", "individual", "individually"})
 BEFORE_PIPELINES = frozenset((word,) for word in SEPARATE)  # as in "in separate pipelines"

@@ -31,6 +31,8 @@ PROPOSALS: dict[str, tuple[int, int, list[str], Any]] = {
     "flights and airlines from Flights database to Parquet files every 6 hours": (1, 4, ["flights", "airlines"], SIX_HOURS),
     "copy flights, airlines and planes from Flights database to parquet every 6 hours": (
         1, 4, ["flights", "airlines", "planes"], SIX_HOURS),
+    "copy the entire orders table from Shop database to Warehouse every 6 hours": (3, 5, ["orders"], SIX_HOURS),
+    "copy the whole table weather to Warehouse every 6 hours": (2, 5, ["weather"], SIX_HOURS),
     "move order items from Shop to Warehouse every 6 hours": (3, 5, ["order_items"], SIX_HOURS),
     'export "orders" from "Shop database" to "Warehouse" every 6 hours': (3, 5, ["orders"], SIX_HOURS),
     "create a pipeline from Weather API to Parquet files every 6 hours": (2, 4, ["weather"], SIX_HOURS),
@@ -70,6 +72,7 @@ def test_a_complete_request_becomes_a_proposal_without_questions(text: str) -> N
 WHOLE = {
     "copy the whole flights database to Parquet files every 6 hours": (1, 4, ["*"]),
     "copy the entire Shop database to the warehouse daily at 6": (3, 5, ["*"]),
+    "copy the entire database from Shop database to the warehouse daily at 6": (3, 5, ["*"]),
     "copy everything from Shop database to Warehouse by hand": (3, 5, ["*"]),
     "copy all tables from the shop database to the warehouse every 6 hours": (3, 5, ["*"]),
     "copy every table from Shop database to Warehouse every 6 hours": (3, 5, ["*"]),
