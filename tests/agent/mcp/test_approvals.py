@@ -158,10 +158,9 @@ def test_a_program_proposes_a_whole_source_and_the_person_sees_its_streams(
     assert decide(world, request, "approve").status_code == 200
     assert collect(server, key, request)[0]
     (pipeline,) = world.client().get("/api/v1/pipelines").json()["results"]
-    (pattern,) = call(server, key, "show_pipeline", pipeline_id=pipeline["id"])[1]["config"].split(
-        "</data>"
-    )[:1]
-    assert '"match":["*"]' in pattern
+    ok, pattern = call(server, key, "show_pipeline", pipeline_id=pipeline["id"])
+    assert ok
+    assert pattern["config"]["patterns"]["match"] == ["*"]
 
 
 def test_a_proposal_creates_disabled_pipelines(server: str, world: World) -> None:
