@@ -231,6 +231,7 @@ NEAREST: list[tuple[str, list[str], str, str, list[Any]]] = [
     ("double precision", ["0.1", "-Infinity"], "DOUBLE", "DOUBLE", ["0.1", "-inf"]),
     ("numeric(10,2)", ["1.5", "-0.01"], "DECIMAL(10,2)", "DECIMAL(10,2)", ["1.50", "-0.01"]),
     ("numeric(10,2)", ["1.5", "NaN"], "VARCHAR", "VARCHAR", ["1.50", "NaN"]),
+    ("numeric(38,38)", ["0.00000000000000000000000000000000000001", "-0.5"], "DECIMAL(38,38)", "DECIMAL(38,38)", [".00000000000000000000000000000000000001", "-.50000000000000000000000000000000000000"]),  # DuckDB's own texts
     ("numeric", ["1.5", "2.25"], "DECIMAL(38,2)", "DECIMAL(38,2)", ["1.50", "2.25"]),
     ("uuid", ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"], "UUID", "UUID", ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
     ("jsonb", ['{"n": 1.10}', "null"], "VARCHAR", "JSON", ['{"n": 1.10}', "null"]),

@@ -177,7 +177,12 @@ def _count_digits(value: int | Decimal) -> tuple[int, int]:
         return 99, 99
     exponent = value.as_tuple().exponent
     fraction_digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return max(value.adjusted() + 1, 1), fraction_digits
+    return _count_whole_digits(value), fraction_digits
+
+
+def _count_whole_digits(value: Decimal) -> int:
+    """Return the number of digits before the decimal point; 0 for 0.5, so that 38 decimals fit."""
+    return max(value.adjusted() + 1, 0) if value else 0
 
 
 def _build_timestamps(name: str, values: Sequence[Any]) -> TypedSeries | None:
@@ -273,7 +278,7 @@ def _to_decimal_column(series: pl.Series) -> TypedSeries:
         (Decimal(str(v)).copy_abs() for v in (series.min(), series.max()) if v is not None),
         default=Decimal(0),
     )
-    digits = max(largest.adjusted() + 1, 1)
+    digits = _count_whole_digits(largest)
     if digits + scale > DECIMAL_DIGITS:
         return series.cast(pl.String), STRING
     column = Column(ColumnType.DECIMAL, scale=scale, digits=digits)

@@ -1,0 +1,52 @@
+-- Columns of all kinds of types, also of values and names that few databases have.
+CREATE SCHEMA kinds;
+CREATE TYPE kinds.mood AS ENUM ('ok', 'sad, "really"');
+CREATE TYPE kinds.pair AS (x integer, y text, z timestamptz);
+CREATE DOMAIN kinds.positive AS integer CHECK (value > 0);
+CREATE DOMAIN kinds.address AS inet;
+CREATE DOMAIN kinds.numbers AS integer[];
+CREATE DOMAIN kinds.nested AS kinds.positive;
+CREATE TABLE kinds.integers (id integer PRIMARY KEY, a smallint, b bigint, c oid, d boolean, e kinds.positive, f kinds.nested);
+INSERT INTO kinds.integers VALUES (1, -32768, 9223372036854775807, 4294967295, true, 1, 2), (2, NULL, NULL, NULL, NULL, NULL, NULL), (3, 32767, -9223372036854775808, 0, false, 2147483647, 1);
+CREATE TABLE kinds.decimals (a numeric, b numeric(10, 2), c numeric(38, 0), d numeric(50, 20), e numeric(5, -2), f money, g numeric(38, 38));
+INSERT INTO kinds.decimals VALUES (1.10, 1.10, 12345678901234567890123456789012345678, 123456789012345678901234567890.12345678901234567890, 12345, '$1,234.50', 0.00000000000000000000000000000000000001),
+  ('NaN', 'NaN', 1, 1, 100, '-$1.00', NULL), ('Infinity', 2.50, 1, 1, 1, '$0', -0.5), ('-Infinity', -0.01, -1, NULL, -99900, NULL, 0);
+CREATE TABLE kinds.plain_decimals (id integer PRIMARY KEY, a numeric, b numeric(10, 2), c numeric(38, 0), d numeric(5, -2));
+INSERT INTO kinds.plain_decimals VALUES (1, 1.10, 1.10, 7, 12345), (2, 22.125, -99999999.99, -99999999999999999999999999999999999999, 100), (3, NULL, NULL, NULL, NULL);
+CREATE TABLE kinds.floats (a real, b double precision);
+INSERT INTO kinds.floats VALUES (0.1, 0.1), ('NaN', 'NaN'), ('Infinity', '-Infinity'), (3.4028235e38, 5e-324), (16777217, 9007199254740993), ('-0', '-0'), (1e-45, 1.7976931348623157e308), (NULL, NULL);
+CREATE TABLE kinds.texts (id integer, x text, c char(20), v varchar(5), n name, q "char");
+INSERT INTO kinds.texts VALUES (1, NULL, NULL, NULL, NULL, NULL), (2, '', '', '', '', ''), (3, E'a\r\nb', 'x', 'x ', 'nm', 'x'), (4, 'NULL', 'NULL', 'NULL', 'null', 'N'), (5, '\N', '\N', '\N', '\N', '\'),
+  (6, E'tab\t"q"', '"', '"', '"', '"'), (7, 'é😀', 'é😀', 'é😀', 'é', NULL), (8, U&'\200B', U&'\200B', NULL, 'b', ','), (9, '  pad  ', '  pad  ', ' ', ' ', ' '), (10, '\.', '\.', '\.', '\.', '.');
+CREATE TABLE kinds.one_column (x text);
+INSERT INTO kinds.one_column VALUES (NULL), (''), ('a'), ('\.'), (' '), (E'\n'), ('"'), ('a'), (NULL);
+CREATE TABLE kinds.dates (d date, ts timestamp, z timestamptz, t time);
+INSERT INTO kinds.dates VALUES ('0044-03-15 BC', '0044-03-15 BC', '0044-03-15 00:00Z BC', '24:00'), ('20000-01-01', '20000-01-01', '20000-01-01Z', '10:00'), ('2024-01-01', '2024-01-01', '2024-01-01 00:00+00', '10:00:00.000001'), ('infinity', '-infinity', 'infinity', NULL);
+CREATE TABLE kinds.plain_dates (id integer PRIMARY KEY, d date, ts timestamp, z timestamptz, t time, tt timetz, short timestamptz(0));
+INSERT INTO kinds.plain_dates VALUES (1, '0001-01-01', '0001-01-01 00:00:00.000001', '0001-01-01 00:00Z', '00:00', '10:00:00+02', '2024-02-29 10:00:00.6+02'), (2, '9999-12-31', '9999-12-31 23:59:59.999999', '9999-12-31 23:59:59.999999Z', '23:59:59.999999', '00:00:00-12', NULL), (3, NULL, NULL, NULL, NULL, NULL, NULL), (4, '1969-12-31', '1582-10-10 12:00', '1969-12-31 23:59:59.999999Z', '12:00', '12:00:00.5+05:30', 'epoch');
+CREATE TABLE kinds.arrays (id integer PRIMARY KEY, a integer[], b text[], c timestamptz[], d numeric[], e bytea[], f double precision[], g integer[][], h inet[], i interval[], j date[], k kinds.positive[], l kinds.pair[], m kinds.mood[], n boolean[], o uuid[], p jsonb[], q smallint[], r bigint[]);
+INSERT INTO kinds.arrays VALUES (1, '{1,NULL,3}', '{"a,b",NULL,"NULL","q\"x",""}', '{2024-01-01 10:00+02,infinity}', '{1.10,12345678901234567890.123456789,NaN}', '{"\\x00ff"}', '{0.1,NaN,Infinity}', '{{1,2},{3,4}}', '{10.0.0.1}', '{1 day 2 hours}', '{2024-01-01,infinity}', '{1,2}', '{"(1,\"a,b\",)",NULL}', '{ok,"sad, \"really\"",NULL}', '{t,f,NULL}', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', '{"{\"a\": 1}",NULL}', '{-1}', '{9223372036854775807}'), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL), (3, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'), (4, '[0:1]={1,2}', '{é}', '{epoch}', '{0}', '{}', '{-0,5e-324}', '{{1}}', '{::1}', '{0}', '{0044-03-15 BC}', '{7}', '{}', '{}', '{}', '{}', '{"[1, 2]"}', '{}', '{}');
+-- The servers of the tests are built without XML, so this column has no values.
+CREATE TABLE kinds.documents (j json, b jsonb, x xml, p jsonpath);
+INSERT INTO kinds.documents VALUES ('{"a":1,"a":2, "n":1.10}', '{"n": 1.10, "big": 123456789012345678901234567890}', NULL, '$.a'), ('null', 'null', NULL, NULL), (NULL, NULL, NULL, NULL), ('"x"', '[1, 2]', NULL, '$'), (' {"k" : [ ] } ', '{}', NULL, '$[*]');
+CREATE TABLE kinds.composites (c kinds.pair, m kinds.mood, a kinds.address, r kinds.numbers);
+INSERT INTO kinds.composites VALUES (ROW (1, 'a,b', '2024-01-01 10:00+02'), 'ok', '10.0.0.1', '{1,2}'), (NULL, NULL, NULL, NULL), (ROW (NULL, NULL, NULL), 'sad, "really"', '::1/64', '{}');
+CREATE TABLE kinds.ranges (a int4range, b int8range, c tstzrange, d int4multirange, e numrange, f daterange, g tsrange);
+INSERT INTO kinds.ranges VALUES ('[1,5]', '(,)', '[2024-01-01 10:00+02,infinity)', '{[1,3),[5,7)}', 'empty', '[2024-01-01,2024-01-31]', '["2024-01-01 10:00","2024-01-02 10:00")'), (NULL, NULL, NULL, NULL, NULL, NULL, NULL), ('(,)', '[1,1]', 'empty', '{}', '[1.10,2.200)', '(,)', '(,)');
+CREATE TABLE kinds.others (b bytea, bt bit(3), vb bit varying, u uuid, i interval, ip inet, net cidr, mac macaddr, mac8 macaddr8, po point, li line, ls lseg, bo box, pa path, pg polygon, ci circle, tv tsvector, tq tsquery, lsn pg_lsn, cls regclass);
+INSERT INTO kinds.others VALUES ('\x00ff00', B'101', B'1', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '1 year 2 mons 3 days 04:05:06.789', '10.0.0.1', '10.0.0.0/24', '08:00:2b:01:02:03', '08:00:2b:01:02:03:04:05', '(0.1,1e-300)', '{1,-1,0}', '[(0,0),(1,1)]', '(1,1),(0,0)', '[(0,0),(1,2)]', '((0,0),(1,2),(3,0))', '<(0,0),2>', '''a'':1 ''b c'':2A', '''a'' & !''b''', '16/B374D848', 'pg_class'), ('\x', '000', '', NULL, '-1 day +02:00', '10.0.0.1/24', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '', '', '0/0', NULL), (NULL, NULL, NULL, '00000000-0000-0000-0000-000000000000', '-00:00:00.5', '::1', '::/0', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE kinds."Quoted Name" ("Col ""Q""" integer PRIMARY KEY, "select" text, "Ünï" text, "a.b" text, "%s" text, " " text);
+INSERT INTO kinds."Quoted Name" VALUES (1, 'a', 'b', 'c', 'd', 'e');
+CREATE TABLE kinds."Quoted Name 2" (id integer PRIMARY KEY REFERENCES kinds."Quoted Name");
+INSERT INTO kinds."Quoted Name 2" VALUES (1);
+CREATE TABLE kinds."a.b" (x text);
+INSERT INTO kinds."a.b" VALUES ('a.b of kinds');
+CREATE TABLE kinds.a_b (x text);
+INSERT INTO kinds.a_b VALUES ('a_b of kinds');
+CREATE TABLE kinds.a_name_of_sixty_three_characters_which_is_the_longest_of_this_db1 (id integer PRIMARY KEY);
+INSERT INTO kinds.a_name_of_sixty_three_characters_which_is_the_longest_of_this_db1 VALUES (1);
+CREATE TABLE kinds.empty (id integer PRIMARY KEY, amount numeric(10, 2), at timestamptz, tags text[]);
+CREATE TABLE kinds.identities (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, doubled bigint GENERATED ALWAYS AS (factor * 2) STORED, factor bigint);
+INSERT INTO kinds.identities (factor) VALUES (1), (21), (NULL);
+ALTER TABLE kinds.identities ADD dropped text, ADD later text DEFAULT 'added';
+ALTER TABLE kinds.identities DROP dropped;
