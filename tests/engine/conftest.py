@@ -102,9 +102,9 @@ class Rehearsal:
 
     def attempt_with_kill(self, moment: str) -> Outcome:
         """Make an attempt whose child is killed when it reaches the moment (see tests/engine/faults.py)."""
-        faults.place_fault(self.spec, f"kill {moment}")
+        faults.place_fault(self.fault_file, f"kill {moment}")
         outcome = self.attempt()
-        self.child_was_killed = faults.remove_fault(self.spec)
+        self.child_was_killed = faults.remove_fault(self.fault_file)
         return outcome
 
     def kill_and_resume(self) -> Outcome:
@@ -129,16 +129,16 @@ class Rehearsal:
 
         `after_release` is called when the child continues. Fail if the child does not reach the moment.
         """
-        faults.place_fault(self.spec, f"hold {moment}")
+        faults.place_fault(self.fault_file, f"hold {moment}")
         with ThreadPoolExecutor(1) as pool:
             ended = threading.Event()
             action_future = pool.submit(
-                faults.call_when_held, self.spec, action, after_release, ended.is_set
+                faults.call_when_held, self.fault_file, action, after_release, ended.is_set
             )
             outcome = self.attempt()
             ended.set()
             action_future.result()
-        assert faults.remove_fault(self.spec), f"the child did not reach {moment}: {outcome}"
+        assert faults.remove_fault(self.fault_file), f"the child did not reach {moment}: {outcome}"
         return outcome
 
     def change_settings(
@@ -156,6 +156,10 @@ class Rehearsal:
     def failure_flag(self) -> Path:
         """Connectors that get this path as `while_exists` fail while the file exists."""
         return self.folder / "failure_flag"
+
+    @property
+    def fault_file(self) -> Path:
+        return faults.fault_file(self.spec.files.url, self.spec.stream_key)
 
     def start_new_run(self) -> None:
         """Make the next attempt the first one of a new run."""

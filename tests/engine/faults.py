@@ -1,8 +1,9 @@
 """Inject faults at a chosen moment of a run, inside the child that moves the records.
 
 A moment is the n-th time that an operation begins or is done in one child: `page 7`, `page done 7`,
-`lock 1`, `checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once.
-`kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file `held`.
+`lock 1`, `checkpoint 2`, `publish 1`. A file for the stream in the storage of the run defines the fault, which happens once.
+`kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file again, which then
+ends in `held`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ COUNTED_METHODS: tuple[tuple[type, str, str], ...] = (
     (StateBackend, "commit", "checkpoint"),
     (Runner, "_publish", "publish"),
 )
-_run_folder: list[Path] = []
+_fault_file: list[Path] = []
 _counts: Counter[str] = Counter()
 
 
@@ -36,11 +37,11 @@ def install() -> None:
     """Count the moments of every run in this process and its forks."""
     original_init = Runner.__init__
 
-    def init_with_folder(runner: Runner, spec: RunSpec, **kwargs: Any) -> None:
-        _run_folder[:] = [run_folder(spec)]
+    def init_with_file(runner: Runner, spec: RunSpec, **kwargs: Any) -> None:
+        _fault_file[:] = [fault_file(spec.files.url, spec.stream_key)]
         original_init(runner, spec, **kwargs)
 
-    Runner.__init__ = init_with_folder  # type: ignore[method-assign,assignment]
+    Runner.__init__ = init_with_file  # type: ignore[method-assign,assignment]
     for owner, method, name in COUNTED_METHODS:
         setattr(owner, method, _count_calls(getattr(owner, method), name))
 
@@ -57,7 +58,7 @@ def _count_calls(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 def _reach_moment(name: str) -> None:
     _counts[name] += 1
-    fault = _run_folder[0] / "fault"
+    fault = _fault_file[0]
     try:
         kind, _, moment = fault.read_text().partition(" ")
     except FileNotFoundError:
@@ -67,31 +68,31 @@ def _reach_moment(name: str) -> None:
     if kind == "kill":
         fault.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
-    held = fault.rename(fault.with_name("held"))
+    held = fault.rename(_held(fault))
     _wait_until(lambda: not held.exists())
 
 
-def run_folder(spec: RunSpec) -> Path:
-    """Return the folder of the run's files and of its `fault` file."""
-    return Path(urlsplit(spec.files.url).path)
+def fault_file(url: str, stream_key: str) -> Path:
+    """Return the file of the faults of a stream, in the storage with this URL."""
+    return Path(urlsplit(url).path) / f"fault {stream_key}"
 
 
-def place_fault(spec: RunSpec, fault: str) -> None:
-    """Inject this fault into the run's next child."""
-    (run_folder(spec) / "fault").write_text(fault)
+def place_fault(file: Path, fault: str) -> None:
+    """Inject this fault into the next child of the stream."""
+    file.write_text(fault)
 
 
-def remove_fault(spec: RunSpec) -> bool:
+def remove_fault(file: Path) -> bool:
     """Remove the fault. Returns whether it has happened."""
     try:
-        (run_folder(spec) / "fault").unlink()
+        file.unlink()
     except FileNotFoundError:
         return True
     return False
 
 
 def call_when_held(
-    spec: RunSpec,
+    file: Path,
     action: Callable[[], None],
     after_release: Callable[[], None],
     has_ended: Callable[[], bool],
@@ -100,7 +101,7 @@ def call_when_held(
 
     Do nothing if the child ends before it is held.
     """
-    held = run_folder(spec) / "held"
+    held = _held(file)
     _wait_until(lambda: held.exists() or has_ended())
     if not held.exists():
         return
@@ -109,6 +110,10 @@ def call_when_held(
     finally:
         held.unlink()
         after_release()
+
+
+def _held(fault: Path) -> Path:
+    return fault.with_name(f"{fault.name} held")
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
