@@ -82,6 +82,10 @@ class StreamMissing(ConfigurationError):
     """The source does not have the stream, or the user cannot read it."""
 
 
+class ResetNeeded(ConfigurationError):
+    """The saved position of the stream is not valid any more."""
+
+
 class AuthenticationError(EngineError):
     """The source or destination refused the credentials."""
 

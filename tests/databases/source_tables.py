@@ -111,6 +111,7 @@ class SourceReader:
 
     def __init__(self, connection: psycopg.Connection[Row], schemas: Sequence[str]) -> None:
         self._connection, self._schemas = connection, list(schemas)
+        connection.prepare_threshold = None  # The tests change tables between two queries.
         connection.execute(SESSION.encode())
 
     @cached_property

@@ -79,6 +79,7 @@ def fault_file(url: str, stream_key: str) -> Path:
 
 def place_fault(file: Path, fault: str) -> None:
     """Inject this fault into the next child of the stream."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(fault)
 
 

@@ -119,6 +119,10 @@ class StreamSource(AbstractSource):
         """
         return None
 
+    def find_columns(self) -> SourceColumns | None:
+        """Return what `declared_columns` returns, for a stream that is not read. Raises EngineError."""
+        return None
+
     def hold_snapshot(
         self, streams: Sequence[str], *, is_required: bool, max_bytes: int | None
     ) -> AbstractContextManager[HeldSnapshot]:

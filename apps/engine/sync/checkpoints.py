@@ -24,7 +24,7 @@ from bizon.source.models import SourceIncrementalState
 from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
-from apps.engine.failures import RESET_STREAM, ConfigurationError, StreamTakenOver
+from apps.engine.failures import RESET_STREAM, ResetNeeded, StreamTakenOver
 from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.kept_connections import kept_connections
 from apps.engine.sync import statements
@@ -278,7 +278,7 @@ class StateBackend:
         return self._is_same_table or self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None
 
     def _can_start_from(self, previous_job: Any) -> bool:
-        """Whether the position of a finished job is valid. Raises ConfigurationError if a person has to decide.
+        """Whether the position of a finished job is valid. Raises ResetNeeded if a person has to decide.
 
         After a full refresh, a sync with another key, cursor field or table simply starts at the beginning.
         """
@@ -286,7 +286,7 @@ class StateBackend:
             previous_job.inputs, is_same_table=self._is_same_table
         )
         if change and previous_job.sync_mode == "incremental":
-            raise ConfigurationError(
+            raise ResetNeeded(
                 f"{change}: {RESET_STREAM}, so that it is read from the beginning and its table is written anew"
             )
         return not change

@@ -9,6 +9,7 @@ source returns the same page again. This follows from the order of the steps:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -36,7 +37,9 @@ from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
     ConfigurationError,
     Crashed,
+    EngineError,
     PositionGone,
+    ResetNeeded,
     StreamMissing,
     StreamTakenOver,
 )
@@ -52,6 +55,7 @@ from apps.engine.sync.checkpoints import Job, StateBackend, StreamLease
 from apps.engine.sync.identity import identity_of
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
+from apps.engine.sync.seen_columns import SeenColumns
 from apps.engine.sync.transforms import Transform
 from apps.engine.sync.writer import SideTracker, TypesChanged, Writer
 
@@ -118,7 +122,7 @@ class Runner:
         lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
         backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
         backend.recognize_table(self._has_published_here)
-        job = backend.continue_or_create_job(pages_never_change=source.pages_never_change)
+        job = self._continue_or_create_job(source, backend)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
         is_repeated = False
@@ -138,6 +142,20 @@ class Runner:
                 job = backend.restart(job, columns=error.columns)
             self._is_first_sync = False
             source = self._build_source()
+
+    def _continue_or_create_job(self, source: StreamSource, backend: StateBackend) -> Job:
+        try:
+            return backend.continue_or_create_job(pages_never_change=source.pages_never_change)
+        except ResetNeeded:
+            # Another key of the source may be the reason, so report it although nothing is read.
+            with contextlib.suppress(EngineError):
+                self._emit_found_columns(source.find_columns())
+            raise
+
+    def _emit_found_columns(self, found: SourceColumns | None) -> None:
+        columns = found and SeenColumns().result(found, is_everything_read=False, left_out=())
+        if columns is not None:
+            self._emit(columns)
 
     def _build_source(self) -> StreamSource:
         spec = self._spec

@@ -95,3 +95,19 @@ def test_a_table_that_is_gone_is_reported_as_missing(
     database.execute("DROP TABLE people")
     assert isinstance(run.attempt(), Failed)
     assert reported(run).is_missing
+
+
+def test_another_key_is_reported_although_the_stream_has_to_be_reset_before_it_is_read(
+    make_rehearsal: MakeRehearsal, database: SourceDatabase
+) -> None:
+    run = make_run(make_rehearsal, database, "evolve")
+    source = replace(run.spec.source, sync_mode="incremental", cursor_field="n")
+    run.spec = replace(run.spec, source=replace(source, primary_key=("n",)))
+    assert isinstance(run.attempt(), Succeeded)
+    database.execute("ALTER TABLE people DROP CONSTRAINT people_pkey")
+    run.start_new_run()
+    run.spec = replace(run.spec, source=replace(source, primary_key=()))
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert "The primary key changed" in outcome.message
+    assert reported(run).key == []

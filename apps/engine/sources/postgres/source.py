@@ -105,6 +105,10 @@ class PostgresSource(ConnectorSource[Config]):
     def declared_columns(self) -> SourceColumns | None:
         return self._table.source_columns if self._table is not None else None
 
+    def find_columns(self) -> SourceColumns | None:
+        with read_transaction(self._open_connection(), self.settings) as cursor:
+            return self._find_table(cursor).source_columns
+
     @contextlib.contextmanager
     def hold_snapshot(
         self, streams: Sequence[str], *, is_required: bool, max_bytes: int | None
