@@ -16,8 +16,8 @@ DO $$ BEGIN
   FOR n IN 1..{TABLES} LOOP
     EXECUTE format('CREATE TABLE many.t%s (id integer PRIMARY KEY, earlier integer %s, text text, amount numeric(10, 2))',
                    n, CASE WHEN n > 1 THEN format('REFERENCES many.t%s', n - 1) END);
-    EXECUTE format('INSERT INTO many.t%s SELECT r, CASE WHEN r < %s THEN r END, ''row '' || r, r / 4.0 FROM generate_series(1, %s) r',
-                   n, (n + 19) %% 21, n %% 21);
+    EXECUTE format('INSERT INTO many.t%s SELECT r, CASE WHEN r <= %s THEN r END, ''row '' || r, r / 4.0 FROM generate_series(1, %s) r',
+                   n, (n + 20) %% 21, n %% 21);
   END LOOP;
 END $$
 """
