@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -23,6 +24,7 @@ from tests.databases.comparing import require_equal_tables
 from tests.databases.moving import KINDS, PIPELINES, Arrived, Mover
 from tests.databases.source_tables import SourceReader, Table
 from tests.engine import faults
+from tests.storms.stage import STORM_TIMEOUT
 
 # What is done to the table of this name.
 ALTERATIONS = {
@@ -42,6 +44,8 @@ ALTERATIONS = {
     "refilled": "TRUNCATE {t}; INSERT INTO {t} SELECT n, -n, n FROM generate_series(1, 300) n",
     "replaced": "DROP TABLE {t}; CREATE TABLE {t} (id integer PRIMARY KEY, other text); GRANT SELECT ON {t} TO source_reader;"
     " INSERT INTO {t} SELECT n, 'other ' || n FROM generate_series(1, 200) n",
+    "swapped": "ALTER TABLE {t} RENAME TO for_a_moment; ALTER TABLE altered.twin RENAME TO swapped;"
+    " ALTER TABLE altered.for_a_moment RENAME TO twin",
     "untouched": "SELECT 1",
 }
 GONE = {"altered.dropped", "altered.renamed", "altered.moved"}
@@ -63,6 +67,10 @@ DRIFT = {
     ("altered.replaced", "column_removed", "label"),
 }
 ROWS = 250
+INCREMENTAL: dict[str, dict[str, str]] = {
+    "full_refresh": {},
+    "incremental": {"cursor_field": "id", "write_mode": "append"},
+}
 
 
 def create_tables(mover: Mover) -> None:
@@ -73,6 +81,8 @@ def create_tables(mover: Mover) -> None:
     )
     for name in ALTERATIONS:
         create_table(mover, name)
+    create_table(mover, "twin")
+    mover.source.execute("UPDATE altered.twin SET amount = -id")
 
 
 def create_table(mover: Mover, name: str) -> None:
@@ -281,14 +291,20 @@ def test_tables_cannot_be_altered_while_their_snapshot_exists(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_that_are_altered_while_they_are_read_arrive_before_or_after_it(
-    faulty_mover: Mover, kind: str
+    faulty_mover: Mover, kind: str, sync_mode: str
 ) -> None:
     mover = faulty_mover
     create_tables(mover)
-    source = {"snapshot": "paged", "page_size": 50}
-    pipeline = mover.create(kind, "altered.*", source=source, snapshot={"scope": "stream"})
+    pipeline = mover.create(
+        kind,
+        "altered.*",
+        source={"snapshot": "paged", "page_size": 50},
+        snapshot={"scope": "stream"},
+        defaults={"sync_mode": sync_mode, **INCREMENTAL[sync_mode]},
+    )
     before = source_tables(mover)
     run_id = run_with_alterations(mover, pipeline)
     after, failures = source_tables(mover), mover.failures(run_id)
@@ -330,3 +346,37 @@ def run_with_alterations(mover: Mover, pipeline: Pipeline) -> UUID:
             action.result()
     assert all(map(faults.remove_fault, files.values())), "a table was not altered"
     return run_id
+
+
+@pytest.mark.long
+def test_streams_that_wait_behind_an_alteration_are_read_by_the_next_attempt(
+    mover: Mover, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alteration waits for the snapshot, and the streams that have not begun wait behind the alteration."""
+    create_tables(mover)
+    pipeline = mover.create("postgres", "altered.*")
+    with ThreadPoolExecutor(1) as pool:
+        waiting: list[Any] = []
+
+        def begin_alteration() -> None:
+            waiting.append(pool.submit(alter, mover, "made_decimal"))
+            query = (
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'"
+            )
+            wait_until(lambda: mover.source.rows(query) == [(1,)])
+
+        call_before_first_stream(mover, monkeypatch, begin_alteration)
+        run_id = mover.run(pipeline)
+        waiting[0].result()
+    assert mover.state(run_id)["status"] == "pending"
+    assert list(mover.failures(run_id)) == ["altered.made_decimal"]
+    mover.continue_run()
+    assert mover.state(run_id)["status"] == "succeeded"
+    require_equal_tables("postgres", source_tables(mover), mover.arrived(pipeline, run_id))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + STORM_TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

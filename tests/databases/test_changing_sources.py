@@ -10,11 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from apps.connectors.storage import files_root
 from apps.engine import Outcome, RunSpec
-from apps.engine.contract import Event
+from apps.engine.contract import Event, stream_key
 from tests.databases.comparing import require_equal_tables, require_foreign_keys
 from tests.databases.moving import KINDS, Arrived, Mover
 from tests.databases.source_tables import Row, SourceReader, load
+from tests.engine import faults
 from tests.storms.stage import STORM_TIMEOUT
 
 CHANGE = """
@@ -98,6 +100,16 @@ def changes_in(arrived: dict[str, Arrived]) -> int:
     return len(numbers)
 
 
+def require_one_moment(mover: Mover, kind: str, arrived: dict[str, Arrived]) -> int:
+    """Fail unless the rows are exactly those after one of the changes. Returns the number of this change."""
+    count = changes_in(arrived)
+    reader = SourceReader(mover.source.admin, ["trade"])
+    require_foreign_keys(reader.foreign_keys(), arrived)
+    repeat_changes(mover, count)
+    require_equal_tables(kind, reader.tables(arrays_as_json=kind != "postgres"), arrived)
+    return count
+
+
 def repeat_changes(mover: Mover, count: int) -> None:
     """Create the source anew with this number of changes."""
     load(mover.source, "trade")
@@ -116,13 +128,43 @@ def test_a_database_arrives_as_of_one_moment_while_transactions_change_it(
         changer.wait_for_next()
         run_id = mover.run_to_success(pipeline)
         changer.wait_for_next()
-    arrived = mover.arrived(pipeline, run_id)
-    count = changes_in(arrived)
+    count = require_one_moment(mover, kind, mover.arrived(pipeline, run_id))
     assert 1 <= count <= changer.committed - 10, "the source has not changed between the streams"
-    reader = SourceReader(mover.source.admin, ["trade"])
-    require_foreign_keys(reader.foreign_keys(), arrived)
-    repeat_changes(mover, count)
-    require_equal_tables(kind, reader.tables(arrays_as_json=kind != "postgres"), arrived)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_tables_are_read_in_the_same_moment_through_their_second_connections(
+    faulty_mover: Mover, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The children of this mover read each table as a large one is read, in many pages."""
+    mover = faulty_mover
+    load(mover.source, "trade")
+    pipeline = mover.create(kind, "trade.*", source={"page_size": 100})
+    with changing(mover, monkeypatch):
+        run_id = mover.run_to_success(pipeline)
+    assert "one connection" not in mover.log(run_id)
+    require_one_moment(mover, kind, mover.arrived(pipeline, run_id))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_of_which_a_child_is_killed_arrives_as_of_one_moment_if_all_streams_are_read_again(
+    faulty_mover: Mover, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    mover = faulty_mover
+    load(mover.source, "trade")
+    pipeline = mover.create(kind, "trade.*", snapshot={"retry": "all"})
+    key = stream_key(mover.world.org.pk, pipeline.pk, "trade.orders")
+    fault_file = faults.fault_file(files_root(mover.world.org.pk).url, key)
+    faults.place_fault(fault_file, "kill publish 1")
+    with changing(mover, monkeypatch):
+        run_id = mover.run(pipeline)
+        assert faults.remove_fault(fault_file), "the child was not killed"
+        assert mover.state(run_id)["streams_succeeded"] == 9
+        mover.continue_run()
+    assert mover.state(run_id)["status"] == "succeeded"
+    require_one_moment(mover, kind, mover.arrived(pipeline, run_id))
 
 
 @pytest.mark.long
