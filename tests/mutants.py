@@ -235,9 +235,23 @@ MUTANTS = [
     Mutant(
         "a table is not locked before the snapshot of the run is taken",
         "apps/engine/sources/postgres/shared_snapshot.py",
-        "                lock_by_name(cursor, table)\n",
-        "                pass\n",
+        "    error = _try(cursor, lock_statement(table))\n",
+        "    error = None\n",
         "tests/runs/tables/test_shared_snapshots.py",
+    ),
+    Mutant(
+        "a view that cannot be read takes the common snapshot from all streams",
+        "apps/engine/sources/postgres/shared_snapshot.py",
+        "    error = _try(cursor, query_statement(table))\n",
+        "    error = cursor.execute(query_statement(table)) and None\n",
+        "tests/databases/test_odd_databases.py",
+    ),
+    Mutant(
+        "another key of the source is not listed if its stream has to be reset",
+        "apps/engine/sync/runner.py",
+        "                self._emit_found_columns(source.find_columns())\n",
+        "                pass\n",
+        "tests/engine/sources/test_source_columns.py",
     ),
     Mutant(
         "a value that is to be hashed arrives readable",

@@ -138,7 +138,8 @@ class Mover:
         with psycopg.connect(self.server.url(self.target), autocommit=True) as connection:
             connection.execute(SESSION.encode())
             for name, table in tables.items():
-                identifier = sql.Identifier("arrived", table)
+                schema, _, name_of_table = table.rpartition(".")
+                identifier = sql.Identifier(schema or "arrived", name_of_table)
                 types: dict[str, str] = dict(
                     connection.execute(SELECT_TYPES, [identifier.as_string(connection)]).fetchall()
                 )
@@ -156,15 +157,18 @@ class Mover:
             present = {
                 name
                 for (name,) in connection.execute(
-                    "SELECT table_name FROM duckdb_tables()"
+                    "SELECT schema_name || '.' || table_name FROM duckdb_tables()"
                 ).fetchall()
             }
             for name, table in tables.items():
-                if table not in present:
+                schema, _, name_of_table = table.rpartition(".")
+                full_name = f"{schema or 'main'}.{name_of_table}"
+                if full_name not in present:
                     found[name] = None
                     continue
-                types = connection.execute(f'DESCRIBE "{table}"').fetchall()
-                rows = connection.execute(f'FROM "{table}"').fetchall()
+                quoted = ".".join(f'"{part}"' for part in full_name.split("."))
+                types = connection.execute(f"DESCRIBE {quoted}").fetchall()
+                rows = connection.execute(f"FROM {quoted}").fetchall()
                 found[name] = Arrived({row[0]: row[1] for row in types}, rows)
         return found
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.databases.comparing import require_equal_tables, require_foreign_keys
@@ -22,12 +24,12 @@ def test_a_database_arrives_whole_in_one_run(mover: Mover, schema: str, kind: st
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_databases_of_several_schemas_arrive_whole_in_one_run(mover: Mover, kind: str) -> None:
-    move_and_compare(mover, kind, list(SIZES))
+    move_and_compare(mover, kind, list(SIZES), naming="{schema}.{table}")
 
 
-def move_and_compare(mover: Mover, kind: str, schemas: list[str]) -> None:
+def move_and_compare(mover: Mover, kind: str, schemas: list[str], **parts: Any) -> None:
     load(mover.source, *schemas)
-    pipeline = mover.create(kind, *(f"{schema}.*" for schema in schemas))
+    pipeline = mover.create(kind, *(f"{schema}.*" for schema in schemas), **parts)
     run_id = mover.run_to_success(pipeline)
 
     reader = SourceReader(mover.source.admin, schemas)

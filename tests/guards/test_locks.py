@@ -118,7 +118,7 @@ UNTESTED_PLACES = {
         "apps/runs/backfills/chunks.py:advance",
     ],
     "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [
-        "apps/engine/sources/postgres/files.py:lock_by_name",
+        "apps/engine/sources/postgres/files.py:lock_statement",
     ],
     "A lock in the user's own database, which ends our idle transactions after 30 seconds.": [
         "apps/engine/destinations/postgres/publications.py:Publications.lock",

@@ -163,14 +163,22 @@ def lock_by_name(cursor: Cursor, table: Relation) -> None:
     The tables below a view are locked with the rights of the view's owner, but no materialized views.
     """
     try:
-        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.sql))
+        cursor.execute(lock_statement(table))
     except NOT_LOCKABLE as error:
         raise NotLocked from error
 
 
 def lock_by_query(cursor: Cursor, table: Relation) -> None:
     """Lock the table and everything below it by an empty query, which takes the snapshot before it waits."""
-    cursor.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(table.sql))
+    cursor.execute(query_statement(table))
+
+
+def lock_statement(table: Relation) -> sql.Composed:
+    return sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(table.sql)
+
+
+def query_statement(table: Relation) -> sql.Composed:
+    return sql.SQL("SELECT FROM {} LIMIT 0").format(table.sql)
 
 
 def read_files(cursor: Cursor, table: Relation) -> TableFiles | None:

@@ -7,9 +7,12 @@ lock of a later stream would make its table look empty. The snapshot exists as l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
 
 from apps.engine.failures import PositionGone
 from apps.engine.postgres import Connection, Cursor
@@ -18,13 +21,17 @@ from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import read_transaction
 from apps.engine.sources.postgres.files import (
     MAX_TRIES,
+    NOT_LOCKABLE,
     SELECT_SIZE,
-    NotLocked,
-    lock_by_name,
-    lock_by_query,
+    lock_statement,
+    query_statement,
     read_files,
 )
 from apps.engine.sources.postgres.tables import NoSuchTable, Relation, find_relation, find_relations
+
+# The beginnings of SQLSTATEs of errors that a table is not the reason of: lost connections, conflicts and deadlocks, lack
+# of resources, locks of other sessions, and cancelled queries.
+NOT_OF_THE_TABLE = ("08", "40", "53", "55P03", "57", "58", "XX")
 
 
 @contextlib.contextmanager
@@ -33,21 +40,17 @@ def hold_snapshot(
 ) -> Iterator[HeldSnapshot]:
     """Lock the tables of the streams, and keep a snapshot of them until the block ends.
 
-    A stream whose table does not exist is left out, and its own child reports it. Without a snapshot, the answer has the
-    reason: the tables are larger than `max_bytes`, or they are replaced again and again. Raises SourceError if another
-    session locks a table for too long.
+    A stream that does not exist, or that cannot be read, is left out, and its own child reports it. Without a snapshot, the
+    answer has the reason: the tables are larger than `max_bytes`, or they are replaced again and again. Raises SourceError
+    if another session locks a table for too long.
     """
-    not_lockable: set[int] = set()
     for _ in range(MAX_TRIES):
         with read_transaction(connection, config) as cursor:
             tables = _find_tables(cursor, config, streams)
         with read_transaction(connection, config) as cursor:
             try:
-                at = _lock_and_take(cursor, tables.values(), not_lockable)
-                size = _size_if_current(cursor, tables.values())
-            except _TableNotLocked as error:
-                not_lockable.add(error.table.oid)
-                continue
+                at, locked = _lock_and_take(cursor, tables)
+                size = _size_if_current(cursor, locked.values())
             except PositionGone:
                 continue
             if size is None:
@@ -57,17 +60,9 @@ def hold_snapshot(
                     reason=f"the tables have {size / 1e9:,.0f} GB, which takes long to read"
                 )
                 return
-            yield HeldSnapshot(_export(cursor), at.isoformat(), streams=tuple(tables))
+            yield HeldSnapshot(_export(cursor), at.isoformat(), streams=tuple(locked))
             return
     yield HeldSnapshot(reason="tables were replaced again and again while they were locked")
-
-
-class _TableNotLocked(Exception):
-    """The table cannot be locked by name."""
-
-    def __init__(self, table: Relation) -> None:
-        super().__init__(table.stream_name)
-        self.table = table
 
 
 def _find_tables(cursor: Cursor, config: Config, streams: Sequence[str]) -> dict[str, Relation]:
@@ -81,25 +76,53 @@ def _find_tables(cursor: Cursor, config: Config, streams: Sequence[str]) -> dict
 
 
 def _lock_and_take(
-    cursor: Cursor, tables: Collection[Relation], not_lockable: set[int]
-) -> datetime:
+    cursor: Cursor, tables: Mapping[str, Relation]
+) -> tuple[datetime, dict[str, Relation]]:
     """Lock the tables by name, take the snapshot, and lock the others and what is below views by queries.
 
-    Returns the time of the snapshot. Raises _TableNotLocked.
+    Returns the time of the snapshot, and the tables that can be read, by stream.
     """
-    needs_query = {table.oid for table in tables if not table.can_be_locked} | not_lockable
-    for table in tables:
-        if table.oid not in needs_query:
-            try:
-                lock_by_name(cursor, table)
-            except NotLocked as error:
-                raise _TableNotLocked(table) from error
+    not_locked = {name for name, table in tables.items() if not _lock_by_name(cursor, table)}
     (at,) = _only_row(cursor, "SELECT clock_timestamp()")  # The first query takes the snapshot.
-    for table in tables:
-        if table.oid in needs_query or table.relkind == "v":
-            lock_by_query(cursor, table)
+    locked = {
+        name: table
+        for name, table in tables.items()
+        if (name not in not_locked and table.relkind != "v") or _lock_by_query(cursor, table)
+    }
     taken_at: datetime = at.astimezone(UTC)
-    return taken_at
+    return taken_at, locked
+
+
+def _lock_by_name(cursor: Cursor, table: Relation) -> bool:
+    """Lock the table without taking a snapshot. Returns whether that is possible: some views cannot be locked by name."""
+    if not table.can_be_locked:
+        return False
+    error = _try(cursor, lock_statement(table))
+    if error is not None and not isinstance(error, NOT_LOCKABLE):
+        raise error
+    return error is None
+
+
+def _lock_by_query(cursor: Cursor, table: Relation) -> bool:
+    """Lock the table and everything below it by a query. Returns whether the table can be read."""
+    error = _try(cursor, query_statement(table))
+    if error is not None and (error.sqlstate or "").startswith(NOT_OF_THE_TABLE):
+        raise error
+    return error is None
+
+
+def _try(cursor: Cursor, statement: sql.Composed) -> psycopg.Error | None:
+    """Execute the statement. If it fails, return the error; the transaction goes on. Raises psycopg.Error if that is impossible."""
+    try:
+        cursor.execute(
+            sql.SQL("SAVEPOINT one_table; {}; RELEASE SAVEPOINT one_table").format(statement)
+        )
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            raise
+        cursor.execute("ROLLBACK TO SAVEPOINT one_table; RELEASE SAVEPOINT one_table")
+        return error
+    return None
 
 
 def _size_if_current(cursor: Cursor, tables: Collection[Relation]) -> int | None:
