@@ -102,8 +102,11 @@ def load(database: SourceDatabase, *schemas: str) -> None:
 
 def stream_name(schema: str, table: str) -> str:
     """Return the documented name of the stream: a part with a dot is quoted, and `public` is left out."""
-    quoted = f'"{table}"' if "." in table else table
-    return quoted if schema == "public" else f"{schema}.{quoted}"
+    schema, table = (
+        '"{}"'.format(part.replace('"', '""')) if "." in part or part.startswith('"') else part
+        for part in (schema, table)
+    )
+    return table if schema == "public" else f"{schema}.{table}"
 
 
 class SourceReader:

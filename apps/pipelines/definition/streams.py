@@ -30,6 +30,7 @@ from apps.pipelines.definition.names import (
 
 STREAMS = "streams"  # the path of the list of streams
 MAX_STREAMS = 2000  # streams of one pipeline
+MAX_STREAM_LENGTH = 200  # characters of a stream's name
 FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
@@ -209,8 +210,8 @@ class StreamBuilder:
         if not isinstance(name, str) or not name.strip():
             self.add_error("stream", "This field is required.", "required")
             return ""
-        if len(name) > 200:
-            self.add_error("stream", "At most 200 characters.", "max_length")
+        if len(name) > MAX_STREAM_LENGTH:
+            self.add_error("stream", f"At most {MAX_STREAM_LENGTH} characters.", "max_length")
         if self.known_streams and name not in self.known_streams:
             similar = get_close_matches(name[:200], self.known_streams, n=1)
             hint = (

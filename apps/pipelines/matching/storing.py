@@ -16,7 +16,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.pipelines import targets
 from apps.pipelines.definition import Definition, Document, StreamDocument
-from apps.pipelines.definition.streams import MAX_STREAMS
+from apps.pipelines.definition.streams import MAX_STREAM_LENGTH, MAX_STREAMS
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import (
     INCLUDED,
@@ -61,7 +61,7 @@ def choose_known(
     matched = _without_own_outputs(
         org, definition, choose(definition, known, listed, is_first=is_first)
     )
-    _require_not_too_many(definition, matched)
+    _require_within_limits(definition, matched)
     if definition.patterns is None:
         pipeline.matched_patterns = None
     elif listed is not None:
@@ -100,11 +100,19 @@ def _is_first(pipeline: Pipeline, definition: Definition) -> bool:
     return patterns is not None and pipeline.matched_patterns != patterns["match"]
 
 
-def _require_not_too_many(definition: Definition, matched: Sequence[MatchedStream]) -> None:
+def _require_within_limits(definition: Definition, matched: Sequence[MatchedStream]) -> None:
+    """Raise Invalid if there are too many streams, or one with a name that cannot be stored."""
     count = len(definition.streams) + len(names_of(matched, INCLUDED))
     if count > MAX_STREAMS:
         message = f"The patterns choose {count:,} streams; a pipeline has at most {MAX_STREAMS:,}."
         raise Invalid([("patterns.match", message, "max_length")])
+    for stream in matched:
+        if len(stream.name) > MAX_STREAM_LENGTH:
+            message = (
+                f"The patterns choose a stream whose name has more than {MAX_STREAM_LENGTH} characters: exclude"
+                f" {stream.name[:MAX_STREAM_LENGTH]}…"
+            )
+            raise Invalid([("patterns.match", message, "max_length")])
 
 
 def _without_own_outputs(
@@ -142,7 +150,7 @@ def resolve(*, org: Org, pipeline_id: UUID, version: int, listed: Sequence[Strea
             is_first=_is_first(pipeline, definition),
         ),
     )
-    _require_not_too_many(definition, matched)
+    _require_within_limits(definition, matched)
     _require_some(definition, matched)
     claims = _store(
         org, pipeline, definition, matched, before, is_current=version == pipeline.version
