@@ -123,7 +123,7 @@ def require_red_with_reason(mover: Mover, run_id: UUID, red: set[str]) -> None:
     assert all(len(message) > 20 for message in failures.values())
 
 
-@pytest.mark.sample(4)
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_tables_that_were_altered_between_two_runs_arrive_as_they_are_now(
     mover: Mover, kind: str

@@ -14,7 +14,7 @@ from tests.databases.source_tables import SourceReader, load
 SIZES = {"music": (12, 11), "rental": (21, 20), "trade": (10, 8), "kinds": (20, 1)}
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("schema", SIZES)
 def test_a_database_arrives_whole_in_one_run(mover: Mover, schema: str, kind: str) -> None:
