@@ -380,3 +380,54 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+PARTITIONS = """
+CREATE TABLE altered.parts (id integer PRIMARY KEY, text text) PARTITION BY RANGE (id);
+CREATE TABLE altered.first PARTITION OF altered.parts FOR VALUES FROM (1) TO (101);
+CREATE TABLE altered.second PARTITION OF altered.parts FOR VALUES FROM (101) TO (251);
+INSERT INTO altered.parts SELECT n, 'row ' || n FROM generate_series(1, 250) n
+"""
+ALTER_PARTITIONS = """
+ALTER TABLE altered.parts DETACH PARTITION altered.first;
+CREATE TABLE altered.third PARTITION OF altered.parts FOR VALUES FROM (251) TO (500);
+INSERT INTO altered.parts SELECT n, 'new ' || n FROM generate_series(251, 300) n
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_partitions_that_are_detached_and_added_arrive_where_they_belong(
+    faulty_mover: Mover, kind: str
+) -> None:
+    """The first time while the table is read after its first page, and then with another run."""
+    mover = faulty_mover
+    user = mover.source.config["user"]
+    mover.source.execute(
+        "DROP SCHEMA IF EXISTS altered, elsewhere CASCADE",
+        f"CREATE SCHEMA altered; GRANT USAGE ON SCHEMA altered TO {user}",
+        PARTITIONS,
+    )
+    pipeline = mover.create(
+        kind,
+        "altered.*",
+        source={"snapshot": "paged", "page_size": 50},
+        snapshot={"scope": "stream"},
+    )
+    key = stream_key(mover.world.org.pk, pipeline.pk, "altered.parts")
+    file = faults.fault_file(files_root(mover.world.org.pk).url, key)
+    faults.place_fault(file, "hold page 2")
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        alteration = partial(mover.source.execute, ALTER_PARTITIONS)
+        action = pool.submit(faults.call_when_held, file, alteration, lambda: None, ended.is_set)
+        run_id = mover.run_to_success(pipeline)
+        ended.set()
+        action.result()
+    assert faults.remove_fault(file), "the table was not altered"
+    after = source_tables(mover)
+    arrived = mover.arrived(pipeline, run_id)
+    require_equal_tables(kind, {"altered.parts": after["altered.parts"]}, arrived)
+    run_id = mover.run_to_success(pipeline)
+    assert "New in the source: altered.first." in mover.log(run_id)
+    require_equal_tables(kind, after, mover.arrived(pipeline, run_id))
