@@ -58,7 +58,6 @@ const LABELS: Record<string, string> = {
   "patterns.sync_mode": "Sync mode of the patterns",
   "patterns.cursor_field": "Cursor column of the patterns",
   "patterns.write_mode": "Write mode of the patterns",
-  "patterns.contract": "New and changed columns of the patterns' streams",
   "patterns.allow_empty": "An empty result of the patterns' streams may replace rows",
   "patterns.max_rejected_share": "Rejected records allowed in the patterns' streams",
   naming: "Destination tables",
