@@ -485,6 +485,68 @@ def test_a_saved_position_that_hides_later_rows_is_refused(
         syncs.run()
 
 
+FILL = "INSERT INTO subject (at) VALUES ('2026-01-01'), ('2026-01-02')"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["TRUNCATE subject RESTART IDENTITY", FILL],
+        [
+            "DROP TABLE subject CASCADE",
+            "CREATE TABLE subject (n serial PRIMARY KEY, at timestamptz)",
+            FILL,
+        ],
+        [
+            "CREATE TABLE other (LIKE subject INCLUDING ALL)",
+            "DROP TABLE subject CASCADE",
+            "ALTER TABLE other RENAME TO subject",
+            "INSERT INTO subject VALUES (1, now())",
+        ],
+    ],
+    ids=["truncated", "created anew", "replaced"],
+)
+def test_a_table_that_begins_again_below_the_position_is_refused_until_it_is_reset(
+    database: SourceDatabase, change: list[str]
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject, other CASCADE",
+        "CREATE TABLE subject (n serial PRIMARY KEY, at timestamptz)",
+        *[FILL] * 3,
+    )
+    syncs = Syncs(database)
+    syncs.spec = INCREMENTAL | {"cursor_field": "n"}
+    assert syncs.run() == [1, 2, 3, 4, 5, 6]
+    database.execute(*change)
+    with pytest.raises(ConfigurationError, match=r"below the saved position '6'.*reset the stream"):
+        syncs.run()
+    syncs.state = None
+    assert syncs.run() == ([1] if "LIKE" in change[0] else [1, 2])
+
+
+def test_a_table_that_is_rewritten_emptied_or_shortened_keeps_its_position(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject CASCADE",
+        "CREATE TABLE subject (n serial PRIMARY KEY, at timestamptz)",
+        FILL,
+    )
+    syncs = Syncs(database)
+    syncs.spec = INCREMENTAL | {"cursor_field": "n"}
+    assert syncs.run() == [1, 2]
+    for change, new in [
+        ("DELETE FROM subject WHERE n = 2", []),  # The same table: its last row was deleted.
+        ("TRUNCATE subject", []),
+        (FILL, [3, 4]),
+        ("ALTER TABLE subject ALTER n TYPE bigint", []),
+        ("VACUUM FULL subject", []),
+        (FILL, [5, 6]),
+    ]:
+        database.execute(change)
+        assert syncs.run() == new
+
+
 UUID_4 = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
 UUIDS_7 = [f"0190a0c0-000{n}-7000-8000-000000000000" for n in range(1, 4)]
 ULIDS = [f"01ARZ3NDEKTSV4RRFFQ69G5FA{n}" for n in range(1, 4)]

@@ -12,7 +12,7 @@ not read twice: the next sync reads it.
 The incremental state has the last cursor value, and the keys (or digests) of the rows with this value. So rows that
 get the same cursor value later are read, and no row is read twice. Without a key, rows that are equal in every column
 are counted: their digest is in `ties` as often as they were read. New rows with the last cursor value are read first.
-The state also names the key, and describes the columns of which digests are made (see row_digests.py).
+The state has the digest of the table's files (`contents`), which tells whether the table was emptied or created anew. It also names the key, and describes the columns of which digests are made (see row_digests.py).
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class TableReader:
         """Return the last page, with the state of an incremental stream. `position` is the position after it."""
         if not isinstance(self.plan, IncrementalPlan):
             return self.frame_page(page.frame, {})
-        state = _state(self.plan, position)
+        state = _state(self.plan, position, self.locked.files.contents_digest)
         _warn_about_ties(self.table, self.plan, state)
         return self.frame_page(page.frame, {}, state)
 
@@ -260,9 +260,11 @@ class TableReader:
         return self.locked.table
 
 
-def _state(plan: IncrementalPlan, position: Token) -> dict[str, Any]:
-    last = position if position.get("after") else plan.state
-    state: dict[str, Any] = {name: last[name] for name in ("after", "ties") if name in last}
+def _state(plan: IncrementalPlan, position: Token, contents: str) -> dict[str, Any]:
+    last = {**position, "contents": contents} if position.get("after") else plan.state
+    state: dict[str, Any] = {
+        name: last[name] for name in ("after", "ties", "contents") if name in last
+    }
     if position.get("unplaced"):
         state["unplaced"] = position["unplaced"]
     if state and plan.watermark.table.key:

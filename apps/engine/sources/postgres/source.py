@@ -169,7 +169,7 @@ class PostgresSource(ConnectorSource[Config]):
                 locked, state, self._find_form(locked.cursor, locked.table, state)
             )
             if isinstance(plan, IncrementalPlan):
-                plan.watermark.check_position(locked.cursor, state)
+                plan.watermark.check_position(locked.cursor, state, locked.files.contents_digest)
             is_whole = self._is_whole(locked, plan)
             self._log_how_it_is_read(locked, is_whole=is_whole)
             scales = {} if state or self.page_limit else self._find_scales(locked)

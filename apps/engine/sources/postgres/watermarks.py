@@ -194,11 +194,16 @@ class Watermark:
         row = cursor.execute(query).fetchone()
         return row[0] if row else None
 
-    def check_position(self, cursor: Cursor, state: Mapping[str, Any]) -> None:
-        """Raise ConfigurationError if the saved position hides rows that are added later."""
+    def check_position(self, cursor: Cursor, state: Mapping[str, Any], contents: str) -> None:
+        """Raise ConfigurationError if the saved position hides rows: those that are added later, or all of another table.
+
+        `contents` identifies the rows of the table, and the state has that of the table whose rows it has read.
+        """
         if not state.get("after"):
             return
         value = state["after"][0]
+        if state.get("contents", contents) != contents:
+            self._require_reached(cursor, value)
         query = sql.SQL("SELECT {} FROM (SELECT {} AS {}) AS {}").format(
             self.has_place,
             literal_value(self.cursor, value),
@@ -210,6 +215,22 @@ class Watermark:
             raise ConfigurationError(
                 f"the saved position {value!r} of {self.cursor.name} hides all rows that are added later:"
                 " reset the stream, or set its position to a value up to now"
+            )
+
+    def _require_reached(self, cursor: Cursor, value: str) -> None:
+        """Raise ConfigurationError if all values of a table that was emptied or created anew are below the position."""
+        upper = self.find_upper(cursor)
+        if upper is None:
+            return
+        query = sql.SQL("SELECT {} < {}").format(
+            literal_value(self.cursor, upper), literal_value(self.cursor, value)
+        )
+        row = cursor.execute(query).fetchone()
+        if row and row[0]:
+            raise ConfigurationError(
+                f"{self.table.stream_name} was emptied, rewritten or created anew since the last sync, and its greatest"
+                f" {self.cursor.name} {upper!r} is below the saved position {value!r}, so its rows would not be read:"
+                " reset the stream, or set its position to a value before them"
             )
 
     def find_unplaced(self, cursor: Cursor, state: Mapping[str, Any]) -> Unplaced:
