@@ -14,7 +14,7 @@ from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.orgs.versions import Match, require_match, version_of_time
+from apps.orgs.versions import Match, require_match, version_of_settings
 
 SEAL_KIND = "agent_model"
 HINT_LENGTH = 12  # shorter keys have no hint
@@ -63,8 +63,10 @@ def connection_of_draft(org: Org, fields: DraftFields) -> ModelConnection:
     return _connection(draft, key or "")
 
 
-def save_model(*, org: Org, by: Principal, fields: ModelFields) -> ModelSettings:
-    """Set the org's language model. Raises Invalid and PermissionMissing.
+def save_model(
+    *, org: Org, by: Principal, fields: ModelFields, match: Match = None
+) -> ModelSettings:
+    """Set the org's language model. Raises ChangedMeanwhile, Invalid and PermissionMissing.
 
     The stored key is used for one provider and address only: if one of them changes, the key is required again.
     """
@@ -72,6 +74,7 @@ def save_model(*, org: Org, by: Principal, fields: ModelFields) -> ModelSettings
     values: dict[str, Any] = {**fields}
     key = values.pop("key", None)
     row = ModelSettings.objects.for_org(org).select_for_update().first()
+    require_match(match, version_of_settings(row))
     old_values = {name: getattr(row, name) for name in values} if row else dict.fromkeys(values)
     had_key = row is not None and bool(row.sealed)
     if row is None:
@@ -102,7 +105,7 @@ def remove_model(*, org: Org, by: Principal, match: Match) -> None:
     row = ModelSettings.objects.for_org(org).select_for_update().first()
     if row is None:
         raise NotFound
-    require_match(match, version_of_time(row.updated_at))
+    require_match(match, version_of_settings(row))
     _record(org, by, "agent_model.remove", row.pk, {"model": [row.model, None]})
     row.delete()
 

@@ -13,7 +13,7 @@ from apps.agent.chat_models.checks import services as checks
 from apps.agent.models import ModelSettings
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.orgs.versions import version_of_time
+from apps.orgs.versions import version_of_settings
 from apps.web.schema import IF_MATCH, operation
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of
@@ -69,7 +69,9 @@ class OwnModel(OrgView):
     )
     def get(self, request: Request) -> Response:
         row = own_model.find_model(self.org)
-        return self.respond(row) if row else Response(status=204)
+        if row is None:
+            return Response(status=204, headers={"ETag": etag(version_of_settings(None))})
+        return self.respond(row)
 
     @operation(
         "org_model_put",
@@ -77,6 +79,8 @@ class OwnModel(OrgView):
         summary="Choose the organization's language model",
         request=forms.OwnModelChange,
         answer=forms.OwnModel,
+        errors=(412,),
+        parameters=[IF_MATCH],
         example=EXAMPLE,
         request_example={
             "provider": "anthropic",
@@ -87,7 +91,10 @@ class OwnModel(OrgView):
     )
     def put(self, request: Request) -> Response:
         data = data_of(forms.OwnModelChange, request)
-        return self.respond(own_model.save_model(org=self.org, by=self.principal, fields=data))
+        row = own_model.save_model(
+            org=self.org, by=self.principal, fields=data, match=match_of(request)
+        )
+        return self.respond(row)
 
     @operation(
         "org_model_remove",
@@ -112,7 +119,7 @@ class OwnModel(OrgView):
             "values_allowed": row.values_allowed,
             "updated_at": row.updated_at,
         }
-        return Response(body, headers={"ETag": etag(version_of_time(row.updated_at))})
+        return Response(body, headers={"ETag": etag(version_of_settings(row))})
 
 
 class CheckModel(OrgView):

@@ -13,7 +13,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import providers
 from apps.orgs.sign_in.providers import ProviderFailed
-from apps.orgs.versions import Match, require_match, version_of_time
+from apps.orgs.versions import Match, require_match, version_of_settings
 
 SEAL_KIND = "identity_provider"
 
@@ -38,16 +38,21 @@ def find_provider(org: Org) -> IdentityProvider | None:
     return IdentityProvider.objects.for_org(org).first()
 
 
-def save_provider(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider:
+def save_provider(
+    *, org: Org, by: Principal, fields: ProviderFields, match: Match = None
+) -> IdentityProvider:
     """Set the org's own issuer. Without `client_secret` the stored secret does not change.
 
     If the issuer changes, the stored subjects are deleted, because the new issuer may use them for other people. All
     sessions of the old issuer end if the issuer changes or is disabled.
+
+    Raises ChangedMeanwhile, Invalid and PermissionMissing.
     """
     by.require(Permission.OWNERS_MANAGE)
     values: dict[str, Any] = {**fields}
     secret = values.pop("client_secret", None)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
+    require_match(match, version_of_settings(row))
     old_values = {name: getattr(row, name) for name in values} if row else dict.fromkeys(values)
     if row is None:
         row = IdentityProvider(org=org)
@@ -87,7 +92,7 @@ def remove_provider(*, org: Org, by: Principal, match: Match) -> None:
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
     if row is None:
         raise NotFound
-    require_match(match, version_of_time(row.updated_at))
+    require_match(match, version_of_settings(row))
     if org.require_sso:
         raise SsoRequired
     _record(org, by, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})

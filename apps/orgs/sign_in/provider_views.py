@@ -21,7 +21,7 @@ from apps.orgs.sign_in import provider_serializers as forms
 from apps.orgs.sign_in.entry import ProviderResult
 from apps.orgs.sign_in.providers import ProviderFailed
 from apps.orgs.sign_in.views import LOGIN_EXAMPLE, client_of, login_response, set_refresh_cookie
-from apps.orgs.versions import version_of_time
+from apps.orgs.versions import version_of_settings
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import IF_MATCH, operation
 from apps.web.slow import SlowResponse
@@ -225,7 +225,9 @@ class OwnProvider(OrgView):
     )
     def get(self, request: Request) -> Response:
         row = own_provider.find_provider(self.org)
-        return self.respond(row) if row else Response(status=204)
+        if row is None:
+            return Response(status=204, headers={"ETag": etag(version_of_settings(None))})
+        return self.respond(row)
 
     @operation(
         "identity_provider_put",
@@ -233,6 +235,8 @@ class OwnProvider(OrgView):
         summary="Set the organization's own identity provider (OpenID Connect)",
         request=forms.OwnProviderChange,
         answer=forms.OwnProvider,
+        errors=(412,),
+        parameters=[IF_MATCH],
         example=OWN_PROVIDER_EXAMPLE,
         request_example={
             "issuer": "https://login.example.com",
@@ -243,9 +247,10 @@ class OwnProvider(OrgView):
     )
     def put(self, request: Request) -> Response:
         data = data_of(forms.OwnProviderChange, request)
-        return self.respond(
-            own_provider.save_provider(org=self.org, by=self.principal, fields=data)
+        row = own_provider.save_provider(
+            org=self.org, by=self.principal, fields=data, match=match_of(request)
         )
+        return self.respond(row)
 
     @operation(
         "identity_provider_remove",
@@ -271,7 +276,7 @@ class OwnProvider(OrgView):
             "start_url": f"{start_url}?{urlencode({'org': self.org.slug})}",
             "updated_at": row.updated_at,
         }
-        return Response(body, headers={"ETag": etag(version_of_time(row.updated_at))})
+        return Response(body, headers={"ETag": etag(version_of_settings(row))})
 
 
 class OwnProviderCheck(OrgView):

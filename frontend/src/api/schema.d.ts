@@ -18086,7 +18086,10 @@ export interface operations {
     identity_provider_put: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -18134,6 +18137,15 @@ export interface operations {
             };
             /** @description Not sent in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -19256,7 +19268,10 @@ export interface operations {
     org_model_put: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -19304,6 +19319,15 @@ export interface operations {
             };
             /** @description Not sent in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -69,6 +69,40 @@ def test_the_stored_key_stays_if_none_is_sent(world: World) -> None:
     assert label(world) == "anthropic:claude-other"
 
 
+def test_a_model_that_was_changed_meanwhile_is_not_replaced(world: World) -> None:
+    client, path = world.client(Role.ADMIN), "/api/v1/org/model"
+    other = {**ANTHROPIC, "model": "claude-other"}
+    nothing = client.get(path).headers["ETag"]
+    saved = client.put(path, ANTHROPIC, format="json", HTTP_IF_MATCH=nothing).headers["ETag"]
+    assert client.get(path).headers["ETag"] == saved
+    for old in (nothing, '"1"'):
+        change = client.put(path, other, format="json", HTTP_IF_MATCH=old)
+        assert (change.status_code, change.json()["code"]) == (412, "precondition_failed")
+        assert client.delete(path, HTTP_IF_MATCH=old).status_code == 412
+    assert label(world) == "anthropic:claude-test"
+    assert client.put(path, other, format="json", HTTP_IF_MATCH=saved).status_code == 200
+    client.delete(path)
+    assert client.put(path, other, format="json", HTTP_IF_MATCH=saved).status_code == 412
+
+
+def test_the_version_of_another_orgs_model_is_not_accepted(world: World, stranger: World) -> None:
+    put(world, ANTHROPIC)
+    version = world.client(Role.ADMIN).get("/api/v1/org/model").headers["ETag"]
+    client = stranger.client(Role.ADMIN)
+    change = client.put("/api/v1/org/model", OLLAMA, format="json", HTTP_IF_MATCH=version)
+    assert change.status_code == 412
+    assert client.delete("/api/v1/org/model", HTTP_IF_MATCH=version).status_code == 404
+
+
+def test_a_viewer_with_the_current_version_may_not_change_the_model(world: World) -> None:
+    put(world, ANTHROPIC)
+    version = world.client(Role.ADMIN).get("/api/v1/org/model").headers["ETag"]
+    client = world.client(Role.VIEWER)
+    change = client.put("/api/v1/org/model", OLLAMA, format="json", HTTP_IF_MATCH=version)
+    assert change.status_code == 403
+    assert client.delete("/api/v1/org/model", HTTP_IF_MATCH=version).status_code == 403
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -642,6 +642,37 @@ class TestOrgProvider:
         answer_without_provider = make_world().client("owner").get(path)
         assert (answer_without_provider.status_code, answer_without_provider.content) == (204, b"")
 
+    def test_a_provider_that_was_changed_meanwhile_is_not_replaced(self, org_world: World) -> None:
+        client, path = org_world.client("owner"), "/api/v1/org/identity-provider"
+        shown = client.get(path)
+        version, body = shown.headers["ETag"], {"issuer": shown.json()["issuer"]}
+        changed = client.put(path, {**body, "client_id": "other"}, HTTP_IF_MATCH=version)
+        assert changed.status_code == 200
+        for old in (version, '"none"'):
+            stale = client.put(path, {**body, "client_id": "mine"}, HTTP_IF_MATCH=old)
+            assert (stale.status_code, stale.json()["code"]) == (412, "precondition_failed")
+        assert client.delete(path, HTTP_IF_MATCH=version).status_code == 412
+        assert client.get(path).json()["client_id"] == "other"
+        assert client.delete(path, HTTP_IF_MATCH=changed.headers["ETag"]).status_code == 204
+        assert client.get(path).headers["ETag"] == '"none"'
+
+    def test_the_version_of_another_orgs_provider_is_not_accepted(self, org_world: World) -> None:
+        path = "/api/v1/org/identity-provider"
+        version = org_world.client("owner").get(path).headers["ETag"]
+        body = {"issuer": "https://x.example", "client_id": "x", "client_secret": "y"}
+        stranger = make_world().client("owner")
+        assert stranger.put(path, body, HTTP_IF_MATCH=version).status_code == 412
+        assert stranger.delete(path, HTTP_IF_MATCH=version).status_code == 404
+
+    def test_an_admin_with_the_current_version_may_not_change_the_provider(
+        self, org_world: World
+    ) -> None:
+        client, path = org_world.client("admin"), "/api/v1/org/identity-provider"
+        version = client.get(path).headers["ETag"]
+        body = {"issuer": "https://x.example", "client_id": "x", "client_secret": "y"}
+        assert client.put(path, body, HTTP_IF_MATCH=version).status_code == 403
+        assert client.delete(path, HTTP_IF_MATCH=version).status_code == 403
+
     @pytest.mark.parametrize(
         "address",
         ["ftp://x.example", "https://u:p@x.example", "https://", "javascript:alert(1)", "x"],
