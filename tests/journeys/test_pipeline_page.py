@@ -89,7 +89,7 @@ def edit_it_together(page: Page, colleague: Page, screenshots: Path) -> None:
     expect(page.get_by_label("Destination table")).to_have_value("my_table")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "conflict.png", full_page=True)
-    conflict.get_by_role("radio", name=re.compile("^Yours")).check()
+    conflict.get_by_role("radio", name=re.compile("^Keep yours")).check()
     conflict.get_by_role("button", name="Save the chosen values").click()
     expect(page.get_by_text("Saved as version 2.")).to_be_visible()
     expect(page.get_by_role("heading", level=1)).to_have_text("Mine")

@@ -66,6 +66,11 @@ export function nameTakenMessage(error: unknown): string | null {
   return error instanceof ProblemError && error.code === "name_taken" ? error.message : null;
 }
 
+/** Whether somebody else has changed the object since the user began to edit it. Nothing was saved then. */
+export function isChangedMeanwhile(error: unknown): boolean {
+  return error instanceof ProblemError && error.status === 412;
+}
+
 /** The title and the next step to show for any thrown value. */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof ProblemError) return { title: error.message, nextStep: error.nextStep };

@@ -7,7 +7,7 @@ interface Props {
   edits: Edits;
   saved: Values;
   /** Who has saved meanwhile, if that is known. */
-  author: string | null;
+  author?: string | null;
   labelOf: (field: string) => string;
   textOf: (field: string, value: unknown) => string;
   isSaving: boolean;
@@ -23,7 +23,7 @@ interface Props {
 export function ConflictNotice({
   edits,
   saved,
-  author,
+  author = null,
   labelOf,
   textOf,
   isSaving,
@@ -66,14 +66,14 @@ export function ConflictNotice({
           <div className="grid min-w-0 gap-2 sm:grid-cols-2">
             <Choice
               group={`${titleId}-${field}`}
-              title="Yours"
+              title="Keep yours"
               text={textOf(field, edits.values[field])}
               checked={!keptSaved.includes(field)}
               onChoose={() => choose(field, false)}
             />
             <Choice
               group={`${titleId}-${field}`}
-              title={author ? `From ${author}` : "Saved meanwhile"}
+              title="Take theirs"
               text={textOf(field, saved[field])}
               checked={keptSaved.includes(field)}
               onChoose={() => choose(field, true)}

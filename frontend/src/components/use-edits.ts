@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { changedFields, compare, isSame, mergeValues, type Values } from "@/format/merge";
+import { changedFields, compare, isSame, mergeValues, type IsSame, type Values } from "@/format/merge";
 
 interface Draft {
   /** The saved values when the user began to edit. */
@@ -11,7 +11,7 @@ interface Draft {
  * The values of a form that the user edits. Until the first change they follow what is saved. From then on they stay as the
  * user has typed them, also if somebody else saves: `comparison` then says which fields the other person has changed.
  */
-export function useEdits(saved: Values) {
+export function useEdits(saved: Values, same: IsSame = isSame) {
   const [draft, setDraft] = useState<Draft | null>(null);
   const [resets, setResets] = useState(0);
   const [shown, setShown] = useState(saved);
@@ -21,7 +21,8 @@ export function useEdits(saved: Values) {
   }
   const base = draft?.base ?? saved;
   const values = draft?.values ?? saved;
-  const changed = changedFields(base, values);
+  const changed = changedFields(base, values, same);
+  const comparison = compare(base, values, saved, same);
   return {
     base,
     values,
@@ -29,11 +30,14 @@ export function useEdits(saved: Values) {
     changed,
     /** Changes when other values replace those of the form. Fields that keep a text of their own begin anew then. */
     formKey: resets,
-    comparison: compare(base, values, saved),
+    comparison,
+    /** Whether somebody else has saved other values while the user was editing. */
+    isOutdated: changed.length > 0 && comparison.conflicts.length + comparison.theirs.length > 0,
     change: (changes: Values) =>
       setDraft((current) => {
         const before = current ?? { base: saved, values: saved };
-        return { ...before, values: { ...before.values, ...changes } };
+        const next = { ...before.values, ...changes };
+        return changedFields(before.base, next).length === 0 ? null : { ...before, values: next };
       }),
     discard: () => {
       setDraft(null);
@@ -46,7 +50,7 @@ export function useEdits(saved: Values) {
     },
     /** Goes on from what is saved now, with the user's changes except those of `keepSaved`. Returns the values. */
     rebase: (keepSaved: Set<string>): Values => {
-      const merged = mergeValues(base, values, saved, keepSaved);
+      const merged = mergeValues(base, values, saved, keepSaved, same);
       setDraft(isSame(merged, saved) ? null : { base: saved, values: merged });
       setResets(resets + 1);
       return merged;

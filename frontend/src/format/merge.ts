@@ -22,25 +22,39 @@ function asJson(value: unknown): string | undefined {
   );
 }
 
+/** Whether two values of a field are the same. */
+export type IsSame = (one: unknown, other: unknown) => boolean;
+
 /** The fields whose values differ. */
-export function changedFields(before: Values, after: Values): string[] {
+export function changedFields(before: Values, after: Values, same: IsSame = isSame): string[] {
   const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return fields.filter((field) => !isSame(before[field], after[field]));
+  return fields.filter((field) => !same(before[field], after[field]));
 }
 
 /** Compares what the user has made of `base` with what is saved now. */
-export function compare(base: Values, mine: Values, saved: Values): Comparison {
-  const theirs = changedFields(base, saved);
-  const isConflict = (field: string) =>
-    !isSame(mine[field], base[field]) && !isSame(mine[field], saved[field]);
+export function compare(base: Values, mine: Values, saved: Values, same: IsSame = isSame): Comparison {
+  const theirs = changedFields(base, saved, same);
+  const isConflict = (field: string) => !same(mine[field], base[field]) && !same(mine[field], saved[field]);
   return {
     conflicts: theirs.filter(isConflict),
-    theirs: theirs.filter((field) => isSame(mine[field], base[field])),
+    theirs: theirs.filter((field) => same(mine[field], base[field])),
   };
 }
 
-/** The saved values with the user's changes. Of a conflict it keeps the saved value if `keepSaved` has the field. */
-export function mergeValues(base: Values, mine: Values, saved: Values, keepSaved: Set<string>): Values {
-  const ownFields = changedFields(base, mine).filter((field) => field in saved && !keepSaved.has(field));
+/**
+ * The saved values with the user's changes. Of a conflict it keeps the saved value if `keepSaved` has the field. A field
+ * that somebody else has removed stays removed.
+ */
+export function mergeValues(
+  base: Values,
+  mine: Values,
+  saved: Values,
+  keepSaved: Set<string>,
+  same: IsSame = isSame,
+): Values {
+  const isRemoved = (field: string) => field in base && !(field in saved);
+  const ownFields = changedFields(base, mine, same).filter(
+    (field) => !isRemoved(field) && !keepSaved.has(field),
+  );
   return { ...saved, ...Object.fromEntries(ownFields.map((field) => [field, mine[field]])) };
 }

@@ -1,7 +1,7 @@
-import { fieldMessages, messagesBelow, nameTakenMessage, ProblemError } from "@/api/problem";
+import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
-import { ErrorNotice } from "@/components/notice";
+import { SaveError } from "@/components/save-error";
 import { showSuccess } from "@/components/toast";
 import type { Values } from "@/format/merge";
 import { countWithNoun } from "@/format/number";
@@ -47,10 +47,10 @@ function ConfigurationForm() {
   const sources = useSideChoices("source");
   const destinations = useSideChoices("destination");
   const saved = valuesOf(pipeline);
-  const { values, changed, comparison } = edits;
-  const hasConflict = !save.isPending && comparison.conflicts.length + comparison.theirs.length > 0;
+  const { values, changed } = edits;
+  const hasConflict = !save.isPending && edits.isOutdated;
   const isEdited = changed.length > 0;
-  const author = useAuthor(pipeline, isEdited && hasConflict);
+  const author = useAuthor(pipeline, hasConflict);
 
   const streams = keptStreams(values);
   const source = values.source as Side;
@@ -102,7 +102,7 @@ function ConfigurationForm() {
   };
   return (
     <div className="grid gap-4">
-      {isEdited && hasConflict && (
+      {hasConflict && (
         <ConflictNotice
           edits={edits}
           saved={saved}
@@ -193,17 +193,6 @@ function ConfigurationForm() {
 
 function requiredErrors(side: string, paths: string[]): Record<string, string> {
   return Object.fromEntries(paths.map((path) => [`${side}.config.${path}`, "This field is required."]));
-}
-
-/** After a 412 the page has fetched the pipeline again, and shows both versions if they differ. */
-export function SaveError({ error, hasConflict }: { error: unknown; hasConflict: boolean }) {
-  if (!(error instanceof ProblemError) || error.status !== 412) return <ErrorNotice error={error} />;
-  if (hasConflict) return null;
-  return (
-    <p role="alert" className="text-wait">
-      Something else of this pipeline was changed meanwhile. Your changes are kept: save again.
-    </p>
-  );
 }
 
 interface BarProps {

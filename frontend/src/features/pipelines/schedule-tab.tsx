@@ -6,11 +6,12 @@ import { ConflictNotice } from "@/components/conflict-notice";
 import { Field, TextField } from "@/components/field";
 import { RelativeTime } from "@/components/relative-time";
 import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
+import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
 import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, type Schedule } from "@/format/schedule";
 import { shortTime } from "@/format/time";
-import { SaveBar, SaveError } from "./configuration-tab";
+import { SaveBar } from "./configuration-tab";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline, usePauseSchedule } from "./queries";
 import { scheduleValues } from "./schedule-values";
@@ -87,9 +88,8 @@ function NextRuns({ times, isManual }: { times: string[]; isManual: boolean }) {
 function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedule> }) {
   const { pipeline, schedule: edits } = usePipelinePage();
   const save = useChangePipeline(pipeline.id);
-  const { values, changed, comparison } = edits;
-  const hasConflict =
-    !save.isPending && changed.length > 0 && comparison.conflicts.length + comparison.theirs.length > 0;
+  const { values, changed } = edits;
+  const hasConflict = !save.isPending && edits.isOutdated;
   const errors = { ...checked.errors, ...messagesBelow(fieldMessages(save.error), "schedule") };
 
   function submit(next: Values) {
@@ -113,7 +113,6 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
         <ConflictNotice
           edits={edits}
           saved={scheduleValues(pipeline.schedule)}
-          author={null}
           labelOf={(field) => LABELS[field] ?? field}
           textOf={scheduleText}
           isSaving={save.isPending}
