@@ -153,14 +153,15 @@ def keep_what_was_typed_when_a_colleague_saves(
     client.patch(f"connectors/{connector}", json=changes).raise_for_status()
     settings.get_by_role("button", name="Save", exact=True).click()
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Also changed, and shown below: Name")
+    expect(alert).to_contain_text("Name: Shop")
     expect(alert).to_contain_text("Repaired")
     expect(alert).to_contain_text("Nightly")
-    expect(settings.get_by_label("Name", exact=True)).to_have_value("Shop")
     expect(settings.get_by_label("Description")).to_have_value("Repaired")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "conflict.png", full_page=True)
-    alert.get_by_role("button", name="Take theirs").click()
+    alert.get_by_role("radio", name=re.compile("^Take theirs")).check()
+    alert.get_by_role("button", name="Continue editing").click()
+    expect(settings.get_by_label("Name", exact=True)).to_have_value("Shop")
     expect(settings.get_by_label("Description")).to_have_value("Nightly")
     expect(settings.get_by_label("Password")).to_have_value(PASSWORD)
 

@@ -59,13 +59,14 @@ function withTitle(title: string, lines: SettingLine[]): SettingLine[] {
   return lines.map((line) => ({ ...line, title: `${title}: ${line.title}` }));
 }
 
-function secretInWords(value: unknown): string {
+/** Says whether a secret is set, and never the secret. `value` is what the server shows, or what the user has typed. */
+export function secretInWords(value: unknown): string {
   if (!isMaskedSecret(value)) return value === "" ? "Not set" : "A new value";
   if (!value.set) return "Not set";
   return value.last4 ? `Set, ends in ${value.last4}` : "Set";
 }
 
-function plainInWords(value: unknown): string {
+export function plainInWords(value: unknown): string {
   if (value === "") return "Not set";
   if (isMaskedSecret(value)) return secretInWords(value);
   if (typeof value === "boolean") return value ? "Yes" : "No";

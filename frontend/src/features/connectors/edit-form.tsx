@@ -1,27 +1,30 @@
-import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { fieldMessages, messagesBelow, nameTakenMessage, ProblemError } from "@/api/problem";
+import { fieldMessages, isChangedMeanwhile, messagesBelow, nameTakenMessage } from "@/api/problem";
 import type { Connector } from "@/api/types";
 import { Button } from "@/components/button";
+import { ConflictNotice } from "@/components/conflict-notice";
 import { DomainField } from "@/components/connectors/domain-field";
 import { MissingFields, requiredErrors, TestButton, TestResult } from "@/components/connectors/new-connector";
-import { connectorQuery, useCheckConnector } from "@/components/connectors/queries";
+import { useCheckConnector } from "@/components/connectors/queries";
 import { Field, TextField } from "@/components/field";
+import { SaveError } from "@/components/save-error";
+import { isSame } from "@/components/schema-form/merge-patch";
 import { missingFields, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
-import { showError, showSuccess } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
+import { useEdits } from "@/components/use-edits";
+import type { Values } from "@/format/merge";
 import { useEditableDomains } from "@/session/use-editable-domains";
-import { ConflictNotice } from "./conflict-notice";
 import { useUpdateConnector } from "./queries";
-import { changesOf, mergeValues, valuesOf, withField, type Conflict, type ConnectorValues } from "./values";
-
-/** What the user has typed, and the connector that the user began to edit. */
-interface Draft {
-  base: Connector;
-  values: ConnectorValues;
-  conflicts: Conflict[];
-  taken: string[];
-}
+import {
+  changesOf,
+  fieldsOf,
+  settingFields,
+  titleOf,
+  valueInWords,
+  valuesOf,
+  valuesOfFields,
+} from "./values";
 
 interface Props {
   connector: Connector;
@@ -33,76 +36,62 @@ interface Props {
  * else has saved a change first, the user chooses a value for each field that both have changed.
  */
 export function EditForm({ connector, schema }: Props) {
-  const [draft, setDraft] = useState<Draft | null>(null);
-  const [revision, setRevision] = useState(0); // increases when values are replaced that the user has not typed
   const [wasSubmitted, setWasSubmitted] = useState(false);
-  const client = useQueryClient();
   const domains = useEditableDomains("connectors.edit");
   const update = useUpdateConnector(connector.id);
   const check = useCheckConnector(connector.id);
 
-  const base = draft?.base ?? connector;
-  const values = draft?.values ?? valuesOf(connector);
-  const changes = changesOf(valuesOf(base), values);
+  const saved = fieldsOf(valuesOf(connector), schema);
+  const edits = useEdits(saved, isSame);
+  const hasConflict = !update.isPending && edits.isOutdated;
+  const values = valuesOfFields(edits.values);
+  const changes = changesOf(valuesOfFields(edits.base), values);
   const isChanged = Object.keys(changes).length > 0;
   const missingPaths = missingFields(schema, schema, values.config);
+  const isStale = isChangedMeanwhile(update.error);
   const messages = { ...fieldMessages(check.error), ...fieldMessages(update.error) };
   const settingErrors = {
     ...messagesBelow(messages, "config"),
     ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
   };
 
-  function change(next: Partial<ConnectorValues>) {
-    setDraft({ ...(draft ?? { base, conflicts: [], taken: [] }), values: { ...values, ...next } });
-  }
   function runIfComplete(action: () => void) {
     setWasSubmitted(true);
     if (missingPaths.length === 0 && values.name.trim() !== "") action();
   }
-  function startAgain(next: Draft | null) {
-    setDraft(next);
-    setRevision(revision + 1);
-    setWasSubmitted(false);
-  }
-  async function mergeNewerVersion() {
-    const theirs = await client.fetchQuery({ ...connectorQuery(connector.id), staleTime: 0 });
-    const merged = mergeValues(valuesOf(base), values, valuesOf(theirs));
-    startAgain({ base: theirs, ...merged });
-  }
-  function save() {
-    const request = { version: base.version, changes };
+  function save(next: Values) {
+    const request = {
+      version: connector.version,
+      changes: changesOf(valuesOf(connector), valuesOfFields(next)),
+    };
     update.mutate(request, {
       onSuccess: ({ name }) => {
-        startAgain(null);
+        edits.finish();
+        setWasSubmitted(false);
         check.reset();
         showSuccess(`${name} was saved. The next runs use it.`);
       },
-      onError: (error) => {
-        if (isStale(error)) mergeNewerVersion().catch(showError);
-      },
     });
-  }
-  function choose(field: string, value: unknown) {
-    if (draft) startAgain({ ...draft, values: withField(values, field, value) });
   }
   return (
     <div className="grid gap-4">
-      {draft && draft.conflicts.length + draft.taken.length > 0 && (
+      {hasConflict && (
         <ConflictNotice
-          conflicts={draft.conflicts}
-          taken={draft.taken}
-          values={values}
-          schema={schema}
-          domains={domains}
-          onChoose={choose}
+          edits={edits}
+          saved={saved}
+          labelOf={(field) => titleOf(field, schema)}
+          textOf={(field, value) => valueInWords(field, value, schema, domains)}
+          isSaving={update.isPending}
+          takesFocus={update.isError}
+          onSave={save}
         />
       )}
-      <div key={`${base.version}.${revision}`} className="grid gap-4">
+      <div key={edits.formKey} className="grid gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
           <TextField
             label="Name"
             value={values.name}
-            onChange={({ target }) => change({ name: target.value })}
+            onChange={({ target }) => edits.change({ name: target.value })}
             error={
               messages.name ??
               nameTakenMessage(update.error) ??
@@ -114,7 +103,7 @@ export function EditForm({ connector, schema }: Props) {
           <DomainField
             domains={domains}
             value={values.domainId}
-            onChange={(domainId) => change({ domainId })}
+            onChange={(domain_id) => edits.change({ domain_id })}
             error={messages.domain_id}
           />
         </div>
@@ -126,27 +115,36 @@ export function EditForm({ connector, schema }: Props) {
               maxLength={1000}
               {...control}
               value={values.description}
-              onChange={({ target }) => change({ description: target.value })}
+              onChange={({ target }) => edits.change({ description: target.value })}
             />
           )}
         </Field>
         <SchemaForm
           schema={schema}
           value={values.config}
-          onChange={(config) => change({ config })}
+          onChange={(config) => edits.change(settingFields(values.config, config))}
           errors={settingErrors}
         />
       </div>
       <TestResult
         steps={check.data?.steps}
-        error={isStale(update.error) || nameTakenMessage(update.error) ? null : (update.error ?? check.error)}
+        error={isStale || nameTakenMessage(update.error) ? null : (update.error ?? check.error)}
       />
+      {isStale && <SaveError error={update.error} hasConflict={hasConflict} />}
       {wasSubmitted && <MissingFields paths={missingPaths} />}
       <div className="flex flex-wrap gap-2">
         <Button
           look="primary"
-          disabledReason={update.isPending ? "Saving" : isChanged ? null : "Nothing has changed"}
-          onClick={() => runIfComplete(save)}
+          disabledReason={
+            update.isPending
+              ? "Saving"
+              : hasConflict
+                ? "First decide about what somebody else has saved"
+                : isChanged
+                  ? null
+                  : "Nothing has changed"
+          }
+          onClick={() => runIfComplete(() => save(edits.values))}
         >
           {update.isPending ? "Saving…" : "Save"}
         </Button>
@@ -158,7 +156,8 @@ export function EditForm({ connector, schema }: Props) {
           <Button
             look="quiet"
             onClick={() => {
-              startAgain(null);
+              edits.discard();
+              setWasSubmitted(false);
               update.reset();
               check.reset();
             }}
@@ -172,9 +171,4 @@ export function EditForm({ connector, schema }: Props) {
       )}
     </div>
   );
-}
-
-/** Whether somebody else has saved a change since the user began to edit. */
-function isStale(error: unknown): boolean {
-  return error instanceof ProblemError && error.status === 412;
 }

@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
+import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector } from "@/api/types";
 import type { Config } from "@/components/schema-form/schema";
@@ -80,6 +81,10 @@ export function useUpdateConnector(id: string) {
       client.setQueryData(queryKeys.connectors.one(id), connector);
       void client.invalidateQueries({ queryKey: queryKeys.connectors.one(id) });
       void client.invalidateQueries({ queryKey: queryKeys.connectors.lists });
+    },
+    onError: async (error) => {
+      if (isChangedMeanwhile(error))
+        await client.invalidateQueries({ queryKey: queryKeys.connectors.one(id) });
     },
   });
 }

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { changesOf, mergeValues, withField, type ConnectorValues } from "./values";
+import { isSame } from "@/components/schema-form/merge-patch";
+import type { Schema } from "@/components/schema-form/schema";
+import { changedFields, compare, mergeValues } from "@/format/merge";
+import { changesOf, fieldsOf, settingFields, valuesOfFields, type ConnectorValues } from "./values";
 
 const PASSWORD = { set: true, last4: "9f2c" };
 const BASE: ConnectorValues = {
@@ -13,6 +16,10 @@ const BASE: ConnectorValues = {
     auth: { type: "bearer", token: PASSWORD },
   },
 };
+
+function withField(values: ConnectorValues, field: string, value: unknown): ConnectorValues {
+  return valuesOfFields({ ...fieldsOf(values, {}), [field]: value });
+}
 
 describe("changesOf", () => {
   it("contains only what was changed, and never a secret that was kept", () => {
@@ -37,36 +44,35 @@ describe("changesOf", () => {
   });
 });
 
-describe("mergeValues", () => {
-  it("keeps what the user has typed and takes what only the other person has changed", () => {
-    const mine = withField(BASE, "config.port", 6000);
-    const theirs = withField(BASE, "name", "Store");
-    expect(mergeValues(BASE, mine, theirs)).toEqual({
-      values: withField(theirs, "config.port", 6000),
-      conflicts: [],
-      taken: ["name"],
+describe("fieldsOf", () => {
+  const schema: Schema = { type: "object", properties: { host: {}, port: {}, schemas: {} } };
+
+  it("has each setting as a field, also one without a value, and is undone by valuesOfFields", () => {
+    const fields = fieldsOf(BASE, schema);
+    expect(fields).toMatchObject({ name: "Shop", domain_id: null, "config.port": 5432 });
+    expect("config.schemas" in fields).toBe(true);
+    expect(valuesOfFields(fields)).toEqual(BASE);
+  });
+
+  it("changes no setting that is only empty instead of missing", () => {
+    const fields = fieldsOf(BASE, schema);
+    expect(changedFields(fields, { ...fields, "config.schemas": "" }, isSame)).toEqual([]);
+  });
+
+  it("keeps the user's value of a setting that somebody else has removed", () => {
+    const mine = fieldsOf(withField(BASE, "config.port", 6000), schema);
+    const saved = fieldsOf(withField(BASE, "config.port", undefined), schema);
+    expect(compare(fieldsOf(BASE, schema), mine, saved, isSame).conflicts).toEqual(["config.port"]);
+    const merged = mergeValues(fieldsOf(BASE, schema), mine, saved, new Set(), isSame);
+    expect(valuesOfFields(merged).config).toMatchObject({ port: 6000 });
+  });
+});
+
+describe("settingFields", () => {
+  it("names the settings that were removed", () => {
+    expect(settingFields({ host: "a", auth: {} }, { host: "b" })).toEqual({
+      "config.host": "b",
+      "config.auth": undefined,
     });
-  });
-
-  it("names each field that both have changed, with both values, and keeps the user's value", () => {
-    const mine = withField(withField(BASE, "config.port", 6000), "config.password", "typed");
-    const stored = { set: true, last4: "0000" };
-    const theirs = withField(withField(BASE, "config.port", 7000), "config.password", stored);
-    const merged = mergeValues(BASE, mine, theirs);
-    expect(merged.conflicts).toEqual([
-      { field: "config.port", mine: 6000, theirs: 7000 },
-      { field: "config.password", mine: "typed", theirs: stored },
-    ]);
-    expect(merged.values).toEqual(mine);
-  });
-
-  it("does not ask if both have made the same change", () => {
-    const changed = withField(BASE, "config.port", 6000);
-    expect(mergeValues(BASE, changed, changed)).toEqual({ values: changed, conflicts: [], taken: [] });
-  });
-
-  it("takes a setting that the other person has removed", () => {
-    const theirs = withField(BASE, "config.auth", undefined);
-    expect(mergeValues(BASE, BASE, theirs).values.config).not.toHaveProperty("auth");
   });
 });

@@ -1,7 +1,10 @@
 /** What the form of a connector contains, and how it is compared with what the server has. */
-import type { Connector } from "@/api/types";
-import { isSame, mergePatch } from "@/components/schema-form/merge-patch";
-import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
+import type { Connector, DomainChoice } from "@/api/types";
+import { mergePatch } from "@/components/schema-form/merge-patch";
+import { withoutEmptyFields, type Config, type Schema } from "@/components/schema-form/schema";
+import { settingsInWords } from "@/components/schema-form/settings-in-words";
+import type { Values } from "@/format/merge";
+import { nameInWords } from "@/format/name";
 import type { ConnectorChanges } from "./queries";
 
 export interface ConnectorValues {
@@ -26,63 +29,26 @@ export function changesOf(before: ConnectorValues, after: ConnectorValues): Conn
   };
 }
 
-/** A field that two people have changed: the user, and somebody whose change was saved first. */
-export interface Conflict {
-  field: string;
-  mine: unknown;
-  theirs: unknown;
-}
-
-interface Merged {
-  values: ConnectorValues;
-  conflicts: Conflict[];
-  /** The fields that only the other person has changed. `values` has their new values. */
-  taken: string[];
-}
-
-/**
- * Merges two changes of the same connector. `base` is what the user began to edit, `mine` what the user has typed, and
- * `theirs` what is saved now. In fields that both have changed, the result has the user's values.
- */
-export function mergeValues(base: ConnectorValues, mine: ConnectorValues, theirs: ConnectorValues): Merged {
-  const [before, own, other] = [fieldsOf(base), fieldsOf(mine), fieldsOf(theirs)];
-  const merged: Record<string, unknown> = { ...other };
-  const conflicts: Conflict[] = [];
-  const taken: string[] = [];
-  for (const field of new Set([...Object.keys(before), ...Object.keys(own), ...Object.keys(other)])) {
-    const isMine = !isSame(before[field], own[field]);
-    const isTheirs = !isSame(before[field], other[field]);
-    if (isMine) merged[field] = own[field];
-    if (isTheirs && !isMine) taken.push(field);
-    if (isTheirs && isMine && !isSame(own[field], other[field]))
-      conflicts.push({ field, mine: own[field], theirs: other[field] });
-  }
-  return { values: valuesOfFields(merged), conflicts, taken };
-}
-
-/** Returns the values with one field replaced. */
-export function withField(values: ConnectorValues, field: string, value: unknown): ConnectorValues {
-  return valuesOfFields({ ...fieldsOf(values), [field]: value });
-}
-
-export function fieldOf(values: ConnectorValues, field: string): unknown {
-  return fieldsOf(values)[field];
-}
-
 const CONFIG = "config.";
 
-/** Returns each field by its name. The settings are fields such as `config.port`. */
-function fieldsOf({ name, description, domainId, config }: ConnectorValues): Record<string, unknown> {
-  const settings = Object.entries(config).map(([key, value]) => [CONFIG + key, value] as const);
+/**
+ * Returns each value by its field. The settings are fields such as `config.port`. Those of the schema are always there, so
+ * that a setting which somebody else has removed is compared too.
+ */
+export function fieldsOf({ name, description, domainId, config }: ConnectorValues, schema: Schema): Values {
+  const keys = [...Object.keys(schema.properties ?? {}), ...Object.keys(config)];
+  const settings = keys.map((key) => [CONFIG + key, config[key]]);
   return { name, description, domain_id: domainId, ...Object.fromEntries(settings) };
 }
 
-function valuesOfFields({
-  name,
-  description,
-  domain_id,
-  ...settings
-}: Record<string, unknown>): ConnectorValues {
+/** The fields of changed settings. A setting that is no longer there has the value undefined. */
+export function settingFields(before: Config, after: Config): Values {
+  const keys = [...Object.keys(before), ...Object.keys(after)];
+  return Object.fromEntries(keys.map((key) => [CONFIG + key, after[key]]));
+}
+
+/** The opposite of `fieldsOf`. */
+export function valuesOfFields({ name, description, domain_id, ...settings }: Values): ConnectorValues {
   const config = Object.entries(settings)
     .filter(([, value]) => value !== undefined)
     .map(([field, value]) => [field.slice(CONFIG.length), value] as const);
@@ -92,4 +58,28 @@ function valuesOfFields({
     domainId: domain_id as string | null,
     config: Object.fromEntries(config),
   };
+}
+
+/** The name of the setting, or null for a field that is not a setting. */
+function settingKey(field: string): string | null {
+  return field.startsWith(CONFIG) ? field.slice(CONFIG.length) : null;
+}
+
+export function titleOf(field: string, schema: Schema): string {
+  if (field === "domain_id") return "Domain";
+  const key = settingKey(field);
+  if (key === null) return nameInWords(field);
+  const [line] = settingsInWords(schema, { [key]: " " });
+  return line?.title ?? nameInWords(key);
+}
+
+/** The value in words, never with a secret. */
+export function valueInWords(field: string, value: unknown, schema: Schema, domains: DomainChoice[]): string {
+  if (field === "domain_id")
+    return domains.find(({ id }) => id === value)?.name ?? (value === null ? "No domain" : "Another domain");
+  const key = settingKey(field);
+  if (key === null) return String(value) || "Empty";
+  const lines = settingsInWords(schema, { [key]: value });
+  if (lines.length === 0) return "Not set";
+  return lines.length === 1 ? lines[0]!.text : lines.map(({ title, text }) => `${title}: ${text}`).join("\n");
 }
