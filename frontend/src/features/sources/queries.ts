@@ -5,9 +5,9 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap, unwrapVersioned } from "@/api/client";
+import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
-import { ProblemError } from "@/api/problem";
+import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -137,36 +137,45 @@ export function useChangeSource(id: string) {
         }),
       ),
     onSuccess: () => invalidateSources(client),
-    onError: async (error) => {
-      if (error instanceof ProblemError && error.status === 412) await invalidateSources(client);
-    },
+    onError: (error) => refetchIfChanged(client, error),
   });
 }
 
-export function useChangeVersion(id: string, action: "approve" | "restore") {
+/** Approves or restores a version if the source is still as the page shows it. */
+export function useChangeVersion({ id, etag }: Versioned<CustomSource>, action: "approve" | "restore") {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (number: number): Promise<CustomSource> =>
       unwrap(
         api.POST(`/api/v1/custom-sources/{id}/versions/{number}/${action}`, {
-          params: { path: { id, number } },
+          params: { path: { id, number }, header: { "If-Match": etag } },
         }),
       ),
     onSuccess: () => invalidateSources(client),
+    onError: (error) => refetchIfChanged(client, error),
   });
 }
 
-/** Deletes the source, then leaves its page. */
-export function useDeleteSource(id: string, leavePage: () => Promise<void>) {
+/** Deletes the source if it is still as the page shows it, then leaves its page. */
+export function useDeleteSource({ id, etag }: Versioned<CustomSource>, leavePage: () => Promise<void>) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => unwrap(api.DELETE("/api/v1/custom-sources/{id}", { params: { path: { id } } })),
+    mutationFn: () =>
+      unwrap(
+        api.DELETE("/api/v1/custom-sources/{id}", { params: { path: { id }, header: { "If-Match": etag } } }),
+      ),
     onSuccess: async () => {
       const keys = { deleted: queryKeys.sources.one(id), refreshed: queryKeys.sources.all };
       await forgetDeleted(client, { ...keys, leavePage });
       await client.invalidateQueries({ queryKey: queryKeys.catalogue("source") });
     },
+    onError: (error) => refetchIfChanged(client, error),
   });
+}
+
+/** After a 412 the page gets what somebody else has saved. */
+async function refetchIfChanged(client: ReturnType<typeof useQueryClient>, error: unknown) {
+  if (isChangedMeanwhile(error)) await invalidateSources(client);
 }
 
 /** Fetch the custom sources again, and the catalogue of sources, which contains them. */

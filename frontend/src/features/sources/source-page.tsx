@@ -163,7 +163,7 @@ function versionStatus({ latest_version, approved_version, archived }: CustomSou
 function ArchiveAndDelete({ source }: { source: Versioned<CustomSource> }) {
   const navigate = useNavigate();
   const change = useChangeSource(source.id);
-  const remove = useDeleteSource(source.id, () => navigate({ to: "/sources" }));
+  const remove = useDeleteSource(source, () => navigate({ to: "/sources" }));
   const [isConfirming, setIsConfirming] = useState(false);
   return (
     <>

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import type { Versioned } from "@/api/client";
 import type { CustomSource, SourceVersionRow } from "@/api/types";
 import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -10,7 +11,7 @@ import { Hosts } from "./hosts";
 import { diffQuery, useChangeVersion, versionsQuery } from "./queries";
 
 /** The newest versions, each with its changes, its approval, and buttons to approve or restore it. */
-export function VersionsPanel({ source, canEdit }: { source: CustomSource; canEdit: boolean }) {
+export function VersionsPanel({ source, canEdit }: { source: Versioned<CustomSource>; canEdit: boolean }) {
   const { data, error, refetch } = useQuery(versionsQuery(source.id));
   const [openVersion, setOpenVersion] = useState<number | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
@@ -39,14 +40,14 @@ function Version({
   open,
   onToggle,
 }: {
-  source: CustomSource;
+  source: Versioned<CustomSource>;
   version: SourceVersionRow;
   canEdit: boolean;
   open: boolean;
   onToggle: () => void;
 }) {
-  const approve = useChangeVersion(source.id, "approve");
-  const restore = useChangeVersion(source.id, "restore");
+  const approve = useChangeVersion(source, "approve");
+  const restore = useChangeVersion(source, "restore");
   const { number } = version;
   const isUsed = source.approved_version === number;
   return (
