@@ -30,6 +30,18 @@ export async function unwrapVersioned<T extends object>(call: Promise<ApiResult<
   return { ...data, etag: (response.headers.get("ETag") ?? "").replace(/^W\//, "") };
 }
 
+/** Settings of which there is at most one. `value` is null if there are none; the ETag then says so. */
+export interface Optional<T> {
+  value: T | null;
+  etag: string;
+}
+
+/** Like `unwrapVersioned`, for a response that is empty if there is no object. */
+export async function unwrapOptional<T extends object>(call: Promise<ApiResult<T>>): Promise<Optional<T>> {
+  const { etag, ...value } = await unwrapVersioned<T>(call);
+  return { value: (await call).response.status === 204 ? null : (value as unknown as T), etag };
+}
+
 /** Returns a new Idempotency-Key. Create one for each user action, so that a repeated request takes effect once. */
 export function newIdempotencyKey(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();

@@ -63,6 +63,7 @@ export const queryKeys = {
   },
   providers: ["providers"],
   repositories: ["repositories"],
+  repository: (id: string) => ["repositories", id] as const,
   runs: {
     all: ["runs"],
     lists: ["runs", "list"],

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { api, unwrap } from "@/api/client";
+import { api, unwrap, unwrapVersioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
@@ -18,11 +18,25 @@ export const domainsQuery = {
   queryFn: () => unwrap(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
 };
 
+function domainQuery(id: string) {
+  return {
+    queryKey: queryKeys.domains.one(id),
+    queryFn: () => unwrapVersioned(api.GET("/api/v1/org/domains/{id}", { params: { path: { id } } })),
+  };
+}
+
+/** What a dialog asks about: the domain with the version that the dialog names. */
+interface DomainToRemove {
+  id: string;
+  name: string;
+  etag: string;
+}
+
 export function DomainsPage() {
   const client = useQueryClient();
   const canManage = useHasPermission()("domains.manage");
   const [openDomain, setOpenDomain] = useState<string | null>(null);
-  const [domainToRemove, setDomainToRemove] = useState<{ id: string; name: string } | null>(null);
+  const [domainToRemove, setDomainToRemove] = useState<DomainToRemove | null>(null);
   const invalidate = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
   const domains = useQuery(domainsQuery);
   const create = useMutation({
@@ -30,8 +44,11 @@ export function DomainsPage() {
     onSettled: invalidate,
   });
   const remove = useMutation({
-    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
-    onSuccess: (_nothing, id) =>
+    mutationFn: ({ id, etag }: DomainToRemove) =>
+      unwrap(
+        api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id }, header: { "If-Match": etag } } }),
+      ),
+    onSuccess: (_nothing, { id }) =>
       forgetDeleted(client, { deleted: queryKeys.domains.one(id), refreshed: queryKeys.domains.all }),
     onError: (error) => {
       showError(error);
@@ -39,6 +56,13 @@ export function DomainsPage() {
     },
   });
 
+  function askToRemove(id: string) {
+    const domain = client.fetchQuery({ ...domainQuery(id), staleTime: 0 });
+    domain.then(setDomainToRemove).catch((error: unknown) => {
+      showError(error);
+      void invalidate();
+    });
+  }
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = event.currentTarget;
@@ -83,7 +107,7 @@ export function DomainsPage() {
                       Domain roles<span className="sr-only"> in {name}</span>
                     </Button>
                     {canManage && (
-                      <Button size="small" look="danger" onClick={() => setDomainToRemove({ id, name })}>
+                      <Button size="small" look="danger" onClick={() => askToRemove(id)}>
                         Delete<span className="sr-only"> {name}</span>
                       </Button>
                     )}
@@ -103,7 +127,7 @@ export function DomainsPage() {
         onClose={() => setDomainToRemove(null)}
         onConfirm={() => {
           if (openDomain === domainToRemove!.id) setOpenDomain(null);
-          remove.mutate(domainToRemove!.id);
+          remove.mutate(domainToRemove!);
           setDomainToRemove(null);
         }}
       >
@@ -115,12 +139,8 @@ export function DomainsPage() {
 
 function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean }) {
   const client = useQueryClient();
-  const key = queryKeys.domains.one(domain);
-  const invalidate = () => client.invalidateQueries({ queryKey: key });
-  const domainQuery = useQuery({
-    queryKey: key,
-    queryFn: () => unwrap(api.GET("/api/v1/org/domains/{id}", { params: { path: { id: domain } } })),
-  });
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.domains.one(domain) });
+  const opened = useQuery(domainQuery(domain));
   const members = useQuery(membersQuery);
   const requestOptions = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
   const setRole = useMutation({
@@ -154,7 +174,7 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
     members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
   return (
     <div className="mt-2 ml-3 border-l-2 border-line pl-4">
-      <QueryContent query={domainQuery}>
+      <QueryContent query={opened}>
         {(data) => (
           <ul className="grid gap-2">
             {data.members.length === 0 && <li className="text-faint">No domain roles yet.</li>}

@@ -164,6 +164,7 @@ describe("the test of a language model", () => {
     await userEvent.click(await screen.findByRole("button", { name: "Test" }));
     const key = await screen.findByLabelText(/^Key/);
     await vi.waitFor(() => expect(key.getAttribute("aria-invalid")).toBe("true"));
+    await userEvent.type(key, "sk-new");
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
     await vi.waitFor(() => expect(key.getAttribute("aria-invalid")).toBeNull());
   });

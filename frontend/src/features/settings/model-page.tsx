@@ -1,14 +1,17 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useRef, useState, type FormEvent } from "react";
-import { api, unwrap } from "@/api/client";
-import { fieldMessages } from "@/api/problem";
+import { useRef, useState, type ChangeEvent } from "react";
+import { api, unwrap, unwrapOptional, type Optional } from "@/api/client";
+import { fieldMessages, isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { AgentStatus, ModelDraft, OwnModel, OwnModelChange } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import { SecretField, typedSecret } from "@/components/secret-field";
 import { showError, showSuccess } from "@/components/toast";
+import { VersionedForm, type FormFields } from "@/components/versioned-form";
+import type { Values } from "@/format/merge";
 import { modelInWords, PROVIDER_NAMES } from "@/format/model";
 import { formatCount } from "@/format/number";
 import { useHasPermission } from "@/session/use-session";
@@ -85,8 +88,7 @@ function DefaultModelCheck() {
 
 const ownModelQuery = {
   queryKey: queryKeys.languageModel.own,
-  // The answer is empty if the organization has not chosen a model.
-  queryFn: async () => (await unwrap(api.GET("/api/v1/org/model"))) || null,
+  queryFn: () => unwrapOptional(api.GET("/api/v1/org/model")),
 };
 
 function OwnModelSection() {
@@ -96,9 +98,7 @@ function OwnModelSection() {
       title="Your own model"
       description="The key is stored encrypted and is never shown again. Texts of conversations, names and numbers are sent to the provider."
     >
-      <QueryContent query={own}>
-        {(model) => <ModelForm key={model?.updated_at ?? "none"} model={model} />}
-      </QueryContent>
+      <QueryContent query={own}>{(current) => <ModelForm current={current} />}</QueryContent>
     </Section>
   );
 }
@@ -108,46 +108,111 @@ function useRefreshModel() {
   return () => client.invalidateQueries({ queryKey: queryKeys.languageModel.all });
 }
 
-function ModelForm({ model }: { model: OwnModel | null }) {
+const LABELS = {
+  provider: "Provider",
+  model: "Model",
+  key: "Key",
+  base_url: "Base URL",
+  temperature: "Temperature",
+  monthly_tokens: "Tokens per month",
+  values_allowed: "Allow record values to be sent to the provider",
+};
+
+function ModelForm({ current: { value: model, etag } }: { current: Optional<OwnModel> }) {
   const refresh = useRefreshModel();
-  const [provider, setProvider] = useState<OwnModel["provider"]>(model?.provider ?? "openai");
   const save = useMutation({
-    mutationFn: (body: OwnModelChange) => unwrap(api.PUT("/api/v1/org/model", { body })),
+    mutationFn: (body: OwnModelChange) =>
+      unwrap(api.PUT("/api/v1/org/model", { params: { header: { "If-Match": etag } }, body })),
     onSuccess: async () => {
       showSuccess("Saved.");
       await refresh();
     },
+    onError: async (error) => {
+      if (isChangedMeanwhile(error)) await refresh();
+    },
   });
   const check = useCheckModel();
   const form = useRef<HTMLFormElement>(null);
-  const errors = { ...draftMessages(check.error), ...fieldMessages(save.error) };
+  const [isRemoving, setIsRemoving] = useState(false);
 
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
+  function submit(values: Values, done: () => void) {
     if (check.isError) check.reset();
-    if (!save.isPending) save.mutate(changeOf(provider, new FormData(event.currentTarget)));
+    save.mutate(changeOf(values), { onSuccess: done });
   }
 
-  function test() {
+  function test(values: Values) {
     if (!form.current!.reportValidity()) return;
     save.reset();
-    check.mutate(draftOf(provider, new FormData(form.current!)));
+    check.mutate(draftOf(values));
   }
 
   /** The results of a test are about the settings that were tested. */
   function clearResults() {
     if (!check.isIdle) check.reset();
   }
-
   return (
-    <form ref={form} className="grid max-w-xl gap-4" onSubmit={submit} onChange={clearResults}>
-      <Field label="Provider" error={errors.provider}>
+    <>
+      <VersionedForm
+        ref={form}
+        saved={valuesOf(model)}
+        labels={LABELS}
+        secrets={["key"]}
+        textOf={(field, value) =>
+          field === "provider" ? PROVIDERS[value as OwnModel["provider"]] : undefined
+        }
+        save={save}
+        onEdit={clearResults}
+        onSave={(values, _changed, done) => submit(values, done)}
+        actions={({ values }) => (
+          <>
+            <Button disabledReason={check.isPending ? "Testing" : null} onClick={() => test(values)}>
+              Test
+            </Button>
+            {model && (
+              <Button look="danger" onClick={() => setIsRemoving(true)}>
+                Remove
+              </Button>
+            )}
+          </>
+        )}
+        below={
+          <>
+            <p className="text-xs text-faint">
+              A test uses these settings, saved or not. It sends a few small requests and one of 8,000 tokens.
+            </p>
+            {check.error && <ErrorNotice error={check.error} />}
+            <ModelCheck check={check} />
+          </>
+        }
+      >
+        {(fields) => (
+          <ModelFields {...fields} messages={{ ...draftMessages(check.error), ...fields.messages }} />
+        )}
+      </VersionedForm>
+      <RemoveDialog etag={etag} open={isRemoving} onClose={() => setIsRemoving(false)} />
+    </>
+  );
+}
+
+function ModelFields({ values, base, change, messages }: FormFields) {
+  const isCompatible = values.provider === "openai_compatible";
+  const stored = base.key as OwnModel["key"];
+  /** The attributes of the field for a text of the settings. */
+  const text = (name: keyof typeof LABELS) => ({
+    label: LABELS[name],
+    value: String(values[name]),
+    onChange: ({ target }: ChangeEvent<HTMLInputElement>) => change({ [name]: target.value }),
+    error: messages[name],
+  });
+  return (
+    <>
+      <Field label={LABELS.provider} error={messages.provider}>
         {(control) => (
           <select
             {...control}
             className="control"
-            value={provider}
-            onChange={({ target }) => setProvider(target.value as OwnModel["provider"])}
+            value={String(values.provider)}
+            onChange={({ target }) => change({ provider: target.value })}
           >
             {Object.entries(PROVIDERS).map(([value, label]) => (
               <option key={value} value={value}>
@@ -157,125 +222,100 @@ function ModelForm({ model }: { model: OwnModel | null }) {
           </select>
         )}
       </Field>
-      <TextField
-        label="Model"
-        name="model"
-        required
-        maxLength={120}
-        defaultValue={model?.model}
-        error={errors.model}
-      />
-      <TextField
-        label="Key"
-        name="key"
-        type="password"
-        autoComplete="off"
-        optional={provider === "openai_compatible"}
+      <TextField {...text("model")} required maxLength={120} />
+      <SecretField
+        label={LABELS.key}
+        value={values.key}
+        stored={stored}
+        onChange={(key) => change({ key })}
+        optional={isCompatible}
         maxLength={500}
         hint={
-          model?.key.set
-            ? `${storedKeyText(model.key.last4)} Leave this empty to keep it.`
+          stored.set
+            ? `${storedKeyText(stored.last4)} Leave this empty to keep it.`
             : "From the provider. It is not shown again."
         }
-        error={errors.key}
+        error={messages.key}
       />
       <TextField
-        label="Base URL"
-        name="base_url"
-        optional={provider !== "openai_compatible"}
-        required={provider === "openai_compatible"}
+        {...text("base_url")}
+        optional={!isCompatible}
+        required={isCompatible}
         maxLength={500}
         placeholder="https://models.example.com/v1"
         hint={
-          provider === "openai_compatible"
-            ? "Where the server answers."
-            : "Leave this empty to use the provider's own address."
+          isCompatible ? "Where the server answers." : "Leave this empty to use the provider's own address."
         }
-        defaultValue={model?.base_url}
-        error={errors.base_url}
       />
       <TextField
-        label="Temperature"
-        name="temperature"
+        {...text("temperature")}
         optional
         type="number"
         min={0}
         max={2}
         step="any"
         hint="From 0 to 2. Leave this empty for the provider's default."
-        defaultValue={model?.temperature ?? ""}
-        error={errors.temperature}
       />
       <TextField
-        label="Tokens per month"
-        name="monthly_tokens"
+        {...text("monthly_tokens")}
         optional
         type="number"
         min={1}
         hint="Warns at 80%; stops the agent at 100%. Leave this empty for no limit."
-        defaultValue={model?.monthly_tokens ?? ""}
-        error={errors.monthly_tokens}
       />
       <label className="flex items-start gap-2.5">
         <input
           type="checkbox"
-          name="values_allowed"
           className="mt-1 accent-live"
-          defaultChecked={model?.values_allowed}
+          checked={Boolean(values.values_allowed)}
+          onChange={({ target }) => change({ values_allowed: target.checked })}
         />
         <span>
-          Allow record values to be sent to the provider
+          {LABELS.values_allowed}
           <span className="block text-xs text-faint">
             If not allowed, the agent works with names, types, counts and masked errors only.
           </span>
         </span>
       </label>
-      {save.error && <ErrorNotice error={save.error} />}
-      <div className="flex flex-wrap gap-2">
-        <Button type="submit" look="primary" disabledReason={save.isPending ? "Saving" : null}>
-          Save
-        </Button>
-        <Button disabledReason={check.isPending ? "Testing" : null} onClick={test}>
-          Test
-        </Button>
-        {model && <RemoveButton />}
-      </div>
-      <p className="text-xs text-faint">
-        A test uses these settings, saved or not. It sends a few small requests and one of 8,000 tokens.
-      </p>
-      {check.error && <ErrorNotice error={check.error} />}
-      <ModelCheck check={check} />
-    </form>
+    </>
   );
 }
 
-/** The settings with which a model is reached. An empty key is left out, so that the stored key is used. */
-function draftOf(provider: OwnModel["provider"], form: FormData): ModelDraft {
-  const key = textIn(form, "key");
+/** The values of the form. Numbers are texts, because that is what the user types. */
+function valuesOf(model: OwnModel | null): Values {
   return {
-    provider,
-    model: textIn(form, "model"),
-    base_url: textIn(form, "base_url"),
-    temperature: numberIn(form, "temperature"),
+    provider: model?.provider ?? "openai",
+    model: model?.model ?? "",
+    key: model?.key ?? { set: false, last4: "" },
+    base_url: model?.base_url ?? "",
+    temperature: String(model?.temperature ?? ""),
+    monthly_tokens: String(model?.monthly_tokens ?? ""),
+    values_allowed: model?.values_allowed ?? false,
+  };
+}
+
+/** The settings with which a model is reached. Without a typed key the stored key is used. */
+function draftOf(values: Values): ModelDraft {
+  const key = typedSecret(values.key);
+  return {
+    provider: values.provider as OwnModel["provider"],
+    model: String(values.model).trim(),
+    base_url: String(values.base_url).trim(),
+    temperature: numberOf(values.temperature),
     ...(key ? { key } : {}),
   };
 }
 
-function changeOf(provider: OwnModel["provider"], form: FormData): OwnModelChange {
+function changeOf(values: Values): OwnModelChange {
   return {
-    ...draftOf(provider, form),
-    monthly_tokens: numberIn(form, "monthly_tokens"),
-    values_allowed: form.get("values_allowed") !== null,
+    ...draftOf(values),
+    monthly_tokens: numberOf(values.monthly_tokens),
+    values_allowed: Boolean(values.values_allowed),
   };
 }
 
-function textIn(form: FormData, name: string): string {
-  return String(form.get(name) ?? "").trim();
-}
-
-function numberIn(form: FormData, name: string): number | null {
-  const text = textIn(form, name);
-  return text === "" ? null : Number(text);
+function numberOf(text: unknown): number | null {
+  return String(text).trim() === "" ? null : Number(text);
 }
 
 /** The messages of a test at the fields of the form. The server names them `draft.key`, for example. */
@@ -285,33 +325,36 @@ function draftMessages(error: unknown): Record<string, string> {
   );
 }
 
-function RemoveButton() {
+interface RemoveProps {
+  etag: string;
+  open: boolean;
+  onClose: () => void;
+}
+
+function RemoveDialog({ etag, open, onClose }: RemoveProps) {
   const refresh = useRefreshModel();
-  const [isConfirming, setIsConfirming] = useState(false);
   const remove = useMutation({
-    mutationFn: () => unwrap(api.DELETE("/api/v1/org/model")),
+    mutationFn: () => unwrap(api.DELETE("/api/v1/org/model", { params: { header: { "If-Match": etag } } })),
     onSuccess: refresh,
-    onError: (error) => showError(error),
+    onError: async (error) => {
+      showError(error);
+      if (isChangedMeanwhile(error)) await refresh();
+    },
   });
   return (
-    <>
-      <Button look="danger" onClick={() => setIsConfirming(true)}>
-        Remove
-      </Button>
-      <ConfirmDialog
-        open={isConfirming}
-        title="Remove the language model?"
-        confirmLabel="Remove"
-        danger
-        onClose={() => setIsConfirming(false)}
-        onConfirm={() => {
-          setIsConfirming(false);
-          remove.mutate();
-        }}
-      >
-        Its key is deleted. The agent then uses the default of this installation, or guided mode.
-      </ConfirmDialog>
-    </>
+    <ConfirmDialog
+      open={open}
+      title="Remove the language model?"
+      confirmLabel="Remove"
+      danger
+      onClose={onClose}
+      onConfirm={() => {
+        onClose();
+        remove.mutate();
+      }}
+    >
+      Its key is deleted. The agent then uses the default of this installation, or guided mode.
+    </ConfirmDialog>
   );
 }
 

@@ -1,8 +1,8 @@
-import type { FormEvent } from "react";
-import { fieldMessages } from "@/api/problem";
+import type { Versioned } from "@/api/client";
 import type { Organization } from "@/api/types";
-import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
+import { VersionedForm } from "@/components/versioned-form";
+import type { Values } from "@/format/merge";
 import { useHasPermission } from "@/session/use-session";
 import { useSaveOrganization } from "./organization";
 import { Section } from "./section";
@@ -34,7 +34,7 @@ const RETENTION: NumberField[] = [
   { name: "keep_audit_days", label: "Audit log (at least 365 days)", min: 365, max: MAX_DAYS },
 ];
 
-export function LimitsSection({ org }: { org: Organization }) {
+export function LimitsSection({ org }: { org: Versioned<Organization> }) {
   return (
     <Section
       title="Limits"
@@ -45,7 +45,7 @@ export function LimitsSection({ org }: { org: Organization }) {
   );
 }
 
-export function RetentionSection({ org }: { org: Organization }) {
+export function RetentionSection({ org }: { org: Versioned<Organization> }) {
   return (
     <Section
       title="Retention"
@@ -56,40 +56,49 @@ export function RetentionSection({ org }: { org: Organization }) {
   );
 }
 
-/** A form for numbers of the organization. Only admins can change them. An empty field is sent as null. */
-function NumbersForm({ org, fields, action }: { org: Organization; fields: NumberField[]; action: string }) {
-  const save = useSaveOrganization();
-  const canEdit = useHasPermission()("settings.edit");
-  const messages = fieldMessages(save.error);
+interface FormProps {
+  org: Versioned<Organization>;
+  fields: NumberField[];
+  action: string;
+}
 
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const values = fields.map(({ name }) => {
-      const text = String(form.get(name)).trim();
+/** A form for numbers of the organization. Only admins can change them. An empty field is sent as null. */
+function NumbersForm({ org, fields, action }: FormProps) {
+  const save = useSaveOrganization(org);
+  const canEdit = useHasPermission()("settings.edit");
+
+  function submit(values: Values, changed: string[], done: () => void) {
+    const numbers = changed.map((name) => {
+      const text = String(values[name]).trim();
       return [name, text === "" ? null : Number(text)] as const;
     });
-    save.mutate(Object.fromEntries(values));
+    save.mutate(Object.fromEntries(numbers), { onSuccess: done });
   }
 
   return (
-    <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
-      {fields.map(({ name, ...input }) => (
-        <TextField
-          key={name}
-          {...input}
-          name={name}
-          type="number"
-          defaultValue={org[name] ?? ""}
-          readOnly={!canEdit}
-          error={messages[name]}
-        />
-      ))}
-      {canEdit && (
-        <Button type="submit" className="justify-self-start sm:col-span-2">
-          {action}
-        </Button>
+    <VersionedForm
+      saved={Object.fromEntries(fields.map(({ name }) => [name, String(org[name] ?? "")]))}
+      labels={Object.fromEntries(fields.map(({ name, label }) => [name, label]))}
+      save={save}
+      canEdit={canEdit}
+      saveLabel={action}
+      onSave={submit}
+    >
+      {({ values, change, messages }) => (
+        <div className="grid gap-3 sm:grid-cols-2">
+          {fields.map(({ name, ...input }) => (
+            <TextField
+              key={name}
+              {...input}
+              type="number"
+              value={String(values[name])}
+              onChange={({ target }) => change({ [name]: target.value })}
+              readOnly={!canEdit}
+              error={messages[name]}
+            />
+          ))}
+        </div>
       )}
-    </form>
+    </VersionedForm>
   );
 }

@@ -1,18 +1,19 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
-import { useState, type FormEvent } from "react";
-import { api, unwrap } from "@/api/client";
+import { useState } from "react";
+import { api, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
 import { downloadFile } from "@/api/download";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, isChangedMeanwhile } from "@/api/problem";
 import { refreshSession, rememberOrganization } from "@/api/session";
 import type { Member, Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
-import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
+import { VersionedForm } from "@/components/versioned-form";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useHasPermission, useSession } from "@/session/use-session";
+import type { Values } from "@/format/merge";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
 import { membersQuery } from "./members-page";
@@ -40,34 +41,36 @@ export function OrganizationPage() {
   );
 }
 
-function GeneralSection({ org }: { org: Organization }) {
-  const save = useSaveOrganization();
+function GeneralSection({ org }: { org: Versioned<Organization> }) {
+  const save = useSaveOrganization(org);
   const canEdit = useHasPermission()("org.update");
   return (
     <Section title="Organization" description={<>Short name for single sign-on: {org.slug}</>}>
-      <form
+      <VersionedForm
         className="max-w-md"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate({ name: String(new FormData(event.currentTarget).get("name")).trim() });
-        }}
+        saved={{ name: org.name }}
+        labels={{ name: "Name" }}
+        save={save}
+        canEdit={canEdit}
+        onSave={({ name }, _changed, done) => save.mutate({ name: String(name).trim() }, { onSuccess: done })}
       >
-        <TextField
-          label="Name"
-          name="name"
-          defaultValue={org.name}
-          maxLength={120}
-          required
-          readOnly={!canEdit}
-          error={fieldMessages(save.error).name}
-          action={canEdit && <Button type="submit">Save</Button>}
-        />
-      </form>
+        {({ values, change, messages }) => (
+          <TextField
+            label="Name"
+            value={String(values.name)}
+            onChange={({ target }) => change({ name: target.value })}
+            maxLength={120}
+            required
+            readOnly={!canEdit}
+            error={messages.name}
+          />
+        )}
+      </VersionedForm>
     </Section>
   );
 }
 
-const splitEntries = (text: FormDataEntryValue | null) =>
+const splitEntries = (text: unknown) =>
   String(text ?? "")
     .split(/[\s,]+/)
     .filter(Boolean);
@@ -78,101 +81,108 @@ function listMessage(messages: Record<string, string>, name: string): string | u
   return entry?.[1];
 }
 
-function AccessRulesSection({ org }: { org: Organization }) {
-  const save = useSaveOrganization();
-  const canEdit = useHasPermission()("settings.edit");
-  const messages = fieldMessages(save.error);
+const RULES = {
+  require_second_factor: "Require two-factor authentication",
+  require_sso: "Require single sign-on (owners can still log in with their own password or passkey)",
+  email_domains: "E-mail domains",
+  networks: "Networks",
+};
 
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    save.mutate({
-      require_second_factor: form.has("require_second_factor"),
-      require_sso: form.has("require_sso"),
-      email_domains: splitEntries(form.get("email_domains")),
-      networks: splitEntries(form.get("networks")),
-    });
+const CHECKED_RULES = ["require_second_factor", "require_sso"] as const;
+const LISTED_RULES = [
+  [
+    "email_domains",
+    "Only addresses in these domains can be invited. One per line. Leave blank to allow any address.",
+  ],
+  [
+    "networks",
+    "Only these IP addresses or CIDR blocks have access. One per line, including your own. Leave blank to allow access from anywhere.",
+  ],
+] as const;
+
+function AccessRulesSection({ org }: { org: Versioned<Organization> }) {
+  const save = useSaveOrganization(org);
+  const canEdit = useHasPermission()("settings.edit");
+  const { require_second_factor, require_sso, email_domains, networks } = org;
+  const saved = {
+    require_second_factor,
+    require_sso,
+    email_domains: email_domains.join("\n"),
+    networks: networks.join("\n"),
+  };
+
+  function submit(values: Values, changed: string[], done: () => void) {
+    const rules = {
+      ...values,
+      email_domains: splitEntries(values.email_domains),
+      networks: splitEntries(values.networks),
+    };
+    const changes = Object.entries(rules).filter(([field]) => changed.includes(field));
+    save.mutate(Object.fromEntries(changes), { onSuccess: done });
   }
 
   return (
     <Section title="Access rules" description="A rule that would lock you out is rejected.">
-      <form className="grid max-w-xl gap-4" onSubmit={submit}>
-        {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
-        <CheckboxField
-          name="require_second_factor"
-          label="Require two-factor authentication"
-          checked={org.require_second_factor}
-          error={messages.require_second_factor}
-          disabled={!canEdit}
-        />
-        <CheckboxField
-          name="require_sso"
-          label="Require single sign-on (owners can still log in with their own password or passkey)"
-          checked={org.require_sso}
-          error={messages.require_sso}
-          disabled={!canEdit}
-        />
-        <Field
-          label="E-mail domains"
-          optional
-          hint="Only addresses in these domains can be invited. One per line. Leave blank to allow any address."
-          error={listMessage(messages, "email_domains")}
-        >
-          {(control) => (
-            <textarea
-              {...control}
-              name="email_domains"
-              rows={2}
-              className="control h-auto! py-1.5 font-mono"
-              defaultValue={org.email_domains.join("\n")}
-              readOnly={!canEdit}
-            />
-          )}
-        </Field>
-        <Field
-          label="Networks"
-          optional
-          hint="Only these IP addresses or CIDR blocks have access. One per line, including your own. Leave blank to allow access from anywhere."
-          error={listMessage(messages, "networks")}
-        >
-          {(control) => (
-            <textarea
-              {...control}
-              name="networks"
-              rows={2}
-              className="control h-auto! py-1.5 font-mono"
-              defaultValue={org.networks.join("\n")}
-              readOnly={!canEdit}
-            />
-          )}
-        </Field>
-        {canEdit && (
-          <Button type="submit" className="justify-self-start">
-            Save rules
-          </Button>
+      <VersionedForm
+        saved={saved}
+        labels={RULES}
+        save={save}
+        canEdit={canEdit}
+        saveLabel="Save rules"
+        onSave={submit}
+      >
+        {({ values, change, messages }) => (
+          <>
+            {CHECKED_RULES.map((name) => (
+              <CheckboxField
+                key={name}
+                label={RULES[name]}
+                checked={Boolean(values[name])}
+                onChange={(checked) => change({ [name]: checked })}
+                error={messages[name]}
+                disabled={!canEdit}
+              />
+            ))}
+            {LISTED_RULES.map(([name, hint]) => (
+              <Field key={name} label={RULES[name]} optional hint={hint} error={listMessage(messages, name)}>
+                {(control) => (
+                  <textarea
+                    {...control}
+                    rows={2}
+                    className="control h-auto! py-1.5 font-mono"
+                    value={String(values[name])}
+                    onChange={({ target }) => change({ [name]: target.value })}
+                    readOnly={!canEdit}
+                  />
+                )}
+              </Field>
+            ))}
+          </>
         )}
-      </form>
+      </VersionedForm>
     </Section>
   );
 }
 
-function CheckboxField({
-  name,
-  label,
-  checked,
-  error,
-  disabled,
-}: {
-  name: string;
+interface CheckboxProps {
   label: string;
   checked: boolean;
+  onChange: (checked: boolean) => void;
   error?: string;
   disabled: boolean;
-}) {
+}
+
+function CheckboxField({ label, checked, onChange, error, disabled }: CheckboxProps) {
   return (
     <div>
       <label className="flex items-start gap-2.5">
-        <input type="checkbox" name={name} defaultChecked={checked} disabled={disabled} className="mt-0.5" />
+        <input
+          type="checkbox"
+          checked={checked}
+          onChange={({ target }) => onChange(target.checked)}
+          disabled={disabled}
+          className="mt-0.5"
+        />
         {label}
       </label>
       {error && <p className="mt-1 text-xs text-bad">{error}</p>}
@@ -252,22 +262,26 @@ function TransferForm({ org, otherMembers }: { org: Organization; otherMembers: 
   );
 }
 
-function LeaveOrDeleteSection({ org }: { org: Organization }) {
+function LeaveOrDeleteSection({ org }: { org: Versioned<Organization> }) {
   const router = useRouter();
   const client = useQueryClient();
   const hasPermission = useHasPermission();
   const [isConfirming, setIsConfirming] = useState(false);
-  const storeOrganization = (organization: Organization) => {
+  const storeOrganization = (organization: Versioned<Organization>) => {
     client.setQueryData(organizationQuery.queryKey, organization);
     return refreshSession();
   };
   const remove = useMutation({
-    mutationFn: () => unwrap(api.DELETE("/api/v1/org")),
+    mutationFn: () =>
+      unwrapVersioned(api.DELETE("/api/v1/org", { params: { header: { "If-Match": org.etag } } })),
     onSuccess: storeOrganization,
-    onError: (error) => showError(error),
+    onError: async (error) => {
+      showError(error);
+      if (isChangedMeanwhile(error)) await client.invalidateQueries({ queryKey: organizationQuery.queryKey });
+    },
   });
   const restore = useMutation({
-    mutationFn: () => unwrap(api.POST("/api/v1/org/restore")),
+    mutationFn: () => unwrapVersioned(api.POST("/api/v1/org/restore")),
     onSuccess: storeOrganization,
     onError: (error) => showError(error),
   });

@@ -1,5 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, unwrap } from "@/api/client";
+import { api, unwrapVersioned, type Versioned } from "@/api/client";
+import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { refreshSession } from "@/api/session";
 import type { Organization } from "@/api/types";
@@ -7,17 +8,22 @@ import { showSuccess } from "@/components/toast";
 
 export const organizationQuery = {
   queryKey: queryKeys.organization,
-  queryFn: () => unwrap(api.GET("/api/v1/org")),
+  queryFn: () => unwrapVersioned(api.GET("/api/v1/org")),
 };
 
-export function useSaveOrganization() {
+/** Changes the organization if it is still as the page shows it. Otherwise the page gets what somebody else has saved. */
+export function useSaveOrganization({ etag }: Versioned<Organization>) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: Partial<Organization>) => unwrap(api.PATCH("/api/v1/org", { body })),
+    mutationFn: (body: Partial<Organization>) =>
+      unwrapVersioned(api.PATCH("/api/v1/org", { params: { header: { "If-Match": etag } }, body })),
     onSuccess: async (saved) => {
       client.setQueryData(organizationQuery.queryKey, saved);
       await refreshSession();
       showSuccess("Saved.");
+    },
+    onError: async (error) => {
+      if (isChangedMeanwhile(error)) await client.invalidateQueries({ queryKey: organizationQuery.queryKey });
     },
   });
 }

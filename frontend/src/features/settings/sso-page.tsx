@@ -1,20 +1,23 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useRef, type FormEvent } from "react";
-import { api, unwrap } from "@/api/client";
-import { fieldMessages } from "@/api/problem";
+import { api, unwrap, unwrapOptional, type Optional } from "@/api/client";
+import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
+import type { OwnProvider, OwnProviderChange, ProviderCheck } from "@/api/types";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
-import { EmptyState, ErrorNotice } from "@/components/notice";
+import { EmptyState } from "@/components/notice";
+import { SecretField, typedSecret } from "@/components/secret-field";
 import { showError, showSuccess } from "@/components/toast";
+import { VersionedForm } from "@/components/versioned-form";
+import type { Values } from "@/format/merge";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { EmailDomains } from "./email-domains";
 import { QueryContent, Section } from "./section";
 
-/** Fetches the organization's identity provider. Returns null if there is none, because a query must not return undefined. */
-async function fetchProvider() {
-  return (await unwrap(api.GET("/api/v1/org/identity-provider"))) ?? null;
-}
+const providerQuery = {
+  queryKey: queryKeys.identityProvider,
+  queryFn: () => unwrapOptional(api.GET("/api/v1/org/identity-provider")),
+};
 
 export function SsoPage() {
   const hasPermission = useHasPermission();
@@ -111,23 +114,69 @@ function DirectorySection() {
 }
 
 function IdentityProviderSection() {
+  const provider = useQuery(providerQuery);
+  return (
+    <Section
+      title="Single sign-on"
+      description="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
+    >
+      <QueryContent query={provider}>{(current) => <IdentityProviderForm current={current} />}</QueryContent>
+    </Section>
+  );
+}
+
+const PROVIDER_LABELS = {
+  issuer: "Issuer",
+  client_id: "Client ID",
+  client_secret: "Client secret",
+  join_role: "Uninvited users",
+  enabled: "Enabled",
+};
+
+const JOIN_ROLES: Record<string, string> = {
+  "": "Deny",
+  viewer: "Join as viewer",
+  member: "Join as member",
+};
+
+/** The values of the form. Without a provider they are those of a new one. */
+function providerValues(saved: OwnProvider | null): Values {
+  return {
+    issuer: saved?.issuer ?? "",
+    client_id: saved?.client_id ?? "",
+    client_secret: saved?.client_secret ?? { set: false },
+    join_role: saved?.join_role ?? "",
+    enabled: saved?.enabled ?? true,
+  };
+}
+
+function providerChange(values: Values): OwnProviderChange {
+  const secret = typedSecret(values.client_secret);
+  return {
+    issuer: String(values.issuer).trim(),
+    client_id: String(values.client_id).trim(),
+    ...(secret && { client_secret: secret }),
+    join_role: (values.join_role || null) as OwnProviderChange["join_role"],
+    enabled: Boolean(values.enabled),
+  };
+}
+
+function IdentityProviderForm({ current: { value: saved, etag } }: { current: Optional<OwnProvider> }) {
   const client = useQueryClient();
-  const organization = useSession()?.organization;
   const canEdit = useHasPermission()("owners.manage");
-  const form = useRef<HTMLFormElement>(null);
-  const provider = useQuery({ queryKey: queryKeys.identityProvider, queryFn: fetchProvider });
+  const params = { header: { "If-Match": etag } };
+  /** After a 412 the page gets what somebody else has saved. */
+  const refetch = async (error: unknown) => {
+    if (isChangedMeanwhile(error)) await client.invalidateQueries({ queryKey: queryKeys.identityProvider });
+  };
   const save = useMutation({
-    mutationFn: (body: {
-      issuer: string;
-      client_id: string;
-      client_secret?: string;
-      join_role: "viewer" | "member" | null;
-      enabled: boolean;
-    }) => unwrap(api.PUT("/api/v1/org/identity-provider", { body })),
-    onSuccess: (saved) => {
-      client.setQueryData(queryKeys.identityProvider, saved);
+    mutationFn: (body: OwnProviderChange) =>
+      unwrapOptional(api.PUT("/api/v1/org/identity-provider", { params, body })),
+    onSuccess: (answer) => {
+      client.setQueryData(queryKeys.identityProvider, answer);
       showSuccess("Saved.");
     },
+    onError: refetch,
   });
   const check = useMutation({
     mutationFn: (issuer: string) =>
@@ -135,140 +184,135 @@ function IdentityProviderSection() {
     onError: (error) => showError(error),
   });
   const remove = useMutation({
-    mutationFn: () => unwrap(api.DELETE("/api/v1/org/identity-provider")),
-    onSuccess: () => client.setQueryData(queryKeys.identityProvider, null),
-    onError: (error) => showError(error),
+    mutationFn: () => unwrap(api.DELETE("/api/v1/org/identity-provider", { params })),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.identityProvider }),
+    onError: (error) => {
+      showError(error);
+      return refetch(error);
+    },
   });
-  const messages = fieldMessages(save.error);
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const data = new FormData(event.currentTarget);
-    const text = (name: string) => String(data.get(name) ?? "").trim();
-    const role = text("join_role");
-    save.mutate({
-      issuer: text("issuer"),
-      client_id: text("client_id"),
-      ...(text("client_secret") ? { client_secret: text("client_secret") } : {}),
-      join_role: role === "viewer" || role === "member" ? role : null,
-      enabled: data.has("enabled"),
-    });
-  }
 
   return (
-    <Section
-      title="Single sign-on"
-      description="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
+    <VersionedForm
+      saved={providerValues(saved)}
+      labels={PROVIDER_LABELS}
+      secrets={["client_secret"]}
+      textOf={(field, value) => (field === "join_role" ? JOIN_ROLES[String(value)] : undefined)}
+      save={save}
+      canEdit={canEdit}
+      onSave={(values, _changed, done) => save.mutate(providerChange(values), { onSuccess: done })}
+      actions={({ values }) => (
+        <>
+          <Button onClick={() => check.mutate(String(values.issuer).trim())}>
+            {check.isPending ? "Testing…" : "Test issuer"}
+          </Button>
+          {saved && (
+            <Button look="danger" onClick={() => remove.mutate()}>
+              Remove
+            </Button>
+          )}
+        </>
+      )}
+      below={
+        <>
+          {check.data && <CheckSteps steps={check.data.steps} />}
+          {saved && <Addresses provider={saved} />}
+        </>
+      }
     >
-      <QueryContent query={provider}>
-        {(saved) => (
-          <form
-            ref={form}
-            key={saved?.updated_at ?? "none"}
-            onSubmit={submit}
-            className="grid max-w-xl gap-4"
+      {({ values, base, change, messages }) => (
+        <>
+          <TextField
+            label={PROVIDER_LABELS.issuer}
+            type="url"
+            required
+            placeholder="https://login.example.com"
+            value={String(values.issuer)}
+            onChange={({ target }) => change({ issuer: target.value })}
+            readOnly={!canEdit}
+            error={messages.issuer}
+          />
+          <TextField
+            label={PROVIDER_LABELS.client_id}
+            required
+            value={String(values.client_id)}
+            onChange={({ target }) => change({ client_id: target.value })}
+            readOnly={!canEdit}
+            error={messages.client_id}
+          />
+          <SecretField
+            label={PROVIDER_LABELS.client_secret}
+            value={values.client_secret}
+            stored={base.client_secret}
+            onChange={(client_secret) => change({ client_secret })}
+            placeholder={saved ? `Set, ends in ${saved.client_secret.last4 || "…"}` : undefined}
+            readOnly={!canEdit}
+            error={messages.client_secret}
+          />
+          <Field
+            label={PROVIDER_LABELS.join_role}
+            hint="Before they join, users must open a link in an e-mail, unless their address is in a verified e-mail domain."
+            error={messages.join_role}
           >
-            {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
-            <TextField
-              label="Issuer"
-              name="issuer"
-              type="url"
-              required
-              placeholder="https://login.example.com"
-              defaultValue={saved?.issuer}
-              readOnly={!canEdit}
-              error={messages.issuer}
-            />
-            <TextField
-              label="Client ID"
-              name="client_id"
-              required
-              defaultValue={saved?.client_id}
-              readOnly={!canEdit}
-              error={messages.client_id}
-            />
-            <TextField
-              label="Client secret"
-              name="client_secret"
-              type="password"
-              autoComplete="off"
-              placeholder={saved ? `Set, ends in ${saved.client_secret.last4 || "…"}` : undefined}
-              readOnly={!canEdit}
-              error={messages.client_secret}
-            />
-            <Field
-              label="Uninvited users"
-              hint="Before they join, users must open a link in an e-mail, unless their address is in a verified e-mail domain."
-              error={messages.join_role}
-            >
-              {(control) => (
-                <select
-                  {...control}
-                  name="join_role"
-                  className="control w-auto!"
-                  defaultValue={saved?.join_role ?? ""}
-                  disabled={!canEdit}
-                >
-                  <option value="">Deny</option>
-                  <option value="viewer">Join as viewer</option>
-                  <option value="member">Join as member</option>
-                </select>
-              )}
-            </Field>
-            <label className="flex items-center gap-2.5">
-              <input
-                type="checkbox"
-                name="enabled"
-                defaultChecked={saved?.enabled ?? true}
+            {(control) => (
+              <select
+                {...control}
+                className="control w-auto!"
+                value={String(values.join_role)}
+                onChange={({ target }) => change({ join_role: target.value })}
                 disabled={!canEdit}
-              />
-              Enabled
-            </label>
-            {canEdit && (
-              <div className="flex flex-wrap gap-2">
-                <Button type="submit" look="primary">
-                  Save
-                </Button>
-                <Button
-                  onClick={() => check.mutate(String(new FormData(form.current!).get("issuer")).trim())}
-                >
-                  {check.isPending ? "Testing…" : "Test issuer"}
-                </Button>
-                {saved && (
-                  <Button look="danger" onClick={() => remove.mutate()}>
-                    Remove
-                  </Button>
-                )}
-              </div>
+              >
+                {Object.entries(JOIN_ROLES).map(([role, words]) => (
+                  <option key={role} value={role}>
+                    {words}
+                  </option>
+                ))}
+              </select>
             )}
-            {check.data && (
-              <div role="status">
-                <ul className="grid gap-1">
-                  {check.data.steps.map(({ step, ok, message }) => (
-                    <li key={step} className={ok ? "text-good" : "text-bad"}>
-                      {ok ? "Passed" : "Failed"}: {message}
-                    </li>
-                  ))}
-                </ul>
-              </div>
-            )}
-            {saved && (
-              <dl className="grid gap-2 text-[0.8125rem]">
-                <div>
-                  <dt className="text-faint">Redirect URI to register at the issuer</dt>
-                  <dd className="font-mono break-all select-all">{saved.callback_url}</dd>
-                </div>
-                <div>
-                  <dt className="text-faint">
-                    Members log in at this address, or with the short name {organization?.slug}
-                  </dt>
-                  <dd className="font-mono break-all select-all">{saved.start_url}</dd>
-                </div>
-              </dl>
-            )}
-          </form>
-        )}
-      </QueryContent>
-    </Section>
+          </Field>
+          <label className="flex items-center gap-2.5">
+            <input
+              type="checkbox"
+              checked={Boolean(values.enabled)}
+              onChange={({ target }) => change({ enabled: target.checked })}
+              disabled={!canEdit}
+            />
+            {PROVIDER_LABELS.enabled}
+          </label>
+        </>
+      )}
+    </VersionedForm>
+  );
+}
+
+function CheckSteps({ steps }: { steps: ProviderCheck["steps"] }) {
+  return (
+    <div role="status">
+      <ul className="grid gap-1">
+        {steps.map(({ step, ok, message }) => (
+          <li key={step} className={ok ? "text-good" : "text-bad"}>
+            {ok ? "Passed" : "Failed"}: {message}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Addresses({ provider: { callback_url, start_url } }: { provider: OwnProvider }) {
+  const organization = useSession()?.organization;
+  return (
+    <dl className="grid gap-2 text-[0.8125rem]">
+      <div>
+        <dt className="text-faint">Redirect URI to register at the issuer</dt>
+        <dd className="font-mono break-all select-all">{callback_url}</dd>
+      </div>
+      <div>
+        <dt className="text-faint">
+          Members log in at this address, or with the short name {organization?.slug}
+        </dt>
+        <dd className="font-mono break-all select-all">{start_url}</dd>
+      </div>
+    </dl>
   );
 }

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState, type FormEvent } from "react";
-import { fieldMessages } from "@/api/problem";
+import { useState, type ChangeEvent, type FormEvent } from "react";
+import type { Versioned } from "@/api/client";
+import { dataIfFound, fieldMessages } from "@/api/problem";
 import type { Repository } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -9,14 +10,18 @@ import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { OneTimeSecret } from "@/components/one-time-secret";
+import { SecretField, typedSecret } from "@/components/secret-field";
 import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
+import { VersionedForm, type FormFields } from "@/components/versioned-form";
+import type { Values } from "@/format/merge";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { OutcomeList } from "./outcome-list";
 import {
   isSyncing,
   repositoriesQuery,
+  repositoryQuery,
   useChangeRepository,
   useConnectRepository,
   useDisconnectRepository,
@@ -94,6 +99,35 @@ function WebhookNotice({ webhook, onClose }: { webhook: Webhook; onClose: () => 
   );
 }
 
+const LABELS = {
+  url: "Repository URL",
+  branch: "Branch",
+  path: "Folder",
+  username: "Username",
+  token: "Token",
+  approves: "Automatically approve versions that connect to no new host",
+};
+
+const NEW_REPOSITORY: Values = {
+  url: "",
+  branch: "main",
+  path: "",
+  username: "git",
+  token: { set: false },
+  approves: false,
+};
+
+function valuesOf({ url, branch, path, username, token, approves }: Repository): Values {
+  return { url, branch, path, username, token, approves };
+}
+
+/** What to send. Without a typed token the stored token is kept. */
+function settingsOf({ token, approves, ...texts }: Values): Partial<RepositorySettings> {
+  const trimmed = Object.entries(texts).map(([name, text]) => [name, String(text).trim()]);
+  const typed = typedSecret(token);
+  return { ...Object.fromEntries(trimmed), approves: Boolean(approves), ...(typed && { token: typed }) };
+}
+
 function ConnectForm({
   onClose,
   onConnected,
@@ -102,17 +136,23 @@ function ConnectForm({
   onConnected: (webhook: Webhook) => void;
 }) {
   const connect = useConnectRepository();
+  const [values, setValues] = useState(NEW_REPOSITORY);
   const messages = fieldMessages(connect.error);
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    connect.mutate(readForm(event.currentTarget), {
+    connect.mutate({ token: "", ...settingsOf(values) } as RepositorySettings, {
       onSuccess: ({ webhook_url, webhook_secret }) =>
         onConnected({ url: webhook_url, secret: webhook_secret }),
     });
   }
   return (
     <form onSubmit={submit} aria-label="Connect a repository" className="card mb-4 grid gap-4 p-4">
-      <RepositoryFields messages={messages} />
+      <RepositoryFields
+        values={values}
+        base={NEW_REPOSITORY}
+        change={(changes) => setValues({ ...values, ...changes })}
+        messages={messages}
+      />
       {connect.error && Object.keys(messages).length === 0 && <ErrorNotice error={connect.error} />}
       <div className="flex gap-2">
         <Button type="submit" look="primary" disabledReason={connect.isPending ? "Connecting" : null}>
@@ -126,70 +166,61 @@ function ConnectForm({
   );
 }
 
-function RepositoryFields({
-  messages,
-  repository,
-}: {
-  messages: Record<string, string>;
-  repository?: Repository;
-}) {
+function RepositoryFields({ values, base, change, messages }: FormFields) {
+  const stored = base.token as Repository["token"];
+  /** The attributes of the field for a text of the settings. */
+  const text = (name: keyof typeof LABELS) => ({
+    label: LABELS[name],
+    value: String(values[name]),
+    onChange: ({ target }: ChangeEvent<HTMLInputElement>) => change({ [name]: target.value }),
+    error: messages[name],
+  });
   return (
     <>
       <TextField
-        label="Repository URL"
-        name="url"
+        {...text("url")}
         required
         maxLength={500}
         placeholder="https://git.example.com/team/sources.git"
-        defaultValue={repository?.url}
-        error={messages.url}
       />
       <div className="grid gap-4 sm:grid-cols-2">
+        <TextField {...text("branch")} required maxLength={200} />
         <TextField
-          label="Branch"
-          name="branch"
-          required
-          maxLength={200}
-          defaultValue={repository?.branch ?? "main"}
-          error={messages.branch}
-        />
-        <TextField
-          label="Folder"
-          name="path"
+          {...text("path")}
           optional
           maxLength={300}
           hint="Each Python file in this folder becomes a custom source, except files named _… or test_…."
-          defaultValue={repository?.path}
-          error={messages.path}
         />
         <TextField
-          label="Username"
-          name="username"
+          {...text("username")}
           optional
           maxLength={100}
           hint="Sent with the token. Most servers accept any name."
-          defaultValue={repository?.username ?? "git"}
-          error={messages.username}
         />
-        <TextField
-          label="Token"
-          name="token"
-          type="password"
-          autoComplete="off"
+        <SecretField
+          label={LABELS.token}
+          value={values.token}
+          stored={stored}
+          onChange={(token) => change({ token })}
           optional
           maxLength={1000}
           hint={
-            repository?.token.set
-              ? `Set, ends in ${repository.token.last4 || "…"}. Leave blank to keep it.`
+            stored.set
+              ? `Set, ends in ${stored.last4 || "…"}. Leave blank to keep it.`
               : "Use a token that can read this repository and nothing else."
           }
           error={messages.token}
         />
       </div>
       <label className="flex items-start gap-2">
-        <input type="checkbox" name="approves" className="mt-1" defaultChecked={repository?.approves} />
+        <input
+          type="checkbox"
+          className="mt-1"
+          checked={Boolean(values.approves)}
+          onChange={({ target }) => change({ approves: target.checked })}
+        />
         <span>
-          Automatically approve versions that connect to no new host
+          {LABELS.approves}
           <span className="block text-soft">
             Anyone who can push then decides what pipelines run. The first version of each custom source must
             still be approved here.
@@ -198,19 +229,6 @@ function RepositoryFields({
       </label>
     </>
   );
-}
-
-function readForm(form: HTMLFormElement): RepositorySettings {
-  const data = new FormData(form);
-  const text = (name: string) => String(data.get(name) ?? "").trim();
-  return {
-    url: text("url"),
-    branch: text("branch"),
-    path: text("path"),
-    username: text("username"),
-    token: text("token"),
-    approves: data.has("approves"),
-  };
 }
 
 function RepositoryCard({
@@ -269,7 +287,7 @@ function RepositoryCard({
       )}
       {outcomes.length > 0 && <OutcomeList outcomes={outcomes} />}
       {isEditing && (
-        <EditForm repository={repository} onNewSecret={onNewSecret} onClose={() => setIsEditing(false)} />
+        <EditForm id={repository.id} onNewSecret={onNewSecret} onClose={() => setIsEditing(false)} />
       )}
     </article>
   );
@@ -285,60 +303,79 @@ function SyncStatus({ repository: { status, synced_at } }: { repository: Reposit
   return <span className="text-faint">Not synced yet</span>;
 }
 
-function EditForm({
+interface EditProps {
+  onNewSecret: (webhook: Webhook) => void;
+  onClose: () => void;
+}
+
+/** Fetches the repository with its version, which the list does not contain. */
+function EditForm({ id, ...props }: EditProps & { id: string }) {
+  const { data, error, refetch } = useQuery(repositoryQuery(id));
+  const repository = dataIfFound(data, error);
+  if (repository) return <LoadedEditForm repository={repository} {...props} />;
+  return error ? <ErrorNotice error={error} retry={() => void refetch()} /> : <Skeletons rows={3} />;
+}
+
+function LoadedEditForm({
   repository,
   onNewSecret,
   onClose,
-}: {
-  repository: Repository;
-  onNewSecret: (webhook: Webhook) => void;
-  onClose: () => void;
-}) {
-  const change = useChangeRepository(repository.id);
+}: EditProps & { repository: Versioned<Repository> }) {
+  const change = useChangeRepository(repository);
   const renewSecret = useRenewWebhookSecret(repository.id);
-  const disconnect = useDisconnectRepository(repository.id);
+  const disconnect = useDisconnectRepository(repository);
   const [isConfirming, setIsConfirming] = useState(false);
-  const messages = fieldMessages(change.error);
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const { token, ...otherSettings } = readForm(event.currentTarget);
-    change.mutate(token ? { ...otherSettings, token } : otherSettings, {
+  function save(values: Values, done: () => void) {
+    change.mutate(settingsOf(values), {
       onSuccess: () => {
         showSuccess("Saved. Syncing again.");
+        done();
         onClose();
       },
     });
   }
   return (
-    <form onSubmit={submit} aria-label="Edit repository" className="grid gap-4 border-t border-line pt-4">
-      <RepositoryFields messages={messages} repository={repository} />
-      {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
-      <p className="text-soft">
-        Webhook: <code className="font-mono text-[0.8125rem] break-all">{repository.webhook_url}</code>
-      </p>
-      <div className="flex flex-wrap gap-2">
-        <Button type="submit" look="primary" disabledReason={change.isPending ? "Saving" : null}>
-          Save
-        </Button>
-        <Button look="quiet" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button
-          className="ml-auto"
-          onClick={() =>
-            renewSecret.mutate(undefined, {
-              onSuccess: ({ webhook_secret }) =>
-                onNewSecret({ url: repository.webhook_url, secret: webhook_secret }),
-              onError: (error) => showError(error),
-            })
-          }
-        >
-          New webhook secret
-        </Button>
-        <Button look="danger" onClick={() => setIsConfirming(true)}>
-          Disconnect
-        </Button>
-      </div>
+    <>
+      <VersionedForm
+        title="Edit repository"
+        className="border-t border-line pt-4"
+        saved={valuesOf(repository)}
+        labels={LABELS}
+        secrets={["token"]}
+        save={change}
+        onSave={(values, _changed, done) => save(values, done)}
+        actions={() => (
+          <>
+            <Button look="quiet" onClick={onClose}>
+              Cancel
+            </Button>
+            <Button
+              className="ml-auto"
+              onClick={() =>
+                renewSecret.mutate(undefined, {
+                  onSuccess: ({ webhook_secret }) =>
+                    onNewSecret({ url: repository.webhook_url, secret: webhook_secret }),
+                  onError: (error) => showError(error),
+                })
+              }
+            >
+              New webhook secret
+            </Button>
+            <Button look="danger" onClick={() => setIsConfirming(true)}>
+              Disconnect
+            </Button>
+          </>
+        )}
+      >
+        {(fields) => (
+          <>
+            <RepositoryFields {...fields} />
+            <p className="text-soft">
+              Webhook: <code className="font-mono text-[0.8125rem] break-all">{repository.webhook_url}</code>
+            </p>
+          </>
+        )}
+      </VersionedForm>
       <ConfirmDialog
         open={isConfirming}
         title="Disconnect this repository?"
@@ -353,6 +390,6 @@ function EditForm({
         Its custom sources and their versions are kept, and can then be edited here. The webhook stops
         working.
       </ConfirmDialog>
-    </form>
+    </>
   );
 }

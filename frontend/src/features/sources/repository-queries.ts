@@ -1,5 +1,6 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
+import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
@@ -13,6 +14,15 @@ export const repositoriesQuery = queryOptions({
   refetchInterval: ({ state }) =>
     state.data?.results.some(isSyncing) ? SYNCING_POLL_INTERVAL : IDLE_POLL_INTERVAL,
 });
+
+/** The repository with its version, for its form. */
+export function repositoryQuery(id: string) {
+  return queryOptions({
+    queryKey: queryKeys.repository(id),
+    queryFn: ({ signal }) =>
+      unwrapVersioned(api.GET("/api/v1/repositories/{id}", { params: { path: { id } }, signal })),
+  });
+}
 
 export function isSyncing({ status }: Repository): boolean {
   return status === "waiting" || status === "running";
@@ -38,9 +48,15 @@ export function useConnectRepository() {
   );
 }
 
-export function useChangeRepository(id: string) {
+/** Changes the repository if it is still as the form shows it. Otherwise the form gets what somebody else has saved. */
+export function useChangeRepository({ id, etag }: Versioned<Repository>) {
   return useRepositoryMutation((change: Partial<RepositorySettings>) =>
-    unwrap(api.PATCH("/api/v1/repositories/{id}", { params: { path: { id } }, body: change })),
+    unwrap(
+      api.PATCH("/api/v1/repositories/{id}", {
+        params: { path: { id }, header: { "If-Match": etag } },
+        body: change,
+      }),
+    ),
   );
 }
 
@@ -56,9 +72,11 @@ export function useRenewWebhookSecret(id: string) {
   );
 }
 
-export function useDisconnectRepository(id: string) {
+export function useDisconnectRepository({ id, etag }: Versioned<Repository>) {
   return useRepositoryMutation(() =>
-    unwrap(api.DELETE("/api/v1/repositories/{id}", { params: { path: { id } } })),
+    unwrap(
+      api.DELETE("/api/v1/repositories/{id}", { params: { path: { id }, header: { "If-Match": etag } } }),
+    ),
   );
 }
 
@@ -81,6 +99,9 @@ function useRepositoryMutation<Input, Output>(mutationFn: (input: Input) => Prom
     onSuccess: () => {
       void client.invalidateQueries({ queryKey: queryKeys.sources.all });
       return client.invalidateQueries({ queryKey: queryKeys.repositories });
+    },
+    onError: async (error) => {
+      if (isChangedMeanwhile(error)) await client.invalidateQueries({ queryKey: queryKeys.repositories });
     },
   });
 }
