@@ -96,7 +96,8 @@ afterEach(() => {
 /** Clicks the button of the page, and then the button with the same name in the dialog. */
 async function confirm(name: RegExp) {
   await userEvent.click(screen.getByRole("button", { name }));
-  const dialog = screen.getAllByRole("dialog").find((element) => element.hasAttribute("open"))!;
+  const dialogs = await screen.findAllByRole("dialog");
+  const dialog = dialogs.find((element) => element.hasAttribute("open"))!;
   await userEvent.click(within(dialog).getByRole("button", { name: /Delete|Remove/ }));
   await vi.waitFor(() => expect(server.isDeleted).toBe(true));
 }

@@ -14,6 +14,8 @@ interface Props {
   /** Whether the user has just tried to save. Then the notice gets the focus, but not while the user types. */
   takesFocus: boolean;
   onSave: (values: Values) => void;
+  /** The user has decided, and saves later. */
+  onContinue: () => void;
 }
 
 /**
@@ -29,6 +31,7 @@ export function ConflictNotice({
   isSaving,
   takesFocus,
   onSave,
+  onContinue,
 }: Props) {
   const { conflicts, theirs } = edits.comparison;
   const [keptSaved, setKeptSaved] = useState<string[]>([]);
@@ -101,8 +104,21 @@ export function ConflictNotice({
         >
           {conflicts.length > 0 ? "Save the chosen values" : "Save the changes of both"}
         </Button>
-        <Button onClick={() => edits.rebase(new Set(keptSaved))}>Continue editing</Button>
-        <Button look="quiet" onClick={edits.discard}>
+        <Button
+          onClick={() => {
+            edits.rebase(new Set(keptSaved));
+            onContinue();
+          }}
+        >
+          Continue editing
+        </Button>
+        <Button
+          look="quiet"
+          onClick={() => {
+            edits.discard();
+            onContinue();
+          }}
+        >
           Discard my changes
         </Button>
       </div>

@@ -90,6 +90,7 @@ export function VersionedForm({
           isSaving={save.isPending}
           takesFocus={save.isError}
           onSave={submit}
+          onContinue={save.reset}
         />
       )}
       <form

@@ -84,6 +84,7 @@ export function EditForm({ connector, schema }: Props) {
           isSaving={update.isPending}
           takesFocus={update.isError}
           onSave={save}
+          onContinue={update.reset}
         />
       )}
       <div key={edits.formKey} className="grid gap-4">

@@ -112,6 +112,7 @@ function ConfigurationForm() {
           isSaving={save.isPending}
           takesFocus={save.isError}
           onSave={submit}
+          onContinue={save.reset}
         />
       )}
       <div key={edits.formKey} className="grid gap-4">

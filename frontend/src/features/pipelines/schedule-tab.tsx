@@ -118,6 +118,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
           isSaving={save.isPending}
           takesFocus={save.isError}
           onSave={submit}
+          onContinue={save.reset}
         />
       )}
       <div key={edits.formKey} className="card grid gap-4 p-4">

@@ -8,8 +8,9 @@ import { Button, buttonClasses } from "@/components/button";
 import { CodeEditor } from "@/components/code-editor";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
+import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
@@ -134,7 +135,7 @@ function SourceEditor({ source }: { source: Versioned<CustomSource> }) {
                 </div>
               </>
             )}
-            {change.error && newerVersion === null && <ErrorNotice error={change.error} />}
+            {change.error && <SaveError error={change.error} hasConflict={newerVersion !== null} />}
           </section>
         )}
       </Builder>
