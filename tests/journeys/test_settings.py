@@ -28,7 +28,7 @@ def test_two_admins_change_the_limits_at_once(site: Site, visitor: Visitor, tmp_
             page.goto(f"{site.url}/settings/organization")
             choose_between_both(page, client, tmp_path)
             organization = read_organization(client)
-            assert [organization[name] for name in LIMITS] == [5, 300, 70]
+            assert [organization[name] for name in LIMITS] == [7, 300, 70]
         finally:
             client.patch("org", json=before).raise_for_status()
     # The browser logs the save that is refused because of the colleague's.
@@ -44,7 +44,7 @@ def choose_between_both(page: Page, client: httpx.Client, screenshots: Path) -> 
     limits = page.get_by_role("region", name="Limits")
     limits.get_by_label("Concurrent runs").fill("6")
     limits.get_by_label("Pipelines").fill("300")
-    changes = {"max_running": 5, "max_members": 70}
+    changes = {"max_running": 7, "max_members": 70}
     client.patch("org", json=changes).raise_for_status()
     limits.get_by_role("button", name="Save limits").click()
     conflict = limits.get_by_role("alert")
@@ -55,7 +55,7 @@ def choose_between_both(page: Page, client: httpx.Client, screenshots: Path) -> 
     conflict.get_by_role("radio", name=re.compile("^Take theirs")).check()
     conflict.get_by_role("button", name="Save the chosen values").click()
     expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
-    expect(limits.get_by_label("Concurrent runs")).to_have_value("5")
+    expect(limits.get_by_label("Concurrent runs")).to_have_value("7")
     expect(limits.get_by_role("alert")).to_have_count(0)
 
 
