@@ -37,7 +37,7 @@ from tests.world import World, make_connector, make_world, new_client, token_for
 
 BATCHES, STEPS = 4, 50  # batches per part, steps per example
 # The number of each part, and its examples per batch.
-PARTS = [(0, 2), *(pytest.param(part, 25, marks=pytest.mark.long) for part in range(1, 5))]
+PARTS = [(0, 4), *(pytest.param(part, 25, marks=pytest.mark.long) for part in range(1, 5))]
 org_numbers = st.integers(0, 1)
 user_numbers = st.integers(0, 31)  # see `choose_user`
 role_names = st.sampled_from(RANKS)
