@@ -16,14 +16,15 @@ import psycopg
 import pytest
 
 from apps.connectors.storage import files_root
-from apps.engine import Outcome, RunSpec
-from apps.engine.contract import Event, stream_key
+from apps.engine import RunSpec
+from apps.engine.contract import stream_key
 from apps.pipelines.models import Pipeline
 from apps.runs.attempts import children
 from tests.databases.comparing import require_equal_tables
 from tests.databases.moving import KINDS, PIPELINES, Arrived, Mover
 from tests.databases.source_tables import SourceReader, Table
 from tests.engine import faults
+from tests.runs.stream_actions import call_before_streams
 from tests.storms.stage import STORM_TIMEOUT
 
 # What is done to the table of this name.
@@ -226,21 +227,16 @@ def _plain(value: Any) -> Any:
         return str(value)
 
 
-def call_before_first_stream(
-    mover: Mover, monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]
-) -> None:
+def call_before_first_stream(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
     """Call `action` when the streams of the run are chosen and none of them has begun."""
-    run_child = mover.worker.engine.run
-    done: list[int] = []
+    actions = [action]
 
-    def run(spec: RunSpec, *, on_event: Callable[[Event], None], should_stop: Any) -> Outcome:
-        if not done:
-            done.append(1)
-            action()
-        return run_child(spec, on_event=on_event, should_stop=should_stop)
+    def act_once(_spec: RunSpec) -> None:
+        while actions:
+            actions.pop()()
 
     monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
-    monkeypatch.setattr(mover.worker.engine, "run", run)
+    call_before_streams(monkeypatch, act_once)
 
 
 @pytest.mark.long
@@ -257,7 +253,7 @@ def test_tables_that_are_altered_before_their_streams_begin_arrive_as_they_are_t
             alter(mover, name)
         create_table(mover, "added")
 
-    call_before_first_stream(mover, monkeypatch, alter_all)
+    call_before_first_stream(monkeypatch, alter_all)
     run_id = mover.run(pipeline)
     require_red_with_reason(mover, run_id, GONE)
     arrived = mover.arrived(pipeline, run_id)
@@ -284,7 +280,7 @@ def test_tables_cannot_be_altered_while_their_snapshot_exists(
             except psycopg.errors.LockNotAvailable:
                 refused.append(name)
 
-    call_before_first_stream(mover, monkeypatch, alter_all)
+    call_before_first_stream(monkeypatch, alter_all)
     run_id = mover.run_to_success(pipeline)
     assert refused == [name for name in ALTERATIONS if name != "untouched"]
     require_equal_tables("postgres", source_tables(mover), mover.arrived(pipeline, run_id))
@@ -365,7 +361,7 @@ def test_streams_that_wait_behind_an_alteration_are_read_by_the_next_attempt(
             )
             wait_until(lambda: mover.source.rows(query) == [(1,)])
 
-        call_before_first_stream(mover, monkeypatch, begin_alteration)
+        call_before_first_stream(monkeypatch, begin_alteration)
         run_id = mover.run(pipeline)
         waiting[0].result()
     assert mover.state(run_id)["status"] == "pending"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
 
 from apps.connectors.storage import files_root
-from apps.engine import Outcome, RunSpec
-from apps.engine.contract import Event, stream_key
+from apps.engine.contract import stream_key
 from tests.databases.comparing import require_equal_tables, require_foreign_keys
 from tests.databases.moving import KINDS, Arrived, Mover
 from tests.databases.source_tables import Row, SourceReader, load
 from tests.engine import faults
+from tests.runs.stream_actions import call_before_streams
 from tests.storms.stage import STORM_TIMEOUT
 
 CHANGE = """
@@ -76,18 +75,10 @@ class Changer:
 def changing(mover: Mover, monkeypatch: pytest.MonkeyPatch) -> Iterator[Changer]:
     """Change the source until the block ends, at least once before each stream is read."""
     changer = Changer(mover.server.url(mover.source.config["database"]))
-    run_child = mover.worker.engine.run
-
-    def run_after_change(
-        spec: RunSpec, *, on_event: Callable[[Event], None], should_stop: Any
-    ) -> Outcome:
-        changer.wait_for_next()
-        return run_child(spec, on_event=on_event, should_stop=should_stop)
-
     changer.start()
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(mover.worker.engine, "run", run_after_change)
+            call_before_streams(patch, lambda spec: changer.wait_for_next())
             yield changer
     finally:
         changer.stop()

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from pytest_django import Settings
 
 from apps.engine.contract import Outcome, RunSpec, stream_key
+from apps.engine.process.stream_series import StreamSeries
 from apps.engine.sync import position_history
 from apps.orgs.models import AuditEvent, Org
 from apps.pipelines.models import Pipeline
@@ -159,18 +160,20 @@ def test_strangers_do_not_find_a_history_and_viewers_cannot_restore(
 def test_a_change_is_recorded_once_if_the_worker_dies_after_the_publication(
     acme: World, pipeline: Pipeline, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_child = this_worker.engine.run
+    run_stream = StreamSeries.run
     calls: list[str] = []
 
-    def run_and_forget_the_first_end(spec: RunSpec, **options: Any) -> Outcome:
-        """Run the child to its end. The first time, the worker does not hear of it."""
-        outcome = run_child(spec, **options)
+    def run_and_forget_the_first_end(
+        series: StreamSeries, spec: RunSpec, **options: Any
+    ) -> Outcome:
+        """Run the stream to its end. The first time, the worker does not hear of it."""
+        outcome = run_stream(series, spec, **options)
         calls.append(spec.run_id)
         if len(calls) == 1:
             raise RuntimeError("the worker ends here")
         return outcome
 
-    monkeypatch.setattr(this_worker.engine, "run", run_and_forget_the_first_end)
+    monkeypatch.setattr(StreamSeries, "run", run_and_forget_the_first_end)
     run_id = start_run(acme, pipeline)
     with pytest.raises(RuntimeError):
         work_until_idle(this_worker)
@@ -190,13 +193,13 @@ def test_a_change_is_recorded_once_if_the_worker_dies_after_the_publication(
 def test_a_position_that_was_edited_after_a_lost_end_of_a_run_is_kept_by_its_retry(
     acme: World, pipeline: Pipeline, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_child = this_worker.engine.run
+    run_stream = StreamSeries.run
 
-    def run_and_die(spec: RunSpec, **options: Any) -> Outcome:
-        run_child(spec, **options)
+    def run_and_die(series: StreamSeries, spec: RunSpec, **options: Any) -> Outcome:
+        run_stream(series, spec, **options)
         raise RuntimeError("the worker ends here")
 
-    monkeypatch.setattr(this_worker.engine, "run", run_and_die)
+    monkeypatch.setattr(StreamSeries, "run", run_and_die)
     run_id = start_run(acme, pipeline)
     with pytest.raises(RuntimeError):
         work_until_idle(this_worker)

@@ -34,6 +34,7 @@ from tests.engine.sources.conftest import SourceDatabase
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.keeping.test_leftovers import run_pipeline
 from tests.runs.processes import start_run
+from tests.runs.stream_actions import call_before_streams
 from tests.world import World, make_connector, make_pipeline, make_world
 
 TABLES = ("customers", "orders", "items", "places", "visits")
@@ -323,21 +324,18 @@ def test_streams_that_write_one_duckdb_file_wait_for_each_other(
 def test_a_cancelled_run_has_no_failed_streams(
     shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_child = StreamSeries.run
     run_id = start_run(shop.world, shop.create_pipeline())
 
-    def run_after_cancel(
-        series: StreamSeries, spec: RunSpec, *, on_event: Any, should_stop: Any
-    ) -> Outcome:
-        """Let the first child end, and the others fail as children do that have to stop."""
+    def cancel_after_first(spec: RunSpec) -> Outcome | None:
+        """Let the first stream end, and the others fail as streams do that have to stop."""
         if spec.source.stream == "shop.customers":
-            return run_child(series, spec, on_event=on_event, should_stop=should_stop)
+            return None
         with shop.world.scope():
             Run.objects.for_org(shop.world.org).update(cancel_requested_at=timezone.now())
         connection.close()  # of this thread
         return Failed(FailureClass.CANCELLED, "stopped")
 
-    monkeypatch.setattr(StreamSeries, "run", run_after_cancel)
+    call_before_streams(monkeypatch, cancel_after_first)
     work_until_idle(this_worker)
     run = shop.run(run_id)
     assert (run["status"], run["streams_total"], run["streams_failed"]) == ("cancelled", 5, 0)
@@ -357,11 +355,7 @@ def test_a_run_that_has_to_stop_before_a_stream_begins_does_not_succeed(
         return "timeout" if len(asked) > first else stop_reason(recorder)
 
     monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
-    monkeypatch.setattr(
-        StreamSeries,
-        "run",
-        lambda series, spec, *, on_event, should_stop: Succeeded(1, 1, 0, 0),
-    )
+    call_before_streams(monkeypatch, lambda spec: Succeeded(1, 1, 0, 0))
     monkeypatch.setattr(Recorder, "stop_reason", stop_later)
     pipeline = shop.create_pipeline()
     # Nobody asks for the stop reason while a snapshot is taken.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,9 +9,8 @@ import pytest
 from pytest_django import Settings
 
 from apps.engine import Outcome, RunSpec
-from apps.engine.contract import Event, Failed
+from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass
-from apps.engine.process.stream_series import StreamSeries
 from apps.runs.attempts import children, shared_snapshots
 from apps.runs.execute import Worker
 from apps.runs.models import Run
@@ -21,13 +19,13 @@ from tests.engine.sources.conftest import SourceDatabase
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.keeping.test_leftovers import run_pipeline
 from tests.runs.processes import start_run
+from tests.runs.stream_actions import call_before_streams
 from tests.runs.tables.test_many_streams import RUNS, TABLES, Shop
 from tests.world import World
 
 END_READERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'source_reader'"
 )
-BeforeStream = Callable[[RunSpec], Outcome | None]
 
 
 @pytest.fixture(autouse=True)
@@ -43,22 +41,6 @@ def shop(acme: World, database: SourceDatabase, engine_postgres: EmbeddedPostgre
 @pytest.fixture
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
-
-
-def call_before_streams(monkeypatch: pytest.MonkeyPatch, action: BeforeStream) -> None:
-    """Call `action` before each child. If it returns an outcome, that is the outcome of the stream."""
-    run_child = StreamSeries.run
-
-    def run(
-        series: StreamSeries,
-        spec: RunSpec,
-        *,
-        on_event: Callable[[Event], None],
-        should_stop: Any,
-    ) -> Outcome:
-        return action(spec) or run_child(series, spec, on_event=on_event, should_stop=should_stop)
-
-    monkeypatch.setattr(StreamSeries, "run", run)
 
 
 def insert_everywhere(shop: Shop) -> None:
