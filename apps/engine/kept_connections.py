@@ -46,7 +46,7 @@ class KeptConnections:
 
     def give_back(self, connection: Connection, cleaning: LiteralString = "") -> None:
         """Keep the connection if it can be used again, else close it. A kept one runs the statement `cleaning` first."""
-        if not (self._keeps and _is_idle(connection) and self._clean(connection, cleaning)):
+        if not (self._keeps and _is_idle(connection) and _is_cleaned(connection, cleaning)):
             connection.close()
             return
         with self._lock:
@@ -56,18 +56,19 @@ class KeptConnections:
         if superfluous is not None:
             superfluous.close()
 
-    def _clean(self, connection: Connection, statement: LiteralString) -> bool:
-        try:
-            if statement:
-                connection.execute(statement)
-        except psycopg.Error:  # The end of the connection cleans as well.
-            return False
-        return True
-
 
 def _is_idle(connection: Connection) -> bool:
     is_open = not connection.closed
     return is_open and connection.info.transaction_status is TransactionStatus.IDLE
+
+
+def _is_cleaned(connection: Connection, statement: LiteralString) -> bool:
+    try:
+        if statement:
+            connection.execute(statement)
+    except psycopg.Error:  # The end of the connection cleans as well.
+        return False
+    return True
 
 
 def _is_quiet(connection: Connection) -> bool:

@@ -64,7 +64,8 @@ def move(
     """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
     If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
-    in the caller's transaction. The streams of a run that has failed or was cancelled end with it. Raises MoveNotAllowed for a move that is not in MOVES.
+    in the caller's transaction. The streams of a run that has failed or was cancelled end with it. Raises MoveNotAllowed
+    for a move that is not in MOVES.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")
@@ -96,7 +97,8 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
     """Copy the state of the run to its pipeline. After a chunk of a backfill, the run before is the last one again."""
     has_ended = snapshot["status"] in ENDED
-    if has_ended and Run.objects.for_org(org_id).filter(pk=snapshot["id"]).exclude(backfill=None):
+    run = Run.objects.for_org(org_id).filter(pk=snapshot["id"])
+    if has_ended and run.exclude(backfill=None).exists():
         _copy_newest_run(org_id, snapshot["pipeline"]["id"])
         return
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(

@@ -104,9 +104,8 @@ class PatternsDocument(TypedDict):
     allow_empty: NotRequired[bool]
     max_rejected_share: NotRequired[float]
     contract: NotRequired[Contract]
-    fields: NotRequired[
-        FieldsDocument
-    ]  # a rule for a field that a stream does not have changes nothing
+    # A rule for a field that a stream does not have changes nothing.
+    fields: NotRequired[FieldsDocument]
     transforms: NotRequired[list[TransformDocument]]
 
 

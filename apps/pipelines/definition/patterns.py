@@ -136,10 +136,8 @@ def matched_stream(
 
 
 OPTIONAL_SETTINGS = ("allow_empty", "max_rejected_share", "contract", "fields")
-SHARED_SETTINGS = (
-    "fields",
-    "transforms",
-)  # the same for all streams of the patterns, and possibly long
+# The same for all streams of the patterns, and possibly long.
+SHARED_SETTINGS = ("fields", "transforms")
 
 
 def without_shared_settings(stream: StreamDocument) -> JsonObject:

@@ -16,7 +16,7 @@ from apps.agent.guided.requests import (
     SourceChanges,
 )
 from apps.agent.guided.turns import Turn
-from apps.agent.tools.decide_source_changes.tool import CHANGES, EFFECTS
+from apps.agent.tools.decide_source_changes.tool import describe_change
 from apps.json import JsonObject
 
 DONE = {"hash": "hashed", "redact": "redacted", "drop": "dropped"}
@@ -96,7 +96,8 @@ def source_changes(turn: Turn, request: SourceChanges) -> str:
     rows = turn.read("show_pipeline", arguments).rows("source_changes")
     if not rows:
         return f"Nothing has changed at the source of {pipeline['name']} that nobody has decided about."
-    text = "\n".join([f"At the source of {pipeline['name']}:", *map(_change_line, rows)])
+    lines = [f"- **{row['stream']}**: {describe_change(row)}" for row in rows]
+    text = "\n".join([f"At the source of {pipeline['name']}:", *lines])
     if not request.decision:
         return f'{text}\n\nSay "accept the changes of {pipeline["name"]}" or "ignore the changes of {pipeline["name"]}".'
     decision: dict[str, Any] = {
@@ -107,13 +108,6 @@ def source_changes(turn: Turn, request: SourceChanges) -> str:
     proposal = f"{text}\n\nI propose to {request.decision} {'this' if len(rows) == 1 else 'these'}."
     turn.propose("decide_source_changes", decision, proposal)
     return f"The changes at the source of {pipeline['name']} are {request.decision.rstrip('e')}ed."
-
-
-def _change_line(row: JsonObject) -> str:
-    text = CHANGES[str(row["kind"])].format(column=row["column"])
-    types = " instead of ".join(str(row[side]) for side in ("after", "before") if row[side])
-    effect = EFFECTS.get(str(row["effect"]), "")
-    return f"- **{row['stream']}**: {', '.join(filter(None, [text, types, effect]))}"
 
 
 def find_read_stream(turn: Turn, pipeline: JsonObject, config: JsonObject, name: str) -> str:

@@ -55,9 +55,9 @@ def show(context: ToolContext, arguments: DecideSourceChanges) -> Card:
         org=context.org, by=context.by, pipeline_id=pipeline.pk, decided=None
     )
     rows = found.rows.filter(pk__in=arguments.change_ids).order_by("created_at", "id")
-    facts = tuple(
-        _fact(render_change(found.streams, row)) for row in rows.values(*COLUMNS)
-    )  # before the decision, because it can change what happens to a column
+    # Before the decision, because it can change what happens to a column.
+    shown_rows = [render_change(found.streams, row) for row in rows.values(*COLUMNS)]
+    facts = tuple((row["stream"], describe_change(row)) for row in shown_rows)
     _decide(context, arguments)
     after = state_of(context, _find_pipeline(context, arguments))
     shown = tuple(shown_changes(context, differences(before, after)))
@@ -66,11 +66,12 @@ def show(context: ToolContext, arguments: DecideSourceChanges) -> Card:
     return Card(title, facts, shown)
 
 
-def _fact(row: Mapping[str, Any]) -> tuple[str, str]:
+def describe_change(row: Mapping[str, Any]) -> str:
+    """Return a change of a stream in words: what has changed, the types, and what it does to runs."""
     text = CHANGES[row["kind"]].format(column=row["column"])
     types = " instead of ".join(filter(None, [row["after"], row["before"]]))
     effect = EFFECTS.get(row["effect"] or "", "")
-    return row["stream"], ", ".join(filter(None, [text, types, effect]))
+    return ", ".join(filter(None, [text, types, effect]))
 
 
 def _decide(context: ToolContext, arguments: DecideSourceChanges) -> list[dict[str, Any]]:

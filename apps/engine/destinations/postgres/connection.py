@@ -77,9 +77,8 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         try:
             yield cursor
         except BaseException:
-            with contextlib.suppress(
-                psycopg.Error
-            ):  # The connection is lost: the server rolls back.
+            # If the connection is lost, the server rolls back.
+            with contextlib.suppress(psycopg.Error):
                 connection.rollback()
             raise
         connection.commit()

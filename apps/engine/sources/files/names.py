@@ -1,4 +1,7 @@
-"""Names of columns as files have them: blank, repeated, with control characters, too long, or missing."""
+"""Whether the first row of a file has the names of the columns, and which names they become.
+
+Names in files may be blank, repeated, too long or missing, or have control characters.
+"""
 
 from __future__ import annotations
 

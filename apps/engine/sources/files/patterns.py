@@ -33,9 +33,8 @@ FORMATS_BY_EXTENSION = {
     ".xlsx": "excel",
     ".xlsm": "excel",
 }
-Grouping = Literal[
-    "pattern", "file", "folder", "name"
-]  # what the files of one stream have in common
+# What the files of one stream have in common.
+Grouping = Literal["pattern", "file", "folder", "name"]
 # A number, or a date or version of several numbers, with what separates it from the words.
 NUMBERS = re.compile(r"[-_. ]*\d+(?:[-_. :T]*\d+)*Z?")
 COMPRESSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".zip")

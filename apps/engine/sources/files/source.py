@@ -69,10 +69,9 @@ class FilesSource(ConnectorSource[Config]):
     def discover(self) -> list[StreamInfo]:
         if not self._has_several:
             return [StreamInfo(self.name, self._fields_of(self.all_files[0]))]
-        described = dict(list(self.files_by_stream.items())[:MAX_DESCRIBED])
         return [
-            StreamInfo(name, self._fields_if_readable(files[0]) if name in described else ())
-            for name, files in self.files_by_stream.items()
+            StreamInfo(name, self._fields_if_readable(files[0]) if number < MAX_DESCRIBED else ())
+            for number, (name, files) in enumerate(self.files_by_stream.items())
         ]
 
     def _fields_if_readable(self, file: FoundFile) -> tuple[FieldInfo, ...]:

@@ -32,10 +32,8 @@ WRITTEN_FORMS = {
     "YYYYMM": "%Y%m",
 }
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
-LAST_DAYS = (
-    253_402_128_000,
-    253_402_351_200,
-)  # the last two days of the year 9999 in seconds since 1970, in all time zones
+# The last two days of the year 9999 in seconds since 1970, in all time zones.
+LAST_DAYS = (253_402_128_000, 253_402_351_200)
 FAR_YEARS = (2099, 2100, 2199, 2200, 2299, 2300, 2499, 2500, 2999, 3000, 9998, 9999)
 FAR_TIMES = tuple(
     datetime(year, month, day, hour, minute, second, tzinfo=UTC)

@@ -27,9 +27,8 @@ class Tail:
 
     @classmethod
     def from_json(cls, value: Any) -> Tail:
-        return (
-            cls(**value) if isinstance(value, Mapping) else cls()
-        )  # A list is that of an earlier release.
+        # Earlier releases have stored a list.
+        return cls(**value) if isinstance(value, Mapping) else cls()
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "digests": list(self.digests)}

@@ -29,9 +29,7 @@ class Progress:
     total: int | None = None  # the newest that was reported, if more records follow by it
     has_total: bool = False  # whether a total or number of pages was reported
     page_total: int = 0  # the newest number of pages that was reported
-    is_all_read: bool = (
-        False  # whether all records of the reported total or number of pages were read
-    )
+    is_all_read: bool = False  # whether all records or pages that were reported were read
     is_more_told: bool = False  # whether a flag or total of the newest page says that more follow
     outer: int = 0  # items whose lists have the records, also single ones
     items: str = ""  # identity of the newest page's items, if lists inside of them have the records

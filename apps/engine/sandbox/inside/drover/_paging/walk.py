@@ -48,9 +48,8 @@ from drover._paging.unfinished import find_unfinished
 
 MAX_REPEATED_PAGES = 1000  # in a row, by cursors or links; records without a key may be equal
 MAX_REPEATED_IDS = 5  # pages that equal earlier pages, by cursors or links, if records have an id
-LAST_PAGE_STATUSES = frozenset(
-    {400, 404, 416, 422}
-)  # of an API that refuses the page after the last one
+# Statuses of an API that refuses the page after the last one.
+LAST_PAGE_STATUSES = frozenset({400, 404, 416, 422})
 MIN_OVERLAP = 2  # records that show that a page begins one record after the page before
 
 
