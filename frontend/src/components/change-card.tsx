@@ -80,7 +80,7 @@ function ChangeView({ field, before, after, diff, stream }: Change) {
   return (
     <div className="min-w-0 overflow-hidden rounded-control border border-line">
       <p className="border-b border-line px-2.5 py-1 text-xs text-soft wrap-anywhere">
-        {stream ? `${fieldInWords(field.replace(/^streams\.\d+\./, ""))} of ${stream}` : fieldInWords(field)}
+        {fieldInWords(field, stream)}
       </p>
       <DiffLines sign="-" label="Before" value={valueInWords(field, before)} classes="bg-bad-wash text-bad" />
       <DiffLines sign="+" label="After" value={valueInWords(field, after)} classes="bg-good-wash text-good" />

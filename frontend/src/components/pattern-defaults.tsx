@@ -1,10 +1,9 @@
-import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState, type ReactNode } from "react";
 import { hasRules } from "@/format/fields";
 import type { PatternValues } from "@/format/patterns";
 import { ContractField } from "./contract-field";
 import { FieldRulesEditor } from "./field-rules-editor";
-import { streamsQuery } from "./streams/queries";
+import { useStreams } from "./streams/queries";
 import { fieldNamesOf } from "./streams/stream-choice";
 import { TransformEditor, transformError } from "./transform-editor";
 
@@ -96,8 +95,8 @@ interface RulesProps {
 
 /** The rules, with the names of the fields of all streams as suggestions. */
 function KnownFieldRules({ connectorId, values, error, onChange }: RulesProps) {
-  const { data } = useQuery({ ...streamsQuery(connectorId ?? ""), enabled: connectorId !== null });
-  const known = useMemo(() => fieldNamesOf(data?.streams ?? []), [data]);
+  const streams = useStreams(connectorId);
+  const known = useMemo(() => fieldNamesOf(streams ?? []), [streams]);
   return (
     <FieldRulesEditor
       fields={values.fields}

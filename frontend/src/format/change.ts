@@ -64,9 +64,14 @@ const LABELS: Record<string, string> = {
   new_streams: "New streams",
 };
 
-/** The name of a changed field, such as "Write mode" for `streams.0.write_mode`. Unknown names are returned unchanged. */
-export function fieldInWords(field: string): string {
-  const label = LABELS[withoutStream(field)];
+/**
+ * The name of a changed field, such as "Write mode" for `streams.0.write_mode`, and the name of the stream if it is known.
+ * Unknown fields are returned unchanged.
+ */
+export function fieldInWords(field: string, stream?: string): string {
+  const setting = withoutStream(field);
+  const label = LABELS[setting];
+  if (stream) return `${label ?? setting} of ${stream}`;
   if (label === undefined) return field;
   const number = Number(STREAM_FIELD.exec(field)?.[1] ?? 0);
   return number === 0 ? label : `${label} of stream ${number + 1}`;

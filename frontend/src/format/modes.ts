@@ -4,6 +4,11 @@ export const SYNC_MODES: Record<string, string> = {
   incremental: "Incremental",
 };
 
+export const SYNC_MODE_HINTS: Record<string, string> = {
+  full_refresh: "Each run reads all records.",
+  incremental: "Each run reads only the records that are new since the last run.",
+};
+
 export const WRITE_MODES: Record<string, string> = {
   replace: "Overwrite table",
   append: "Append",

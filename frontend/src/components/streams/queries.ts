@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 
@@ -12,6 +12,12 @@ export function streamsQuery(connectorId: string) {
     staleTime: HOUR,
     retry: false,
   });
+}
+
+/** The streams of a source. Without a saved connector, or if the source fails, there are none. */
+export function useStreams(connectorId: string | null) {
+  const { data } = useQuery({ ...streamsQuery(connectorId ?? ""), enabled: connectorId !== null });
+  return data?.streams;
 }
 
 /** Asks the source again, instead of the list that the server has stored. */

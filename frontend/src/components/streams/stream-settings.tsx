@@ -5,7 +5,7 @@ import { ContractField } from "@/components/contract-field";
 import { Field, TextField } from "@/components/field";
 import { FieldRulesEditor } from "@/components/field-rules-editor";
 import { hasRules, NO_RULES } from "@/format/fields";
-import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { SYNC_MODE_HINTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import {
   withValidWriteMode,
   writeModes,
@@ -14,11 +14,6 @@ import {
   type WriteMode,
 } from "./stream-draft";
 import { withSyncMode, type FieldErrors } from "./stream-choice";
-
-const MODE_HINTS: Record<SyncMode, string> = {
-  full_refresh: "Each run reads all records.",
-  incremental: "Each run reads only the records that are new since the last run.",
-};
 
 const TABLE_FIELDS = ["table", "write_mode"];
 
@@ -132,7 +127,7 @@ function SyncModeField({ info, stream, error, onChange }: FieldProps) {
   return (
     <Field
       label="Sync mode"
-      hint={hasChoice ? MODE_HINTS[stream.syncMode] : `This stream supports ${onlyMode(stream)} only.`}
+      hint={hasChoice ? SYNC_MODE_HINTS[stream.syncMode] : `This stream supports ${onlyMode(stream)} only.`}
       error={error}
     >
       {(control) => (

@@ -1,22 +1,9 @@
 // @vitest-environment jsdom
 import { cleanup, screen, within } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { NEW_COLUMN } from "@/components/source-changes/test-change";
 import { openPage, startApp } from "@/test-app";
 
-const change = {
-  id: "c1",
-  run_id: "r1",
-  stream: "flights",
-  kind: "column_added",
-  column: "gate",
-  before: "",
-  after: "text",
-  effect: "fails_runs",
-  decision: null as string | null,
-  decided_by: null,
-  decided_at: null,
-  created_at: "2026-01-01T00:00:00Z",
-};
 const run = {
   id: "r1",
   pipeline: { id: "p1", name: "Flights" },
@@ -40,7 +27,7 @@ async function open(decision: string | null) {
     if (pathname === "/api/v1/runs/r1") return Promise.resolve(Response.json(run));
     if (pathname === "/api/v1/pipelines/p1/drift") {
       asked.push(searchParams.get("run") ?? "");
-      const results = [{ ...change, decision }];
+      const results = [{ ...NEW_COLUMN, decision }];
       return Promise.resolve(Response.json({ results, next: null, previous: null, count: 51 }));
     }
     return Promise.resolve(

@@ -1,12 +1,11 @@
-import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { api, unwrap } from "@/api/client";
-import { queryKeys } from "@/api/query-keys";
+import { ChoiceField } from "@/components/choice-field";
 import { ContractField } from "@/components/contract-field";
-import { Field, TextField } from "@/components/field";
+import { TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
 import { useStreamSearch } from "@/components/stream-search";
-import { SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { useStreams } from "@/components/streams/queries";
+import { SYNC_MODE_HINTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { StreamFieldRules } from "./stream-field-rules";
 import { StreamTransform } from "./stream-transform";
 import { streamKey, type StreamValues } from "./values";
@@ -86,27 +85,14 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
   return (
     <div className="grid gap-4 border-t border-line p-3">
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field
+        <ChoiceField
           label="Sync mode"
-          hint={
-            values.sync_mode === "incremental"
-              ? "Each run reads only the records that are new since the last run."
-              : "Each run reads all records."
-          }
+          hint={SYNC_MODE_HINTS[values.sync_mode]}
           error={errorOf("sync_mode")}
-        >
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={values.sync_mode}
-              onChange={({ target }) => change({ sync_mode: target.value as StreamValues["sync_mode"] })}
-            >
-              <option value="full_refresh">{SYNC_MODES.full_refresh}</option>
-              <option value="incremental">{SYNC_MODES.incremental}</option>
-            </select>
-          )}
-        </Field>
+          words={SYNC_MODES}
+          value={values.sync_mode}
+          onChange={(mode) => change({ sync_mode: mode as StreamValues["sync_mode"] })}
+        />
         {values.sync_mode === "incremental" && (
           <TextField
             label="Cursor column"
@@ -137,22 +123,13 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
           spellCheck={false}
           onChange={({ target }) => change({ table: target.value })}
         />
-        <Field label="Write mode" error={errorOf("write_mode")}>
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={values.write_mode}
-              onChange={({ target }) => change({ write_mode: target.value as StreamValues["write_mode"] })}
-            >
-              {Object.entries(WRITE_MODES).map(([mode, name]) => (
-                <option key={mode} value={mode}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <ChoiceField
+          label="Write mode"
+          error={errorOf("write_mode")}
+          words={WRITE_MODES}
+          value={values.write_mode}
+          onChange={(mode) => change({ write_mode: mode as StreamValues["write_mode"] })}
+        />
         <ContractField
           contract={values.contract}
           error={errorOf("contract")}
@@ -199,16 +176,8 @@ function limitErrors(errorOf: (field: keyof StreamValues) => string | undefined)
   >;
 }
 
-/** The names of the stream's fields and cursor columns, as suggestions. Without a saved connector, or if the source fails, there are none. */
+/** The names of the stream's fields and cursor columns, as suggestions. */
 function useKnownFields(connectorId: string | null, stream: string): { names: string[]; cursors: string[] } {
-  const { data } = useQuery({
-    queryKey: queryKeys.connectors.streams(connectorId ?? ""),
-    queryFn: ({ signal }) =>
-      unwrap(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId! } }, signal })),
-    enabled: connectorId !== null,
-    staleTime: Infinity,
-    retry: false,
-  });
-  const info = data?.streams.find(({ name }) => name === stream);
+  const info = useStreams(connectorId)?.find(({ name }) => name === stream);
   return { names: info?.fields.map(({ name }) => name) ?? [], cursors: info?.cursor_fields ?? [] };
 }

@@ -4,6 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { SourceChange } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { NEW_COLUMN } from "@/components/source-changes/test-change";
 import { changeInWords } from "@/components/source-changes/words";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
@@ -33,34 +34,19 @@ const pipeline = {
     destination: { connector_id: null, kind: "parquet", config: {} },
   },
 };
-const newColumn: SourceChange = {
-  id: "c1",
-  run_id: "r1",
-  stream: "flights",
-  kind: "column_added",
-  column: "gate",
-  before: "",
-  after: "text",
-  effect: "fails_runs",
-  decision: null,
-  decided_by: null,
-  decided_at: null,
-  created_at: "2026-01-01T00:00:00Z",
-};
-
 afterEach(cleanup);
 afterEach(() => vi.unstubAllGlobals());
 
 /** Shows the page of the pipeline with one change, and returns the decisions that were sent. */
 async function open(permissions: string[], schedule: object | null = null) {
   const decisions: unknown[] = [];
-  let changes = [newColumn];
+  let changes = [NEW_COLUMN];
   startApp(permissions, async (request) => {
     const { pathname } = new URL(request.url);
     if (request.method === "POST" && pathname.endsWith("/drift/c1")) {
       decisions.push(await request.json());
       changes = [];
-      return Response.json(newColumn);
+      return Response.json(NEW_COLUMN);
     }
     if (pathname.endsWith("/drift")) {
       return Response.json({ results: changes, next: null, previous: null, count: changes.length });
@@ -100,7 +86,7 @@ describe("the changes at the source of a pipeline", () => {
   });
 
   it("are told in words", () => {
-    const words = (change: Partial<SourceChange>) => changeInWords({ ...newColumn, ...change });
+    const words = (change: Partial<SourceChange>) => changeInWords({ ...NEW_COLUMN, ...change });
     expect(words({ after: "" })).toBe("new column gate");
     expect(words({ kind: "column_removed", before: "text" })).toBe("column gate (text) is gone");
     expect(words({ kind: "type_changed", before: "int", after: "text" })).toBe(
