@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drover._paging.trails import digest
-from drover._paging.values import is_end, is_number
+from drover._paging.values import is_end, is_number, only_letters
 
 MAX_FIELDS = 40  # that a form stores; further ones are not compared
 MAX_DEPTH = 3
@@ -189,7 +189,7 @@ def walk_fields(
 
 def plain_name(place: str) -> str:
     """Return the last name of the place in lower case, without other characters than letters."""
-    return re.sub(r"[^a-z]", "", place.rpartition(".")[2].lower())
+    return only_letters(place.rpartition(".")[2])
 
 
 def _is_neutral(name: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from drover._paging.paths import MISSING, find_parent, walk_objects
 from drover._paging.responses import Page, relation_of
 from drover._paging.totals import CONTENT_RANGE, documents_in_headers, reported_total
-from drover._paging.values import as_count, is_end, is_number
+from drover._paging.values import as_count, is_end, is_number, only_letters
 
 # Names in lower case and without other characters than letters.
 _RECORDS = (
@@ -263,4 +263,4 @@ def _is_next(value: Any) -> bool:
 
 def _plain(place: str) -> str:
     match = LAST_NAME.search(place)
-    return re.sub(r"[^a-z]", "", match[0].lower()) if match else ""
+    return only_letters(match[0]) if match else ""

@@ -13,7 +13,7 @@ from typing import Any
 from drover._paging.keys import keys_of
 from drover._paging.paths import Step, find_inner, items_at, parse, split_at_each
 from drover._paging.trails import digest
-from drover._paging.values import as_count
+from drover._paging.values import as_count, only_letters
 
 # Names in lower case and without other characters than letters.
 PAGING = re.compile(r"page|paging|pagination|meta|links?$|cursor")
@@ -67,10 +67,10 @@ def _lists_of(item: Any, steps: tuple[Step, ...]) -> Iterator[tuple[Mapping[str,
 
 def missing_records(fields: Mapping[str, Any], count: int) -> str:
     """Return what says that a list has fewer records than there are, or an empty text. A bare `total` may be a price."""
-    names = {_plain(name) for name in fields}
+    names = {only_letters(name) for name in fields}
     totals = TOTALS | ({"total"} if names & POSITIONS else set())
     for name, value in fields.items():
-        if _plain(name) in totals and (as_count(value) or 0) > count:
+        if only_letters(name) in totals and (as_count(value) or 0) > count:
             return f"`{name}` is {value}"
     return ""
 
@@ -78,8 +78,4 @@ def missing_records(fields: Mapping[str, Any], count: int) -> str:
 def _may_tell(name: str, value: Any) -> bool:
     if isinstance(value, list):
         return False
-    return not isinstance(value, Mapping) or PAGING.match(_plain(name)) is not None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z]", "", str(name).lower())
+    return not isinstance(value, Mapping) or PAGING.match(only_letters(name)) is not None

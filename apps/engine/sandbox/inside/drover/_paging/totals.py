@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from drover._paging.paths import find, places_around, walk_objects
-from drover._paging.values import as_count
+from drover._paging.values import as_count, only_letters
 
 # As in `X-Total-Count` and `X-WP-Total`, without other characters than letters.
 HEADER = re.compile(
@@ -101,7 +101,7 @@ def reports_none(document: Any, headers: Mapping[str, str], path: str) -> bool:
 
 def _candidates(document: Any, headers: Mapping[str, str], path: str) -> Iterator[int | None]:
     for name, text in headers.items():
-        if HEADER.fullmatch(_letters(name)):
+        if HEADER.fullmatch(only_letters(name)):
             yield _whole_number(text)
     content_range = CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if content_range is not None:
@@ -121,7 +121,7 @@ def _totals_named(document: Any, names: Collection[str]) -> Iterator[int | None]
     """Yield the numbers with one of these names, wherever they are, unless their place says that they count other things."""
     for place, value in islice(walk_objects(document, MAX_DEPTH), MAX_FIELDS):
         parents, _, name = place.rpartition(".")
-        if _letters(name) in names and not OTHER_THINGS.search(parents.lower()):
+        if only_letters(name) in names and not OTHER_THINGS.search(parents.lower()):
             yield _whole_number(value)
 
 
@@ -129,16 +129,12 @@ def documents_in_headers(headers: Mapping[str, str]) -> list[Any]:
     """Return the JSON objects in headers such as `X-Pagination: {"totalPages": 3}`."""
     documents = []
     for name, text in headers.items():
-        if text.startswith("{") and HEADER_OF_JSON.fullmatch(_letters(name)):
+        if text.startswith("{") and HEADER_OF_JSON.fullmatch(only_letters(name)):
             try:
                 documents.append(json.loads(text))
             except (ValueError, RecursionError):
                 continue
     return documents
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def _whole_number(value: Any) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drover._paging.forms import MESSAGE, Form, plain_name, walk_fields
-from drover._paging.values import is_number
+from drover._paging.values import is_number, only_letters
 
 # Names and words in lower case and without other characters than letters.
 _THINGS = (
@@ -104,14 +104,14 @@ def _incomplete_state(document: Mapping[str, Any], records: Any) -> str:
         parent, _, _ = place.rpartition(".")
         is_of_result = not parent or ABOUT_RESULT.search(parent.lower()) is not None
         is_state = plain_name(place) in RESULT_STATES and isinstance(value, str)
-        if is_of_result and is_state and INCOMPLETE_STATE.fullmatch(_letters(value)):
+        if is_of_result and is_state and INCOMPLETE_STATE.fullmatch(only_letters(value)):
             return f"`{place}` is {value[:80]}"
     return ""
 
 
 def _says_later(name: str, value: Any) -> bool:
     if isinstance(value, str) and STATE.search(name):
-        return PENDING.fullmatch(_letters(value)) is not None
+        return PENDING.fullmatch(only_letters(value)) is not None
     if FINISHED_FLAG.fullmatch(name):
         return str(value).lower() == "false"
     if RUNNING_FLAG.fullmatch(name):
@@ -130,7 +130,3 @@ def _texts(value: Any) -> Iterator[str]:
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, str):
             yield item.lower()
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[^a-z]", "", text.lower())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -44,6 +45,11 @@ def as_count(value: Any) -> int | None:
     if is_number(value) and value == int(value) and abs(value) < 10**15:
         return int(value)
     return None
+
+
+def only_letters(name: object) -> str:
+    """Return the name in lower case, without other characters than letters."""
+    return re.sub(r"[^a-z]", "", str(name).lower())
 
 
 def is_number(value: Any) -> bool:
