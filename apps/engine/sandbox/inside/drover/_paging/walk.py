@@ -20,16 +20,15 @@ from drover._paging.faults import (
     ErrorInsteadOfPage,
     NotReady,
     PageCountsRecords,
-    PageLeftOut,
     RepeatedPages,
-    WrongFirstPage,
 )
 from drover._paging.forms import Form
 from drover._paging.hints import find_position, find_possible_cursor, flag_at_top
-from drover._paging.keys import comparable_digests, content_of, has_id, keys_of
+from drover._paging.keys import content_of, has_id, keys_of
 from drover._paging.overlaps import read_overlap
 from drover._paging.page_faults import find_page_fault
 from drover._paging.paths import describe, find_container
+from drover._paging.probes import Probes
 from drover._paging.progress import Progress
 from drover._paging.responses import (
     ErrorsReported,
@@ -105,7 +104,7 @@ class Walk:
         require_success(response)
         if self._is_end(response, is_first=not position):
             self._require_end_expected(progress, response)
-            self._require_nothing_after(position, progress)
+            self._probes.require_nothing_after(position, progress)
             return Step([], {})
         page = self._page(response, is_first=not position).without_known_items(progress.items)
         self._require_result(progress, page)
@@ -123,12 +122,12 @@ class Walk:
         if following and self._is_at_end(position, following, progress, page, records):
             following = None
         if page.is_first:
-            self._require_nothing_before(progress, page)
+            self._probes.require_nothing_before(progress, page)
         if page.count == 0:
-            self._require_nothing_after(position, progress, goes_on=following is not None)
+            self._probes.require_nothing_after(position, progress, goes_on=following is not None)
         if following is None:
             self._require_complete(progress, total)
-            self._require_total_of_all(position, progress, page)
+            self._probes.require_total_of_all(position, progress, page)
             return Step(records, {}, total)
         has_flag = self.style.hints and not page.is_object and flag_at_top(page.document) is True
         progress.is_more_told = has_flag or self.style.expects_more(page)
@@ -269,6 +268,11 @@ class Walk:
             raise missing
         return False
 
+    @property
+    def _probes(self) -> Probes:
+        may_be_whole = not self.is_partial and not self.is_child
+        return Probes(self.style, self._ask_for_page, self.primary_key, may_be_whole)
+
     def _ask_for_page(self, request: Request) -> Page | None:
         """Return the page, or None if the API refuses the request or answers without a list of records."""
         response = self.ask(request, is_probe=True)
@@ -307,7 +311,7 @@ class Walk:
                 evidence=(f"page {progress.pages:,}",),
             )
         if not progress.is_trusted:
-            self._require_answer_to_position(position, content)
+            self._probes.require_answer_to_position(position, content)
             progress.is_trusted = True
         limit = MAX_REPEATED_IDS if has_ids else MAX_REPEATED_PAGES
         if progress.repeated >= limit and not self.style.is_counted:
@@ -315,96 +319,6 @@ class Walk:
                 f"the API returns the same pages again: {progress.repeated:,} pages equal earlier pages"
             )
         return False
-
-    def _require_nothing_before(self, progress: Progress, page: Page) -> None:
-        """Raise WrongFirstPage if another page near the first one shows that the settings begin at the wrong place.
-
-        A total shows that too, unless only one record is missing.
-        """
-        start = self.style.test_of_start()
-        if start is None or not self.style.hints or not self._is_full_read(progress):
-            return
-        if (
-            page.nesting
-            or page.count < start.min_count
-            or (progress.has_total and not start.is_one_record)
-        ):
-            return
-        answer = self._ask_for_page(start.request)
-        if answer is None or answer.is_object or not answer.records:
-            return
-        first, other = comparable_digests(page.records, answer.records, self.primary_key)
-        if start.is_wrong(first, other):
-            raise WrongFirstPage(
-                f"{start.conclusion}, or turn off `hints` if this means something else"
-            )
-
-    def _require_nothing_after(
-        self, position: Json, progress: Progress, *, goes_on: bool = False
-    ) -> None:
-        """Raise PageLeftOut if the page after an empty one has records, so that the empty one is not the end.
-
-        If the API says that more follow, it may leave out records after it has cut the pages. Then not all pages
-        before are full.
-        """
-        is_full = 1 < progress.smallest == progress.largest
-        asks = self.style.hints and is_full if goes_on else self._may_probe(progress)
-        count = self._count_after(position, progress) if asks and progress.records else 0
-        if count:
-            raise PageLeftOut(
-                f"the page after {progress.records:,} records is empty, but the next page has {count:,}, so the API has"
-                " left out a page; turn off `hints` if its pages may be empty"
-            )
-
-    def _require_total_of_all(self, position: Json, progress: Progress, page: Page) -> None:
-        """Raise Contradiction if a total ends the stream, although the next page has records.
-
-        The settings may name the number of the page, or of its records. Some APIs count up to a round number only.
-        """
-        is_told = self.style.hints and self.style.ends_by_total and self._is_full_read(progress)
-        may_be_wrong = page.is_first or self.style.may_be_capped(page)
-        if not is_told or self.style.is_cut or not may_be_wrong or not page.count:
-            return
-        if count := self._count_after(position, progress):
-            raise Contradiction(
-                f"the total ends the stream after {progress.records:,} records, but the next page has {count:,}; name the field"
-                " with the total of all pages, or turn off `hints`",
-                evidence=(f"it has {describe(page.document)}",),
-            )
-
-    def _count_after(self, position: Json, progress: Progress) -> int:
-        """Return how many records the next page has, or 0 if it has been read before."""
-        request = self.style.request_after(position, progress.largest)
-        answer = self._ask_for_page(request) if request is not None else None
-        if answer is None or answer.is_object or not answer.records:
-            return 0
-        is_known = content_of(answer.records, self.primary_key) in progress.contents
-        return 0 if is_known else answer.count
-
-    def _is_full_read(self, progress: Progress) -> bool:
-        return not self.is_partial and not self.is_child and progress.is_whole
-
-    def _may_probe(self, progress: Progress) -> bool:
-        """Whether to ask for one more page because nothing else confirms the end of the stream."""
-        return (
-            self._is_full_read(progress)
-            and self.style.hints
-            and self.style.ends_by_empty_page
-            and not progress.has_total
-        )
-
-    def _require_answer_to_position(self, position: Json, content: str) -> None:
-        request = self.style.request_beyond_end(position)
-        answer = self._ask_for_page(request) if request is not None else None
-        if answer is None or not answer.records:
-            return
-        is_same = content_of(answer.records, self.primary_key) == content
-        if is_same or self.style.ends_by_empty_page:
-            raise RepeatedPages(
-                "the API returns the same page again, and has records on a page that cannot exist: it does not look at"
-                " the requested position, or repeats its last page; correct the pagination settings, or name the field"
-                " with the total or the one that tells whether more pages follow"
-            )
 
     def _without_overlap(self, position: Json, progress: Progress, page: Page) -> list[Any]:
         """Return the records without those at the end of the page before. Raises PageCountsRecords."""
