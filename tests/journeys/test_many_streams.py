@@ -25,10 +25,7 @@ def test_three_tables_are_copied_by_one_pipeline(
     log_in(page, site)
     choose_source(page)
     select_tables(page, tmp_path)
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_text("DuckDB database", exact=True).click()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Continue").click()
+    choose_destination(page)
     review(page, tmp_path)
     correct_table(visitor, tmp_path)
     run(page, tmp_path)
@@ -50,12 +47,24 @@ def select_tables(page: Page, screenshots: Path) -> None:
     page.get_by_role("button", name=re.compile(r"^Edit (public\.)?planes$")).click()
     page.get_by_label("Destination table").fill("aircraft")
     assert severe_violations(page) == []
-    page.screenshot(path=screenshots / "streams.png", full_page=True)
+    check_widths(page, screenshots, "streams")
+
+
+def check_widths(page: Page, screenshots: Path, name: str) -> None:
+    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
     page.set_viewport_size(PHONE)
     width = page.evaluate("document.documentElement.scrollWidth")
-    page.screenshot(path=screenshots / "streams-phone.png", full_page=True)
+    page.screenshot(path=screenshots / f"{name}-phone.png", full_page=True)
     assert width <= PHONE["width"]
     page.set_viewport_size(DESKTOP)
+
+
+def choose_destination(page: Page) -> None:
+    """Choose the destination and no schedule, and open the review."""
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("DuckDB database", exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue").click()
 
 
 def review(page: Page, screenshots: Path) -> None:
@@ -87,10 +96,14 @@ def correct_table(visitor: Visitor, screenshots: Path) -> None:
     expect(page.get_by_text("No runs yet")).to_be_visible()
 
 
-def run(page: Page, screenshots: Path) -> None:
+def run_to_success(page: Page) -> None:
     page.get_by_role("button", name=re.compile("^Run ")).click()
     status = page.get_by_role("heading", level=1).locator("[data-status]")
     expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_TIMEOUT)
+
+
+def run(page: Page, screenshots: Path) -> None:
+    run_to_success(page)
     expect(page.get_by_text("3 of 3 succeeded")).to_be_visible()
     expect(page.get_by_text("aircraft", exact=True)).to_be_visible()
     expect(page.get_by_text("Read in one snapshot, taken")).to_be_visible()

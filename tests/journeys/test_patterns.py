@@ -10,8 +10,13 @@ from playwright.sync_api import Page, expect
 
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
-from tests.journeys.test_first_page import RUN_TIMEOUT, log_in
-from tests.journeys.test_many_streams import DESKTOP, PHONE, choose_source
+from tests.journeys.test_first_page import log_in
+from tests.journeys.test_many_streams import (
+    check_widths,
+    choose_destination,
+    choose_source,
+    run_to_success,
+)
 
 
 @pytest.mark.long
@@ -22,10 +27,7 @@ def test_the_tables_that_match_patterns_are_copied_by_one_pipeline(
     log_in(page, site)
     choose_source(page)
     enter_patterns(page, tmp_path)
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_text("DuckDB database", exact=True).click()
-    page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Continue").click()
+    choose_destination(page)
     review_and_create(page, tmp_path)
     run(page, tmp_path)
     edit_patterns(page, tmp_path)
@@ -52,15 +54,6 @@ def enter_patterns(page: Page, screenshots: Path) -> None:
     expect(page.get_by_role("button", name="Refresh", exact=True)).to_be_enabled()
 
 
-def check_widths(page: Page, screenshots: Path, name: str) -> None:
-    page.screenshot(path=screenshots / f"{name}.png", full_page=True)
-    page.set_viewport_size(PHONE)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    page.screenshot(path=screenshots / f"{name}-phone.png", full_page=True)
-    assert width <= PHONE["width"]
-    page.set_viewport_size(DESKTOP)
-
-
 def review_and_create(page: Page, screenshots: Path) -> None:
     expect(page.get_by_text(re.compile("streams match"))).to_be_visible()
     page.get_by_label("Stream of the preview").select_option("planes")
@@ -73,9 +66,7 @@ def review_and_create(page: Page, screenshots: Path) -> None:
 
 
 def run(page: Page, screenshots: Path) -> None:
-    page.get_by_role("button", name=re.compile("^Run ")).click()
-    status = page.get_by_role("heading", level=1).locator("[data-status]")
-    expect(status).to_have_attribute("data-status", "succeeded", timeout=RUN_TIMEOUT)
+    run_to_success(page)
     expect(page.get_by_text("chosen_planes", exact=True)).to_be_visible()
     page.screenshot(path=screenshots / "patterns-run.png", full_page=True)
 
