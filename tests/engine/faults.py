@@ -1,6 +1,6 @@
 """Inject faults at a chosen moment of a run, inside the child that moves the records.
 
-A moment is the n-th time that an operation begins or is done in one child: `page 7`, `page done 7`,
+A moment is the n-th time that an operation begins or is done for one stream: `page 7`, `page done 7`,
 `lock 1`, `checkpoint 2`, `publish 1`. A file for the stream in the storage of the run defines the fault, which happens once.
 `kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file again, which then
 ends in `held`.
@@ -39,6 +39,7 @@ def install() -> None:
 
     def init_with_file(runner: Runner, spec: RunSpec, **kwargs: Any) -> None:
         _fault_file[:] = [fault_file(spec.files.url, spec.stream_key)]
+        _counts.clear()  # A child may run several streams.
         original_init(runner, spec, **kwargs)
 
     Runner.__init__ = init_with_file  # type: ignore[method-assign,assignment]
