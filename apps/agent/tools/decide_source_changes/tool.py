@@ -66,11 +66,11 @@ def show(context: ToolContext, arguments: DecideSourceChanges) -> Card:
     return Card(title, facts, shown)
 
 
-def describe_change(row: Mapping[str, Any]) -> str:
+def describe_change(row: Mapping[str, object]) -> str:
     """Return a change of a stream in words: what has changed, the types, and what it does to runs."""
-    text = CHANGES[row["kind"]].format(column=row["column"])
-    types = " instead of ".join(filter(None, [row["after"], row["before"]]))
-    effect = EFFECTS.get(row["effect"] or "", "")
+    text = CHANGES[str(row["kind"])].format(column=row["column"])
+    types = " instead of ".join(str(row[side]) for side in ("after", "before") if row[side])
+    effect = EFFECTS.get(str(row["effect"]), "")
     return ", ".join(filter(None, [text, types, effect]))
 
 

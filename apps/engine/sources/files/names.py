@@ -14,6 +14,7 @@ import polars as pl
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.columns import Column, ColumnType
 from apps.engine.frames.text_types import TextColumn
+from apps.engine.library import watermarks
 
 MAX_LENGTH = 250  # characters
 MAX_SHOWN_NAMES = 20
@@ -21,10 +22,8 @@ YEAR = re.compile(r"(?:1[89]|20)[0-9]{2}")
 UNTYPED = frozenset({ColumnType.STRING, ColumnType.NULL})
 NUMBERS = frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL})
 TIMES = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.INSTANT})
-# Texts that programs write for a missing value, in small letters.
-MISSING = frozenset(
-    {"", "-", "--", "?", ".", "\\n", "n/a", "na", "n.a.", "#n/a", "nil", "none", "null", "nan"}
-)
+# Texts for a missing value, in lower case. SAS writes a point, and MySQL `\N`.
+MISSING = watermarks.MISSING_TEXTS | {".", "\\n"}
 
 
 def column_names(cells: Sequence[str]) -> list[str]:

@@ -56,9 +56,12 @@ WRITTEN_DATE = re.compile(
     r"|.*\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\d.*",
     re.IGNORECASE | re.DOTALL,
 )
-PLACEHOLDERS = frozenset(
+# Texts that programs write for a missing value, in lower case.
+MISSING_TEXTS = frozenset(
+    {"", "-", "--", "?", "n/a", "na", "n.a.", "#n/a", "nil", "none", "null", "nan"}
+)
+PLACEHOLDERS = MISSING_TEXTS.union(
     {
-        *("", "-", "--", "?", "n/a", "na", "n.a.", "#n/a", "nil", "none", "null", "nan"),
         *("undefined", "unknown", "never", "tbd", "inf", "-inf", "+inf", "infinity"),
         *("-infinity", "+infinity", "true", "false", "invalid date", "error"),
     }
