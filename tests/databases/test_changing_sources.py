@@ -152,6 +152,7 @@ def test_a_run_of_which_a_child_is_killed_arrives_as_of_one_moment_if_all_stream
     with changing(mover, monkeypatch):
         run_id = mover.run(pipeline)
         assert faults.remove_fault(fault_file), "the child was not killed"
+        assert list(mover.failures(run_id)) == ["trade.orders"], mover.failures(run_id)
         assert mover.state(run_id)["streams_succeeded"] == 9
         mover.continue_run()
     assert mover.state(run_id)["status"] == "succeeded"
