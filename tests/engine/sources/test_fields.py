@@ -218,7 +218,10 @@ def test_a_position_with_a_protected_value_fails_before_it_is_stored() -> None:
         changes.apply(rows_page(rows, {"after": ["b@example.com"]}))
     with pytest.raises(ConfigurationError, match="'mail'"):
         changes.apply(rows_page(rows, {}, {"cursor_field": "mail", "value": "b@example.com"}))
+    with pytest.raises(ConfigurationError, match="'mail'"):
+        changes.apply(rows_page(rows, {}, {"cursor_field": "n", "after": ["2", "b@example.com"]}))
     changes.apply(rows_page(rows, {"after": ["opaque"]}))
+    changes.apply(rows_page(rows, {}, {"after": ["opaque"]}))
 
 
 # Runs
@@ -291,6 +294,30 @@ def test_a_table_whose_key_is_protected_is_not_read_page_by_page(
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONFIGURATION
     assert "no key whose values may be stored" in outcome.message
+
+
+@pytest.mark.parametrize("key", ["mail", "n"])
+def test_an_incremental_table_whose_key_is_protected_stores_no_position_with_the_key(
+    make_rehearsal: MakeRehearsal, database: SourceDatabase, state_dsn: str, key: str
+) -> None:
+    run = make_run_of_people(
+        make_rehearsal,
+        database,
+        FieldRule(key, protect="hash"),
+        sync_mode="incremental",
+        write_mode="append",
+    )
+    if key == "n":
+        database.execute(
+            "ALTER TABLE people DROP CONSTRAINT people_pkey",
+            "ALTER TABLE people ADD PRIMARY KEY (n)",
+        )
+    run.spec = replace(run.spec, source=replace(run.spec.source, cursor_field="born"))
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.failure_class is FailureClass.CONFIGURATION
+    assert f"its key {key}" in outcome.message
+    assert "@example.com" not in everything_stored(run, state_dsn)
 
 
 def test_a_run_with_other_rules_starts_again(

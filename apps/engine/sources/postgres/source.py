@@ -335,8 +335,18 @@ class PostgresSource(ConnectorSource[Config]):
                 if has_usable_key
                 else WholePlan()
             )
+        self._require_readable_key(table)
         lookback = self.settings.lookback_seconds
         return make_cursor_plan(table, self.spec.cursor_field, state, lookback, form)
+
+    def _require_readable_key(self, table: Relation) -> None:
+        """Raise ConfigurationError if the key is protected: the position of an incremental stream has the last keys."""
+        if hidden := self.protected_fields.intersection(table.key):
+            raise ConfigurationError(
+                f"An incremental stream stores the last keys that it has read as its position, so {table.stream_name} cannot"
+                f" be read incrementally while its key {min(hidden)} is protected: read it by full refresh, or do not"
+                " protect the key"
+            )
 
     def _is_whole(self, locked: LockedTable, plan: Plan) -> bool:
         """Whether the stream is read in one snapshot. Raises ConfigurationError if it cannot be read in pages."""
