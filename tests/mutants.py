@@ -110,6 +110,13 @@ MUTANTS = [
         "return True",
         STREAM_SERIES,
     ),
+    Mutant(
+        "what a view has set for its session reaches the next stream",
+        "apps/engine/kept_connections.py",
+        '"DISCARD ALL"',
+        '""',
+        STREAM_SERIES,
+    ),
     # Tables that have one writer, and DuckDB files that pipelines share.
     Mutant(
         "the name of a pipeline of another domain is told",

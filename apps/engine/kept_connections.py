@@ -1,7 +1,8 @@
 """Keep the PostgreSQL connections of a stream for the next stream that runs in the same process.
 
 A new connection costs both sides more than all statements of a small stream: a login, a process of the server, and its
-empty caches. Transactions set what they need, so a kept connection behaves like a new one.
+empty caches. Transactions set what they need. What functions of the database have set beyond them, such as another role,
+has to be discarded, so that a kept connection behaves like a new one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 Connection = psycopg.Connection[Any]
+
+# The statement that makes a connection to a server of users like a new one: no role, settings, locks or temporary tables.
+FORGET_SESSION: LiteralString = "DISCARD ALL"
 
 
 class KeptConnections:
@@ -63,9 +67,12 @@ def _is_idle(connection: Connection) -> bool:
 
 
 def _is_cleaned(connection: Connection, statement: LiteralString) -> bool:
+    autocommit = connection.autocommit
     try:
         if statement:
+            connection.autocommit = True  # PostgreSQL refuses DISCARD ALL in a transaction.
             connection.execute(statement)
+            connection.autocommit = autocommit
     except psycopg.Error:  # The end of the connection cleans as well.
         return False
     return True

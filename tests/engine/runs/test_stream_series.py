@@ -191,6 +191,36 @@ def test_a_stream_reports_no_hosts_of_the_stream_before(
     assert not hosts(silent)
 
 
+def test_what_a_view_sets_for_its_session_does_not_reach_the_next_stream(
+    make_rehearsal: MakeRehearsal, series: StreamSeries, engine_postgres: EmbeddedPostgres
+) -> None:
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
+        for statement in (
+            "DROP SCHEMA IF EXISTS hostile CASCADE",
+            "CREATE SCHEMA hostile",
+            "CREATE TABLE hostile.accounts AS SELECT generate_series(1, 9) AS id",
+            "CREATE VIEW hostile.a_view AS SELECT now() AS at"
+            " WHERE set_config('role', 'app_engine', false) IS NOT NULL",
+            "GRANT USAGE ON SCHEMA hostile TO app_engine",
+            "GRANT SELECT ON hostile.a_view TO app_engine",
+        ):
+            admin.execute(statement)
+    source = postgres_settings(engine_postgres)
+    del source["schema"]
+    view, table = (
+        make_rehearsal(dict(source), source_kind="postgres", stream=f"hostile.{name}", **modes)
+        for name, modes in (
+            ("a_view", {"sync_mode": "incremental", "write_mode": "append"}),
+            ("accounts", {}),
+        )
+    )
+    view.spec = replace(view.spec, source=replace(view.spec.source, cursor_field="at"))
+    for run in (view, table):
+        run.spec = replace(run.spec, allow_private_networks=True)
+    assert len(set(run_all(series, view, table))) == 1
+    assert table.progress[-1].written == 9
+
+
 def hosts(run: Rehearsal) -> list[object]:
     events = [event for event in run.events if isinstance(event, Network)]
     return list(events[-1].hosts) if events else []

@@ -41,7 +41,7 @@ from apps.engine.destinations.postgres.tables import (
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
-from apps.engine.kept_connections import kept_connections
+from apps.engine.kept_connections import FORGET_SESSION, kept_connections
 from apps.engine.postgres import Connection, Cursor
 
 
@@ -179,7 +179,7 @@ class PostgresDestination(Destination):
 
     def close(self) -> None:
         if self._connection is not None:
-            kept_connections.give_back(self._connection)
+            kept_connections.give_back(self._connection, FORGET_SESSION)
             self._connection = None
 
     def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:

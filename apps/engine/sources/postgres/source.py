@@ -15,7 +15,7 @@ from loguru import logger
 
 from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone, SourceError
-from apps.engine.kept_connections import kept_connections
+from apps.engine.kept_connections import FORGET_SESSION, kept_connections
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.shared_snapshots import HeldSnapshot
 from apps.engine.source_columns import SourceColumns
@@ -148,7 +148,7 @@ class PostgresSource(ConnectorSource[Config]):
         self._abandon_snapshot()
         self._close_bulk()
         if self._connection is not None:
-            kept_connections.give_back(self._connection)
+            kept_connections.give_back(self._connection, FORGET_SESSION)
             self._connection = None
         super().close()
 
