@@ -137,6 +137,11 @@ def _lose_position(source: FaultySource, after: int) -> Any:
     raise PositionGone("the rows were replaced")
 
 
+def _print_half_a_line(source: FaultySource, after: int) -> SourcePage:
+    print(f"half a line with {source.settings.password}", end="", flush=True)
+    return source._correct_page(after)
+
+
 def _print_and_exit(source: FaultySource, after: int) -> Any:
     print("about to give up", flush=True)
     os._exit(41)
@@ -177,6 +182,7 @@ _ANSWERS: dict[str, Any] = {
     "memory": _page_with_much_memory,
     "drip": _slow_page_with_progress,
     "slow": _slow_page,
+    "half": _print_half_a_line,
     "exit": _print_and_exit,
     "gone": _lose_position,
     "report": _report,

@@ -175,6 +175,7 @@ class ChildController:
                     continue
                 if isinstance(message, Ready):
                     yield from self._receive_printed_lines()
+                    yield from self._log_lines(self._printed_lines.feed(b""))  # the unfinished one
                     self.is_ready = True
                     continue
                 if isinstance(message, LogLine):
@@ -190,10 +191,13 @@ class ChildController:
         data = self._pipes.read(self._stderr_fd) if self._pipes.is_open(self._stderr_fd) else None
         if data is None:
             return
-        for line in self._printed_lines.feed(data):
+        yield from self._log_lines(self._printed_lines.feed(data))
+
+    def _log_lines(self, printed: Iterator[str]) -> Iterator[LogLine]:
+        for line in printed:
             if text := self._redactor.mask_text(line).rstrip():
                 self._last_lines.append(text)
-                yield LogLine.now("info", text, {"stream": "output"})
+                yield LogLine.now("info", text, {"by": "output"})
 
     def _receive_remaining(self) -> Iterator[Message]:
         """Read the remaining data of the pipes after the exit. Does not wait until grandchildren close the pipes."""

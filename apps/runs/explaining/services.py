@@ -20,15 +20,13 @@ from apps.runs.explaining.results import result_evidence
 from apps.runs.explaining.suggestions import suggest_change
 from apps.runs.explaining.timing import timing_evidence
 from apps.runs.models import Run, Status
-from apps.runs.outputs import log_pages
+from apps.runs.outputs import log_pages, logs
 from apps.runs.outputs.log_pages import LogResult
 from apps.runs.snapshots import RunSnapshot
 
 MAX_RUNS = 10
 LOG_LINES_READ = 2000  # at the end of the log
 LOG_LINES_SHOWN = 3
-# Fields of log lines that the organization's own code wrote.
-CODE_FIELDS = frozenset({"by", "stream"})
 
 
 def explain(*, org: Org, by: Principal, pipeline_id: UUID) -> SlowCall[Explanation]:
@@ -124,7 +122,7 @@ def _log_evidence(run: RunSnapshot, log: LogResult) -> list[Evidence]:
             f"Line {line['line'] + 1} of the log, {line['level']}",
             f"{run_path(run)}?line={line['line'] + 1}",
             quote=str(line["message"])[:500],
-            by_code=not CODE_FIELDS.isdisjoint(line["fields"]),
+            by_code=logs.is_by_code(line["fields"]),
         )
         for line in log.page.lines[-LOG_LINES_SHOWN:]
     ]

@@ -62,6 +62,14 @@ def render_line(line: LogLine) -> RenderedLine:
     }
 
 
+def is_by_code(fields: JsonObject) -> bool:
+    """Whether the line with these fields was written by code of the organization, or printed by a process.
+
+    Older releases have marked printed lines with the stream `output`, which is the name of a stream now.
+    """
+    return "by" in fields or fields.get("stream") == "output"
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """The newest part of a log. It is stored again with each addition until it has PART_BYTES.

@@ -100,6 +100,21 @@ def test_the_last_lines_of_a_log_are_read_without_record_values(world: World) ->
     assert str(allowed.content).count(VALUE) == 4
 
 
+def test_lines_about_one_of_several_streams_are_read_and_what_its_process_printed_is_hidden(
+    world: World,
+) -> None:
+    run_id = start_run(world, make_pipeline(world))
+    write_log(
+        world,
+        run_id,
+        line("Reading public.orders page by page", stream="public.orders"),
+        line(f"printed {HOBBY}", by="output", stream="public.orders"),
+    )
+    lines = use(world, "read_log", run_id=str(run_id)).content["lines"]
+    assert lines[0]["message"] == "Reading public.orders page by page"
+    assert HOBBY not in str(lines)
+
+
 def test_a_log_is_read_by_level_and_from_an_offset(world: World) -> None:
     run_id = start_run(world, make_pipeline(world))
     write_log(world, run_id, line("one"), line("two", "error"), line("three"))

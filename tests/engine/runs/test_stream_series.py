@@ -191,6 +191,17 @@ def test_a_stream_reports_no_hosts_of_the_stream_before(
     assert not hosts(silent)
 
 
+def test_what_a_stream_has_printed_is_in_its_own_log_and_masked_with_its_own_secrets(
+    make_rehearsal: MakeRehearsal, series: StreamSeries
+) -> None:
+    printing = make_rehearsal({"rows": 10, "answer": "half", "password": "first secret"})
+    after = make_rehearsal({"rows": 10, "answer": "half", "password": "second secret"})
+    assert len(set(run_all(series, printing, after))) == 1
+    for run in (printing, after):
+        printed = [line.message for line in run.log if line.fields.get("by") == "output"]
+        assert printed == ["half a line with •••"]
+
+
 def test_what_a_view_sets_for_its_session_does_not_reach_the_next_stream(
     make_rehearsal: MakeRehearsal, series: StreamSeries, engine_postgres: EmbeddedPostgres
 ) -> None:

@@ -12,11 +12,10 @@ from apps.agent.tools.read_log.arguments import ReadLog
 from apps.agent.tools.record_values import hide_values_of_line
 from apps.orgs.roles import Permission
 from apps.runs import visibility
-from apps.runs.outputs import log_pages
+from apps.runs.outputs import log_pages, logs
 from apps.runs.outputs.log_pages import LogResult
 
 MAX_LINE = 500  # characters of a line
-CODE_FIELDS = frozenset({"by", "stream"})  # fields of lines that code of the organization wrote
 MAX_LINES_BEFORE_FILTER = 2000  # lines that are read to find the last lines of a level
 
 
@@ -53,7 +52,7 @@ def _render(context: ToolContext, arguments: ReadLog, log: LogResult) -> Answer:
 
 def _line(context: ToolContext, line: dict[str, Any]) -> dict[str, object]:
     """Return the line without its fields, which may contain whole records."""
-    by_code = not CODE_FIELDS.isdisjoint(line["fields"])
+    by_code = logs.is_by_code(line["fields"])
     message = hide_values_of_line(context, str(line["message"]), by_code=by_code)
     return {
         "line": line["line"],
