@@ -66,8 +66,16 @@ def discover(payload: Payload) -> dict[str, Any]:
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
     with open_source(payload) as source:
-        streams = [_stream_as_json(stream) for stream in source.discover()]
+        streams = [_stream_as_json(stream) for stream in source.discover() if _is_storable(stream)]
     return {"streams": redactor_of_payload(payload).mask_names(streams)}
+
+
+def _is_storable(stream: StreamInfo) -> bool:
+    """Whether PostgreSQL can store all names of the stream. No database has such a name, but code and servers may send it."""
+    fields = (text for field in stream.fields for text in (field.name, field.type))
+    return not any(
+        "\0" in text for text in (stream.name, *stream.primary_key, *stream.cursor_fields, *fields)
+    )
 
 
 def _stream_as_json(stream: StreamInfo) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import read_run, start_run
-from tests.world import World
+from tests.world import World, make_connector
+from tests.world import make_pipeline as make_pipeline_of_config
 
 SECRET = "canary-of-a-run-5t9w"
 
@@ -130,3 +131,41 @@ class Shop(Source):
     assert (
         ended_runs["connects to the text"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"
     )
+
+
+def test_a_stream_whose_name_cannot_be_stored_is_not_offered_and_patterns_read_the_others(
+    acme: World, this_worker: Worker
+) -> None:
+    code = """
+from drover import Page, Source, Stream
+
+
+class Odd(Source):
+    streams = [Stream("numbers"), Stream("a" + chr(0) + "b"), Stream("c", primary_key=["k" + chr(0)])]
+
+    def get(self, pagination=None):
+        return Page([{"id": 1}])
+"""
+    with acme.scope():
+        source = custom_sources.create(
+            org=acme.org,
+            by=SYSTEM,
+            name="Odd",
+            code=code,
+            checked=CheckedCode(code, validate(code).to_json()),
+            approve=True,
+        )
+    connector = make_connector(acme, kind=source.kind, config={})
+    client = acme.client()
+    offered = client.get(f"/api/v1/connectors/{connector.pk}/streams")
+    assert offered.status_code == 200
+    assert [stream["name"] for stream in offered.json()["streams"]] == ["numbers"]
+    config = {
+        "source": {"connector_id": str(connector.pk)},
+        "patterns": {"match": ["*"]},
+        "destination": {"kind": "logger", "config": {}},
+    }
+    run_id = start_run(acme, make_pipeline_of_config(acme, config=config))
+    work_until_idle(this_worker)
+    run = read_run(acme, run_id)
+    assert (run["status"], run["streams_total"]) == ("succeeded", 1), run

@@ -44,9 +44,12 @@ class SeenColumns:
         reported_left_out = sorted(filter(_is_reportable, left_out))[:MAX_COLUMNS]
         if declared is not None:
             columns = {
-                name: type_ for name, type_ in declared.columns.items() if _is_reportable(name)
+                name: type_ if _is_storable(type_) else ""
+                for name, type_ in declared.columns.items()
+                if _is_reportable(name)
             }
-            found = replace(declared, columns=columns)
+            key = declared.key if all(map(_is_storable, declared.key or ())) else None
+            found = replace(declared, columns=columns, key=key)
         else:
             names = sorted(filter(_is_reportable, list(self._names)))
             is_complete = is_everything_read and self._are_all_frames and self._has_rows
@@ -68,6 +71,11 @@ def _records_of(page: SourceIteration) -> list[dict[str, object]]:
 
 def _is_reportable(name: object) -> bool:
     """Whether PostgreSQL can store the name as JSON, and whether it is short enough."""
-    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH or "\0" in name:
+    return isinstance(name, str) and len(name) <= MAX_NAME_LENGTH and _is_storable(name)
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL can store the text as JSON."""
+    if "\0" in text:
         return False
-    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -61,6 +61,12 @@ def test_names_that_cannot_be_stored_or_are_too_many_are_not_reported() -> None:
     assert result(seen) is None
 
 
+def test_types_and_keys_of_a_hostile_server_that_cannot_be_stored_are_not_reported() -> None:
+    declared = SourceColumns({"id": "int", "odd": "a\0b"}, ["id", "nul\0"], is_complete=True)
+    found = SeenColumns().result(declared, is_everything_read=True, left_out=())
+    assert found == SourceColumns({"id": "int", "odd": ""}, None, is_complete=True, left_out=[])
+
+
 def test_a_table_declares_its_columns_and_its_key_whatever_the_rules_are(
     make_rehearsal: MakeRehearsal, database: SourceDatabase
 ) -> None:

@@ -154,4 +154,5 @@ def _values_between(cursor: Cursor, column: PgColumn, low: str, high: str, count
         high=literal_value(column, high),
         last=sql.Literal(count - 1),
     )
-    return [text for (text,) in cursor.execute(query).fetchall()]
+    # A hostile server may send more rows than that.
+    return [text for (text,) in cursor.execute(query).fetchmany(count)]
