@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from apps.agent.turns import answers
+from apps.engine import EngineError
 from apps.runs.execute import Worker
 from local.database.postgres import EmbeddedPostgres
-from tests.agent.tools.use import error_code, use
+from tests.agent.tools.use import card, error_code, use
 from tests.engine.sources.conftest import SourceDatabase
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.processes import start_run
@@ -60,6 +62,13 @@ def test_the_agent_tells_which_stream_has_failed_and_why_and_hides_positions(
     found = use(acme, "show_pipeline", **positions).content
     assert [row["stream"] for row in found["positions"]] == ["shop.orders"]
     assert {row["after"] for row in found["history"]} == {"[record values hidden]"}
+    backfill: dict[str, Any] = {**of_pipeline, "streams": ["shop.orders"]}
+    for window in ({"end": "7000"}, {"start": "7000"}):
+        with pytest.raises(EngineError) as refused:
+            card(acme, "backfill_streams", **backfill, **window)
+        answer = answers.from_exception(refused.value, tool="backfill_streams")
+        assert "[record values hidden]" in answer.summary
+        assert "200" not in str(answer.content), "the saved position is a value of a record"
     stranger = make_world("Stranger")
     assert error_code(use(stranger, "show_pipeline", **positions)) == "not_found"
     assert error_code(use(stranger, "show_run", **arguments)) == "not_found"

@@ -9,6 +9,8 @@ from apps.agent.tools.backfill_streams.arguments import BackfillStreams
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.counted_words import counted
 from apps.agent.tools.links import pipeline_link
+from apps.agent.tools.record_values import hide_values
+from apps.engine import EngineError
 from apps.orgs.exceptions import CheckFirst
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
@@ -27,12 +29,18 @@ BESIDE = "The saved positions do not change. Runs that are due go first, between
 class PlansNeeded(CheckFirst):
     """The source has to be asked for the sizes of the windows first, outside the transaction."""
 
-    def __init__(self, call: SlowCall[list[StreamPlan]]) -> None:
+    def __init__(self, context: ToolContext, call: SlowCall[list[StreamPlan]]) -> None:
         super().__init__(self.__doc__)
+        self.context = context
         self.call = call
 
     def check(self) -> list[StreamPlan]:
-        return self.call.run()
+        """Return the plans. Raises EngineError, whose message may go to the language model."""
+        try:
+            return self.call.run()
+        except EngineError as error:
+            message = hide_values(self.context, error.message)
+            raise type(error)(message, retry_after=error.retry_after) from error
 
 
 def perform(context: ToolContext, arguments: BackfillStreams) -> Answer:
@@ -90,7 +98,7 @@ def _plans(context: ToolContext, arguments: BackfillStreams) -> Sequence[StreamP
     call = services.plan(
         org=context.org, by=context.by, pipeline_id=arguments.pipeline_id, choice=choice
     )
-    raise PlansNeeded(call)
+    raise PlansNeeded(context, call)
 
 
 TOOL = Tool(
