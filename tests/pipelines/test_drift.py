@@ -275,3 +275,18 @@ def test_a_long_list_needs_as_many_queries_as_a_short_one(
     with django_assert_max_num_queries(20) as long:
         drifting.list()
     assert len(long) == len(short)
+
+
+def test_a_source_that_changes_at_each_run_does_not_fill_the_list(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_OPEN", 5)
+    drifting = Drifting(world)
+    drifting.run(FIRST)
+    for number in range(4):
+        names = [f"c{number}_{n}" for n in range(3)]
+        drifting.run(SourceColumns(dict.fromkeys(["id", *names], ""), is_complete=False))
+    assert len(drifting.list()) == 5
+    drifting.decide("ignore")
+    drifting.run(SourceColumns({"id": "", "another": ""}, is_complete=False))
+    assert drifting.list()[0]["column"] == "another"

@@ -9,6 +9,7 @@ from apps.engine.source_columns import MAX_COLUMNS, SourceColumns
 from apps.pipelines.models import ChangeKind, Pipeline, PipelineVersion, SourceChange, SourceStream
 
 MAX_CHANGES = 100  # of one stream and run; more are not listed
+MAX_OPEN = 1_000  # changes of a stream that nobody has decided about; later ones are not listed
 MAX_TEXT = 500  # characters of a type or key
 MAX_STREAM_LENGTH = 200
 
@@ -37,8 +38,7 @@ def record(
         _save(row, now, run_id, is_first=stream not in earlier)
     for change in changes:
         change.org_id, change.pipeline_id, change.run_id = org_id, pipeline_id, run_id
-    _replace_open(org_id, pipeline_id, changes)
-    return changes
+    return _replace_open(org_id, pipeline_id, changes)
 
 
 def _compare(
@@ -134,17 +134,21 @@ def _remove_missing(org_id: UUID, pipeline_id: UUID, stream: str) -> None:
     ).delete()
 
 
-def _replace_open(org_id: UUID, pipeline_id: UUID, changes: list[SourceChange]) -> None:
-    """Add the changes. One that nobody has decided about is replaced by a new change of the same kind."""
+def _replace_open(
+    org_id: UUID, pipeline_id: UUID, changes: list[SourceChange]
+) -> list[SourceChange]:
+    """Add the changes, and return them. One that nobody has decided about is replaced by a new change of the same kind.
+
+    A source that changes at each run adds no more than MAX_OPEN of each stream.
+    """
     undecided = SourceChange.objects.for_org(org_id).filter(pipeline_id=pipeline_id, decision="")
-    for stream in {change.stream for change in changes}:
-        new = {(change.kind, change.column) for change in changes if change.stream == stream}
-        same = [
-            pk
-            for pk, kind, column in undecided.filter(stream=stream).values_list(
-                "pk", "kind", "column"
-            )
-            if (kind, column) in new
-        ]
+    added: list[SourceChange] = []
+    for stream in dict.fromkeys(change.stream for change in changes):
+        new = {
+            (change.kind, change.column): change for change in changes if change.stream == stream
+        }
+        rows = list(undecided.filter(stream=stream).values_list("pk", "kind", "column"))
+        same = [pk for pk, kind, column in rows if (kind, column) in new]
         undecided.filter(pk__in=same).delete()
-    SourceChange.objects.for_org(org_id).bulk_create(changes)
+        added += list(new.values())[: max(0, MAX_OPEN - len(rows) + len(same))]
+    return SourceChange.objects.for_org(org_id).bulk_create(added)

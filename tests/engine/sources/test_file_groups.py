@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,10 @@ def test_several_streams_need_a_pattern_and_no_name(settings: dict[str, str]) ->
 @given(st.text(min_size=1), st.sampled_from(["pattern", "file", "folder", "name"]))
 def test_every_name_has_a_stream(path: str, per: Any) -> None:
     assert stream_of_file(path, "**", per)
+
+
+def test_long_hostile_names_of_files_are_grouped_in_time() -> None:
+    began = time.process_time()
+    for number in range(1_000):
+        stream_of_file(f"{'-' * 1_000}x{number}.csv", "*", "name")
+    assert time.process_time() - began < 5.0  # it was 17 seconds

@@ -35,8 +35,9 @@ FORMATS_BY_EXTENSION = {
 }
 # What the files of one stream have in common.
 Grouping = Literal["pattern", "file", "folder", "name"]
-# A number, or a date or version of several numbers, with what separates it from the words.
-NUMBERS = re.compile(r"[-_. ]*\d+(?:[-_. :T]*\d+)*Z?")
+# A number, or a date or version of several numbers, with what separates it from the words. Without the first condition,
+# a name of many dashes would be searched once from each of them.
+NUMBERS = re.compile(r"(?<![-_. ])[-_. ]*\d+(?:[-_. :T]*\d+)*Z?")
 COMPRESSIONS = (".gz", ".gzip", ".bz2", ".zst", ".zstd", ".zip")
 
 
