@@ -20,6 +20,8 @@ Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or
 
 MAX_ERRORS = 50
 MAX_COMPARED_NAME = 60  # characters of a name that are compared with known names
+MAX_COMPARED = 500  # known names that a name is compared with
+MAX_HINTS = 5  # unknown names of one request that are compared
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -47,8 +49,15 @@ def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
 
 def unknown_field_message(name: str, known: Sequence[str]) -> str:
     """Return the message for an unknown field, with the most similar known field."""
-    similar = get_close_matches(name[:MAX_COMPARED_NAME], known, n=1)
-    return f"Unknown field; did you mean {similar[0]}?" if similar else "Unknown field."
+    similar = similar_name(name, known)
+    return f"Unknown field; did you mean {similar}?" if similar else "Unknown field."
+
+
+def similar_name(name: str, known: Sequence[str]) -> str:
+    """Return the known name that is most similar, or an empty text. The time is limited, whatever the names are."""
+    comparable = [each for each in known if len(each) <= MAX_COMPARED_NAME][:MAX_COMPARED]
+    similar = get_close_matches(name[:MAX_COMPARED_NAME], comparable, n=1)
+    return similar[0] if similar else ""
 
 
 def unknown_fields(names: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:

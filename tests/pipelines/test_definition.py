@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from copy import deepcopy
 from typing import Any
 
@@ -102,6 +104,20 @@ def test_a_valid_document_has_no_errors_and_its_secrets_are_separated() -> None:
     }
     document: Any = definition.document_with_secrets(built)
     assert document["source"]["config"] == VALID_DOCUMENT["source"]["config"]
+
+
+def test_thousands_of_unknown_streams_are_refused_in_time() -> None:
+    letters = random.Random(1)
+    names = ["".join(letters.choices("ab", k=199)) for _ in range(1_000)]
+    document = deepcopy(VALID_DOCUMENT)
+    document["source"]["config"]["streams"] = [
+        {"name": name, "path": "/weather"} for name in names[:500]
+    ]
+    document["streams"] = [{"stream": name, "table": f"t{n}"} for n, name in enumerate(names[500:])]
+    began = time.process_time()
+    _, errors = definition.build(document, connectors=NO_CONNECTORS)
+    assert next(field for field, _, code in errors if code == "unknown") == "streams.0.stream"
+    assert time.process_time() - began < 20.0  # it was a quarter of an hour
 
 
 @settings(max_examples=200, deadline=None)

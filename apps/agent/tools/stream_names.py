@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
 from apps.agent.tools.expected_sizes import Sizes
+from apps.connectors import schemas
 from apps.connectors import services as connectors
 from apps.connectors.checks import discoveries
 from apps.connectors.engine import StreamSizes
@@ -41,7 +41,9 @@ def check(context: ToolContext, named: Iterable[NamedStream], sizes: Sizes) -> l
         if found["names"] is None:
             warnings |= dict.fromkeys(_warnings(context, source, found))
         elif stream not in found["names"]:
-            errors.append((argument, _refusal(source, stream, found["names"]), "unknown"))
+            compared = found["names"] if len(errors) < schemas.MAX_HINTS else []
+            message = _refusal(source, stream, found["names"], compared)
+            errors.append((argument, message, "unknown"))
     if errors:
         raise Invalid(errors)
     return list(warnings)
@@ -71,12 +73,12 @@ def _warnings(context: ToolContext, source: Connector, found: StreamSizes) -> It
     yield f"The streams of the source {source.name} could not be checked: {reason}."
 
 
-def _refusal(source: Connector, stream: str, names: Sequence[str]) -> str:
+def _refusal(source: Connector, stream: str, names: Sequence[str], compared: Sequence[str]) -> str:
     text = f"The source {source.name} has no stream {stream};"
     if not names:
         return f"{text} it has none at all."
-    if similar := get_close_matches(stream, names, n=1):
-        return f"{text} did you mean {similar[0]}?"
+    if similar := schemas.similar_name(stream, compared):
+        return f"{text} did you mean {similar}?"
     return f"{text} it has {_shown(names)}."
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from apps.connectors import schemas
@@ -98,7 +97,12 @@ class StreamsBuilder:
     def _build_stream(self, request_stream: RequestDocument, path: str) -> dict[str, Any]:
         previous = self._previous_of(request_stream)
         builder = StreamBuilder(
-            path, self._known_streams, previous, naming=self._naming, patch=self._patch
+            path,
+            self._known_streams,
+            previous,
+            naming=self._naming,
+            patch=self._patch,
+            gives_hints=len(self.errors) < schemas.MAX_HINTS,
         )
         stream = builder.build(request_stream)
         self.errors += builder.errors
@@ -154,7 +158,8 @@ def _list_error(streams: Any) -> Error | None:
 class StreamBuilder:
     """Validates one stream, converts it to its stored form, and collects its errors.
 
-    With `patch`, missing fields keep the values of `previous`, which has the same name.
+    With `patch`, missing fields keep the values of `previous`, which has the same name. An unknown stream is compared
+    with the known ones only if it `gives_hints`, because that takes time.
     """
 
     def __init__(
@@ -165,12 +170,14 @@ class StreamBuilder:
         *,
         naming: Naming | None = None,
         patch: bool,
+        gives_hints: bool = True,
     ) -> None:
         self.path = path
         self.known_streams = known_streams
         self.previous = previous
         self.naming = naming or Naming()
         self.patch = patch
+        self.gives_hints = gives_hints
         self.errors: list[Error] = []
 
     def add_error(self, name: str, message: str, code: str) -> None:
@@ -213,9 +220,9 @@ class StreamBuilder:
         if len(name) > MAX_STREAM_LENGTH:
             self.add_error("stream", f"At most {MAX_STREAM_LENGTH} characters.", "max_length")
         if self.known_streams and name not in self.known_streams:
-            similar = get_close_matches(name[:200], self.known_streams, n=1)
+            similar = schemas.similar_name(name, self.known_streams) if self.gives_hints else ""
             hint = (
-                f"did you mean {similar[0]}?"
+                f"did you mean {similar}?"
                 if similar
                 else f"it has {', '.join(self.known_streams[:10])}."
             )
