@@ -31,7 +31,7 @@ def check(context: ToolContext, named: Iterable[NamedStream], sizes: Sizes) -> l
 
     A stream that a run has read before is not checked.
     """
-    errors = []
+    errors: list[tuple[str, str, str]] = []
     warnings: dict[str, None] = {}  # each once, in this order
     for argument, source_id, stream in named:
         if (source_id, stream) in sizes.last_runs:
