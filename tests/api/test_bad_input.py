@@ -219,11 +219,14 @@ def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_
 def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the_field(
     planted: PlantedOrg, name: str, count: int
 ) -> None:
-    valid_body = own_call(name, CASES[name], planted).body or {}
+    example = own_call(name, CASES[name], planted).body or {}
+    # A few examples are refused for what they ask for, such as a backfill of a stream that has none.
+    answer = send(planted, name, orjson.dumps(example))
+    refused = set(error_fields(read_problem(answer, 422))) if answer.status_code == 422 else set()
     for field in body_fields(name):
         for value in take_some(WRONG_VALUES, count, OPERATION_FIELDS.index((name, field))):
             assert_documented_response(
-                planted, name, {**valid_body, field: _encodable(value)}, {field}
+                planted, name, {**example, field: _encodable(value)}, {field} | refused
             )
 
 
