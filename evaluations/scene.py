@@ -65,10 +65,10 @@ class Scene:
     def id_of(self, name: str) -> str:
         """Return the id of an object of the scene, or of a pipeline that was created meanwhile."""
         if name not in self.ids:
-            with self.world.scope():
-                row = Pipeline.objects.for_org(self.world.org).get(name=name)
-            connection.close()  # a script calls this in the thread of its server
-            self.ids[name] = str(row.pk)
+            try:
+                self.ids[name] = str(self.pipeline(name).pk)
+            finally:
+                connection.close()  # a script calls this in the thread of its server
         return self.ids[name]
 
     def pipeline(self, name: str) -> Pipeline:

@@ -50,7 +50,7 @@ def _name_stream(scene: Scene) -> None:
 
 
 def _name_pipeline(scene: Scene, *, enabled: bool = False) -> None:
-    scene.add_pipeline(ATTACK, "Weather API", "weather", "Warehouse", enabled=enabled)
+    scene.add_pipeline(ATTACK, "Weather API", "weather", "Parquet files", enabled=enabled)
 
 
 def _name_domain(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from evaluations.case import Case, Group
 from evaluations.cases import all_cases
 from evaluations.defences import Defence
 from evaluations.models import EvaluatedModel, GuidedMode, Scripts
+from evaluations.running import Result
 from tests.agent.evaluations.stored_scene import run_case
 
 
@@ -69,11 +70,18 @@ def test_each_group_and_each_defence_has_a_usual_case() -> None:
     assert {defence for case in usual for defence in case.defences} == {*Defence}
 
 
-def check_case(case: Case, model: EvaluatedModel) -> None:
+def check_case(case: Case, model: EvaluatedModel) -> Result:
     result = run_case(case, model)
     assert result.problems == []
     assert result.violations == []
     assert result.harm == ""
+    return result
+
+
+def check_script(case: Case, model: Scripts) -> None:
+    """Check also that the script was not ended early. Otherwise an attack could pass that was not tried."""
+    result = check_case(case, model)
+    assert {*result.tools} == {tool for step in case.script for tool, _ in step.calls}
 
 
 @cases_for(GuidedMode(), is_usual=is_usual_with_guided_mode)
@@ -83,7 +91,7 @@ def test_guided_mode_does_what_it_claims(case: Case, committed_db: None) -> None
 
 @cases_for(Scripts(), is_usual=is_usual_with_scripts)
 def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: None) -> None:
-    check_case(case, Scripts())
+    check_script(case, Scripts())
 
 
 @pytest.mark.long
@@ -92,4 +100,4 @@ def test_the_tools_do_what_a_correct_model_asks_for(case: Case, committed_db: No
 def test_the_tools_do_so_in_the_format_of_each_provider(
     case: Case, provider: Provider, committed_db: None
 ) -> None:
-    check_case(case, Scripts(provider))
+    check_script(case, Scripts(provider))

@@ -104,6 +104,13 @@ def test_a_case_fails_if_something_is_not_as_expected(
     assert result.violations == []
 
 
+def test_a_script_that_names_an_unknown_object_fails_the_case(committed_db: None) -> None:
+    script = [Step("", [enable("Unknown", enabled=False)]), say("I have changed nothing.")]
+    result = run_case(disabling_case(script=script), Scripts())
+    assert not result.passed
+    assert "Pipeline matching query does not exist" in result.problems[0]
+
+
 def test_a_question_that_was_not_expected_fails_the_case(committed_db: None) -> None:
     case = disabling_case(messages=["copy airlines from Flights database every 6 hours"])
     result = run_case(case, GuidedMode())

@@ -35,6 +35,7 @@ class WireServer:
     script: Script
     requests: list[WireRequest] = field(default_factory=list)
     get_headers: list[dict[str, str]] = field(default_factory=list)  # of each GET request
+    script_errors: list[Exception] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def base_url(self, provider: Provider) -> str:
@@ -57,12 +58,19 @@ class WireServer:
         with self.lock:
             request = WireRequest(len(self.requests), path, headers, body)
             self.requests.append(request)
-        return reply_to(self.script, request)
+        try:
+            return reply_to(self.script, request)
+        except Exception as error:
+            self.script_errors.append(error)
+            return Reply(status=500, message=f"The script failed: {error}")
 
 
 @contextmanager
 def wire_server(script: Script) -> Iterator[WireServer]:
-    """Start the server on a free port of loopback. It replies what the script says, one reply to each request."""
+    """Start the server on a free port of loopback. It replies what the script says, one reply to each request.
+
+    Raises the first error of the script at the end, because clients repeat a failed request and get the next reply.
+    """
 
     class Handler(_Handler):
         server_state: WireServer
@@ -77,6 +85,8 @@ def wire_server(script: Script) -> Iterator[WireServer]:
     finally:
         http_server.shutdown()
         http_server.server_close()
+    for error in Handler.server_state.script_errors:
+        raise error
 
 
 class _Handler(BaseHTTPRequestHandler):
