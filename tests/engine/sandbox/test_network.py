@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from apps.egress.allowlist import AllowList
 from apps.egress.broker import ConnectionAttempt, EgressLimits
 from apps.engine.failures import EngineError
 from apps.engine.sandbox.limits import LimitExceeded, Limits
-from apps.engine.sandbox.process import SandboxSite
+from apps.engine.sandbox.process import MAX_OPEN_FILES, SandboxSite
 from apps.engine.sandbox.session import Callbacks, Request, Sandbox
 from tests.engine.sandbox import modes, remote_server
 from tests.engine.sandbox.attack_targets import SMALL_LIMITS, SOURCE_SETTINGS
@@ -414,8 +416,12 @@ def test_invalid_requests_to_the_broker_are_refused(trial: NetworkTrial) -> None
     assert rows == [{"answers": [{"refused": "not a valid request"}] * 8}]
 
 
-def test_code_cannot_pass_descriptors(trial: NetworkTrial) -> None:
-    """Code cannot pass descriptors to the broker either, so replacing the broker's socket gains nothing."""
+@pytest.mark.parametrize("open_files", [0, MAX_OPEN_FILES])
+def test_code_cannot_pass_descriptors(open_files: int, trial: NetworkTrial) -> None:
+    """Code cannot pass descriptors to the broker either, so replacing the broker's socket gains nothing.
+
+    If the process that starts the sandbox has many open files, the number of the broker's socket is above the limit.
+    """
     body = """
         import _socket, array, os
         from drover import _sockets
@@ -432,16 +438,26 @@ def test_code_cannot_pass_descriptors(trial: NetworkTrial) -> None:
             except PermissionError:
                 target.detach()
 
+        def replace_broker(place):
+            try:
+                os.dup2(first.fileno(), control)
+            except OSError:
+                assert control >= self.config.open_files  # the kernel allows no new descriptor with this number
+            else:
+                pass_descriptor(place, control)
+
         pass_descriptor("a socket of its own", first.fileno())
         pass_descriptor("the broker", control)
-        os.dup2(first.fileno(), control)
-        pass_descriptor("in the place of the broker", control)
+        replace_broker("in the place of the broker")
         os.close(control)
-        os.dup2(first.fileno(), control)
-        pass_descriptor("in the place of the broker, which was closed", control)
+        replace_broker("in the place of the broker, which was closed")
         return Page([{"won": won}])
     """
-    assert trial.run_code(body, trial.egress_limits("shop.test")) == [{"won": []}]
+    with ExitStack() as files:
+        for _ in range(open_files):
+            files.enter_context(open(os.devnull))
+        limits = trial.egress_limits("shop.test")
+        assert trial.run_code(body, limits, open_files=MAX_OPEN_FILES) == [{"won": []}]
 
 
 def test_a_connected_socket_cannot_connect_elsewhere(trial: NetworkTrial) -> None:
