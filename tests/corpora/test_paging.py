@@ -340,7 +340,7 @@ CASES: dict[str, PagedApi] = {
     ),
     "the first page has another number, and the API a total": PagedApi(
         lambda request: numbered(
-            ReceivedRequest("", "", {"page": str(int(request.params["page"]) + 1)}, {}, b""),
+            ReceivedRequest("", "", {"page": str(int(request.params["page"]) + 1)}, {}, b"", 0),
             total=57,
         ),
         PAGES,

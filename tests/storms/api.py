@@ -25,6 +25,7 @@ class PagedApi:
         # The number of requested pages by reader. The reader "" stands for all readers.
         self.request_counts: Counter[str] = Counter()
         self.called_actions: list[str] = []  # the reader and the page of each
+        self.waiting_port = 0  # of the client that waits while the action of its page is called
         self.errors: list[BaseException] = []
         self._actions: dict[tuple[str, int], Action] = {}
         self._silent_readers: dict[str, threading.Event] = {}
@@ -73,7 +74,7 @@ class PagedApi:
         self._may_respond.wait()
         reader = request.path.split("/")[1]
         for action in self._count_request(reader):
-            self._call(action, f"{reader} {self.request_counts[reader]}")
+            self._call(action, request.client_port, f"{reader} {self.request_counts[reader]}")
         if (resumed := self._silent_readers.get(reader)) is not None:
             resumed.wait()
         time.sleep(PAGE_SECONDS)
@@ -86,9 +87,10 @@ class PagedApi:
             keys = ((name, self.request_counts[name]) for name in (reader, ""))
             return [self._actions.pop(key) for key in keys if key in self._actions]
 
-    def _call(self, action: Action, page: str) -> None:
+    def _call(self, action: Action, client_port: int, page: str) -> None:
         try:
             with self._action_lock:
+                self.waiting_port = client_port
                 action()
         except BaseException as error:  # `Stage` raises it in the thread of the test
             self.errors.append(error)

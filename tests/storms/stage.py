@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -185,6 +186,11 @@ class Stage:
         """Return the process id of a child that moves records."""
         return self.rng.choice(self._all_run_child_pids())
 
+    def choose_reading_child(self) -> int:
+        """Return the process id of the child that waits for the page whose action is called."""
+        socket = socket_name(self.api.waiting_port)
+        return next(pid for pid in self._all_run_child_pids() if has_open(pid, socket))
+
     def _busy_workers(self) -> list[int]:
         return [pid for pid in self.find_processes("worker") if run_child_pids(pid)]
 
@@ -359,6 +365,22 @@ def child_pids(pid: int) -> list[int]:
         except OSError:  # the process has just ended
             continue
     return pids
+
+
+def socket_name(port: int) -> str:
+    """Return the name that /proc gives the socket with this local port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    (inode,) = [f[9] for f in map(str.split, lines) if f[1].endswith(f":{port:04X}")]
+    return f"socket:[{inode}]"
+
+
+def has_open(pid: int, file: str) -> bool:
+    """Return whether the process has opened the file, as the links in /proc name it."""
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):  # the file was closed, or the process has ended
+            if os.readlink(link) == file:
+                return True
+    return False
 
 
 def process_tree(pid: int) -> Iterator[int]:

@@ -16,9 +16,10 @@ from tests.runs.processes import read_run
 from tests.storms.stage import Stage, start_storm_worker
 
 pytestmark = pytest.mark.long
+# A child that publishes, or opens its destination, may be silent for hours. So the frozen child is one that reads.
 PROCESS_CHOOSERS: dict[str, Callable[[Stage], int]] = {
     "worker": Stage.choose_worker,
-    "child": Stage.choose_child,
+    "child": Stage.choose_reading_child,
 }
 
 

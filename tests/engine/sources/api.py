@@ -21,6 +21,7 @@ class ReceivedRequest:
     params: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    client_port: int  # the port of the connection at the side of the client
 
     @property
     def json(self) -> Any:
@@ -80,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers,
             self.rfile.read(length),
+            self.client_address[1],
         )
         self.server.requests.append(request)
         reply = self.server.respond(request)
