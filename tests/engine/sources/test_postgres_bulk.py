@@ -84,8 +84,8 @@ def test_a_page_that_is_cut_behind_its_last_row_keeps_the_second_connection(
     database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each row is larger than a page may be. Nothing is left to cancel."""
-    monkeypatch.setattr(reading, "MAX_COPIED_BYTES", 1 << 20)
-    monkeypatch.setattr(source_module, "MAX_COPIED_BYTES", 1 << 20)
+    monkeypatch.setattr(reading, "MAX_PAGE_BYTES", 1 << 20)
+    monkeypatch.setattr(source_module, "MAX_PAGE_BYTES", 1 << 20)
     database.execute(
         "TRUNCATE large",
         "INSERT INTO large SELECT n, repeat('x', 20000000) FROM generate_series(1, 3) n",
@@ -112,10 +112,10 @@ def test_a_waiting_change_of_the_table_does_not_block_the_read(
     waiting: list[psycopg.Connection[Any]] = []
     begin = bulk.BulkConnection._begin
 
-    async def begin_behind_a_change(self: bulk.BulkConnection, cursor: Any) -> None:
+    async def begin_behind_a_change(self: bulk.BulkConnection, *arguments: Any) -> None:
         if not waiting:
             waiting.append(start_change(database))
-        await begin(self, cursor)
+        await begin(self, *arguments)
 
     monkeypatch.setattr(bulk.BulkConnection, "_begin", begin_behind_a_change)
     source = make_large_source(database, snapshot="whole")

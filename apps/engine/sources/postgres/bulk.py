@@ -4,6 +4,8 @@ The server sends one message a row. libpq hands each of them to Python, and asyn
 rows of a large table are read through a second connection. It goes to the same address with the same kind of TLS, and takes
 over the snapshot of the first connection, which holds the locks and runs all other queries. If the second connection
 cannot be used, the rows are read through the first.
+
+A thread receives the rows, so the next page arrives while the page before it is decoded.
 """
 
 from __future__ import annotations
@@ -11,12 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterator
-from typing import Any
+import sys
+import threading
+import weakref
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
+from typing import Any, TypeVar
 
 import asyncpg
 import certifi
-import uvloop
 from psycopg import sql
 
 from apps.engine.failures import SourceError
@@ -35,8 +41,14 @@ from apps.engine.sources.postgres.copying import CANCEL_SECONDS, WAIT_SECONDS, C
 LOCK_TIMEOUT = "200ms"
 # A query of which nothing but the end is left is not cancelled: asyncpg would wait long for the server's answer.
 DISCARD_SECONDS = 0.1
+# asyncpg hands over what has arrived. If it is less than this, further rows may arrive before they are taken, because each
+# time costs as much as some hundred rows.
+SMALL_PIECE = 64 << 10
+NAP_SECONDS = 0.001
 CONNECTION_ERRORS = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 PROBE = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot(); ROLLBACK"
+
+Result = TypeVar("Result")
 
 
 class BulkUnusable(Exception):
@@ -44,17 +56,21 @@ class BulkUnusable(Exception):
 
 
 class BulkConnection:
-    """A second connection to the server of `first`. Its event loop runs only during the calls."""
+    """A second connection to the server of `first`, and the thread that receives its rows."""
 
     def __init__(self, first: Connection, config: Config) -> None:
         """Connect. Raises BulkUnusable."""
         self._config = config
-        self._loop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_serve, args=[self._loop], daemon=True)
+        self._thread.start()
         try:
-            self._connection = self._loop.run_until_complete(_connect(first, config))
+            self._connection = self._run(_connect(first, config))
         except CONNECTION_ERRORS as error:
-            self._loop.close()
+            self._loop.call_soon_threadsafe(self._loop.stop)
             raise BulkUnusable(str(error) or type(error).__name__) from error
+        # Also when a source was not closed, the connection ends in its own thread.
+        self._finalizer = weakref.finalize(self, _shut_down, self._loop, self._connection)
 
     @contextlib.contextmanager
     def open_copy(
@@ -66,32 +82,44 @@ class BulkConnection:
         row was read, the rest of the query is cancelled. Raises BulkUnusable if the snapshot cannot be taken over, or if
         the table cannot be locked.
         """
-        self._loop.run_until_complete(self._begin(cursor))
-        reader = BulkReader(
-            self._loop, self._connection, query.as_string(cursor), form, self._config, timeout
-        )
+        reader = self._start(cursor, query, form, timeout)
         try:
-            reader.start()
             yield reader
         finally:
             if not self._loop.is_closed():
-                reader.cancel()
-                self._loop.run_until_complete(self._roll_back())
+                self._run(self._end(reader))
+
+    def request_page(
+        self, cursor: Cursor, query: sql.Composed, form: str, timeout: float, max_bytes: int
+    ) -> BulkPage:
+        """Start to copy like `open_copy`, as one page of up to `max_bytes`. The query ends with the page."""
+        reader = self._start(cursor, query, form, timeout)
+        return BulkPage(reader, self._submit(self._receive_page(reader, max_bytes)))
 
     @property
     def is_closed(self) -> bool:
         return bool(self._connection.is_closed())
 
     def close(self) -> None:
-        self._connection.terminate()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+        """End the connection, and whatever is received at this moment."""
+        self._finalizer()
+        self._thread.join()
 
-    async def _begin(self, cursor: Cursor) -> None:
-        row = cursor.execute(
+    def _start(self, cursor: Cursor, query: sql.Composed, form: str, timeout: float) -> BulkReader:
+        exported = cursor.execute(
             "SELECT pg_export_snapshot(), current_setting('statement_timeout')"
         ).fetchone()
-        snapshot, statement_timeout = row if row else ("", "")
+        self._run(self._begin(cursor, *(exported or ("", ""))))
+        reader = BulkReader(self._loop, self._config, timeout)
+        command = query.as_string(cursor)
+        try:
+            reader.wait_for(self._submit(reader.start(self._connection, command, form)))
+        except BaseException:
+            self._run(self._end(reader))
+            raise
+        return reader
+
+    async def _begin(self, cursor: Cursor, snapshot: str, statement_timeout: str) -> None:
         statements = sql.SQL("; ").join(
             [
                 sql.SQL("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
@@ -107,70 +135,139 @@ class BulkConnection:
             await self._roll_back()
             raise BulkUnusable(str(error)) from error
 
+    async def _receive_page(self, reader: BulkReader, max_bytes: int) -> CopiedLines:
+        try:
+            return await reader.next_page(sys.maxsize, max_bytes)
+        finally:
+            await self._end(reader)
+
+    async def _end(self, reader: BulkReader) -> None:
+        await reader.cancel()
+        await self._roll_back()
+
     async def _roll_back(self) -> None:
         try:
             await self._connection.execute("ROLLBACK", timeout=CANCEL_SECONDS)
         except CONNECTION_ERRORS:
             self._connection.terminate()
 
+    def _submit(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self._submit(work).result()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop in this thread until it is stopped."""
+    loop.run_forever()
+    loop.close()
+
+
+def _shut_down(loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any]) -> None:
+    """End the connection, and then the thread of the loop."""
+    asyncio.run_coroutine_threadsafe(_terminate(loop, connection), loop)
+
+
+async def _terminate(loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any]) -> None:
+    connection.terminate()
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=DISCARD_SECONDS)
+    loop.stop()
+
 
 class BulkReader:
-    """The rows of one COPY, which can be read in pieces like those of a `LineReader`, in one of COPY's formats."""
+    """The rows of one COPY in one of its formats, which can be read in pieces like those of a `LineReader`.
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        connection: asyncpg.Connection[Any],
-        query: str,
-        form: str,
-        config: Config,
-        timeout: float,
-    ) -> None:
+    Its coroutines run in the thread that receives the rows. When a page was taken, that thread goes on with the next.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, timeout: float) -> None:
         self._loop = loop
-        self._form = form
         self._config = config
         self._timeout = timeout
+        self._form = ""
         self._pieces: list[bytes] = []
         self._size = self._line_count = 0
         self._max_rows = self._max_bytes = 0
         self._has_arrived = False  # whether rows have arrived since the last look
         self._is_discarding = False  # whether nobody wants further rows
-        self._is_full, self._is_wanted = asyncio.Event(), asyncio.Event()
-        self._task = loop.create_task(
-            connection.copy_from_query(query, output=self._receive, format=form)
-        )
-
-    def start(self) -> None:
-        """Wait for the first rows. Raises BulkUnusable if the table cannot be locked, and the server's error."""
-        self._run()
+        self._has_started, self._is_full, self._is_wanted = (asyncio.Event() for _ in range(3))
+        self._task: asyncio.Task[str] | None = None
 
     def read(self, max_rows: int, max_bytes: int) -> CopiedLines:
-        """Return the next rows, until they have `max_rows` lines or `max_bytes`. A row of CSV may have several lines."""
-        self._max_rows, self._max_bytes = max_rows, max_bytes
-        self._is_full.clear()
-        self._is_wanted.set()
-        self._run()
-        pieces, line_count = self._pieces, self._line_count
-        self._pieces, self._size, self._line_count = [], 0, 0
-        return CopiedLines(tuple(pieces), line_count, has_more=not self._task.done())
+        """Return the next rows, until they have `max_rows` lines or `max_bytes`. All pages have the limits of the first."""
+        page = self.next_page(max_rows, max_bytes)
+        return self.wait_for(asyncio.run_coroutine_threadsafe(page, self._loop))
 
     @property
     def sent_rows(self) -> int:
         """The number of rows that the server has sent, once the query has ended."""
-        return int(str(self._task.result()).split()[1])
+        assert self._task is not None  # noqa: S101
+        return int(self._task.result().split()[1])
 
-    def cancel(self) -> None:
+    def wait_for(self, future: Future[Result]) -> Result:
+        """Wait for rows, and say so if none arrive. Raises SourceError if the server sends nothing for too long."""
+        silent_seconds = 0.0
+        while not future.done():
+            self._has_arrived = False
+            with self._announce_silence(silent_seconds):
+                wait_for_futures([future], timeout=WAIT_SECONDS)
+            silent_seconds = 0.0 if self._has_arrived else silent_seconds + WAIT_SECONDS
+            if self._has_arrived:
+                progress.report()
+            elif silent_seconds >= self._timeout and not future.done():
+                self.discard()
+                message = f"it has sent no rows for {self._timeout:g} s"
+                raise convert_server_error(QUERY_CANCELED, message)
+        return future.result()
+
+    def discard(self) -> None:
         """End the query, if it has not ended."""
-        self._loop.run_until_complete(self._cancel())
+        asyncio.run_coroutine_threadsafe(self.cancel(), self._loop).result()
+
+    async def start(self, connection: asyncpg.Connection[Any], query: str, form: str) -> None:
+        """Start the query and wait for the first rows. Raises BulkUnusable if the table cannot be locked, and the server's error."""
+        self._form = form
+        self._task = asyncio.ensure_future(
+            connection.copy_from_query(query, output=self._receive, format=form)
+        )
+        await self._wait_for_event(self._has_started)
+
+    async def next_page(self, max_rows: int, max_bytes: int) -> CopiedLines:
+        """Return the next rows. Raises the server's error."""
+        if not self._max_bytes:
+            self._max_rows, self._max_bytes = max_rows, max_bytes
+            self._go_on()
+        await self._wait_for_event(self._is_full)
+        pieces, line_count = self._pieces, self._line_count
+        self._pieces, self._size, self._line_count = [], 0, 0
+        has_more = self._task is not None and not self._task.done()
+        self._go_on()
+        return CopiedLines(tuple(pieces), line_count, has_more)
+
+    async def cancel(self) -> None:
+        """End the query, if it has not ended."""
+        self._is_discarding = True
+        self._is_wanted.set()
+        if self._task is None:
+            return
+        await asyncio.wait({self._task}, timeout=DISCARD_SECONDS)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
 
     async def _receive(self, piece: bytes) -> None:
         """Take a piece of whole rows. Waits while the page is full."""
-        progress.report()
         self._has_arrived = True
+        self._has_started.set()
+        is_small = len(piece) < SMALL_PIECE
         while not self._is_discarding and (piece := self._take(piece)):
             self._is_wanted.clear()
             self._is_full.set()
             await self._is_wanted.wait()
+        if is_small and not self._is_discarding:
+            await asyncio.sleep(NAP_SECONDS)
 
     def _take(self, piece: bytes) -> bytes:
         """Add the rows of the piece to the page, as far as there is room, and return the others."""
@@ -179,9 +276,7 @@ class BulkReader:
         rest = b""
         line_count = piece.count(b"\n")
         if self._form != "binary" and self._line_count + line_count > self._max_rows:
-            place = find_row_end(
-                piece, self._max_rows - self._line_count, has_quotes=self._form == "csv"
-            )
+            place = find_line_end(piece, self._max_rows - self._line_count)
             piece, rest = piece[:place], piece[place:]
             line_count = piece.count(b"\n")
         self._pieces.append(piece)
@@ -189,46 +284,28 @@ class BulkReader:
         self._line_count += line_count
         return rest
 
-    def _run(self) -> None:
-        """Receive until the page is full or the query has ended. Raises the server's error."""
-        self._loop.run_until_complete(self._wait())
-        if self._task.done():
-            self._raise_error()
+    def _go_on(self) -> None:
+        self._is_full.clear()
+        self._is_wanted.set()
 
-    async def _wait(self) -> None:
-        is_full = asyncio.ensure_future(self._is_full.wait())
-        waiting = {self._task, is_full}
-        silent_seconds = 0.0
+    async def _wait_for_event(self, event: asyncio.Event) -> None:
+        """Wait until the event is set or the query has ended. Raises the server's error."""
+        assert self._task is not None  # noqa: S101
+        happened = asyncio.ensure_future(event.wait())
         try:
-            while not self._task.done() and not is_full.done():
-                self._has_arrived = False
-                with self._announce_silence(silent_seconds):
-                    await asyncio.wait(
-                        waiting, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                    )
-                silent_seconds = 0.0 if self._has_arrived else silent_seconds + WAIT_SECONDS
-                if silent_seconds >= self._timeout:
-                    await self._cancel()
-                    message = f"it has sent no rows for {self._timeout:g} s"
-                    raise convert_server_error(QUERY_CANCELED, message)
+            await asyncio.wait({self._task, happened}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            is_full.cancel()
+            happened.cancel()
+        if self._task.done():
+            self._raise_error(self._task)
 
     def _announce_silence(self, silent_seconds: float) -> contextlib.AbstractContextManager[None]:
         if not silent_seconds:
             return contextlib.nullcontext()
         return progress.expect_silence("waiting for the source database", self._timeout)
 
-    async def _cancel(self) -> None:
-        self._is_discarding = True
-        self._is_wanted.set()
-        await asyncio.wait({self._task}, timeout=DISCARD_SECONDS)
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
-
-    def _raise_error(self) -> None:
-        error = self._task.exception()
+    def _raise_error(self, task: asyncio.Task[str]) -> None:
+        error = task.exception()
         if error is None:
             return
         if isinstance(error, asyncpg.LockNotAvailableError):
@@ -243,21 +320,34 @@ class BulkReader:
         ) from error
 
 
-def find_row_end(piece: bytes, max_lines: int, *, has_quotes: bool) -> int:
-    """Return where the last row within the lines ends, or the first row if it has more lines."""
-    place = row_end = lines = 0
-    is_quoted = False
-    while lines < max_lines or not row_end:
-        line_end = piece.find(b"\n", place) + 1 or len(piece)
-        if has_quotes and piece.count(b'"', place, line_end) % 2:
-            is_quoted = not is_quoted
-        place = line_end
-        lines += 1
-        if not is_quoted:
-            row_end = place
-        if place == len(piece):
-            break
-    return row_end or len(piece)
+class BulkPage:
+    """The rows of one page, which arrive while the thread that has requested them does something else."""
+
+    def __init__(self, reader: BulkReader, page: Future[CopiedLines]) -> None:
+        self._reader = reader
+        self._page = page
+
+    def receive(self) -> CopiedLines:
+        """Wait for the page. Raises the server's error."""
+        return self._reader.wait_for(self._page)
+
+    def discard(self) -> None:
+        """End the query, and wait until its transaction has ended."""
+        self._reader.discard()
+        wait_for_futures([self._page])
+
+    @property
+    def sent_rows(self) -> int:
+        """The number of rows that the server has sent, if the page has all of them."""
+        return self._reader.sent_rows
+
+
+def find_line_end(piece: bytes, max_lines: int) -> int:
+    """Return where the last of the lines ends."""
+    place = 0
+    for _ in range(max_lines):
+        place = piece.index(b"\n", place) + 1
+    return place
 
 
 async def _connect(first: Connection, config: Config) -> asyncpg.Connection[Any]:

@@ -14,13 +14,12 @@ from uuid import UUID
 
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows, CopyFormat
 from apps.engine.postgres import Connection
-from apps.engine.sources.postgres.columns import PgColumn
+from apps.engine.sources.postgres.columns import ESCAPES, PgColumn
 
 # Types of which the text can be derived from the binary form.
 INTEGER_TYPES = {"int2", "int4", "int8"}
 BINARY_KEY_TYPES = {*INTEGER_TYPES, "uuid", "text", "varchar"}
-ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+ESCAPED = re.compile(rb"\\.")
 
 Fields = list[bytes | None]
 
@@ -69,8 +68,8 @@ def count_rows(pieces: Sequence[bytes]) -> int:
     return sum(1 for piece in pieces for _ in _row_starts(piece))
 
 
-def last_texts(rows: CopiedRows, key: Sequence[PgColumn]) -> list[str]:
-    """Return the key of the last row, as PostgreSQL writes it."""
+def last_key(rows: CopiedRows, key: Sequence[PgColumn]) -> list[str]:
+    """Return the key of the last row, as PostgreSQL writes it. Of fields with the same name, the last one counts."""
     read_fields = _last_binary_fields if rows.format == "binary" else _last_text_fields
     fields = dict(zip(rows.columns, read_fields(rows.pieces[-1]), strict=True))
     texts = []
@@ -96,7 +95,7 @@ def _last_text_fields(piece: bytes) -> Fields:
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
-    return ESCAPES.get(match[1], match[1])
+    return ESCAPES[match[0].decode()].encode()
 
 
 def _last_binary_fields(piece: bytes) -> Fields:

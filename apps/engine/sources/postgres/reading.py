@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 from loguru import logger
 from psycopg import sql
 
-from apps.engine.frames.copied import CopiedRows
+from apps.engine.frames.copied import CopiedRows, CopyFormat
 from apps.engine.sources.base import FrameIteration
 from apps.engine.sources.connector import SourcePage, frame_page
-from apps.engine.sources.postgres.bulk import BulkConnection, BulkReader, BulkUnusable
-from apps.engine.sources.postgres.columns import PgColumn, decode_rows, order_text_columns
-from apps.engine.sources.postgres.copying import LineReader, open_copy
+from apps.engine.sources.postgres.bulk import BulkConnection, BulkPage, BulkReader, BulkUnusable
+from apps.engine.sources.postgres.columns import (
+    DecodedRows,
+    PgColumn,
+    decode_rows,
+    order_text_columns,
+)
+from apps.engine.sources.postgres.copying import CopiedLines, LineReader, open_copy
 from apps.engine.sources.postgres.files import LockedTable
 from apps.engine.sources.postgres.native import TypeChoice
 from apps.engine.sources.postgres.numerics import Scales, apply_scales
@@ -32,11 +37,10 @@ from apps.engine.sources.postgres.pages import (
     TiedCursorPlan,
     Token,
 )
-from apps.engine.sources.postgres.passing import Passing, count_rows, last_texts, without_frame
+from apps.engine.sources.postgres.passing import Passing, count_rows, last_key, without_frame
 from apps.engine.sources.postgres.tables import Relation
 
-MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; a page of wide rows has fewer rows
-MAX_COPIED_BYTES = 16 << 20  # bytes of a page that is not decoded
+MAX_PAGE_BYTES = 16 << 20  # as COPY sends them; a page of wide rows has fewer rows
 
 RowReader = LineReader | BulkReader
 
@@ -72,6 +76,7 @@ class TableReader:
     types: TypeChoice
     bulk: BulkConnection | None = None
     passing: Passing | None = None  # set if the rows may pass without being decoded
+    unfitting: set[str] = field(default_factory=set)  # see `decode_rows`
 
     def read_page(self, position: Token, limit: int, first_rows: bytes = b"") -> SourcePage:
         """Return the page at a position. The next page has another snapshot, so its token names the table's files.
@@ -88,49 +93,56 @@ class TableReader:
         page = self.with_ties(page)
         next_position = self.plan.next_position(position, page.end)
         if has_more:
-            return self.frame_page(page.frame, self._token(next_position))
+            return self.frame_page(page.frame, self.token(next_position))
         return self.last_page(page, next_position)
 
-    def read_copied_page(self, position: Token, limit: int) -> FrameIteration:
-        """Return the page at a position with rows that are not decoded. The table is read in the order of a key."""
-        assert isinstance(self.plan, KeyPlan), "the end of a page is its last key"  # noqa: S101
-        assert self.passing is not None  # noqa: S101
-        # The query returns one row more than its limit, and no other columns than the table's.
-        query = replace(self.plan.page_query(position, limit - 1), order=())
-        form = self.passing.format_for(self.columns, self.plan.key, self.locked.cursor.connection)
-        with ExitStack() as stack:
-            reader = self.open_rows(stack, query, form)
-            form = form if isinstance(reader, BulkReader) else "text"
-            lines = reader.read(sys.maxsize, MAX_COPIED_BYTES)
-            pieces, row_count = lines.pieces, lines.line_count
-            if form == "binary" and isinstance(reader, BulkReader):
-                pieces = without_frame(pieces, is_complete=not lines.has_more)
-                row_count = count_rows(pieces) if lines.has_more else reader.sent_rows
-        rows = CopiedRows(form, self._column_names, pieces, row_count)
-        if lines.has_more or row_count >= limit:
-            return self.copied_page(rows, self._token({"after": last_texts(rows, self.plan.key)}))
-        return self.copied_page(rows, {})
+    def request_page(self, position: Token, limit: int) -> RequestedPage:
+        """Request the page at a position of a table that is read in the order of a key.
 
-    def _token(self, position: Mapping[str, Any]) -> dict[str, Any]:
+        Its rows arrive in the background, also when the transaction of the locked table has ended. Without a second
+        connection, they are read now.
+        """
+        assert isinstance(self.plan, KeyPlan), "the end of a page is its last key"  # noqa: S101
+        form: CopyFormat = "text"
+        if self.passing:
+            # The query returns one row more than its limit, and no other columns than the table's.
+            query = replace(self.plan.page_query(position, limit - 1), order=())
+            form = self.passing.format_for(
+                self.columns, self.plan.key, self.locked.cursor.connection
+            )
+        else:
+            query = self.plan.page_query(position, limit)
+        cursor, timeout = self.locked.cursor, self.timeout
+        if self.bulk is not None:
+            try:
+                rows = self.bulk.request_page(
+                    cursor, self._select(query), form, timeout, MAX_PAGE_BYTES
+                )
+                return RequestedPage(self, query, limit, form, rows)
+            except BulkUnusable as reason:
+                logger.debug("Reading through one connection: {}", reason)
+        with open_copy(cursor, self.copy_query(query), timeout) as reader:
+            return RequestedPage(
+                self, query, limit, "text", reader.read(sys.maxsize, MAX_PAGE_BYTES)
+            )
+
+    def token(self, position: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the token of the page at a position."""
         token = {**position, "file": self.locked.files.digest, "key": list(self.table.key)}
         return {**token, "scales": self.scales} if self.scales else token
 
-    def open_rows(self, stack: ExitStack, query: PageQuery, form: str = "csv") -> RowReader:
-        """Start to read the rows of a query, until the stack is closed.
-
-        Rows that are read through the first connection have the text format instead of the binary format.
-        """
+    def open_rows(self, stack: ExitStack, query: PageQuery) -> RowReader:
+        """Start to read the rows of a query, until the stack is closed."""
         if self.bulk is not None:
             try:
                 copy = self.bulk.open_copy(
-                    self.locked.cursor, self._select(query), form, self.timeout
+                    self.locked.cursor, self._select(query), "text", self.timeout
                 )
                 return stack.enter_context(copy)
             except BulkUnusable as reason:
                 logger.debug("Reading through one connection: {}", reason)
-        form = "csv" if form == "csv" else "text"
         return stack.enter_context(
-            open_copy(self.locked.cursor, self.copy_query(query, form), self.timeout)
+            open_copy(self.locked.cursor, self.copy_query(query), self.timeout)
         )
 
     def decode(
@@ -141,18 +153,20 @@ class TableReader:
             (limit, MAX_PAGE_BYTES) if query.can_be_cut else (sys.maxsize, sys.maxsize)
         )
         lines = reader.read(max_rows, max_bytes)
-        body = lines.body
-        decoded_rows = decode_rows(body, self.columns, query.order)
+        decoded_rows = self._decode_rows(lines.body, query.order)
         end = PageEnd(decoded_rows.frame.height, decoded_rows.order_texts)
         frame = decoded_rows.frame
         if first_rows:
-            frame = decode_rows(first_rows + body, self.columns, query.order).frame
+            frame = self._decode_rows(first_rows + lines.body, query.order).frame
         return ReadPage(frame, end, lines.has_more)
+
+    def _decode_rows(self, body: bytes, order: Sequence[PgColumn]) -> DecodedRows:
+        return decode_rows(body, self.columns, order, self.unfitting)
 
     def read_copied_piece(self, reader: RowReader, limit: int, token: Token) -> SourcePage:
         """Return the next rows of a COPY in the text format without decoding them. The token is that of the next page."""
-        lines = reader.read(limit, MAX_COPIED_BYTES)
-        rows = CopiedRows("text", self._column_names, lines.pieces, lines.line_count)
+        lines = reader.read(limit, MAX_PAGE_BYTES)
+        rows = CopiedRows("text", self.column_names, lines.pieces, lines.line_count)
         return self.copied_page(rows, token if lines.has_more else {})
 
     def with_ties(self, page: ReadPage) -> ReadPage:
@@ -176,18 +190,23 @@ class TableReader:
 
     def frame_page(
         self, frame: pl.DataFrame, token: Token, state: Mapping[str, Any] | None = None
-    ) -> SourcePage:
+    ) -> FrameIteration:
         """Return the page, and what is declared about its columns."""
         native = self.types.describe(frame, self.columns, self.table.comment)
         return frame_page(frame, token, state, native=native)
 
     def copied_page(self, rows: CopiedRows, token: Token) -> FrameIteration:
         """Return the page of rows that were not decoded. Its frame has only the columns."""
-        frame = decode_rows(b"", self.columns, ()).frame
+        frame = self._decode_rows(b"", ()).frame
         native = self.types.describe(frame, self.columns, self.table.comment)
         if not rows.row_count:
             return frame_page(frame, token, native=native)
         return frame_page(frame, token, native=native, copied=rows)
+
+    def decoded_page(self, rows: CopiedRows, query: PageQuery, token: Token) -> FrameIteration:
+        """Return the page of rows in the text format."""
+        frame = self._decode_rows(b"".join(rows.pieces), query.order).frame
+        return self.frame_page(frame, token)
 
     def read_unplaced(self) -> tuple[bytes, list[str]]:
         """Return the rows that have no place in the order of the cursor field and are new, and the digests of all.
@@ -225,17 +244,15 @@ class TableReader:
             return b"", {"after": [value], "ties": ties}
         columns = [column.expression for column in self.columns]
         columns += [column.sql for column in order_text_columns((plan.watermark.cursor,))]
-        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT csv)").format(
+        query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT").format(
             sql.SQL(", ").join(columns), plan.new_ties()
         )
         with open_copy(self.locked.cursor, query, self.timeout) as reader:
             body = reader.read(sys.maxsize, sys.maxsize).body
         return body, {"after": [value], "ties": ties}
 
-    def copy_query(self, page_query: PageQuery, form: str = "csv") -> sql.Composed:
-        return sql.SQL("COPY ({}) TO STDOUT (FORMAT {})").format(
-            self._select(page_query), sql.Identifier(form)
-        )
+    def copy_query(self, page_query: PageQuery) -> sql.Composed:
+        return sql.SQL("COPY ({}) TO STDOUT").format(self._select(page_query))
 
     def _select(self, page_query: PageQuery) -> sql.Composed:
         """Return the query for the columns and then, unless the rows are not decoded, for the order texts."""
@@ -246,7 +263,7 @@ class TableReader:
         )
 
     @property
-    def _column_names(self) -> tuple[str, ...]:
+    def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
     @property
@@ -258,6 +275,75 @@ class TableReader:
     @property
     def table(self) -> Relation:
         return self.locked.table
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedPage:
+    """A page of a table that is read in the order of a key. Its rows may still be on their way."""
+
+    reader: TableReader
+    query: PageQuery
+    limit: int
+    form: CopyFormat
+    rows: BulkPage | CopiedLines
+
+    def receive(self) -> ReceivedPage:
+        """Wait for the rows, and find out where the next page begins, without decoding them."""
+        pieces, row_count, has_more = self._receive()
+        if self.reader.passing:
+            has_more = has_more or row_count >= self.limit
+        elif row_count > self.limit:
+            pieces, row_count, has_more = _without_last_line(pieces), self.limit, True
+        rows = CopiedRows(self.form, self._names, pieces, row_count)
+        if not has_more:
+            return ReceivedPage(self, rows, {})
+        assert isinstance(self.reader.plan, KeyPlan)  # noqa: S101
+        token = self.reader.token({"after": last_key(rows, self.reader.plan.key)})
+        return ReceivedPage(self, rows, token)
+
+    def _receive(self) -> tuple[tuple[bytes, ...], int, bool]:
+        """Return the rows in pieces, their number, and whether the query has more."""
+        if not isinstance(self.rows, BulkPage):
+            return self.rows.pieces, self.rows.line_count, self.rows.has_more
+        lines = self.rows.receive()
+        if self.form != "binary":
+            return lines.pieces, lines.line_count, lines.has_more
+        pieces = without_frame(lines.pieces, is_complete=not lines.has_more)
+        row_count = count_rows(pieces) if lines.has_more else self.rows.sent_rows
+        return pieces, row_count, lines.has_more
+
+    def discard(self) -> None:
+        """End the query. Nobody wants the page."""
+        if isinstance(self.rows, BulkPage):
+            self.rows.discard()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The names of the fields. A key that is also selected as text is there twice, at last as text."""
+        texts = order_text_columns(self.query.order)
+        return (*self.reader.column_names, *(column.name for column in texts))
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPage:
+    """The rows of a page as COPY has sent them, and the token of the next page, which is empty if there is none."""
+
+    requested: RequestedPage
+    rows: CopiedRows
+    next_token: Mapping[str, Any]
+
+    def deliver(self) -> FrameIteration:
+        """Return the page, and decode its rows unless they may pass as they are."""
+        reader = self.requested.reader
+        if reader.passing:
+            return reader.copied_page(self.rows, self.next_token)
+        return reader.decoded_page(self.rows, self.requested.query, self.next_token)
+
+
+def _without_last_line(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    *others, last = pieces
+    last = last[: last.rfind(b"\n", 0, -1) + 1]
+    return (*others, last) if last else tuple(others)
 
 
 def _state(plan: IncrementalPlan, position: Token, contents: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
 from apps.engine.contract import CheckStep, StreamInfo
-from apps.engine.failures import ConfigurationError, PositionGone, SourceError
+from apps.engine.failures import ConfigurationError, EngineError, PositionGone, SourceError
 from apps.engine.kept_connections import FORGET_SESSION, kept_connections
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.shared_snapshots import HeldSnapshot
@@ -36,7 +36,7 @@ from apps.engine.sources.postgres.pages import (
     make_cursor_plan,
 )
 from apps.engine.sources.postgres.passing import Passing
-from apps.engine.sources.postgres.reading import MAX_COPIED_BYTES, TableReader
+from apps.engine.sources.postgres.reading import MAX_PAGE_BYTES, RequestedPage, TableReader
 from apps.engine.sources.postgres.shared_snapshot import hold_snapshot
 from apps.engine.sources.postgres.tables import (
     Relation,
@@ -76,7 +76,10 @@ class PostgresSource(ConnectorSource[Config]):
     _snapshot: SnapshotRead | None = None
     _transaction: ExitStack  # of the snapshot
     _bulk: BulkConnection | None = None
-    _row_bytes = 1.0  # of the last page that was not decoded, on average
+    _row_bytes = 1.0  # of the last page of a key, on average
+    _ahead: tuple[Token, RequestedPage] | None = (
+        None  # the next page, which was requested too early
+    )
     _may_use_bulk: bool | None = None  # None if it is not decided
     _logged = False  # whether the log says how the stream is read
 
@@ -146,6 +149,7 @@ class PostgresSource(ConnectorSource[Config]):
 
     def close(self) -> None:
         self._abandon_snapshot()
+        self._discard_ahead()
         self._close_bulk()
         if self._connection is not None:
             kept_connections.give_back(self._connection, FORGET_SESSION)
@@ -157,11 +161,12 @@ class PostgresSource(ConnectorSource[Config]):
             return self._continue_snapshot(require_snapshot(self._snapshot, token))
         if token:
             return self._continue_pages(token, state)
-        return self._start(state)
+        return self._deliver(self._start(state), state)
 
-    def _start(self, state: Mapping[str, Any]) -> SourcePage:
-        """Read the first page, after deciding how the stream is read."""
+    def _start(self, state: Mapping[str, Any]) -> SourcePage | RequestedPage:
+        """Read or request the first page, after deciding how the stream is read."""
         self._abandon_snapshot()
+        self._discard_ahead()
         with ExitStack() as stack:
             locked = stack.enter_context(self._lock_table())
             self._table, self._files = locked.table, locked.files
@@ -182,10 +187,12 @@ class PostgresSource(ConnectorSource[Config]):
             self._transaction = stack.pop_all()
         return self._continue_snapshot(self._snapshot)
 
-    def _start_pages(self, locked: LockedTable, plan: Plan, scales: Scales) -> SourcePage:
+    def _start_pages(
+        self, locked: LockedTable, plan: Plan, scales: Scales
+    ) -> SourcePage | RequestedPage:
         reader = self._make_reader(locked, plan, scales)
         if self.page_limit or not isinstance(plan, IncrementalPlan):
-            return self._read_page_at(reader, {})
+            return self._open_page(reader, {})
         first_rows, unplaced = reader.read_unplaced()
         watermark = plan.watermark
         position = {
@@ -203,7 +210,9 @@ class PostgresSource(ConnectorSource[Config]):
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
         bulk = self._open_bulk(locked)
         timeout = self.settings.statement_timeout
-        reader = TableReader(locked, plan, scales, timeout, self._types, bulk)
+        reader = TableReader(
+            locked, plan, scales, timeout, self._types, bulk, unfitting=self._unfitting
+        )
         passing = Passing(self.copy_version, self.spec.primary_key)
         may_pass = bulk is not None and not isinstance(plan, IncrementalPlan)
         if may_pass and passing.accepts(reader.columns, locked.cursor.connection):
@@ -242,24 +251,59 @@ class PostgresSource(ConnectorSource[Config]):
     def _types(self) -> TypeChoice:
         return TypeChoice(self.type_system, dict(self.kept_types), self.is_transformed)
 
+    @cached_property
+    def _unfitting(self) -> set[str]:
+        return set()
+
     def _continue_pages(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
+        if self._ahead is not None and self._ahead[0] == token:
+            page, self._ahead = self._ahead[1], None
+            return self._deliver(page, state)
+        self._discard_ahead()
+        return self._deliver(self._open_page_at(token, state), state)
+
+    def _open_page_at(self, token: Token, state: Mapping[str, Any]) -> SourcePage | RequestedPage:
         with self._lock_table(self._table) as locked:
             self._table = locked.table
             self._check_files(token, locked)
             plan = self._make_plan(locked, state, token.get("form", ""))
             reader = self._make_reader(locked, plan, token.get("scales", {}))
             position = {name: token[name] for name in token.keys() - {"file", "key", "scales"}}
-            return self._read_page_at(reader, position)
+            return self._open_page(reader, position)
 
-    def _read_page_at(self, reader: TableReader, position: Token) -> SourcePage:
-        if not reader.passing:
+    def _open_page(self, reader: TableReader, position: Token) -> SourcePage | RequestedPage:
+        if not isinstance(reader.plan, KeyPlan):
             return reader.read_page(position, self._row_limit)
         # A page that is cut costs the cancelling of its query, so the next pages of wide rows have fewer rows.
-        fitting_rows = int(0.8 * MAX_COPIED_BYTES / self._row_bytes)
-        page = reader.read_copied_page(position, max(1, min(self._row_limit, fitting_rows)))
-        if page.copied:
-            self._row_bytes = page.copied.size / page.copied.row_count
-        return page
+        fitting_rows = int(0.8 * MAX_PAGE_BYTES / self._row_bytes)
+        return reader.request_page(position, max(1, min(self._row_limit, fitting_rows)))
+
+    def _deliver(self, page: SourcePage | RequestedPage, state: Mapping[str, Any]) -> SourcePage:
+        """Return the page, after requesting the next, which arrives while this one is decoded and written."""
+        if not isinstance(page, RequestedPage):
+            return page
+        received = page.receive()
+        if received.rows.row_count:
+            self._row_bytes = received.rows.size / received.rows.row_count
+        if received.next_token and self._bulk is not None:
+            self._request_ahead(received.next_token, state)
+        return received.deliver()
+
+    def _request_ahead(self, token: Token, state: Mapping[str, Any]) -> None:
+        """Request a page that nobody has asked for. If that fails, it is requested once more when it is needed."""
+        files = self._files
+        try:
+            page = self._open_page_at(token, state)
+        except EngineError as error:
+            logger.debug("The next page is not requested ahead: {}", error.message)
+            self._files = files
+        else:
+            self._ahead = (token, page) if isinstance(page, RequestedPage) else None
+
+    def _discard_ahead(self) -> None:
+        if self._ahead is not None:
+            page, self._ahead = self._ahead[1], None
+            page.discard()
 
     def _check_files(self, token: Token, locked: LockedTable) -> None:
         """Raise PositionGone if the table is not the one that the pages before were read from."""

@@ -39,8 +39,7 @@ class SnapshotRead:
             self._query = replace(self._query, order=())  # no other columns than the table's
         allow_long_statements(reader.locked.cursor)
         self._copy = ExitStack()
-        form = "text" if reader.passing else "csv"
-        self._lines = reader.open_rows(self._copy, self._query, form)
+        self._lines = reader.open_rows(self._copy, self._query)
 
     @property
     def token(self) -> dict[str, Any]:
