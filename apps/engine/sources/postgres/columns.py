@@ -304,6 +304,7 @@ def _read_lines(body: bytes, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
             quote_char=None,
             null_values=r"\N",
             empty_string_is_null=False,
+            raise_if_empty=False,  # The check would copy the rows.
         )
     except pl.exceptions.PolarsError as error:
         line = str(error).splitlines()[0][:300]
