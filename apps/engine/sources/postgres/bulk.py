@@ -43,7 +43,7 @@ LOCK_TIMEOUT = "200ms"
 DISCARD_SECONDS = 0.1
 # asyncpg hands over what has arrived. If it is less than this, further rows may arrive before they are taken, because each
 # time costs as much as some hundred rows.
-SMALL_PIECE = 64 << 10
+SMALL_PIECE = 192 << 10
 NAP_SECONDS = 0.001
 CONNECTION_ERRORS = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 PROBE = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot(); ROLLBACK"
