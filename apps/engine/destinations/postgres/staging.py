@@ -188,20 +188,20 @@ class Staging:
         return table
 
     def require_rows(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
-        """Raise PositionGone if rows of committed batches are missing, because somebody has removed them."""
-        query = sql.SQL("SELECT {0}, count(*) FROM {1} GROUP BY {0}").format(
-            sql.Identifier(BATCH_COLUMN), self.name.identifier()
-        )
-        counts: dict[uuid.UUID, int] = dict(cursor.execute(query).fetchall())
-        if any(counts.get(batch_mark(batch), 0) != batch.rows for batch in committed):
+        """Raise PositionGone if staged rows are missing, because somebody has removed them.
+
+        All rows are counted at once, because counting those of each batch takes almost twice as long.
+        """
+        count = sql.SQL("SELECT count(*) FROM {}").format(self.name.identifier())
+        (staged_rows,) = cursor.execute(count).fetchone() or (0,)
+        registered_rows = sum(self._registered_rows(cursor).values())
+        committed_rows = sum(batch.rows for batch in committed)
+        if staged_rows != registered_rows or staged_rows < committed_rows:
             raise PositionGone("rows that were staged in the destination are missing")
 
     def delete_uncommitted(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
         """Delete the rows of batches that are not committed. Raises DestinationError if committed rows are missing."""
-        query = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches_table)
-        staged_rows: dict[uuid.UUID, int] = dict(
-            cursor.execute(query, (self.name.name,)).fetchall()
-        )
+        staged_rows = self._registered_rows(cursor)
         committed_rows = {batch_mark(batch): batch.rows for batch in committed}
         incomplete_batches = [
             mark for mark, count in committed_rows.items() if staged_rows.get(mark, 0) != count
@@ -216,6 +216,11 @@ class Staging:
         uncommitted = [*(staged_rows.keys() - committed_rows.keys())]
         if uncommitted:
             self._delete(cursor, uncommitted)
+
+    def _registered_rows(self, cursor: Cursor) -> dict[uuid.UUID, int]:
+        """Return the number of rows of each batch, as it was registered with the batch."""
+        query = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches_table)
+        return dict(cursor.execute(query, (self.name.name,)).fetchall())
 
     def _delete(self, cursor: Cursor, marks: list[uuid.UUID]) -> None:
         cursor.execute(
