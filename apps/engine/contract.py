@@ -99,7 +99,8 @@ class DestinationSpec:
     `protects_other_pipelines` forbids replacing a table to which another pipeline has published. `shared_folder` is the
     prefix, of ids only, of the folder of a DuckDB file that several pipelines write; it is empty if the file is the
     pipeline's own. `has_companions` tells that other streams of the run write to the same destination at the same time.
-    With `window`, publishing also deletes the rows of the window before it appends the new rows.
+    With `window`, publishing also deletes the rows of the window before it appends the new rows. With `newest_by`, a
+    column, merging keeps a row of the table that has a greater value in it than the new row of its key.
     """
 
     kind: str
@@ -111,6 +112,7 @@ class DestinationSpec:
     shared_folder: str = ""
     has_companions: bool = False
     window: CursorWindow | None = None
+    newest_by: str = ""
 
     @property
     def removes_rows(self) -> bool:
@@ -143,6 +145,25 @@ class PublishRules:
     max_rejected_share: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRecords:
+    """The rejected records of an earlier run that a run sends again, instead of reading the source.
+
+    `count` is their number. `hashed` are the fields whose values are hashes by the rules of this run already.
+    """
+
+    run_id: str
+    root: StorageRoot
+    count: int
+    hashed: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> KeptRecords:
+        fields: dict[str, Any] = dict(value)
+        root, hashed = StorageRoot(**fields["root"]), tuple(fields.get("hashed", ()))
+        return cls(**{**fields, "root": root, "hashed": hashed})
+
+
 def stream_digest(stream: str) -> str:
     """Return 26 hexadecimal digits that identify a stream within its pipeline, for keys and names of folders."""
     return hashlib.sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:26]
@@ -166,6 +187,12 @@ def stream_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
 def backfill_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
     """Return the key of the engine's state for backfills of the stream. It is not the key of any stream."""
     return pipeline_prefix(org_id, pipeline_id) + stream_digest(f"\0backfill\0{stream}")
+
+
+def replay_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str, run_id: str) -> str:
+    """Return the key of the engine's state for sending the rejected records of a run again."""
+    digest = stream_digest(f"\0replay\0{run_id}\0{stream}")
+    return pipeline_prefix(org_id, pipeline_id) + digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +220,20 @@ class RunSpec:
     contract: Contract = "evolve"
     rules: PublishRules = PublishRules()
     left_out: StorageRoot | None = None  # the storage for records of this run that do not arrive
+    replay: KeptRecords | None = None
 
     @property
     def stream_key(self) -> str:
+        if self.replay is not None:
+            run_id = self.replay.run_id
+            return replay_key(self.org_id, self.pipeline_id, self.source.stream, run_id)
         make_key = backfill_key if self.source.window else stream_key
         return make_key(self.org_id, self.pipeline_id, self.source.stream)
+
+    @property
+    def live_key(self) -> str:
+        """The key of the state that the ordinary runs of the stream have."""
+        return stream_key(self.org_id, self.pipeline_id, self.source.stream)
 
     @property
     def pipeline_prefix(self) -> str:
@@ -213,7 +249,7 @@ class RunSpec:
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
         destination["window"] = window_from_json(destination)
         transform = fields.get("transform")
-        left_out = fields.get("left_out")
+        left_out, replay = fields.get("left_out"), fields.get("replay")
         nested = {
             "source",
             "destination",
@@ -224,6 +260,7 @@ class RunSpec:
             "transform",
             "rules",
             "left_out",
+            "replay",
         }
         plain_fields = {name: field for name, field in fields.items() if name not in nested}
         return cls(
@@ -236,6 +273,7 @@ class RunSpec:
             transform=CodeSpec.from_json(transform) if transform else None,
             rules=PublishRules(**fields.get("rules", {})),
             left_out=StorageRoot(**left_out) if left_out else None,
+            replay=KeptRecords.from_json(replay) if replay else None,
             **plain_fields,
         )
 

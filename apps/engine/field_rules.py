@@ -88,6 +88,11 @@ class FieldRules:
     def drops_fields(self) -> bool:
         return self.others == "drop" or bool(self.dropped)
 
+    @property
+    def hides_values(self) -> bool:
+        """Whether values of the source must not be seen, because their fields are dropped or protected."""
+        return self.drops_fields or bool(self.protected)
+
     def final_name(self, field: str) -> str:
         """Return the name with which the field of the source arrives."""
         return next((rule.final_name for rule in self.rules if rule.field == field), field)

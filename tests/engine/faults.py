@@ -1,7 +1,7 @@
 """Inject faults at a chosen moment of a run, inside the child that moves the records.
 
 A moment is the n-th time that an operation begins or is done for one stream: `page 7`, `page done 7`,
-`lock 1`, `checkpoint 2`, `publish 1`. A file for the stream in the storage of the run defines the fault, which happens once.
+`lock 1`, `checkpoint 2`, `publish 1`, `finish 1` (published, and not recorded). A file for the stream in the storage of the run defines the fault, which happens once.
 `kill page 7` ends the process with SIGKILL. `hold page 7` makes it wait until a test removes the file again, which then
 ends in `held`.
 """
@@ -28,6 +28,7 @@ COUNTED_METHODS: tuple[tuple[type, str, str], ...] = (
     (StateBackend, "_try_lock", "lock"),
     (StateBackend, "commit", "checkpoint"),
     (Runner, "_publish", "publish"),
+    (StateBackend, "succeed", "finish"),
 )
 _fault_file: list[Path] = []
 _counts: Counter[str] = Counter()

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from apps.engine.frames.kept_records import KeptRecord
 
 Kind = Literal["rejected", "skipped"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -18,49 +21,76 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # What `decoding.describe_value` writes, and what follows it.
 _NAMED_VALUE = re.compile(r"^(the field .+?) has the value .+(, and its column .+)$", re.DOTALL)
 
-MAX_KEPT = 1_000  # records of a kind that are kept per run
-MAX_KEPT_BYTES = 16 << 20  # bytes of these records
-MAX_RECORD_BYTES = 64 << 10  # bytes of one record; only the beginning of a longer record is kept
+# Records of a kind that are kept per stream of a run, and their bytes. Rejected records can be sent again.
+MAX_KEPT: Mapping[Kind, int] = {"rejected": 100_000, "skipped": 1_000}
+MAX_KEPT_BYTES: Mapping[Kind, int] = {"rejected": 64 << 20, "skipped": 16 << 20}
+MAX_RECORD_BYTES = (
+    64 << 10
+)  # bytes of one record that are shown; of a longer one, only the beginning
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOutRecord:
-    """One record: the reason, its place in the source, and its JSON text, which is exact if `complete`."""
+    """One record: the reason, its place in the source, and its JSON text, which is exact if `complete`.
+
+    `kept` is the record as the source has returned it (`frames.kept_records`), if it can be sent again.
+    """
 
     reason: str
     position: str
     record: str
     complete: bool
+    kept: str | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.record) + len(self.kept or "")
 
 
 @dataclass(slots=True)
 class _Records:
+    kind: Kind
     count: int = 0
-    size: int = 0  # bytes of the kept records
+    size: int = 0  # characters of the kept records
     kept: list[LeftOutRecord] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
-        return len(self.kept) < MAX_KEPT and self.size < MAX_KEPT_BYTES
+        return len(self.kept) < MAX_KEPT[self.kind] and self.size < MAX_KEPT_BYTES[self.kind]
 
     def keep(self, record: LeftOutRecord) -> None:
         self.kept.append(record)
-        self.size += len(record.record)
+        self.size += record.size
 
 
 class LeftOutRecords:
     """The rejected and skipped records of a page or a batch. All are counted; the first of each kind are kept."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[Kind, _Records] = {kind: _Records() for kind in KINDS}
+        self._by_kind: dict[Kind, _Records] = {kind: _Records(kind) for kind in KINDS}
 
-    def add(self, kind: Kind, record: object, *, reason: str, position: str) -> None:
-        """Count a record, and keep it if there is room."""
+    def add(
+        self,
+        kind: Kind,
+        record: object,
+        *,
+        reason: str,
+        position: str,
+        find_source: Callable[[], KeptRecord | None] = lambda: None,
+    ) -> None:
+        """Count a record, and keep it if there is room.
+
+        `find_source` returns it as the source has returned it, or None if it cannot be sent again.
+        """
         records = self._by_kind[kind]
         records.count += 1
-        if records.has_room:
-            text, complete = record_text(record)
-            records.keep(LeftOutRecord(_storable(reason), _storable(position), text, complete))
+        if not records.has_room:
+            return
+        text, complete = record_text(record)
+        source = find_source()
+        kept = _kept_text(source) if source is not None else None
+        reason, position = _storable(reason), _storable(position)
+        records.keep(LeftOutRecord(reason, position, text, complete, kept))
 
     def count_more(self, kind: Kind, count: int) -> None:
         """Count records that are not available, so they cannot be kept."""
@@ -79,7 +109,7 @@ class LeftOutRecords:
         """Replace each record that is kept."""
         for records in self._by_kind.values():
             records.kept = [change(record) for record in records.kept]
-            records.size = sum(len(record.record) for record in records.kept)
+            records.size = sum(record.size for record in records.kept)
 
     def count(self, kind: Kind) -> int:
         return self._by_kind[kind].count
@@ -121,6 +151,12 @@ def record_text(record: object) -> tuple[str, bool]:
     if len(data) <= MAX_RECORD_BYTES:
         return data.decode(), True
     return data[:MAX_RECORD_BYTES].decode(errors="ignore"), False
+
+
+def _kept_text(record: KeptRecord) -> str | None:
+    from apps.engine.frames.kept_records import kept_text
+
+    return kept_text(record)
 
 
 def _text_of(value: Any) -> str:

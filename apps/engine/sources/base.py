@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
 from apps.engine.frames.copied import CopiedRows
+from apps.engine.frames.kept_records import FindSource
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable, TypeSystem
 from apps.engine.shared_snapshots import HeldSnapshot
@@ -32,6 +33,7 @@ class FrameIteration(SourceIteration):
     copied: CopiedRows | None = None  # rows that nobody decodes
     left_out: LeftOutRecords | None = None  # records of the page that are not in the frame
     native: NativeTable | None = None  # what the source declares about the columns
+    find_source: FindSource | None = None  # set if rules or a transform have changed the records
 
 
 class RowsIteration(SourceIteration):
@@ -41,6 +43,7 @@ class RowsIteration(SourceIteration):
     rows: list[dict[str, Any]]
     left_out: LeftOutRecords | None = None  # records of the page that are not in the rows
     native: NativeTable | None = None  # what the source declares about unchanged columns
+    find_source: FindSource | None = None  # set if rules or a transform have changed the records
 
 
 class StreamSource(AbstractSource):

@@ -10,12 +10,14 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
 
 from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.copied import CopiedRows, join_rows
+from apps.engine.frames.kept_records import KeptRecord
 from apps.engine.frames.left_out import Kind, LeftOutRecords, page_position
 from apps.engine.frames.records import RejectedRecord
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
@@ -98,16 +100,18 @@ class _UntypedPages(_PageRange):
         if page.copied is not None:
             self.copied.append(page.copied)
 
-    def position_of(self, index: int) -> str:
-        """Return the position of a row of `rows` or of the joined `frames`."""
-        number = bisect_right(self.page_starts, index) - 1
-        page, record = self.pages[number], index - self.page_starts[number]
-        return page_position(page.iteration, record, is_transformed=page.is_transformed)
-
     def leave_out(self, kind: Kind, records: Sequence[RejectedRecord]) -> None:
+        """Leave out rows of `rows` or of the joined `frames`."""
         for item in records:
-            position = self.position_of(item.index)
-            self.left_out.add(kind, item.record, reason=item.reason, position=position)
+            number = bisect_right(self.page_starts, item.index) - 1
+            page, record = self.pages[number], item.index - self.page_starts[number]
+            self.left_out.add(
+                kind,
+                item.record,
+                reason=item.reason,
+                position=page_position(page.iteration, record, is_transformed=page.is_transformed),
+                find_source=partial(_find_source, page, record, item.record),
+            )
 
     def accepts(self, page: QueuedPage) -> bool:
         """Whether the page can be added. Frames are not mixed with rows, or with frames of another schema."""
@@ -213,6 +217,14 @@ class BatchBuilder:
         untyped.leave_out("rejected", decoded.rejected)
         untyped.leave_out("skipped", decoded.skipped)
         return decoded.frame
+
+
+def _find_source(page: QueuedPage, index: int, record: object) -> KeptRecord | None:
+    if page.find_source is not None:
+        return page.find_source(index)
+    if not isinstance(record, Mapping) or not record:
+        return None
+    return KeptRecord(record, is_of_frame=page.frame is not None)
 
 
 def _can_be_joined(copied: list[CopiedRows], following: CopiedRows | None) -> bool:

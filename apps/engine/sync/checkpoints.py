@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -29,6 +29,7 @@ from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.kept_connections import kept_connections
 from apps.engine.sync import statements
 from apps.engine.sync.identity import StreamIdentity
+from apps.engine.sync.jobs import Checkpoint, Job, StreamLease
 from apps.engine.sync.state import engine_conninfo
 
 # Wait for locks without a limit: a backup locks the tables while it copies files. The locks of a frozen process
@@ -37,62 +38,6 @@ _WITHOUT_LOCK_TIMEOUT = "-c lock_timeout=0"
 _CONNECT_SECONDS = 60.0  # the longest wait for a free connection of the server
 _NO_FREE_CONNECTION = re.compile("too many (clients|connections)|connection slots are reserved")
 _LOCK_SECONDS = 10.0  # the longest wait until the previous owner's connection releases the lock
-
-
-@dataclass(frozen=True, slots=True)
-class StreamLease:
-    """The right of one attempt of one run to write the state of a stream."""
-
-    token: str
-    run_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One sync of a stream, which may take several attempts, in its state at the start of this attempt."""
-
-    id: str
-    resumed: bool
-    replaces: bool  # Publishing replaces the table, even if the write mode is append or merge.
-    since: SourceIncrementalState | None  # None means that the sync reads from the beginning
-    total: int | None
-    columns: SchemaJson | None
-    next_iteration: int = 0
-    pagination: Mapping[str, Any] = field(default_factory=dict)
-    exhausted: bool = False  # the last page was committed, so there is nothing more to read
-    batches: tuple[Batch, ...] = ()
-    written: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    bytes: int = 0
-    is_finished: bool = False  # an earlier attempt of this run has published it
-    abandoned_reason: str = ""  # why the unfinished job before this new one is not continued
-    snapshot_at: str | None = None  # time of the snapshot that it shares with other streams
-
-    def schema(self) -> StreamSchema:
-        """Return the columns of the stream as they are known so far."""
-        return StreamSchema.from_json(self.columns) if self.columns else StreamSchema()
-
-    @property
-    def columns_to_keep(self) -> SchemaJson | None:
-        """The columns for reading from the beginning again, if all records have been read once."""
-        return self.columns if self.columns and self.columns.get("is_complete") else None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """The contents of one commit: the batch for the manifest, and the cursor."""
-
-    batch: Batch
-    staged: bool  # False for a batch without rows, which has nothing to publish
-    rejected: int
-    skipped: int
-    bytes: int
-    pagination: Mapping[str, Any]  # token of the page after the batch; empty after the last page
-    columns: SchemaJson | None  # set if they changed since the last checkpoint
-    next_state: Mapping[str, Any] | None
-    total: int | None
 
 
 class StateBackend:
@@ -178,6 +123,17 @@ class StateBackend:
             job = self._fetch_one(statements.JOB_ELSEWHERE)
             self._is_same_table = job is not None and has_published_here(job.id)
 
+    def finish_published(self, has_published: Callable[[str], bool]) -> None:
+        """Finish an unfinished job that is done once, if the destination has its rows already."""
+        unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
+        if (
+            self._own_identity.is_done_once
+            and unfinished_job is not None
+            and has_published(unfinished_job.id)
+        ):
+            with self._owned_transaction():
+                self._execute(statements.FINISH_JOB, job=unfinished_job.id)
+
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.
 
@@ -206,10 +162,16 @@ class StateBackend:
 
     def _finished_or_new_job(self, *, reset_requested: bool) -> Job:
         if not reset_requested:
-            finished_job = self._fetch_one(statements.JOB_FINISHED_BY_RUN)
+            is_done_once = self._own_identity.is_done_once
+            finished_job = self._fetch_one(
+                statements.JOB_DONE_ONCE if is_done_once else statements.JOB_FINISHED_BY_RUN
+            )
             if finished_job is not None and not self._has_to_repeat(finished_job):
                 job = self._load_job(finished_job.id, resumed=True)
-                return replace(job, exhausted=True, is_finished=True)
+                is_of_other_run = is_done_once and finished_job.run_id != self._own_run_id
+                return replace(
+                    job, exhausted=True, is_finished=True, is_of_other_run=is_of_other_run
+                )
         return self._load_job(self._create_job(from_start=reset_requested), resumed=False)
 
     def _has_to_repeat(self, finished_job: Any) -> bool:
@@ -233,7 +195,7 @@ class StateBackend:
             return "the code has changed"
         if identity.inputs.snapshot_at not in {None, _snapshot_at(inputs)}:
             return "the streams of the run are read in a new snapshot"
-        belongs_to_run = self._lease is not None and unfinished_job.run_id == self._lease.run_id
+        belongs_to_run = identity.is_done_once or unfinished_job.run_id == self._own_run_id
         if not belongs_to_run and not (pages_never_change and identity.sync_mode == "incremental"):
             return "it belongs to an earlier run, and the source may have changed since then"
         return ""
@@ -401,6 +363,10 @@ class StateBackend:
             raise StreamTakenOver("The stream was not taken.")
         return self._identity
 
+    @property
+    def _own_run_id(self) -> str | None:
+        return self._lease.run_id if self._lease else None
+
     def _fetch_one(self, statement: LiteralString, **values: Any) -> Any:
         """Run the statement and return its first row, or None."""
         rows = self._execute(statement, **values)
@@ -409,6 +375,7 @@ class StateBackend:
     def _execute(self, statement: LiteralString, **values: Any) -> list[Any]:
         """Run the statement with the parameters of the stream and `values`. Returns its rows, if it has any."""
         identity, lease = self._own_identity, self._lease
+        destinations = [identity.destination, identity.destination_settings]
         parameters = {
             "key": identity.key,
             "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
@@ -419,7 +386,9 @@ class StateBackend:
             "mode": identity.sync_mode,
             "kind": identity.destination_kind,
             "destination": identity.destination,
-            "destinations": [identity.destination, identity.destination_settings],
+            "destinations": destinations,
+            "columns_key": identity.columns_key or identity.key,
+            "columns_destinations": [*identity.columns_destinations] or destinations,
             "fingerprint": identity.fingerprint,
             "inputs": json.dumps(asdict(identity.inputs)),
             **values,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,12 @@ from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.casts import WORDS_OF_TYPES, cast_texts, find_misfits
 from apps.engine.frames.columns import as_text
 from apps.engine.frames.decoding import describe_value
+from apps.engine.frames.kept_records import (
+    FindSource,
+    KeptRecord,
+    find_in_frame,
+    find_in_rows,
+)
 from apps.engine.frames.left_out import (
     LeftOutRecord,
     LeftOutRecords,
@@ -34,7 +41,9 @@ from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import frame_page, rows_page
 
 MIN_COMPARED = 4  # characters of a value that must not be part of a position
-HIDDEN = json.dumps("the record is not shown, because fields of the stream are protected")
+HIDDEN = json.dumps(
+    "the record is not shown, because fields of the stream are dropped or protected"
+)
 
 Reasons = dict[int, str]  # why a record is rejected, by its index in the page
 
@@ -42,8 +51,10 @@ Reasons = dict[int, str]  # why a record is rejected, by its index in the page
 class FieldChanges:
     """Changes the pages of one stream by its rules."""
 
-    def __init__(self, rules: FieldRules) -> None:
+    def __init__(self, rules: FieldRules, *, hashed: Collection[str] = ()) -> None:
+        """`hashed` are the fields whose values are hashes already, because the records were kept by these rules."""
         self._rules = rules
+        self._hashed = frozenset(hashed)
         self._by_field = {rule.field: rule for rule in rules.rules}
         self._key = rules.hash_secret.encode()
 
@@ -53,19 +64,26 @@ class FieldChanges:
         left_out = self._hide(getattr(page, "left_out", None) or LeftOutRecords())
         native = self._change_native(getattr(page, "native", None))
         if isinstance(page, FrameIteration):
-            frame = self._change_frame(page.frame, left_out, iteration)
-            return frame_page(frame, page.next_pagination, page.next_state, left_out, native)
+            frame, kept = self._change_frame(page.frame, left_out, iteration)
+            changed_page = frame_page(
+                frame, page.next_pagination, page.next_state, left_out, native
+            )
+            changed_page.find_source = self._find_source(find_in_frame(page.frame), kept)
+            return changed_page
         rows = page.rows if isinstance(page, RowsIteration) else page.records
         if not isinstance(rows, list | tuple):
             return page  # The reader refuses it.
-        changed = self._change_rows(rows, left_out, iteration)
-        return rows_page(changed, page.next_pagination, page.next_state, left_out, native)
+        changed, kept = self._change_rows(rows, left_out, iteration)
+        rows_of_page = rows_page(changed, page.next_pagination, page.next_state, left_out, native)
+        rows_of_page.find_source = self._find_source(find_in_rows(rows), kept)
+        return rows_of_page
 
     # Frames
 
     def _change_frame(
         self, frame: pl.DataFrame, left_out: LeftOutRecords, iteration: int
-    ) -> pl.DataFrame:
+    ) -> tuple[pl.DataFrame, Sequence[int]]:
+        """Return the changed frame, and the index in the page of each of its rows."""
         reasons: Reasons = {}
         columns: dict[str, pl.Series] = {}
         for series in frame.iter_columns():
@@ -78,12 +96,20 @@ class FieldChanges:
             raise ConfigurationError("No field of the stream arrives: its rules drop all of them")
         changed = pl.DataFrame([series.alias(name) for name, series in columns.items()])
         if not reasons:
-            return changed
+            return changed, range(frame.height)
+        find = self._find_source(find_in_frame(frame), range(frame.height))
         for index in sorted(reasons):
-            record = self._rejected_row(frame, columns, index)
-            position = page_position(iteration, index)
-            left_out.add("rejected", record, reason=reasons[index], position=position)
-        return changed.filter(pl.Series([index not in reasons for index in range(frame.height)]))
+            left_out.add(
+                "rejected",
+                self._rejected_row(frame, columns, index),
+                reason=reasons[index],
+                position=page_position(iteration, index),
+                find_source=partial(find, index),
+            )
+        kept = [index for index in range(frame.height) if index not in reasons]
+        return changed.filter(
+            pl.Series([index not in reasons for index in range(frame.height)])
+        ), kept
 
     def _change_series(self, rule: FieldRule, series: pl.Series, reasons: Reasons) -> pl.Series:
         if rule.protect:
@@ -112,27 +138,40 @@ class FieldChanges:
 
     def _change_rows(
         self, rows: Sequence[Any], left_out: LeftOutRecords, iteration: int
-    ) -> list[Any]:
-        """Return the changed rows. A row that is not an object is returned as it is, or rejected if it may have protected values."""
+    ) -> tuple[list[Any], list[int]]:
+        """Return the changed rows, and the index in the page of each.
+
+        A row that is not an object is returned as it is, or rejected if it may have values that must not be seen.
+        """
         records = [getattr(row, "data", row) for row in rows]
         reasons: Reasons = {}
         casts = {rule.field: self._cast_values(rule, records, reasons) for rule in self._casts()}
         changed: list[Any] = []
+        kept: list[int] = []
+        find = self._find_source(find_in_rows(rows), range(len(rows)))
         for index, record in enumerate(records):
             position = page_position(iteration, index)
             if not isinstance(record, Mapping):
-                if self._rules.protected:
+                if self._rules.hides_values:
                     left_out.add("rejected", _hidden(), reason=NOT_AN_OBJECT, position=position)
                 else:
                     changed.append(record)
+                    kept.append(index)
                 continue
             values = {field: casts[field][index] for field in casts if index not in reasons}
             row = self._change_record(record, values, index, reasons)
             if reason := reasons.get(index):
-                left_out.add("rejected", row, reason=reason, position=position)
+                left_out.add(
+                    "rejected",
+                    row,
+                    reason=reason,
+                    position=position,
+                    find_source=partial(find, index),
+                )
             else:
                 changed.append(row)
-        return changed
+                kept.append(index)
+        return changed, kept
 
     def _casts(self) -> Iterator[FieldRule]:
         return (rule for rule in self._rules.rules if rule.type)
@@ -173,6 +212,34 @@ class FieldChanges:
 
     # Both
 
+    def _find_source(self, find: FindSource, kept: Sequence[int]) -> FindSource:
+        """Return a function that finds a record of the source without the values that the rules drop or protect.
+
+        The records have the names and types of the source. `kept` are the indexes in the page of the records.
+        """
+
+        def find_without_values(index: int) -> KeptRecord | None:
+            record = find(kept[index])
+            fields = self._source_fields(record.fields) if record is not None else None
+            return replace(record, fields=fields) if record is not None and fields else None
+
+        return find_without_values
+
+    def _source_fields(self, record: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the fields of a record that may be kept, or None if a value cannot be replaced."""
+        fields: dict[str, Any] = {}
+        for field, value in record.items():
+            rule = self._rule_of(field)
+            if rule.drop:
+                continue
+            fields[field] = value
+            if rule.protect and value is not None:
+                text = _text_of(value)
+                if text is None:
+                    return None
+                fields[field] = self._protect(rule, text)
+        return fields
+
     def _rule_of(self, field: Any) -> FieldRule:
         rule = self._by_field.get(field)
         return rule or FieldRule(field, drop=self._rules.others == "drop")
@@ -180,6 +247,8 @@ class FieldChanges:
     def _protect(self, rule: FieldRule, text: str) -> str:
         if rule.protect == "redact":
             return REDACTED
+        if rule.field in self._hashed:
+            return text
         return hmac.digest(self._key, text.encode(), "sha256").hex()
 
     def _change_native(self, native: NativeTable | None) -> NativeTable | None:
@@ -195,8 +264,8 @@ class FieldChanges:
         return NativeTable(arriving, native.comment)
 
     def _hide(self, left_out: LeftOutRecords) -> LeftOutRecords:
-        """Hide the protected values of records that the source has left out."""
-        if self._rules.protected:
+        """Hide the values of records that the source has left out, if the rules drop or protect their fields."""
+        if self._rules.hides_values:
             left_out.change(self._hide_record)
         return left_out
 
@@ -206,8 +275,9 @@ class FieldChanges:
         if fields is None:
             return replace(record, reason=reason, record=HIDDEN, complete=False)
         hidden = {
-            name: REDACTED if name in self._rules.protected else value
+            name: REDACTED if self._rule_of(name).protect else value
             for name, value in fields.items()
+            if not self._rule_of(name).drop
         }
         return replace(record, reason=reason, record=json.dumps(hidden, ensure_ascii=False))
 

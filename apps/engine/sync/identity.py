@@ -87,6 +87,11 @@ class StreamIdentity:
     inputs: StreamInputs
     fields: FieldRules = NO_RULES  # if no transform changes the records after them
     rereads_finished: bool = False  # whether a job of this run in an earlier snapshot is repeated
+    # The stream and its destinations, whose newest finished job has decided the columns.
+    columns_key: str = ""
+    columns_destinations: tuple[str, ...] = ()
+    # Whether the records never change, so that the job may be finished by any run, and is finished only once.
+    is_done_once: bool = False
 
 
 def identity_of(spec: RunSpec) -> StreamIdentity:
@@ -99,12 +104,11 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
     folders = (
         [spec.data.prefix, target.shared_folder] if target.shared_folder else [spec.data.prefix]
     )
-    # The saved position of the stream stays valid when a backfill publishes to the same table.
-    backfill = ["backfill", asdict(source.window)] if source.window else []
+    # The saved position of the stream stays valid when a backfill or a replay publishes to the same table.
+    beside = _beside_the_position(spec)
     config = remove_secrets(target.config)
-    settings_digest = _digest(
-        [target.kind, config, target.table, spec.data.url, *folders, *backfill[:1]]
-    )
+    settings = [target.kind, config, target.table, spec.data.url, *folders]
+    settings_digest = _digest([*settings, *beside[:1]])
     place = place_of(
         *(target.kind, config, target.table),
         shared_folder=target.shared_folder,
@@ -116,7 +120,7 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         source.cursor_field,
         target.write_mode,
         target.primary_key,
-        *backfill[1:],
+        *beside[1:],
     ]
     return StreamIdentity(
         key=spec.stream_key,
@@ -125,7 +129,7 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         stream=source.stream,
         sync_mode=source.sync_mode,
         destination_kind=target.kind,
-        destination=_digest([place, "backfill"]) if backfill else place,
+        destination=_digest([place, beside[0]]) if beside else place,
         destination_settings=settings_digest,
         fingerprint=_digest([settings_digest, source_settings, modes]),
         inputs=StreamInputs(
@@ -138,7 +142,17 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         ),
         fields=NO_RULES if spec.transform else spec.fields,
         rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,
+        columns_key=spec.live_key if spec.replay else spec.stream_key,
+        columns_destinations=(place, _digest(settings)) if spec.replay else (),
+        is_done_once=spec.replay is not None,
     )
+
+
+def _beside_the_position(spec: RunSpec) -> list[Any]:
+    """Return what identifies a run that neither reads nor changes the saved position; empty for other runs."""
+    if spec.replay is not None:
+        return ["replay", spec.replay.run_id]
+    return ["backfill", asdict(spec.source.window)] if spec.source.window else []
 
 
 def _code_digest(spec: RunSpec) -> str:

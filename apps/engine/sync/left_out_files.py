@@ -1,6 +1,6 @@
-"""Store the first rejected and skipped records of a job, in Drover's storage.
+"""Store the rejected records of a job and the first skipped ones, in Drover's storage.
 
-    left-out/<digest of the stream>/<job>/<kind>/<first page of the batch>-<records>.jsonl
+    left-out/<digest of the stream>/<job>/<kind>/<first page of the batch>.<part>-<records>-<records to send again>.jsonl
 
 A file is written before the checkpoint of its batch, so no record of a committed batch is missing. An attempt first
 removes the files of pages without a checkpoint, and those of other jobs of the stream in this run.
@@ -8,9 +8,10 @@ removes the files of pages without a checkpoint, and those of other jobs of the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import orjson
@@ -26,11 +27,13 @@ from apps.engine.frames.left_out import (
     LeftOutRecords,
 )
 from apps.engine.reporting.redaction import Redactor
-from apps.engine.stores import Store
+from apps.engine.stores import Entry, Store
 from apps.engine.stores.opening import open_root
-from apps.engine.sync.checkpoints import Job
+from apps.engine.sync.jobs import Job
 
 FOLDER = "left-out/"
+REJECTED_FILE = re.compile(r"/rejected/\d{12}\.\d{3}-\d{4}-(?P<sendable>\d{4})\.jsonl$")
+FILE_RECORDS = 1_000  # records of a file at most, because a file is read as a whole
 
 
 class LeftOutFiles:
@@ -44,10 +47,10 @@ class LeftOutFiles:
         self._job = job
         self._redactor = redactor
         self._free_records = {
-            "rejected": max(MAX_KEPT - job.rejected, 0),
-            "skipped": max(MAX_KEPT - job.skipped, 0),
+            "rejected": max(MAX_KEPT["rejected"] - job.rejected, 0),
+            "skipped": max(MAX_KEPT["skipped"] - job.skipped, 0),
         }
-        self._free_bytes: dict[str, int] = dict.fromkeys(KINDS, MAX_KEPT_BYTES)
+        self._free_bytes: dict[str, int] = {kind: MAX_KEPT_BYTES[kind] for kind in KINDS}
         self._first_rejected: LeftOutRecord | None = None
 
     def roll_back(self) -> None:
@@ -62,7 +65,7 @@ class LeftOutFiles:
         for entry in sorted(self._store.entries(self._folder), key=lambda entry: entry.key):
             job_id, _, rest = entry.key.removeprefix(self._folder).partition("/")
             kind, _, name = rest.partition("/")
-            page = name.partition("-")[0]
+            page = name.partition("-")[0].partition(".")[0]
             is_valid = job_id == self._job.id and kind in KINDS and page.isdigit()
             if not is_valid or int(page) >= self._job.next_iteration:
                 stale_keys.append(entry.key)
@@ -79,11 +82,16 @@ class LeftOutFiles:
         if self._root is None:
             return
         for kind in KINDS:
-            if lines := self._take_lines(kind, left_out.kept(kind)):
-                name = f"{first_page:012d}-{len(lines):04d}.jsonl"
-                key = f"{self._folder}{self._job.id}/{kind}/{name}"
-                with _converting_errors():
-                    self._store.write(key, b"".join(lines))
+            lines = self._take_lines(kind, left_out.kept(kind))
+            for part, start in enumerate(range(0, len(lines), FILE_RECORDS)):
+                self._write_file(kind, first_page, part, lines[start : start + FILE_RECORDS])
+
+    def _write_file(self, kind: Kind, first_page: int, part: int, lines: list[_Line]) -> None:
+        sendable = sum(line.can_be_sent for line in lines)
+        name = f"{first_page:012d}.{part:03d}-{len(lines):04d}-{sendable:04d}.jsonl"
+        key = f"{self._folder}{self._job.id}/{kind}/{name}"
+        with _converting_errors():
+            self._store.write(key, b"".join(line.text for line in lines))
 
     @property
     def first_rejected(self) -> LeftOutRecord | None:
@@ -103,18 +111,48 @@ class LeftOutFiles:
         assert self._root is not None  # noqa: S101 - callers check it
         return open_root(self._root)
 
-    def _take_lines(self, kind: Kind, records: list[LeftOutRecord]) -> list[bytes]:
+    def _take_lines(self, kind: Kind, records: list[LeftOutRecord]) -> list[_Line]:
         lines = []
         for record in records[: self._free_records[kind]]:
-            masked_record = self._redactor.mask_records(asdict(record))
-            line = orjson.dumps(masked_record, option=orjson.OPT_APPEND_NEWLINE)
-            if len(line) > self._free_bytes[kind]:
+            line = self._line_of(record)
+            if len(line.text) > self._free_bytes[kind]:
                 self._free_records[kind] = 0
                 break
             self._free_records[kind] -= 1
-            self._free_bytes[kind] -= len(line)
+            self._free_bytes[kind] -= len(line.text)
             lines.append(line)
         return lines
+
+    def _line_of(self, record: LeftOutRecord) -> _Line:
+        """Return the record with masked secrets. A record with a secret cannot be sent again, because it would differ."""
+        masked = self._redactor.mask_records(asdict(record))
+        if masked["kept"] != record.kept:
+            masked["kept"] = None
+        text = orjson.dumps(masked, option=orjson.OPT_APPEND_NEWLINE)
+        return _Line(text, masked["kept"] is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    text: bytes
+    can_be_sent: bool
+
+
+def rejected_files(store: Store, stream: str) -> dict[str, int]:
+    """Return the keys of the files with rejected records of the stream that can be sent again, and how many each has.
+
+    Only the job that a run has published has files.
+    """
+    files = {}
+    for entry in sorted(store.entries(f"{FOLDER}{stream_digest(stream)}/"), key=_entry_key):
+        match = REJECTED_FILE.search(entry.key)
+        if match and (count := int(match["sendable"])):
+            files[entry.key] = count
+    return files
+
+
+def _entry_key(entry: Entry) -> str:
+    return entry.key
 
 
 @contextmanager

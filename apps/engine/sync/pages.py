@@ -19,6 +19,7 @@ from polars.exceptions import PanicException
 from apps.engine.failures import SourceError
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.frames.copied import CopiedRows
+from apps.engine.frames.kept_records import FindSource
 from apps.engine.frames.left_out import LeftOutRecords
 from apps.engine.frames.native import NativeTable
 from apps.engine.library import trails
@@ -58,6 +59,7 @@ class QueuedPage:
     is_transformed: bool = False
     native: NativeTable | None = None
     copied: CopiedRows | None = None  # rows that are not in the frame
+    find_source: FindSource | None = None  # set if rules or a transform have changed the records
 
     @property
     def count(self) -> int:
@@ -147,14 +149,15 @@ class PageReader:
         iteration: int,
         total: int | None,
         fields: FieldRules = NO_RULES,
+        hashed: Sequence[str] = (),
         transform: Transform | None = None,
         primary_key: Sequence[str] = (),
     ) -> None:
         self.total = total
         self.columns = SeenColumns()
-        self._repeats = Repeats(primary_key, shows_records=not fields.protected)
+        self._repeats = Repeats(primary_key, shows_records=not fields.hides_values)
         self._source = source
-        self._fields = FieldChanges(fields) if fields else None
+        self._fields = FieldChanges(fields, hashed=hashed) if fields else None
         self._transform = transform
         self._queue = queue
         self._since = since
@@ -257,6 +260,7 @@ def _queued_page(result: object, iteration: int) -> QueuedPage:
         left_out=getattr(result, "left_out", None),
         native=getattr(result, "native", None),
         copied=copied,
+        find_source=getattr(result, "find_source", None),
     )
 
 

@@ -12,7 +12,7 @@ from apps.engine.failures import (
     ContractError,
 )
 from apps.engine.frames.left_out import LeftOutRecord, without_value
-from apps.engine.sync.checkpoints import Job
+from apps.engine.sync.jobs import Job
 
 
 def would_fail_again(rules: PublishRules, job: Job, target: DestinationSpec) -> bool:
@@ -37,9 +37,12 @@ def require_few_rejected(
     )
 
 
-def require_table(destination: Destination, job: Job, write_mode: WriteMode) -> None:
+def require_table(
+    destination: Destination, job: Job, write_mode: WriteMode, *, is_replay: bool = False
+) -> None:
     """Raise ConfigurationError if the job would add new records to a table that has lost all earlier ones."""
-    continues = job.since is not None and not job.is_finished and write_mode != "replace"
+    adds_to_earlier = job.since is not None or is_replay
+    continues = adds_to_earlier and not job.is_finished and write_mode != "replace"
     if continues and destination.has_lost_table():
         raise ConfigurationError(
             f"The table of the destination is gone: {RESET_STREAM}, so that it is read from the beginning"

@@ -51,13 +51,16 @@ from apps.engine.source_columns import SourceColumns
 from apps.engine.sources.base import StreamSource
 from apps.engine.sync import publishing_rules
 from apps.engine.sync.build import build_destination, build_source
-from apps.engine.sync.checkpoints import Job, StateBackend, StreamLease
+from apps.engine.sync.checkpoints import StateBackend
 from apps.engine.sync.identity import identity_of
+from apps.engine.sync.jobs import Job, StreamLease
+from apps.engine.sync.kept_source import KeptRecordsSource
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.seen_columns import SeenColumns
+from apps.engine.sync.start_lines import log_start
 from apps.engine.sync.transforms import Transform
-from apps.engine.sync.writer import SideTracker, TypesChanged, Writer
+from apps.engine.sync.writer import SideTracker, Totals, TypesChanged, Writer
 
 POLL_SECONDS = 0.2  # seconds between checks of the stop flag while the source sends nothing
 PROGRESS_INTERVAL = 0.5  # seconds between two progress events
@@ -122,6 +125,8 @@ class Runner:
         lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
         backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
         backend.recognize_table(self._has_published_here)
+        if spec.replay is not None:
+            backend.finish_published(self._has_published_here)
         job = self._continue_or_create_job(source, backend)
         if job.exhausted and not job.is_finished and self._would_fail_again(job):
             job = backend.restart(job, reason="its result may not be published")
@@ -159,6 +164,8 @@ class Runner:
 
     def _build_source(self) -> StreamSource:
         spec = self._spec
+        if spec.replay is not None:
+            return KeptRecordsSource(spec.source, spec.replay, files=spec.files)
         with self._side_tracker.using("source"):
             source = build_source(
                 spec.source,
@@ -182,6 +189,9 @@ class Runner:
 
     def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec
+        if job.is_of_other_run:
+            logger.info("An earlier run has sent these records already")
+            return self._succeeded(job, Totals.of(job), None)
         self._remove_cancelled_staging(backend)
         with self._side_tracker.using("destination"):
             destination = self._build_destination(job)
@@ -189,8 +199,13 @@ class Runner:
                 "opening the destination", destination.longest_step_seconds
             ):
                 destination.open(job.batches)
-                publishing_rules.require_table(destination, job, spec.destination.write_mode)
-        _log_start(spec, job)
+                publishing_rules.require_table(
+                    destination,
+                    job,
+                    spec.destination.write_mode,
+                    is_replay=spec.replay is not None,
+                )
+        log_start(spec, job)
         left_out_files = LeftOutFiles(spec.left_out, job, self._redactor, stream=spec.source.stream)
         if not self._is_first_sync:
             left_out_files.roll_back()
@@ -210,7 +225,11 @@ class Runner:
             self._require_publishable(destination, writer, left_out_files)
         left_out_files.close()
         cursor_after = self._publish(destination, backend, job, writer)
-        totals = writer.totals
+        return self._succeeded(job, writer.totals, cursor_after)
+
+    def _succeeded(
+        self, job: Job, totals: Totals, cursor_after: Mapping[str, Any] | None
+    ) -> Succeeded:
         return Succeeded(
             read=totals.read,
             written=totals.written,
@@ -326,6 +345,7 @@ class Runner:
             iteration=job.next_iteration,
             total=job.total,
             fields=self._spec.fields,
+            hashed=self._spec.replay.hashed if self._spec.replay else (),
             transform=transform,
             primary_key=self._spec.source.primary_key,
         )
@@ -346,6 +366,8 @@ class Runner:
     def _emit_columns(
         self, source: StreamSource, reader: PageReader, writer: Writer, *, is_everything_read: bool
     ) -> None:
+        if self._spec.replay is not None:
+            return  # They are not what the source has now.
         columns = reader.columns.result(
             source.declared_columns(),
             is_everything_read=is_everything_read,
@@ -428,23 +450,3 @@ class Runner:
         cursor_after = backend.succeed(job)
         logger.info("Published {:,} rows", publication.rows)
         return cursor_after
-
-
-def _log_start(spec: RunSpec, job: Job) -> None:
-    source, target = spec.source, spec.destination
-    name = source.code.label if source.code else source.kind
-    logger.info(
-        "{} of {} ({}) to {} of {} ({})",
-        *(source.stream, name, source.sync_mode.replace("_", " ")),
-        *(target.table, target.kind, "replace" if job.replaces else target.write_mode),
-    )
-    if job.abandoned_reason:
-        logger.info("The unfinished sync is not continued: {}", job.abandoned_reason)
-    if not job.resumed:
-        logger.info("Starting a new sync")
-    elif job.exhausted:
-        logger.info("An earlier attempt has read the whole source: publishing the staged data")
-    elif not job.next_iteration:
-        logger.info("Starting from the beginning: nothing was staged before")
-    else:
-        logger.info("Continuing at page {} with {:,} rows staged", job.next_iteration, job.written)

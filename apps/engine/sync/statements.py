@@ -53,6 +53,12 @@ select newest.id, e.inputs from (
 where e.run_id = %(run_id)s and e.destination = any(%(destinations)s)
 """
 
+# The finished job of records that are sent again once, whichever run has finished it.
+JOB_DONE_ONCE = """
+select j.id, e.run_id, e.inputs from stream_jobs j join engine_job e on e.job_id = j.id
+where j.name = %(key)s and j.status = 'succeeded' limit 1
+"""
+
 CANCEL_JOB = """
 update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'utc'
 where id = %(job)s
@@ -106,9 +112,10 @@ values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb
 NEWEST_COLUMNS = """
 select e.columns, e.inputs from (
     select id, source_name, stream_name from stream_jobs
-    where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
+    where name = %(columns_key)s and status = 'succeeded' order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
-where source_name = %(source)s and stream_name = %(stream)s and e.destination = any(%(destinations)s)
+where source_name = %(source)s and stream_name = %(stream)s
+  and e.destination = any(%(columns_destinations)s)
 """
 
 # Link the requested reset to the job that performs it, so that a crash does not lose the request.

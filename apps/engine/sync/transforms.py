@@ -15,6 +15,12 @@ from polars import selectors as cs
 from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.frames.kept_records import (
+    FindSource,
+    KeptRecord,
+    find_in_frame,
+    find_in_rows,
+)
 from apps.engine.frames.left_out import MAX_KEPT, LeftOutRecords, page_position
 from apps.engine.frames.native import NativeTable
 from apps.engine.frames.records import NOT_AN_OBJECT
@@ -69,6 +75,9 @@ class Transform:
         left_out = getattr(page, "left_out", None) or LeftOutRecords()
         native = getattr(page, "native", None) or NativeTable()
         transformed: list[Any] = []
+        origins: list[
+            int | None
+        ] = []  # the index in the page of the record of each transformed one
         first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
             indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]
@@ -80,9 +89,10 @@ class Transform:
                 records, types = type_tags.tag_rows(records)
             returned, skipped = self._transform_records(records, types)
             transformed += returned
+            origins += _origins(len(returned), [first + index for index in indexes], skipped)
             self._find_changed_columns(native, records, returned)
             # Only the first records are kept. Converting all of them to text would take as long as the transform.
-            kept = skipped[: max(MAX_KEPT - self.skipped, 0)]
+            kept = skipped[: max(MAX_KEPT["skipped"] - self.skipped, 0)]
             for number in kept:
                 position = page_position(iteration, first + indexes[number])
                 left_out.add("skipped", records[number], reason=SKIPPED, position=position)
@@ -92,7 +102,9 @@ class Transform:
         if not transformed and isinstance(page, FrameIteration) and not page.frame.height:
             return page  # The frame still has the columns of an empty stream.
         unchanged = native.without_types(self._changed)
-        return rows_page(transformed, page.next_pagination, page.next_state, left_out, unchanged)
+        changed = rows_page(transformed, page.next_pagination, page.next_state, left_out, unchanged)
+        changed.find_source = _find_source(page, origins)
+        return changed
 
     def _find_changed_columns(
         self, native: NativeTable, records: Sequence[Mapping[str, Any]], returned: Sequence[Any]
@@ -140,6 +152,29 @@ class Transform:
         self.received += len(records)
         self.returned += len(answer.rows)
         return answer.rows, _checked_indexes(answer.values.get("skipped"), len(records))
+
+
+def _origins(returned: int, sent: Sequence[int], skipped: Sequence[int]) -> list[int | None]:
+    """Return for each returned record which of the `sent` it comes from. It is unknown if one has become several."""
+    if returned != len(sent) - len(skipped):
+        return [None] * returned
+    without = set(skipped)
+    return [index for number, index in enumerate(sent) if number not in without]
+
+
+def _find_source(page: SourceIteration, origins: Sequence[int | None]) -> FindSource:
+    """Return a function that finds the record of the source from which the transform has made a record."""
+    find = getattr(page, "find_source", None)
+    if find is None and isinstance(page, FrameIteration):
+        find = find_in_frame(page.frame)
+    elif find is None:
+        find = find_in_rows(page.rows if isinstance(page, RowsIteration) else page.records)
+
+    def find_origin(index: int) -> KeptRecord | None:
+        origin = origins[index]
+        return None if origin is None else find(origin)
+
+    return find_origin
 
 
 def _checked_indexes(value: Any, count: int) -> list[int]:

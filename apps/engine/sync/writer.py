@@ -17,7 +17,8 @@ from apps.engine.frames.decoding import SchemaJson
 from apps.engine.frames.left_out import without_value
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import BatchBuilder, GatheredBatch
-from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
+from apps.engine.sync.checkpoints import StateBackend
+from apps.engine.sync.jobs import Checkpoint, Job
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import QueuedPage
 
@@ -59,6 +60,10 @@ class Totals:
     bytes: int
     iterations: int
 
+    @classmethod
+    def of(cls, job: Job) -> Totals:
+        return cls(job.written, job.rejected, job.skipped, job.bytes, job.next_iteration)
+
     @property
     def read(self) -> int:
         """The number of records that were written, rejected or skipped."""
@@ -78,7 +83,7 @@ class Writer:
         contract: ColumnContract,
     ) -> None:
         self.committed: list[Batch] = list(job.batches)
-        self.totals = Totals(job.written, job.rejected, job.skipped, job.bytes, job.next_iteration)
+        self.totals = Totals.of(job)
         self.expected_rows: int | None = job.total  # rows in the source, if known
         self._destination = destination
         self._backend = backend

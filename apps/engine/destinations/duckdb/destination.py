@@ -182,6 +182,7 @@ class DuckdbDestination(Destination):
                 key=self._key_fields,
                 owner=self.data.prefix,
                 window=self.spec.window,
+                newest_by=self.spec.newest_by,
             )
             rows = publishing.run(
                 self.spec.write_mode,

@@ -155,8 +155,10 @@ class Publishing:
         key: Sequence[str],
         owner: str,
         window: CursorWindow | None = None,
+        newest_by: str = "",
     ) -> None:
         self._connection = connection
+        self._newest_by = newest_by
         self._window = window
         self._owner = owner
         self._incoming = incoming
@@ -385,6 +387,8 @@ class Publishing:
         names = [quote_name(name) for name in self._column_names.values()]
         key = [quote_name(self._column_names[name]) for name in self._key]
         self._load_incoming(names)
+        if self._newest_by:
+            self._remove_older_rows(key)
         last_rows = (
             f"(SELECT * FROM _drover_incoming QUALIFY row_number() OVER"  # noqa: S608 - quoted
             f" (PARTITION BY {', '.join(key)} ORDER BY {PART_COLUMN} DESC, {ROW_COLUMN} DESC) = 1)"
@@ -402,6 +406,17 @@ class Publishing:
             f" WHERE NOT EXISTS (FROM {self._quoted_table} AS t WHERE {same_key})"
         )
         self._execute("DROP TABLE _drover_incoming")
+
+    def _remove_older_rows(self, key: list[str]) -> None:
+        """Remove the incoming rows for whose keys the table has newer rows, by the values of a column."""
+        newest_by = quote_name(self._column_names.get(self._newest_by, self._newest_by))
+        is_known = self._newest_by in self._column_names
+        is_older = f"(s.{newest_by} IS NULL OR t.{newest_by} > s.{newest_by})"
+        same_key = " AND ".join(f"t.{name} = s.{name}" for name in key)
+        self._execute(
+            f"DELETE FROM _drover_incoming AS s USING {self._quoted_table} AS t"  # noqa: S608 - quoted
+            f" WHERE {same_key} AND {is_older if is_known else 'true'}"
+        )
 
     def _load_incoming(self, names: list[str]) -> None:
         columns = f"{', '.join(names)}, 0 AS {PART_COLUMN}, 0::BIGINT AS {ROW_COLUMN}"

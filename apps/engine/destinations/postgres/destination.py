@@ -210,6 +210,7 @@ class PostgresDestination(Destination):
             committed=committed,
             copies=self._copies,
             window=self.spec.window,
+            newest_by=self.spec.newest_by,
         )
 
     def _refuse_if_other_pipelines_wrote(self, cursor: Cursor) -> None:

@@ -7,7 +7,7 @@ owner is emptied and filled in place, so that it keeps all of these. In both cas
 transaction that began earlier and reads the table only afterwards may miss rows, because TRUNCATE and DDL do not
 wait for it.
 
-*append* inserts; with a window, it first deletes the rows of the window. *merge* inserts or updates by key; the last record of a key wins.
+*append* inserts; with a window, it first deletes the rows of the window. *merge* inserts or updates by key; the last record of a key wins. With `newest_by`, a column, rows of the target with greater values stay.
 """
 
 from __future__ import annotations
@@ -74,8 +74,10 @@ class Publishing:
         committed: Sequence[Batch],
         copies: CopiedProperties = NO_PROPERTIES,
         window: CursorWindow | None = None,
+        newest_by: str = "",
     ) -> None:
         self._cursor = cursor
+        self._newest_by = newest_by
         self._target = target
         self._staging = staging
         self._key = key
@@ -262,21 +264,40 @@ class Publishing:
         self._execute("DELETE FROM {} WHERE {}", self._target.identifier(), condition)
 
     def _merge_rows(self, target: Table, assignments: Assignments) -> None:
+        if self._newest_by:
+            self._remove_older_rows(assignments)
         if keys.ensure_unique_index(self._cursor, target, self._key):
             self._insert_rows(assignments, self._on_conflict(assignments))
             return
-        same_key = sql.SQL(" AND ").join(
-            sql.SQL("t.{0} = {1}").format(sql.Identifier(name), expression)
-            for name, expression in assignments
-            if name in self._key
-        )
         self._execute(
             "DELETE FROM {} AS t USING {} WHERE {}",
             self._target.identifier(),
             self._staged_rows(),
-            same_key,
+            self._same_key(assignments),
         )
         self._insert_rows(assignments)
+
+    def _remove_older_rows(self, assignments: Assignments) -> None:
+        """Remove the staged rows for whose keys the target has newer rows, by the values of a column."""
+        newest_by = column_name(self._newest_by)
+        value = dict(assignments).get(newest_by, sql.SQL("NULL"))
+        self._execute(
+            "DELETE FROM {} AS s USING {} AS t WHERE {} AND ({} IS NULL OR t.{} > {})",
+            self._staging.name.identifier(),
+            self._target.identifier(),
+            self._same_key(assignments),
+            value,
+            sql.Identifier(newest_by),
+            value,
+        )
+
+    def _same_key(self, assignments: Assignments) -> sql.Composed:
+        """Return the condition that a row of the target as `t` and a staged row as `s` have the same key."""
+        return sql.SQL(" AND ").join(
+            sql.SQL("t.{0} = {1}").format(sql.Identifier(name), expression)
+            for name, expression in assignments
+            if name in self._key
+        )
 
     def _on_conflict(self, assignments: Assignments) -> sql.Composable:
         updates = [

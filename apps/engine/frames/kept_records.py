@@ -1,0 +1,115 @@
+"""Rejected records as their source has returned them, in a text from which a later run reads exactly the same values.
+
+The records are without the fields that rules drop, and with the replacements of protected values.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+
+from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.frames.texts import (
+    NESTED_TYPES,
+    Unrepresentable,
+    exact_text,
+    json_text,
+    to_builtin,
+)
+from apps.engine.frames.values import to_column_type
+from apps.engine.library import numbers
+
+# Finds a record of a page, by its index, as the source has returned it. None if it cannot be sent again.
+FindSource = Callable[[int], "KeptRecord | None"]
+
+MAX_TEXT = 1 << 20  # characters of one record
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """A record, and whether its source returns frames, of which the texts may be converted to the types of columns."""
+
+    fields: Mapping[str, Any]
+    is_of_frame: bool = False
+
+
+def find_in_frame(frame: pl.DataFrame) -> FindSource:
+    def find(index: int) -> KeptRecord:
+        row = frame[index : index + 1]
+        fields = {series.name: to_column_type(series)[0][0] for series in row.iter_columns()}
+        return KeptRecord(fields, is_of_frame=True)
+
+    return find
+
+
+def find_in_rows(rows: Sequence[Any]) -> FindSource:
+    def find(index: int) -> KeptRecord | None:
+        fields = getattr(rows[index], "data", rows[index])
+        return KeptRecord(fields) if isinstance(fields, Mapping) and fields else None
+
+    return find
+
+
+def kept_text(record: KeptRecord) -> str | None:
+    """Return the record as text, or None if it is too long or has values that cannot be stored exactly."""
+    try:
+        values = [[name, *_tagged(value)] for name, value in record.fields.items()]
+    except (Unrepresentable, UnicodeError, RecursionError, TypeError, ValueError):
+        return None
+    if not all(type(name) is str for name in record.fields):
+        return None
+    text = json.dumps({"frame": record.is_of_frame, "values": values})
+    return text if len(text) <= MAX_TEXT else None
+
+
+def read_kept(text: str) -> KeptRecord:
+    """Return the record of a text of `kept_text`."""
+    content = json.loads(text)
+    fields = {name: _READERS[tag](value) for name, tag, value in content["values"]}
+    return KeptRecord(fields, content["frame"])
+
+
+def _tagged(value: Any) -> tuple[str, Any]:
+    """Return the tag of the type and the value in JSON. Raises Unrepresentable."""
+    value = to_builtin(value)
+    if value is None or type(value) in {bool, str}:
+        return "", value
+    if type(value) is bytes:
+        return "binary", base64.b64encode(value).decode()
+    if type(value) in NESTED_TYPES:
+        return "nested", json_text(value)
+    if type(value) is float:
+        return "float", repr(value)
+    return _TAGS[type(value)], exact_text(value)
+
+
+_TAGS: dict[type, str] = {
+    int: "integer",
+    JsonNumber: "number",
+    Decimal: "decimal",
+    datetime: "timestamp",
+    date: "date",
+    time: "time",
+    timedelta: "",  # They arrive as text.
+    UUID: "",
+}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "": lambda value: value,
+    "binary": base64.b64decode,
+    "nested": numbers.loads,
+    "float": float,
+    "integer": int,
+    "number": JsonNumber,
+    "decimal": Decimal,
+    "timestamp": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+}
