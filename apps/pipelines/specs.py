@@ -10,7 +10,14 @@ from apps.connectors import schemas
 from apps.connectors import services as connectors
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.models import Connector
-from apps.engine.contract import CodeSpec, Contract, DestinationSpec, PublishRules, SourceSpec
+from apps.engine.contract import (
+    CodeSpec,
+    Contract,
+    DestinationSpec,
+    KeptRecords,
+    PublishRules,
+    SourceSpec,
+)
 from apps.engine.field_rules import FieldRules
 from apps.orgs import vault
 from apps.orgs.exceptions import Invalid
@@ -40,6 +47,7 @@ class StreamSpecs:
     transform: CodeSpec | None
     contract: Contract
     rules: PublishRules
+    replay: KeptRecords | None = None
 
 
 def engine_specs(

@@ -37,6 +37,15 @@ class BackfillInProgress(Conflict):
         super().__init__(self.__doc__ or "", backfill_id=str(backfill_id))
 
 
+class NothingToSend(Conflict):
+    """No rejected records of the run can be sent again."""
+
+    code = "nothing_to_send"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason or self.__doc__ or "")
+
+
 class DatabaseBusy(Conflict):
     """A run is writing to this database, or other downloads are being prepared: try again in a minute."""
 

@@ -41,6 +41,7 @@ from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
 from apps.runs.models import Attempt, Run, RunStream, Status
 from apps.runs.outputs import leftovers, storage
+from apps.runs.replays import sending
 from apps.runs.snapshots import failure_columns
 from apps.runs.usage import counting as usage
 
@@ -175,6 +176,7 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
             version = versions.get_version(org, pipeline, claim.version)
             definition = Definition(version.definition)
             chunk = chunks.find_chunk(org, claim.run_id)
+            replayed = sending.find_replayed_run(org, claim.run_id)
             if not rows and chunk is None and definition.patterns:
                 return PreparedRun([], {}, warnings, NO_SNAPSHOT, source_to_list(org, version))
             matched = chosen_streams.matched_streams(rows, definition)
@@ -188,7 +190,14 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
         if chunk is not None:
             stream_specs = chunks.specs_of_chunk(chunk, stream_specs)
-        plan = _snapshot_plan(org, pipeline, version, stream_specs)
+        plan = NO_SNAPSHOT
+        if replayed is not None:
+            streams = definition.with_streams([*definition.streams, *matched])
+            stream_specs = sending.specs_of_replay(
+                org, pipeline, replayed, streams, rows, stream_specs
+            )
+        else:
+            plan = _snapshot_plan(org, pipeline, version, stream_specs)
     names = {each.source.stream for each in stream_specs}
     named = [stream for stream in version.definition["streams"] if stream["stream"] in names]
     rows = rows or chosen_streams.create_rows(claim, named, matched)
@@ -225,6 +234,7 @@ def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:
         contract=specs.contract,
         rules=specs.rules,
         left_out=storage.left_out_root(claim.org_id, claim.run_id),
+        replay=specs.replay,
         state_dsn=settings.ENGINE_DATABASE_URL,
         data=storage.data_root(claim.org_id, claim.pipeline_id),
         files=storage.files_root(claim.org_id),

@@ -27,6 +27,7 @@ class Trigger(models.TextChoices):
     API = "api"
     RETRY = "retry"
     BACKFILL = "backfill"
+    REPLAY = "replay"
 
 
 class BackfillMode(models.TextChoices):
@@ -98,6 +99,10 @@ class Run(OrgOwned):
         Backfill, models.SET_NULL, related_name="+", null=True, db_constraint=False
     )
     chunk = models.PositiveIntegerField(null=True)  # of the backfill, from 0
+    # The run whose rejected records this run sends again. It is null for a replay whose run was removed.
+    replay_of = models.ForeignKey(
+        "self", models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
@@ -193,6 +198,14 @@ class Run(OrgOwned):
                 condition=models.Q(log_removal_at__isnull=False),
             ),
         ]
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether the run reads its streams from their positions on: no chunk of a backfill, and no replay."""
+        return self.backfill_id is None and self.trigger != Trigger.REPLAY
+
+
+BY_ORDINARY_RUNS = models.Q(backfill=None) & ~models.Q(trigger=Trigger.REPLAY)
 
 
 class RunStream(OrgOwned):

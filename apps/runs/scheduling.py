@@ -22,7 +22,7 @@ from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.pipelines.schedules import times as schedules
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
-from apps.runs.models import LIVE, Run, Trigger
+from apps.runs.models import BY_ORDINARY_RUNS, LIVE, Run, Trigger
 
 logger = structlog.get_logger(__name__)
 
@@ -70,8 +70,8 @@ def _start_if_due(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetim
         _set_next_run(schedule, schedules.next_run_at(schedule, now))
         return False
     live_run = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE).first()
-    if live_run is not None and live_run.backfill_id is not None:
-        return False  # The scheduled time stays due, and no chunk of the backfill starts before it.
+    if live_run is not None and not live_run.is_ordinary:
+        return False  # The scheduled time stays due, and no chunk of a backfill starts before it.
     if live_run is not None and schedule.overlap != Overlap.SKIP:
         _cancel_live_run_if_configured(org, schedule, live_run)
         return False  # The scheduled time stays due and is checked again when the run has ended.
@@ -84,15 +84,15 @@ def _is_missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: date
     """Whether the start at `slot` is too late and the schedule skips late runs.
 
     If the schedule lets runs wait (overlap is not `skip`), a start is not too late if a run of the pipeline ended
-    after `slot`, because the start waited for this run. Every schedule waits for the chunk of a backfill.
+    after `slot`, because the start waited for this run. Every schedule waits for a chunk of a backfill and for a replay.
     """
     if schedule.misfire != Misfire.SKIP or now - slot <= MISSED_AFTER:
         return False
     ended = pipeline.last_run_finished_at
     if ended is not None and ended > slot and schedule.overlap != Overlap.SKIP:
         return False
-    chunks = Run.objects.for_org(pipeline.org_id).filter(backfill__isnull=False)
-    return not chunks.filter(pipeline=pipeline, finished_at__gt=slot).exists()
+    others = Run.objects.for_org(pipeline.org_id).exclude(BY_ORDINARY_RUNS)
+    return not others.filter(pipeline=pipeline, finished_at__gt=slot).exists()
 
 
 def _cancel_live_run_if_configured(org: Org, schedule: Schedule, live_run: Run) -> None:

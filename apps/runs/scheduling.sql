@@ -4,7 +4,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT s.org_id, s.id FROM pipelines_schedule s
     WHERE s.next_run_at <= now() AND NOT EXISTS (
         SELECT 1 FROM runs_run r WHERE r.org_id = s.org_id AND r.pipeline_id = s.pipeline_id
-        AND r.status IN ('pending', 'running') AND (r.backfill_id IS NOT NULL OR (s.overlap <> 'skip'
+        AND r.status IN ('pending', 'running') AND (r.backfill_id IS NOT NULL OR r.trigger = 'replay' OR (s.overlap <> 'skip'
             AND (r.status = 'pending' OR s.overlap = 'queue' OR r.cancel_requested_at IS NOT NULL))))
     ORDER BY s.next_run_at LIMIT most
 $$;

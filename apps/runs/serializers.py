@@ -133,6 +133,9 @@ class RunRowSerializer(serializers.Serializer[Any]):
     slot = serializers.DateTimeField(
         allow_null=True, help_text="The scheduled time for which this run was created."
     )
+    replay_of = serializers.UUIDField(
+        allow_null=True, help_text="The run whose rejected records this run sends again."
+    )
     attempt = serializers.IntegerField()
     max_attempts = serializers.IntegerField()
     waiting_reason = serializers.CharField(allow_null=True)
@@ -267,7 +270,7 @@ class OutputListSerializer(serializers.Serializer[Any]):
 class LeftOutQuery(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(KINDS, default="rejected")
     offset = serializers.IntegerField(
-        default=0, min_value=0, max_value=MAX_KEPT, help_text="Number of the first record, from 0."
+        default=0, min_value=0, max_value=2**31, help_text="Number of the first record, from 0."
     )
 
 
@@ -287,7 +290,10 @@ class LeftOutRecordSerializer(serializers.Serializer[Any]):
 class LeftOutSerializer(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(KINDS)
     count = serializers.IntegerField(help_text="All records of this kind of the run.")
-    kept = serializers.IntegerField(help_text=f"How many of them are kept, at most {MAX_KEPT:,}.")
+    kept = serializers.IntegerField(
+        help_text=f"How many of them are kept: of a stream at most {MAX_KEPT['rejected']:,} rejected and"
+        f" {MAX_KEPT['skipped']:,} skipped ones."
+    )
     results = LeftOutRecordSerializer(many=True)
     next_offset = serializers.IntegerField(allow_null=True)
     note = serializers.CharField(

@@ -42,6 +42,7 @@ def start(
     not_before: datetime | None = None,
     backfill: Backfill | None = None,
     chunk: int | None = None,
+    replay_of: Run | None = None,
 ) -> Run:
     """Create a pending run and the job that will execute it.
 
@@ -69,6 +70,7 @@ def start(
         not_before=not_before,
         backfill=backfill,
         chunk=chunk,
+        replay_of=replay_of,
         max_attempts=pipeline.max_attempts,
         timeout_seconds=pipeline.timeout_seconds,
     )
@@ -114,7 +116,7 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     """
     run = find_permitted_run(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
-    if before not in {Status.FAILED, Status.CANCELLED}:
+    if before not in {Status.FAILED, Status.CANCELLED} or _was_sent_by_another(run):
         raise NotRetryable
     _refuse_second_live_run(org, run.pipeline_id)
     try:
@@ -124,7 +126,7 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
                 run_id=run.pk,
                 before=before,
                 after=Status.PENDING,
-                trigger=Trigger.RETRY,
+                trigger=Trigger.REPLAY if run.trigger == Trigger.REPLAY else Trigger.RETRY,
                 max_attempts=run.pipeline.max_attempts,
                 timeout_seconds=run.pipeline.timeout_seconds,
                 **_VALUES_AT_RETRY,
@@ -141,6 +143,16 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     except IntegrityError:
         _refuse_second_live_run(org, run.pipeline_id)
         raise
+
+
+def _was_sent_by_another(run: Run) -> bool:
+    """Whether another run has sent rejected records again that this run should have sent."""
+    if run.replay_of_id is None:
+        return False
+    streams = RunStream.objects.for_org(run.org_id)
+    unfinished = streams.filter(run=run).exclude(status=Status.SUCCEEDED).values("name")
+    sent = streams.filter(run__replay_of=run.replay_of_id, status=Status.SUCCEEDED)
+    return sent.filter(name__in=unfinished).exists()
 
 
 def _resume_backfill(run: Run) -> None:

@@ -39,6 +39,7 @@ COLUMNS = (
     "triggered_by__email",
     "schedule_id",
     "slot",
+    "replay_of_id",
     "attempt",
     "max_attempts",
     "not_before",
@@ -173,6 +174,7 @@ class RunSnapshot(TypedDict):
     triggered_by: str | None
     schedule_id: UUID | None
     slot: datetime | None
+    replay_of: UUID | None
     attempt: int
     max_attempts: int
     waiting_reason: str | None
@@ -341,6 +343,7 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "triggered_by": row["triggered_by__email"],
         "schedule_id": row["schedule_id"],
         "slot": row["slot"],
+        "replay_of": row["replay_of_id"],
         "attempt": row["attempt"],
         "max_attempts": row["max_attempts"],
         "waiting_reason": waiting.reason if waiting else None,

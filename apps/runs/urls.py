@@ -5,6 +5,7 @@ from apps.runs.backfills import views as backfill_views
 from apps.runs.following import views as event_views
 from apps.runs.outputs import views as output_views
 from apps.runs.positions import views as position_views
+from apps.runs.replays import views as replay_views
 from apps.runs.usage import views as usage_views
 
 urlpatterns = [
@@ -28,6 +29,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/streams", views.RunStreamsView.as_view()),
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
     path("runs/<uuid:pk>/rejected", output_views.LeftOutView.as_view()),
+    path("runs/<uuid:pk>/rejected/replay", replay_views.ReplayView.as_view()),
     path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),
     path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
     path("org/usage", usage_views.UsageView.as_view()),

@@ -47,6 +47,7 @@ EXAMPLE_ROW: dict[str, Any] = {
     "triggered_by": "dana@example.com",
     "schedule_id": None,
     "slot": None,
+    "replay_of": None,
     "attempt": 1,
     "max_attempts": 3,
     "waiting_reason": None,

@@ -216,6 +216,7 @@ def test_rejected_records_end_the_run_in_every_mode_and_a_retry_with_a_raised_li
             "position": "page 1, record 2",
             "record": "[0]",
             "complete": True,
+            "kept": None,
         }
     ]
 

@@ -83,6 +83,28 @@ def find_change(state_dsn: str, prefix: str, change_id: UUID) -> PositionChange 
         return cursor.execute(_CHANGE, {"id": change_id, "pattern": f"{prefix}%"}).fetchone()
 
 
+_READ_AGAIN = """
+select m.key from unnest(%s::text[], %s::timestamptz[]) as m (key, since)
+where exists (
+    select 1 from stream_jobs j join engine_job e on e.job_id = j.id
+    where j.name = m.key and j.status = 'succeeded' and e.since_job is null
+      and j.created_at at time zone 'utc' > m.since
+) or exists (
+    select 1 from engine_position p
+    where p.stream_key = m.key and p.at > m.since and p.cause <> 'run'
+)
+"""
+
+
+def read_again(state_dsn: str, since: Mapping[str, datetime]) -> set[str]:
+    """Return the keys of the streams that were read from the beginning since then, or whose position was changed."""
+    if not since:
+        return set()
+    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
+        rows = connection.execute(_READ_AGAIN, (list(since), list(since.values()))).fetchall()
+    return {key for (key,) in rows}
+
+
 def remove_changes(state_dsn: str, days_by_org: Mapping[UUID, int]) -> int:
     """Delete changes that are older than their org keeps them, and all but the newest MAX_CHANGES of each stream.
 

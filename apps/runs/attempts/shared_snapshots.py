@@ -16,7 +16,7 @@ from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.pipelines.definition import SnapshotDocument
 from apps.runs.attempts.recorder import Recorder
-from apps.runs.models import Run, Status
+from apps.runs.models import BY_ORDINARY_RUNS, Run, Status
 
 # If reading takes longer, a snapshot is not shared by itself: the source cannot remove old rows as long as it exists.
 LONGEST_READ = timedelta(minutes=15)
@@ -51,7 +51,7 @@ class SnapshotPlan:
 def last_duration(org: Org, pipeline_id: UUID) -> timedelta | None:
     """Return how long the newest successful run of the pipeline has taken, or None if there is none."""
     runs = Run.objects.for_org(org).filter(
-        pipeline_id=pipeline_id, status=Status.SUCCEEDED, backfill=None
+        BY_ORDINARY_RUNS, pipeline_id=pipeline_id, status=Status.SUCCEEDED
     )
     newest = runs.order_by("-created_at", "-id").first()
     if newest is None or newest.started_at is None or newest.finished_at is None:

@@ -1,6 +1,6 @@
 """Read the rejected and skipped records of a run, for principals who can see the run.
 
-The engine keeps the first of them in files whose names have the number of their records, see
+The engine keeps them in files whose names have the number of their records, see
 `apps.engine.sync.left_out_files`.
 """
 
@@ -25,7 +25,8 @@ from apps.runs.keeping import retention
 from apps.runs.models import Run, RunStream
 from apps.runs.outputs import storage
 
-_FILE_NAME = re.compile(r"\d{12}-(\d{4})\.jsonl")
+# Older releases had no parts, and no number of records that can be sent again.
+_FILE_NAME = re.compile(r"\d{12}(?:\.\d{3})?-(\d{4})(?:-(\d{4}))?\.jsonl")
 PAGE_SIZE = 100  # records
 VALUES_HIDDEN = "The records are shown to members who may edit the pipeline."
 
@@ -127,8 +128,26 @@ def _read_files(files: list[tuple[str, int]], offset: int) -> Iterator[dict[str,
         numbers = range(max(offset, first), min(offset + PAGE_SIZE, first + size))
         if numbers:
             lines = storage.read(key).splitlines()
-            yield from ({"number": n, **orjson.loads(lines[n - first])} for n in numbers)
+            yield from ({"number": n, **_shown(lines[n - first])} for n in numbers)
         first += size
+
+
+def _shown(line: bytes) -> dict[str, Any]:
+    record: dict[str, Any] = orjson.loads(line)
+    record.pop("kept", None)
+    return record
+
+
+def count_sendable(org_id: UUID, run_id: UUID, stream: str) -> int:
+    """Return how many rejected records of the stream can be sent again."""
+    root = f"{storage.left_out_folder(org_id, run_id)}/{stream_digest(stream)}"
+    names = (
+        name
+        for job in storage.list_folder(root)[0]
+        for name in storage.list_folder(f"{root}/{job}/rejected")[1]
+    )
+    matches = filter(None, map(_FILE_NAME.fullmatch, names))
+    return sum(int(match[2] or 0) for match in matches)
 
 
 def _kept_note(org: Org, run: Run, kind: Kind, count: int, kept: int) -> str:
