@@ -5,17 +5,16 @@ The module has only frozen dataclasses and JSON, so the web process can import i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from apps.engine.failures import FailureClass
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.shared_snapshots import SharedSnapshot
 from apps.engine.source_columns import SourceColumns
+from apps.engine.stream_keys import backfill_key, pipeline_prefix, replay_key, stream_key
 from apps.engine.windows import CursorWindow, window_from_json
 from apps.json import JsonObject
 
@@ -162,37 +161,6 @@ class KeptRecords:
         fields: dict[str, Any] = dict(value)
         root, hashed = StorageRoot(**fields["root"]), tuple(fields.get("hashed", ()))
         return cls(**{**fields, "root": root, "hashed": hashed})
-
-
-def stream_digest(stream: str) -> str:
-    """Return 26 hexadecimal digits that identify a stream within its pipeline, for keys and names of folders."""
-    return hashlib.sha256(stream.encode("utf-8", "surrogatepass")).hexdigest()[:26]
-
-
-def org_prefix(org_id: UUID | str) -> str:
-    """Return the beginning of the keys of all streams of the org."""
-    return f"{org_id}:"
-
-
-def pipeline_prefix(org_id: UUID | str, pipeline_id: UUID | str) -> str:
-    """Return the beginning of the keys of all streams of the pipeline."""
-    return f"{org_prefix(org_id)}{pipeline_id}:"
-
-
-def stream_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
-    """Return the key of the engine's state for a stream of the pipeline: 100 characters, as many as bizon allows."""
-    return pipeline_prefix(org_id, pipeline_id) + stream_digest(stream)
-
-
-def backfill_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
-    """Return the key of the engine's state for backfills of the stream. It is not the key of any stream."""
-    return pipeline_prefix(org_id, pipeline_id) + stream_digest(f"\0backfill\0{stream}")
-
-
-def replay_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str, run_id: str) -> str:
-    """Return the key of the engine's state for sending the rejected records of a run again."""
-    digest = stream_digest(f"\0replay\0{run_id}\0{stream}")
-    return pipeline_prefix(org_id, pipeline_id) + digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 
 from apps.connectors.storage import files_root
 from apps.engine import RunSpec
-from apps.engine.contract import stream_key
+from apps.engine.stream_keys import stream_key
 from apps.pipelines.models import Pipeline
 from apps.runs.attempts import children
 from tests.databases.comparing import require_equal_tables

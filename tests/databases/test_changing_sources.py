@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from apps.connectors.storage import files_root
-from apps.engine.contract import stream_key
+from apps.engine.stream_keys import stream_key
 from tests.databases.comparing import require_equal_tables, require_foreign_keys
 from tests.databases.moving import KINDS, Arrived, Mover
 from tests.databases.source_tables import Row, SourceReader, load

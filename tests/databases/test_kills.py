@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from apps.connectors.storage import files_root
-from apps.engine.contract import stream_key
+from apps.engine.stream_keys import stream_key
 from apps.pipelines.models import Pipeline
 from tests.databases.comparing import require_equal_tables
 from tests.databases.moving import KINDS, Arrived, Mover

@@ -470,6 +470,9 @@ RUNS = {
     "runs_logs": Case(path={"id": "run"}),
     "runs_events": Case(path={"id": "live_run"}),
     "runs_rejected_list": Case(path={"id": "run"}),
+    "runs_rejected_replayable": Case(path={"id": "run"}),
+    # 409, because the run has rejected nothing
+    "runs_rejected_replay": Case(409, path={"id": "run"}, body=lambda p: {}),
     "runs_streams": Case(path={"id": "run"}),
     "runs_outputs_list": Case(path={"id": "run"}),
     "runs_outputs_get": Case(path={"id": "run", "name": "output"}),

@@ -46,6 +46,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "scim_users_search": "A search.",
     "pipelines_backfills_create": "Here the response is 422, because the source cannot read a window. For its event see tests/runs/backfills/test_backfills.py.",
     "pipelines_backfills_estimate": "Asks the source for the number of rows.",
+    "runs_rejected_replay": "Here the response is 409, because the run has rejected nothing. For its event see tests/runs/replays/test_replays.py.",
     "pipelines_state_restore": "Here the response is 404, because nothing was changed. For its event see tests/runs/positions/test_history.py.",
     "pipelines_state_put": "Here the response is 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
 }

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import orjson
 
-from apps.engine.contract import StorageRoot, stream_digest
+from apps.engine.contract import StorageRoot
 from apps.engine.failures import EngineError, Unavailable
 from apps.engine.frames.left_out import (
     KINDS,
@@ -29,6 +29,7 @@ from apps.engine.frames.left_out import (
 from apps.engine.reporting.redaction import Redactor
 from apps.engine.stores import Entry, Store
 from apps.engine.stores.opening import open_root
+from apps.engine.stream_keys import stream_digest
 from apps.engine.sync.jobs import Job
 
 FOLDER = "left-out/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.engine.contract import DestinationSpec, PublishRules, WriteMode
+from apps.engine.contract import DestinationSpec, PublishRules, RunSpec
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
     REMOVES_ALL_ROWS,
@@ -37,12 +37,10 @@ def require_few_rejected(
     )
 
 
-def require_table(
-    destination: Destination, job: Job, write_mode: WriteMode, *, is_replay: bool = False
-) -> None:
+def require_table(destination: Destination, job: Job, spec: RunSpec) -> None:
     """Raise ConfigurationError if the job would add new records to a table that has lost all earlier ones."""
-    adds_to_earlier = job.since is not None or is_replay
-    continues = adds_to_earlier and not job.is_finished and write_mode != "replace"
+    adds_rows = spec.destination.write_mode != "replace" and not job.is_finished
+    continues = adds_rows and (job.since is not None or spec.replay is not None)
     if continues and destination.has_lost_table():
         raise ConfigurationError(
             f"The table of the destination is gone: {RESET_STREAM}, so that it is read from the beginning"

@@ -199,12 +199,7 @@ class Runner:
                 "opening the destination", destination.longest_step_seconds
             ):
                 destination.open(job.batches)
-                publishing_rules.require_table(
-                    destination,
-                    job,
-                    spec.destination.write_mode,
-                    is_replay=spec.replay is not None,
-                )
+                publishing_rules.require_table(destination, job, spec)
         log_start(spec, job)
         left_out_files = LeftOutFiles(spec.left_out, job, self._redactor, stream=spec.source.stream)
         if not self._is_first_sync:

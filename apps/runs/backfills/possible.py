@@ -11,7 +11,7 @@ import orjson
 from django.conf import settings
 
 from apps.connectors import catalogue
-from apps.engine.contract import stream_key
+from apps.engine.stream_keys import stream_key
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.background.retries import apply_to_rows
-from apps.engine.contract import org_prefix
+from apps.engine.stream_keys import org_prefix
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM

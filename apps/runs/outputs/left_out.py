@@ -14,8 +14,8 @@ from uuid import UUID
 
 import orjson
 
-from apps.engine.contract import stream_digest
 from apps.engine.frames.left_out import Kind, without_value
+from apps.engine.stream_keys import stream_digest
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission

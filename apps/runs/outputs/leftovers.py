@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from apps.engine.contract import pipeline_prefix
+from apps.engine.stream_keys import pipeline_prefix
 from apps.engine.sync import state
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines import removal

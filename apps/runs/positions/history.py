@@ -10,7 +10,7 @@ import orjson
 from django.conf import settings
 
 from apps.auth.models import User
-from apps.engine.contract import pipeline_prefix, stream_key
+from apps.engine.stream_keys import pipeline_prefix, stream_key
 from apps.engine.sync import position_history
 from apps.engine.sync.position_history import PositionChange
 from apps.json import JsonValue

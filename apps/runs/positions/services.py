@@ -14,7 +14,7 @@ from django.db import transaction
 
 from apps.background.database_errors import first_line
 from apps.engine import Progress
-from apps.engine.contract import pipeline_prefix, stream_key
+from apps.engine.stream_keys import pipeline_prefix, stream_key
 from apps.engine.sync import position_history, state
 from apps.json import JsonValue
 from apps.orgs import audit

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.conf import settings
 
-from apps.engine.contract import stream_key
 from apps.engine.field_rules import FieldRule, FieldRules
+from apps.engine.stream_keys import stream_key
 from apps.engine.sync import position_history
 from apps.orgs.models import Org
 from apps.pipelines.definition import (

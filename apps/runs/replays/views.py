@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
 from apps.runs import snapshots
 from apps.runs.replays import services
 from apps.runs.replays.serializers import ReplayableStreamListSerializer, ReplaySerializer
@@ -66,7 +67,6 @@ class ReplayView(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
         streams = data_of(ReplaySerializer, request).get("streams")
-        call = services.count(org=self.org, by=self.principal, run_id=pk)
 
         def start(counts: services.Counts) -> Response:
             run = services.start(
@@ -74,4 +74,8 @@ class ReplayView(OrgView):
             )
             return Response(snapshots.run(org_id=self.org.pk, run_id=run.pk), status=201)
 
-        return SlowResponse(call.run, then=start, once=True)
+        return SlowResponse(_count(self, pk).run, then=start, once=True)
+
+
+def _count(view: OrgView, pk: UUID) -> SlowCall[services.Counts]:
+    return services.count(org=view.org, by=view.principal, run_id=pk)

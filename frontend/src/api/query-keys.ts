@@ -72,6 +72,7 @@ export const queryKeys = {
     outputs: (id: string) => ["runs", "outputs", id] as const,
     allStreams: (id: string) => ["runs", "streams", id] as const,
     streams: (id: string, filter: string) => ["runs", "streams", id, filter] as const,
+    replayable: (id: string, status: string) => ["runs", "replayable", id, status] as const,
     leftOut: (id: string, kind: string, status: string) => ["runs", "left-out", id, kind, status] as const,
   },
   scheduleOfWords: (words: string, timezone: string) => ["schedule-of-words", words, timezone] as const,

@@ -3268,6 +3268,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}/rejected/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show for which streams of a run the rejected records can be sent again
+         * @description Show for which streams of a run the rejected records can be sent again.
+         */
+        get: operations["runs_rejected_replayable"];
+        put?: never;
+        /**
+         * Start a run that sends the rejected records of a run again
+         * @description Start a run that sends the rejected records of a run again.
+         */
+        post: operations["runs_rejected_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}/retry": {
         parameters: {
             query?: never;
@@ -4548,7 +4572,7 @@ export interface components {
             kind: components["schemas"]["LeftOutKindEnum"];
             /** @description All records of this kind of the run. */
             count: number;
-            /** @description How many of them are kept, at most 1,000. */
+            /** @description How many of them are kept: of a stream at most 100,000 rejected and 1,000 skipped ones. */
             kept: number;
             results: components["schemas"]["LeftOutRecord"][];
             next_offset: number | null;
@@ -6342,6 +6366,27 @@ export interface components {
             /** @description The secret of an invitation's link. */
             invitation?: string;
         };
+        ReplayRequest: {
+            /** @description The streams whose rejected records are sent again; by default all of which this is possible. */
+            streams?: string[] | null;
+        };
+        ReplayableStream: {
+            stream: string;
+            /** @description The rejected records of the stream. */
+            rejected: number;
+            /** @description How many of them are kept whole, so that they can be sent again. */
+            sendable: number;
+            /** @description Why they cannot be sent again now; empty if they can. */
+            refusal: string;
+            /**
+             * Format: uuid
+             * @description The run that has sent them again.
+             */
+            replay_id: string | null;
+        };
+        ReplayableStreamList: {
+            results: components["schemas"]["ReplayableStream"][];
+        };
         RepositoryConnected: {
             /** Format: uuid */
             id: string;
@@ -6454,6 +6499,11 @@ export interface components {
              * @description The scheduled time for which this run was created.
              */
             slot: string | null;
+            /**
+             * Format: uuid
+             * @description The run whose rejected records this run sends again.
+             */
+            replay_of: string | null;
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
@@ -6504,6 +6554,11 @@ export interface components {
              * @description The scheduled time for which this run was created.
              */
             slot: string | null;
+            /**
+             * Format: uuid
+             * @description The run whose rejected records this run sends again.
+             */
+            replay_of: string | null;
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
@@ -7071,7 +7126,7 @@ export interface components {
             member_id: string;
         };
         /** @enum {string} */
-        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill";
+        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
         TryAnswer: {
             ok: boolean;
             records: {
@@ -25339,7 +25394,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
                 /** @description Created before this time. */
                 until?: string;
             };
@@ -26003,6 +26058,219 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_rejected_replayable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show for which streams of a run the rejected records can be sent again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayableStreamList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_rejected_replay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description Start a run that sends the rejected records of a run again */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Disabled */
+            423: {
                 headers: {
                     [name: string]: unknown;
                 };

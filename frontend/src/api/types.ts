@@ -29,6 +29,7 @@ export type RunStatus = Schemas["RunStatusEnum"];
 export type RunStream = Schemas["RunStream"];
 export type RunStreamPage = Schemas["RunStreamList"];
 export type LeftOut = Schemas["LeftOut"];
+export type ReplayableStream = Schemas["ReplayableStream"];
 export type LeftOutRecord = Schemas["LeftOutRecord"];
 export type LogPage = Schemas["LogPage"];
 export type LogLine = Omit<Schemas["LogLine"], "line">;

@@ -106,7 +106,7 @@ def _prepare_reset_request(world: World) -> Arguments:
     import psycopg
     from django.conf import settings
 
-    from apps.engine.contract import stream_key
+    from apps.engine.stream_keys import stream_key
     from apps.engine.sync import state
 
     pipeline = make_pipeline(world)

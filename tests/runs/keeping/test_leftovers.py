@@ -18,7 +18,7 @@ from psycopg import sql
 
 from apps.background import jobs
 from apps.connectors.storage import data_root, files_root
-from apps.engine.contract import stream_key
+from apps.engine.stream_keys import stream_key
 from apps.engine.sync import state
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline

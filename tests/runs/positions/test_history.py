@@ -11,8 +11,9 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from apps.engine.contract import Outcome, RunSpec, stream_key
+from apps.engine.contract import Outcome, RunSpec
 from apps.engine.process.stream_series import StreamSeries
+from apps.engine.stream_keys import stream_key
 from apps.engine.sync import position_history
 from apps.orgs.models import AuditEvent, Org
 from apps.pipelines.models import Pipeline

@@ -173,9 +173,9 @@ def test_the_same_idempotency_key_starts_one_run_and_one_event_is_recorded(
     events: Events, acme: World, this_worker: Worker
 ) -> None:
     _, run_id = load(events, this_worker)
-    headers = {"HTTP_IDEMPOTENCY_KEY": "once"}
     first, second = (
-        acme.client().post(path_of(run_id), {}, format="json", **headers) for _ in range(2)
+        acme.client().post(path_of(run_id), {}, format="json", HTTP_IDEMPOTENCY_KEY="once")
+        for _ in range(2)
     )
     assert first.status_code == second.status_code == 201
     assert first.json()["id"] == second.json()["id"]

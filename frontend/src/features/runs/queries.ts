@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { LeftOut, LogPage, Run, RunStreamPage } from "@/api/types";
+import type { LogPage, Run, RunStreamPage } from "@/api/types";
 
 const LOG_PAGE_SIZE = 2_000; // lines
 /** Milliseconds between polls of the streams of a live run. The event stream also changes them. */
@@ -19,24 +19,6 @@ export function outputsQuery(id: string) {
     queryKey: queryKeys.runs.outputs(id),
     queryFn: ({ signal }) =>
       unwrap(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
-  });
-}
-
-export type LeftOutKind = LeftOut["kind"];
-
-/** The records that a run rejected or skipped. They are loaded again when the status of the run changes. */
-export function leftOutQuery(id: string, kind: LeftOutKind, status: string) {
-  return infiniteQueryOptions({
-    queryKey: queryKeys.runs.leftOut(id, kind, status),
-    queryFn: ({ pageParam, signal }) =>
-      unwrap(
-        api.GET("/api/v1/runs/{id}/rejected", {
-          params: { path: { id }, query: { kind, offset: pageParam } },
-          signal,
-        }),
-      ),
-    initialPageParam: 0,
-    getNextPageParam: (page: LeftOut) => page.next_offset,
   });
 }
 

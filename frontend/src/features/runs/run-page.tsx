@@ -20,7 +20,7 @@ import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { parseRunSearch } from "./filter";
-import { LeftOutCard } from "./left-out-card";
+import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
 import { OutputsCard } from "./outputs-card";
@@ -205,6 +205,7 @@ function RunDetails({ run }: { run: Run }) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
         <dd className="truncate">{run.triggered_by ?? run.trigger}</dd>
+        {run.trigger === "replay" && <ReplayedRun run={run} />}
         <dt className="text-faint">Created</dt>
         <dd>
           <RelativeTime time={run.created_at} />
@@ -225,6 +226,24 @@ function RunDetails({ run }: { run: Run }) {
         </dd>
       </dl>
     </section>
+  );
+}
+
+/** Whose rejected records the run sends again. */
+function ReplayedRun({ run }: { run: Run }) {
+  return (
+    <>
+      <dt className="text-faint">Sends again</dt>
+      <dd>
+        {run.replay_of ? (
+          <Link to="/runs/$runId" params={{ runId: run.replay_of }} className="link">
+            Rejected records of a run
+          </Link>
+        ) : (
+          "Rejected records of a run that was removed"
+        )}
+      </dd>
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import type { LeftOutRecord, Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { formatCount } from "@/format/number";
+import { SendAgain } from "./send-again";
 import { leftOutQuery, type LeftOutKind } from "./queries";
 
 const NAMES: Record<LeftOutKind, string> = { rejected: "Rejected", skipped: "Skipped" };
@@ -39,8 +40,7 @@ function NothingLeftOut({ live }: { live: boolean }) {
   return (
     <EmptyState title={live ? "No record was left out so far" : "No record was left out"}>
       Records that cannot be read or do not fit are rejected, and records that you choose to leave out, such
-      as those for which a transform returns None, are skipped. The first 1,000 of each are listed here with
-      the reason.
+      as those for which a transform returns None, are skipped. They are listed here with the reason.
     </EmptyState>
   );
 }
@@ -84,6 +84,7 @@ function LeftOutRecords({ run, kind }: { run: Run; kind: LeftOutKind }) {
       <p className="text-soft">
         {EXPLANATIONS[kind]} {note}
       </p>
+      {kind === "rejected" && !isLive(run.status) && <SendAgain run={run} />}
       {records.length > 0 && <RecordList kind={kind} records={records} />}
       {query.hasNextPage && (
         <Button
