@@ -193,9 +193,7 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
         plan = NO_SNAPSHOT
         if replayed is not None:
             streams = definition.with_streams([*definition.streams, *matched])
-            stream_specs = sending.specs_of_replay(
-                org, pipeline, replayed, streams, rows, stream_specs
-            )
+            stream_specs = sending.specs_of_replay(org, replayed, streams, rows, stream_specs)
         else:
             plan = _snapshot_plan(org, pipeline, version, stream_specs)
     names = {each.source.stream for each in stream_specs}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from uuid import UUID
 import polars as pl
 
 from apps.engine.frames.json_numbers import JsonNumber
+from apps.engine.frames.native import NativeTable
 from apps.engine.frames.texts import (
     NESTED_TYPES,
     Unrepresentable,
@@ -35,27 +36,46 @@ MAX_TEXT = 1 << 20  # characters of one record
 
 @dataclass(frozen=True, slots=True)
 class KeptRecord:
-    """A record, and whether its source returns frames, of which the texts may be converted to the types of columns."""
+    """A record, and whether its source returns frames, of which the texts may be converted to the types of columns.
+
+    `native` are the native types that the source has declared for its values.
+    """
 
     fields: Mapping[str, Any]
     is_of_frame: bool = False
+    native: Mapping[str, str] = field(default_factory=dict)
 
 
-def find_in_frame(frame: pl.DataFrame) -> FindSource:
+def find_in_frame(frame: pl.DataFrame, native: NativeTable | None = None) -> FindSource:
+    types = _types_of(native)
+
     def find(index: int) -> KeptRecord:
         row = frame[index : index + 1]
-        fields = {series.name: to_column_type(series)[0][0] for series in row.iter_columns()}
-        return KeptRecord(fields, is_of_frame=True)
+        fields = {series.name: _value_of(series, types) for series in row.iter_columns()}
+        return KeptRecord(fields, is_of_frame=True, native=types)
 
     return find
 
 
-def find_in_rows(rows: Sequence[Any]) -> FindSource:
+def find_in_rows(rows: Sequence[Any], native: NativeTable | None = None) -> FindSource:
+    types = _types_of(native)
+
     def find(index: int) -> KeptRecord | None:
         fields = getattr(rows[index], "data", rows[index])
-        return KeptRecord(fields) if isinstance(fields, Mapping) and fields else None
+        return KeptRecord(fields, native=types) if isinstance(fields, Mapping) and fields else None
 
     return find
+
+
+def _types_of(native: NativeTable | None) -> dict[str, str]:
+    columns = native.columns if native else {}
+    return {name: column.type for name, column in columns.items() if column.type}
+
+
+def _value_of(series: pl.Series, types: Mapping[str, str]) -> Any:
+    """Return the only value. That of a native list stays a list."""
+    is_list = series.dtype.is_nested() and series.name in types
+    return (series if is_list else to_column_type(series)[0]).to_list()[0]
 
 
 def kept_text(record: KeptRecord) -> str | None:
@@ -66,7 +86,8 @@ def kept_text(record: KeptRecord) -> str | None:
         return None
     if not all(type(name) is str for name in record.fields):
         return None
-    text = json.dumps({"frame": record.is_of_frame, "values": values})
+    content = {"frame": record.is_of_frame, "native": dict(record.native), "values": values}
+    text = json.dumps(content)
     return text if len(text) <= MAX_TEXT else None
 
 
@@ -74,7 +95,7 @@ def read_kept(text: str) -> KeptRecord:
     """Return the record of a text of `kept_text`."""
     content = json.loads(text)
     fields = {name: _READERS[tag](value) for name, tag, value in content["values"]}
-    return KeptRecord(fields, content["frame"])
+    return KeptRecord(fields, content["frame"], content["native"])
 
 
 def _tagged(value: Any) -> tuple[str, Any]:

@@ -17,7 +17,7 @@ import polars as pl
 
 from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.copied import CopiedRows, join_rows
-from apps.engine.frames.kept_records import KeptRecord
+from apps.engine.frames.kept_records import KeptRecord, find_in_frame, find_in_rows
 from apps.engine.frames.left_out import Kind, LeftOutRecords, page_position
 from apps.engine.frames.records import RejectedRecord
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
@@ -110,7 +110,7 @@ class _UntypedPages(_PageRange):
                 item.record,
                 reason=item.reason,
                 position=page_position(page.iteration, record, is_transformed=page.is_transformed),
-                find_source=partial(_find_source, page, record, item.record),
+                find_source=partial(_find_source, page, record),
             )
 
     def accepts(self, page: QueuedPage) -> bool:
@@ -219,12 +219,12 @@ class BatchBuilder:
         return decoded.frame
 
 
-def _find_source(page: QueuedPage, index: int, record: object) -> KeptRecord | None:
+def _find_source(page: QueuedPage, index: int) -> KeptRecord | None:
     if page.find_source is not None:
         return page.find_source(index)
-    if not isinstance(record, Mapping) or not record:
-        return None
-    return KeptRecord(record, is_of_frame=page.frame is not None)
+    if page.frame is not None:
+        return find_in_frame(page.frame, page.native)(index)
+    return find_in_rows(page.rows, page.native)(index)
 
 
 def _can_be_joined(copied: list[CopiedRows], following: CopiedRows | None) -> bool:

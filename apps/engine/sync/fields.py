@@ -62,26 +62,33 @@ class FieldChanges:
         """Return the page with changed fields. Raises ConfigurationError if two fields would get one name."""
         self._require_hidden_position(page)
         left_out = self._hide(getattr(page, "left_out", None) or LeftOutRecords())
-        native = self._change_native(getattr(page, "native", None))
+        found_native = getattr(page, "native", None)
+        native = self._change_native(found_native)
         if isinstance(page, FrameIteration):
-            frame, kept = self._change_frame(page.frame, left_out, iteration)
+            frame, kept = self._change_frame(page.frame, left_out, iteration, found_native)
             changed_page = frame_page(
                 frame, page.next_pagination, page.next_state, left_out, native
             )
-            changed_page.find_source = self._find_source(find_in_frame(page.frame), kept)
+            changed_page.find_source = self._find_source(
+                find_in_frame(page.frame, found_native), kept
+            )
             return changed_page
         rows = page.rows if isinstance(page, RowsIteration) else page.records
         if not isinstance(rows, list | tuple):
             return page  # The reader refuses it.
         changed, kept = self._change_rows(rows, left_out, iteration)
         rows_of_page = rows_page(changed, page.next_pagination, page.next_state, left_out, native)
-        rows_of_page.find_source = self._find_source(find_in_rows(rows), kept)
+        rows_of_page.find_source = self._find_source(find_in_rows(rows, found_native), kept)
         return rows_of_page
 
     # Frames
 
     def _change_frame(
-        self, frame: pl.DataFrame, left_out: LeftOutRecords, iteration: int
+        self,
+        frame: pl.DataFrame,
+        left_out: LeftOutRecords,
+        iteration: int,
+        native: NativeTable | None,
     ) -> tuple[pl.DataFrame, Sequence[int]]:
         """Return the changed frame, and the index in the page of each of its rows."""
         reasons: Reasons = {}
@@ -97,7 +104,7 @@ class FieldChanges:
         changed = pl.DataFrame([series.alias(name) for name, series in columns.items()])
         if not reasons:
             return changed, range(frame.height)
-        find = self._find_source(find_in_frame(frame), range(frame.height))
+        find = self._find_source(find_in_frame(frame, native), range(frame.height))
         for index in sorted(reasons):
             left_out.add(
                 "rejected",
@@ -221,7 +228,11 @@ class FieldChanges:
         def find_without_values(index: int) -> KeptRecord | None:
             record = find(kept[index])
             fields = self._source_fields(record.fields) if record is not None else None
-            return replace(record, fields=fields) if record is not None and fields else None
+            if record is None or not fields:
+                return None
+            arriving = fields.keys() - self._rules.protected
+            native = {name: kind for name, kind in record.native.items() if name in arriving}
+            return replace(record, fields=fields, native=native)
 
         return find_without_values
 

@@ -166,7 +166,7 @@ def _find_source(page: SourceIteration, origins: Sequence[int | None]) -> FindSo
     """Return a function that finds the record of the source from which the transform has made a record."""
     find = getattr(page, "find_source", None)
     if find is None and isinstance(page, FrameIteration):
-        find = find_in_frame(page.frame)
+        find = find_in_frame(page.frame, page.native)
     elif find is None:
         find = find_in_rows(page.rows if isinstance(page, RowsIteration) else page.records)
 

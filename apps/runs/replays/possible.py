@@ -60,13 +60,6 @@ def possibilities(org: Org, run: Run) -> list[Possibility]:
     return _Judge(org, run, streams).judge()
 
 
-def earlier_rules(org: Org, pipeline: Pipeline, run: Run, name: str) -> FieldRules | None:
-    """Return the rules by which the run has kept the records of the stream. They have no secret."""
-    row = RunStream.objects.for_org(org).filter(run=run, name=name).first()
-    definition = Definition(versions.get_version(org, pipeline, run.version).definition)
-    return None if row is None else _rules_of_row(definition, row)
-
-
 def newest_by(stream: StreamDocument) -> str:
     """Return the column of the destination that tells which of two rows with the same key is newer; empty if none does."""
     field = stream["cursor_field"]
@@ -180,4 +173,6 @@ def missing_field(earlier: FieldRules, now: FieldRules) -> str:
 def _lacks(before: FieldRule, rule: FieldRule) -> bool:
     if before.drop:
         return True
+    if rule.protect == "hash" and not before.protect:
+        return True  # The hash of a kept value may be another one than that of the source's value.
     return bool(before.protect) and rule.protect not in {before.protect, "redact"}

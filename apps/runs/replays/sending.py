@@ -10,11 +10,10 @@ from apps.engine.contract import KeptRecords, PublishRules
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.pipelines.definition import Definition
-from apps.pipelines.models import Pipeline
 from apps.pipelines.specs import StreamSpecs
 from apps.runs.models import Run, RunStream, Trigger
 from apps.runs.outputs import storage
-from apps.runs.replays.possible import earlier_rules, newest_by
+from apps.runs.replays.possible import newest_by
 
 RUN_IS_GONE = "The run whose rejected records were to be sent again was removed."
 
@@ -32,36 +31,28 @@ def find_replayed_run(org: Org, run_id: UUID) -> Run | None:
 
 def specs_of_replay(
     org: Org,
-    pipeline: Pipeline,
     replayed: Run,
     definition: Definition,
     rows: Sequence[RunStream],
     specs: Sequence[StreamSpecs],
 ) -> list[StreamSpecs]:
     """Return the specifications of the streams of these rows. They read the kept records and not the source."""
+    root = storage.left_out_root(org.pk, replayed.pk)
     counts = {row.name: row.records_total or 0 for row in rows}
     return [
-        _spec_of_stream(org, pipeline, replayed, definition, each, counts[each.source.stream])
+        _spec_of_stream(
+            KeptRecords(str(replayed.pk), root, counts[each.source.stream]), definition, each
+        )
         for each in specs
         if each.source.stream in counts
     ]
 
 
-def _spec_of_stream(
-    org: Org,
-    pipeline: Pipeline,
-    replayed: Run,
-    definition: Definition,
-    specs: StreamSpecs,
-    count: int,
-) -> StreamSpecs:
-    name = specs.source.stream
-    earlier = earlier_rules(org, pipeline, replayed, name)
-    before = {rule.field for rule in earlier.rules if rule.protect == "hash"} if earlier else set()
-    now = {rule.field for rule in specs.fields.rules if rule.protect == "hash"}
-    root = storage.left_out_root(org.pk, replayed.pk)
-    stream = definition.stream(name)
-    merges = specs.destination.write_mode == "merge" and stream is not None
+def _spec_of_stream(kept: KeptRecords, definition: Definition, specs: StreamSpecs) -> StreamSpecs:
+    stream = definition.stream(specs.source.stream)
+    merges = specs.destination.write_mode == "merge"
+    # A field that is hashed now was hashed when the records were kept; otherwise they are not sent.
+    hashed = tuple(rule.field for rule in specs.fields.rules if rule.protect == "hash")
     return replace(
         specs,
         source=replace(specs.source, sync_mode="full_refresh"),
@@ -69,5 +60,5 @@ def _spec_of_stream(
             specs.destination, newest_by=newest_by(stream) if merges and stream else ""
         ),
         rules=PublishRules(allow_empty=True, max_rejected_share=1.0),
-        replay=KeptRecords(str(replayed.pk), root, count, tuple(sorted(before & now))),
+        replay=replace(kept, hashed=hashed),
     )
