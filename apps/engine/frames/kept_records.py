@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from apps.engine.library import numbers
 # Finds a record of a page, by its index, as the source has returned it. None if it cannot be sent again.
 FindSource = Callable[[int], "KeptRecord | None"]
 
+BLOCK_ROWS = 64  # rows of a frame that are converted at once
 MAX_TEXT = 1 << 20  # characters of one record
 
 
@@ -49,10 +51,15 @@ class KeptRecord:
 def find_in_frame(frame: pl.DataFrame, native: NativeTable | None = None) -> FindSource:
     types = _types_of(native)
 
+    @lru_cache(maxsize=1)  # The records are found in order.
+    def find_block(number: int) -> list[dict[str, Any]]:
+        rows = frame[number * BLOCK_ROWS : (number + 1) * BLOCK_ROWS]
+        values = [_values_of(series, types) for series in rows.iter_columns()]
+        return [dict(zip(rows.columns, row, strict=True)) for row in zip(*values, strict=True)]
+
     def find(index: int) -> KeptRecord:
-        row = frame[index : index + 1]
-        fields = {series.name: _value_of(series, types) for series in row.iter_columns()}
-        return KeptRecord(fields, is_of_frame=True, native=types)
+        number, place = divmod(index, BLOCK_ROWS)
+        return KeptRecord(find_block(number)[place], is_of_frame=True, native=types)
 
     return find
 
@@ -72,10 +79,10 @@ def _types_of(native: NativeTable | None) -> dict[str, str]:
     return {name: column.type for name, column in columns.items() if column.type}
 
 
-def _value_of(series: pl.Series, types: Mapping[str, str]) -> Any:
-    """Return the only value. That of a native list stays a list."""
+def _values_of(series: pl.Series, types: Mapping[str, str]) -> list[Any]:
+    """Return the values as those of a column. Native lists stay lists."""
     is_list = series.dtype.is_nested() and series.name in types
-    return (series if is_list else to_column_type(series)[0]).to_list()[0]
+    return (series if is_list else to_column_type(series)[0]).to_list()
 
 
 def kept_text(record: KeptRecord) -> str | None:
