@@ -46,6 +46,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "list_streams": [{"connector_id": "connector"}],
     "preview_pipeline": [{"pipeline_id": "pipeline"}],
     "read_log": [{"run_id": "run"}],
+    "replay_rejected_records": [{"run_id": "run"}],
     "restore_pipeline_version": [{"pipeline_id": "pipeline", "number": 1}],
     "retry_run": [{"run_id": "run"}],
     "run_pipeline": [{"pipeline_id": "pipeline"}],

@@ -17,6 +17,8 @@ CANNOT_BE_UNDONE = {  # {tool: what is said about its call}
     "retry_run": 'A run that is tried again cannot be undone. While it is in progress, say "cancel it".',
     "cancel_run": 'A cancelled run can be tried again: say "retry it".',
     "backfill_streams": "A backfill can be cancelled on the page of its pipeline, under State. What was loaded stays.",
+    "replay_rejected_records": "Rows that were sent again stay in the destination. While the run is in progress, say "
+    '"cancel it".',
     "decide_source_changes": "A decision about a change at the source cannot be taken back. You can restore an earlier version"
     " of the pipeline, or change its settings.",
     "save_source_version": "You can restore an earlier version on the page of the source, under Versions.",
