@@ -261,6 +261,9 @@ class FieldChange(serializers.Serializer[Any]):
     before = serializers.JSONField(help_text="Any value; null if there was none.")
     after = serializers.JSONField(help_text="Any value; null if there is none.")
     secret = serializers.BooleanField()
+    stream = serializers.CharField(
+        required=False, help_text="The stream of the field, if there are several."
+    )
 
 
 class VersionDiff(serializers.Serializer[Any]):

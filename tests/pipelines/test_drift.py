@@ -113,6 +113,26 @@ def test_a_stream_that_is_missing_is_listed_until_it_is_back(drifting: Drifting)
     assert drifting.run(missing, stream="never read") == []
 
 
+def test_to_accept_that_a_stream_is_gone_removes_it_from_the_pipeline(world: World) -> None:
+    """Otherwise each run would fail for it."""
+    config = {**CONFIG, "streams": [{"stream": STREAM}, {"stream": "plants", "table": "green"}]}
+    drifting = Drifting(world, create_pipeline(world, config=config))
+    drifting.run(FIRST)
+    drifting.run(SourceColumns(is_missing=True))
+    assert drifting.decide("accept").status_code == 200
+    pipeline = world.client().get(drifting.path).json()
+    streams = pipeline["config"]["streams"]
+    assert [(stream["stream"], stream["table"]) for stream in streams] == [("plants", "green")]
+    assert pipeline["version"] == 2
+
+
+def test_the_only_stream_of_a_pipeline_stays_when_it_is_gone(drifting: Drifting) -> None:
+    drifting.run(SourceColumns(is_missing=True))
+    assert drifting.decide("accept").status_code == 200
+    pipeline = drifting.world.client().get(drifting.path).json()
+    assert (len(pipeline["config"]["streams"]), pipeline["version"]) == (1, 1)
+
+
 def test_a_missing_stream_that_patterns_have_chosen_is_not_listed(drifting: Drifting) -> None:
     drifting.run(FIRST, stream="chosen")
     assert drifting.run(SourceColumns(is_missing=True), stream="chosen") == []

@@ -86,6 +86,30 @@ def test_a_diff_names_each_field_and_masks_secrets(world: World) -> None:
     assert PASSWORD not in str(first_diff)
 
 
+def test_a_diff_compares_streams_by_their_names(world: World) -> None:
+    """Otherwise every stream after a removed one would seem to have changed."""
+    names = ("creatures", "plants", "generated")
+    three = {**config(), "streams": [{"stream": name} for name in names]}
+    pipeline = create_pipeline(world, config=three)
+    kept = {"streams": [{"stream": "plants"}, {"stream": "generated", "table": "other"}]}
+    answer = world.client().patch(f"{URL}/{pipeline['id']}", {"config": kept})
+    assert answer.status_code == 200, answer.json()
+    changes = world.client().get(f"{URL}/{pipeline['id']}/versions/2/diff").json()["changes"]
+    changed = [change for change in changes if change["stream"] != "creatures"]
+    assert changed == [
+        {
+            "field": "streams.1.table",
+            "before": "generated",
+            "after": "other",
+            "secret": False,
+            "stream": "generated",
+        }
+    ]
+    removed = [change for change in changes if change["stream"] == "creatures"]
+    assert {change["field"].split(".")[1] for change in removed} == {"2"}
+    assert all(change["after"] is None for change in removed)
+
+
 def test_a_version_is_returned_with_masked_secrets(world: World) -> None:
     pipeline = create_pipeline(world, config=config_with_secret())
     answer = world.client(Role.VIEWER).get(f"{URL}/{pipeline['id']}/versions/1")

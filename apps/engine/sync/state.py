@@ -322,7 +322,7 @@ def continue_from(
     with transaction(state_dsn) as connection:
         _record_change(connection, stream_key, cause, user_id=user_id, after=position)
         changed_jobs = connection.execute(
-            "update stream_jobs set incremental_state = %s, updated_at = now() at time zone 'utc'"
+            "update stream_jobs set incremental_state = %s"  # `updated_at` is the time of the sync.
             " where id = (select id from stream_jobs where name = %s and status = 'succeeded'"
             "             order by created_at desc limit 1)",
             (position, stream_key),

@@ -106,7 +106,8 @@ def decide(
 ) -> FoundChanges:
     """Accept or ignore a change, or pause the schedule of the pipeline until somebody does.
 
-    To accept a new column that does not arrive adds a rule that keeps it. Returns the change. Raises NotFound, PermissionMissing,
+    To accept a new column that does not arrive adds a rule that keeps it, and to accept that a stream is gone removes
+    it from the pipeline, if others remain. Returns the change. Raises NotFound, PermissionMissing,
     ChangeDecided, and NoSchedule if there is no schedule to pause.
     """
     pipeline = lock_pipeline(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
@@ -118,7 +119,7 @@ def decide(
         if not undecided.update(decision=decision, decided_by=by.user_id, decided_at=Now()):
             raise ChangeDecided
         if decision == "accept":
-            _keep_column(org, by, pipeline, change)
+            _accept(org, by, pipeline, change)
         elif decision == "pause":
             _pause(org, by, pipeline)
         audit.record(
@@ -137,6 +138,26 @@ def decide(
         )
     pipeline.refresh_from_db()
     return FoundChanges(changes.filter(pk=change.pk), _current_streams(org, pipeline))
+
+
+def _accept(org: Org, by: Principal, pipeline: Pipeline, change: SourceChange) -> None:
+    if change.kind == ChangeKind.STREAM_MISSING:
+        _remove_stream(org, by, pipeline, change.stream)
+    else:
+        _keep_column(org, by, pipeline, change)
+
+
+def _remove_stream(org: Org, by: Principal, pipeline: Pipeline, name: str) -> None:
+    """Remove the stream from those that the pipeline names. A pipeline without patterns keeps its only stream."""
+    definition = versions.current_definition(org, pipeline)
+    others = [
+        {"stream": stream["stream"]} for stream in definition.streams if stream["stream"] != name
+    ]
+    if len(others) == len(definition.streams) or not (others or definition.patterns):
+        return
+    pipelines.update(
+        org=org, by=by, pipeline_id=pipeline.pk, changes={"config": {"streams": others}}
+    )
 
 
 def _keep_column(org: Org, by: Principal, pipeline: Pipeline, change: SourceChange) -> None:

@@ -36,7 +36,7 @@ export class ProblemError extends Error {
     }
     if (this.status === 401) return "Log in again.";
     if (this.status === 403) return "Ask an admin of your organization for this permission.";
-    if (this.status === 412) return "Reload the page, then try again.";
+    if (this.status === 412) return "The page shows it as it is now. Check it, then try again.";
     if (this.status >= 500)
       return "Try again. If the error persists, contact the operator of this Drover installation.";
     return null;
@@ -67,12 +67,17 @@ export function nameTakenMessage(error: unknown): string | null {
 }
 
 /** Whether somebody else has changed the object since the user began to edit it. Nothing was saved then. */
-export function isChangedMeanwhile(error: unknown): boolean {
+export function isChangedMeanwhile(error: unknown): error is ProblemError {
   return error instanceof ProblemError && error.status === 412;
 }
 
 /** The title and the next step to show for any thrown value. */
 export function describeError(error: unknown): ErrorDescription {
+  if (isChangedMeanwhile(error))
+    return {
+      title: "Somebody else has changed this meanwhile, so nothing was done.",
+      nextStep: error.nextStep,
+    };
   if (error instanceof ProblemError) return { title: error.message, nextStep: error.nextStep };
   if (error instanceof OfflineError) {
     return { title: error.message, nextStep: "Check your network connection, then try again." };

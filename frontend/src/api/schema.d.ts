@@ -4442,6 +4442,8 @@ export interface components {
             /** @description Any value; null if there is none. */
             after: unknown;
             secret: boolean;
+            /** @description The stream of the field, if there are several. */
+            stream?: string;
         };
         FileLimits: {
             /** @description Size of the largest file. */

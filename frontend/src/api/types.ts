@@ -11,6 +11,7 @@ export type PipelineRow = Schemas["PipelineRow"];
 export type PipelineRowPage = Schemas["PipelineRowPage"];
 export type Pipeline = Schemas["PipelineDetail"];
 export type PipelineVersion = Schemas["VersionRow"];
+export type VersionDiff = Schemas["VersionDiff"];
 export type PipelineState = Schemas["PipelineState"];
 export type PositionChange = Schemas["PositionChange"];
 export type PositionHistory = Schemas["PositionHistory"];

@@ -113,7 +113,9 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
           label="Cron expression"
           hint={
             hasFiveFields(cron)
-              ? cronInWords(cron, zone)
+              ? errors.cron
+                ? undefined
+                : cronInWords(cron, zone)
               : "Enter five fields: minute, hour, day of month, month, day of week."
           }
           error={errors.cron}

@@ -1,5 +1,6 @@
 /** Returns a text parameter of the URL, cut at `maxLength` characters, or null. The router parses `q=2024` as a number. */
 export function parseText(value: unknown, maxLength: number): string | null {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
-  return typeof value === "string" && value !== "" ? value.slice(0, maxLength) : null;
+  if (typeof value !== "string") return null;
+  return value.replaceAll("\0", "").slice(0, maxLength) || null; // the server refuses NUL
 }

@@ -15,7 +15,8 @@ class DecideSourceChanges(Arguments):
     )
     decision: Literal["accept", "ignore", "pause"] = Field(
         description=(
-            "With accept a new column that is left out or fails runs arrives; ignore changes nothing; pause pauses the"
-            " schedule until somebody accepts or ignores the changes."
+            "With accept a new column that is left out or fails runs arrives, and a stream that is gone is removed from"
+            " the pipeline; ignore changes nothing; pause pauses the schedule until somebody accepts or ignores the"
+            " changes."
         )
     )

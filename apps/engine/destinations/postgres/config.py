@@ -49,7 +49,7 @@ class PostgresConfig(BaseModel):
     )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "prefer",
-        title="TLS",
+        title="TLS mode",
         description="TLS mode, as libpq's sslmode.",
         examples=["verify-full"],
     )

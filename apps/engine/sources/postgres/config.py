@@ -33,7 +33,9 @@ class Config(SourceSettings):
         description="Schemas to read; all when empty",
         examples=[["public", "sales"]],
     )
-    sslmode: SslMode = Field("prefer", description="TLS mode, as libpq's `sslmode`")
+    sslmode: SslMode = Field(
+        "prefer", title="TLS mode", description="TLS mode, as libpq's `sslmode`"
+    )
     ssl_root_certificate: str | None = Field(
         None,
         max_length=100_000,

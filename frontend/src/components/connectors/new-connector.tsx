@@ -13,6 +13,9 @@ import { DomainField } from "./domain-field";
 import { proposedName } from "./proposed-name";
 import { savedConnectorsQuery, useCheckSettings, useCreateConnector, type Role } from "./queries";
 
+/** The fields of a connector that show the server's messages themselves. */
+const SHOWN_FIELDS = /^(config\.|(name|description|domain_id)$)/;
+
 /** The state of the form of a new connector. Use it with `NewConnectorFields` and `NewConnectorResult`. */
 export function useNewConnector(role: Role, entry: CatalogueEntry, domains: DomainChoice[]) {
   const schema = entry.config_schema as Schema;
@@ -105,8 +108,20 @@ export function TestResult({ steps, error }: { steps: CheckStep[] | undefined; e
   return (
     <>
       {steps && <CheckSteps steps={steps} />}
-      {error != null && <ErrorNotice error={error} />}
+      {error != null && <SettingsError error={error} />}
     </>
+  );
+}
+
+/** The error without the messages that its fields show. */
+function SettingsError({ error }: { error: unknown }) {
+  const fields = Object.keys(fieldMessages(error));
+  const areShown = fields.length > 0 && fields.every((field) => SHOWN_FIELDS.test(field));
+  if (!areShown) return <ErrorNotice error={error} />;
+  return (
+    <p role="alert" className="text-bad">
+      Some fields are invalid. Each has a message.
+    </p>
   );
 }
 

@@ -67,6 +67,16 @@ describe("the choice of streams", () => {
       ["hr", 1],
       ["sales", 2],
     ]);
+    const odd = [
+      stream("Odd Schema.Order Details"),
+      stream("Odd Schema.select"),
+      stream('"a.b"'),
+      stream("c"),
+    ];
+    expect(schemasOf(odd)).toEqual([
+      ["", 2],
+      ["Odd Schema", 2],
+    ]);
     expect(schemasOf([stream("orders"), stream("items")])).toEqual([]);
     expect(schemasOf([stream("orders.csv"), stream("items.csv")])).toEqual([]);
   });

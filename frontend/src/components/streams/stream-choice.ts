@@ -10,7 +10,8 @@ export type FieldErrors = Record<string, string>;
 
 const MAX_FIELD_NAMES = 500;
 const MAX_NAMES = 5; // in a summary
-const SCHEMA = /^([^./ ]+)\.[^.]+$/;
+// A schema and a name, each plain or in quotation marks.
+const SCHEMA = /^([^./"]+|"(?:[^"]|"")*")\.([^."]+|"(?:[^"]|"")*")$/;
 
 /** Returns `sales` for the stream `sales.orders`, or an empty text. */
 export function schemaOf(stream: string): string {

@@ -1,11 +1,10 @@
 import { useState } from "react";
 import type { StreamInfo } from "@/api/types";
-import { Button } from "@/components/button";
 import { ContractField } from "@/components/contract-field";
 import { Field, TextField } from "@/components/field";
-import { FieldRulesEditor } from "@/components/field-rules-editor";
-import { hasRules, NO_RULES } from "@/format/fields";
+import { NO_RULES } from "@/format/fields";
 import { SYNC_MODE_HINTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
+import { RulesOnDemand } from "./rules-on-demand";
 import {
   withValidWriteMode,
   writeModes,
@@ -89,34 +88,14 @@ export function StreamSettings({ info, stream, naming, errors, hasTable, onChang
           onChange={(contract) => onChange({ ...stream, contract })}
         />
       </div>
-      <StreamRules info={info} stream={stream} error={errors.fields} onChange={onChange} />
-    </div>
-  );
-}
-
-/** Which fields of the stream arrive, and how. Most streams need no rules, so the editor opens on demand. */
-function StreamRules({ info, stream, error, onChange }: FieldProps) {
-  const fields = stream.fields ?? NO_RULES;
-  const [isOpen, setIsOpen] = useState(hasRules(fields));
-  if (!isOpen && !error) {
-    return (
-      <div>
-        <Button size="small" onClick={() => setIsOpen(true)}>
-          Choose, rename or protect fields
-        </Button>
-      </div>
-    );
-  }
-  return (
-    <section aria-label={`Fields of ${info.name}`} className="grid min-w-0 gap-2">
-      <h3 className="text-[0.8125rem] font-medium">Fields</h3>
-      <FieldRulesEditor
-        fields={fields}
+      <RulesOnDemand
+        label={`Fields of ${info.name}`}
+        fields={stream.fields ?? NO_RULES}
         known={info.fields.map(({ name }) => name)}
-        error={error}
-        onChange={(changed) => onChange({ ...stream, fields: changed })}
+        error={errors.fields}
+        onChange={(fields) => onChange({ ...stream, fields })}
       />
-    </section>
+    </div>
   );
 }
 

@@ -76,8 +76,8 @@ function NoPipelines({ canEdit, readOnlyReason }: { canEdit: boolean; readOnlyRe
       }
     >
       <p>
-        A pipeline copies one stream, such as a table or an API resource, from a source to a destination, once
-        or on a schedule.
+        A pipeline copies streams, such as the tables of a database, from a source to a destination, once or
+        on a schedule.
       </p>
       <p className="mt-2">
         {canEdit

@@ -207,7 +207,7 @@ function PauseCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean
     pause.mutate(next, {
       onSuccess: () => {
         setNote(null);
-        showSuccess(next === null ? "The schedule goes on." : "The schedule is paused.");
+        showSuccess(next === null ? "The schedule was resumed." : "The schedule was paused.");
       },
       onError: (error) => showError(error),
     });

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useId, useMemo, useState } from "react";
 import { isLive } from "@/api/run-status";
 import type { Pipeline, StreamState } from "@/api/types";
 import { Button } from "@/components/button";
@@ -26,8 +26,8 @@ export function StateTab() {
   const { data, error, refetch } = useQuery(stateQuery(pipeline.id));
   const readOnlyReason = useReadOnlyReason();
   const canEdit = useHasPermission()("state.edit", pipeline.domain?.id) && readOnlyReason === null;
-  const streams = pipeline.config.streams;
-  const search = useStreamSearch(streams.map(({ stream }) => stream));
+  const streams = useMemo(() => streamsOf(pipeline, data?.streams ?? []), [pipeline, data]);
+  const search = useStreamSearch([...streams.keys()]);
   const [isResettingAll, setIsResettingAll] = useState(false);
   const runningReason = reasonOfRun(pipeline);
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
@@ -38,7 +38,8 @@ export function StateTab() {
         An incremental stream continues after its position. After a reset the next run reads all records
         again, decides all types again, and replaces the rows that this pipeline has published.
       </p>
-      {streams.length > 1 && (
+      <Backfills pipeline={pipeline} />
+      {streams.size > 1 && (
         <div className="flex flex-wrap items-center gap-2">
           {search.field}
           {canEdit && data.streams.length > 0 && (
@@ -51,27 +52,46 @@ export function StateTab() {
         </div>
       )}
       <ul className="grid gap-3">
-        {streams
-          .filter(({ stream }) => search.shown.includes(stream))
-          .map(({ stream, sync_mode }) => (
-            <li key={stream} className="card min-w-0 p-4">
-              <StreamCard
-                pipeline={pipeline}
-                stream={stream}
-                syncMode={sync_mode}
-                state={data.streams.find((one) => one.stream === stream) ?? null}
-                canEdit={canEdit}
-              />
-            </li>
-          ))}
+        {search.shown.map((stream) => (
+          <li key={stream} className="card min-w-0 p-4">
+            <StreamCard
+              pipeline={pipeline}
+              stream={stream}
+              syncMode={streams.get(stream)!.syncMode}
+              state={streams.get(stream)!.state}
+              canEdit={canEdit}
+            />
+          </li>
+        ))}
       </ul>
-      {search.note}
-      <Backfills pipeline={pipeline} />
+      {streams.size === 0 ? (
+        <p className="text-soft">The patterns have chosen no stream yet. The first run will.</p>
+      ) : (
+        search.note
+      )}
       {isResettingAll && (
         <ResetDialog pipelineId={pipeline.id} stream={null} onClose={() => setIsResettingAll(false)} />
       )}
     </div>
   );
+}
+
+interface KnownStream {
+  syncMode: string;
+  /** Null before the first run of the stream. */
+  state: StreamState | null;
+}
+
+/** The streams that the pipeline names, and those that its patterns have chosen and that have run, by name. */
+function streamsOf({ config }: Pipeline, states: StreamState[]): ReadonlyMap<string, KnownStream> {
+  const byName = new Map(states.map((state) => [state.stream, state]));
+  const named = config.streams.map(({ stream, sync_mode: syncMode }) => ({
+    stream,
+    syncMode,
+    state: byName.get(stream) ?? null,
+  }));
+  const run = states.map((state) => ({ stream: state.stream, syncMode: state.sync_mode, state }));
+  return new Map([...run, ...named].map(({ stream, ...known }) => [stream, known]));
 }
 
 /** Why the state cannot be changed now, or null. The server refuses it too. */
@@ -212,7 +232,7 @@ function ResetDialog({ pipelineId, stream, onClose }: ResetProps) {
     <ConfirmDialog
       open
       title={stream === null ? "Reset all streams?" : `Reset ${stream}?`}
-      confirmLabel={reset.isPending ? "Resetting…" : "Reset stream"}
+      confirmLabel={reset.isPending ? "Resetting…" : stream === null ? "Reset all streams" : "Reset stream"}
       danger
       disabledReason={reset.isPending ? "Resetting" : null}
       onClose={onClose}
@@ -269,8 +289,8 @@ function PositionDialog({ pipelineId, stream, position, onClose }: DialogProps &
     >
       <div className="grid gap-2">
         <p>
-          The next run reads the records after this position. Records between an earlier position and this one
-          are not read; with a later run they are read again.
+          The next run reads the records after this position. If it is later than the saved one, the records
+          in between are left out; if it is earlier, they are read again.
         </p>
         <label htmlFor={id} className="text-[0.8125rem] font-medium text-ink">
           Position (JSON)

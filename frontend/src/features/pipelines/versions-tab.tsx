@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Versioned } from "@/api/client";
-import type { Pipeline, PipelineVersion } from "@/api/types";
+import type { Pipeline, PipelineVersion, VersionDiff } from "@/api/types";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
 import { ConfirmDialog } from "@/components/dialog";
@@ -91,16 +91,37 @@ function Changes({ id, number }: { id: string; number: number }) {
   if (error) return <ErrorNotice error={error} />;
   if (!data) return <Skeletons rows={3} />;
   if (data.changes.length === 0) return <p className="mt-3 text-soft">Nothing differs.</p>;
-  const changes = data.changes.map(({ field, before, after, secret }) => ({
+  const shown = number === 1 ? data.changes : inGroups(data.changes);
+  const changes = shown.map(({ field, before, after, secret, stream }) => ({
     field,
     before: secret ? secretInWords(before) : before,
     after: secret ? secretInWords(after) : after,
+    stream,
   }));
   return (
     <div className="mt-3">
       <ChangeCard facts={NOTHING} changes={changes} warnings={NOTHING} />
     </div>
   );
+}
+
+type FieldChange = VersionDiff["changes"][number];
+
+/** The changes with the names of the streams that were added or removed, instead of all settings of each. */
+function inGroups(changes: FieldChange[]): FieldChange[] {
+  const names = changes.filter(({ field }) => /^streams\.\d+\.stream$/.test(field));
+  const added = names.filter(({ before }) => before === null).map(({ after }) => after);
+  const removed = names.filter(({ after }) => after === null).map(({ before }) => before);
+  const grouped = new Set<unknown>([...added, ...removed]);
+  return [
+    ...(added.length > 0 ? [group("streams.added", null, added)] : []),
+    ...(removed.length > 0 ? [group("streams.removed", removed, null)] : []),
+    ...changes.filter(({ stream }) => !grouped.has(stream)),
+  ];
+}
+
+function group(field: string, before: unknown, after: unknown): FieldChange {
+  return { field, before, after, secret: false };
 }
 
 function secretInWords(value: unknown): unknown {

@@ -35,7 +35,9 @@ export function LogPanel({ log, live, lineNumber }: Props) {
   const [filter, setFilter] = useState(NO_FILTER);
   const [isFollowing, setIsFollowing] = useState(lineNumber === null);
   const [isErrorMarked, setIsErrorMarked] = useState(false);
+  const [wasLive, setWasLive] = useState(live);
   const scrollBox = useRef<HTMLDivElement>(null);
+  const lastScrollTop = useRef(0);
   const { lines, firstErrorIndex, start } = log.buffer;
   const linkedIndex = lineNumber === null ? null : lineNumber - 1 - start;
   const markedIndex = isErrorMarked ? firstErrorIndex : linkedIndex;
@@ -50,14 +52,21 @@ export function LogPanel({ log, live, lineNumber }: Props) {
     overscan: 20,
   });
 
+  // The last lines of a run can arrive after its end.
+  if (live && !wasLive) setWasLive(true);
+  const isAtEnd = isFollowing && (live || wasLive);
   useEffect(() => {
-    if (isFollowing && live && matchingIndexes.length > 0)
+    if (isAtEnd && matchingIndexes.length > 0)
       virtualizer.scrollToIndex(matchingIndexes.length - 1, { align: "end" });
-  }, [matchingIndexes.length, isFollowing, live, virtualizer]);
+  }, [matchingIndexes.length, isAtEnd, virtualizer]);
 
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = scrollBox.current!;
-    setIsFollowing(scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE);
+    const distance = scrollHeight - scrollTop - clientHeight;
+    // New lines make the distance larger too, so only scrolling up ends the following.
+    if (distance < FOLLOW_DISTANCE) setIsFollowing(true);
+    else if (scrollTop < lastScrollTop.current) setIsFollowing(false);
+    lastScrollTop.current = scrollTop;
   }
 
   useEffect(() => {

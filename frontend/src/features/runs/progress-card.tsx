@@ -31,7 +31,7 @@ export function ProgressCard({ run }: { run: Run }) {
         <Figure name="Time left">
           {isRunning && progress.eta_seconds !== null ? formatDuration(progress.eta_seconds) : "–"}
         </Figure>
-        <Figure name="Duration">
+        <Figure name={run.attempt > 1 ? `Duration of attempt ${run.attempt}` : "Duration"}>
           <RunDuration run={run} />
         </Figure>
       </dl>
@@ -40,9 +40,17 @@ export function ProgressCard({ run }: { run: Run }) {
   );
 }
 
-/** The records per second over the whole run, or null if there are no records or no duration. */
-function averageRate({ progress, duration_seconds: seconds }: Run): number | null {
+/** The records per second over all attempts of the run, or null if there are no records or no duration. */
+function averageRate({ progress, attempts, duration_seconds }: Run): number | null {
+  const seconds = attempts.length > 1 ? secondsOfAttempts(attempts) : duration_seconds;
   return progress.read > 0 && seconds ? progress.read / seconds : null;
+}
+
+function secondsOfAttempts(attempts: Run["attempts"]): number {
+  const seconds = attempts.map(({ started_at, finished_at }) =>
+    finished_at === null ? 0 : secondsBetween(started_at, finished_at, 0),
+  );
+  return seconds.reduce((sum, each) => sum + each, 0);
 }
 
 function Figure({ name, isWarning, children }: { name: string; isWarning?: boolean; children: ReactNode }) {

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Run, RunStream, RunStreamPage } from "@/api/types";
 import { streamsQuery } from "./queries";
@@ -40,6 +41,16 @@ const FAILURE: RunStream["failure"] = {
 };
 
 function show(streams: RunStream[], moments: RunStreamPage["moments"] = []) {
+  const { card, client } = prepare(streams, moments);
+  render(card);
+  return client;
+}
+
+function prepare(
+  streams: RunStream[],
+  moments: RunStreamPage["moments"] = [],
+  client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } }),
+) {
   const failed = streams.filter((each) => each.status === "failed").length;
   const run = {
     id: "r1",
@@ -48,14 +59,14 @@ function show(streams: RunStream[], moments: RunStreamPage["moments"] = []) {
     streams_failed: failed,
     streams_succeeded: streams.length - failed,
   } as Run;
-  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } });
   const page: RunStreamPage = { results: streams, count: streams.length, next_offset: null, moments };
   client.setQueryData(streamsQuery("r1", "all", false).queryKey, { pages: [page], pageParams: [0] });
-  render(
+  const card = (
     <QueryClientProvider client={client}>
       <StreamsCard run={run} />
-    </QueryClientProvider>,
+    </QueryClientProvider>
   );
+  return { card, client };
 }
 
 describe("the streams of a run", () => {
@@ -81,7 +92,9 @@ describe("the streams of a run", () => {
     expect(screen.getByText("1 of 2 succeeded")).toBeTruthy();
     const row = screen.getByText("public.t1").closest("tr")!;
     expect(within(row).getByText("Failed")).toBeTruthy();
-    expect(within(row).getByText("there is no table t1")).toBeTruthy();
+    expect(within(row).getByText(/there is no table t1/).textContent).toBe(
+      "Configuration: there is no table t1",
+    );
     expect(screen.getByRole("button", { name: "Failed 1" })).toBeTruthy();
   });
 
@@ -94,6 +107,33 @@ describe("the streams of a run", () => {
     const words = [1, 2].map((number) => screen.getByText(`public.t${number}`).closest("tr")!.textContent);
     expect(words[0]).toContain("Not started");
     expect(words[1]).toContain("Cancelled");
+  });
+
+  it("are all shown after a retry that leaves no failed stream, also if only failed ones were chosen", async () => {
+    const failed = stream(1, { status: "failed", failure: FAILURE });
+    const { card, client } = prepare([stream(0), failed]);
+    client.setQueryData(streamsQuery("r1", "failed", false).queryKey, {
+      pages: [{ results: [failed], count: 1, next_offset: null, moments: [] }],
+      pageParams: [0],
+    });
+    const { rerender } = render(card);
+    await userEvent.click(screen.getByRole("button", { name: "Failed 1" }));
+    expect(screen.queryByText("public.t0")).toBeNull();
+    rerender(prepare([stream(0), stream(1)], [], client).card);
+    expect(screen.getByText("public.t0")).toBeTruthy();
+    expect(screen.getByText("public.t1")).toBeTruthy();
+  });
+
+  it("say how far an incremental stream was read", () => {
+    const position = (after: string) => ({ after: [after], cursor_field: "id" });
+    show([
+      stream(0, { cursor_after: position("20") }),
+      stream(1, { cursor_before: position("20"), cursor_after: position("25") }),
+      stream(2, { cursor_before: position("20"), cursor_after: position("20") }),
+    ]);
+    expect(screen.getByText("Read up to 20")).toBeTruthy();
+    expect(screen.getByText("Read from 20 to 25")).toBeTruthy();
+    expect(screen.getByText("public.t2").closest("td")!.textContent).toBe("public.t2");
   });
 
   it("need no filter if none has failed", () => {

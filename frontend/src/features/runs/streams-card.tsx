@@ -6,13 +6,18 @@ import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { StatusBadge } from "@/components/status";
-import { formatDuration } from "@/format/duration";
-import { formatCount } from "@/format/number";
+import { isObject } from "@/components/schema-form/schema";
+import { useNow } from "@/components/clock";
+import { formatDuration, secondsBetween } from "@/format/duration";
+import { nameInWords } from "@/format/name";
+import { formatBytes, formatCount } from "@/format/number";
 import { streamsQuery, type StreamFilter } from "./queries";
 
 /** The streams of a run that has several: the state, the counts and the failure of each. */
 export function StreamsCard({ run }: { run: Run }) {
-  const [filter, setFilter] = useState<StreamFilter>("all");
+  const [chosenFilter, setFilter] = useState<StreamFilter>("all");
+  // A retry can leave no failed stream, and then the buttons are not shown either.
+  const filter = run.streams_failed > 0 ? chosenFilter : "all";
   const query = useInfiniteQuery(streamsQuery(run.id, filter, isLive(run.status)));
   const streams = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
@@ -104,6 +109,7 @@ function StreamTable({ streams }: { streams: RunStream[] }) {
             <th className="py-1.5 pr-3 text-right font-medium max-sm:hidden">Read</th>
             <th className="py-1.5 pr-3 text-right font-medium">Written</th>
             <th className="py-1.5 pr-3 text-right font-medium whitespace-nowrap max-md:hidden">Left out</th>
+            <th className="py-1.5 pr-3 text-right font-medium max-lg:hidden">Volume</th>
             <th className="py-1.5 text-right font-medium max-sm:hidden">Duration</th>
           </tr>
         </thead>
@@ -122,9 +128,10 @@ function StreamRow({ stream }: { stream: RunStream }) {
     <tr className="align-top">
       <td className="min-w-32 py-1.5 pr-3 wrap-anywhere">
         {stream.stream}
+        <Position stream={stream} />
         {stream.failure && (
           <p className="mt-0.5 max-w-[60ch] text-bad wrap-break-word first-letter:uppercase">
-            {stream.failure.message}
+            <span className="font-medium">{nameInWords(stream.failure.class)}:</span> {stream.failure.message}
           </p>
         )}
       </td>
@@ -135,14 +142,51 @@ function StreamRow({ stream }: { stream: RunStream }) {
           label={stream.status === "cancelled" && stream.started_at === null ? "Not started" : undefined}
         />
       </td>
-      <td className="py-1.5 pr-3 text-right tabular-nums max-sm:hidden">{formatCount(stream.read)}</td>
+      <td className="py-1.5 pr-3 text-right tabular-nums max-sm:hidden">
+        {formatCount(stream.read)}
+        {stream.status === "running" && stream.total !== null && (
+          <span className="block text-faint">of {formatCount(stream.total)}</span>
+        )}
+      </td>
       <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>
       <td className="py-1.5 pr-3 text-right tabular-nums max-md:hidden">
         {formatCount(stream.rejected + stream.skipped)}
       </td>
-      <td className="py-1.5 text-right tabular-nums max-sm:hidden">
-        {stream.duration_seconds === null ? "–" : formatDuration(stream.duration_seconds)}
+      <td className="py-1.5 pr-3 text-right whitespace-nowrap tabular-nums max-lg:hidden">
+        {formatBytes(stream.bytes)}
+      </td>
+      <td className="py-1.5 text-right whitespace-nowrap tabular-nums max-sm:hidden">
+        <StreamDuration stream={stream} />
       </td>
     </tr>
   );
+}
+
+/** How long the stream took, or the time left while it is read and its number of records is known. */
+function StreamDuration({ stream }: { stream: RunStream }) {
+  const now = useNow();
+  if (stream.duration_seconds !== null) return formatDuration(stream.duration_seconds);
+  if (stream.status !== "running" || !stream.started_at || !stream.total || stream.read === 0) return "–";
+  const secondsSoFar = secondsBetween(stream.started_at, null, now);
+  const share = Math.min(1, stream.read / stream.total);
+  return `${formatDuration(Math.ceil((secondsSoFar * (1 - share)) / share))} left`;
+}
+
+/** How far an incremental stream was read before and after the run. */
+function Position({ stream }: { stream: RunStream }) {
+  const after = positionInWords(stream.cursor_after);
+  const before = positionInWords(stream.cursor_before);
+  if (after === null || after === before) return null;
+  return (
+    <p className="mt-0.5 text-xs text-faint wrap-anywhere">
+      {before === null ? `Read up to ${after}` : `Read from ${before} to ${after}`}
+    </p>
+  );
+}
+
+/** The value of the cursor column, or null if there is none or only the source can read the position. */
+function positionInWords(position: unknown): string | null {
+  if (!isObject(position) || !Array.isArray(position.after)) return null;
+  const [value] = position.after as unknown[];
+  return typeof value === "string" || typeof value === "number" ? String(value) : null;
 }

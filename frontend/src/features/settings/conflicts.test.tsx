@@ -164,6 +164,16 @@ describe("if somebody else saves first", () => {
     expect(sent[1]!.body).not.toHaveProperty("client_secret");
   });
 
+  it("the name of a domain is compared", async () => {
+    show(<DomainsPage />);
+    await userEvent.click(await screen.findByRole("button", { name: /^Rename ?Marketing/ }));
+    await fill(/^Name/, "Sales");
+    saveElsewhere(PATHS.domain, { name: "Growth" });
+    await click("Save");
+    await take("Name");
+    await waitFor(() => expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { name: "Growth" } }));
+  });
+
   it("a domain that was renamed since the user was asked is not deleted", async () => {
     show(<DomainsPage />);
     await userEvent.click(await screen.findByRole("button", { name: /^Delete ?Marketing/ }));

@@ -8,7 +8,8 @@ import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
-import { showError } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
+import { VersionedForm } from "@/components/versioned-form";
 import { useHasPermission } from "@/session/use-session";
 import { membersQuery } from "./members-page";
 import { QueryContent, Section } from "./section";
@@ -36,6 +37,7 @@ export function DomainsPage() {
   const client = useQueryClient();
   const canManage = useHasPermission()("domains.manage");
   const [openDomain, setOpenDomain] = useState<string | null>(null);
+  const [renamedDomain, setRenamedDomain] = useState<string | null>(null);
   const [domainToRemove, setDomainToRemove] = useState<DomainToRemove | null>(null);
   const invalidate = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
   const domains = useQuery(domainsQuery);
@@ -107,11 +109,21 @@ export function DomainsPage() {
                       Domain roles<span className="sr-only"> in {name}</span>
                     </Button>
                     {canManage && (
-                      <Button size="small" look="danger" onClick={() => askToRemove(id)}>
-                        Delete<span className="sr-only"> {name}</span>
-                      </Button>
+                      <>
+                        <Button
+                          size="small"
+                          aria-expanded={renamedDomain === id}
+                          onClick={() => setRenamedDomain(renamedDomain === id ? null : id)}
+                        >
+                          Rename<span className="sr-only"> {name}</span>
+                        </Button>
+                        <Button size="small" look="danger" onClick={() => askToRemove(id)}>
+                          Delete<span className="sr-only"> {name}</span>
+                        </Button>
+                      </>
                     )}
                   </div>
+                  {renamedDomain === id && <RenameForm domain={id} onDone={() => setRenamedDomain(null)} />}
                   {openDomain === id && <DomainRoles domain={id} canManage={canManage} />}
                 </li>
               ))}
@@ -134,6 +146,52 @@ export function DomainsPage() {
         Its pipelines and connectors are kept, without a domain. API keys limited to the domain stop working.
       </ConfirmDialog>
     </Section>
+  );
+}
+
+/** Renames the domain if it still has the name that the form shows. */
+function RenameForm({ domain, onDone }: { domain: string; onDone: () => void }) {
+  const client = useQueryClient();
+  const opened = useQuery({ ...domainQuery(domain), staleTime: 0 });
+  const save = useMutation({
+    mutationFn: ({ name, etag }: { name: string; etag: string }) =>
+      unwrap(
+        api.PATCH("/api/v1/org/domains/{id}", {
+          params: { path: { id: domain }, header: { "If-Match": etag } },
+          body: { name },
+        }),
+      ),
+    onSuccess: ({ name }) => showSuccess(`The domain is named ${name} now.`),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.domains.all }),
+  });
+  return (
+    <div className="mt-2 ml-3 border-l-2 border-line pl-4">
+      <QueryContent query={opened}>
+        {(data) => (
+          <VersionedForm
+            className="max-w-md"
+            title={`Rename ${data.name}`}
+            saved={{ name: data.name }}
+            labels={{ name: "Name" }}
+            save={save}
+            onSave={({ name }) =>
+              save.mutate({ name: String(name).trim(), etag: data.etag }, { onSuccess: onDone })
+            }
+          >
+            {({ values, change, messages }) => (
+              <TextField
+                label="Name"
+                value={String(values.name)}
+                onChange={({ target }) => change({ name: target.value })}
+                maxLength={80}
+                required
+                error={messages.name}
+              />
+            )}
+          </VersionedForm>
+        )}
+      </QueryContent>
+    </div>
   );
 }
 

@@ -17,6 +17,7 @@ interface Props {
 /** Asks for a stream and a window of its cursor field, and starts its backfill. */
 export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
   const possible = streams.filter(({ refusal }) => refusal === "");
+  const impossible = streams.filter(({ refusal }) => refusal !== "");
   const [name, setName] = useState(possible[0]?.stream ?? "");
   const [from, setFrom] = useState("");
   const [to, setTo] = useState("");
@@ -55,7 +56,7 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
         <Field label="Stream">
           {(control) => (
             <select {...control} className="control" value={name} onChange={change(setName)}>
-              {streams.map(({ stream, refusal }) => (
+              {[...possible, ...impossible].map(({ stream, refusal }) => (
                 <option key={stream} value={stream} disabled={refusal !== ""}>
                   {refusal === "" ? stream : `${stream} (not possible)`}
                 </option>

@@ -26,9 +26,9 @@ export function SourceChanges({ pipeline, canEdit }: Props) {
         Changes at the source
       </h2>
       <p className="text-soft">
-        Runs have found these changes. Accept those that are right; a new column that does not arrive is then
-        kept by a rule of its stream, which gets settings of its own if patterns have chosen it. Ignore hides
-        a change and changes nothing.
+        Runs have found these changes. <strong className="font-medium text-ink">Accept</strong> a change that
+        is right: a new column that was left out then arrives, and a stream that is gone is removed from the
+        pipeline. <strong className="font-medium text-ink">Ignore</strong> hides a change and changes nothing.
       </p>
       <ul className="max-h-80 divide-y divide-line overflow-y-auto rounded-card border border-line text-[0.8125rem]">
         {changes.map((change) => (
