@@ -56,7 +56,8 @@ def matching_connectors(wanted: str, connectors: Sequence[JsonObject]) -> list[A
     kinds = {vocabulary.KINDS.get(word, word) for word in words}
     if by_kind := [c for c in connectors if c["kind"] in kinds]:
         return by_kind
-    useful = " ".join(word for word in words if word not in vocabulary.FILLERS)
+    ignored = vocabulary.FILLERS | vocabulary.PLACES
+    useful = " ".join(word for word in words if word not in ignored)
     return matching(useful, connectors, lambda c: str(c["name"])) if useful != wanted else []
 
 

@@ -23,6 +23,8 @@ FILLERS = _words(
     hasn't haven't isn't doesn't didn't won't wasn't
     """
 )
+# What people say after the name of a connector, such as "the shop database".
+PLACES = _words("database databases db dbs")
 # What a name may be if the request means something that was mentioned before.
 PRONOUNS = frozenset({"", "it", "this", "that", "them", "one", "this one", "that one"})
 
