@@ -454,7 +454,10 @@ def test_the_next_run_continues_from_a_position_that_was_set_by_hand(
     run = make_rehearsal({"rows": 50}, sync_mode="incremental", write_mode="append")
     assert not state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
     run.attempt()
+    before = state.read_state(run.spec.state_dsn, run.spec.stream_key)
     assert state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
+    after = state.read_state(run.spec.state_dsn, run.spec.stream_key)
+    assert before and after and before.updated_at == after.updated_at  # the time of the sync
     run.start_new_run()
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded)
