@@ -457,7 +457,9 @@ def test_the_next_run_continues_from_a_position_that_was_set_by_hand(
     before = state.read_state(run.spec.state_dsn, run.spec.stream_key)
     assert state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
     after = state.read_state(run.spec.state_dsn, run.spec.stream_key)
-    assert before and after and before.updated_at == after.updated_at  # the time of the sync
+    assert before is not None
+    assert after is not None
+    assert before.updated_at == after.updated_at  # the time of the sync
     run.start_new_run()
     outcome = run.attempt()
     assert isinstance(outcome, Succeeded)
