@@ -20,6 +20,7 @@ from apps.connectors import catalogue, sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import LogLine, Progress, SourceSpec, StopReason
 from apps.engine.failures import FailureClass
+from apps.engine.process.stream_series import stop_failure
 from apps.orgs.exceptions import Invalid, SecretUnreadable
 from apps.orgs.models import Org
 from apps.orgs.walls.scope import org_scope
@@ -30,7 +31,7 @@ from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import StreamSpecs, engine_specs, source_to_list
 from apps.runs import states
 from apps.runs.attempts import chosen_streams
-from apps.runs.attempts.children import run_streams
+from apps.runs.attempts.children import LEAVES_WAITING, run_streams
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
 from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
@@ -133,6 +134,9 @@ def _run_streams(worker: Worker, prepared: PreparedRun, recorder: Recorder) -> O
             run_streams(worker.engine, specs, recorder)
     except EngineError as error:  # The streams need a common snapshot, and there is none.
         return Failed(error.failure_class, error.message, error.evidence, error.retryable)
+    reason = recorder.stop_reason()
+    if reason is not None and reason in LEAVES_WAITING and recorder.streams.names_to_run:
+        return stop_failure(reason)
     return recorder.streams.outcome()
 
 

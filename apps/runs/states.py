@@ -64,8 +64,8 @@ def move(
     """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
     If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
-    in the caller's transaction. The streams of a run that has failed or was cancelled end with it. Raises MoveNotAllowed
-    for a move that is not in MOVES.
+    in the caller's transaction. The streams of a run that has failed or was cancelled end with it; a cancelled run has
+    no failed streams. Raises MoveNotAllowed for a move that is not in MOVES.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")
@@ -73,10 +73,13 @@ def move(
     if lease is not None:
         rows = rows.filter(lease=lease)
     changes |= {"lease": owner.lease, "lease_until": owner.until, "worker": owner.worker}
+    if after == Status.CANCELLED:
+        changes["streams_failed"] = 0
     if not rows.update(status=after, **changes):
         return False
     if after in {Status.FAILED, Status.CANCELLED}:
-        streams = RunStream.objects.for_org(org_id).filter(run_id=run_id, status__in=LIVE)
+        ended = LIVE if after == Status.FAILED else {*LIVE, Status.FAILED}
+        streams = RunStream.objects.for_org(org_id).filter(run_id=run_id, status__in=ended)
         streams.update(status=Status.CANCELLED)
     announce(org_id=org_id, run_id=run_id)
     return True

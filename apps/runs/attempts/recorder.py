@@ -76,7 +76,7 @@ class Recorder:
             return
         self.add_event(self.streams.to_run_event(name, event))
 
-    def end_stream(self, name: str, outcome: Outcome, committed: Progress | None) -> None:
+    def end_stream(self, name: str, outcome: Outcome, committed: Progress | None = None) -> None:
         """Record how a stream has ended, see `StreamTracker.end`."""
         self.streams.end(name, outcome, committed)
         if (progress := self.streams.progress) is not None:

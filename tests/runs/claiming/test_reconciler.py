@@ -18,7 +18,7 @@ from apps.runs import services
 from apps.runs.claiming import leases, reconciler
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
-from apps.runs.models import Attempt, Event, Run, Status
+from apps.runs.models import Attempt, Event, Run, RunStream, Status
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start_run
 from tests.world import World
@@ -101,11 +101,19 @@ def test_a_run_of_a_dead_worker_is_cancelled_if_its_cancellation_was_requested(
         services.cancel(org=acme.org, by=SYSTEM, run_id=claim.run_id)
     # The worker has a few seconds to cancel the run.
     assert reconciler.enforce_overdue_cancels() == 0
-    update_run(acme, claim.run_id, cancel_requested_at=Now() - timedelta(seconds=30))
+    update_run(
+        acme, claim.run_id, cancel_requested_at=Now() - timedelta(seconds=30), streams_failed=1
+    )
+    with acme.scope():
+        streams = RunStream.objects.for_org(acme.org).filter(run_id=claim.run_id)
+        streams.update(status=Status.FAILED)
 
     assert reconciler.enforce_overdue_cancels() == 1
 
-    assert load_claimed_run(acme, claim).status == Status.CANCELLED
+    run = load_claimed_run(acme, claim)
+    assert (run.status, run.streams_failed) == (Status.CANCELLED, 0)
+    with acme.scope():
+        assert list(streams.values_list("status", flat=True)) == [Status.CANCELLED]
     with pytest.raises(LeaseLost), leases.held(claim):
         pass
 

@@ -342,6 +342,27 @@ def test_a_cancelled_run_has_no_failed_streams(
     assert "failed" not in {row["status"] for row in shop.streams_of(run_id).values()}
 
 
+def test_streams_that_have_not_begun_when_a_run_is_cancelled_are_not_begun(
+    shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To begin and end a thousand streams would take longer than a worker has for a cancellation."""
+    run_id = start_run(shop.world, shop.create_pipeline())
+
+    def cancel(spec: RunSpec) -> Outcome | None:
+        monkeypatch.setattr(Recorder, "stop_reason", lambda self: "cancelled")
+        return Failed(FailureClass.CANCELLED, "stopped")
+
+    monkeypatch.setattr(children, "STREAMS_AT_ONCE", 1)
+    call_before_streams(monkeypatch, cancel)
+    work_until_idle(this_worker)
+    run, streams = shop.run(run_id), list(shop.streams_of(run_id).values())
+    assert (run["status"], run["streams_failed"]) == ("cancelled", 0)
+    assert {row["status"] for row in streams} == {"cancelled"}
+    assert [row["started_at"] is not None for row in streams] == [True, *[False] * 4]
+    log = shop.world.client().get(f"{RUNS}/{run_id}/logs").json()["lines"]
+    assert log[-1]["message"] == "Stopped: The run was cancelled."
+
+
 @pytest.mark.parametrize("first", [0, 2])
 def test_a_run_that_has_to_stop_before_a_stream_begins_does_not_succeed(
     shop: Shop, this_worker: Worker, monkeypatch: pytest.MonkeyPatch, first: int
