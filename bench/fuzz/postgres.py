@@ -41,6 +41,7 @@ NUMBERS = [
 ]  # fmt: skip
 TEXTS = [
     "", " ", "a", "NULL", r"\N", r"\.", '"', "a,b", "a\nb", "a\r\nb", "tab\t", "é😀", "'", "007", "1e5", "{}",
+    "\\", r"C:\new\table", r"\\N", "\b\f\v", "\ufeffa", "\\\n",
 ]  # fmt: skip
 POOLS: Mapping[str, Sequence[str]] = {
     "smallint": ["0", "-32768", "32767"],

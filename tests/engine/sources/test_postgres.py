@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
@@ -21,6 +22,7 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources.postgres import pages, reading
+from apps.engine.sources.postgres import source as source_module
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import make_source, read_stream
 
@@ -226,6 +228,28 @@ def test_unusual_names_of_schemas_tables_and_columns_work(
         {"sel ect": 1, "a%b": '100% "sure"', "C": 7},
         {"sel ect": 2, "a%b": "a\nb", "C": 8},
     ]
+
+
+@pytest.mark.parametrize("smallest_large_table", [0, sys.maxsize])
+def test_every_character_of_a_text_arrives(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch, smallest_large_table: int
+) -> None:
+    """COPY escapes some of them, and a byte order mark is a character of the text."""
+    monkeypatch.setattr(source_module, "BULK_BYTES", smallest_large_table)
+    monkeypatch.setattr(source_module, "BULK_PAGE_ROWS", 1)
+    texts = [
+        "\ufeff\ufeffa", "\ufeff", "", "\\", r"\N", r"\\N", r"C:\new\table", "\\\n", "\b\f\n\r\t\v", '"', r"\.",
+    ]  # fmt: skip
+    database.execute(
+        "DROP TABLE IF EXISTS written, alone", "CREATE TABLE written (t text, n int PRIMARY KEY)"
+    )
+    for number, text in enumerate(texts):
+        database.admin.execute("INSERT INTO written VALUES (%s, %s)", (text, number))
+    database.execute("CREATE TABLE alone AS SELECT t FROM written ORDER BY n")
+    for page_size in (1, 100):
+        for stream, way in (("written", "whole"), ("written", "paged"), ("alone", "whole")):
+            source = make_postgres_source(database, stream, page_size=page_size, snapshot=way)
+            assert read_stream(source).column("t") == texts, (stream, way, page_size)
 
 
 def test_an_empty_table_is_read_as_one_empty_page_with_its_columns(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from apps.engine.failures import SourceError
+from apps.engine.failures import PositionGone, SourceError
 from apps.engine.sources.postgres import bulk, reading
 from apps.engine.sources.postgres import source as source_module
 from tests.engine.sources.conftest import SourceDatabase
@@ -103,6 +105,89 @@ def test_a_page_that_is_cut_behind_its_last_row_keeps_the_second_connection(
             break
     source.close()
     assert len(pids) == 1
+
+
+# The next page is requested before the page before it is decoded and written.
+
+
+def test_a_page_that_nobody_has_asked_for_keeps_no_transaction_open(
+    database: SourceDatabase,
+) -> None:
+    source = make_large_source(database, snapshot="paged", page_size=3000)
+    page = source.get()
+    wait_until(database, "SELECT NOT EXISTS (SELECT FROM {sessions} WHERE xact_start IS NOT NULL)")
+    database.execute("SET lock_timeout = '1s'", "TRUNCATE large")
+    page = source.get(page.next_pagination)
+    assert page.frame["id"].to_list() == list(range(3001, 6001)), "it had arrived before"
+    with pytest.raises(PositionGone):
+        source.get(page.next_pagination)
+    source.close()
+
+
+def test_another_page_can_be_asked_for(database: SourceDatabase) -> None:
+    source = make_large_source(database, snapshot="paged", page_size=3000)
+    first = source.get()
+    second = source.get(first.next_pagination)
+    assert source.get(first.next_pagination).frame.equals(second.frame)
+    assert source.get().frame.equals(first.frame)
+    source.close()
+
+
+def test_a_page_that_cannot_be_requested_early_is_requested_when_it_is_needed(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, failed = reading.TableReader.request_page, list[str]()
+
+    def fail_early(self: reading.TableReader, position: Any, limit: int) -> Any:
+        if position and position["after"] not in failed:
+            failed.append(position["after"])
+            raise SourceError("the table is locked by another session")
+        return request(self, position, limit)
+
+    monkeypatch.setattr(reading.TableReader, "request_page", fail_early)
+    source = make_large_source(database, snapshot="paged", page_size=3000)
+    assert read_stream(source).column("id") == list(range(1, 20001))
+    assert len(failed) == 6
+
+
+def test_connections_that_are_lost_between_two_pages_are_opened_again(
+    database: SourceDatabase,
+) -> None:
+    source = make_large_source(database, snapshot="paged", page_size=3000)
+    token = source.get().next_pagination
+    source._ahead[1].receive()
+    end_sessions = "SELECT count(pg_terminate_backend(pid, 5000)) >= 2 FROM {sessions}"
+    assert database.rows(with_sessions(database, end_sessions)) == [(True,)]
+    rows = read_stream(source, token=token).column("id")
+    assert rows == list(range(3001, 20001))
+
+
+@pytest.mark.parametrize("snapshot", ["whole", "paged"])
+def test_a_source_that_is_not_closed_ends_its_second_connection(
+    database: SourceDatabase, snapshot: str
+) -> None:
+    database.execute("UPDATE large SET t = repeat(t, 20)")  # more than the sockets can hold
+    source = make_large_source(database, snapshot=snapshot, page_size=3000)
+    source.get()
+    session = source._bulk._connection.get_server_pid()
+    del source
+    gc.collect()
+    wait_until(database, f"SELECT NOT EXISTS (SELECT FROM {{sessions}} WHERE pid = {session})")
+
+
+def wait_until(database: SourceDatabase, condition: str) -> None:
+    deadline = time.monotonic() + 20
+    while database.rows(with_sessions(database, condition)) != [(True,)]:
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.01)
+
+
+def with_sessions(database: SourceDatabase, query: str) -> str:
+    """Return the query for the sessions of the source."""
+    user = database.config["user"]
+    return query.format(
+        sessions=f"(SELECT * FROM pg_stat_activity WHERE usename = '{user}') AS session"
+    )
 
 
 def test_a_waiting_change_of_the_table_does_not_block_the_read(

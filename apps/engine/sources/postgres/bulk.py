@@ -86,7 +86,7 @@ class BulkConnection:
         try:
             yield reader
         finally:
-            if not self._loop.is_closed():
+            if self._finalizer.alive:  # The garbage collector may have ended the connection before.
                 self._run(self._end(reader))
 
     def request_page(
