@@ -52,11 +52,13 @@ class TypeChoice:
     """Which native types may be declared, as `StreamSource` describes it.
 
     A column whose values do not fit its native type is added to `kept_types`, so that the next pages have the same type.
+    `unfitting` are columns with values that do not fit their type (see `decode_rows`).
     """
 
     type_system: TypeSystem = ""
     kept_types: dict[str, str] = field(default_factory=dict)
     is_transformed: bool = False
+    unfitting: set[str] = field(default_factory=set)
 
     def apply(self, columns: Sequence[PgColumn]) -> tuple[PgColumn, ...]:
         """Return the columns with the native types that they arrive with.

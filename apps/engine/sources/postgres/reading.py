@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -76,7 +76,6 @@ class TableReader:
     types: TypeChoice
     bulk: BulkConnection | None = None
     passing: Passing | None = None  # set if the rows may pass without being decoded
-    unfitting: set[str] = field(default_factory=set)  # see `decode_rows`
 
     def read_page(self, position: Token, limit: int, first_rows: bytes = b"") -> SourcePage:
         """Return the page at a position. The next page has another snapshot, so its token names the table's files.
@@ -161,7 +160,7 @@ class TableReader:
         return ReadPage(frame, end, lines.has_more)
 
     def _decode_rows(self, body: bytes, order: Sequence[PgColumn]) -> DecodedRows:
-        return decode_rows(body, self.columns, order, self.unfitting)
+        return decode_rows(body, self.columns, order, self.types.unfitting)
 
     def read_copied_piece(self, reader: RowReader, limit: int, token: Token) -> SourcePage:
         """Return the next rows of a COPY in the text format without decoding them. The token is that of the next page."""

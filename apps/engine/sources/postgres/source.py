@@ -210,9 +210,7 @@ class PostgresSource(ConnectorSource[Config]):
     def _make_reader(self, locked: LockedTable, plan: Plan, scales: Scales) -> TableReader:
         bulk = self._open_bulk(locked)
         timeout = self.settings.statement_timeout
-        reader = TableReader(
-            locked, plan, scales, timeout, self._types, bulk, unfitting=self._unfitting
-        )
+        reader = TableReader(locked, plan, scales, timeout, self._types, bulk)
         passing = Passing(self.copy_version, self.spec.primary_key)
         may_pass = bulk is not None and not isinstance(plan, IncrementalPlan)
         if may_pass and passing.accepts(reader.columns, locked.cursor.connection):
@@ -250,10 +248,6 @@ class PostgresSource(ConnectorSource[Config]):
     @cached_property
     def _types(self) -> TypeChoice:
         return TypeChoice(self.type_system, dict(self.kept_types), self.is_transformed)
-
-    @cached_property
-    def _unfitting(self) -> set[str]:
-        return set()
 
     def _continue_pages(self, token: Token, state: Mapping[str, Any]) -> SourcePage:
         if self._ahead is not None and self._ahead[0] == token:
