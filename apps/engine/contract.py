@@ -65,7 +65,7 @@ class SourceSpec:
 
     If `code` is set, that code is the source, and `kind` is only its name. With `snapshot`, the stream is read as it is
     in that snapshot. With `window`, only these rows are read, and the saved position of the stream is neither read nor
-    changed.
+    changed. With `is_reread`, all rows are read without the saved position in the same way.
     """
 
     kind: str
@@ -77,6 +77,11 @@ class SourceSpec:
     code: CodeSpec | None = None
     snapshot: SharedSnapshot | None = None
     window: CursorWindow | None = None
+    is_reread: bool = False
+
+    @property
+    def is_backfill(self) -> bool:
+        return self.window is not None or self.is_reread
 
     @classmethod
     def from_json(cls, value: JsonObject) -> SourceSpec:
@@ -195,7 +200,7 @@ class RunSpec:
         if self.replay is not None:
             run_id = self.replay.run_id
             return replay_key(self.org_id, self.pipeline_id, self.source.stream, run_id)
-        make_key = backfill_key if self.source.window else stream_key
+        make_key = backfill_key if self.source.is_backfill else stream_key
         return make_key(self.org_id, self.pipeline_id, self.source.stream)
 
     @property

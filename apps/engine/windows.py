@@ -38,10 +38,16 @@ class WindowRequest:
 
 @dataclass(frozen=True, slots=True)
 class WindowPlan:
-    """The window of a backfill, the values at which its chunks begin after the first, and its number of rows."""
+    """The window of a backfill, the values at which its chunks begin after the first, and its number of rows.
+
+    Without an end it is the whole stream.
+    """
 
     start: str | None
-    end: str
+    end: str | None
     between: tuple[str, ...]
-    rows: int
-    is_counted: bool  # else the number of rows is an estimate
+    rows: int | None
+    is_counted: bool  # else the number of rows is an estimate, or unknown
+
+
+WHOLE_STREAM = WindowPlan(None, None, (), None, is_counted=False)

@@ -38,18 +38,19 @@ class BackfillMode(models.TextChoices):
 class Backfill(OrgOwned):
     """One reading of a window of a stream once more, in chunks. Each chunk is a run.
 
-    `bounds` are the values between the chunks, with the start (None for the first value of the stream) and the end.
+    `bounds` are the values between the chunks, with the start (None for the first value of the stream) and the end. An
+    end of None means that the only chunk is the whole stream.
     """
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     # Version of the pipeline's definition when the backfill was created. It ends if its stream has other settings now.
     version = models.PositiveIntegerField()
     stream = models.CharField(max_length=200)
-    cursor_field = models.CharField(max_length=200)
+    cursor_field = models.CharField(max_length=200, blank=True)
     mode = models.CharField(max_length=10, choices=BackfillMode.choices)
     bounds = models.JSONField()
     chunks_done = models.PositiveIntegerField(default=0)
-    rows_expected = models.BigIntegerField()
+    rows_expected = models.BigIntegerField(null=True)  # null if nothing is known about their number
     rows_counted = models.BooleanField()  # else they are an estimate
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
     failure_message = models.CharField(max_length=2000, blank=True)

@@ -455,7 +455,7 @@ RUNS = {
         body=lambda p: {"change": "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9"},
     ),
     "pipelines_backfills": Case(path={"id": "pipeline"}),
-    "pipelines_backfills_create": Case(  # 422, because the source cannot read a window
+    "pipelines_backfills_create": Case(  # 422, because each run reads the whole stream
         422, path={"id": "pipeline"}, body=lambda p: {"streams": ["generated"]}
     ),
     "pipelines_backfills_estimate": Case(

@@ -44,7 +44,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
-    "pipelines_backfills_create": "Here the response is 422, because the source cannot read a window. For its event see tests/runs/backfills/test_backfills.py.",
+    "pipelines_backfills_create": "Here the response is 422, because each run reads the whole stream. For its event see tests/runs/backfills/test_backfills.py.",
     "pipelines_backfills_estimate": "Asks the source for the number of rows.",
     "runs_rejected_replay": "Here the response is 409, because the run has rejected nothing. For its event see tests/runs/replays/test_replays.py.",
     "pipelines_state_restore": "Here the response is 404, because nothing was changed. For its event see tests/runs/positions/test_history.py.",

@@ -122,6 +122,8 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         target.primary_key,
         *beside[1:],
     ]
+    # The rows of such a run are of the types that the runs of the stream have decided.
+    follows_live = spec.replay is not None or source.is_reread
     return StreamIdentity(
         key=spec.stream_key,
         pipeline_prefix=spec.pipeline_prefix,
@@ -142,8 +144,8 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
         ),
         fields=NO_RULES if spec.transform else spec.fields,
         rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,
-        columns_key=spec.live_key if spec.replay else spec.stream_key,
-        columns_destinations=(place, _digest(settings)) if spec.replay else (),
+        columns_key=spec.live_key if follows_live else spec.stream_key,
+        columns_destinations=(place, _digest(settings)) if follows_live else (),
         is_done_once=spec.replay is not None,
     )
 
@@ -152,7 +154,8 @@ def _beside_the_position(spec: RunSpec) -> list[Any]:
     """Return what identifies a run that neither reads nor changes the saved position; empty for other runs."""
     if spec.replay is not None:
         return ["replay", spec.replay.run_id]
-    return ["backfill", asdict(spec.source.window)] if spec.source.window else []
+    window = spec.source.window
+    return ["backfill", asdict(window) if window else None] if spec.source.is_backfill else []
 
 
 def _code_digest(spec: RunSpec) -> str:

@@ -354,7 +354,7 @@ class Runner:
                 transform.close()
         finally:
             queue.close()
-            is_partial = since is not None or self._spec.source.window or job.next_iteration
+            is_partial = since is not None or self._spec.source.is_backfill or job.next_iteration
             is_everything_read = is_read and not is_partial
             self._emit_columns(source, reader, writer, is_everything_read=is_everything_read)
 

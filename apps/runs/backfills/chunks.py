@@ -126,7 +126,7 @@ class Chunk:
     """The part of a backfill that a run carries out."""
 
     stream: str
-    window: CursorWindow
+    window: CursorWindow | None  # None is the whole stream
     replaces: bool  # whether the rows of the window are replaced in the destination, and not merged
 
 
@@ -138,7 +138,7 @@ def find_chunk(org: Org, run_id: UUID) -> Chunk | None:
         return None
     backfill: Backfill = run.backfill
     start, end = backfill.bounds[run.chunk : run.chunk + 2]
-    window = CursorWindow(backfill.cursor_field, start, end)
+    window = CursorWindow(backfill.cursor_field, start, end) if end is not None else None
     return Chunk(backfill.stream, window, replaces=backfill.mode == BackfillMode.REPLACE)
 
 
@@ -164,7 +164,12 @@ def specs_of_chunk(chunk: Chunk, specs: Sequence[StreamSpecs]) -> list[StreamSpe
     return [
         replace(
             each,
-            source=replace(each.source, sync_mode="full_refresh", window=chunk.window),
+            source=replace(
+                each.source,
+                sync_mode="full_refresh",
+                window=chunk.window,
+                is_reread=chunk.window is None,
+            ),
             destination=replace(each.destination, window=replaced),
         )
         for each in specs

@@ -35,6 +35,9 @@ class Possibility:
     cursor_field: str  # empty if it has none
     mode: str  # of BackfillMode; empty if it cannot be backfilled
     refusal: str = ""
+    reads_whole: bool = (
+        False  # whether all of it is read again, because the source cannot read a window
+    )
     position: Mapping[str, Any] | None = None  # the saved position of the stream
 
     @property
@@ -76,25 +79,33 @@ def _possibility(
     definition: Definition, stream: StreamDocument, position: Mapping[str, Any] | None
 ) -> Possibility:
     name, cursor_field = stream["stream"], stream["cursor_field"] or ""
-    refusal = _refusal(definition, stream, position)
+    reads_whole = definition.document["source"]["kind"] not in WINDOW_SOURCES
+    refusal = _refusal(definition, stream, position, reads_whole=reads_whole)
     if refusal:
-        return Possibility(name, cursor_field, "", refusal, position)
+        return Possibility(name, cursor_field, "", refusal, reads_whole, position)
     mode = BackfillMode.MERGE if stream["write_mode"] == "merge" else BackfillMode.REPLACE
-    return Possibility(name, cursor_field, mode, position=position)
+    return Possibility(name, cursor_field, mode, "", reads_whole, position)
 
 
 def _refusal(
-    definition: Definition, stream: StreamDocument, position: Mapping[str, Any] | None
+    definition: Definition,
+    stream: StreamDocument,
+    position: Mapping[str, Any] | None,
+    *,
+    reads_whole: bool,
 ) -> str:
     source, destination = (definition.document[side]["kind"] for side in ("source", "destination"))
-    if source not in WINDOW_SOURCES:
-        return f"A backfill can read only PostgreSQL. {_title('source', source)} cannot read a window of a stream."
-    if stream["sync_mode"] != "incremental" or not stream["cursor_field"]:
+    if stream["sync_mode"] != "incremental" or not (stream["cursor_field"] or reads_whole):
         return "Each run reads the whole stream, so there is nothing to backfill."
     if not position:
         return "The stream has no saved position: its next run reads all rows."
     if stream["write_mode"] == "merge":
         return ""
+    if reads_whole:
+        return (
+            f"{_title('source', source)} cannot read a window of a stream, and all its rows would arrive twice: a backfill"
+            " needs the write mode merge with a primary key."
+        )
     if stream["write_mode"] != "append" or destination not in WINDOW_DESTINATIONS:
         return (
             f"The rows of a window would arrive twice in {_title('destination', destination)}: a backfill needs the"

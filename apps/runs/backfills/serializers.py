@@ -58,7 +58,10 @@ class _ShownWindow(serializers.Serializer[Any]):
         BackfillMode.choices,
         help_text="`merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.",
     )
-    to = serializers.CharField(help_text="The window ends before this value of the cursor field.")
+    to = serializers.CharField(
+        allow_null=True,
+        help_text="The window ends before this value of the cursor field; null for the whole stream.",
+    )
 
     def get_fields(self) -> dict[str, Any]:
         first = serializers.CharField(
@@ -68,7 +71,7 @@ class _ShownWindow(serializers.Serializer[Any]):
 
 
 class EstimatedWindowSerializer(_ShownWindow):
-    rows = serializers.IntegerField()
+    rows = serializers.IntegerField(allow_null=True, help_text="Null if their number is unknown.")
     rows_counted = serializers.BooleanField(
         help_text="Whether the rows were counted; else the source has estimated them."
     )
@@ -87,7 +90,9 @@ class BackfillSerializer(_ShownWindow):
     )
     chunks = serializers.IntegerField(help_text="The number of runs that load the window.")
     chunks_done = serializers.IntegerField()
-    rows_expected = serializers.IntegerField()
+    rows_expected = serializers.IntegerField(
+        allow_null=True, help_text="Null if their number is unknown."
+    )
     rows_counted = serializers.BooleanField(
         help_text="Whether the expected rows were counted; else the source has estimated them."
     )
@@ -107,6 +112,9 @@ class PossibilitySerializer(serializers.Serializer[Any]):
     cursor_field = serializers.CharField(allow_null=True)
     window_mode = serializers.ChoiceField(BackfillMode.choices, allow_null=True)
     refusal = serializers.CharField(help_text="Why it cannot be backfilled; empty if it can.")
+    reads_whole = serializers.BooleanField(
+        help_text="Whether the whole stream is read again, because its source cannot read a window."
+    )
     latest_end = serializers.CharField(
         allow_null=True,
         help_text="The saved position, at which a window ends at the latest.",

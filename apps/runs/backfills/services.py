@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from apps.connectors import engine
 from apps.engine.contract import SourceSpec
-from apps.engine.windows import WindowPlan, WindowRequest
+from apps.engine.windows import WHOLE_STREAM, WindowPlan, WindowRequest
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -69,6 +69,7 @@ class PossibleStream(TypedDict):
     cursor_field: str | None
     window_mode: str | None
     refusal: str
+    reads_whole: bool
     latest_end: str | None
 
 
@@ -118,6 +119,7 @@ def plan(
     chosen = [
         _require_possible(found.get(name), number) for number, name in enumerate(choice.streams)
     ]
+    _require_no_window(chosen, choice)
     sources = [
         specs.source_spec(org, definition, stream)
         for each in chosen
@@ -132,7 +134,7 @@ def plan(
                 each.stream,
                 each.cursor_field,
                 each.mode,
-                _ask(org, source, each, choice),
+                WHOLE_STREAM if each.reads_whole else _ask(org, source, each, choice),
             )
             for each, source in zip(chosen, sources, strict=True)
         ]
@@ -159,6 +161,15 @@ def _require_possible(found: Possibility | None, number: int) -> Possibility:
     if found.refusal:
         raise Invalid([(field, found.refusal, "not_possible")])
     return found
+
+
+def _require_no_window(chosen: Sequence[Possibility], choice: WindowChoice) -> None:
+    """Raise Invalid if a window was chosen for a stream of which only the whole can be read."""
+    field = "from" if choice.start is not None else "to"
+    has_window = choice.start is not None or choice.end is not None
+    if has_window and any(each.reads_whole for each in chosen):
+        message = "The source cannot read a window of a stream. Leave it out, and all of the stream is read again."
+        raise Invalid([(field, message, "not_possible")])
 
 
 def _ask(org: Org, source: SourceSpec, found: Possibility, choice: WindowChoice) -> WindowPlan:
@@ -256,6 +267,7 @@ def show_all(*, org: Org, by: Principal, pipeline_id: UUID) -> BackfillsOfPipeli
                 "cursor_field": each.cursor_field or None,
                 "window_mode": each.mode or None,
                 "refusal": each.refusal,
+                "reads_whole": each.reads_whole,
                 "latest_end": each.latest_end,
             }
             for each in streams

@@ -66,6 +66,7 @@ LIST_EXAMPLE = {
             "cursor_field": "departed_at",
             "window_mode": "merge",
             "refusal": "",
+            "reads_whole": False,
             "latest_end": "2026-02-28 23:59:00+00",
         }
     ],

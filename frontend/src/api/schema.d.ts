@@ -3790,8 +3790,8 @@ export interface components {
             stream: string;
             /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
             window_mode: components["schemas"]["WindowModeEnum"];
-            /** @description The window ends before this value of the cursor field. */
-            to: string;
+            /** @description The window ends before this value of the cursor field; null for the whole stream. */
+            to: string | null;
             /** Format: uuid */
             id: string;
             cursor_field: string;
@@ -3799,7 +3799,8 @@ export interface components {
             /** @description The number of runs that load the window. */
             chunks: number;
             chunks_done: number;
-            rows_expected: number;
+            /** @description Null if their number is unknown. */
+            rows_expected: number | null;
             /** @description Whether the expected rows were counted; else the source has estimated them. */
             rows_counted: boolean;
             rows_read: number;
@@ -4410,9 +4411,10 @@ export interface components {
             stream: string;
             /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
             window_mode: components["schemas"]["WindowModeEnum"];
-            /** @description The window ends before this value of the cursor field. */
-            to: string;
-            rows: number;
+            /** @description The window ends before this value of the cursor field; null for the whole stream. */
+            to: string | null;
+            /** @description Null if their number is unknown. */
+            rows: number | null;
             /** @description Whether the rows were counted; else the source has estimated them. */
             rows_counted: boolean;
             /** @description The number of runs. */
@@ -6028,6 +6030,8 @@ export interface components {
             window_mode: components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"];
             /** @description Why it cannot be backfilled; empty if it can. */
             refusal: string;
+            /** @description Whether the whole stream is read again, because its source cannot read a window. */
+            reads_whole: boolean;
             /** @description The saved position, at which a window ends at the latest. */
             latest_end: string | null;
         };

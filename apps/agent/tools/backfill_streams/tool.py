@@ -77,6 +77,10 @@ def show(context: ToolContext, arguments: BackfillStreams) -> Card:
 def _facts(plan: StreamPlan) -> Iterator[tuple[str, str]]:
     window = plan.window
     yield "Stream", plan.stream
+    if window.end is None or window.rows is None:
+        yield "Window", "all of the stream"
+        yield "Write mode", WAYS[BackfillMode(plan.mode)]
+        return
     start = window.start if window.start is not None else "the beginning"
     yield "Window", f"{plan.cursor_field} from {start} to {window.end}"
     about = "" if window.is_counted else "about "

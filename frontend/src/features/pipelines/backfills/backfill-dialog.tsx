@@ -24,7 +24,8 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
   const create = useCreateBackfill(pipelineId);
   const estimate = useEstimateBackfill(pipelineId);
   const chosen = streams.find(({ stream }) => stream === name);
-  const body: BackfillWindow = { streams: [name], from: from.trim() || null, to: to.trim() || null };
+  const window = chosen?.reads_whole ? ["", ""] : [from.trim(), to.trim()];
+  const body: BackfillWindow = { streams: [name], from: window[0] || null, to: window[1] || null };
   const cursor = chosen?.cursor_field ?? "cursor";
   const isBusy = create.isPending || estimate.isPending;
   /** Changes an input. What the source has answered was about another window. */
@@ -64,42 +65,53 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
             </select>
           )}
         </Field>
-        <TextField
-          label={`From (${cursor})`}
-          optional
-          hint="Blank: from the beginning of the stream."
-          placeholder="2026-01-01"
-          autoComplete="off"
-          value={from}
-          onChange={change(setFrom)}
-        />
-        <TextField
-          label={`To (${cursor}, not included)`}
-          optional
-          hint={`Blank: to the position, ${chosen?.latest_end ?? "none"}. Later records are read by the next run.`}
-          placeholder={chosen?.latest_end ?? ""}
-          autoComplete="off"
-          value={to}
-          onChange={change(setTo)}
-        />
+        {chosen?.reads_whole ? (
+          <p>
+            The source cannot read a window of a stream, so one run reads all of it again. The position stays
+            as it is.
+          </p>
+        ) : (
+          <>
+            <TextField
+              label={`From (${cursor})`}
+              optional
+              hint="Blank: from the beginning of the stream."
+              placeholder="2026-01-01"
+              autoComplete="off"
+              value={from}
+              onChange={change(setFrom)}
+            />
+            <TextField
+              label={`To (${cursor}, not included)`}
+              optional
+              hint={`Blank: to the position, ${chosen?.latest_end ?? "none"}. Later records are read by the next run.`}
+              placeholder={chosen?.latest_end ?? ""}
+              autoComplete="off"
+              value={to}
+              onChange={change(setTo)}
+            />
+          </>
+        )}
         <p>
           {chosen?.window_mode === "replace"
             ? "In the destination the records of this window are deleted and written again, in one transaction for each run."
             : "In the destination the records are updated or added by their primary key. Records that the source has deleted stay."}
         </p>
-        <div className="flex flex-wrap items-center gap-2">
-          <Button
-            size="small"
-            disabledReason={isBusy ? "Wait for the source" : null}
-            onClick={() => {
-              create.reset();
-              estimate.mutate(body);
-            }}
-          >
-            {estimate.isPending ? "Estimating…" : "Estimate"}
-          </Button>
-          <p role="status">{estimate.data && estimateInWords(estimate.data.results)}</p>
-        </div>
+        {!chosen?.reads_whole && (
+          <div className="flex flex-wrap items-center gap-2">
+            <Button
+              size="small"
+              disabledReason={isBusy ? "Wait for the source" : null}
+              onClick={() => {
+                create.reset();
+                estimate.mutate(body);
+              }}
+            >
+              {estimate.isPending ? "Estimating…" : "Estimate"}
+            </Button>
+            <p role="status">{estimate.data && estimateInWords(estimate.data.results)}</p>
+          </div>
+        )}
         {error && <ErrorNotice error={error} />}
       </div>
     </ConfirmDialog>
@@ -109,6 +121,7 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
 function estimateInWords(results: BackfillEstimate[]): string {
   return results
     .map(({ rows, rows_counted, chunks }) => {
+      if (rows === null) return "The number of records is unknown";
       const records = countWithNoun(rows, "record");
       return `${rows_counted ? records : `About ${records}`} in ${countWithNoun(chunks, "run")}`;
     })

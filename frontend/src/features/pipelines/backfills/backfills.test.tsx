@@ -63,6 +63,7 @@ const possible = (name: string, refusal = "") => ({
   cursor_field: "at",
   window_mode: refusal ? null : "replace",
   refusal,
+  reads_whole: false,
   latest_end: refusal ? null : "2026-02-01",
 });
 const estimate = { rows: 27004, rows_counted: true, chunks: 1, from: null, to: "2026-02-01" };
@@ -121,6 +122,21 @@ describe("the backfills of a pipeline", () => {
       ["/estimate", body],
       ["", body],
     ]);
+  });
+
+  it("reads a stream as a whole if its source cannot read a window", async () => {
+    const whole = { ...backfill, from: null, to: null, rows_expected: null, rows_read: 7 };
+    const streams = [{ ...possible("flights"), window_mode: "merge", reads_whole: true }];
+    const requests = await openTab(["read", "pipelines.run"], { results: [whole as never], streams });
+    expect(screen.getByText("The whole stream")).toBeDefined();
+    expect(screen.getByText(/7\srecords · started/)).toBeDefined();
+    await userEvent.click(screen.getByRole("button", { name: "Start a backfill" }));
+    const dialog = within(screen.getByRole("dialog"));
+    expect(dialog.queryByLabelText(/^From/)).toBeNull();
+    expect(dialog.queryByRole("button", { name: "Estimate" })).toBeNull();
+    await userEvent.click(dialog.getByRole("button", { name: "Start backfill" }));
+    await screen.findByText("The backfill of flights begins in a few seconds.");
+    expect(requests).toEqual([["", { streams: ["flights"], from: null, to: null }]]);
   });
 
   it("cancels a backfill after a question", async () => {

@@ -96,8 +96,7 @@ function BackfillRow({ pipelineId, backfill, canCancel }: RowProps) {
         )}
       </div>
       <p className="text-soft wrap-anywhere">
-        <code className="font-mono text-[0.78rem]">{backfill.cursor_field}</code> from{" "}
-        {backfill.from ?? "the beginning"} to {backfill.to} (not included)
+        <WindowText backfill={backfill} />
       </p>
       <progress
         aria-label={`Progress of the backfill of ${stream}`}
@@ -107,9 +106,7 @@ function BackfillRow({ pipelineId, backfill, canCancel }: RowProps) {
       />
       <p className="text-soft">
         {`${formatCount(done)} of ${countWithNoun(chunks, "run")}, `}
-        {`${formatCount(backfill.rows_read)} of ${backfill.rows_counted ? "" : "about "}`}
-        {countWithNoun(backfill.rows_expected, "record")} · started{" "}
-        {backfill.created_by ? `by ${backfill.created_by.name} ` : ""}
+        {progressInWords(backfill)} · started {backfill.created_by ? `by ${backfill.created_by.name} ` : ""}
         <RelativeTime time={backfill.created_at} />
       </p>
       {backfill.failure_message && <p className="text-bad wrap-anywhere">{backfill.failure_message}</p>}
@@ -118,6 +115,21 @@ function BackfillRow({ pipelineId, backfill, canCancel }: RowProps) {
       )}
     </>
   );
+}
+
+function WindowText({ backfill }: { backfill: Backfill }) {
+  if (backfill.to === null) return "The whole stream";
+  return (
+    <>
+      <code className="font-mono text-[0.78rem]">{backfill.cursor_field}</code> from{" "}
+      {backfill.from ?? "the beginning"} to {backfill.to} (not included)
+    </>
+  );
+}
+
+function progressInWords({ rows_read: read, rows_expected: expected, rows_counted: isCounted }: Backfill) {
+  if (expected === null) return countWithNoun(read, "record");
+  return `${formatCount(read)} of ${isCounted ? "" : "about "}${countWithNoun(expected, "record")}`;
 }
 
 interface CancelProps {
