@@ -282,6 +282,20 @@ MUTANTS = [
         "tests/pipelines/test_drift.py",
     ),
     Mutant(
+        "a stream that appends is read again as a whole",
+        "apps/runs/backfills/possible.py",
+        "    if reads_whole:\n",
+        "    if False:\n",
+        "tests/runs/backfills/test_whole_streams.py",
+    ),
+    Mutant(
+        "a backfill of a whole stream moves its position",
+        "apps/engine/contract.py",
+        "        return self.window is not None or self.is_reread\n",
+        "        return self.window is not None\n",
+        "tests/runs/backfills/test_whole_streams.py",
+    ),
+    Mutant(
         "records that were sent again are sent once more",
         "apps/engine/sync/checkpoints.py",
         "                statements.JOB_DONE_ONCE if is_done_once else",

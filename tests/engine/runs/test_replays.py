@@ -17,9 +17,17 @@ from hypothesis import strategies as st
 
 from apps.engine.contract import CodeSpec, Failed, KeptRecords, PublishRules, StorageRoot, Succeeded
 from apps.engine.field_rules import FieldRule, FieldRules
+from apps.engine.frames.contracts import ColumnContract
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.frames.json_numbers import JsonNumber
 from apps.engine.frames.kept_records import KeptRecord, kept_text, read_kept
+from apps.engine.frames.left_out import LeftOutRecord
+from apps.engine.sources.base import RowsIteration
+from apps.engine.sources.connector import rows_page
 from apps.engine.sync import state
+from apps.engine.sync.batches import BatchBuilder
+from apps.engine.sync.fields import FieldChanges
+from apps.engine.sync.pages import QueuedPage
 from local.database.postgres import EmbeddedPostgres
 from tests.corpora.test_accounting import read_kept as read_files
 from tests.corpora.test_accounting import upload
@@ -374,3 +382,45 @@ def test_kept_records_are_read_exactly(fields: dict[str, Any], is_of_frame: bool
     assert [str(value) for value in found.fields.values()] == [
         str(value) for value in fields.values()
     ]
+
+
+RECORDS: st.SearchStrategy[list[Any]] = st.lists(
+    st.fixed_dictionaries({"n": st.none() | st.integers() | st.text(max_size=3) | NESTED})
+    | st.just([])
+    | st.just({"n": b"1"}),
+    max_size=20,
+)
+
+
+def flow(rules: FieldRules, rows: list[Any]) -> tuple[list[Any], list[LeftOutRecord], int]:
+    """Return the ids that a page writes by the rules, its rejected records, and how many they are."""
+    page = FieldChanges(rules).apply(rows_page(rows, {}))
+    assert isinstance(page, RowsIteration)
+    builder = BatchBuilder(ColumnContract(StreamSchema()))
+    queued = QueuedPage(
+        0, None, page.rows, {}, None, 0, page.left_out, find_source=page.find_source
+    )
+    batches = [*builder.add(queued), *builder.take_all()]
+    written = [row for batch in batches if batch.row_count for row in batch.frame["id"].to_list()]
+    rejected = [record for batch in batches for record in batch.left_out.kept("rejected")]
+    return written, rejected, sum(batch.left_out.count("rejected") for batch in batches)
+
+
+@given(RECORDS)
+def test_each_record_is_written_or_rejected_and_the_rejected_ones_are_written_later(
+    records: list[Any],
+) -> None:
+    rows = [
+        {**record, "id": number} if isinstance(record, dict) else record
+        for number, record in enumerate(records)
+    ]
+    written, rejected, count = flow(AS_INTEGER, rows)
+    assert len(written) + count == len(rows)
+    kept = [dict(read_kept(record.kept).fields) for record in rejected if record.kept is not None]
+    assert [row for row in rows if isinstance(row, dict) and row["id"] not in written] == kept
+
+    assert flow(AS_INTEGER, kept)[0] == []
+    again, _, count = flow(FieldRules((FieldRule("n", drop=True),)), kept)
+    assert count == 0
+    ids = [row["id"] for row in rows if isinstance(row, dict)]
+    assert sorted(written + again) == ids

@@ -10,7 +10,7 @@ class BackfillStreams(Arguments):
     streams: list[str] = Field(
         min_length=1,
         max_length=20,
-        description="Incremental streams that it reads. The part backfills of show_pipeline tells which can be read again.",
+        description="Incremental streams that it reads. The part backfills of show_pipeline tells which can be read again, and which only as a whole: then start and end are null.",
     )
     start: str | None = Field(
         None,
