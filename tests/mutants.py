@@ -179,9 +179,30 @@ MUTANTS = [
     Mutant(
         "a stream that was not started counts as read",
         "apps/runs/attempts/children.py",
-        "            outcome = stop_failure(reason)\n",
-        "            outcome = Succeeded(0, 0, 0, 0)\n",
+        "_of_limit(recorder, stop_failure(reason))",
+        "Succeeded(0, 0, 0, 0)",
         MANY_STREAMS,
+    ),
+    Mutant(
+        "the streams that wait are begun although the run was cancelled",
+        "apps/runs/attempts/children.py",
+        "            if reason in LEAVES_WAITING:\n",
+        "            if reason == \"shutdown\":\n",
+        MANY_STREAMS,
+    ),
+    Mutant(
+        "the streams of two versions are compared by their positions",
+        "apps/pipelines/history/diffs.py",
+        'str(numbers.get(stream["stream"], position)): stream',
+        "str(position): stream",
+        "tests/pipelines/test_versions.py",
+    ),
+    Mutant(
+        "a stream that is accepted to be gone is still read",
+        "apps/pipelines/drift/services.py",
+        "    if change.kind == ChangeKind.STREAM_MISSING:\n",
+        "    if False:\n",
+        "tests/pipelines/test_drift.py",
     ),
     Mutant(
         "a retry forgets the rules for fields of the patterns",

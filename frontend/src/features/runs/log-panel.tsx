@@ -14,6 +14,9 @@ import { formatFields, type LogFilter } from "./log-buffer";
 const LINE_HEIGHT = 20; // pixels
 const FOLLOW_DISTANCE = 2 * LINE_HEIGHT; // pixels from the end at which the panel still follows new lines
 
+/** A scroll event so long after the last action of the user is a consequence of it. */
+const ACTION_MILLISECONDS = 1_000;
+
 const LEVELS: { value: LogLine["level"]; label: string }[] = [
   { value: "debug", label: "All levels" },
   { value: "info", label: "Info and above" },
@@ -37,7 +40,7 @@ export function LogPanel({ log, live, lineNumber }: Props) {
   const [isErrorMarked, setIsErrorMarked] = useState(false);
   const [wasLive, setWasLive] = useState(live);
   const scrollBox = useRef<HTMLDivElement>(null);
-  const lastScrollTop = useRef(0);
+  const lastAction = useRef(-Infinity);
   const { lines, firstErrorIndex, start } = log.buffer;
   const linkedIndex = lineNumber === null ? null : lineNumber - 1 - start;
   const markedIndex = isErrorMarked ? firstErrorIndex : linkedIndex;
@@ -62,11 +65,12 @@ export function LogPanel({ log, live, lineNumber }: Props) {
 
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = scrollBox.current!;
-    const distance = scrollHeight - scrollTop - clientHeight;
-    // New lines make the distance larger too, so only scrolling up ends the following.
-    if (distance < FOLLOW_DISTANCE) setIsFollowing(true);
-    else if (scrollTop < lastScrollTop.current) setIsFollowing(false);
-    lastScrollTop.current = scrollTop;
+    if (scrollHeight - scrollTop - clientHeight < FOLLOW_DISTANCE) setIsFollowing(true);
+    // New lines move the end away too, so only what the user does ends the following.
+    else if (performance.now() - lastAction.current < ACTION_MILLISECONDS) setIsFollowing(false);
+  }
+  function onAction() {
+    lastAction.current = performance.now();
   }
 
   useEffect(() => {
@@ -145,6 +149,11 @@ export function LogPanel({ log, live, lineNumber }: Props) {
           aria-label="Log lines"
           tabIndex={0}
           onScroll={onScroll}
+          onWheel={onAction}
+          onTouchMove={onAction}
+          onKeyDown={onAction}
+          onPointerMove={({ buttons }) => buttons > 0 && onAction()}
+          onPointerDown={onAction}
           className={classNames(
             "overflow-auto py-1 font-mono text-[0.78rem] leading-5",
             // A live log has a fixed height, so that the page does not move when lines arrive.
