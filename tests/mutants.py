@@ -187,7 +187,7 @@ MUTANTS = [
         "the streams that wait are begun although the run was cancelled",
         "apps/runs/attempts/children.py",
         "            if reason in LEAVES_WAITING:\n",
-        "            if reason == \"shutdown\":\n",
+        '            if reason == "shutdown":\n',
         MANY_STREAMS,
     ),
     Mutant(

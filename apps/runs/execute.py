@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from apps.pipelines.specs import StreamSpecs, engine_specs, source_to_list
 from apps.runs import states
 from apps.runs.attempts import chosen_streams
 from apps.runs.attempts.children import LEAVES_WAITING, run_streams
+from apps.runs.attempts.expected_records import expected_records
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
 from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
@@ -123,7 +124,13 @@ def _run_recorded(
         if isinstance(again, Failed):
             return again
         prepared = again
-    recorder.follow(StreamTracker(prepared.streams, stops_at_failure=prepared.stops_at_failure))
+    recorder.follow(
+        StreamTracker(
+            prepared.streams,
+            expected=prepared.expected,
+            stops_at_failure=prepared.stops_at_failure,
+        )
+    )
     return _run_streams(worker, prepared, recorder)
 
 
@@ -160,6 +167,9 @@ class PreparedRun:
     warnings: tuple[str, ...]  # They name no other pipeline.
     snapshot_plan: SnapshotPlan
     source: SourceSpec | None = None
+    expected: Mapping[str, int] = field(
+        default_factory=dict
+    )  # records by stream, if they are known
     stops_at_failure: bool = False
 
 
@@ -200,13 +210,14 @@ def _prepare(claim: Claim) -> PreparedRun | Failed:
             stream_specs = sending.specs_of_replay(org, replayed, streams, rows, stream_specs)
         else:
             plan = _snapshot_plan(org, pipeline, version, stream_specs)
+        expected = expected_records(org, pipeline.pk) if len(stream_specs) > 1 else {}
     names = {each.source.stream for each in stream_specs}
     named = [stream for stream in version.definition["streams"] if stream["stream"] in names]
     rows = rows or chosen_streams.create_rows(claim, named, matched)
     chosen_streams.fail_rows(claim, rows, problems)
     specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
     stops = definition.stops_at_failure
-    return PreparedRun(rows, specs, warnings, plan, stops_at_failure=stops)
+    return PreparedRun(rows, specs, warnings, plan, expected=expected, stops_at_failure=stops)
 
 
 def _snapshot_plan(

@@ -25,11 +25,19 @@ MAX_NAMED_STREAMS = 10  # failed streams that the evidence of a run names
 class StreamTracker:
     """The streams of one attempt. The threads that run children change it; the recording thread writes the changes.
 
-    With `stops_at_failure`, no further stream is begun after one has failed.
+    `expected` are the records that the streams probably have, by name, until the source has counted them. With
+    `stops_at_failure`, no further stream is begun after one has failed.
     """
 
-    def __init__(self, rows: Sequence[RunStream] = (), *, stops_at_failure: bool = False) -> None:
+    def __init__(
+        self,
+        rows: Sequence[RunStream] = (),
+        *,
+        expected: Mapping[str, int] | None = None,
+        stops_at_failure: bool = False,
+    ) -> None:
         self._rows = {row.name: row for row in rows}
+        self._expected = expected or {}
         self._stops_at_failure = stops_at_failure
         self._outcomes: dict[str, Outcome] = {}
         self._networks: dict[str, Network] = {}
@@ -195,7 +203,7 @@ class StreamTracker:
 
     def _sum(self) -> Progress:
         rows = self._rows.values()
-        totals = [row.records_total for row in rows]
+        totals = [self._total_of(row) for row in rows]
         return Progress(
             read=sum(row.records_read for row in rows),
             written=sum(row.records_written for row in rows),
@@ -205,6 +213,15 @@ class StreamTracker:
             total=None if None in totals else sum(total or 0 for total in totals),
             skipped=sum(row.records_skipped for row in rows),
         )
+
+    def _total_of(self, row: RunStream) -> int | None:
+        """Return the records of the stream: as it was read, as the source has counted them, or as expected."""
+        if len(self._rows) == 1:
+            return row.records_total
+        if row.status not in UNFINISHED:
+            return row.records_read
+        total = row.records_total if row.records_total is not None else self._expected.get(row.name)
+        return None if total is None else max(total, row.records_read)
 
 
 def _set_failure(row: RunStream, failure: FailureColumns) -> None:
