@@ -319,8 +319,8 @@ MUTANTS = [
     Mutant(
         "records that were sent again are sent once more",
         "apps/engine/sync/checkpoints.py",
-        "                statements.JOB_DONE_ONCE if is_done_once else",
-        "                statements.JOB_FINISHED_BY_RUN if is_done_once else",
+        "            if self._own_identity.is_done_once:\n",
+        "            if False:\n",
         "tests/engine/runs/test_replays.py",
     ),
     Mutant(

@@ -145,6 +145,10 @@ class StateBackend:
         run, the finished job is returned. Publishing it again changes nothing.
         """
         with self._owned_transaction():
+            if self._own_identity.is_done_once:
+                done_job = self._fetch_one(statements.JOB_DONE_ONCE)
+                if done_job is not None:
+                    return self._load_finished_job(done_job)
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
             reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
             if unfinished_job is None:
@@ -161,18 +165,15 @@ class StateBackend:
             return self._replace_job(unfinished_job.id, from_start=from_start, reason=reason)
 
     def _finished_or_new_job(self, *, reset_requested: bool) -> Job:
-        if not reset_requested:
-            is_done_once = self._own_identity.is_done_once
-            finished_job = self._fetch_one(
-                statements.JOB_DONE_ONCE if is_done_once else statements.JOB_FINISHED_BY_RUN
-            )
-            if finished_job is not None and not self._has_to_repeat(finished_job):
-                job = self._load_job(finished_job.id, resumed=True)
-                is_of_other_run = is_done_once and finished_job.run_id != self._own_run_id
-                return replace(
-                    job, exhausted=True, is_finished=True, is_of_other_run=is_of_other_run
-                )
+        finished_job = None if reset_requested else self._fetch_one(statements.JOB_FINISHED_BY_RUN)
+        if finished_job is not None and not self._has_to_repeat(finished_job):
+            return self._load_finished_job(finished_job)
         return self._load_job(self._create_job(from_start=reset_requested), resumed=False)
+
+    def _load_finished_job(self, finished_job: Any) -> Job:
+        job = self._load_job(finished_job.id, resumed=True)
+        is_of_other_run = finished_job.run_id != self._own_run_id
+        return replace(job, exhausted=True, is_finished=True, is_of_other_run=is_of_other_run)
 
     def _has_to_repeat(self, finished_job: Any) -> bool:
         """Whether all streams of the run have to be read in the same snapshot, and the job has read an earlier one."""
@@ -390,6 +391,7 @@ class StateBackend:
             "columns_key": identity.columns_key or identity.key,
             "columns_destinations": [*identity.columns_destinations] or destinations,
             "fingerprint": identity.fingerprint,
+            "replayed_run": identity.inputs.replayed_run,
             "inputs": json.dumps(asdict(identity.inputs)),
             **values,
         }

@@ -46,17 +46,18 @@ where id = %(job)s
 
 # The newest finished job, if this run finished it. The worker then died before it recorded the run's success.
 JOB_FINISHED_BY_RUN = """
-select newest.id, e.inputs from (
+select newest.id, e.run_id, e.inputs from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
     order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
 where e.run_id = %(run_id)s and e.destination = any(%(destinations)s)
 """
 
-# The finished job of records that are sent again once, whichever run has finished it.
+# The finished job of the records of a run that are sent again once, whichever run has finished it.
 JOB_DONE_ONCE = """
 select j.id, e.run_id, e.inputs from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name = %(key)s and j.status = 'succeeded' limit 1
+where j.name = %(key)s and j.status = 'succeeded' and e.inputs ->> 'replayed_run' = %(replayed_run)s
+limit 1
 """
 
 CANCEL_JOB = """
