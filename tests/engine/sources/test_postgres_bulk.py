@@ -155,7 +155,7 @@ def test_connections_that_are_lost_between_two_pages_are_opened_again(
 ) -> None:
     source = make_large_source(database, snapshot="paged", page_size=3000)
     token = source.get().next_pagination
-    source._ahead[1].receive()
+    wait_until(database, "SELECT NOT EXISTS (SELECT FROM {sessions} WHERE xact_start IS NOT NULL)")
     end_sessions = "SELECT count(pg_terminate_backend(pid, 5000)) >= 2 FROM {sessions}"
     assert database.rows(with_sessions(database, end_sessions)) == [(True,)]
     rows = read_stream(source, token=token).column("id")

@@ -348,16 +348,19 @@ class BulkPage:
 
     def __init__(self, reader: BulkReader, page: Future[CopiedLines]) -> None:
         self._reader = reader
-        self._page = page
+        self._page: Future[CopiedLines] | None = page
 
     def receive(self) -> CopiedLines:
-        """Wait for the page. Raises the server's error."""
-        return self._reader.wait_for(self._page)
+        """Wait for the page, and return it once, so that its memory can be freed. Raises the server's error."""
+        assert self._page is not None  # noqa: S101
+        page, self._page = self._page, None
+        return self._reader.wait_for(page)
 
     def discard(self) -> None:
         """End the query, and wait until its transaction has ended."""
-        self._reader.discard()
-        wait_for_futures([self._page])
+        if self._page is not None:
+            self._reader.discard()
+            wait_for_futures([self._page])
 
     @property
     def sent_rows(self) -> int:

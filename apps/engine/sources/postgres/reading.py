@@ -202,9 +202,9 @@ class TableReader:
             return frame_page(frame, token, native=native)
         return frame_page(frame, token, native=native, copied=rows)
 
-    def decoded_page(self, rows: CopiedRows, query: PageQuery, token: Token) -> FrameIteration:
+    def decoded_page(self, body: bytes, query: PageQuery, token: Token) -> FrameIteration:
         """Return the page of rows in the text format."""
-        frame = self._decode_rows(b"".join(rows.pieces), query.order).frame
+        frame = self._decode_rows(body, query.order).frame
         return self.frame_page(frame, token)
 
     def read_unplaced(self) -> tuple[bytes, list[str]]:
@@ -323,9 +323,12 @@ class RequestedPage:
         return (*self.reader.column_names, *(column.name for column in texts))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReceivedPage:
-    """The rows of a page as COPY has sent them, and the token of the next page, which is empty if there is none."""
+    """The rows of a page as COPY has sent them, and the token of the next page, which is empty if there is none.
+
+    The rows are dropped when the page is delivered, because decoding needs memory of its own.
+    """
 
     requested: RequestedPage
     rows: CopiedRows
@@ -336,7 +339,9 @@ class ReceivedPage:
         reader = self.requested.reader
         if reader.passing:
             return reader.copied_page(self.rows, self.next_token)
-        return reader.decoded_page(self.rows, self.requested.query, self.next_token)
+        body = b"".join(self.rows.pieces)
+        self.rows = replace(self.rows, pieces=())
+        return reader.decoded_page(body, self.requested.query, self.next_token)
 
 
 def _without_last_line(pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
