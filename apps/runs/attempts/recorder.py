@@ -88,8 +88,8 @@ class Recorder:
             self._log.add(event)
             is_urgent = self._log.has_full_part
         else:
+            is_urgent = isinstance(event, Started) and self._unwritten.is_first_start
             self._unwritten.add_event(event)
-            is_urgent = isinstance(event, Started)
         if is_urgent:
             self._wake.set()
 

@@ -38,6 +38,7 @@ class UnwrittenEvents:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.is_first_start = True  # whether no child has started yet
         self._launched = False
         self._progress: Progress | None = None
         self._network: Network | None = None
@@ -52,8 +53,8 @@ class UnwrittenEvents:
                 self._outputs.append(event)
             elif isinstance(event, Network):
                 self._network = event
-            elif isinstance(event, Started):
-                self._launched = True
+            elif isinstance(event, Started) and self.is_first_start:
+                self._launched, self.is_first_start = True, False
 
     def add_columns(self, stream: str, columns: SourceColumns) -> None:
         """Add what the child of a stream has found in its source."""
