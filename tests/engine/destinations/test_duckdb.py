@@ -259,3 +259,47 @@ def test_names_of_the_tables_of_drover_are_refused(target: DuckdbTarget) -> None
         target.table = table
         with pytest.raises(ConfigurationError, match="reserved for Drover"):
             SyncJob(target)
+
+
+OPEN_TOGETHER_SCRIPT = """
+import sys
+from pathlib import Path
+from apps.engine.destinations.duckdb.database import open_database
+print("ready", flush=True)
+for line in sys.stdin:
+    file = Path(line.strip())
+    try:
+        with open_database(file, staging=file.parent, lock_timeout=60) as connection:
+            connection.execute(f"CREATE TABLE {sys.argv[1]} AS SELECT 1 AS n")
+        print("done", flush=True)
+    except Exception as error:
+        print(error, getattr(error, "evidence", ""), flush=True)
+"""
+
+
+@pytest.mark.long
+def test_several_processes_create_a_file_at_once(tmp_path: Path) -> None:
+    """DuckDB spoils a new file if two processes create it at the same time."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_TOGETHER_SCRIPT, f"t{number}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        for number in range(4)
+    ]
+    assert [_read_line(process) for process in processes] == ["ready"] * 4
+    for attempt in range(30):
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{tmp_path / str(attempt) / 'database.duckdb'}\n")
+        assert [_read_line(process) for process in processes] == ["done"] * 4, attempt
+    for process in processes:
+        process.communicate()
+
+
+def _read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import random
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,8 @@ from loguru import logger
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.process.progress import progress
 
-POLL_INTERVAL = 0.2  # seconds between attempts to lock the file
+# Seconds between attempts to lock the file. The streams of a run hold it for a few hundredths of a second, other programs longer.
+FIRST_POLL_INTERVAL, POLL_INTERVAL = 0.01, 0.2
 OPTIONS: dict[str, Any] = {
     "allow_community_extensions": False,
     "allow_unsigned_extensions": False,
@@ -39,6 +44,8 @@ def open_database(
     """
     with converting_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            _create(file)
         connection = _connect(file, lock_timeout)
         try:
             _restrict_file_access(connection, staging)
@@ -74,6 +81,19 @@ def merge_write_ahead_log(connection: duckdb.DuckDBPyConnection) -> None:
         logger.info("The database is in use: its write-ahead log remains a separate file for now")
 
 
+def _create(file: Path) -> None:
+    """Create an empty database, unless there is one. DuckDB destroys a new file that several processes create at once."""
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not file.exists():
+            new_file = file.with_name(f".new-{uuid.uuid4().hex}.duckdb")
+            duckdb.connect(new_file, config=OPTIONS).close()
+            new_file.rename(file)
+    finally:
+        os.close(folder)
+
+
 def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
     connection = _try_to_connect(file)
     if connection is not None:
@@ -84,9 +104,10 @@ def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
             *(file.name, lock_timeout),
         )
     with progress.expect_silence("waiting for the database", lock_timeout):
-        deadline = time.monotonic() + lock_timeout
+        deadline, interval = time.monotonic() + lock_timeout, FIRST_POLL_INTERVAL
         while connection is None and time.monotonic() < deadline:
-            time.sleep(POLL_INTERVAL)
+            time.sleep(random.uniform(0.5, 1) * interval)  # noqa: S311 - spreads load
+            interval = min(1.2 * interval, POLL_INTERVAL)
             connection = _try_to_connect(file)
     if connection is None:
         raise DestinationError(

@@ -24,6 +24,8 @@ from apps.engine.stores.opening import local_folder
 if TYPE_CHECKING:
     import duckdb
 
+    from apps.engine.destinations.duckdb.incoming import IncomingFiles
+
 
 SHARED_FILE = "database.duckdb"
 SHARED_LOCK_TIMEOUT = 1800  # seconds to wait for other streams that write to the same file
@@ -118,9 +120,16 @@ class DuckdbDestination(Destination):
             self._staging.add(frame, batch, native)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        rows = self._published_rows()
-        if rows is None:
-            rows = self._publish(committed)
+        from apps.engine.destinations.duckdb.incoming import IncomingFiles
+
+        try:
+            incoming = IncomingFiles(self._store, self._staging, committed)
+        except FileNotFoundError as error:
+            rows = self._published_rows()
+            if rows is None:
+                raise DestinationError("Data that was staged for this sync is missing") from error
+        else:
+            rows = self._publish(incoming)
         self._staging.clear()
         output = self._output_file(rows)
         if self.spec.write_mode == "replace":
@@ -156,21 +165,17 @@ class DuckdbDestination(Destination):
     def abandon(self) -> None:
         self._staging.clear()
 
-    def _publish(self, committed: Sequence[Batch]) -> int:
+    def _publish(self, incoming: IncomingFiles) -> int:
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log
-        from apps.engine.destinations.duckdb.incoming import IncomingFiles
         from apps.engine.destinations.duckdb.publishing import (
             Publishing,
+            published_row_count,
             refuse_if_superseded,
             target_name,
         )
 
-        try:
-            incoming = IncomingFiles(self._store, self._staging, committed)
-        except FileNotFoundError as error:
-            raise DestinationError("Data that was staged for this sync is missing") from error
         with self._open_database() as connection:
-            if not incoming.rows:
+            if not incoming.rows and published_row_count(connection, self.job_id) is None:
                 refuse_if_superseded(
                     connection, target_name(self._schema, self._table), self._opened_at
                 )
