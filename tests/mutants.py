@@ -319,8 +319,8 @@ MUTANTS = [
     Mutant(
         "records that were sent again are sent once more",
         "apps/engine/sync/checkpoints.py",
-        "            if self._own_identity.is_done_once:\n",
-        "            if False:\n",
+        "            statements.READ_STREAM_DONE_ONCE if is_done_once else",
+        "            statements.READ_STREAM if is_done_once else",
         "tests/engine/runs/test_replays.py",
     ),
     Mutant(

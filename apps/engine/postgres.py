@@ -6,6 +6,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import certifi
@@ -96,12 +97,30 @@ def _connect(
         )
 
 
-def begin_with_settings(cursor: Cursor, settings: Mapping[str, str]) -> None:
-    """Begin a transaction, and apply server settings until it ends, in one request."""
+def begin_with_settings(cursor: Cursor, settings: Mapping[str, str], *first: sql.Composed) -> None:
+    """Begin a transaction, apply server settings until it ends, and run its first statements, in one request."""
+    begin = _begin_statement(tuple(settings.items()))
+    cursor.execute(b"; ".join([begin, *(statement.as_bytes(cursor) for statement in first)]))
+
+
+@lru_cache
+def _begin_statement(settings: tuple[tuple[str, str], ...]) -> bytes:
     set_calls = sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
+        sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings
     )
-    cursor.execute(sql.SQL("BEGIN; SELECT {}").format(set_calls))
+    return sql.SQL("BEGIN; SELECT {}").format(set_calls).as_bytes()
+
+
+def fetch_together(cursor: Cursor, *statements: sql.Composable) -> list[list[tuple[Any, ...]]]:
+    """Run statements without parameters one after the other, in one request. Returns the rows of each, if it has any.
+
+    Each statement sees what has been committed while the statements before it waited for locks.
+    """
+    cursor.execute(sql.SQL("; ").join(statements))
+    return [
+        result.fetchall() if result.pgresult and result.pgresult.nfields else []
+        for result in cursor.results()
+    ]
 
 
 def convert_connection_error(

@@ -20,6 +20,7 @@ import pytest
 from apps.engine.contract import Failed, Succeeded
 from apps.engine.failures import ConfigurationError, FailureClass, PositionGone, SourceError
 from apps.engine.sources.postgres import source as postgres_source
+from apps.engine.sources.postgres import whole as postgres_whole
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.conftest import SourceDatabase
 from tests.engine.sources.reading import ReadResult, make_source, read_stream
@@ -408,7 +409,8 @@ def test_large_tables_are_read_page_by_page_if_their_rows_have_an_order(
     small: Any = make_source("postgres", config, "subject", **spec)
     assert "snapshot" in small.get().next_pagination
     small.close()
-    monkeypatch.setattr(postgres_source, "SHORT_READ", 0)
+    for module in (postgres_source, postgres_whole):
+        monkeypatch.setattr(module, "SHORT_READ", 0)
     large: Any = make_source("postgres", config, "subject", **spec)
     assert expected in large.get().next_pagination
     large.close()

@@ -50,7 +50,7 @@ class Shop:
             kind,
             "shop.*",
             defaults=MODES[mode],
-            **{name: {**value} for name, value in READS[read].items()},
+            **{name: {**value} for name, value in READS.get(read, {}).items()},
         )
         key = stream_key(mover.world.org.pk, self.pipeline.pk, VICTIM)
         self.fault_file: Path = faults.fault_file(files_root(mover.world.org.pk).url, key)
@@ -144,3 +144,28 @@ def test_a_child_that_is_killed_after_a_checkpoint_loses_and_repeats_no_row(
     assert run_id is not None, "the child was not killed"
     continue_and_check(shop, "checkpoint done 1", run_id)
     assert "Continuing at page" in faulty_mover.log(run_id)
+
+
+@pytest.mark.parametrize(
+    ("moment", "mode"),
+    [
+        ("checkpoint done 1", "append"),
+        *(
+            pytest.param(moment, mode, marks=pytest.mark.long)
+            for moment in ("checkpoint 1", "checkpoint done 1", "publish 1", "publish done 1")
+            for mode in MODES
+            if (moment, mode) != ("checkpoint done 1", "append")
+        ),
+    ],
+)
+def test_a_child_that_is_killed_around_the_only_batch_of_a_stream_loses_and_repeats_no_row(
+    faulty_mover: Mover, moment: str, mode: str
+) -> None:
+    """The transaction that stages the batch also publishes it, so the kill may lose the batch after its checkpoint."""
+    shop = Shop(faulty_mover, "postgres", "one batch", mode)
+    shop.add_rows()
+    shop.mover.run_to_success(shop.pipeline)
+    shop.add_rows()
+    run_id = shop.run_with_kill(moment)
+    assert run_id is not None, "the child was not killed"
+    continue_and_check(shop, moment, run_id)

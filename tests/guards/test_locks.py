@@ -121,7 +121,8 @@ UNTESTED_PLACES = {
         "apps/engine/sources/postgres/files.py:lock_statement",
     ],
     "A lock in the user's own database, which ends our idle transactions after 30 seconds.": [
-        "apps/engine/destinations/postgres/publications.py:Publications.lock",
+        "apps/engine/destinations/postgres/publications.py:Publications.lock_and_read",
+        "apps/engine/destinations/postgres/publications.py:lock_job",
         "apps/engine/destinations/postgres/publications.py:Publications.create_table",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],

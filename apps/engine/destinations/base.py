@@ -61,6 +61,10 @@ class Destination(ABC):
     type_system: ClassVar[TypeSystem] = ""  # whose native types it stores
     # The major version of its PostgreSQL after `open`, if it can stage rows as COPY has sent them; else 0.
     copy_version: int = 0
+    # Set before the only batch of the job is staged. Then `stage` may leave to `publish` what makes the rows durable: after a
+    # crash between them `open` raises PositionGone, and the job is read again.
+    is_only_batch: bool = False
+    holds_batch: bool = False  # whether `stage` has left its batch to `publish`
     longest_step_seconds: float = 4 * 3600.0  # maximum time for opening, publishing or abandoning
 
     def __init__(
@@ -105,7 +109,8 @@ class Destination(ABC):
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
     ) -> None:
-        """Write the frame to staging, where readers do not see it. The rows must survive a crash after this returns.
+        """Write the frame to staging, where readers do not see it. The rows must survive a crash after this returns,
+        unless `is_only_batch` is set.
 
         `native` has the native types of columns, by the destination's type system.
         """

@@ -38,6 +38,7 @@ _WITHOUT_LOCK_TIMEOUT = "-c lock_timeout=0"
 _CONNECT_SECONDS = 60.0  # the longest wait for a free connection of the server
 _NO_FREE_CONNECTION = re.compile("too many (clients|connections)|connection slots are reserved")
 _LOCK_SECONDS = 10.0  # the longest wait until the previous owner's connection releases the lock
+_TAKEN_OVER = "Another attempt owns this stream now."
 
 
 class StateBackend:
@@ -49,6 +50,9 @@ class StateBackend:
         self._connection = kept_connections.take(self._conninfo, lambda: _connect(self._conninfo))
         self._identity: StreamIdentity | None = None
         self._lease: StreamLease | None = None
+        self._parameters: dict[str, Any] = {}  # of the stream, for all statements
+        self._found: Any = None  # the row of READ_STREAM
+        self._has_cancelled_jobs = False  # whether staging of cancelled jobs may have to be removed
         self._pins_types = True
         self._is_same_table = False
 
@@ -66,11 +70,13 @@ class StateBackend:
         takes it in the meantime.
         """
         self._identity, self._lease, self._pins_types = identity, lease, pins_types
-        with self._connection.transaction():
-            if self._fetch_one(statements.TAKE_STREAM, attempt=lease.attempt) is None:
-                raise StreamTakenOver("A later attempt of this run owns this stream already.")
-            if self._fetch_one(statements.TRY_LOCK).locked:
-                return
+        self._parameters = _stream_parameters(identity, lease)
+        taken = self._fetch_one(statements.TAKE_STREAM)
+        if taken is None:
+            raise StreamTakenOver("A later attempt of this run owns this stream already.")
+        self._read_stream()
+        if taken.locked:
+            return
         deadline = time.monotonic() + _LOCK_SECONDS
         while not self._try_lock():
             if time.monotonic() > deadline:
@@ -78,6 +84,13 @@ class StateBackend:
                     "Another process holds the stream's lock and does not release it."
                 )
             time.sleep(0.05)
+
+    def _read_stream(self) -> None:
+        is_done_once = self._own_identity.is_done_once
+        self._found = self._fetch_one(
+            statements.READ_STREAM_DONE_ONCE if is_done_once else statements.READ_STREAM
+        )
+        self._has_cancelled_jobs = self._found.has_cancelled_jobs
 
     def _try_lock(self) -> bool:
         with self._owned_transaction():
@@ -89,8 +102,8 @@ class StateBackend:
 
     def check_lease(self) -> None:
         """Raise `StreamTakenOver` unless this attempt still owns the stream."""
-        with self._owned_transaction():
-            pass
+        if self._fetch_one(statements.LOCK_OWN_STREAM) is None:
+            raise StreamTakenOver(_TAKEN_OVER)
 
     def was_taken_over(self) -> bool:
         """Whether another attempt owns the stream now. Call it after a failure.
@@ -112,7 +125,7 @@ class StateBackend:
     def _owned_transaction(self) -> Iterator[None]:
         with self._connection.transaction():
             if self._fetch_one(statements.LOCK_OWN_STREAM) is None:
-                raise StreamTakenOver("Another attempt owns this stream now.")
+                raise StreamTakenOver(_TAKEN_OVER)
             yield
 
     # Jobs
@@ -120,8 +133,8 @@ class StateBackend:
     def recognize_table(self, has_published_here: Callable[[str], bool]) -> None:
         """Ask the destination whether the place of an incremental stream is another name of the place before."""
         if self._own_identity.sync_mode == "incremental":
-            job = self._fetch_one(statements.JOB_ELSEWHERE)
-            self._is_same_table = job is not None and has_published_here(job.id)
+            job = self._found.job_elsewhere
+            self._is_same_table = job is not None and has_published_here(job)
 
     def finish_published(self, has_published: Callable[[str], bool]) -> None:
         """Finish an unfinished job that is done once, if the destination has its rows already."""
@@ -133,6 +146,7 @@ class StateBackend:
         ):
             with self._owned_transaction():
                 self._execute(statements.FINISH_JOB, job=unfinished_job.id)
+                self._read_stream()
 
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.
@@ -144,15 +158,13 @@ class StateBackend:
         If an earlier attempt of this run has finished a job, but its worker exited before it reported the end of the
         run, the finished job is returned. Publishing it again changes nothing.
         """
+        reset_requested = self._found.has_reset
+        if not self._found.has_unfinished_job and not reset_requested:
+            return self._finished_or_new_job()
         with self._owned_transaction():
-            if self._own_identity.is_done_once:
-                done_job = self._fetch_one(statements.JOB_DONE_ONCE)
-                if done_job is not None:
-                    return self._load_finished_job(done_job)
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
-            reset_requested = self._fetch_one(statements.PENDING_RESET) is not None
-            if unfinished_job is None:
-                return self._finished_or_new_job(reset_requested=reset_requested)
+            if unfinished_job is None:  # It is cancelled, or a reset is requested.
+                return self._create_job(from_start=reset_requested)
             reason = self._reason_to_abandon(
                 unfinished_job,
                 reset_requested=reset_requested,
@@ -160,26 +172,24 @@ class StateBackend:
             )
             if not reason:
                 self._execute(statements.RESUME_JOB, job=unfinished_job.id)
-                return self._load_job(unfinished_job.id, resumed=True)
+                return self._load_job(unfinished_job.id)
             from_start = reset_requested or unfinished_job.is_reset
             return self._replace_job(unfinished_job.id, from_start=from_start, reason=reason)
 
-    def _finished_or_new_job(self, *, reset_requested: bool) -> Job:
-        finished_job = None if reset_requested else self._fetch_one(statements.JOB_FINISHED_BY_RUN)
-        if finished_job is not None and not self._has_to_repeat(finished_job):
-            return self._load_finished_job(finished_job)
-        return self._load_job(self._create_job(from_start=reset_requested), resumed=False)
-
-    def _load_finished_job(self, finished_job: Any) -> Job:
-        job = self._load_job(finished_job.id, resumed=True)
-        is_of_other_run = finished_job.run_id != self._own_run_id
+    def _finished_or_new_job(self) -> Job:
+        finished_job = self._found.finished_job
+        if finished_job is None or self._has_to_repeat(finished_job):
+            return self._create_job(from_start=False)
+        is_done_once = self._own_identity.is_done_once
+        is_of_other_run = is_done_once and finished_job["run_id"] != self._own_run_id
+        job = self._load_job(finished_job["id"])
         return replace(job, exhausted=True, is_finished=True, is_of_other_run=is_of_other_run)
 
     def _has_to_repeat(self, finished_job: Any) -> bool:
         """Whether all streams of the run have to be read in the same snapshot, and the job has read an earlier one."""
         identity = self._own_identity
         return identity.rereads_finished and (
-            _snapshot_at(finished_job.inputs) != identity.inputs.snapshot_at
+            _snapshot_at(finished_job["inputs"]) != identity.inputs.snapshot_at
         )
 
     def _reason_to_abandon(
@@ -213,29 +223,43 @@ class StateBackend:
     ) -> Job:
         """Cancel an unfinished job, and create a new one."""
         self._execute(statements.CANCEL_JOB, job=job_id)
-        new_job_id = self._create_job(from_start=from_start, columns=columns)
-        return replace(self._load_job(new_job_id, resumed=False), abandoned_reason=reason)
+        self._has_cancelled_jobs = True
+        return replace(
+            self._create_job(from_start=from_start, columns=columns), abandoned_reason=reason
+        )
 
-    def _create_job(self, *, from_start: bool, columns: SchemaJson | None = None) -> str:
+    def _create_job(self, *, from_start: bool, columns: SchemaJson | None = None) -> Job:
+        """Create a job by one statement, which also checks the lease. One that performs a reset needs a transaction."""
         is_incremental = self._own_identity.sync_mode == "incremental"
         previous_job = (
             self._fetch_one(statements.PREVIOUS_JOB) if is_incremental and not from_start else None
         )
         if previous_job is not None and not self._can_start_from(previous_job):
             previous_job = None
-        has_no_position = is_incremental and previous_job is None
+        replaces = is_incremental and previous_job is None and self._has_published_here()
+        since_job = previous_job.id if previous_job is not None else None
+        columns = columns or self._pinned_columns(from_start=from_start)
         job_id = uuid4().hex
-        self._execute(statements.CREATE_JOB, job=job_id)
-        self._execute(
-            statements.CREATE_ENGINE_JOB,
+        created = self._fetch_one(
+            statements.CREATE_JOB,
             job=job_id,
-            replaces=has_no_position and self._has_published_here(),
-            since=previous_job.id if previous_job is not None else None,
-            columns=_to_json(columns or self._pinned_columns(from_start=from_start)),
+            replaces=replaces,
+            since=since_job,
+            columns=_to_json(columns),
         )
+        if created is None:
+            raise StreamTakenOver(_TAKEN_OVER)
         if from_start and not self._execute(statements.LINK_RESET_TO_JOB, job=job_id):
             self._execute(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
-        return job_id
+        return Job(
+            id=job_id,
+            resumed=False,
+            replaces=replaces,
+            since=self._starting_state(since_job, created.created_at),
+            total=None,
+            columns=columns,
+            snapshot_at=self._own_identity.inputs.snapshot_at,
+        )
 
     def _has_published_here(self) -> bool:
         return self._is_same_table or self._fetch_one(statements.PUBLISHED_HERE_BEFORE) is not None
@@ -270,12 +294,13 @@ class StateBackend:
         changed = identity.inputs.changed_effects(newest.inputs)
         return earlier.pin(without=gone, changed=changed).to_json()
 
-    def _load_job(self, job_id: str, *, resumed: bool) -> Job:
+    def _load_job(self, job_id: str) -> Job:
+        """Return a job that an earlier attempt has created."""
         job = self._fetch_one(statements.JOB_DETAILS, job=job_id)
-        batches = self._execute(statements.JOB_BATCHES, job=job_id) if resumed else []
+        batches = self._execute(statements.JOB_BATCHES, job=job_id)
         return Job(
             id=job_id,
-            resumed=resumed,
+            resumed=True,
             replaces=job.replaces,
             since=self._starting_state(job.since_job, job.created_at),
             total=job.total_records_to_fetch,
@@ -334,21 +359,22 @@ class StateBackend:
             pagination=_to_json(checkpoint.pagination),
         )
         if committed is None:
-            raise StreamTakenOver("Another attempt owns this stream now.")
+            raise StreamTakenOver(_TAKEN_OVER)
 
     def succeed(self, job: Job) -> Mapping[str, Any] | None:
-        """Finish the published job and store its state for the next job, in one transaction. Returns that state."""
-        with self._owned_transaction():
-            row = self._fetch_one(statements.FINISH_JOB, job=job.id)
-            if row is None:  # The job is finished already.
+        """Finish the published job and store its state for the next job, in one statement. Returns that state."""
+        row = self._fetch_one(statements.FINISH_JOB, job=job.id)
+        if row is None:  # The job is finished already, or the stream is not ours.
+            with self._owned_transaction():
                 row = self._fetch_one(statements.JOB_POSITION, job=job.id)
-            state = row.incremental_state
-        return json.loads(state) if state else None
+        return json.loads(row.incremental_state) if row.incremental_state else None
 
     # Cancelled jobs
 
     def jobs_with_staging_to_remove(self) -> Sequence[str]:
         """Return the ids of cancelled jobs whose staging in the current destination was not removed yet."""
+        if not self._has_cancelled_jobs:
+            return []
         return [row.id for row in self._execute(statements.UNSWEPT_JOBS)]
 
     def mark_staging_removed(self, job_id: str) -> None:
@@ -375,28 +401,29 @@ class StateBackend:
 
     def _execute(self, statement: LiteralString, **values: Any) -> list[Any]:
         """Run the statement with the parameters of the stream and `values`. Returns its rows, if it has any."""
-        identity, lease = self._own_identity, self._lease
-        destinations = [identity.destination, identity.destination_settings]
-        parameters = {
-            "key": identity.key,
-            "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
-            "lease": lease.token if lease else None,
-            "run_id": lease.run_id if lease else None,
-            "source": identity.source,
-            "stream": identity.stream,
-            "mode": identity.sync_mode,
-            "kind": identity.destination_kind,
-            "destination": identity.destination,
-            "destinations": destinations,
-            "columns_key": identity.columns_key or identity.key,
-            "columns_destinations": [*identity.columns_destinations] or destinations,
-            "fingerprint": identity.fingerprint,
-            "replayed_run": identity.inputs.replayed_run,
-            "inputs": json.dumps(asdict(identity.inputs)),
-            **values,
-        }
-        cursor = self._connection.execute(statement, parameters)
+        cursor = self._connection.execute(statement, {**self._parameters, **values})
         return cursor.fetchall() if cursor.description else []
+
+
+def _stream_parameters(identity: StreamIdentity, lease: StreamLease) -> dict[str, Any]:
+    destinations = [identity.destination, identity.destination_settings]
+    return {
+        "key": identity.key,
+        "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
+        "lease": lease.token,
+        "run_id": lease.run_id,
+        "attempt": lease.attempt,
+        "source": identity.source,
+        "stream": identity.stream,
+        "mode": identity.sync_mode,
+        "kind": identity.destination_kind,
+        "destination": identity.destination,
+        "destinations": destinations,
+        "columns_key": identity.columns_key or identity.key,
+        "columns_destinations": [*identity.columns_destinations] or destinations,
+        "fingerprint": identity.fingerprint,
+        "inputs": json.dumps(asdict(identity.inputs)),
+    }
 
 
 def _snapshot_at(inputs: Mapping[str, Any] | None) -> str | None:

@@ -431,7 +431,10 @@ class Runner:
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> Mapping[str, Any] | None:
         """Publish the job and finish it. Returns the position for the next sync of an incremental stream."""
-        backend.check_lease()
+        if (
+            not destination.is_only_batch
+        ):  # Then the lease was checked when the batch was committed.
+            backend.check_lease()
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):
                 publication = destination.publish(writer.committed)

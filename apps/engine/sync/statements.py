@@ -5,13 +5,17 @@ The jobs of older releases have another digest of the destination. `destinations
 
 from __future__ import annotations
 
+# Becomes the owner of the stream, and tries to lock it. Returns no row if a later attempt of the run owns it.
 TAKE_STREAM = """
-insert into engine_stream as mine (stream_key, lease, run_id, attempt)
-values (%(key)s, %(lease)s, %(run_id)s, %(attempt)s)
-on conflict (stream_key) do update
-   set lease = excluded.lease, run_id = excluded.run_id, attempt = excluded.attempt, taken_at = now()
-   where not (mine.run_id = excluded.run_id and mine.attempt > excluded.attempt)
-returning 1
+with taken as (
+    insert into engine_stream as mine (stream_key, lease, run_id, attempt)
+    values (%(key)s, %(lease)s, %(run_id)s, %(attempt)s)
+    on conflict (stream_key) do update
+       set lease = excluded.lease, run_id = excluded.run_id, attempt = excluded.attempt, taken_at = now()
+       where not (mine.run_id = excluded.run_id and mine.attempt > excluded.attempt)
+    returning 1
+)
+select pg_try_advisory_lock(hashtextextended(%(key)s, 0)) as locked from taken
 """
 
 TRY_LOCK = "select pg_try_advisory_lock(hashtextextended(%(key)s, 0)) as locked"
@@ -38,12 +42,6 @@ where j.name = %(key)s and j.status in ('started', 'running')
 
 PENDING_RESET = "select 1 from stream_resets where name = %(key)s and consumed_at is null limit 1"
 
-RESUME_JOB = """
-with job as (update engine_job set run_id = %(run_id)s where job_id = %(job)s)
-update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
-where id = %(job)s
-"""
-
 # The newest finished job, if this run finished it. The worker then died before it recorded the run's success.
 JOB_FINISHED_BY_RUN = """
 select newest.id, e.run_id, e.inputs from (
@@ -53,11 +51,43 @@ select newest.id, e.run_id, e.inputs from (
 where e.run_id = %(run_id)s and e.destination = any(%(destinations)s)
 """
 
-# The finished job of the records of a run that are sent again once, whichever run has finished it.
+# The newest finished job of the stream, if its destination has other settings.
+JOB_ELSEWHERE = """
+select newest.id from (
+    select id from stream_jobs where name = %(key)s and status = 'succeeded'
+    order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where e.destination <> all(%(destinations)s)
+"""
+
+# Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.
+UNSWEPT_JOBS = """
+select j.id from stream_jobs j join engine_job e on e.job_id = j.id
+where j.name = %(key)s and j.status = 'cancelled' and not e.swept
+  and e.destination = any(%(destinations)s)
+"""
+
+# The finished job of records that are sent again once, whichever run has finished it.
 JOB_DONE_ONCE = """
 select j.id, e.run_id, e.inputs from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name = %(key)s and j.status = 'succeeded' and e.inputs ->> 'replayed_run' = %(replayed_run)s
-limit 1
+where j.name = %(key)s and j.status = 'succeeded' limit 1
+"""
+
+# What is known about the stream when it is taken, in one row. Nobody else changes it from then on, except a reset, which
+# takes the lease away, and a person who edits the position.
+READ_STREAM = f"""
+select exists ({UNFINISHED_JOB}) as has_unfinished_job,
+       exists ({PENDING_RESET}) as has_reset,
+       (select to_jsonb(job) from ({JOB_FINISHED_BY_RUN}) job) as finished_job,
+       (select id from ({JOB_ELSEWHERE}) job) as job_elsewhere,
+       exists ({UNSWEPT_JOBS}) as has_cancelled_jobs
+"""  # noqa: S608 - constants
+READ_STREAM_DONE_ONCE = READ_STREAM.replace(JOB_FINISHED_BY_RUN, JOB_DONE_ONCE)
+
+RESUME_JOB = """
+with job as (update engine_job set run_id = %(run_id)s where job_id = %(job)s)
+update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
+where id = %(job)s
 """
 
 CANCEL_JOB = """
@@ -82,15 +112,6 @@ where source_name = %(source)s and stream_name = %(stream)s
   )
 """
 
-# The newest finished job of the stream, if its destination has other settings.
-JOB_ELSEWHERE = """
-select newest.id from (
-    select id from stream_jobs where name = %(key)s and status = 'succeeded'
-    order by created_at desc limit 1
-) newest join engine_job e on e.job_id = newest.id
-where e.destination <> all(%(destinations)s)
-"""
-
 # Whether an earlier job of the pipeline published to the same destination, so that its data may be replaced.
 PUBLISHED_HERE_BEFORE = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id
@@ -99,14 +120,19 @@ limit 1
 """
 
 CREATE_JOB = """
-insert into stream_jobs (id, name, source_name, stream_name, sync_mode, status, attempt, created_at)
-values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() at time zone 'utc')
-"""
-
-CREATE_ENGINE_JOB = """
-insert into engine_job (job_id, run_id, fingerprint, destination, inputs, replaces, since_job, columns)
-values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb, %(replaces)s, %(since)s,
-        %(columns)s::jsonb)
+with mine as (
+    select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update
+), job as (
+    insert into stream_jobs (id, name, source_name, stream_name, sync_mode, status, attempt, created_at)
+    select %(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() at time zone 'utc' from mine
+    returning id, created_at
+), details as (
+    insert into engine_job (job_id, run_id, fingerprint, destination, inputs, replaces, since_job, columns)
+    select id, %(run_id)s, %(fingerprint)s, %(destination)s, %(inputs)s::jsonb, %(replaces)s, %(since)s,
+           %(columns)s::jsonb
+    from job
+)
+select created_at from job
 """
 
 # The columns that the newest finished job of the stream has published to the same destination.
@@ -179,12 +205,14 @@ returning 1
 
 # Finishes the job once. A job that is finished keeps the position that a person may have changed since then.
 FINISH_JOB = """
-with finished as (
+with mine as (
+    select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update
+), finished as (
     update stream_jobs j
        set status = 'succeeded', updated_at = now() at time zone 'utc',
            incremental_state = coalesce(e.next_state::text,
                (select p.incremental_state from stream_jobs p where p.id = e.since_job))
-    from engine_job e where e.job_id = j.id and j.id = %(job)s and j.status <> 'succeeded'
+    from engine_job e, mine where e.job_id = j.id and j.id = %(job)s and j.status <> 'succeeded'
     returning j.incremental_state, e.since_job
 ), change as (
     insert into engine_position (stream_key, stream, cause, run_id, before, after)
@@ -193,13 +221,6 @@ with finished as (
     where p.incremental_state is distinct from f.incremental_state
 )
 select incremental_state from finished
-"""
-
-# Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.
-UNSWEPT_JOBS = """
-select j.id from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name = %(key)s and j.status = 'cancelled' and not e.swept
-  and e.destination = any(%(destinations)s)
 """
 
 DELETE_BATCHES = "delete from engine_batch where job_id = %(job)s"

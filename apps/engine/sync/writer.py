@@ -147,6 +147,7 @@ class Writer:
             self._log_respelled()
             return  # The rest is only read to know the types of all columns.
         batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.row_count)
+        self._destination.is_only_batch = not gathered.first and not gathered.pagination
         staged = self._stage(gathered, batch)
         size = gathered.size if staged else 0
         with self._side_tracker.using("state"):

@@ -132,7 +132,8 @@ def _in_snapshot(spec: RunSpec, held: HeldSnapshot, plan: SnapshotPlan) -> RunSp
     """Return the specification with the snapshot. A stream that is not in it reports what is wrong with its table."""
     if not held.token or spec.source.stream not in held.streams:
         return spec
-    snapshot = SharedSnapshot(held.token, held.at, plan.rereads_all)
+    table = held.tables.get(spec.source.stream)
+    snapshot = SharedSnapshot(held.token, held.at, plan.rereads_all, table)
     return replace(spec, source=replace(spec.source, snapshot=snapshot))
 
 

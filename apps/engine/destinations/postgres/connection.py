@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import psycopg
+from psycopg import sql
 
 from apps.engine import postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
@@ -37,6 +38,7 @@ FAILURES_BY_SQLSTATE: dict[str, tuple[type[EngineError], str]] = {
     "42501": (AuthenticationError, f"The user {LACKS_PERMISSION}"),
     "42": (ConfigurationError, "PostgreSQL refused a statement"),
     "42P01": (DestinationError, TABLE_GONE),
+    "42P07": (DestinationError, "Another session has created a table of the same name"),
     "53100": (DestinationError, "The disk of the database is full"),
     "53200": (DestinationError, "The database is out of memory"),
     "53300": (DestinationError, "The database has too many connections"),
@@ -58,8 +60,10 @@ def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Cursor]:
-    """Open a cursor in its own transaction, with our timeouts and output formats."""
+def transaction(
+    connection: Connection, config: PostgresConfig, *first: sql.Composed
+) -> Iterator[Cursor]:
+    """Open a cursor in its own transaction, with our timeouts and output formats, and run its `first` statements."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -73,8 +77,8 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT,
     }
     with converting_errors(config), connection.cursor() as cursor:
-        postgres.begin_with_settings(cursor, settings)
         try:
+            postgres.begin_with_settings(cursor, settings, *first)
             yield cursor
         except BaseException:
             # If the connection is lost, the server rolls back.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from functools import cached_property
 
 import polars as pl
 from loguru import logger
@@ -28,8 +27,9 @@ from apps.engine.destinations.postgres.identifiers import (
     staging_name,
     table_name,
 )
+from apps.engine.destinations.postgres.keys import are_unique
 from apps.engine.destinations.postgres.properties import CopiedProperties
-from apps.engine.destinations.postgres.publications import Publications
+from apps.engine.destinations.postgres.publications import Publications, TargetState, lock_job
 from apps.engine.destinations.postgres.publishing import KeptColumns, Publishing
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import (
@@ -84,21 +84,33 @@ class PostgresDestination(Destination):
         )
         self._publications = Publications(self._target)
         self._connection: Connection | None = None
+        self._kept_columns = KeptColumns()
+        self._held = ExitStack()  # the transaction of the only batch, until it is published
+        self._held_cursor: Cursor | None = None
+        self._has_older_publications = True  # whether there may be records of older ones
 
     def check(self) -> Iterator[CheckStep]:
         return run_steps(self._check_steps())
 
     def open(self, committed: Sequence[Batch]) -> None:
-        with self._open_transaction() as cursor:
+        with self._open_transaction(lock_job(self._staging.name)) as cursor:
             self.copy_version = cursor.connection.info.server_version // 10_000
-            _create_schema(cursor, self._target.schema)
-            self._publications.create_table(cursor)
-            if self._publications.published_row_count(cursor, self.job_id) is not None:
+            existing = self._publications.find_existing(cursor, self._staging.name)
+            if not (existing.publications and existing.batches):
+                _create_schema(cursor, self._target.schema)
+                self._publications.create_table(cursor)
+                self._staging.create_batches_table(cursor)
+            state = self._publications.read(cursor, self.job_id)
+            if state.published_rows is not None:
                 return
-            self._staging.create_tables(cursor)
+            self._kept_columns = self._make_publishing(cursor, (), state).kept_columns(
+                self.spec.write_mode
+            )
+            self._staging.is_missing = not existing.staging
             if committed:
                 self._staging.require_rows(cursor, committed)
-            self._staging.delete_uncommitted(cursor, committed)
+            if existing.staging:
+                self._staging.delete_uncommitted(cursor, committed)
 
     def kept_types(self) -> Mapping[str, str]:
         return self._kept_columns.types
@@ -106,11 +118,6 @@ class PostgresDestination(Destination):
     def text_fields(self) -> Callable[[str], bool]:
         texts = self._kept_columns.texts
         return lambda name: column_name(name) in texts
-
-    @cached_property
-    def _kept_columns(self) -> KeptColumns:
-        with self._open_transaction() as cursor:
-            return self._make_publishing(cursor, ()).kept_columns(self.spec.write_mode)
 
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
@@ -126,7 +133,9 @@ class PostgresDestination(Destination):
         self._require_keys(frame)
         names = column_names(frame.columns)
         frame, native = frame.rename(names), native.renamed(names)
-        with self._open_transaction() as cursor:
+        with self._open_staging_transaction() as cursor:
+            if self.holds_batch and are_unique(frame, list(map(column_name, self._key)), native):
+                self._staging.has_row_numbers = False
             self._staging.add_batch(cursor, frame, batch, native)
 
     def stage_copied(
@@ -134,7 +143,7 @@ class PostgresDestination(Destination):
     ) -> None:
         names = column_names(columns.columns)
         copied_names = tuple(names[name] for name in rows.columns)
-        with self._open_transaction() as cursor:
+        with self._open_staging_transaction() as cursor:
             self._staging.add_copied_batch(
                 cursor,
                 replace(rows, columns=copied_names),
@@ -144,13 +153,12 @@ class PostgresDestination(Destination):
             )
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        with self._open_transaction() as cursor:
-            self._publications.lock(cursor)
-            rows = self._publications.published_row_count(cursor, self.job_id)
-            if rows is not None:
+        with self._continue_transaction() as cursor:
+            state = self._publications.lock_and_read(cursor, self.job_id)
+            if state.published_rows is not None:
                 self._staging.drop(cursor)
-                return Publication(rows)
-            return Publication(self._publish(cursor, committed))
+                return Publication(state.published_rows)
+            return Publication(self._publish(cursor, committed, state))
 
     def has_rows(self) -> bool:
         with self._open_transaction() as cursor:
@@ -170,24 +178,31 @@ class PostgresDestination(Destination):
             return self._publications.has_published(cursor, self.job_id)
 
     def abandon(self) -> None:
-        with self._open_transaction() as cursor:
+        with self._open_transaction(lock_job(self._staging.name)) as cursor:
             self._staging.drop(cursor)
 
     def delete_older_publications(self) -> None:
-        with self._open_transaction() as cursor:
-            self._publications.delete_older(cursor, self.data.prefix)
+        if self._has_older_publications:
+            with self._open_transaction() as cursor:
+                self._publications.delete_older(cursor, self.data.prefix)
 
     def close(self) -> None:
+        if self._held_cursor is not None:
+            with contextlib.suppress(_RollBack), self._continue_transaction():
+                raise _RollBack
         if self._connection is not None:
             kept_connections.give_back(self._connection, FORGET_SESSION)
             self._connection = None
 
-    def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:
-        self._staging.lock(cursor)
-        self._staging.delete_uncommitted(cursor, committed)
-        if self.spec.protects_other_pipelines and find_table(cursor, self._target) is not None:
+    def _publish(self, cursor: Cursor, committed: Sequence[Batch], state: TargetState) -> int:
+        if self._staging.is_missing and not committed:
+            self._staging.create_table(cursor, {})
+        if not self._staging.holds_only_batch:
+            self._staging.lock(cursor)
+            self._staging.delete_uncommitted(cursor, committed)
+        if self.spec.protects_other_pipelines and state.table is not None:
             self._refuse_if_other_pipelines_wrote(cursor)
-        publishing = self._make_publishing(cursor, committed)
+        publishing = self._make_publishing(cursor, committed, state)
         created_table, unknown_columns = publishing.run(self.spec.write_mode)
         rows = sum(batch.rows for batch in committed)
         self._publications.record(
@@ -198,15 +213,18 @@ class PostgresDestination(Destination):
             unknown_columns=unknown_columns,
             owner=self.data.prefix,
         )
+        self._has_older_publications = state.has_publications
         return rows
 
-    def _make_publishing(self, cursor: Cursor, committed: Sequence[Batch]) -> Publishing:
+    def _make_publishing(
+        self, cursor: Cursor, committed: Sequence[Batch], state: TargetState
+    ) -> Publishing:
         return Publishing(
             cursor,
             target=self._target,
             staging=self._staging,
             key=[column_name(name) for name in self._key],
-            last_publication=self._publications.last_publication(cursor),
+            state=state,
             committed=committed,
             copies=self._copies,
             window=self.spec.window,
@@ -229,13 +247,39 @@ class PostgresDestination(Destination):
                     evidence=(f"the first such record is in a batch of {frame.height:,} rows",),
                 )
 
-    def _open_transaction(self) -> AbstractContextManager[Cursor]:
-        """Open a cursor in a transaction. Reconnects if the connection was lost between two batches."""
+    def _open_transaction(self, *first: sql.Composed) -> AbstractContextManager[Cursor]:
+        """Open a cursor in a transaction, whose first statements have no parameters and no results that matter.
+
+        Reconnects if the connection was lost between two batches.
+        """
+        if self._held_cursor is not None:
+            return self._use_held(self._held_cursor)
         if self._connection is None or self._connection.closed:
             self._connection = postgres.connect(
                 self.config, allow_private=self.allow_private_networks
             )
-        return postgres.transaction(self._connection, self.config)
+        return postgres.transaction(self._connection, self.config, *first)
+
+    def _open_staging_transaction(self) -> AbstractContextManager[Cursor]:
+        """Open the transaction of a batch. If it is the whole job, `publish` ends the transaction."""
+        if not (self.is_only_batch and self._staging.is_missing):
+            return self._open_transaction()
+        transaction = self._open_transaction(lock_job(self._staging.name))
+        cursor = self._held_cursor = self._held.enter_context(transaction)
+        self.holds_batch = self._staging.holds_only_batch = True
+        return self._use_held(cursor)
+
+    @contextlib.contextmanager
+    def _use_held(self, cursor: Cursor) -> Iterator[Cursor]:
+        with postgres.converting_errors(self.config):
+            yield cursor
+
+    @contextlib.contextmanager
+    def _continue_transaction(self) -> Iterator[Cursor]:
+        """Continue the transaction that has staged the only batch and end it, or use a new one."""
+        cursor, self._held_cursor = self._held_cursor, None
+        with self._held:
+            yield cursor or self._held.enter_context(self._open_transaction())
 
     # The connection check.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+import polars as pl
 import psycopg
 from psycopg import sql
 
 from apps.engine.destinations.postgres.identifiers import BATCH_COLUMN, ROW_COLUMN, TableName
 from apps.engine.destinations.postgres.tables import Table
+from apps.engine.frames.native import NativeTable
 from apps.engine.postgres import Cursor
 
 HAS_UNIQUE_INDEX = """
@@ -22,6 +24,16 @@ SELECT EXISTS (
           = %s::text[])"""
 
 NEWEST_FIRST = sql.SQL("batches.position DESC, s.{} DESC").format(sql.Identifier(ROW_COLUMN))
+
+
+def are_unique(frame: pl.DataFrame, key: Sequence[str], native: NativeTable) -> bool:
+    """Whether no two rows have the same key. Returns False if PostgreSQL may compare the values in another way than this."""
+    for name in key:
+        dtype = frame.schema.get(name)
+        is_plain_text = dtype == pl.String and not native.type_of(name)
+        if dtype is None or not (dtype.is_integer() or dtype == pl.Date or is_plain_text):
+            return False
+    return bool(key) and frame.n_unique(subset=list(key)) == frame.height
 
 
 def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.destinations.postgres.identifiers import PUBLICATIONS_TABLE, TableName
-from apps.engine.destinations.postgres.tables import Table, find_table, table_exists
-from apps.engine.postgres import Cursor
+from apps.engine.destinations.postgres.identifiers import (
+    BATCHES_TABLE,
+    PUBLICATIONS_TABLE,
+    TableName,
+)
+from apps.engine.destinations.postgres.tables import (
+    Table,
+    find_table,
+    read_table,
+    select_table,
+    table_exists,
+)
+from apps.engine.postgres import Cursor, fetch_together
 
 CREATE_PUBLICATIONS_TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -22,10 +32,14 @@ CREATE TABLE IF NOT EXISTS {} (
     owner text
 )"""
 ADD_OWNER = "ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text"
-SELECT_LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC LIMIT 1"
+SELECT_EXISTING = """
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({}) AND attname = 'owner' AND NOT attisdropped),
+       to_regclass({}) IS NOT NULL, to_regclass({}) IS NOT NULL"""
+SELECT_ROWS = "SELECT rows FROM {} WHERE job_id = {}"
+SELECT_LAST = "SELECT relid, shape, unknown FROM {} WHERE target = {} ORDER BY at DESC LIMIT 1"
 INSERT_PUBLICATION = """
 INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
-VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
+VALUES ({}, {}, {}, clock_timestamp(), {}, {}, {}, {})"""
 # Three publications are kept: the newest one, which describes the table; the owner's newest one; and the owner's newest
 # one with rows, which shows that the table contains rows of the owner.
 DELETE_OLDER_PUBLICATIONS = """
@@ -55,6 +69,25 @@ class LastPublication:
     unknown_columns: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class ExistingTables:
+    """Which of Drover's tables exist. `publications` is false for a table of an older release."""
+
+    publications: bool
+    batches: bool
+    staging: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What a job finds in the destination: the rows that it has published itself, the last publication, and the target."""
+
+    published_rows: int | None
+    has_publications: bool
+    last_publication: LastPublication
+    table: Table | None
+
+
 class Publications:
     """The publications to one table. Every method runs in the cursor's transaction."""
 
@@ -62,11 +95,38 @@ class Publications:
         self._target = target
         self._table = target.sibling(PUBLICATIONS_TABLE)
 
-    def lock(self, cursor: Cursor) -> None:
-        """Lock the target until the end of the transaction, after other publications to it have finished."""
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._target}",)
+    def lock_and_read(self, cursor: Cursor, job_id: str) -> TargetState:
+        """Lock the target until the end of the transaction, after other publications to it have finished, and read it."""
+        lock = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))")
+        return self.read(cursor, job_id, lock.format(sql.Literal(f"drover:{self._target}")))
+
+    def read(self, cursor: Cursor, job_id: str, *before: sql.Composable) -> TargetState:
+        """Read the target and its publications in one request, after other statements. The table must exist."""
+        publications = self._table.identifier()
+        *_, published, last, rows = fetch_together(
+            cursor,
+            *before,
+            sql.SQL(SELECT_ROWS).format(publications, sql.Literal(job_id)),
+            sql.SQL(SELECT_LAST).format(publications, sql.Literal(str(self._target))),
+            select_table(self._target),
         )
+        return TargetState(
+            published_rows=int(published[0][0]) if published else None,
+            has_publications=bool(last),
+            last_publication=LastPublication(last[0][0], last[0][1], frozenset(last[0][2]))
+            if last
+            else LastPublication(),
+            table=read_table(cursor, self._target, rows),
+        )
+
+    def find_existing(self, cursor: Cursor, staging: TableName) -> ExistingTables:
+        """Find out by one query which of Drover's tables exist, so that nothing has to be created for each stream."""
+        tables = (self._table, self._table.sibling(BATCHES_TABLE), staging)
+        names = [sql.Literal(table.identifier().as_string(cursor)) for table in tables]
+        [(publications, batches, staged)] = cursor.execute(
+            sql.SQL(SELECT_EXISTING).format(*names)
+        ).fetchall()
+        return ExistingTables(publications=publications, batches=batches, staging=staged)
 
     def create_table(self, cursor: Cursor) -> None:
         cursor.execute(
@@ -78,14 +138,6 @@ class Publications:
         elif "owner" not in table.columns:  # The table was created by an older release.
             cursor.execute(sql.SQL(ADD_OWNER).format(self._table.identifier()))
 
-    def published_row_count(self, cursor: Cursor, job_id: str) -> int | None:
-        """Return the number of rows that the job published, or None if it has not been published."""
-        if not table_exists(cursor, self._table):
-            return None
-        query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.identifier())
-        row = cursor.execute(query, (job_id,)).fetchone()
-        return int(row[0]) if row else None
-
     def has_published(self, cursor: Cursor, job_id: str) -> bool:
         """Whether the job has published to this table."""
         if not table_exists(cursor, self._table):
@@ -93,12 +145,6 @@ class Publications:
         query = sql.SQL("SELECT FROM {} WHERE job_id = %s AND target = %s")
         cursor.execute(query.format(self._table.identifier()), (job_id, str(self._target)))
         return cursor.fetchone() is not None
-
-    def last_publication(self, cursor: Cursor) -> LastPublication:
-        """Return the last publication to the target; it has no values if nothing was published."""
-        query = sql.SQL(SELECT_LAST).format(self._table.identifier())
-        row = cursor.execute(query, (str(self._target),)).fetchone()
-        return LastPublication(row[0], row[1], frozenset(row[2])) if row else LastPublication()
 
     def delete_older(self, cursor: Cursor, owner: str) -> None:
         """Delete the records of older publications to the target by the owner, or by no recorded owner."""
@@ -131,10 +177,19 @@ class Publications:
         oid, shape = (
             (created_table.oid, table_shape(created_table)) if created_table else (None, None)
         )
-        cursor.execute(
-            sql.SQL(INSERT_PUBLICATION).format(self._table.identifier()),
-            (job_id, str(self._target), rows, oid, shape, sorted(unknown_columns), owner),
-        )
+        values = (job_id, str(self._target), rows, oid, shape, sorted(unknown_columns), owner)
+        record = sql.SQL(INSERT_PUBLICATION)
+        cursor.execute(record.format(self._table.identifier(), *map(sql.Literal, values)))
+
+
+def lock_job(staging: TableName) -> sql.Composed:
+    """Return the statement that locks a job until the end of the transaction, so that only one attempt writes its rows.
+
+    A transaction of an earlier attempt that stages and publishes at once has ended then, so what it has done is known.
+    """
+    return sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended({}, 0))").format(
+        sql.Literal(f"drover:{staging}")
+    )
 
 
 def table_shape(table: Table) -> str:

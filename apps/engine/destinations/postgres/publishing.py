@@ -31,7 +31,7 @@ from apps.engine.destinations.postgres.identifiers import (
     column_name,
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
-from apps.engine.destinations.postgres.publications import LastPublication, table_shape
+from apps.engine.destinations.postgres.publications import TargetState, table_shape
 from apps.engine.destinations.postgres.staging import Staging, batch_mark, staged_columns
 from apps.engine.destinations.postgres.swapping import can_be_replaced, copy_grants
 from apps.engine.destinations.postgres.tables import (
@@ -70,7 +70,7 @@ class Publishing:
         target: TableName,
         staging: Staging,
         key: Sequence[str],
-        last_publication: LastPublication,
+        state: TargetState,
         committed: Sequence[Batch],
         copies: CopiedProperties = NO_PROPERTIES,
         window: CursorWindow | None = None,
@@ -81,23 +81,21 @@ class Publishing:
         self._target = target
         self._staging = staging
         self._key = key
-        self._last_publication = last_publication
+        self._last_publication = state.last_publication
         self._committed = committed
         self._copies = copies
         self._window = window
-        self._existing_table = find_table(cursor, target)
+        self._existing_table = state.table
         self._is_created_by_drover = (
-            self._existing_table is None or self._existing_table.oid == last_publication.relid
+            self._existing_table is None or self._existing_table.oid == state.last_publication.relid
         )
 
     def run(self, mode: WriteMode) -> tuple[Table | None, set[str]]:
         """Publish. Returns the target if Drover created it, and its columns that had no values."""
-        unknown_columns = (
-            self._swap_tables(mode) if self._can_swap(mode) else self._fill_target(mode)
-        )
-        return (
-            find_table(self._cursor, self._target) if self._is_created_by_drover else None
-        ), unknown_columns
+        if self._can_swap(mode):
+            return self._swap_tables(mode)
+        unknown_columns = self._fill_target(mode)
+        return (self._find_target() if self._is_created_by_drover else None), unknown_columns
 
     # Replace the target by the staging table.
 
@@ -138,10 +136,10 @@ class Publishing:
             and can_be_replaced(self._cursor, self._existing_table.oid, self._copies)
         )
 
-    def _swap_tables(self, mode: WriteMode) -> set[str]:
+    def _swap_tables(self, mode: WriteMode) -> tuple[Table | None, set[str]]:
         columns = staged_columns(self._staged_table)
         has_key = bool(self._key) and columns.keys() >= set(self._key)
-        if has_key:
+        if has_key and self._staging.has_row_numbers:
             self._delete_older_records()
         if self._existing_table is not None:
             copy_grants(self._cursor, self._existing_table.oid, self._staged_table)
@@ -151,16 +149,34 @@ class Publishing:
         }
         for name in unknown_columns:
             widen_column(self._cursor, self._staging.name, name, ColumnType.NULL, STRING)
-        staging = self._staging.name.identifier()
-        for name in (BATCH_COLUMN, ROW_COLUMN):
-            self._execute("ALTER TABLE {} DROP COLUMN IF EXISTS {}", staging, sql.Identifier(name))
-        self._execute("ALTER TABLE {} RENAME TO {}", staging, sql.Identifier(self._target.name))
-        self._staging.unregister(self._cursor)
+        self._rename_staging()
         if has_key and mode == "merge":
             self._execute(
                 "ALTER TABLE {} ADD PRIMARY KEY ({})", self._target.identifier(), self._key_columns
             )
-        return unknown_columns
+        return self._new_table(unknown_columns), unknown_columns
+
+    def _rename_staging(self) -> None:
+        """Give the staging table the name of the target, without the columns that only staging tables have."""
+        staging = self._staging.name.identifier()
+        own_columns = [
+            sql.SQL("DROP COLUMN {}").format(sql.Identifier(name))
+            for name in (BATCH_COLUMN, ROW_COLUMN)
+            if name in self._staged_table.columns
+        ]
+        if own_columns:
+            self._execute("ALTER TABLE {} {}", staging, sql.SQL(", ").join(own_columns))
+        self._execute("ALTER TABLE {} RENAME TO {}", staging, sql.Identifier(self._target.name))
+        self._staging.unregister(self._cursor)
+
+    def _new_table(self, unknown_columns: set[str]) -> Table | None:
+        """Return the table that was the staging table, if Drover created the target before it."""
+        if not self._is_created_by_drover:
+            return None
+        staged, hidden = self._staged_table, {BATCH_COLUMN, ROW_COLUMN}
+        columns = {name: column for name, column in staged.columns.items() if name not in hidden}
+        is_changed = bool(unknown_columns)
+        return self._find_target() if is_changed else Table(self._target, staged.oid, columns)
 
     def _delete_older_records(self) -> None:
         self._execute(
@@ -332,7 +348,7 @@ class Publishing:
 
     def _staged_rows(self) -> sql.Composable:
         """Return SQL for the staged rows as `s`; with a key, only for the last row of each key."""
-        if self._key:
+        if self._key and self._staging.has_row_numbers:
             return keys.last_records(self._staging.name, self._key, self._marks)
         return sql.SQL("{} AS s").format(self._staging.name.identifier())
 

@@ -1,5 +1,8 @@
 """The job's staging table, a logged table in the target's schema. Each row has the mark of its batch.
 
+The first batch creates the table with its columns. If it is the whole job, it is published in the same transaction: then
+rows have no marks, unless the order of records or a single column needs them.
+
 The table `_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
 written in the transaction that copies the rows, so rows are counted only when a later attempt continues.
 """
@@ -7,7 +10,7 @@ written in the transaction that copies the rows, so rows are counted only when a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import polars as pl
@@ -30,6 +33,7 @@ from apps.engine.destinations.postgres.tables import (
     table_exists,
     widen_column,
 )
+from apps.engine.destinations.postgres.types import sql_type
 from apps.engine.failures import DestinationError, PositionGone
 from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
@@ -50,20 +54,43 @@ class Staging:
         self, name: TableName, *, has_row_numbers: bool, copies: CopiedProperties = NO_PROPERTIES
     ) -> None:
         self.name = name
-        self._has_row_numbers = has_row_numbers  # merging needs the order of records
+        self.is_missing = False  # whether the first batch has to create the table
+        self.holds_only_batch = (
+            False  # whether that batch is the whole job, and published in the same transaction
+        )
+        self.has_row_numbers = has_row_numbers  # Rows with the same key need the order of records.
         self._copies = copies
 
-    def create_tables(self, cursor: Cursor) -> None:
-        if not table_exists(cursor, self.name.sibling(BATCHES_TABLE)):
-            cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
-        order = sql.SQL(", {} bigint").format(sql.Identifier(ROW_COLUMN))
+    def create_batches_table(self, cursor: Cursor) -> None:
+        cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
+
+    def create_table(
+        self, cursor: Cursor, columns: Mapping[str, Column], mark: uuid.UUID | None = None
+    ) -> None:
+        """Create the table with these columns. Rows get the mark."""
+        types: dict[str, sql.Composable] = {}
+        if self._has_marks(columns):
+            types[BATCH_COLUMN] = sql.SQL("uuid DEFAULT {}").format(sql.Literal(mark))
+        if self.has_row_numbers:
+            types[ROW_COLUMN] = sql.SQL("bigint")
+        types |= {name: sql_type(column) for name, column in columns.items()}
+        definitions = [
+            sql.SQL("{} {}").format(sql.Identifier(name), type_) for name, type_ in types.items()
+        ]
         cursor.execute(
-            sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
-                self.name.identifier(),
-                sql.Identifier(BATCH_COLUMN),
-                order if self._has_row_numbers else sql.SQL(""),
+            sql.SQL("CREATE TABLE {} ({})").format(
+                self.name.identifier(), sql.SQL(", ").join(definitions)
             )
         )
+        self.is_missing = False
+
+    def _has_marks(self, columns: Mapping[str, Column]) -> bool:
+        """Whether rows need the marks of their batches. A frame of a single column is copied with the mark."""
+        columns_with_values = [
+            name for name, column in columns.items() if column.type is not ColumnType.NULL
+        ]
+        is_only_copied = self.holds_only_batch and not self.has_row_numbers
+        return not is_only_copied or len(columns_with_values) < 2
 
     def drop(self, cursor: Cursor) -> None:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.identifier()))
@@ -71,6 +98,8 @@ class Staging:
 
     def unregister(self, cursor: Cursor) -> None:
         """Delete the table's entries in `_drover_batches`: it is no longer a staging table."""
+        if self.holds_only_batch:
+            return
         if table_exists(cursor, self.name.sibling(BATCHES_TABLE)):
             cursor.execute(
                 sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches_table),
@@ -92,9 +121,9 @@ class Staging:
         native: NativeTable = NO_NATIVE_TYPES,
     ) -> None:
         """Copy the frame into the table after adding the columns and types it needs."""
-        mark = self._begin_batch(cursor, batch, native)
-        frame = self._fit_frame(cursor, frame, native)
-        if self._has_row_numbers:
+        mark = batch_mark(batch)
+        frame = self._fit_frame(cursor, frame, mark, native)
+        if self.has_row_numbers:
             frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
             frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
@@ -110,9 +139,9 @@ class Staging:
         native: NativeTable,
     ) -> None:
         """Copy rows into the table that were not decoded, after adding the columns of the frame that it needs."""
-        mark = self._begin_batch(cursor, batch, native)
-        self._fit_frame(cursor, columns, native)
-        if self._has_row_numbers:
+        mark = batch_mark(batch)
+        self._fit_frame(cursor, columns, mark, native)
+        if self.has_row_numbers:
             self._number_rows(cursor)
         pieces: Iterable[bytes] = rows.pieces
         if rows.format == "binary":
@@ -141,17 +170,16 @@ class Staging:
             )
         )
 
-    def _begin_batch(self, cursor: Cursor, batch: Batch, native: NativeTable) -> uuid.UUID:
-        """Prepare the table for the rows of a batch, and return their mark."""
-        mark = batch_mark(batch)
-        # ALTER TABLE also locks the table exclusively, so rows of another writer cannot get this batch's mark.
+    def _set_mark(self, cursor: Cursor, mark: uuid.UUID) -> None:
+        """Let the rows that are copied next have this mark.
+
+        ALTER TABLE also locks the table exclusively, so rows of another writer cannot get it.
+        """
         cursor.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
                 self.name.identifier(), sql.Identifier(BATCH_COLUMN), sql.Literal(mark)
             )
         )
-        self._copies.add_to_table(cursor, self.name, native)
-        return mark
 
     def _copy(
         self,
@@ -172,6 +200,8 @@ class Staging:
         return cursor.rowcount
 
     def _register(self, cursor: Cursor, mark: uuid.UUID, row_count: int) -> None:
+        if self.holds_only_batch:
+            return
         cursor.execute(
             sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches_table),
             (self.name.name, mark, row_count),
@@ -192,6 +222,8 @@ class Staging:
 
         All rows are counted at once, because counting those of each batch takes almost twice as long.
         """
+        if self.is_missing:
+            raise PositionGone("rows that were staged in the destination are missing")
         count = sql.SQL("SELECT count(*) FROM {}").format(self.name.identifier())
         (staged_rows,) = cursor.execute(count).fetchone() or (0,)
         registered_rows = sum(self._registered_rows(cursor).values())
@@ -240,19 +272,27 @@ class Staging:
     def _batches_table(self) -> sql.Identifier:
         return self.name.sibling(BATCHES_TABLE).identifier()
 
-    def _fit_frame(self, cursor: Cursor, frame: pl.DataFrame, native: NativeTable) -> pl.DataFrame:
-        """Add and widen columns of the table, and return the frame with the table's types.
+    def _fit_frame(
+        self, cursor: Cursor, frame: pl.DataFrame, mark: uuid.UUID, native: NativeTable
+    ) -> pl.DataFrame:
+        """Create the table, or add and widen its columns, and return the frame with the table's types.
 
         The returned frame has no columns without values, except one if all values are null.
         """
-        existing_columns = staged_columns(self.require_table(cursor))
+        existing_columns: dict[str, Column] = {}
         series_by_name = {}
         columns = {series.name: _column_of(series, native) for series in frame.iter_columns()}
-        new_columns = {
-            name: column for name, column in columns.items() if name not in existing_columns
-        }
-        add_columns(cursor, self.name, new_columns)
-        for name in new_columns:
+        if self.is_missing:
+            self.create_table(cursor, columns, mark)
+        else:
+            self._set_mark(cursor, mark)
+            existing_columns = staged_columns(self.require_table(cursor))
+            new_columns = {
+                name: column for name, column in columns.items() if name not in existing_columns
+            }
+            add_columns(cursor, self.name, new_columns)
+        self._copies.add_to_table(cursor, self.name, native)
+        for name in columns.keys() - existing_columns.keys():
             self._copies.add_to_column(cursor, self.name, name, native)
         for series in frame.iter_columns():
             column, current = columns[series.name], existing_columns.get(series.name)
@@ -265,8 +305,8 @@ class Staging:
                 target = current.widen(column)
                 if target.type is not current.type:
                     widen_column(cursor, self.name, series.name, current.type, target)
-            if isinstance(series.dtype, pl.Decimal) and target.type is ColumnType.DECIMAL:
-                self._unify_scale(cursor, series.name, series.dtype.scale)
+                if isinstance(series.dtype, pl.Decimal) and target.type is ColumnType.DECIMAL:
+                    self._unify_scale(cursor, series.name, series.dtype.scale)
             if column.type is not ColumnType.NULL:
                 is_exact = series.dtype.is_decimal() and target.type is ColumnType.DECIMAL
                 series_by_name[series.name] = series if is_exact else cast(series, target.dtype)

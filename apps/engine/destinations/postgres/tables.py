@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
@@ -28,7 +29,7 @@ SELECT c.oid, c.relkind, a.attname, t.typtype, format_type(a.atttypid, a.atttypm
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type t ON t.oid = a.atttypid
-WHERE n.nspname = %s AND c.relname = %s ORDER BY a.attnum"""
+WHERE n.nspname = {} AND c.relname = {} ORDER BY a.attnum"""
 
 # The types below domains, which are read only for tables that have some, because planning the query takes milliseconds.
 SELECT_BASE_TYPES = """
@@ -84,12 +85,21 @@ class Table:
     columns: Mapping[str, TableColumn]
 
 
+def select_table(name: TableName) -> sql.Composed:
+    """Return the query for `read_table`."""
+    return sql.SQL(SELECT_TABLE).format(sql.Literal(name.schema), sql.Literal(name.name))
+
+
 def find_table(cursor: Cursor, name: TableName) -> Table | None:
-    """Return the table, or None if it does not exist.
+    """Return the table, or None if it does not exist. Raises ConfigurationError, see `read_table`."""
+    return read_table(cursor, name, cursor.execute(select_table(name)).fetchall())
+
+
+def read_table(cursor: Cursor, name: TableName, rows: Sequence[tuple[Any, ...]]) -> Table | None:
+    """Return the table that these rows of its query describe, or None if it does not exist.
 
     Raises ConfigurationError if the name belongs to another object, such as a view.
     """
-    rows = cursor.execute(SELECT_TABLE, (name.schema, name.name)).fetchall()
     if not rows:
         return None
     if rows[0][1] not in {"r", "p"}:

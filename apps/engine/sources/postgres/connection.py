@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg import sql
@@ -43,15 +43,21 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
 
 @contextlib.contextmanager
 def read_transaction(
-    connection: Connection, config: Config, snapshot: str = ""
+    connection: Connection,
+    config: Config,
+    snapshot: str = "",
+    *,
+    before: Callable[[Cursor], object] | None = None,
 ) -> Iterator[Cursor]:
     """Open a cursor in a read-only transaction whose text formats do not depend on the server's settings.
 
     The transaction has the exported `snapshot`, if there is one. Otherwise PostgreSQL takes its snapshot for the first
-    query in it, not for SET and LOCK. Raises SourceError if the transaction that exported the snapshot has ended.
+    query in it, not for SET and LOCK. `before` is called before the snapshot is imported. Raises SourceError if the transaction that exported the snapshot has ended.
     """
     with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
         cursor.execute(settings_statement(connection, config))
+        if before is not None:
+            before(cursor)
         if snapshot:
             _import_snapshot(cursor, snapshot)
         yield cursor

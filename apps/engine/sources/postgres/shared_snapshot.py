@@ -7,10 +7,11 @@ lock of a later stream would make its table look empty. The snapshot exists as l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+import orjson
 import psycopg
 from psycopg import sql
 
@@ -22,13 +23,23 @@ from apps.engine.sources.postgres.connection import read_transaction
 from apps.engine.sources.postgres.files import (
     MAX_TRIES,
     NOT_LOCKABLE,
-    SELECT_SIZE,
+    DescribedTable,
+    TableFiles,
     lock_statement,
     query_statement,
-    read_files,
+    read_files_of_tables,
+    read_sizes,
 )
-from apps.engine.sources.postgres.tables import NoSuchTable, Relation, find_relation, find_relations
+from apps.engine.sources.postgres.tables import (
+    NoSuchTable,
+    Relation,
+    find_relation,
+    find_relations,
+    read_facts,
+)
+from apps.json import JsonObject
 
+MAX_DESCRIPTIONS = 2 << 20  # bytes of all descriptions, which are sent in one message
 # The beginnings of SQLSTATEs of errors that a table is not the reason of: lost connections, conflicts and deadlocks, lack
 # of resources, locks of other sessions, and cancelled queries.
 NOT_OF_THE_TABLE = ("08", "40", "53", "55P03", "57", "58", "XX")
@@ -50,17 +61,20 @@ def hold_snapshot(
         with read_transaction(connection, config) as cursor:
             try:
                 at, locked = _lock_and_take(cursor, tables)
-                size = _size_if_current(cursor, locked.values())
+                files = _files_if_current(cursor, locked)
             except PositionGone:
                 continue
-            if size is None:
+            if files is None:
                 continue
-            if max_bytes is not None and size > max_bytes:
+            sizes = read_sizes(cursor, {oid for each in files.values() for oid in each.files})
+            if max_bytes is not None and sum(sizes.values()) > max_bytes:
                 yield HeldSnapshot(
-                    reason=f"the tables have {size / 1e9:,.0f} GB, which takes long to read"
+                    reason=f"the tables have {sum(sizes.values()) / 1e9:,.0f} GB, which takes long to read"
                 )
                 return
-            yield HeldSnapshot(_export(cursor), at.isoformat(), streams=tuple(locked))
+            described = _describe(cursor, config, locked, files, sizes)
+            token = _export(cursor)
+            yield HeldSnapshot(token, at.isoformat(), streams=tuple(locked), tables=described)
             return
     yield HeldSnapshot(reason="tables were replaced again and again while they were locked")
 
@@ -125,16 +139,46 @@ def _try(cursor: Cursor, statement: sql.Composed) -> psycopg.Error | None:
     return None
 
 
-def _size_if_current(cursor: Cursor, tables: Collection[Relation]) -> int | None:
-    """Return the size of all tables on disk in bytes, or None if the snapshot is older than one of them."""
-    relations: set[int] = set()
-    for table in tables:
-        files = read_files(cursor, table)
-        if files is None:
-            return None
-        relations.update(files.files)
-    row = cursor.execute(SELECT_SIZE, [list(relations)]).fetchone()
-    return int(row[0]) if row else 0
+def _files_if_current(
+    cursor: Cursor, tables: Mapping[str, Relation]
+) -> dict[str, TableFiles] | None:
+    """Return what identifies the contents of each table, or None if the snapshot is older than one of them."""
+    by_oid = read_files_of_tables(
+        cursor, list({table.oid: table for table in tables.values()}.values())
+    )
+    files = {stream: by_oid[table.oid] for stream, table in tables.items()}
+    current = {stream: found for stream, found in files.items() if found is not None}
+    return current if len(current) == len(files) else None
+
+
+def _describe(
+    cursor: Cursor,
+    config: Config,
+    locked: Mapping[str, Relation],
+    files: Mapping[str, TableFiles],
+    sizes: Mapping[int, int],
+) -> dict[str, JsonObject]:
+    """Describe the locked tables as they are in the snapshot, as far as the descriptions fit into one message.
+
+    The children of their streams need not ask for them, because a table that is locked by name does not change.
+    """
+    relations = {relation.oid: relation for relation in find_relations(cursor, config.schemas)}
+    described: dict[str, JsonObject] = {}
+    total = 0
+    facts = read_facts(cursor, list(locked.values()))
+    for (stream, table), facts_of_table in zip(locked.items(), facts, strict=True):
+        relation = relations.get(table.oid)
+        is_locked_by_name = table.can_be_locked and table.relkind in {"r", "p"}
+        if not is_locked_by_name or relation is None or relation.sql != table.sql:
+            continue
+        size = sum(sizes.get(oid, 0) for oid in files[stream].files)
+        table_files = files[stream]
+        description = DescribedTable(relation, table_files, size, facts_of_table).to_json()
+        total += len(orjson.dumps(description))
+        if total > MAX_DESCRIPTIONS:
+            break
+        described[stream] = description
+    return described
 
 
 def _export(cursor: Cursor) -> str:

@@ -14,7 +14,7 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
 from apps.engine.contract import CheckStep, StreamInfo
-from apps.engine.failures import ConfigurationError, EngineError, PositionGone, SourceError
+from apps.engine.failures import EngineError, PositionGone, SourceError
 from apps.engine.kept_connections import FORGET_SESSION, kept_connections
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.shared_snapshots import HeldSnapshot
@@ -24,7 +24,15 @@ from apps.engine.sources.http import host_checks
 from apps.engine.sources.postgres.bulk import BulkConnection, BulkUnusable
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, converting_errors, read_transaction
-from apps.engine.sources.postgres.files import LockedTable, TableFiles, lock_table, table_replaced
+from apps.engine.sources.postgres.files import (
+    DescribedTable,
+    LockedTable,
+    NotLocked,
+    TableFiles,
+    lock_described,
+    lock_table,
+    table_replaced,
+)
 from apps.engine.sources.postgres.native import TypeChoice
 from apps.engine.sources.postgres.numerics import Scales, find_scales
 from apps.engine.sources.postgres.pages import (
@@ -40,20 +48,22 @@ from apps.engine.sources.postgres.reading import MAX_PAGE_BYTES, RequestedPage, 
 from apps.engine.sources.postgres.shared_snapshot import hold_snapshot
 from apps.engine.sources.postgres.tables import (
     Relation,
-    estimate_rows,
     find_relation,
     find_relations,
-    has_row_security,
+    read_facts,
 )
 from apps.engine.sources.postgres.text_cursors import TYPES_WITH_FORM, find_form
 from apps.engine.sources.postgres.watermarks import find_unit
-from apps.engine.sources.postgres.whole import SnapshotRead, require_snapshot
-from apps.engine.sources.postgres.windows import count_window, make_window_plan, plan_window
+from apps.engine.sources.postgres.whole import (
+    SHORT_READ,
+    SnapshotRead,
+    is_read_whole,
+    require_snapshot,
+)
+from apps.engine.sources.postgres.windows import count_rows, make_window_plan, plan_window
 from apps.engine.windows import WindowPlan, WindowRequest
 from apps.json import JsonObject
 
-# Tables of up to this size are read in one snapshot, because the read is short. In bytes.
-SHORT_READ = 128 << 20
 # Tables from this size on are read through a second connection, if the pages are not smaller than this.
 BULK_BYTES = 8 << 20
 BULK_PAGE_ROWS = 5_000
@@ -72,6 +82,7 @@ class PostgresSource(ConnectorSource[Config]):
     _connection: Connection | None = None
     _table: Relation | None = None
     _counted: Relation | None = None  # as it was when its rows were counted
+    _begun: tuple[ExitStack, LockedTable] | None = None  # the transaction that has counted them
     _files: TableFiles | None = None  # of the last page that was read
     _snapshot: SnapshotRead | None = None
     _transaction: ExitStack  # of the snapshot
@@ -125,11 +136,15 @@ class PostgresSource(ConnectorSource[Config]):
             yield held
 
     def get_total_records_count(self) -> int | None:
+        if self._described is not None:  # The transaction of the snapshot also reads the rows.
+            with ExitStack() as stack, contextlib.suppress(NotLocked):
+                locked = stack.enter_context(self._lock_table())
+                self._begun = stack.pop_all(), locked
+                return count_rows(locked.cursor, locked.table, locked.facts, self.spec.window)
         with read_transaction(self._open_connection(), self.settings) as cursor:
             table = self._counted = self._find_table(cursor)
-            if self.spec.window is not None:
-                return count_window(cursor, table, self.spec.window)[0]
-            return estimate_rows(cursor, table)
+            facts = read_facts(cursor, [table])[0]
+            return count_rows(cursor, table, facts, self.spec.window)
 
     def plan_window(self, request: WindowRequest, state: JsonObject) -> WindowPlan:
         with read_transaction(self._open_connection(), self.settings) as cursor:
@@ -151,6 +166,8 @@ class PostgresSource(ConnectorSource[Config]):
         self._abandon_snapshot()
         self._discard_ahead()
         self._close_bulk()
+        if self._begun is not None:
+            self._begun[0].close()
         if self._connection is not None:
             kept_connections.give_back(self._connection, FORGET_SESSION)
             self._connection = None
@@ -168,24 +185,34 @@ class PostgresSource(ConnectorSource[Config]):
         self._abandon_snapshot()
         self._discard_ahead()
         with ExitStack() as stack:
-            locked = stack.enter_context(self._lock_table())
+            locked = self._continue_transaction(stack)
             self._table, self._files = locked.table, locked.files
             plan = self._make_plan(
                 locked, state, self._find_form(locked.cursor, locked.table, state)
             )
             if isinstance(plan, IncrementalPlan):
                 plan.watermark.check_position(locked.cursor, state, locked.files.contents_digest)
-            is_whole = self._is_whole(locked, plan)
+            is_whole = self.spec.snapshot is not None or is_read_whole(
+                locked, plan, self.settings.snapshot
+            )
             self._log_how_it_is_read(locked, is_whole=is_whole)
             scales = {} if state or self.page_limit else self._find_scales(locked)
             if not is_whole:
                 return self._start_pages(locked, plan, scales)
-            if isinstance(plan, KeyPlan) and locked.size() > SHORT_READ:
+            if isinstance(plan, KeyPlan) and locked.size > SHORT_READ:
                 plan = WholePlan(plan.conditions)  # Do not sort a large table.
             reader = self._make_reader(locked, plan, scales)
             self._snapshot = SnapshotRead(reader, self.page_limit)
             self._transaction = stack.pop_all()
         return self._continue_snapshot(self._snapshot)
+
+    def _continue_transaction(self, stack: ExitStack) -> LockedTable:
+        """Lock the table, or use the transaction that has counted the rows. It ends with the stack."""
+        if self._begun is None:
+            return stack.enter_context(self._lock_table())
+        (transaction, locked), self._begun = self._begun, None
+        stack.enter_context(transaction)
+        return locked
 
     def _start_pages(
         self, locked: LockedTable, plan: Plan, scales: Scales
@@ -224,7 +251,7 @@ class PostgresSource(ConnectorSource[Config]):
             self._may_use_bulk = (
                 not is_preview
                 and self.settings.page_size >= BULK_PAGE_ROWS
-                and locked.size() >= BULK_BYTES
+                and locked.size >= BULK_BYTES
             )
         if self._bulk is not None and self._bulk.is_closed:
             self._close_bulk()
@@ -244,6 +271,12 @@ class PostgresSource(ConnectorSource[Config]):
     def _find_scales(self, locked: LockedTable) -> Scales:
         columns = self._types.apply(locked.table.columns)
         return find_scales(locked.cursor, locked.table, columns)
+
+    @cached_property
+    def _described(self) -> DescribedTable | None:
+        """The description of the table by the process that keeps the snapshot, until the table is locked."""
+        snapshot = self.spec.snapshot
+        return DescribedTable.from_json(snapshot.table) if snapshot and snapshot.table else None
 
     @cached_property
     def _types(self) -> TypeChoice:
@@ -346,6 +379,9 @@ class PostgresSource(ConnectorSource[Config]):
     def _lock_table(self, known: Relation | None = None) -> AbstractContextManager[LockedTable]:
         """Lock the table of the stream, whose description is read again unless it is `known`."""
         snapshot = self.spec.snapshot.token if self.spec.snapshot else ""
+        if known is None and self._described is not None:
+            described, self._described = self._described, None
+            return lock_described(self._open_connection(), self.settings, described, snapshot)
         connection, find = self._open_connection(), self._find_table
         return lock_table(connection, self.settings, find, known, self._counted, snapshot)
 
@@ -373,49 +409,15 @@ class PostgresSource(ConnectorSource[Config]):
                 if has_usable_key
                 else WholePlan()
             )
-        self._require_readable_key(table)
+        table.require_readable_key(self.protected_fields)
         lookback = self.settings.lookback_seconds
         return make_cursor_plan(table, self.spec.cursor_field, state, lookback, form)
 
-    def _require_readable_key(self, table: Relation) -> None:
-        """Raise ConfigurationError if the key is protected: the position of an incremental stream has the last keys."""
-        if hidden := self.protected_fields.intersection(table.key):
-            raise ConfigurationError(
-                f"An incremental stream stores the last keys that it has read as its position, so {table.stream_name} cannot"
-                f" be read incrementally while its key {min(hidden)} is protected: read it by full refresh, or do not"
-                " protect the key"
-            )
-
-    def _is_whole(self, locked: LockedTable, plan: Plan) -> bool:
-        """Whether the stream is read in one snapshot. Raises ConfigurationError if it cannot be read in pages."""
-        if self.spec.snapshot is not None:
-            return True
-        choice = self.settings.snapshot
-        can_be_paged = not isinstance(plan, WholePlan)
-        if choice == "paged" and not can_be_paged:
-            raise ConfigurationError(
-                f"{locked.table.stream_name} has no key whose values may be stored as a position, so it can only be read"
-                " in one snapshot: set `snapshot` to auto"
-            )
-        if choice != "auto" or not can_be_paged:
-            return choice != "paged"
-        return locked.table.relkind in {"v", "f"} or locked.size() <= SHORT_READ
-
     def _log_how_it_is_read(self, locked: LockedTable, *, is_whole: bool) -> None:
-        if self._logged or self.page_limit:
-            return
-        table = locked.table
-        self._logged = True
-        if self.spec.snapshot is not None:
-            text = f"Reading {{}} in the snapshot of the run: all rows as they were at {self.spec.snapshot.at}"
-        elif is_whole:
-            text = "Reading {} in one snapshot: all rows as they are at this moment"
-        else:
-            text = "Reading {} page by page: each row that does not change meanwhile arrives once"
-        logger.bind(snapshot="whole" if is_whole else "paged").info(text, table.stream_name)
-        if has_row_security(locked.cursor, table):
-            text = "{} has row security: rows that its policies hide from {} do not arrive"
-            logger.warning(text, table.stream_name, self.settings.user)
+        if not self._logged and not self.page_limit:
+            self._logged = True
+            snapshot_at = self.spec.snapshot.at if self.spec.snapshot else None
+            locked.log_how_it_is_read(self.settings.user, snapshot_at, is_whole=is_whole)
 
     @property
     def _row_limit(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from apps.engine.sources.postgres.columns import (
     ROW_ALIAS,
     PgColumn,
 )
+from apps.json import JsonObject
 
 MAX_RELATIONS = 10_000
 # The rows of smaller tables are counted, because estimates for small tables are unreliable.
@@ -137,6 +140,18 @@ class Relation:
     key: tuple[str, ...]
     primary_key: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the description for another process. Columns are lists, without the names of their properties."""
+        fields = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return {**fields, "columns": [dataclasses.astuple(column) for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> Relation:
+        fields: dict[str, Any] = dict(value)
+        columns = tuple(PgColumn(*column) for column in fields["columns"])
+        keys = {name: tuple(fields[name]) for name in ("key", "primary_key")}
+        return cls(**{**fields, **keys, "columns": columns})
+
     @property
     def stream_name(self) -> str:
         """Return `table`, or `schema.table` outside of the schema public. Parts that contain a dot are quoted."""
@@ -196,6 +211,15 @@ class Relation:
             f"{column.name!r} of {self.stream_name} cannot be the cursor field, because its values ({column.type}) do"
             f" not sort by time: {advice}"
         )
+
+    def require_readable_key(self, protected_fields: Collection[str]) -> None:
+        """Raise ConfigurationError if the key is protected: the position of an incremental stream has the last keys."""
+        if hidden := set(self.key).intersection(protected_fields):
+            raise ConfigurationError(
+                f"An incremental stream stores the last keys that it has read as its position, so {self.stream_name} cannot"
+                f" be read incrementally while its key {min(hidden)} is protected: read it by full refresh, or do not"
+                " protect the key"
+            )
 
     def column(self, name: str) -> PgColumn:
         """Return the column of that name. Raises ConfigurationError."""
@@ -272,22 +296,36 @@ def find_relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
     return next((table for table in candidates if table.stream_name == stream), candidates[0])
 
 
-def has_row_security(cursor: Cursor, table: Relation) -> bool:
-    """Whether policies may hide rows of the table from the user."""
-    query = "SELECT row_security_active(oid) FROM pg_class WHERE oid = %s AND relrowsecurity"
-    row = cursor.execute(query, [table.oid]).fetchone()
-    return bool(row and row[0])
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What the statistics say about the rows of a relation, its size in bytes, and whether policies may hide rows."""
+
+    estimate: int
+    size: int
+    has_row_security: bool
 
 
-def estimate_rows(cursor: Cursor, table: Relation) -> int | None:
+def read_facts(cursor: Cursor, tables: Sequence[Relation]) -> list[TableFacts]:
+    """Return the facts about each relation."""
+    query = """
+    SELECT oid::bigint, reltuples::bigint, pg_relation_size(oid), relrowsecurity AND row_security_active(oid)
+    FROM pg_class WHERE oid = ANY(%s::oid[])"""
+    rows = cursor.execute(query, [[table.oid for table in tables]]).fetchall()
+    facts = {
+        oid: TableFacts(estimate, size or 0, has_row_security)
+        for oid, estimate, size, has_row_security in rows
+    }
+    unknown = TableFacts(-1, 0, has_row_security=False)
+    return [facts.get(table.oid, unknown) for table in tables]
+
+
+def estimate_rows(cursor: Cursor, table: Relation, facts: TableFacts) -> int | None:
     """Return the number of rows, or None if it is unknown or zero.
 
     The rows of a small table are counted. For a larger table, the estimate of the last ANALYZE is returned.
     """
-    query = "SELECT reltuples::bigint, pg_relation_size(oid) FROM pg_class WHERE oid = %s"
-    row = cursor.execute(query, [table.oid]).fetchone()
-    estimate, size = row if row else (-1, 0)
-    if table.relkind in {"r", "m"} and size <= COUNTABLE_BYTES:
+    estimate = facts.estimate
+    if table.relkind in {"r", "m"} and facts.size <= COUNTABLE_BYTES:
         counted_row = cursor.execute(
             sql.SQL("SELECT count(*) FROM {}").format(table.sql)
         ).fetchone()

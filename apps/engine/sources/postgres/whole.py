@@ -13,11 +13,28 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from apps.engine.failures import PositionGone
+from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.sources.connector import SourcePage
 from apps.engine.sources.postgres.connection import allow_long_statements
-from apps.engine.sources.postgres.pages import Token
+from apps.engine.sources.postgres.files import LockedTable
+from apps.engine.sources.postgres.pages import Plan, Token, WholePlan
 from apps.engine.sources.postgres.reading import TableReader
+
+# Tables of up to this size are read in one snapshot, because the read is short. In bytes.
+SHORT_READ = 128 << 20
+
+
+def is_read_whole(locked: LockedTable, plan: Plan, choice: str) -> bool:
+    """Whether the stream is read in one snapshot, by the setting. Raises ConfigurationError if it cannot be read in pages."""
+    can_be_paged = not isinstance(plan, WholePlan)
+    if choice == "paged" and not can_be_paged:
+        raise ConfigurationError(
+            f"{locked.table.stream_name} has no key whose values may be stored as a position, so it can only be read"
+            " in one snapshot: set `snapshot` to auto"
+        )
+    if choice != "auto" or not can_be_paged:
+        return choice != "paged"
+    return locked.table.relkind in {"v", "f"} or locked.size <= SHORT_READ
 
 
 class SnapshotRead:

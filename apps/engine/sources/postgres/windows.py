@@ -12,7 +12,12 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.postgres import Cursor
 from apps.engine.sources.postgres.columns import PgColumn
 from apps.engine.sources.postgres.pages import KeyPlan, WholePlan
-from apps.engine.sources.postgres.tables import COUNTABLE_BYTES, Relation
+from apps.engine.sources.postgres.tables import (
+    COUNTABLE_BYTES,
+    Relation,
+    TableFacts,
+    estimate_rows,
+)
 from apps.engine.sources.postgres.watermarks import TIME_CONDITIONS, literal_value
 from apps.engine.windows import CursorWindow, WindowPlan, WindowRequest
 from apps.json import JsonObject
@@ -59,6 +64,15 @@ def window_conditions(cursor: PgColumn, start: str | None, end: str) -> tuple[sq
     if start is None:
         return (before_end,)
     return sql.SQL("{} >= {}").format(cursor.sql, literal_value(cursor, start)), before_end
+
+
+def count_rows(
+    cursor: Cursor, table: Relation, facts: TableFacts, window: CursorWindow | None
+) -> int | None:
+    """Return the number of rows of the window or of the whole table, or None if it is unknown or zero."""
+    if window is not None:
+        return count_window(cursor, table, window)[0]
+    return estimate_rows(cursor, table, facts)
 
 
 def count_window(cursor: Cursor, table: Relation, window: CursorWindow) -> tuple[int, bool]:
