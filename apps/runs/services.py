@@ -21,8 +21,15 @@ from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Schedule
 from apps.runs import states
 from apps.runs.claiming import queue
-from apps.runs.exceptions import AlreadyEnded, BackfillInProgress, NotRetryable, PipelineDisabled
+from apps.runs.exceptions import (
+    AlreadyEnded,
+    BackfillInProgress,
+    NothingToSend,
+    NotRetryable,
+    PipelineDisabled,
+)
 from apps.runs.models import LIVE, Backfill, Run, RunStream, Status, Trigger
+from apps.runs.replays.possible import refusal_of_retry
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import find_permitted_pipeline, find_permitted_run
 
@@ -112,11 +119,12 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
 
     Streams that have succeeded are not run again. If the run is a chunk of a backfill, the backfill goes on after it.
 
-    Raises NotRetryable, RunInProgress if the pipeline has a live run now, and BackfillInProgress.
+    Raises NotRetryable, RunInProgress if the pipeline has a live run now, NothingToSend if the
+    records of a replay have arrived meanwhile or may not be sent any more, and BackfillInProgress.
     """
     run = find_permitted_run(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
-    if before not in {Status.FAILED, Status.CANCELLED} or _was_sent_by_another(run):
+    if before not in {Status.FAILED, Status.CANCELLED}:
         raise NotRetryable
     _refuse_second_live_run(org, run.pipeline_id)
     try:
@@ -133,6 +141,9 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
             )
             if not moved:
                 raise NotRetryable
+            # No other run of the pipeline is live from here on, so nothing changes what is possible.
+            if refusal := refusal_of_retry(org, run):
+                raise NothingToSend(refusal)
             streams = RunStream.objects.for_org(org).filter(run=run)
             streams.exclude(status=Status.SUCCEEDED).update(
                 status=Status.PENDING, **states.NO_FAILURE
@@ -143,16 +154,6 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     except IntegrityError:
         _refuse_second_live_run(org, run.pipeline_id)
         raise
-
-
-def _was_sent_by_another(run: Run) -> bool:
-    """Whether another run has sent rejected records again that this run should have sent."""
-    if run.replay_of_id is None:
-        return False
-    streams = RunStream.objects.for_org(run.org_id)
-    unfinished = streams.filter(run=run).exclude(status=Status.SUCCEEDED).values("name")
-    sent = streams.filter(run__replay_of=run.replay_of_id, status=Status.SUCCEEDED)
-    return sent.filter(name__in=unfinished).exists()
 
 
 def _resume_backfill(run: Run) -> None:

@@ -51,13 +51,26 @@ class Possibility:
     replay_id: UUID | None = None
 
 
-def possibilities(org: Org, run: Run) -> list[Possibility]:
-    """Return for each stream with rejected records whether they can be sent again."""
+def possibilities(org: Org, run: Run, *, version: int | None = None) -> list[Possibility]:
+    """Return for each stream with rejected records whether they can be sent again.
+
+    The definition of this version would send them, by default that of the pipeline.
+    """
     rows = RunStream.objects.for_org(org).filter(run=run, records_rejected__gt=0)
     streams = list(rows.order_by("position"))
     if not streams:
         return []
-    return _Judge(org, run, streams).judge()
+    return _Judge(org, run, streams, version).judge()
+
+
+def refusal_of_retry(org: Org, replay: Run) -> str:
+    """Return why a replay that has not ended well cannot send its records any more; empty if it can."""
+    if replay.replay_of is None:
+        return ""
+    unfinished = RunStream.objects.for_org(org).filter(run=replay).exclude(status=Status.SUCCEEDED)
+    names = set(unfinished.values_list("name", flat=True))
+    found = possibilities(org, replay.replay_of, version=replay.version)
+    return next((each.refusal for each in found if each.refusal and each.stream in names), "")
 
 
 def newest_by(stream: StreamDocument) -> str:
@@ -73,11 +86,13 @@ def newest_by(stream: StreamDocument) -> str:
 
 
 class _Judge:
-    def __init__(self, org: Org, run: Run, streams: Sequence[RunStream]) -> None:
+    def __init__(
+        self, org: Org, run: Run, streams: Sequence[RunStream], version: int | None
+    ) -> None:
         self._org, self._run, self._streams = org, run, streams
         self._pipeline = Pipeline.objects.for_org(org).get(pk=run.pipeline_id)
         self._earlier = self._definition(run.version)
-        self._now = self._definition(self._pipeline.version)
+        self._now = self._definition(version or self._pipeline.version)
         self._sent = self._find_sent()
 
     def judge(self) -> list[Possibility]:
@@ -142,7 +157,8 @@ class _Judge:
         later = RunStream.objects.for_org(self._org).filter(
             run__pipeline_id=self._run.pipeline_id, name=row.name, records_written__gt=0
         )
-        return later.filter(finished_at__gt=row.finished_at).exclude(run=self._run).exists()
+        later = later.exclude(run=self._run).exclude(run__replay_of=self._run)
+        return later.filter(finished_at__gt=row.finished_at).exists()
 
 
 def _rules_of_row(definition: Definition, row: RunStream) -> FieldRules:

@@ -16,7 +16,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
-from apps.pipelines.definition import StreamDocument, without_shared_settings
+from apps.pipelines.definition import Definition, StreamDocument, without_shared_settings
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import find_stream
 from apps.pipelines.models import Pipeline
@@ -86,7 +86,7 @@ def start(
             replay_of=run,
         )
         # No other run of the pipeline is live from here on, so nothing changes what is possible.
-        found = _with_counts(possibilities(org, run), counts)
+        found = _with_counts(possibilities(org, run, version=replay.version), counts)
         names = _choose(found, streams)
         _create_rows(org, replay, names, counts)
         changes: dict[str, JsonValue] = {
@@ -146,7 +146,7 @@ def _choose(found: Sequence[ReplayableStream], streams: Sequence[str] | None) ->
 def _create_rows(org: Org, replay: Run, names: Sequence[str], counts: Counts) -> None:
     """Create the rows of the streams, as a run usually does in its first attempt."""
     pipeline = Pipeline.objects.for_org(org).get(pk=replay.pipeline_id)
-    definition = versions.current_definition(org, pipeline)
+    definition = Definition(versions.get_version(org, pipeline, replay.version).definition)
     found = (find_stream(org, pipeline, definition, name) for name in names)
     streams: list[StreamDocument] = [each for each in found if each is not None]
     named = {stream["stream"] for stream in definition.streams}

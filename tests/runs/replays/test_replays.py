@@ -271,7 +271,7 @@ def test_a_failed_replay_is_retried_or_replaced_by_another_one(
     change(acme, pipeline, transforms=REPAIRED)
     assert counts(send_and_run(acme, this_worker, run_id)) == [REJECTED, REJECTED, 0, 0]
     retry = acme.client().post(f"/api/v1/runs/{failed['id']}/retry", {}, format="json")
-    assert (retry.status_code, retry.json()["code"]) == (409, "not_retryable")
+    assert (retry.status_code, retry.json()["code"]) == (409, "nothing_to_send")
     assert events.arrived() == events.expected()
 
 
@@ -286,3 +286,20 @@ def test_a_replay_whose_records_were_removed_fails(
     replay = show(acme, answer.json()["id"])
     assert (replay["status"], replay["replay_of"]) == ("failed", None)
     assert "was removed" in replay["failure"]["message"]
+
+
+def test_a_cancelled_replay_is_not_retried_after_its_records_were_read_again(
+    events: Events, acme: World, this_worker: Worker
+) -> None:
+    pipeline, run_id = load(events, this_worker)
+    change(acme, pipeline, transforms=REPAIRED)
+    replay = f"/api/v1/runs/{send(acme, run_id).json()['id']}"
+    assert acme.client().post(f"{replay}/cancel", {}, format="json").status_code == 200
+    reset = f"/api/v1/pipelines/{pipeline.pk}/state/reset"
+    assert acme.client().post(reset, {}, format="json").status_code == 200
+    events.run(this_worker, pipeline)
+    retry = acme.client().post(f"{replay}/retry", {}, format="json")
+    work_until_idle(this_worker)
+    assert events.arrived() == events.expected()
+    assert (retry.status_code, retry.json()["code"]) == (409, "nothing_to_send")
+    assert "was reset" in retry.json()["detail"]
