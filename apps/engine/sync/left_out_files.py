@@ -9,7 +9,7 @@ removes the files of pages without a checkpoint, and those of other jobs of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -34,7 +34,9 @@ from apps.engine.sync.jobs import Job
 
 FOLDER = "left-out/"
 REJECTED_FILE = re.compile(r"/rejected/\d{12}\.\d{3}-\d{4}-(?P<sendable>\d{4})\.jsonl$")
-FILE_RECORDS = 1_000  # records of a file at most, because a file is read as a whole
+# A file is read as a whole, so it has a limited number of records and of bytes. A single record may be larger.
+FILE_RECORDS = 1_000
+FILE_BYTES = 4 << 20
 
 
 class LeftOutFiles:
@@ -84,8 +86,8 @@ class LeftOutFiles:
             return
         for kind in KINDS:
             lines = self._take_lines(kind, left_out.kept(kind))
-            for part, start in enumerate(range(0, len(lines), FILE_RECORDS)):
-                self._write_file(kind, first_page, part, lines[start : start + FILE_RECORDS])
+            for part, lines_of_file in enumerate(_files_of(lines)):
+                self._write_file(kind, first_page, part, lines_of_file)
 
     def _write_file(self, kind: Kind, first_page: int, part: int, lines: list[_Line]) -> None:
         sendable = sum(line.can_be_sent for line in lines)
@@ -137,6 +139,20 @@ class LeftOutFiles:
 class _Line:
     text: bytes
     can_be_sent: bool
+
+
+def _files_of(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
+    """Yield the lines of each file."""
+    file: list[_Line] = []
+    size = 0
+    for line in lines:
+        if file and (len(file) == FILE_RECORDS or size + len(line.text) > FILE_BYTES):
+            yield file
+            file, size = [], 0
+        file.append(line)
+        size += len(line.text)
+    if file:
+        yield file
 
 
 def rejected_files(store: Store, stream: str) -> dict[str, int]:

@@ -146,6 +146,20 @@ def test_records_that_are_rejected_again_are_kept_with_the_new_reason(
     assert rows_of(run, engine_postgres, "id", "n", "big")[2] == (3, 0, Decimal("1.50"))
 
 
+def test_large_rejected_records_are_kept_in_files_of_limited_size(
+    make_pipeline: Callable[..., Rehearsal],
+) -> None:
+    run = make_pipeline()
+    lines = [{"id": number, "n": "x", "text": "t" * 900_000} for number in range(12)]
+    upload(run, "\n".join(orjson.dumps(line).decode() for line in [{"id": 99, "n": "1"}, *lines]))
+    assert counts(run.attempt()) == (13, 1, 12)
+    sizes = [file.stat().st_size for file in run.folder.rglob("left-out/**/*.jsonl")]
+    assert max(sizes) <= 4 << 20, sizes
+
+    replay(run, 12, fields=AS_TEXT)
+    assert counts(run.attempt()) == (12, 12, 0)
+
+
 def test_a_record_that_the_transform_has_split_cannot_be_sent_again(
     make_pipeline: Callable[..., Rehearsal],
 ) -> None:
