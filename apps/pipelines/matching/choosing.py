@@ -133,14 +133,23 @@ def find_stream(
     org: Org, pipeline: Pipeline, definition: Definition, name: str
 ) -> StreamDocument | None:
     """Return the stream that the definition names, or that its patterns choose as far as is known; None if it is not read."""
-    named = definition.stream(name)
-    if named is not None:
+    return find_streams(org, pipeline, definition, [name]).get(name)
+
+
+def find_streams(
+    org: Org, pipeline: Pipeline, definition: Definition, names: Collection[str]
+) -> dict[str, StreamDocument]:
+    """Return the streams of these names that are read, by name. Makes one query at most."""
+    wanted = set(names)
+    named = {each["stream"]: each for each in definition.streams if each["stream"] in wanted}
+    others = wanted - named.keys()
+    if not others:
         return named
     rows = PipelineStream.objects.for_org(org).filter(
-        pipeline=pipeline, offer__isnull=False, name=name
+        pipeline=pipeline, offer__isnull=False, name__in=others
     )
     chosen = choose(definition, known_streams(rows), None, is_first=False)
-    return next(iter(documents_of(definition, chosen)), None)
+    return {each["stream"]: each for each in documents_of(definition, chosen)} | named
 
 
 def names_of(streams: Iterable[MatchedStream], state: StreamState) -> Collection[str]:

@@ -20,7 +20,7 @@ from apps.pipelines.definition import (
     with_shared_settings,
 )
 from apps.pipelines.history import versions
-from apps.pipelines.matching.choosing import find_stream
+from apps.pipelines.matching.choosing import find_streams
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Backfill, BackfillMode, Run, RunStream, Status
 
@@ -93,6 +93,7 @@ class _Judge:
         self._pipeline = Pipeline.objects.for_org(org).get(pk=run.pipeline_id)
         self._earlier = self._definition(run.version)
         self._now = self._definition(version or self._pipeline.version)
+        self._found = find_streams(org, self._pipeline, self._now, [row.name for row in streams])
         self._sent = self._find_sent()
 
     def judge(self) -> list[Possibility]:
@@ -116,7 +117,7 @@ class _Judge:
             return NOT_PUBLISHED
         if row.name in self._sent:
             return ALREADY_SENT
-        stream = find_stream(self._org, self._pipeline, self._now, row.name)
+        stream = self._found.get(row.name)
         if stream is None:
             return IS_GONE
         if stream["sync_mode"] != "incremental" or stream["write_mode"] == "replace":

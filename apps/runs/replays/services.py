@@ -18,7 +18,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 from apps.pipelines.definition import Definition, StreamDocument, without_shared_settings
 from apps.pipelines.history import versions
-from apps.pipelines.matching.choosing import find_stream
+from apps.pipelines.matching.choosing import find_streams
 from apps.pipelines.models import Pipeline
 from apps.runs import services as runs
 from apps.runs import visibility
@@ -147,8 +147,8 @@ def _create_rows(org: Org, replay: Run, names: Sequence[str], counts: Counts) ->
     """Create the rows of the streams, as a run usually does in its first attempt."""
     pipeline = Pipeline.objects.for_org(org).get(pk=replay.pipeline_id)
     definition = Definition(versions.get_version(org, pipeline, replay.version).definition)
-    found = (find_stream(org, pipeline, definition, name) for name in names)
-    streams: list[StreamDocument] = [each for each in found if each is not None]
+    found = find_streams(org, pipeline, definition, names)
+    streams: list[StreamDocument] = [found[name] for name in names if name in found]
     named = {stream["stream"] for stream in definition.streams}
     RunStream.objects.for_org(org).bulk_create(
         RunStream(

@@ -7,16 +7,20 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from apps.orgs.models import AuditEvent
 from apps.pipelines.models import Pipeline
 from apps.runs.execute import Worker
-from apps.runs.models import Run
+from apps.runs.models import Run, RunStream, Status
 from local.database.postgres import EmbeddedPostgres
 from tests.engine.sources.conftest import SourceDatabase
 from tests.runs.backfills.events import ROW_COUNT, Events
 from tests.runs.claiming.test_attempts import work_until_idle
+from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start_run
 from tests.world import World, make_world
 
@@ -110,8 +114,8 @@ def test_rejected_records_arrive_once_and_the_position_stays(
 ) -> None:
     pipeline, run_id = load(events, this_worker, **modes)
     position = events.position(pipeline)
-    with psycopg.connect(events.target_url) as connection:
-        types = connection.execute(TYPES.encode()).fetchall()
+    with psycopg.connect(events.target_url) as target:
+        types = target.execute(TYPES.encode()).fetchall()
     assert acme.client("viewer").get(path_of(run_id)).json()["results"] == [
         {
             "stream": "shop.events",
@@ -127,8 +131,8 @@ def test_rejected_records_arrive_once_and_the_position_stays(
     assert counts(replay) == [REJECTED, REJECTED, 0, 0]
     assert events.arrived() == events.expected()
     assert events.position(pipeline) == position
-    with psycopg.connect(events.target_url) as connection:
-        assert connection.execute(TYPES.encode()).fetchall() == types
+    with psycopg.connect(events.target_url) as target:
+        assert target.execute(TYPES.encode()).fetchall() == types
 
     assert "were sent again before" in refusal(acme, run_id)
     events.run(this_worker, pipeline)
@@ -273,6 +277,30 @@ def test_a_failed_replay_is_retried_or_replaced_by_another_one(
     retry = acme.client().post(f"/api/v1/runs/{failed['id']}/retry", {}, format="json")
     assert (retry.status_code, retry.json()["code"]) == (409, "nothing_to_send")
     assert events.arrived() == events.expected()
+
+
+def test_many_streams_are_judged_by_as_many_queries_as_one(acme: World) -> None:
+    queries = []
+    for count in (1, 20):
+        run_id = start_run(acme, make_pipeline(acme))
+        with acme.scope():
+            RunStream.objects.for_org(acme.org).bulk_create(
+                RunStream(
+                    org=acme.org,
+                    run_id=run_id,
+                    position=number,
+                    name=f"stream {number}",
+                    status=Status.SUCCEEDED,
+                    finished_at=timezone.now(),
+                    records_rejected=1,
+                )
+                for number in range(count)
+            )
+        with CaptureQueriesContext(connection) as captured:
+            answer = acme.client("viewer").get(path_of(run_id))
+        assert len(answer.json()["results"]) == count
+        queries.append(len(captured))
+    assert queries[0] == queries[1]
 
 
 def test_a_replay_whose_records_were_removed_fails(
