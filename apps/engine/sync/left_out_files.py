@@ -78,16 +78,19 @@ class LeftOutFiles:
                 self._first_rejected = self._read_first(entry.key)
         self._store.delete(stale_keys)
 
-    def store(self, first_page: int, left_out: LeftOutRecords) -> None:
-        """Store the records of a batch, as far as there is room. Raises Unavailable if storage fails."""
+    def store(self, first_page: int, left_out: LeftOutRecords) -> int:
+        """Store the records of a batch, as far as there is room. Returns their bytes. Raises Unavailable if storage fails."""
         if self._first_rejected is None:
             self._first_rejected = next(iter(left_out.kept("rejected")), None)
         if self._root is None:
-            return
+            return 0
+        size = 0
         for kind in KINDS:
             lines = self._take_lines(kind, left_out.kept(kind))
             for part, lines_of_file in enumerate(_files_of(lines)):
                 self._write_file(kind, first_page, part, lines_of_file)
+            size += sum(len(line.text) for line in lines)
+        return size
 
     def _write_file(self, kind: Kind, first_page: int, part: int, lines: list[_Line]) -> None:
         sendable = sum(line.can_be_sent for line in lines)
@@ -129,7 +132,8 @@ class LeftOutFiles:
     def _line_of(self, record: LeftOutRecord) -> _Line:
         """Return the record with masked secrets. A record with a secret cannot be sent again, because it would differ."""
         masked = self._redactor.mask_records(asdict(record))
-        if masked["kept"] != record.kept:
+        # In nested values of the kept text, quotation marks are escaped twice, so that a secret may not be recognised.
+        if masked["kept"] != record.kept or masked["record"] != record.record:
             masked["kept"] = None
         text = orjson.dumps(masked, option=orjson.OPT_APPEND_NEWLINE)
         return _Line(text, masked["kept"] is not None)

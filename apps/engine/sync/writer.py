@@ -151,7 +151,8 @@ class Writer:
         staged = self._stage(gathered, batch)
         size = gathered.size if staged else 0
         with self._side_tracker.using("state"):
-            self._left_out_files.store(gathered.first, gathered.left_out)
+            # They are counted, because a stream whose records are all rejected fills storage too.
+            size += self._left_out_files.store(gathered.first, gathered.left_out)
             self._backend.commit(
                 self._job,
                 Checkpoint(

@@ -160,6 +160,31 @@ def test_large_rejected_records_are_kept_in_files_of_limited_size(
     assert counts(run.attempt()) == (12, 12, 0)
 
 
+def test_kept_records_count_as_bytes_of_the_run(make_pipeline: Callable[..., Rehearsal]) -> None:
+    """Otherwise a stream whose records are all rejected would fill storage without counting for the org's limit."""
+    run = make_pipeline()
+    lines = [{"id": number, "n": "x", "text": "t" * 1000} for number in range(100)]
+    upload(run, "\n".join(orjson.dumps(line).decode() for line in lines))
+    outcome = run.attempt()
+    assert counts(outcome) == (100, 0, 100)
+    stored = sum(file.stat().st_size for file in run.folder.rglob("left-out/**/*.jsonl"))
+    assert 0 < stored <= outcome.bytes
+
+
+def test_a_record_with_a_secret_at_any_depth_is_not_kept_whole(
+    make_pipeline: Callable[..., Rehearsal],
+) -> None:
+    secret = 'the "quoted" secret'
+    run = make_pipeline(fields=replace(AS_INTEGER, hash_secret=secret))
+    lines = [{"id": 1, "n": "x", "a": {"b": [secret]}}, {"id": 2, "n": "y"}, {"id": 3, "n": "1"}]
+    upload(run, "\n".join(orjson.dumps(line).decode() for line in lines))
+    assert counts(run.attempt()) == (3, 1, 2)
+    (file,) = run.folder.rglob("left-out/**/*.jsonl")
+    kept = [orjson.loads(line)["kept"] for line in file.read_bytes().splitlines()]
+    assert [text is None for text in kept] == [True, False]
+    assert "quoted" not in file.read_text()
+
+
 def test_a_record_that_the_transform_has_split_cannot_be_sent_again(
     make_pipeline: Callable[..., Rehearsal],
 ) -> None:
