@@ -148,6 +148,11 @@ class StateBackend:
                 self._execute(statements.FINISH_JOB, job=unfinished_job.id)
                 self._read_stream()
 
+    def is_read_elsewhere(self, has_published: Callable[[str], bool]) -> bool:
+        """Whether the ordinary runs of the stream have published to another table than this job will."""
+        newest_job = self._fetch_one(statements.NEWEST_ELSEWHERE)
+        return newest_job is not None and not has_published(newest_job.id)
+
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.
 

@@ -35,6 +35,7 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
+    RESET_STREAM,
     ConfigurationError,
     Crashed,
     EngineError,
@@ -192,6 +193,8 @@ class Runner:
         if job.is_of_other_run:
             logger.info("An earlier run has sent these records already")
             return self._succeeded(job, Totals.of(job), None)
+        if spec.replay is not None and not job.is_finished:
+            self._require_same_table(backend)
         self._remove_cancelled_staging(backend)
         with self._side_tracker.using("destination"):
             destination = self._build_destination(job)
@@ -286,6 +289,13 @@ class Runner:
             publishing_rules.require_rows(rules, destination, written=totals.written)
 
     # The destination, and the staging of cancelled jobs in it
+
+    def _require_same_table(self, backend: StateBackend) -> None:
+        """Raise ConfigurationError if the next ordinary run will fill another table from the beginning."""
+        if backend.is_read_elsewhere(self._has_published_here):
+            raise ConfigurationError(
+                f"The stream has another table now: {RESET_STREAM}, which reads the rejected records too"
+            )
 
     def _has_published_here(self, job_id: str) -> bool:
         """Ask the destination whether a job has published to its table, whatever the settings call it."""

@@ -145,6 +145,15 @@ where source_name = %(source)s and stream_name = %(stream)s
   and e.destination = any(%(columns_destinations)s)
 """
 
+# The newest finished job of the ordinary runs of the stream, if its destination is another one.
+NEWEST_ELSEWHERE = """
+select newest.id from (
+    select id from stream_jobs where name = %(columns_key)s and status = 'succeeded'
+    order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where e.destination <> all(%(columns_destinations)s)
+"""
+
 # Link the requested reset to the job that performs it, so that a crash does not lose the request.
 LINK_RESET_TO_JOB = """
 update stream_resets set consumed_at = now() at time zone 'utc', consumed_by_job_id = %(job)s

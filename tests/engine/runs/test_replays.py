@@ -303,6 +303,40 @@ def test_a_replay_neither_reads_nor_moves_the_saved_position(
     assert state.read_state(state_dsn, key) == before
 
 
+def test_nothing_is_appended_to_a_table_that_the_next_run_fills_from_the_beginning(
+    make_rehearsal: MakeRehearsal, engine_postgres: EmbeddedPostgres, state_dsn: str
+) -> None:
+    run = make_rehearsal(
+        {"rows": 20},
+        postgres_settings(engine_postgres),
+        destination_kind="postgres",
+        sync_mode="incremental",
+        write_mode="append",
+    )
+    code = CodeSpec("def transform(record):\n    return {} if record['id'] == 7 else record\n")
+    run.spec = replace(
+        run.spec,
+        transform=code,
+        rules=PublishRules(max_rejected_share=1.0),
+        allow_private_networks=True,
+    )
+    assert counts(run.attempt()) == (20, 19, 1)
+    first, table = run.spec, f"{run.spec.destination.table}_2"
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
+        admin.execute(f"CREATE TABLE arrivals.{table} (id bigint)".encode())
+    changed = replace(first, transform=None, destination=replace(first.destination, table=table))
+    run.spec = changed
+    replay(run, 1, source=replace(first.source, sync_mode="full_refresh"))
+    failed = run.attempt()
+    run.start_new_run()
+    run.spec = replace(changed, run_id=run.spec.run_id, lease=run.spec.lease, attempt=0)
+    state.reset(state_dsn, run.spec.stream_key)
+    assert counts(run.attempt()) == (20, 20, 0)
+    assert rows_of(run, engine_postgres, "id") == [(number,) for number in range(1, 21)]
+    assert isinstance(failed, Failed)
+    assert "another table" in failed.message
+
+
 def test_removed_records_fail_the_replay(make_pipeline: Callable[..., Rehearsal]) -> None:
     run = make_pipeline()
     run.attempt()
