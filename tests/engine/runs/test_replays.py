@@ -167,6 +167,7 @@ def test_kept_records_count_as_bytes_of_the_run(make_pipeline: Callable[..., Reh
     upload(run, "\n".join(orjson.dumps(line).decode() for line in lines))
     outcome = run.attempt()
     assert counts(outcome) == (100, 0, 100)
+    assert isinstance(outcome, Succeeded)
     stored = sum(file.stat().st_size for file in run.folder.rglob("left-out/**/*.jsonl"))
     assert 0 < stored <= outcome.bytes
 
