@@ -34,15 +34,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     install(installation.owner_url(), role="app_engine")
     created = create_runs(installation, 1)
     p50, p95, polling_medians = [], [], []
-    with (
-        run_server(
-            "config.asgi:application",
-            environment=installation.environment,
-            processes=1,
-            ready_path="/api/v1/health/live",
-        ) as address,
-        running_worker(installation.environment),
-    ):
+    with running_drover(installation.environment) as address:
         client = Client(address, created["token"], created["pipelines"][0])
         client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
@@ -122,7 +114,22 @@ class Client:
 
 
 @contextmanager
-def running_worker(environment: Mapping[str, str]) -> Iterator[None]:
+def running_drover(environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a web server and a worker, and yield the address of the server."""
+    with (
+        run_server(
+            "config.asgi:application",
+            environment=environment,
+            processes=1,
+            ready_path="/api/v1/health/live",
+        ) as address,
+        _running_worker(environment),
+    ):
+        yield address
+
+
+@contextmanager
+def _running_worker(environment: Mapping[str, str]) -> Iterator[None]:
     process = subprocess.Popen(
         [sys.executable, ROOT / "manage.py", "worker"], cwd=ROOT, env=dict(environment)
     )

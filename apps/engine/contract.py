@@ -197,10 +197,8 @@ class RunSpec:
 
     @property
     def stream_key(self) -> str:
-        if self.replay is not None:
-            run_id = self.replay.run_id
-            return replay_key(self.org_id, self.pipeline_id, self.source.stream, run_id)
         make_key = backfill_key if self.source.is_backfill else stream_key
+        make_key = replay_key if self.replay is not None else make_key
         return make_key(self.org_id, self.pipeline_id, self.source.stream)
 
     @property

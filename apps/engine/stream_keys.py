@@ -31,7 +31,6 @@ def backfill_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> st
     return pipeline_prefix(org_id, pipeline_id) + stream_digest(f"\0backfill\0{stream}")
 
 
-def replay_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str, run_id: str) -> str:
-    """Return the key of the engine's state for sending the rejected records of a run again."""
-    digest = stream_digest(f"\0replay\0{run_id}\0{stream}")
-    return pipeline_prefix(org_id, pipeline_id) + digest
+def replay_key(org_id: UUID | str, pipeline_id: UUID | str, stream: str) -> str:
+    """Return the key of the engine's state for sending rejected records of the stream again."""
+    return pipeline_prefix(org_id, pipeline_id) + stream_digest(f"\0replay\0{stream}")

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from apps.engine.sync.state import install
 from bench.agent.children import HIGH_LIMITS, output_of
 from bench.agent.talking import Browser, browser
-from bench.scratch import Installation, run_server
-from bench.start import running_worker
+from bench.scratch import Installation
+from bench.start import running_drover
 
 TURNS = 20  # measured in each round
 WARM_UP = 3
@@ -22,13 +22,7 @@ def running_agent(installation: Installation, environment: Mapping[str, str]) ->
     environment = {**installation.environment, **HIGH_LIMITS, **environment}
     created = output_of(environment, "bench.agent.create_conversations", "1")
     with (
-        run_server(
-            "config.asgi:application",
-            environment=environment,
-            processes=1,
-            ready_path="/api/v1/health/live",
-        ) as address,
-        running_worker(environment),
+        running_drover(environment) as address,
         browser(address, created["token"], created["conversations"][0]) as opened,
     ):
         for _ in range(WARM_UP):

@@ -15,8 +15,8 @@ from apps.engine.sync.state import install
 from bench.data.lineitem import Databases, create_empty_databases
 from bench.data.rivals import run_pg_dump, run_rival
 from bench.figures import Figure, figure_of_ratio, figure_with_upper_bound
-from bench.scratch import ROOT, Installation, run_server
-from bench.start import Client, running_worker
+from bench.scratch import ROOT, Installation
+from bench.start import Client, running_drover
 
 TABLES = 100
 ROWS = 1_000  # per table
@@ -38,15 +38,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
             connection.execute(create)
         connection.execute("VACUUM ANALYZE")
     created = _create_pipeline(installation, databases)
-    with (
-        run_server(
-            "config.asgi:application",
-            environment=installation.environment,
-            processes=1,
-            ready_path="/api/v1/health/live",
-        ) as address,
-        running_worker(installation.environment),
-    ):
+    with running_drover(installation.environment) as address:
         client = Client(address, created["token"], created["pipeline"])
         _run_ours(client, databases)  # the first run is a warm-up
         seconds = [

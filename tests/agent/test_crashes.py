@@ -74,6 +74,7 @@ def assert_done_once(talk: Talk) -> None:
     assert (pipeline_count(talk), call_count(talk)) == (1, 1)
 
 
+@pytest.mark.long
 def test_a_turn_goes_on_after_its_worker_is_killed_in_the_middle_of_an_answer(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -529,6 +529,7 @@ def test_an_existing_table_gets_new_comments_and_keeps_its_columns(copy: Copy) -
 # A run of several attempts
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["postgres", "parquet"])
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
 def test_a_second_attempt_goes_on_with_the_types_of_the_first(
@@ -560,6 +561,7 @@ def test_a_second_attempt_goes_on_with_the_types_of_the_first(
 # Files that exist
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["parquet", "duckdb"])
 def test_files_of_an_incremental_stream_keep_their_columns(copy: Copy, kind: str) -> None:
     create_subject_of_texts(copy)
@@ -572,6 +574,7 @@ def test_files_of_an_incremental_stream_keep_their_columns(copy: Copy, kind: str
     assert [set(texts) for _, texts in arrived[1:]] == [{text} for text in RULED_TEXTS]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["parquet", "duckdb", "csv", "jsonl"])
 def test_a_full_refresh_follows_a_column_that_got_another_type(copy: Copy, kind: str) -> None:
     create_subject(copy.source, [("integer", ["1"], ""), ("numeric(10,2)", ["1.5"], "")])
@@ -628,6 +631,7 @@ REMOVALS: dict[
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("removal", REMOVALS)
 def test_an_incremental_stream_whose_table_is_gone_asks_for_a_reset(
     copy: Copy, removal: str
@@ -678,6 +682,7 @@ WIDER_NUMBERS = [  # two types of a column, a value of each, and their texts in 
 ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["parquet", "duckdb"])
 def test_wider_numbers_of_an_incremental_stream_are_not_rounded(copy: Copy, kind: str) -> None:
     create_subject(copy.source, [(case[0], [case[2]], "") for case in WIDER_NUMBERS])
@@ -709,6 +714,7 @@ def test_a_real_column_that_becomes_wider_keeps_its_numbers(copy: Copy) -> None:
     ]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["parquet", "duckdb"])
 def test_files_go_on_with_native_types_and_a_new_column(copy: Copy, kind: str) -> None:
     create_subject(copy.source, SOME_COLUMNS)
@@ -726,6 +732,7 @@ def test_files_go_on_with_native_types_and_a_new_column(copy: Copy, kind: str) -
     assert arrived[-1] == ("UUID", [None, RULED_TEXTS[0]])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["parquet", "duckdb"])
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
 def test_a_value_on_a_later_page_that_no_list_can_have_makes_the_column_text(
@@ -774,6 +781,7 @@ def test_a_transform_keeps_the_types_of_columns_that_it_did_not_change(copy: Cop
     assert row == (*(changed.get(n, value) for n, value in enumerate(expected)), "new")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["postgres", "parquet", "duckdb"])
 def test_a_column_that_a_transform_changes_on_a_later_page_has_no_native_type(
     copy: Copy, kind: str

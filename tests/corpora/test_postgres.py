@@ -301,6 +301,7 @@ def test_implausible_values_are_loaded_once_and_hide_no_later_rows(
     assert syncs.run() == []
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 @pytest.mark.parametrize("first", ["1", "1600000000", "1600000000000", "2147483640"])
 def test_ordinary_numbers_move_the_position(database: SourceDatabase, first: str, key: str) -> None:
@@ -345,6 +346,7 @@ CHANGED_COLUMNS = {
 }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("change", CHANGED_COLUMNS)
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
 def test_rows_without_a_key_are_recognized_after_their_columns_have_changed(
@@ -583,7 +585,7 @@ def test_a_cursor_field_that_does_not_sort_by_time_is_refused_with_a_proposal(
     assert "choose one of: changed_at" in last_step.message
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 @pytest.mark.parametrize("snapshot", ["whole", "paged"])
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def listed_files(world: World, pipeline: Pipeline) -> dict[str, int]:
     return files
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("mode", ["append", "replace"])
 def test_the_listed_files_are_those_on_the_disk_after_each_run(

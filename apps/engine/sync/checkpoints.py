@@ -164,7 +164,8 @@ class StateBackend:
         run, the finished job is returned. Publishing it again changes nothing.
         """
         reset_requested = self._found.has_reset
-        if not self._found.has_unfinished_job and not reset_requested:
+        is_done = self._own_identity.is_done_once and self._found.finished_job is not None
+        if is_done or not (self._found.has_unfinished_job or reset_requested):
             return self._finished_or_new_job()
         with self._owned_transaction():
             unfinished_job = self._fetch_one(statements.UNFINISHED_JOB)
@@ -427,6 +428,7 @@ def _stream_parameters(identity: StreamIdentity, lease: StreamLease) -> dict[str
         "columns_key": identity.columns_key or identity.key,
         "columns_destinations": [*identity.columns_destinations] or destinations,
         "fingerprint": identity.fingerprint,
+        "replayed_run": identity.inputs.replayed_run,
         "inputs": json.dumps(asdict(identity.inputs)),
     }
 

@@ -23,7 +23,8 @@ class StreamInputs:
     `snapshot_at` is the time of the snapshot that the streams of the run share. If one of them changes, an unfinished job
     cannot be continued, but the saved position of an incremental stream stays valid. If the key, the cursor field, the
     protection of a field or the table of the destination (`place`) changes, the saved position is not valid either.
-    `effects` says which columns are cast, hashed or redacted (`FieldRules.effects`).
+    `effects` says which columns are cast, hashed or redacted (`FieldRules.effects`). `replayed_run` is the run whose
+    rejected records the job sends again.
     """
 
     code: str
@@ -32,6 +33,7 @@ class StreamInputs:
     place: str
     effects: Mapping[str, str] = field(default_factory=dict)
     snapshot_at: str | None = None
+    replayed_run: str | None = None
 
     def change_since(self, earlier: Mapping[str, Any] | None, *, is_same_table: bool) -> str:
         """Return in words what has changed since the saved position was reached; empty if it is still valid.
@@ -141,6 +143,7 @@ def identity_of(spec: RunSpec) -> StreamIdentity:
             effects=spec.fields.effects(),
             snapshot_at=source.snapshot.at if source.snapshot else None,
             place=place,
+            replayed_run=spec.replay.run_id if spec.replay else None,
         ),
         fields=NO_RULES if spec.transform else spec.fields,
         rereads_finished=source.snapshot is not None and source.snapshot.rereads_finished,

@@ -67,10 +67,11 @@ where j.name = %(key)s and j.status = 'cancelled' and not e.swept
   and e.destination = any(%(destinations)s)
 """
 
-# The finished job of records that are sent again once, whichever run has finished it.
+# The finished job of the records of a run that are sent again once, whichever run has finished it.
 JOB_DONE_ONCE = """
 select j.id, e.run_id, e.inputs from stream_jobs j join engine_job e on e.job_id = j.id
-where j.name = %(key)s and j.status = 'succeeded' limit 1
+where j.name = %(key)s and j.status = 'succeeded' and e.inputs ->> 'replayed_run' = %(replayed_run)s
+limit 1
 """
 
 # What is known about the stream when it is taken, in one row. Nobody else changes it from then on, except a reset, which

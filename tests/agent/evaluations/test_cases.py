@@ -38,9 +38,9 @@ def names_of(model: EvaluatedModel, *, groups: Collection[Group] = tuple(Group))
 
 
 def is_usual_with_guided_mode(case: Case) -> bool:
-    """Return whether it is one of every ten cases of its group."""
+    """Return whether it is one of every twenty cases of its group."""
     names = names_of(GuidedMode(), groups=[case.group])
-    return case.name in names[::10]
+    return case.name in names[::20]
 
 
 def usual_attacks() -> set[str]:
@@ -53,10 +53,10 @@ def usual_attacks() -> set[str]:
 
 
 def is_usual_with_scripts(case: Case) -> bool:
-    """Return whether it is a usual attack, or one of every twelve other cases."""
+    """Return whether it is a usual attack, or one of every thirty other cases."""
     if case.group == Group.ATTACK:
         return case.name in usual_attacks()
-    return case.name in names_of(Scripts(), groups={*Group} - {Group.ATTACK})[3::12]
+    return case.name in names_of(Scripts(), groups={*Group} - {Group.ATTACK})[3::30]
 
 
 def test_each_group_and_each_defence_has_a_usual_case() -> None:

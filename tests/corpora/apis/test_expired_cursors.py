@@ -44,6 +44,7 @@ class ExpiringApi:
         return Reply({"data": ITEMS[start : start + 10], "next": following})
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("status", [400, 404, 410])
 @pytest.mark.parametrize("actions", [[], [{"status_code": 404, "action": "end"}]])

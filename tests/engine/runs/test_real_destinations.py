@@ -128,7 +128,7 @@ KINDS_AND_MODES = [
 ]
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("kind", "write_mode"), KINDS_AND_MODES)
 def test_killing_a_run_at_random_moments_loses_and_duplicates_no_row(

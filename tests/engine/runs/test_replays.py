@@ -211,6 +211,7 @@ def test_records_are_sent_once_whichever_run_sends_them(
 MOMENTS = ["page 1", "checkpoint done 1", "publish 1", "finish 1", "finish done 1"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("next_run", ["same", "another"])
 def test_a_killed_replay_doubles_no_row(
@@ -249,7 +250,31 @@ def test_a_replay_that_was_published_is_done_although_the_rules_have_changed(
     assert [row[0] for row in rows_of(run, engine_postgres, "id")] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
+def test_a_replay_of_another_run_does_not_forget_what_was_published(
+    make_pipeline: Callable[..., Rehearsal], engine_postgres: EmbeddedPostgres
+) -> None:
+    run = make_pipeline()
+    run.attempt()
+    first = run.spec
+    assert first.left_out is not None
+    run.start_new_run()
+    root = replace(first.left_out, prefix=f"org/x/run/{run.spec.run_id}")
+    run.spec = replace(run.spec, left_out=root)
+    run.attempt()
+    second = run.spec
+    for spec, moment in ((first, "finish 1"), (second, "checkpoint done 1")):
+        run.spec = replace(spec, attempt=0)
+        replay(run, fields=AS_TEXT)
+        run.attempt_with_kill(moment)
+        assert run.child_was_killed
+    for spec in (first, second, first, second):
+        run.spec = replace(spec, attempt=0)
+        replay(run, fields=AS_TEXT)
+        assert counts(run.attempt()) == (2, 2, 0)
+    assert [row[0] for row in rows_of(run, engine_postgres, "id")] == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize("kind", ["postgres", pytest.param("duckdb", marks=pytest.mark.long)])
 def test_merging_keeps_rows_that_are_newer(
     make_pipeline: Callable[..., Rehearsal], engine_postgres: EmbeddedPostgres, kind: str
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_stream_that_patterns_have_chosen_is_backfilled_until_it_is_ignored(
     assert (ended["status"], ended["failure_message"]) == ("failed", chunks.SETTINGS_CHANGED)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("stream", [MERGE, APPEND], ids=["merge", "append"])
 def test_a_backfill_changes_only_the_rows_of_its_window(
     events: Events, this_worker: Worker, stream: dict[str, Any]

@@ -89,6 +89,7 @@ def assert_each_row_arrived_once(events: Events, pipeline: Any, position: Any) -
     assert events.position(pipeline) == position
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("mode", list(STREAMS))
 def test_a_chunk_whose_child_is_killed_before_it_publishes_arrives_once(
     events: Events, this_worker: Worker, mode: str

@@ -321,6 +321,7 @@ def test_a_websocket_that_is_not_read_is_closed_and_resumes_without_loss(
     assert received == list(range(received[0], last_id + 1))
 
 
+@pytest.mark.long
 def test_an_event_stream_that_is_not_read_is_closed(
     server_for_one_stream: str, acme: World
 ) -> None:

@@ -62,7 +62,11 @@ class BulkConnection:
         """Connect. Raises BulkUnusable."""
         self._config = config
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_serve, args=[self._loop], daemon=True)
+        self._readers: set[BulkReader] = set()
+        # The thread keeps the readers, so that their tasks end in it although the garbage collector runs elsewhere.
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop, self._readers), daemon=True
+        )
         self._thread.start()
         try:
             self._connection = self._run(_connect(first, config))
@@ -70,7 +74,9 @@ class BulkConnection:
             self._loop.call_soon_threadsafe(self._loop.stop)
             raise BulkUnusable(str(error) or type(error).__name__) from error
         # Also when a source was not closed, the connection ends in its own thread.
-        self._finalizer = weakref.finalize(self, _shut_down, self._loop, self._connection)
+        self._finalizer = weakref.finalize(
+            self, _shut_down, self._loop, self._connection, self._readers
+        )
 
     @contextlib.contextmanager
     def open_copy(
@@ -111,6 +117,7 @@ class BulkConnection:
         ).fetchone()
         self._run(self._begin(cursor, *(exported or ("", ""))))
         reader = BulkReader(self._loop, self._config, timeout)
+        self._readers.add(reader)
         command = query.as_string(cursor)
         try:
             reader.wait_for(self._submit(reader.start(self._connection, command, form)))
@@ -143,6 +150,7 @@ class BulkConnection:
 
     async def _end(self, reader: BulkReader) -> None:
         await reader.cancel()
+        self._readers.discard(reader)
         await self._roll_back()
 
     async def _roll_back(self) -> None:
@@ -158,22 +166,33 @@ class BulkConnection:
         return self._submit(work).result()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, readers: set[BulkReader]) -> None:
     """Run the loop in this thread until it is stopped."""
     loop.run_forever()
+    readers.clear()
     loop.close()
 
 
-def _shut_down(loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any]) -> None:
+def _shut_down(
+    loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any], readers: set[BulkReader]
+) -> None:
     """End the connection, and then the thread of the loop."""
-    asyncio.run_coroutine_threadsafe(_terminate(loop, connection), loop)
+    asyncio.run_coroutine_threadsafe(_terminate(loop, connection, readers), loop)
 
 
-async def _terminate(loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any]) -> None:
-    connection.terminate()
-    if others := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(others, timeout=DISCARD_SECONDS)
-    loop.stop()
+async def _terminate(
+    loop: asyncio.AbstractEventLoop, connection: asyncpg.Connection[Any], readers: set[BulkReader]
+) -> None:
+    try:
+        connection.terminate()
+        for reader in readers:
+            reader.stop_waiting()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(
+            {asyncio.gather(*others, return_exceptions=True)}, timeout=CANCEL_SECONDS
+        )
+    finally:
+        loop.stop()
 
 
 class BulkReader:
@@ -248,14 +267,18 @@ class BulkReader:
 
     async def cancel(self) -> None:
         """End the query, if it has not ended."""
-        self._is_discarding = True
-        self._is_wanted.set()
+        self.stop_waiting()
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=DISCARD_SECONDS)
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
+
+    def stop_waiting(self) -> None:
+        """Discard all further rows."""
+        self._is_discarding = True
+        self._is_wanted.set()
 
     async def _receive(self, piece: bytes) -> None:
         """Take a piece of whole rows. Waits while the page is full."""

@@ -15,7 +15,7 @@ export function ProgressCard({ run }: { run: Run }) {
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
       <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-4 @4xl:grid-cols-8">
-        <Figure name={total === null ? "Read" : `Read of ${formatCount(total)}`}>
+        <Figure name={total === null || total === progress.read ? "Read" : `Read of ${formatCount(total)}`}>
           {formatCount(progress.read)}
         </Figure>
         <Figure name="Written">{formatCount(progress.written)}</Figure>
