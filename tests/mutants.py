@@ -156,7 +156,7 @@ MUTANTS = [
     ),
     Mutant(
         "a retry runs a stream whose table another pipeline writes",
-        "apps/runs/execute.py",
+        "apps/runs/attempts/preparation.py",
         "    chosen_streams.fail_rows(claim, rows, problems)\n",
         "",
         "tests/runs/tables/test_patterns.py",
@@ -315,6 +315,13 @@ MUTANTS = [
         "        return self.window is not None or self.is_reread\n",
         "        return self.window is not None\n",
         "tests/runs/backfills/test_whole_streams.py",
+    ),
+    Mutant(
+        "a run is expected to read as many records as the replay before it",
+        "apps/runs/attempts/earlier_runs.py",
+        "        ORDINARY_RUNS, pipeline_id",
+        "        pipeline_id",
+        "tests/runs/following/test_expected_records.py",
     ),
     Mutant(
         "records that were sent again are sent once more",

@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import connection
 from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.background.retries import retry_while_unavailable
-from apps.connectors import catalogue, sandboxes
-from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
-from apps.engine.contract import LogLine, Progress, SourceSpec, StopReason
+from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, Succeeded
+from apps.engine.contract import LogLine, Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.engine.process.stream_series import stop_failure
-from apps.orgs.exceptions import Invalid, SecretUnreadable
-from apps.orgs.models import Org
-from apps.orgs.walls.scope import org_scope
-from apps.pipelines import targets
-from apps.pipelines.definition import DEFAULT_SNAPSHOT, Definition
-from apps.pipelines.history import versions
-from apps.pipelines.models import Pipeline, PipelineVersion
-from apps.pipelines.specs import StreamSpecs, engine_specs, source_to_list
 from apps.runs import states
 from apps.runs.attempts import chosen_streams
 from apps.runs.attempts.children import LEAVES_WAITING, run_streams
-from apps.runs.attempts.expected_records import expected_records
+from apps.runs.attempts.preparation import PreparedRun, prepare
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import progress_columns
-from apps.runs.attempts.shared_snapshots import SnapshotPlan, last_duration, specs_in_snapshot
+from apps.runs.attempts.shared_snapshots import specs_in_snapshot
 from apps.runs.attempts.stream_tracker import StreamTracker
-from apps.runs.backfills import chunks
 from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
 from apps.runs.models import Attempt, Run, RunStream, Status
-from apps.runs.outputs import leftovers, storage
-from apps.runs.replays import sending
+from apps.runs.outputs import leftovers
 from apps.runs.snapshots import failure_columns
-from apps.runs.usage import counting as usage
 
 logger = structlog.get_logger(__name__)
 
@@ -96,7 +83,7 @@ def wake_worker_for_waiting_run() -> None:
 
 
 def _run_engine(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    prepared = retry_while_unavailable(lambda: _prepare(claim), give_up=worker.shutdown)
+    prepared = retry_while_unavailable(lambda: prepare(claim), give_up=worker.shutdown)
     if isinstance(prepared, Failed):
         return prepared
     connection.close()  # A run may take hours, and this thread needs no connection meanwhile.
@@ -119,7 +106,7 @@ def _run_recorded(
         failed = chosen_streams.choose_streams(worker.engine, claim, recorder, prepared.source)
         if failed is not None:
             return failed
-        again = retry_while_unavailable(lambda: _prepare(claim), give_up=worker.shutdown)
+        again = retry_while_unavailable(lambda: prepare(claim), give_up=worker.shutdown)
         connection.close()
         if isinstance(again, Failed):
             return again
@@ -150,110 +137,6 @@ def _run_streams(worker: Worker, prepared: PreparedRun, recorder: Recorder) -> O
 def _recording_failure(fault: Exception) -> Failed:
     """Return the failure when the recorder could not record the child's events."""
     return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
-
-
-NO_SNAPSHOT = SnapshotPlan(DEFAULT_SNAPSHOT, source_has_snapshots=False, last_duration=None)
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedRun:
-    """The streams of the run and their specifications, and what the log says about the settings.
-
-    Before the streams of patterns are chosen, there are none: then `source` is the source to list.
-    """
-
-    streams: list[RunStream]
-    specs: Mapping[str, RunSpec]  # by stream
-    warnings: tuple[str, ...]  # They name no other pipeline.
-    snapshot_plan: SnapshotPlan
-    source: SourceSpec | None = None
-    expected: Mapping[str, int] = field(
-        default_factory=dict
-    )  # records by stream, if they are known
-    stops_at_failure: bool = False
-
-
-def _prepare(claim: Claim) -> PreparedRun | Failed:
-    """Read the settings of the run, and create the rows of its streams if they do not exist. Raises LeaseLost.
-
-    Returns Failed if the org has reached a monthly limit, or if the pipeline's settings cannot be read.
-    """
-    with org_scope(claim.org_id):
-        org = Org.objects.get(pk=claim.org_id)
-        if (measure := usage.reached_limit(org)) is not None:
-            return usage.limit_failure(measure)
-        pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
-        is_shared = bool(targets.other_writers(org, pipeline))
-        warnings = (targets.SHARED_BY_ANOTHER,) if is_shared else ()
-        rows = chosen_streams.rows_of_run(claim)
-        try:
-            version = versions.get_version(org, pipeline, claim.version)
-            definition = Definition(version.definition)
-            chunk = chunks.find_chunk(org, claim.run_id)
-            replayed = sending.find_replayed_run(org, claim.run_id)
-            if not rows and chunk is None and definition.patterns:
-                return PreparedRun([], {}, warnings, NO_SNAPSHOT, source_to_list(org, version))
-            matched = chosen_streams.matched_streams(rows, definition)
-            if chunk is not None and not rows:
-                matched = chunks.matched_stream_of_chunk(org, pipeline, definition, chunk)
-            stream_specs = engine_specs(
-                org=org, pipeline=pipeline, version=claim.version, matched=matched
-            )
-            problems = chosen_streams.table_problems(org, pipeline, version, matched)
-        except (Invalid, SecretUnreadable, PipelineVersion.DoesNotExist) as error:
-            return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
-        if chunk is not None:
-            stream_specs = chunks.specs_of_chunk(chunk, stream_specs)
-        plan = NO_SNAPSHOT
-        if replayed is not None:
-            streams = definition.with_streams([*definition.streams, *matched])
-            stream_specs = sending.specs_of_replay(org, replayed, streams, rows, stream_specs)
-        else:
-            plan = _snapshot_plan(org, pipeline, version, stream_specs)
-        expected = expected_records(org, pipeline.pk) if len(stream_specs) > 1 else {}
-    names = {each.source.stream for each in stream_specs}
-    named = [stream for stream in version.definition["streams"] if stream["stream"] in names]
-    rows = rows or chosen_streams.create_rows(claim, named, matched)
-    chosen_streams.fail_rows(claim, rows, problems)
-    specs = {each.source.stream: _run_spec(claim, each) for each in stream_specs}
-    stops = definition.stops_at_failure
-    return PreparedRun(rows, specs, warnings, plan, expected=expected, stops_at_failure=stops)
-
-
-def _snapshot_plan(
-    org: Org, pipeline: Pipeline, version: PipelineVersion, stream_specs: Sequence[StreamSpecs]
-) -> SnapshotPlan:
-    """Return how the streams share a snapshot. Nothing is asked for a single stream."""
-    kind = catalogue.find("source", stream_specs[0].source.kind)
-    if len(stream_specs) == 1 or kind is None or not kind.shares_snapshots:
-        return NO_SNAPSHOT
-    choice = Definition(version.definition).snapshot
-    return SnapshotPlan(
-        choice, source_has_snapshots=True, last_duration=last_duration(org, pipeline.pk)
-    )
-
-
-def _run_spec(claim: Claim, specs: StreamSpecs) -> RunSpec:
-    return RunSpec(
-        run_id=str(claim.run_id),
-        org_id=str(claim.org_id),
-        pipeline_id=str(claim.pipeline_id),
-        attempt=claim.attempt,
-        lease=str(claim.lease),
-        source=specs.source,
-        destination=specs.destination,
-        fields=specs.fields,
-        transform=specs.transform,
-        contract=specs.contract,
-        rules=specs.rules,
-        left_out=storage.left_out_root(claim.org_id, claim.run_id),
-        replay=specs.replay,
-        state_dsn=settings.ENGINE_DATABASE_URL,
-        data=storage.data_root(claim.org_id, claim.pipeline_id),
-        files=storage.files_root(claim.org_id),
-        allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
-        sandbox=sandboxes.spec_for_runs(),
-    )
 
 
 def _start_time(run: Run) -> datetime:

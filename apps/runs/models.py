@@ -206,7 +206,8 @@ class Run(OrgOwned):
         return self.backfill_id is None and self.trigger != Trigger.REPLAY
 
 
-BY_ORDINARY_RUNS = models.Q(backfill=None) & ~models.Q(trigger=Trigger.REPLAY)
+# The condition for the same runs in a query.
+ORDINARY_RUNS = models.Q(backfill=None) & ~models.Q(trigger=Trigger.REPLAY)
 
 
 class RunStream(OrgOwned):

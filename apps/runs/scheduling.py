@@ -22,7 +22,7 @@ from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.pipelines.schedules import times as schedules
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
-from apps.runs.models import BY_ORDINARY_RUNS, LIVE, Run, Trigger
+from apps.runs.models import LIVE, ORDINARY_RUNS, Run, Trigger
 
 logger = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ def _is_missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: date
     ended = pipeline.last_run_finished_at
     if ended is not None and ended > slot and schedule.overlap != Overlap.SKIP:
         return False
-    others = Run.objects.for_org(pipeline.org_id).exclude(BY_ORDINARY_RUNS)
+    others = Run.objects.for_org(pipeline.org_id).exclude(ORDINARY_RUNS)
     return not others.filter(pipeline=pipeline, finished_at__gt=slot).exists()
 
 

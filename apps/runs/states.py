@@ -17,7 +17,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
 from apps.runs.following import feed
-from apps.runs.models import BY_ORDINARY_RUNS, ENDED, LIVE, Run, RunStream, Status
+from apps.runs.models import ENDED, LIVE, ORDINARY_RUNS, Run, RunStream, Status
 
 MOVES = frozenset(
     {
@@ -101,7 +101,7 @@ def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
     """Copy the state of the run to its pipeline. After a run beside the schedule, the run before is the last one again."""
     has_ended = snapshot["status"] in ENDED
     run = Run.objects.for_org(org_id).filter(pk=snapshot["id"])
-    if has_ended and run.exclude(BY_ORDINARY_RUNS).exists():
+    if has_ended and run.exclude(ORDINARY_RUNS).exists():
         _copy_newest_run(org_id, snapshot["pipeline"]["id"])
         return
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
@@ -114,7 +114,7 @@ def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
 
 def _copy_newest_run(org_id: UUID, pipeline_id: UUID) -> None:
     """Copy the state of the newest ordinary run of the pipeline."""
-    runs = Run.objects.for_org(org_id).filter(BY_ORDINARY_RUNS, pipeline_id=pipeline_id)
+    runs = Run.objects.for_org(org_id).filter(ORDINARY_RUNS, pipeline_id=pipeline_id)
     run = runs.order_by("-created_at", "-id").first()
     Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).update(
         last_run_id=run.pk if run else None,

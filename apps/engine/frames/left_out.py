@@ -24,9 +24,8 @@ _NAMED_VALUE = re.compile(r"^(the field .+?) has the value .+(, and its column .
 # Records of a kind that are kept per stream of a run, and their bytes. Rejected records can be sent again.
 MAX_KEPT: Mapping[Kind, int] = {"rejected": 100_000, "skipped": 1_000}
 MAX_KEPT_BYTES: Mapping[Kind, int] = {"rejected": 64 << 20, "skipped": 16 << 20}
-MAX_RECORD_BYTES = (
-    64 << 10
-)  # bytes of one record that are shown; of a longer one, only the beginning
+# Bytes of one record that are shown. Of a longer record, only the beginning is shown.
+MAX_RECORD_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,8 @@ class Transform:
         left_out = getattr(page, "left_out", None) or LeftOutRecords()
         native = getattr(page, "native", None) or NativeTable()
         transformed: list[Any] = []
-        origins: list[
-            int | None
-        ] = []  # the index in the page of the record of each transformed one
+        # For each transformed record, the index in the page of the record that it was made from.
+        origins: list[int | None] = []
         first = 0  # index in the page of the slice's first row
         for rows, types in _slices(page):
             indexes = [index for index, row in enumerate(rows) if isinstance(row, Mapping)]

@@ -6,17 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from uuid import UUID
 
 from apps.engine import EngineError, EngineSupervisor, RunSpec
 from apps.engine.contract import LogLine
 from apps.engine.failures import SourceError
 from apps.engine.shared_snapshots import HeldSnapshot, SharedSnapshot
 from apps.json import JsonObject
-from apps.orgs.models import Org
 from apps.pipelines.definition import SnapshotDocument
 from apps.runs.attempts.recorder import Recorder
-from apps.runs.models import BY_ORDINARY_RUNS, Run, Status
 
 # If reading takes longer, a snapshot is not shared by itself: the source cannot remove old rows as long as it exists.
 LONGEST_READ = timedelta(minutes=15)
@@ -46,17 +43,6 @@ class SnapshotPlan:
     @property
     def takes_long(self) -> bool:
         return self.last_duration is not None and self.last_duration >= LONGEST_READ
-
-
-def last_duration(org: Org, pipeline_id: UUID) -> timedelta | None:
-    """Return how long the newest successful run of the pipeline has taken, or None if there is none."""
-    runs = Run.objects.for_org(org).filter(
-        BY_ORDINARY_RUNS, pipeline_id=pipeline_id, status=Status.SUCCEEDED
-    )
-    newest = runs.order_by("-created_at", "-id").first()
-    if newest is None or newest.started_at is None or newest.finished_at is None:
-        return None
-    return newest.finished_at - newest.started_at
 
 
 @contextmanager

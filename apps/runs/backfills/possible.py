@@ -35,9 +35,7 @@ class Possibility:
     cursor_field: str  # empty if it has none
     mode: str  # of BackfillMode; empty if it cannot be backfilled
     refusal: str = ""
-    reads_whole: bool = (
-        False  # whether all of it is read again, because the source cannot read a window
-    )
+    reads_whole: bool = False  # whether all of it is read, because the source has no windows
     position: Mapping[str, Any] | None = None  # the saved position of the stream
 
     @property

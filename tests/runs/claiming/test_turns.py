@@ -16,6 +16,7 @@ from pytest_django import Settings
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, services, snapshots, states
+from apps.runs.attempts import preparation
 from apps.runs.claiming import admission, leases, queue, reconciler
 from apps.runs.claiming.leases import Claim
 from apps.runs.execute import Worker
@@ -294,7 +295,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start_run(acme, make_pipeline(acme))
-    prepare = execute._prepare
+    prepare = preparation.prepare
     broken_claims: list[Claim] = []
 
     def break_connection_and_prepare(claim: Claim) -> Any:
@@ -304,7 +305,7 @@ def test_a_run_continues_if_the_database_connection_breaks_after_the_claim(
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return prepare(claim)
 
-    monkeypatch.setattr(execute, "_prepare", break_connection_and_prepare)
+    monkeypatch.setattr(execute, "prepare", break_connection_and_prepare)
     assert execute.work_once(this_worker)
 
     assert broken_claims

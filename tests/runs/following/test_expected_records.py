@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from apps.engine.contract import Progress, Succeeded
-from apps.runs.attempts.expected_records import expected_records
+from apps.runs.attempts.earlier_runs import expected_records
 from apps.runs.attempts.stream_tracker import StreamTracker
-from apps.runs.models import Run, RunStream, Status
+from apps.runs.models import Run, RunStream, Status, Trigger
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start_run
 from tests.world import World
@@ -41,7 +41,9 @@ def test_without_an_earlier_run_the_total_is_unknown_until_each_stream_is_counte
     assert total_of(tracker) == 10
 
 
-def test_expected_are_the_records_of_the_newest_successful_run(acme: World) -> None:
+def test_expected_are_the_records_of_the_newest_successful_run_that_is_no_replay(
+    acme: World,
+) -> None:
     pipeline = make_pipeline(acme)
     run_id = start_run(acme, pipeline)
     with acme.scope():
@@ -52,3 +54,5 @@ def test_expected_are_the_records_of_the_newest_successful_run(acme: World) -> N
         runs = Run.objects.for_org(acme.org).filter(pk=run_id)
         runs.update(status=Status.SUCCEEDED)
         assert expected_records(acme.org, pipeline.pk) == {"a": 7}
+        runs.update(trigger=Trigger.REPLAY)
+        assert expected_records(acme.org, pipeline.pk) == {}, "a replay has read only some"

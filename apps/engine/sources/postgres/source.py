@@ -88,9 +88,8 @@ class PostgresSource(ConnectorSource[Config]):
     _transaction: ExitStack  # of the snapshot
     _bulk: BulkConnection | None = None
     _row_bytes = 1.0  # of the last page of a key, on average
-    _ahead: tuple[Token, RequestedPage] | None = (
-        None  # the next page, which was requested too early
-    )
+    # The token of the next page, and the page, which was requested before anybody has asked for it.
+    _ahead: tuple[Token, RequestedPage] | None = None
     _may_use_bulk: bool | None = None  # None if it is not decided
     _logged = False  # whether the log says how the stream is read
 
