@@ -41,10 +41,10 @@ from apps.engine.sources.postgres.copying import CANCEL_SECONDS, WAIT_SECONDS, C
 LOCK_TIMEOUT = "200ms"
 # A query of which nothing but the end is left is not cancelled: asyncpg would wait long for the server's answer.
 DISCARD_SECONDS = 0.1
-# asyncpg hands over what has arrived. If it is less than this, further rows may arrive before they are taken, because each
-# time costs as much as some hundred rows.
+# asyncpg hands over what has arrived, and each time costs as much as some hundred rows. After a piece that is smaller than
+# this, in bytes, the reader waits, so that the next piece has more rows.
 SMALL_PIECE = 192 << 10
-NAP_SECONDS = 0.001
+PAUSE_SECONDS = 0.001
 CONNECTION_ERRORS = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 PROBE = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_export_snapshot(); ROLLBACK"
 
@@ -80,15 +80,14 @@ class BulkConnection:
 
     @contextlib.contextmanager
     def open_copy(
-        self, cursor: Cursor, query: sql.Composed, form: str, timeout: float
+        self, cursor: Cursor, query: sql.Composed, timeout: float
     ) -> Iterator[BulkReader]:
         """Start to copy the rows of a query in the snapshot of the cursor's transaction, and wait for the first of them.
 
-        `form` is a format of COPY. `timeout` is the longest wait for rows, in seconds. If the block ends before the last
-        row was read, the rest of the query is cancelled. Raises BulkUnusable if the snapshot cannot be taken over, or if
-        the table cannot be locked.
+        `timeout` is the longest wait for rows, in seconds. If the block ends before the last row was read, the rest of
+        the query is cancelled. Raises BulkUnusable if the snapshot cannot be taken over, or if the table cannot be locked.
         """
-        reader = self._start(cursor, query, form, timeout)
+        reader = self._start(cursor, query, "text", timeout)
         try:
             yield reader
         finally:
@@ -98,7 +97,10 @@ class BulkConnection:
     def request_page(
         self, cursor: Cursor, query: sql.Composed, form: str, timeout: float, max_bytes: int
     ) -> BulkPage:
-        """Start to copy like `open_copy`, as one page of up to `max_bytes`. The query ends with the page."""
+        """Start to copy like `open_copy`, as one page of up to `max_bytes`. The query ends with the page.
+
+        `form` is a format of COPY.
+        """
         reader = self._start(cursor, query, form, timeout)
         return BulkPage(reader, self._submit(self._receive_page(reader, max_bytes)))
 
@@ -198,7 +200,7 @@ async def _terminate(
 class BulkReader:
     """The rows of one COPY in one of its formats, which can be read in pieces like those of a `LineReader`.
 
-    Its coroutines run in the thread that receives the rows. When a page was taken, that thread goes on with the next.
+    Its coroutines run in the thread that receives the rows. When a page was taken, that thread receives the next.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, config: Config, timeout: float) -> None:
@@ -236,13 +238,13 @@ class BulkReader:
             if self._has_arrived:
                 progress.report()
             elif silent_seconds >= self._timeout and not future.done():
-                self.discard()
+                self.cancel_and_wait()
                 message = f"it has sent no rows for {self._timeout:g} s"
                 raise convert_server_error(QUERY_CANCELED, message)
         return future.result()
 
-    def discard(self) -> None:
-        """End the query, if it has not ended."""
+    def cancel_and_wait(self) -> None:
+        """Cancel the query from the thread that reads, and wait until it has ended."""
         asyncio.run_coroutine_threadsafe(self.cancel(), self._loop).result()
 
     async def start(self, connection: asyncpg.Connection[Any], query: str, form: str) -> None:
@@ -257,12 +259,12 @@ class BulkReader:
         """Return the next rows. Raises the server's error."""
         if not self._max_bytes:
             self._max_rows, self._max_bytes = max_rows, max_bytes
-            self._go_on()
+            self._continue()
         await self._wait_for_event(self._is_full)
         pieces, line_count = self._pieces, self._line_count
         self._pieces, self._size, self._line_count = [], 0, 0
         has_more = self._task is not None and not self._task.done()
-        self._go_on()
+        self._continue()
         return CopiedLines(tuple(pieces), line_count, has_more)
 
     async def cancel(self) -> None:
@@ -290,7 +292,7 @@ class BulkReader:
             self._is_full.set()
             await self._is_wanted.wait()
         if is_small and not self._is_discarding:
-            await asyncio.sleep(NAP_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def _take(self, piece: bytes) -> bytes:
         """Add the rows of the piece to the page, as far as there is room, and return the others."""
@@ -299,7 +301,7 @@ class BulkReader:
         rest = b""
         line_count = piece.count(b"\n")
         if self._form != "binary" and self._line_count + line_count > self._max_rows:
-            place = find_line_end(piece, self._max_rows - self._line_count)
+            place = _find_line_end(piece, self._max_rows - self._line_count)
             piece, rest = piece[:place], piece[place:]
             line_count = piece.count(b"\n")
         self._pieces.append(piece)
@@ -307,7 +309,8 @@ class BulkReader:
         self._line_count += line_count
         return rest
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
+        """Let `_receive` fill the next page."""
         self._is_full.clear()
         self._is_wanted.set()
 
@@ -359,7 +362,7 @@ class BulkPage:
     def discard(self) -> None:
         """End the query, and wait until its transaction has ended."""
         if self._page is not None:
-            self._reader.discard()
+            self._reader.cancel_and_wait()
             wait_for_futures([self._page])
 
     @property
@@ -368,7 +371,7 @@ class BulkPage:
         return self._reader.sent_rows
 
 
-def find_line_end(piece: bytes, max_lines: int) -> int:
+def _find_line_end(piece: bytes, max_lines: int) -> int:
     """Return where the last of the lines ends."""
     place = 0
     for _ in range(max_lines):

@@ -245,7 +245,7 @@ def decode_rows(
 ) -> DecodedRows:
     """Decode COPY's text format: the columns, then the `order_text_columns`. Raises UnreadableRows for invalid text.
 
-    The names of columns with values that do not fit their type are added to `unfitting`. Pages are read faster if it is known.
+    The names of columns with values that do not fit their type are added to `unfitting`. Pages are read faster if they are known.
     """
     text_columns = order_text_columns(order)
     names = [str(position) for position in range(len(columns) + len(text_columns))]
@@ -259,15 +259,13 @@ def decode_rows(
         for values, column in zip(series, columns, strict=True)
         if values.dtype == pl.String and column.parsed_dtype != pl.String
     )
-    texts = {
+    # An order column that is also selected as text is there twice, at last as text.
+    by_column = {
         column.name: fields[name]
-        for name, column in zip(names[len(columns) :], text_columns, strict=True)
+        for name, column in zip(names, [*columns, *text_columns], strict=True)
     }
-    values = {column.name: fields[name] for name, column in zip(names, columns, strict=False)}
     order_texts = [
-        texts[column.name].alias(str(position))
-        if column.name in texts
-        else values[column.name].cast(pl.String).alias(str(position))
+        by_column[column.name].cast(pl.String).alias(str(position))
         for position, column in enumerate(order)
     ]
     return DecodedRows(pl.DataFrame(series), pl.DataFrame(order_texts))

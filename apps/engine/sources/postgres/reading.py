@@ -101,29 +101,27 @@ class TableReader:
         Its rows arrive in the background, also when the transaction of the locked table has ended. Without a second
         connection, they are read now.
         """
-        assert isinstance(self.plan, KeyPlan), "the end of a page is its last key"  # noqa: S101
-        form: CopyFormat = "text"
-        if self.passing:
-            # The query returns one row more than its limit, and no other columns than the table's.
-            query = replace(self.plan.page_query(position, limit - 1), order=())
-            form = self.passing.format_for(
-                self.columns, self.plan.key, self.locked.cursor.connection
-            )
-        else:
-            query = self.plan.page_query(position, limit)
-        cursor, timeout = self.locked.cursor, self.timeout
+        query, form = self._query_and_format(position, limit)
+        cursor, select = self.locked.cursor, self._select(query)
         if self.bulk is not None:
             try:
-                rows = self.bulk.request_page(
-                    cursor, self._select(query), form, timeout, MAX_PAGE_BYTES
-                )
-                return RequestedPage(self, query, limit, form, rows)
+                page = self.bulk.request_page(cursor, select, form, self.timeout, MAX_PAGE_BYTES)
+                return RequestedPage(self, query, limit, form, page)
             except BulkUnusable as reason:
                 logger.debug("Reading through one connection: {}", reason)
-        with open_copy(cursor, self.copy_query(query), timeout) as reader:
-            return RequestedPage(
-                self, query, limit, "text", reader.read(sys.maxsize, MAX_PAGE_BYTES)
-            )
+        with open_copy(cursor, self.copy_query(query), self.timeout) as reader:
+            lines = reader.read(sys.maxsize, MAX_PAGE_BYTES)
+        return RequestedPage(self, query, limit, "text", lines)
+
+    def _query_and_format(self, position: Token, limit: int) -> tuple[PageQuery, CopyFormat]:
+        """Return the query for a page of a key, and the format in which COPY sends its rows."""
+        assert isinstance(self.plan, KeyPlan), "the end of a page is its last key"  # noqa: S101
+        if not self.passing:
+            return self.plan.page_query(position, limit), "text"
+        # The query returns one row more than its limit, and no other columns than the table's.
+        query = replace(self.plan.page_query(position, limit - 1), order=())
+        connection = self.locked.cursor.connection
+        return query, self.passing.format_for(self.columns, self.plan.key, connection)
 
     def token(self, position: Mapping[str, Any]) -> dict[str, Any]:
         """Return the token of the page at a position."""
@@ -134,9 +132,7 @@ class TableReader:
         """Start to read the rows of a query, until the stack is closed."""
         if self.bulk is not None:
             try:
-                copy = self.bulk.open_copy(
-                    self.locked.cursor, self._select(query), "text", self.timeout
-                )
+                copy = self.bulk.open_copy(self.locked.cursor, self._select(query), self.timeout)
                 return stack.enter_context(copy)
             except BulkUnusable as reason:
                 logger.debug("Reading through one connection: {}", reason)
@@ -278,7 +274,11 @@ class TableReader:
 
 @dataclass(frozen=True, slots=True)
 class RequestedPage:
-    """A page of a table that is read in the order of a key. Its rows may still be on their way."""
+    """A page of a table that is read in the order of a key. Its rows may still be on their way.
+
+    Its source calls `receive` when it needs the rows, requests the next page, which begins after the last of these rows,
+    and then calls `deliver` of the received page. So the next page arrives while the rows of this one are decoded.
+    """
 
     reader: TableReader
     query: PageQuery
