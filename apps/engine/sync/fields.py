@@ -64,22 +64,21 @@ class FieldChanges:
         left_out = self._hide(getattr(page, "left_out", None) or LeftOutRecords())
         found_native = getattr(page, "native", None)
         native = self._change_native(found_native)
+        ending = (page.next_pagination, page.next_state, left_out, native)
         if isinstance(page, FrameIteration):
-            frame, kept = self._change_frame(page.frame, left_out, iteration, found_native)
-            changed_page = frame_page(
-                frame, page.next_pagination, page.next_state, left_out, native
-            )
-            changed_page.find_source = self._find_source(
-                find_in_frame(page.frame, found_native), kept
-            )
-            return changed_page
+            find = self._without_hidden_values(find_in_frame(page.frame, found_native))
+            frame, kept = self._change_frame(page.frame, left_out, iteration, find)
+            changed_frame = frame_page(frame, *ending)
+            changed_frame.find_source = _of_changed(find, kept)
+            return changed_frame
         rows = page.rows if isinstance(page, RowsIteration) else page.records
         if not isinstance(rows, list | tuple):
             return page  # The reader refuses it.
-        changed, kept = self._change_rows(rows, left_out, iteration)
-        rows_of_page = rows_page(changed, page.next_pagination, page.next_state, left_out, native)
-        rows_of_page.find_source = self._find_source(find_in_rows(rows, found_native), kept)
-        return rows_of_page
+        find = self._without_hidden_values(find_in_rows(rows, found_native))
+        changed, kept = self._change_rows(rows, left_out, iteration, find)
+        changed_rows = rows_page(changed, *ending)
+        changed_rows.find_source = _of_changed(find, kept)
+        return changed_rows
 
     # Frames
 
@@ -88,9 +87,12 @@ class FieldChanges:
         frame: pl.DataFrame,
         left_out: LeftOutRecords,
         iteration: int,
-        native: NativeTable | None,
+        find: FindSource,
     ) -> tuple[pl.DataFrame, Sequence[int]]:
-        """Return the changed frame, and the index in the page of each of its rows."""
+        """Return the changed frame, and the index in the page of each of its rows.
+
+        `find` finds the records of the page.
+        """
         reasons: Reasons = {}
         columns: dict[str, pl.Series] = {}
         for series in frame.iter_columns():
@@ -104,7 +106,6 @@ class FieldChanges:
         changed = pl.DataFrame([series.alias(name) for name, series in columns.items()])
         if not reasons:
             return changed, range(frame.height)
-        find = self._find_source(find_in_frame(frame, native), range(frame.height))
         for index in sorted(reasons):
             left_out.add(
                 "rejected",
@@ -113,10 +114,8 @@ class FieldChanges:
                 position=page_position(iteration, index),
                 find_source=partial(find, index),
             )
-        kept = [index for index in range(frame.height) if index not in reasons]
-        return changed.filter(
-            pl.Series([index not in reasons for index in range(frame.height)])
-        ), kept
+        fits = pl.Series([index not in reasons for index in range(frame.height)])
+        return changed.filter(fits), fits.arg_true().to_list()
 
     def _change_series(self, rule: FieldRule, series: pl.Series, reasons: Reasons) -> pl.Series:
         if rule.protect:
@@ -144,7 +143,7 @@ class FieldChanges:
     # Rows
 
     def _change_rows(
-        self, rows: Sequence[Any], left_out: LeftOutRecords, iteration: int
+        self, rows: Sequence[Any], left_out: LeftOutRecords, iteration: int, find: FindSource
     ) -> tuple[list[Any], list[int]]:
         """Return the changed rows, and the index in the page of each.
 
@@ -155,7 +154,6 @@ class FieldChanges:
         casts = {rule.field: self._cast_values(rule, records, reasons) for rule in self._casts()}
         changed: list[Any] = []
         kept: list[int] = []
-        find = self._find_source(find_in_rows(rows), range(len(rows)))
         for index, record in enumerate(records):
             position = page_position(iteration, index)
             if not isinstance(record, Mapping):
@@ -219,14 +217,14 @@ class FieldChanges:
 
     # Both
 
-    def _find_source(self, find: FindSource, kept: Sequence[int]) -> FindSource:
+    def _without_hidden_values(self, find: FindSource) -> FindSource:
         """Return a function that finds a record of the source without the values that the rules drop or protect.
 
-        The records have the names and types of the source. `kept` are the indexes in the page of the records.
+        The records have the names and types of the source.
         """
 
         def find_without_values(index: int) -> KeptRecord | None:
-            record = find(kept[index])
+            record = find(index)
             fields = self._source_fields(record.fields) if record is not None else None
             if record is None or not fields:
                 return None
@@ -307,6 +305,11 @@ class FieldChanges:
             text = _text_of(last[field])
             if text and len(text) >= MIN_COMPARED and text in texts - readable:
                 raise _exposed(field)
+
+
+def _of_changed(find: FindSource, kept: Sequence[int]) -> FindSource:
+    """Return a function that finds the record of a changed page. `kept` are the indexes of its records in the page before."""
+    return lambda index: find(kept[index])
 
 
 def _require_free(name: Any, taken: Mapping[Any, Any]) -> None:
