@@ -427,6 +427,19 @@ def test_dropped_and_protected_values_are_kept_nowhere_and_arrive_as_before(
     assert again[2] == "x"
 
 
+def test_a_record_with_a_secret_of_the_settings_is_masked_and_cannot_be_sent_again(
+    make_pipeline: Callable[..., Rehearsal],
+) -> None:
+    run = make_pipeline()
+    secret = run.spec.destination.config["password"]
+    upload(run, f'{{"id": 1, "n": "{secret}"}}\n{{"id": 2, "n": "x"}}\n{{"id": 3, "n": "3"}}\n')
+    assert counts(run.attempt()) == (3, 1, 2)
+    masked, whole = read_files(run, "rejected")
+    assert secret not in str(masked)
+    assert masked["kept"] is None
+    assert whole["kept"] is not None
+
+
 def test_a_record_that_cannot_be_read_shows_no_dropped_field(
     make_pipeline: Callable[..., Rehearsal],
 ) -> None:
