@@ -111,13 +111,7 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
       {timing === "cron" && (
         <TextField
           label="Cron expression"
-          hint={
-            hasFiveFields(cron)
-              ? errors.cron
-                ? undefined
-                : cronInWords(cron, zone)
-              : "Enter five fields: minute, hour, day of month, month, day of week."
-          }
+          hint={cronHint(cron, zone, errors.cron)}
           error={errors.cron}
           value={cron}
           spellCheck={false}
@@ -195,4 +189,10 @@ function intervals(current: number | null | undefined): number[] {
 
 function timeZones(current: string): string[] {
   return [...new Set(["UTC", current, ...Intl.supportedValuesOf("timeZone")])];
+}
+
+/** The times of the expression in words, or how to write one. An expression that the server has refused has no times. */
+function cronHint(cron: string, zone: string, error: string | undefined): string | undefined {
+  if (!hasFiveFields(cron)) return "Enter five fields: minute, hour, day of month, month, day of week.";
+  return error ? undefined : cronInWords(cron, zone);
 }

@@ -17,7 +17,7 @@ export const WRITE_MODES: Record<string, string> = {
 
 /** In which snapshots a run reads several streams of a database. */
 export const SNAPSHOT_SCOPES: Record<string, string> = {
-  auto: "One for all if under 15 minutes",
+  auto: "One for all, if read in 15 minutes",
   run: "One for all streams",
   stream: "One for each stream",
 };

@@ -91,6 +91,7 @@ function Changes({ id, number }: { id: string; number: number }) {
   if (error) return <ErrorNotice error={error} />;
   if (!data) return <Skeletons rows={3} />;
   if (data.changes.length === 0) return <p className="mt-3 text-soft">Nothing differs.</p>;
+  // The first version has no version before it, so all settings of its streams are shown.
   const shown = number === 1 ? data.changes : inGroups(data.changes);
   const changes = shown.map(({ field, before, after, secret, stream }) => ({
     field,

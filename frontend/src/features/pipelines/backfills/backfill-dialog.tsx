@@ -24,13 +24,16 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
   const create = useCreateBackfill(pipelineId);
   const estimate = useEstimateBackfill(pipelineId);
   const chosen = streams.find(({ stream }) => stream === name);
-  const window = chosen?.reads_whole ? ["", ""] : [from.trim(), to.trim()];
-  const body: BackfillWindow = { streams: [name], from: window[0] || null, to: window[1] || null };
-  const cursor = chosen?.cursor_field ?? "cursor";
+  const readsWhole = chosen?.reads_whole ?? false;
+  const body: BackfillWindow = {
+    streams: [name],
+    from: (!readsWhole && from.trim()) || null,
+    to: (!readsWhole && to.trim()) || null,
+  };
   const isBusy = create.isPending || estimate.isPending;
   /** Changes an input. What the source has answered was about another window. */
-  function change(set: (value: string) => void) {
-    return ({ target }: { target: { value: string } }) => {
+  function change(set: (value: string) => void): OnChange {
+    return ({ target }) => {
       set(target.value);
       estimate.reset();
       create.reset();
@@ -65,39 +68,26 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
             </select>
           )}
         </Field>
-        {chosen?.reads_whole ? (
+        {readsWhole ? (
           <p>
             The source cannot read a window of a stream, so one run reads all of it again. The position stays
             as it is.
           </p>
         ) : (
-          <>
-            <TextField
-              label={`From (${cursor})`}
-              optional
-              hint="Blank: from the beginning of the stream."
-              placeholder="2026-01-01"
-              autoComplete="off"
-              value={from}
-              onChange={change(setFrom)}
-            />
-            <TextField
-              label={`To (${cursor}, not included)`}
-              optional
-              hint={`Blank: to the position, ${chosen?.latest_end ?? "none"}. Later records are read by the next run.`}
-              placeholder={chosen?.latest_end ?? ""}
-              autoComplete="off"
-              value={to}
-              onChange={change(setTo)}
-            />
-          </>
+          <WindowFields
+            stream={chosen}
+            from={from}
+            to={to}
+            onChangeFrom={change(setFrom)}
+            onChangeTo={change(setTo)}
+          />
         )}
         <p>
           {chosen?.window_mode === "replace"
             ? "In the destination the records of this window are deleted and written again, in one transaction for each run."
             : "In the destination the records are updated or added by their primary key. Records that the source has deleted stay."}
         </p>
-        {!chosen?.reads_whole && (
+        {!readsWhole && (
           <div className="flex flex-wrap items-center gap-2">
             <Button
               size="small"
@@ -115,6 +105,44 @@ export function BackfillDialog({ pipelineId, streams, onClose }: Props) {
         {error && <ErrorNotice error={error} />}
       </div>
     </ConfirmDialog>
+  );
+}
+
+type OnChange = (event: { target: { value: string } }) => void;
+
+interface WindowFieldsProps {
+  stream: BackfillPossibility | undefined;
+  from: string;
+  to: string;
+  onChangeFrom: OnChange;
+  onChangeTo: OnChange;
+}
+
+/** The values of the cursor field between which records are read again. */
+function WindowFields({ stream, from, to, onChangeFrom, onChangeTo }: WindowFieldsProps) {
+  const cursor = stream?.cursor_field ?? "cursor";
+  const latestEnd = stream?.latest_end;
+  return (
+    <>
+      <TextField
+        label={`From (${cursor})`}
+        optional
+        hint="Blank: from the beginning of the stream."
+        placeholder="2026-01-01"
+        autoComplete="off"
+        value={from}
+        onChange={onChangeFrom}
+      />
+      <TextField
+        label={`To (${cursor}, not included)`}
+        optional
+        hint={`Blank: to the position, ${latestEnd ?? "none"}. Later records are read by the next run.`}
+        placeholder={latestEnd ?? ""}
+        autoComplete="off"
+        value={to}
+        onChange={onChangeTo}
+      />
+    </>
   );
 }
 

@@ -9,7 +9,7 @@ import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { replayableQuery, useSendAgain } from "./queries";
 
 const EXPLANATION =
-  "A new run sends the records that are kept through the pipeline as it is set up now. The position of the stream stays as it is.";
+  "A new run sends the kept records again, through the pipeline as it is set up now. The position of the stream stays as it is.";
 
 /** The streams whose rejected records can be sent again, or why they cannot. */
 export function SendAgain({ run }: { run: Run }) {
