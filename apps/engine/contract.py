@@ -197,13 +197,15 @@ class RunSpec:
 
     @property
     def stream_key(self) -> str:
-        make_key = backfill_key if self.source.is_backfill else stream_key
-        make_key = replay_key if self.replay is not None else make_key
-        return make_key(self.org_id, self.pipeline_id, self.source.stream)
+        """The key of the state of this run of the stream."""
+        ids = (self.org_id, self.pipeline_id, self.source.stream)
+        if self.replay is not None:
+            return replay_key(*ids)
+        return backfill_key(*ids) if self.source.is_backfill else stream_key(*ids)
 
     @property
     def live_key(self) -> str:
-        """The key of the state that the ordinary runs of the stream have."""
+        """The key of the state of the ordinary runs of the stream."""
         return stream_key(self.org_id, self.pipeline_id, self.source.stream)
 
     @property

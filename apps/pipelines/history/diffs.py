@@ -74,12 +74,8 @@ def _numbers_of_streams(
     before: Mapping[str, object], after: Mapping[str, object]
 ) -> dict[str, int]:
     """Return a number for each stream of both documents, by name."""
-    return {
-        name: number
-        for number, name in enumerate(
-            dict.fromkeys((*_stream_names(after), *_stream_names(before)))
-        )
-    }
+    names = dict.fromkeys([*_stream_names(after), *_stream_names(before)])
+    return {name: number for number, name in enumerate(names)}
 
 
 def _stream_names(document: Mapping[str, Any]) -> list[str]:

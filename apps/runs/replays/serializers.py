@@ -16,7 +16,7 @@ class ReplaySerializer(serializers.Serializer[Any]):
         allow_null=True,
         min_length=1,
         max_length=MAX_STREAMS,
-        help_text="The streams whose rejected records are sent again; by default all of which this is possible.",
+        help_text="The streams whose rejected records are sent again; by default all streams that allow it.",
     )
 
     def validate_streams(self, names: list[str] | None) -> list[str] | None:

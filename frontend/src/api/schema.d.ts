@@ -6373,7 +6373,7 @@ export interface components {
             invitation?: string;
         };
         ReplayRequest: {
-            /** @description The streams whose rejected records are sent again; by default all of which this is possible. */
+            /** @description The streams whose rejected records are sent again; by default all streams that allow it. */
             streams?: string[] | null;
         };
         ReplayableStream: {

@@ -10,12 +10,20 @@ from typing import Any
 
 import duckdb
 import orjson
+import polars as pl
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.engine.contract import CodeSpec, Failed, KeptRecords, PublishRules, StorageRoot, Succeeded
+from apps.engine.contract import (
+    CodeSpec,
+    Failed,
+    KeptRecords,
+    PublishRules,
+    StorageRoot,
+    Succeeded,
+)
 from apps.engine.field_rules import FieldRule, FieldRules
 from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.decoding import StreamSchema
@@ -301,15 +309,31 @@ def test_merging_keeps_rows_that_are_newer(
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "jsonl", "csv", "parquet", "ledger"])
-def test_records_are_appended_to_every_destination(
+def test_records_are_appended_once_to_every_destination(
     make_pipeline: Callable[..., Rehearsal], kind: str
 ) -> None:
     run = make_pipeline(kind)
     run.attempt()
     replay(run, fields=AS_TEXT)
     run.attempt_with_kill("finish 1")
+    assert arrived_ids(run) == [1, 2, 3, 4]
     run.start_new_run()
     assert counts(run.attempt()) == (2, 2, 0)
+    assert not run.outputs, "nothing was published once more"
+
+
+def arrived_ids(run: Rehearsal) -> list[int]:
+    """Return the ids of the rows in the destination."""
+    kind = run.spec.destination.kind
+    if kind == "ledger":
+        return sorted(published_ids(run.folder))
+    if kind == "duckdb":
+        with duckdb.connect(str(run.folder / run.outputs[0].key)) as connection:
+            rows = connection.execute(f"SELECT id FROM {run.spec.destination.table}").fetchall()
+        return sorted(number for (number,) in rows)
+    read = {"jsonl": pl.read_ndjson, "csv": pl.read_csv, "parquet": pl.read_parquet}[kind]
+    files = (run.folder / run.spec.data.prefix).rglob(f"part-*.{kind}")
+    return sorted(number for file in files for number in read(file)["id"])
 
 
 def test_a_replay_neither_reads_nor_moves_the_saved_position(

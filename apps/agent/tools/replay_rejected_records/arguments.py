@@ -11,5 +11,5 @@ class ReplayRejectedRecords(Arguments):
         None,
         min_length=1,
         max_length=100,
-        description="Streams whose rejected records are sent again. Null for all of which this is possible.",
+        description="Streams whose rejected records are sent again. Null for all streams that allow it.",
     )
