@@ -326,7 +326,7 @@ MUTANTS = [
     Mutant(
         "a record with a masked secret is sent again",
         "apps/engine/sync/left_out_files.py",
-        '        if masked["kept"] != record.kept:\n',
+        '        if masked["kept"] != record.kept or masked["record"] != record.record:\n',
         "        if False:\n",
         "tests/engine/runs/test_replays.py",
     ),

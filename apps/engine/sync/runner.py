@@ -51,7 +51,7 @@ from apps.engine.reporting.redaction import Redactor
 from apps.engine.source_columns import SourceColumns
 from apps.engine.sources.base import StreamSource
 from apps.engine.sync import publishing_rules
-from apps.engine.sync.build import build_destination, build_source
+from apps.engine.sync.build import build_destination, build_source, choose_types
 from apps.engine.sync.checkpoints import StateBackend
 from apps.engine.sync.identity import identity_of
 from apps.engine.sync.jobs import Job, StreamLease
@@ -210,7 +210,7 @@ class Runner:
         contract = ColumnContract(job.schema(), spec.contract, spec.fields.chosen)
         writer = Writer(destination, backend, job, left_out_files, self._side_tracker, contract)
         if not job.exhausted:
-            is_text_field = self._choose_types(source, destination, job)
+            is_text_field = choose_types(spec, source, destination, job, self._side_tracker)
             writer.arrive_as_text(is_text_field)
             try:
                 self._transfer(source, writer, job)
@@ -243,35 +243,6 @@ class Runner:
         if self._spec.source.sync_mode != "incremental" or not state:
             return None
         return state if len(json.dumps(state)) <= MAX_CURSOR else None
-
-    def _choose_types(
-        self, source: StreamSource, destination: Destination, job: Job
-    ) -> Callable[[str], bool]:
-        """Tell the source which types the columns must have, and which it may declare.
-
-        Returns whether a field arrives in a column of text. Once the job has staged columns, or has read all records once, they keep their types.
-        """
-        schema, fields = job.schema(), self._spec.fields
-        known_texts = fields.by_source_name(dict.fromkeys(schema.text_columns, True))
-        source.text_columns = frozenset(known_texts) | fields.rewritten
-        source.protected_fields = fields.protected
-        source.is_transformed = self._spec.transform is not None
-        if not source.is_transformed and not fields.drops_fields:
-            source.known_columns = frozenset(fields.by_source_name(schema.columns))
-        source.type_system = destination.type_system
-        with self._side_tracker.using("destination"):
-            is_text_field = destination.text_fields()
-        source.is_text_field = lambda field: is_text_field(fields.final_name(field))
-        leaves_columns_out = self._spec.contract in {"drop_columns", "drop_rows"}
-        is_changed = source.is_transformed or bool(fields) or leaves_columns_out
-        source.copy_version = 0 if is_changed else destination.copy_version
-        kept_types = schema.declared_types
-        if not job.batches and not schema.is_complete:
-            with self._side_tracker.using("destination"):
-                kept_types = dict(destination.kept_types())
-        # The values of rewritten fields are read as Drover's types, whatever the destination is.
-        source.kept_types = fields.by_source_name(kept_types) | dict.fromkeys(fields.rewritten, "")
-        return is_text_field
 
     def _would_fail_again(self, job: Job) -> bool:
         spec = self._spec
@@ -441,10 +412,8 @@ class Runner:
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> Mapping[str, Any] | None:
         """Publish the job and finish it. Returns the position for the next sync of an incremental stream."""
-        if (
-            not destination.is_only_batch
-        ):  # Then the lease was checked when the batch was committed.
-            backend.check_lease()
+        if not destination.is_only_batch:
+            backend.check_lease()  # The commit of an only batch has checked it.
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):
                 publication = destination.publish(writer.committed)

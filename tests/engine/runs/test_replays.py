@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -331,9 +332,14 @@ def arrived_ids(run: Rehearsal) -> list[int]:
         with duckdb.connect(str(run.folder / run.outputs[0].key)) as connection:
             rows = connection.execute(f"SELECT id FROM {run.spec.destination.table}").fetchall()
         return sorted(number for (number,) in rows)
-    read = {"jsonl": pl.read_ndjson, "csv": pl.read_csv, "parquet": pl.read_parquet}[kind]
-    files = (run.folder / run.spec.data.prefix).rglob(f"part-*.{kind}")
-    return sorted(number for file in files for number in read(file)["id"])
+    files = (run.folder / run.spec.data.prefix).rglob(f"*.{kind}")
+    return sorted(number for file in files for number in read_file(file)["id"])
+
+
+def read_file(file: Path) -> pl.DataFrame:
+    if file.suffix == ".parquet":
+        return pl.read_parquet(file)
+    return pl.read_csv(file) if file.suffix == ".csv" else pl.read_ndjson(file)
 
 
 def test_a_replay_neither_reads_nor_moves_the_saved_position(
