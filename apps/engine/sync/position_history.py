@@ -83,25 +83,36 @@ def find_change(state_dsn: str, prefix: str, change_id: UUID) -> PositionChange 
         return cursor.execute(_CHANGE, {"id": change_id, "pattern": f"{prefix}%"}).fetchone()
 
 
+# The times are those of the engine's database, because the clocks of workers may differ. If the job of the run is gone,
+# so may be later jobs.
 _READ_AGAIN = """
-select m.key from unnest(%s::text[], %s::timestamptz[]) as m (key, since)
-where exists (
+select m.key from unnest(%s::text[], %s::text[]) as m (key, key_of_job)
+left join lateral (
+    select j.created_at, j.updated_at from stream_jobs j join engine_job e on e.job_id = j.id
+    where j.name = m.key_of_job and j.status = 'succeeded' and e.run_id = %s
+    order by j.created_at desc limit 1
+) published on true
+where published.created_at is null or exists (
     select 1 from stream_jobs j join engine_job e on e.job_id = j.id
     where j.name = m.key and j.status = 'succeeded' and e.since_job is null
-      and j.created_at at time zone 'utc' > m.since
+      and j.created_at > published.created_at
 ) or exists (
     select 1 from engine_position p
-    where p.stream_key = m.key and p.at > m.since and p.cause <> 'run'
+    where p.stream_key = m.key and p.at > published.updated_at at time zone 'utc' and p.cause <> 'run'
 )
 """
 
 
-def read_again(state_dsn: str, since: Mapping[str, datetime]) -> set[str]:
-    """Return the keys of the streams that were read from the beginning since then, or whose position was changed."""
-    if not since:
+def read_again(state_dsn: str, run_id: UUID, keys: Mapping[str, str]) -> set[str]:
+    """Return the keys of the streams that were read from the beginning after the run, or whose position was changed.
+
+    `keys` has for each stream the key under which the run has published. Streams for which it is unknown are returned.
+    """
+    if not keys:
         return set()
+    parameters = (list(keys), list(keys.values()), str(run_id))
     with psycopg.connect(engine_conninfo(state_dsn)) as connection:
-        rows = connection.execute(_READ_AGAIN, (list(since), list(since.values()))).fetchall()
+        rows = connection.execute(_READ_AGAIN, parameters).fetchall()
     return {key for (key,) in rows}
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 
 from apps.engine.field_rules import FieldRule, FieldRules
-from apps.engine.stream_keys import stream_key
+from apps.engine.stream_keys import backfill_key, replay_key, stream_key
 from apps.engine.sync import position_history
 from apps.orgs.models import Org
 from apps.pipelines.definition import (
@@ -22,7 +21,7 @@ from apps.pipelines.definition import (
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import find_streams
 from apps.pipelines.models import Pipeline
-from apps.runs.models import Backfill, BackfillMode, Run, RunStream, Status
+from apps.runs.models import Backfill, BackfillMode, Run, RunStream, Status, Trigger
 
 NOT_PUBLISHED = "The run has not published the stream: retry it or run the pipeline again, which reads these records too."
 IS_GONE = "The pipeline does not read the stream any more."
@@ -141,9 +140,11 @@ class _Judge:
     def _find_read_again(self, rows: Sequence[RunStream]) -> set[str]:
         """Return the streams of which later runs may have read records again that the run has rejected."""
         since = {row.name: row.finished_at for row in rows if row.finished_at is not None}
-        keys = {stream_key(self._org.pk, self._run.pipeline_id, name): name for name in since}
-        moments: Mapping[str, datetime] = {key: since[name] for key, name in keys.items()}
-        changed = position_history.read_again(settings.ENGINE_DATABASE_URL, moments)
+        ids = self._org.pk, self._run.pipeline_id
+        names = {stream_key(*ids, name): name for name in since}
+        make_key = _key_of_job(self._run)
+        keys = {key: make_key(*ids, name) for key, name in names.items()}
+        changed = position_history.read_again(settings.ENGINE_DATABASE_URL, self._run.pk, keys)
         backfills = Backfill.objects.for_org(self._org).filter(
             pipeline_id=self._run.pipeline_id, stream__in=since, mode=BackfillMode.REPLACE
         )
@@ -152,7 +153,7 @@ class _Judge:
             for each in backfills
             if each.finished_at is None or each.finished_at > since[each.stream]
         }
-        return {keys[key] for key in changed} | replaced
+        return {names[key] for key in changed} | replaced
 
     def _was_written_since(self, row: RunStream) -> bool:
         later = RunStream.objects.for_org(self._org).filter(
@@ -160,6 +161,13 @@ class _Judge:
         )
         later = later.exclude(run=self._run).exclude(run__replay_of=self._run)
         return later.filter(finished_at__gt=row.finished_at).exists()
+
+
+def _key_of_job(run: Run) -> Callable[[UUID, UUID, str], str]:
+    """Return the function that makes the key of the engine's state under which the run has published a stream."""
+    if run.trigger == Trigger.REPLAY:
+        return replay_key
+    return stream_key if run.backfill_id is None else backfill_key
 
 
 def _rules_of_row(definition: Definition, row: RunStream) -> FieldRules:
