@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -70,7 +70,7 @@ class StateBackend:
         takes it in the meantime.
         """
         self._identity, self._lease, self._pins_types = identity, lease, pins_types
-        self._parameters = _stream_parameters(identity, lease)
+        self._parameters = statements.parameters_of(identity, lease)
         taken = self._fetch_one(statements.TAKE_STREAM)
         if taken is None:
             raise StreamTakenOver("A later attempt of this run owns this stream already.")
@@ -148,10 +148,11 @@ class StateBackend:
                 self._execute(statements.FINISH_JOB, job=unfinished_job.id)
                 self._read_stream()
 
-    def is_read_elsewhere(self, has_published: Callable[[str], bool]) -> bool:
-        """Whether the ordinary runs of the stream have published to another table than this job will."""
-        newest_job = self._fetch_one(statements.NEWEST_ELSEWHERE)
-        return newest_job is not None and not has_published(newest_job.id)
+    @property
+    def job_elsewhere(self) -> str | None:
+        """The newest job of the ordinary runs of the stream, if it has published to another place than this one."""
+        found: str | None = self._found.job_elsewhere
+        return found
 
     def continue_or_create_job(self, *, pages_never_change: bool = False) -> Job:
         """Continue the unfinished job of this run if its settings and code are the same, else create a job.
@@ -409,28 +410,6 @@ class StateBackend:
         """Run the statement with the parameters of the stream and `values`. Returns its rows, if it has any."""
         cursor = self._connection.execute(statement, {**self._parameters, **values})
         return cursor.fetchall() if cursor.description else []
-
-
-def _stream_parameters(identity: StreamIdentity, lease: StreamLease) -> dict[str, Any]:
-    destinations = [identity.destination, identity.destination_settings]
-    return {
-        "key": identity.key,
-        "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
-        "lease": lease.token,
-        "run_id": lease.run_id,
-        "attempt": lease.attempt,
-        "source": identity.source,
-        "stream": identity.stream,
-        "mode": identity.sync_mode,
-        "kind": identity.destination_kind,
-        "destination": identity.destination,
-        "destinations": destinations,
-        "columns_key": identity.columns_key or identity.key,
-        "columns_destinations": [*identity.columns_destinations] or destinations,
-        "fingerprint": identity.fingerprint,
-        "replayed_run": identity.inputs.replayed_run,
-        "inputs": json.dumps(asdict(identity.inputs)),
-    }
 
 
 def _snapshot_at(inputs: Mapping[str, Any] | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from apps.engine.contract import DestinationSpec, PublishRules, RunSpec
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
@@ -66,3 +68,16 @@ def _rejected_share(rejected: int, read: int) -> float:
 def _percent(share: float) -> str:
     """Return the share as a percentage that is never rounded to zero, such as 0.0003 %."""
     return f"{share * 100:.3g} %"
+
+
+def require_same_table(
+    job_elsewhere: str | None, has_published_here: Callable[[str], bool]
+) -> None:
+    """Raise ConfigurationError if the next ordinary run of the stream will fill the table from the beginning.
+
+    `job_elsewhere` is the newest job of the stream if it has published to another place, perhaps by another name.
+    """
+    if job_elsewhere is not None and not has_published_here(job_elsewhere):
+        raise ConfigurationError(
+            f"The stream has another table now: {RESET_STREAM}, which reads the rejected records too"
+        )

@@ -35,7 +35,6 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
-    RESET_STREAM,
     ConfigurationError,
     Crashed,
     EngineError,
@@ -194,7 +193,7 @@ class Runner:
             logger.info("An earlier run has sent these records already")
             return self._succeeded(job, Totals.of(job), None)
         if spec.replay is not None and not job.is_finished:
-            self._require_same_table(backend)
+            publishing_rules.require_same_table(backend.job_elsewhere, self._has_published_here)
         self._remove_cancelled_staging(backend)
         with self._side_tracker.using("destination"):
             destination = self._build_destination(job)
@@ -225,9 +224,7 @@ class Runner:
         cursor_after = self._publish(destination, backend, job, writer)
         return self._succeeded(job, writer.totals, cursor_after)
 
-    def _succeeded(
-        self, job: Job, totals: Totals, cursor_after: Mapping[str, Any] | None
-    ) -> Succeeded:
+    def _succeeded(self, job: Job, totals: Totals, cursor: Mapping[str, Any] | None) -> Succeeded:
         return Succeeded(
             read=totals.read,
             written=totals.written,
@@ -235,7 +232,7 @@ class Runner:
             bytes=totals.bytes,
             skipped=totals.skipped,
             cursor_before=self._reported_cursor(job.since.state if job.since else None),
-            cursor_after=self._reported_cursor(cursor_after),
+            cursor_after=self._reported_cursor(cursor),
             snapshot_at=job.snapshot_at,
         )
 
@@ -260,13 +257,6 @@ class Runner:
             publishing_rules.require_rows(rules, destination, written=totals.written)
 
     # The destination, and the staging of cancelled jobs in it
-
-    def _require_same_table(self, backend: StateBackend) -> None:
-        """Raise ConfigurationError if the next ordinary run will fill another table from the beginning."""
-        if backend.is_read_elsewhere(self._has_published_here):
-            raise ConfigurationError(
-                f"The stream has another table now: {RESET_STREAM}, which reads the rejected records too"
-            )
 
     def _has_published_here(self, job_id: str) -> bool:
         """Ask the destination whether a job has published to its table, whatever the settings call it."""

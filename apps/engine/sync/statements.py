@@ -5,6 +5,13 @@ The jobs of older releases have another digest of the destination. `destinations
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import Any
+
+from apps.engine.sync.identity import StreamIdentity
+from apps.engine.sync.jobs import StreamLease
+
 # Becomes the owner of the stream, and tries to lock it. Returns no row if a later attempt of the run owns it.
 TAKE_STREAM = """
 with taken as (
@@ -54,10 +61,10 @@ where e.run_id = %(run_id)s and e.destination = any(%(destinations)s)
 # The newest finished job of the stream, if its destination has other settings.
 JOB_ELSEWHERE = """
 select newest.id from (
-    select id from stream_jobs where name = %(key)s and status = 'succeeded'
+    select id from stream_jobs where name = %(columns_key)s and status = 'succeeded'
     order by created_at desc limit 1
 ) newest join engine_job e on e.job_id = newest.id
-where e.destination <> all(%(destinations)s)
+where e.destination <> all(%(columns_destinations)s)
 """
 
 # Cancelled jobs whose staged rows were not deleted yet. A job is "swept" when they are deleted.
@@ -146,15 +153,6 @@ where source_name = %(source)s and stream_name = %(stream)s
   and e.destination = any(%(columns_destinations)s)
 """
 
-# The newest finished job of the ordinary runs of the stream, if its destination is another one.
-NEWEST_ELSEWHERE = """
-select newest.id from (
-    select id from stream_jobs where name = %(columns_key)s and status = 'succeeded'
-    order by created_at desc limit 1
-) newest join engine_job e on e.job_id = newest.id
-where e.destination <> all(%(columns_destinations)s)
-"""
-
 # Link the requested reset to the job that performs it, so that a crash does not lose the request.
 LINK_RESET_TO_JOB = """
 update stream_resets set consumed_at = now() at time zone 'utc', consumed_by_job_id = %(job)s
@@ -236,3 +234,26 @@ select incremental_state from finished
 DELETE_BATCHES = "delete from engine_batch where job_id = %(job)s"
 
 MARK_SWEPT = "update engine_job set swept = true where job_id = %(job)s"
+
+
+def parameters_of(identity: StreamIdentity, lease: StreamLease) -> dict[str, Any]:
+    """Return the parameters of all statements."""
+    destinations = [identity.destination, identity.destination_settings]
+    return {
+        "key": identity.key,
+        "pattern": f"{identity.pipeline_prefix}%",  # ids contain no wildcards
+        "lease": lease.token,
+        "run_id": lease.run_id,
+        "attempt": lease.attempt,
+        "source": identity.source,
+        "stream": identity.stream,
+        "mode": identity.sync_mode,
+        "kind": identity.destination_kind,
+        "destination": identity.destination,
+        "destinations": destinations,
+        "columns_key": identity.columns_key or identity.key,
+        "columns_destinations": [*identity.columns_destinations] or destinations,
+        "fingerprint": identity.fingerprint,
+        "replayed_run": identity.inputs.replayed_run,
+        "inputs": json.dumps(asdict(identity.inputs)),
+    }
