@@ -188,7 +188,7 @@ async def _terminate(
     try:
         connection.terminate()
         for reader in readers:
-            reader.stop_waiting()
+            reader.discard_rows()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.wait(
             {asyncio.gather(*others, return_exceptions=True)}, timeout=CANCEL_SECONDS
@@ -269,7 +269,7 @@ class BulkReader:
 
     async def cancel(self) -> None:
         """End the query, if it has not ended."""
-        self.stop_waiting()
+        self.discard_rows()
         if self._task is None:
             return
         await asyncio.wait({self._task}, timeout=DISCARD_SECONDS)
@@ -277,8 +277,8 @@ class BulkReader:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
 
-    def stop_waiting(self) -> None:
-        """Discard all further rows."""
+    def discard_rows(self) -> None:
+        """Discard all rows that arrive from now on. `_receive` does not wait for a reader then."""
         self._is_discarding = True
         self._is_wanted.set()
 
