@@ -45,9 +45,8 @@ class Principal:
     actor: Actor
     membership_id: UUID | None = None
     domain_roles: Mapping[UUID, Role] = field(default_factory=dict)
-    scopes: frozenset[Permission] | None = (
-        None  # an API key's scopes; None means all permissions of the role
-    )
+    # The scopes of an API key. None means all permissions of the role.
+    scopes: frozenset[Permission] | None = None
     only_domain: UUID | None = None  # the domain to which an API key is limited
     session_id: UUID | None = None
     second_factor: bool = False  # whether the session has verified a second factor

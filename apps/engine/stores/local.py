@@ -23,9 +23,8 @@ from apps.engine.stores import Draft, Entry, Store, SwapConflict
 NO_SPACE_REASONS = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 OS_ERROR_NUMBER = re.compile(r"\(os error (\d+)\)")
 _DRAFT_INFIX = ".tmp-"
-_SYNC_BYTES = (
-    64 << 20
-)  # bytes of a draft after which they are synced, so that the last sync is quick
+# Bytes of a draft after which they are synced, so that the last sync is quick.
+_SYNC_BYTES = 64 << 20
 
 
 class LocalStore(Store):
@@ -199,9 +198,8 @@ class _LocalDraft(Draft):
             _sync_folders(path.parent, existing_parent)
 
     def discard(self) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # Closing writes what is buffered, for which there may be no space.
+        # Closing writes what is buffered, for which there may be no space.
+        with contextlib.suppress(OSError):
             self._file.close()
         self._store.delete([self._scratch_key])
 

@@ -233,9 +233,8 @@ def _encode_records(records: Sequence[Mapping[str, Any]]) -> tuple[orjson.Fragme
     options = orjson.OPT_NON_STR_KEYS
     try:
         encoded = orjson.dumps(records, default=encoder.to_json_value, option=options)
-    except (
-        TypeError
-    ):  # orjson also raises it for integers of more than 64 bits, and for lone surrogates.
+    except TypeError:
+        # orjson also raises it for integers of more than 64 bits, and for lone surrogates.
         return orjson.Fragment(encoder.exact_json(records)), encoder.has_fragments
     if b"null" in encoded and numbers.has_non_finite(records):
         encoded = encoder.exact_json(records)

@@ -78,9 +78,8 @@ DESCRIPTIONS = re.compile(
     r"|query|execution|report|dataset|portal|shop|store|owner|group|list|folder|parent|channel|board)(id|key|uuid|guid)?$)"
 )
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-LAST_NAME = re.compile(
-    r"""('[^']*'|"[^"]*"|[^.]*)$"""
-)  # of a path; a name in quotes may contain dots
+# The last name of a path. A name in quotes may contain dots.
+LAST_NAME = re.compile(r"""('[^']*'|"[^"]*"|[^.]*)$""")
 MAX_FIELDS = 1000  # fields to look at
 
 
