@@ -21,6 +21,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # What `decoding.describe_value` writes, and what follows it.
 _NAMED_VALUE = re.compile(r"^(the field .+?) has the value .+(, and its column .+)$", re.DOTALL)
 
+# The name of a file of such records: the first page of its batch, its part, the number of its records, and how many of
+# them can be sent again. Older releases wrote neither the part nor the last number.
+FILE_NAME = re.compile(
+    r"(?P<page>\d{12})(?:\.\d{3})?-(?P<records>\d{4})(?:-(?P<sendable>\d{4}))?\.jsonl"
+)
 # Records of a kind that are kept per stream of a run, and their bytes. Rejected records can be sent again.
 MAX_KEPT: Mapping[Kind, int] = {"rejected": 100_000, "skipped": 1_000}
 MAX_KEPT_BYTES: Mapping[Kind, int] = {"rejected": 64 << 20, "skipped": 16 << 20}

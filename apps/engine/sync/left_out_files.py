@@ -8,7 +8,6 @@ removes the files of pages without a checkpoint, and those of other jobs of the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import orjson
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import EngineError, Unavailable
 from apps.engine.frames.left_out import (
+    FILE_NAME,
     KINDS,
     MAX_KEPT,
     MAX_KEPT_BYTES,
@@ -33,7 +33,6 @@ from apps.engine.stream_keys import stream_digest
 from apps.engine.sync.jobs import Job
 
 FOLDER = "left-out/"
-REJECTED_FILE = re.compile(r"/rejected/\d{12}\.\d{3}-\d{4}-(?P<sendable>\d{4})\.jsonl$")
 # A file is read as a whole, so it has a limited number of records and of bytes. A single record may be larger.
 FILE_RECORDS = 1_000
 FILE_BYTES = 4 << 20
@@ -68,9 +67,9 @@ class LeftOutFiles:
         for entry in sorted(self._store.entries(self._folder), key=lambda entry: entry.key):
             job_id, _, rest = entry.key.removeprefix(self._folder).partition("/")
             kind, _, name = rest.partition("/")
-            page = name.partition("-")[0].partition(".")[0]
-            is_valid = job_id == self._job.id and kind in KINDS and page.isdigit()
-            if not is_valid or int(page) >= self._job.next_iteration:
+            match = FILE_NAME.fullmatch(name) if kind in KINDS else None
+            is_own = job_id == self._job.id
+            if not (match and is_own and int(match["page"]) < self._job.next_iteration):
                 stale_keys.append(entry.key)
                 continue
             self._free_bytes[kind] -= entry.size
@@ -166,8 +165,9 @@ def rejected_files(store: Store, stream: str) -> dict[str, int]:
     """
     files = {}
     for entry in sorted(store.entries(f"{FOLDER}{stream_digest(stream)}/"), key=_entry_key):
-        match = REJECTED_FILE.search(entry.key)
-        if match and (count := int(match["sendable"])):
+        folder, _, name = entry.key.rpartition("/")
+        match = FILE_NAME.fullmatch(name) if folder.endswith("/rejected") else None
+        if match and (count := int(match["sendable"] or 0)):
             files[entry.key] = count
     return files
 

@@ -6,7 +6,6 @@ The engine keeps them in files whose names have the number of their records, see
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from uuid import UUID
 
 import orjson
 
-from apps.engine.frames.left_out import Kind, without_value
+from apps.engine.frames.left_out import FILE_NAME, Kind, without_value
 from apps.engine.stream_keys import stream_digest
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -25,8 +24,6 @@ from apps.runs.keeping import retention
 from apps.runs.models import Run, RunStream
 from apps.runs.outputs import storage
 
-# Older releases had no parts, and no number of records that can be sent again.
-_FILE_NAME = re.compile(r"\d{12}(?:\.\d{3})?-(\d{4})(?:-(\d{4}))?\.jsonl")
 PAGE_SIZE = 100  # records
 VALUES_HIDDEN = "The records are shown to members who may edit the pipeline."
 
@@ -106,8 +103,8 @@ def _files(org_id: UUID, run_id: UUID, streams: list[str], kind: Kind) -> Iterat
     """Yield the key and the number of records of each file, in the order of the streams and their records."""
     for folder in _job_folders(org_id, run_id, streams):
         for name in storage.list_folder(f"{folder}/{kind}")[1]:
-            if match := _FILE_NAME.fullmatch(name):
-                yield f"{folder}/{kind}/{name}", int(match[1])
+            if match := FILE_NAME.fullmatch(name):
+                yield f"{folder}/{kind}/{name}", int(match["records"])
 
 
 def _job_folders(org_id: UUID, run_id: UUID, streams: list[str]) -> Iterator[str]:
@@ -146,8 +143,8 @@ def count_sendable(org_id: UUID, run_id: UUID, stream: str) -> int:
         for job in storage.list_folder(root)[0]
         for name in storage.list_folder(f"{root}/{job}/rejected")[1]
     )
-    matches = filter(None, map(_FILE_NAME.fullmatch, names))
-    return sum(int(match[2] or 0) for match in matches)
+    matches = filter(None, map(FILE_NAME.fullmatch, names))
+    return sum(int(match["sendable"] or 0) for match in matches)
 
 
 def _kept_note(org: Org, run: Run, kind: Kind, count: int, kept: int) -> str:
