@@ -124,6 +124,12 @@ class Destination(ABC):
         """
         raise NotImplementedError
 
+    def stage_nothing(self) -> None:  # noqa: B027 - most destinations need no sign of an empty job
+        """Prepare to publish a job without rows. The lease is checked afterwards.
+
+        So a destination can recognise in `publish` that the job was published meanwhile, and its record deleted.
+        """
+
     @abstractmethod
     def publish(self, committed: Sequence[Batch]) -> Publication:
         """Make exactly the committed batches visible at once: replace, append or merge by `spec.write_mode`.

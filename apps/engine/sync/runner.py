@@ -402,8 +402,11 @@ class Runner:
         self, destination: Destination, backend: StateBackend, job: Job, writer: Writer
     ) -> Mapping[str, Any] | None:
         """Publish the job and finish it. Returns the position for the next sync of an incremental stream."""
-        if not destination.is_only_batch:
-            backend.check_lease()  # The commit of an only batch has checked it.
+        if not writer.committed and not job.is_finished:
+            with self._side_tracker.using("destination"):
+                destination.stage_nothing()
+        if not destination.holds_batch:
+            backend.check_lease()  # The commit of a batch that is held has checked it.
         with self._side_tracker.using("destination"):
             with progress.expect_silence("publishing", destination.longest_step_seconds):
                 publication = destination.publish(writer.committed)

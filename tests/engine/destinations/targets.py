@@ -113,6 +113,8 @@ class SyncJob:
         return batch
 
     def publish(self) -> Publication:
+        if not self.committed:
+            self.destination.stage_nothing()
         return self.destination.publish(tuple(self.committed))
 
 

@@ -152,6 +152,11 @@ class PostgresDestination(Destination):
                 native.renamed(names),
             )
 
+    def stage_nothing(self) -> None:
+        if self._staging.is_missing:
+            with self._open_transaction(lock_job(self._staging.name)) as cursor:
+                self._staging.create_table(cursor, {})
+
     def publish(self, committed: Sequence[Batch]) -> Publication:
         with self._continue_transaction() as cursor:
             state = self._publications.lock_and_read(cursor, self.job_id)
@@ -195,8 +200,6 @@ class PostgresDestination(Destination):
             self._connection = None
 
     def _publish(self, cursor: Cursor, committed: Sequence[Batch], state: TargetState) -> int:
-        if self._staging.is_missing and not committed:
-            self._staging.create_table(cursor, {})
         if not self._staging.holds_only_batch:
             self._staging.lock(cursor)
             self._staging.delete_uncommitted(cursor, committed)
