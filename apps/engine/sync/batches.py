@@ -17,7 +17,7 @@ import polars as pl
 
 from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.copied import CopiedRows, join_rows
-from apps.engine.frames.kept_records import KeptRecord, find_in_frame, find_in_rows
+from apps.engine.frames.kept_records import FindSource, find_in_frame, find_in_rows
 from apps.engine.frames.left_out import Kind, LeftOutRecords, page_position
 from apps.engine.frames.records import RejectedRecord
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
@@ -102,15 +102,19 @@ class _UntypedPages(_PageRange):
 
     def leave_out(self, kind: Kind, records: Sequence[RejectedRecord]) -> None:
         """Leave out rows of `rows` or of the joined `frames`."""
+        # By page, because a finder remembers what it has converted.
+        finders: dict[int, FindSource] = {}
         for item in records:
             number = bisect_right(self.page_starts, item.index) - 1
             page, record = self.pages[number], item.index - self.page_starts[number]
+            if number not in finders:
+                finders[number] = _finder_of(page)
             self.left_out.add(
                 kind,
                 item.record,
                 reason=item.reason,
                 position=page_position(page.iteration, record, is_transformed=page.is_transformed),
-                find_source=partial(_find_source, page, record),
+                find_source=partial(finders[number], record),
             )
 
     def accepts(self, page: QueuedPage) -> bool:
@@ -219,12 +223,12 @@ class BatchBuilder:
         return decoded.frame
 
 
-def _find_source(page: QueuedPage, index: int) -> KeptRecord | None:
+def _finder_of(page: QueuedPage) -> FindSource:
     if page.find_source is not None:
-        return page.find_source(index)
+        return page.find_source
     if page.frame is not None:
-        return find_in_frame(page.frame, page.native)(index)
-    return find_in_rows(page.rows, page.native)(index)
+        return find_in_frame(page.frame, page.native)
+    return find_in_rows(page.rows, page.native)
 
 
 def _can_be_joined(copied: list[CopiedRows], following: CopiedRows | None) -> bool:

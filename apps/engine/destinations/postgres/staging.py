@@ -55,9 +55,8 @@ class Staging:
     ) -> None:
         self.name = name
         self.is_missing = False  # whether the first batch has to create the table
-        self.holds_only_batch = (
-            False  # whether that batch is the whole job, and published in the same transaction
-        )
+        # Whether that batch is the whole job, and published in the same transaction.
+        self.holds_only_batch = False
         self.has_row_numbers = has_row_numbers  # Rows with the same key need the order of records.
         self._copies = copies
 
