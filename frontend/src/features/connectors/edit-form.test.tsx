@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
-import { act, cleanup, render, screen, within } from "@testing-library/react";
+import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startSession } from "@/api/session";
@@ -62,7 +62,14 @@ afterEach(() => {
 
 function Page() {
   const { data } = useQuery(connectorQuery(SHOP.id));
-  return data && <EditForm connector={data} schema={SCHEMA} />;
+  return (
+    data && (
+      <>
+        <p>Version {data.version} is loaded</p>
+        <EditForm connector={data} schema={SCHEMA} />
+      </>
+    )
+  );
 }
 
 /** Shows the form. Returns a function that shows a newer version, as after a request in the background. */
@@ -76,7 +83,9 @@ async function show() {
   await screen.findByRole("button", { name: "Save" });
   return async (connector: Connector) => {
     saved = connector;
-    await act(() => client.refetchQueries());
+    await client.refetchQueries();
+    // The query tells the page of its result by a timer, so the page may render after the refetch ends.
+    await screen.findByText(`Version ${connector.version} is loaded`);
   };
 }
 
