@@ -235,6 +235,7 @@ SPECTACULAR_SETTINGS = {
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
         "SyncStatusEnum": "apps.connectors.models.SyncStatus",
         "RunStatusEnum": "apps.runs.models.Status",
+        "RunKindEnum": "apps.pipelines.models.RunKind",
         "ChangeDecisionEnum": "apps.pipelines.models.ChangeDecision",
     },
     "SERVERS": [],

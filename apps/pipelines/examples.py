@@ -57,6 +57,7 @@ ROW: dict[str, Any] = {
     "last_run": {
         "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f30",
         "status": "succeeded",
+        "kind": "ordinary",
         "finished_at": "2026-11-22T05:01:07Z",
         "records": 336776,
     },

@@ -41,7 +41,7 @@ ROW_JSON = f"""json_build_object(
         'paused_at', {_utc_text("s.paused_at")}, 'paused_note', s.paused_note) END,
     'next_run_at', {_utc_text("s.next_run_at")},
     'last_run', CASE WHEN p.last_run_id IS NOT NULL THEN json_build_object(
-        'id', p.last_run_id, 'status', p.last_run_status,
+        'id', p.last_run_id, 'status', p.last_run_status, 'kind', p.last_run_kind,
         'finished_at', {_utc_text("p.last_run_finished_at")}, 'records', p.last_run_records) END,
     'created_at', {_utc_text("p.created_at")}, 'updated_at', {_utc_text("p.updated_at")})"""
 

@@ -14,6 +14,12 @@ from apps.orgs.models import Domain
 from apps.orgs.tenancy import OrgOwned
 
 
+class RunKind(models.TextChoices):
+    ORDINARY = "ordinary"  # reads its streams from their positions on
+    BACKFILL = "backfill"  # a chunk of a backfill
+    REPLAY = "replay"  # sends rejected records again
+
+
 class Pipeline(OrgOwned):
     """A pipeline. Its definition is in its versions; the columns of source, stream and destination copy parts of it."""
 
@@ -51,6 +57,13 @@ class Pipeline(OrgOwned):
     # apps.runs copies data of the newest run to these columns, so that the list of pipelines reads one table.
     last_run_id = models.UUIDField(null=True, editable=False)
     last_run_status = models.CharField(max_length=10, blank=True, editable=False)
+    last_run_kind = models.CharField(
+        max_length=10,
+        choices=RunKind.choices,
+        default=RunKind.ORDINARY,
+        db_default=RunKind.ORDINARY,
+        editable=False,
+    )
     last_run_finished_at = models.DateTimeField(null=True, editable=False)
     last_run_records = models.BigIntegerField(null=True, editable=False)
 

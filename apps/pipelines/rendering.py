@@ -36,6 +36,7 @@ class DomainLabel(TypedDict):
 class LastRun(TypedDict):
     id: UUID
     status: str
+    kind: str
     finished_at: datetime | None
     records: int | None
 
@@ -141,6 +142,7 @@ def _render_last_run(pipeline: Pipeline) -> LastRun | None:
     return {
         "id": pipeline.last_run_id,
         "status": pipeline.last_run_status,
+        "kind": pipeline.last_run_kind,
         "finished_at": pipeline.last_run_finished_at,
         "records": pipeline.last_run_records,
     }

@@ -17,11 +17,15 @@ from apps.connectors.serializers import (
 )
 from apps.orgs.http.texts import MultilineTextField, NameField
 from apps.pipelines.definition import openapi
-from apps.pipelines.models import Misfire, Overlap, StreamState
+from apps.pipelines.models import Misfire, Overlap, RunKind, StreamState
 
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 50  # characters
 STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
+RUN_KIND_HELP = (
+    "A backfill reads a window of a stream again, and a replay sends rejected records again. "
+    "Neither changes the position of an ordinary run."
+)
 
 SCHEDULE_SCHEMA = {
     "oneOf": [
@@ -212,6 +216,7 @@ class ScheduleDetail(ScheduleLabel):
 class LastRun(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     status = serializers.ChoiceField(STATUSES)
+    kind = serializers.ChoiceField(RunKind.choices, help_text=RUN_KIND_HELP)
     finished_at = serializers.DateTimeField(allow_null=True)
     records = serializers.IntegerField(allow_null=True)
 

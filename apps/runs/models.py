@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 
 from apps.auth.models import User
 from apps.orgs.tenancy import OrgOwned
-from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.models import Pipeline, RunKind, Schedule
 
 
 class Status(models.TextChoices):
@@ -28,6 +30,12 @@ class Trigger(models.TextChoices):
     RETRY = "retry"
     BACKFILL = "backfill"
     REPLAY = "replay"
+
+
+def kind_of_run(trigger: str, backfill_id: UUID | None) -> RunKind:
+    if trigger == Trigger.REPLAY:
+        return RunKind.REPLAY
+    return RunKind.ORDINARY if backfill_id is None else RunKind.BACKFILL
 
 
 class BackfillMode(models.TextChoices):
@@ -203,7 +211,7 @@ class Run(OrgOwned):
     @property
     def is_ordinary(self) -> bool:
         """Whether the run reads its streams from their positions on: no chunk of a backfill, and no replay."""
-        return self.backfill_id is None and self.trigger != Trigger.REPLAY
+        return kind_of_run(self.trigger, self.backfill_id) == RunKind.ORDINARY
 
 
 # The condition for the same runs in a query.

@@ -12,6 +12,8 @@ from rest_framework import serializers
 from apps.connectors.custom_sources.serializers import NetworkPlace
 from apps.engine.failures import FailureClass
 from apps.engine.frames.left_out import KINDS, MAX_KEPT
+from apps.pipelines.models import RunKind
+from apps.pipelines.serializers import RUN_KIND_HELP
 from apps.runs.models import Status, Trigger
 
 
@@ -128,6 +130,7 @@ class RunRowSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(help_text="Version of the pipeline's definition.")
     status = serializers.ChoiceField(Status.choices)
     trigger = serializers.ChoiceField(Trigger.choices)
+    kind = serializers.ChoiceField(RunKind.choices, help_text=RUN_KIND_HELP)
     triggered_by = serializers.EmailField(allow_null=True)
     schedule_id = serializers.UUIDField(allow_null=True)
     slot = serializers.DateTimeField(

@@ -26,7 +26,7 @@ from apps.engine.failures import (
 )
 from apps.json import JsonObject
 from apps.runs.claiming import admission
-from apps.runs.models import Attempt, Run, RunStream, Status
+from apps.runs.models import Attempt, Run, RunStream, Status, kind_of_run
 
 COLUMNS = (
     "id",
@@ -39,6 +39,7 @@ COLUMNS = (
     "triggered_by__email",
     "schedule_id",
     "slot",
+    "backfill_id",
     "replay_of_id",
     "attempt",
     "max_attempts",
@@ -171,6 +172,7 @@ class RunSnapshot(TypedDict):
     version: int
     status: str
     trigger: str
+    kind: str
     triggered_by: str | None
     schedule_id: UUID | None
     slot: datetime | None
@@ -340,6 +342,7 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "version": row["version"],
         "status": row["status"],
         "trigger": row["trigger"],
+        "kind": kind_of_run(row["trigger"], row["backfill_id"]),
         "triggered_by": row["triggered_by__email"],
         "schedule_id": row["schedule_id"],
         "slot": row["slot"],

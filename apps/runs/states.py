@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.live import events
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, RunKind
 from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
 from apps.runs.following import feed
@@ -100,13 +100,13 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
     """Copy the state of the run to its pipeline. After a run beside the schedule, the run before is the last one again."""
     has_ended = snapshot["status"] in ENDED
-    run = Run.objects.for_org(org_id).filter(pk=snapshot["id"])
-    if has_ended and run.exclude(ORDINARY_RUNS).exists():
+    if has_ended and snapshot["kind"] != RunKind.ORDINARY:
         _copy_newest_run(org_id, snapshot["pipeline"]["id"])
         return
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
         last_run_id=snapshot["id"],
         last_run_status=snapshot["status"],
+        last_run_kind=snapshot["kind"],
         last_run_finished_at=snapshot["finished_at"],
         last_run_records=snapshot["progress"]["written"] if has_ended else None,
     )
@@ -119,6 +119,7 @@ def _copy_newest_run(org_id: UUID, pipeline_id: UUID) -> None:
     Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).update(
         last_run_id=run.pk if run else None,
         last_run_status=run.status if run else "",
+        last_run_kind=RunKind.ORDINARY,
         last_run_finished_at=run.finished_at if run else None,
         last_run_records=run.records_written if run else None,
     )

@@ -44,6 +44,7 @@ EXAMPLE_ROW: dict[str, Any] = {
     "version": 3,
     "status": "running",
     "trigger": "manual",
+    "kind": "ordinary",
     "triggered_by": "dana@example.com",
     "schedule_id": None,
     "slot": None,

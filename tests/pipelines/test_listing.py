@@ -171,6 +171,7 @@ def test_a_listed_pipeline_contains_its_schedule_last_run_and_domain(world: Worl
     assert row["last_run"] == {
         "id": str(run_id),
         "status": "succeeded",
+        "kind": "ordinary",
         "finished_at": None,
         "records": 2**40,
     }

@@ -1,4 +1,4 @@
-import type { RunStatus } from "./types";
+import type { PipelineRow, RunStatus } from "./types";
 
 const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
 
@@ -9,4 +9,18 @@ export function isRunStatus(value: unknown): value is RunStatus {
 /** Whether the run is pending or running, so that it can still change. */
 export function isLive(status: RunStatus): boolean {
   return status === "pending" || status === "running";
+}
+
+/** The words for a last run that is live and no ordinary one; undefined for all others. */
+export function liveKindInWords({ kind, status }: NonNullable<PipelineRow["last_run"]>): string | undefined {
+  if (kind === "ordinary" || !isLive(status)) return undefined;
+  if (kind === "backfill") return status === "pending" ? "Backfill waiting" : "Backfill running";
+  return status === "pending" ? "Waiting to send again" : "Sending again";
+}
+
+/** Why another run cannot start now, or null. */
+export function reasonOfLiveRun(run: PipelineRow["last_run"]): string | null {
+  if (!run || !isLive(run.status)) return null;
+  if (run.kind === "backfill") return "A backfill is in progress.";
+  return run.kind === "replay" ? "Rejected records are being sent again." : "A run is in progress.";
 }

@@ -4566,6 +4566,8 @@ export interface components {
             /** Format: uuid */
             id: string;
             status: components["schemas"]["LastRunStatusEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
@@ -6496,6 +6498,8 @@ export interface components {
             version: number;
             status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /** Format: email */
             triggered_by: string | null;
             /** Format: uuid */
@@ -6541,6 +6545,8 @@ export interface components {
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
         };
+        /** @enum {string} */
+        RunKindEnum: "ordinary" | "backfill" | "replay";
         RunRow: {
             /** Format: uuid */
             id: string;
@@ -6551,6 +6557,8 @@ export interface components {
             version: number;
             status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /** Format: email */
             triggered_by: string | null;
             /** Format: uuid */

@@ -128,6 +128,37 @@ def test_a_backfill_changes_only_the_rows_of_its_window(
     assert (last_run["id"], last_run["records"]) == (str(run_id), ROW_COUNT), "not a chunk"
 
 
+def test_the_list_tells_a_chunk_of_a_backfill_from_an_ordinary_run(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline(**MERGE)
+    events.run(this_worker, pipeline)
+    client = events.world.client("viewer")
+
+    def last_run() -> Any:
+        (row,) = client.get("/api/v1/pipelines").json()["results"]
+        return row["last_run"]
+
+    assert (last_run()["kind"], last_run()["status"]) == ("ordinary", "succeeded")
+    events.backfill(pipeline, **JANUARY_2)
+    assert chunks.start_due() == 1
+    assert (last_run()["kind"], last_run()["status"]) == ("backfill", "pending")
+    run_id = last_run()["id"]
+    for answer in (client.get(f"/api/v1/runs/{run_id}").json(), _only_waiting_run(client)):
+        assert (answer["kind"], answer["trigger"]) == ("backfill", "backfill")
+    cancelled = events.world.client().post(f"/api/v1/runs/{run_id}/cancel", {})
+    assert cancelled.json()["status"] == "cancelled"
+    assert (last_run()["kind"], last_run()["status"]) == ("ordinary", "succeeded")
+    retried = events.world.client().post(f"/api/v1/runs/{run_id}/retry", {}).json()
+    assert (retried["kind"], retried["trigger"]) == ("backfill", "retry")
+    assert (last_run()["kind"], last_run()["status"]) == ("backfill", "pending")
+
+
+def _only_waiting_run(client: Any) -> Any:
+    (run,) = client.get("/api/v1/runs", {"status": "pending"}).json()["results"]
+    return run
+
+
 def test_a_backfill_replaces_its_window_in_duckdb(events: Events, this_worker: Worker) -> None:
     pipeline = events.create_pipeline(destination={"kind": "duckdb", "config": {}}, **APPEND)
     events.run(this_worker, pipeline)

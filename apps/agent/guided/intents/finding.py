@@ -12,6 +12,7 @@ from apps.agent.guided import vocabulary
 from apps.agent.guided.matching import matching, matching_connectors, named_in
 from apps.agent.guided.turns import Turn
 from apps.json import JsonObject
+from apps.pipelines.models import RunKind
 
 Rows = list[dict[str, Any]]
 _PAGE = re.compile(r"/(?P<kind>pipelines|runs)/(?P<id>[0-9a-f-]{36})(?:/.*)?")
@@ -176,3 +177,10 @@ def streams_in_words(pipeline: JsonObject) -> str:
     count = pipeline.get("stream_count")
     shown = str(pipeline["stream"])
     return f"{shown} ({count:,} streams)" if isinstance(count, int) and count != 1 else shown
+
+
+def last_run_in_words(status: str | None, kind: str | None) -> str:
+    """Return for example "running (backfill)"; an empty text if there was no run."""
+    if not status or kind in {None, RunKind.ORDINARY}:
+        return status or ""
+    return f"{status} ({kind})"

@@ -35,7 +35,8 @@ def _pipelines(turn: Turn, request: ListObjects) -> str:
 
 def _pipeline_line(row: dict[str, Any]) -> str:
     state = "enabled" if row["enabled"] else "disabled"
-    last = f"last run {row['last_run_status']}" if row.get("last_run_status") else "no runs yet"
+    status = finding.last_run_in_words(row.get("last_run_status"), row.get("last_run_kind"))
+    last = f"last run {status}" if status else "no runs yet"
     source = kind_label(str(row["source_kind"]))
     streams = finding.streams_in_words(row)
     return (

@@ -137,7 +137,8 @@ def show_pipeline(turn: Turn, request: ShowPipeline) -> str:
         lines.append(f"- Next times: {words.describe_times(moments, zone)}")
     last = detail.get("last_run")
     if isinstance(last, dict) and last.get("status"):
-        lines.append(f"- Last run: {last['status']}")
+        in_words = finding.last_run_in_words(last["status"], last.get("kind"))
+        lines.append(f"- Last run: {in_words}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from apps.pipelines import visibility
 
 COLUMNS = (
     "id", "name", "enabled", "source_kind", "destination_kind", "stream", "stream_count",
-    "last_run_status", "last_run_finished_at", "last_run_records",
+    "last_run_status", "last_run_kind", "last_run_finished_at", "last_run_records",
 )  # fmt: skip
 
 

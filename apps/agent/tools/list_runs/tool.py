@@ -35,6 +35,7 @@ def _render(context: ToolContext, run: RunSnapshot) -> dict[str, object]:
         "pipeline": run["pipeline"],
         "status": run["status"],
         "trigger": run["trigger"],
+        "kind": run["kind"],
         "attempt": run["attempt"],
         "waiting_reason": run["waiting_reason"],
         "not_before": run["not_before"],

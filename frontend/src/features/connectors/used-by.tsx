@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Connector, PipelineRow } from "@/api/types";
 import { ErrorNotice, Skeletons } from "@/components/notice";
+import { liveKindInWords } from "@/api/run-status";
 import { StatusBadge } from "@/components/status";
 import { formatCount } from "@/format/number";
 import { MAX_SHOWN_PIPELINES, pipelinesOfConnectorQuery } from "./queries";
@@ -46,7 +47,9 @@ function PipelineList({ pipelines, count }: { pipelines: PipelineRow[]; count: n
             >
               {name}
             </Link>
-            {last_run && <StatusBadge status={last_run.status} className="shrink-0" />}
+            {last_run && (
+              <StatusBadge status={last_run.status} label={liveKindInWords(last_run)} className="shrink-0" />
+            )}
           </li>
         ))}
       </ul>

@@ -2,7 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Versioned } from "@/api/client";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
-import { isLive } from "@/api/run-status";
+import { reasonOfLiveRun } from "@/api/run-status";
 import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -78,7 +78,7 @@ function DeleteDialog({ pipeline, onClose }: { pipeline: Versioned<Pipeline>; on
     showSuccess(`${pipeline.name} was deleted.`);
     await navigate({ to: "/pipelines", ignoreBlocker: true });
   });
-  const isRunning = pipeline.last_run !== null && isLive(pipeline.last_run.status);
+  const reason = reasonOfLiveRun(pipeline.last_run);
   return (
     <ConfirmDialog
       open
@@ -86,9 +86,7 @@ function DeleteDialog({ pipeline, onClose }: { pipeline: Versioned<Pipeline>; on
       confirmLabel={remove.isPending ? "Deleting…" : "Delete"}
       danger
       nameToType={pipeline.name}
-      disabledReason={
-        remove.isPending ? "Deleting" : isRunning ? "A run is in progress. Cancel it first." : null
-      }
+      disabledReason={remove.isPending ? "Deleting" : reason && `${reason} Cancel it first.`}
       onClose={onClose}
       onConfirm={() => remove.mutate()}
     >
@@ -102,7 +100,7 @@ function DeleteDialog({ pipeline, onClose }: { pipeline: Versioned<Pipeline>; on
           <strong className="font-medium text-ink">Kept:</strong> tables and files in your own databases and
           buckets, saved connectors, custom sources and uploaded files.
         </p>
-        {isRunning && <p className="text-wait">A run is in progress. Cancel it first.</p>}
+        {reason && <p className="text-wait">{reason} Cancel it first.</p>}
         {remove.error && <ErrorNotice error={remove.error} />}
       </div>
     </ConfirmDialog>

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { PipelineRow } from "@/api/types";
+import { liveKindInWords } from "@/api/run-status";
 import { classNames } from "@/components/class-names";
 import { StatusBadge } from "@/components/status";
 import { RelativeTime } from "@/components/relative-time";
@@ -131,7 +132,7 @@ function LastRun({ row }: { row: PipelineRow }) {
       className="inline-flex items-center gap-x-2 gap-y-0.5 rounded-full @max-5xl:flex-col @max-5xl:items-start"
     >
       <span className="sr-only">Last run of {row.name}:</span>
-      <StatusBadge status={run.status} />
+      <StatusBadge status={run.status} label={liveKindInWords(run)} />
       {run.finished_at && (
         <span className="text-[0.8125rem] text-soft">
           <RelativeTime time={run.finished_at} />

@@ -86,7 +86,13 @@ export function useStartRun() {
       const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
         queryKey: queryKeys.pipelines.lists,
       });
-      const newRun = { id: "", status: "pending" as const, finished_at: null, records: null };
+      const newRun = {
+        id: "",
+        status: "pending",
+        kind: "ordinary",
+        finished_at: null,
+        records: null,
+      } as const;
       client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: queryKeys.pipelines.lists }, (data) =>
         withChangedRow(data, id, (row) => ({ ...row, last_run: newRun })),
       );

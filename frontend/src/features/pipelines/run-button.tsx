@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
-import { isLive } from "@/api/run-status";
+import { reasonOfLiveRun } from "@/api/run-status";
 import { Button } from "@/components/button";
 import { Hint } from "@/components/hint";
 import { PlayIcon } from "@/components/icons";
@@ -14,8 +14,7 @@ type PipelineToRun = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 /** The reason why the pipeline cannot be started now, or null. */
 function notRunnableReason(pipeline: PipelineToRun): string | null {
   if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
-  if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is in progress.";
-  return null;
+  return reasonOfLiveRun(pipeline.last_run);
 }
 
 interface Props {

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId, useMemo, useState } from "react";
-import { isLive } from "@/api/run-status";
+import { reasonOfLiveRun } from "@/api/run-status";
 import type { Pipeline, StreamState } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -96,8 +96,8 @@ function streamsOf({ config }: Pipeline, states: StreamState[]): ReadonlyMap<str
 
 /** Why the state cannot be changed now, or null. The server refuses it too. */
 function reasonOfRun({ last_run }: Pipeline): string | null {
-  const isRunning = last_run !== null && isLive(last_run.status);
-  return isRunning ? "A run is in progress. Wait until it ends, or cancel it." : null;
+  const reason = reasonOfLiveRun(last_run);
+  return reason && `${reason} Wait until it ends, or cancel it.`;
 }
 
 interface StreamProps {
