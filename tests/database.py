@@ -145,9 +145,27 @@ def administrator() -> psycopg.Connection:
     return psycopg.connect(url_of(process_database_name()), autocommit=True)
 
 
-def migrate(url: str, *target: str) -> None:
-    """Migrate to the newest migrations, or to `target`: an app and the name of one of its migrations."""
-    _run_manage(url, "migrate", *target, "--verbosity", "0")
+def migrate(url: str) -> None:
+    """Migrate to the newest migrations."""
+    _run_manage(url, "migrate", "--verbosity", "0")
+
+
+def migrate_to(url: str, app: str, name: str) -> None:
+    """Migrate to this migration of an older release.
+
+    The command `migrate` only knows the squashed migration that replaces it.
+    """
+    _run_manage(url, "shell", "--verbosity", "0", "-c", MIGRATE_TO.format(target=(app, name)))
+
+
+MIGRATE_TO = """
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+executor = MigrationExecutor(connection)
+executor.loader.replace_migrations = False
+executor.loader.build_graph()
+executor.migrate([{target}])
+"""
 
 
 def _run_manage(url: str, *arguments: str) -> None:

@@ -728,7 +728,7 @@ MUTANTS = [
     ),
     Mutant(
         "another org reads checkpoints",
-        "apps/agent/migrations/0003_checkpoints.py",
+        "apps/agent/migrations/0001_squashed_0014_turn_timezone.py",
         "ALTER TABLE agent.{table} ENABLE ROW LEVEL SECURITY;\n",
         "",
         "tests/agent/test_privacy.py",
@@ -1057,8 +1057,8 @@ MUTANTS = [
     ),
     Mutant(
         "one table has no policy",
-        "apps/orgs/migrations/0005_rules_walls.py",
-        'rls.protect("orgs_invitation"),',
+        "apps/orgs/migrations/0001_squashed_0025_plain_sql_comments.py",
+        '"orgs_invitation", ',
         "",
         WALLS,
     ),
@@ -1072,7 +1072,7 @@ MUTANTS = [
     # The third barrier: composite keys.
     Mutant(
         "a foreign key can reference a row of another org",
-        "apps/orgs/migrations/0002_walls.py",
+        "apps/orgs/migrations/0001_squashed_0025_plain_sql_comments.py",
         'rls.same_org("orgs_apikey", "domain_id", "orgs_domain", on_delete="CASCADE"),',
         "",
         WALLS,

@@ -64,6 +64,18 @@ def test_every_function_is_defined_in_one_file(db: None) -> None:
     assert sorted(found) == sorted(defined)
 
 
+def migrations_before_files() -> dict[str, str]:
+    """Return {app: the last migration before the first one that installs functions from files}."""
+    before: dict[str, str] = {}
+    for (app, _), migration in sorted(MigrationLoader(None).disk_migrations.items()):
+        installs = any(
+            isinstance(operation, InstallFunctions) for operation in migration.operations
+        )
+        if installs and not migration.replaces and app not in before:
+            before[app] = next(name for label, name in migration.dependencies if label == app)
+    return before
+
+
 @pytest.fixture
 def old_installation(db: None) -> Iterator[str]:
     """The URL of a database with the migrations before those that install functions from files."""
@@ -71,11 +83,8 @@ def old_installation(db: None) -> Iterator[str]:
         admin.execute(f"DROP DATABASE IF EXISTS {OLD_DATABASE} WITH (FORCE)")
         url = database.url_of(OLD_DATABASE)
         prepare_database(url, os.environ["SECRET_KEY"])
-        last_migrations: dict[str, str] = {}
-        for app, name, _ in install_operations():
-            last_migrations.setdefault(app, f"{int(name[:4]) - 1:04}")
-        for app, number in last_migrations.items():
-            database.migrate(url, app, number)
+        for app, name in migrations_before_files().items():
+            database.migrate_to(url, app, name)
         yield url
         admin.execute(f"DROP DATABASE {OLD_DATABASE} WITH (FORCE)")
 

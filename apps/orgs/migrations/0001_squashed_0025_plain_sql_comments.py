@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
     ]
 
     dependencies = [
-        ("identity", "0006_plain_names"),
+        ("identity", "0005_proof_version"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
     ]
 
     dependencies = [
-        ("connectors", "0014_stored_streams_walls"),
+        ("connectors", "0005_custom_sources_walls"),
         ("orgs", "0025_plain_sql_comments"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -15,7 +15,10 @@ MANAGERS = [("objects", models.Manager()), ("unscoped", models.Manager())]
 
 RUN, BACKFILL = "runs_run", "runs_backfill"
 PARTS = ("runs_attempt", "runs_event", "runs_logpart", "runs_output", "runs_runstream")
+# The function is a placeholder until `runs/usage/counting.sql` is installed: below, or by a later migration if the file has
+# changed since.
 COUNT_USAGE = """
+CREATE OR REPLACE FUNCTION runs_count_usage() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER runs_usage AFTER UPDATE OF records_written, bytes, status ON runs_run
     FOR EACH ROW EXECUTE FUNCTION runs_count_usage();
 """
@@ -51,9 +54,9 @@ class Migration(migrations.Migration):
     ]
 
     dependencies = [
-        ("identity", "0006_plain_names"),
+        ("identity", "0003_challenge"),
         ("orgs", "0025_plain_sql_comments"),
-        ("pipelines", "0016_source_changes_walls"),
+        ("pipelines", "0013_streams_walls"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -350,6 +353,7 @@ class Migration(migrations.Migration):
         rls.same_org(RUN, "replay_of_id", RUN, on_delete="SET NULL (replay_of_id)"),
         *(rls.same_org(table, "run_id", RUN, on_delete="CASCADE") for table in PARTS),
         rls.same_org(BACKFILL, "pipeline_id", "pipelines_pipeline", on_delete="CASCADE"),
+        migrations.RunSQL(COUNT_USAGE, "DROP TRIGGER runs_usage ON runs_run;"),
         InstallFunctions(
             {
                 "orgs/background.sql": "7b54278a4de3",
@@ -362,5 +366,4 @@ class Migration(migrations.Migration):
                 "runs/usage/counting.sql": "6af50f4e0a67",
             }
         ),
-        migrations.RunSQL(COUNT_USAGE, "DROP TRIGGER runs_usage ON runs_run;"),
     ]
