@@ -14,6 +14,7 @@ from django.db import transaction
 
 from apps.background.database_errors import first_line
 from apps.engine import Progress
+from apps.engine.position_shapes import find_faults
 from apps.engine.stream_keys import pipeline_prefix, stream_key
 from apps.engine.sync import position_history, state
 from apps.json import JsonValue
@@ -22,7 +23,10 @@ from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
+from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import RunInProgress
+from apps.pipelines.history import versions
+from apps.pipelines.matching.choosing import find_stream
 from apps.pipelines.models import Pipeline, PipelineStream, StreamState
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
@@ -92,8 +96,8 @@ def set_position(
 ) -> dict[str, Any]:
     """Let the next incremental sync of a stream continue from `position`. Returns the new positions.
 
-    Without `stream`, it is the pipeline's only stream. Raises RunInProgress, Invalid for an unknown stream, and
-    NoPosition before the first finished sync.
+    Without `stream`, it is the pipeline's only stream. Raises RunInProgress, Invalid for an unknown stream or for a
+    position from which the source could not continue, and NoPosition before the first finished sync.
     """
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
@@ -103,6 +107,7 @@ def set_position(
         (name,) = _chosen(names, stream)
         key = stream_key(org.pk, pipeline_id, name)
         before = state.read_state(settings.ENGINE_DATABASE_URL, key)
+        _require_known_shape(org, pipeline, name, position, before)
         text = orjson.dumps(position).decode()
         if not state.continue_from(
             settings.ENGINE_DATABASE_URL, key, text, user_id=_user_id_of(by)
@@ -183,6 +188,27 @@ def _chosen(names: list[str], stream: str | None) -> list[str]:
     if stream not in names:
         raise Invalid([("stream", "The pipeline has no such stream.", "unknown")])
     return [stream]
+
+
+def _require_known_shape(
+    org: Org,
+    pipeline: Pipeline,
+    name: str,
+    position: dict[str, Any],
+    before: state.StreamState | None,
+) -> None:
+    """Raise Invalid, with the parts of the position from which the source could not continue."""
+    version = versions.get_version(org, pipeline, pipeline.version)
+    stream = find_stream(org, pipeline, Definition(version.definition), name)
+    saved = orjson.loads(before.position) if before and before.position else {}
+    faults = find_faults(
+        pipeline.source_kind,
+        position,
+        saved=saved,
+        cursor_field=stream["cursor_field"] if stream else None,
+    )
+    if faults:
+        raise Invalid([(f"state.{part}", text, "invalid") for part, text in faults.items()])
 
 
 def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:

@@ -164,6 +164,8 @@ class CursorPlan:
             return _after_condition(self.order, after)
         value = literal_value(self.watermark.cursor, after[0])
         column = self.watermark.cursor.sql
+        if not ties:  # A person has written a position from which on all rows are read.
+            return sql.SQL("{} >= {}").format(column, value)
         known_rows = sql.SQL(", ").join(_literal_row(self.key, key) for key in ties)
         return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {key} IN ({known_rows}))").format(
             c=column, v=value, key=_column_row(self.key), known_rows=known_rows

@@ -1,0 +1,138 @@
+"""The shapes of the saved positions of sources, to check a position that a person has written.
+
+Sources of custom code, and bizon's own, decide themselves what a position is, so every object may be one of theirs.
+The web process uses this module, so it does not import the sources. `{}` is a position before the first record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Position(BaseModel):
+    """The parts of a position. The description of a part completes the sentence "Must be ..."."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class CursorPosition(Position):
+    cursor_field: str = Field(description="the name of the cursor field")
+
+
+class RowColumns(Position):
+    last: int
+    digest: str
+
+
+class PostgresPosition(CursorPosition):
+    after: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="a list of texts: the last value of the cursor field, then those of the other columns of the key",
+    )
+    ties: list[list[str] | str] | None = Field(
+        None, description="null, or a list of the keys or digests of the rows with the last value"
+    )
+    contents: str | None = Field(None, description="the text of the saved position")
+    unplaced: list[str] = Field([], description="a list of digests")
+    key: list[str] | None = Field(None, description="a list of the names of the columns of the key")
+    columns: RowColumns | None = Field(None, description="the object of the saved position")
+
+
+class RestPosition(CursorPosition):
+    value: str | int | float | None = Field(
+        description="a text or a number: the last value of the cursor field"
+    )
+    ties: list[str] | None = Field(None, description="null, or a list of digests")
+    odd: list[str] | None = Field(None, description="null, or a list of digests")
+    kind: Literal["time", "number", "text"] | None = Field(
+        None, description="time, number, text or null"
+    )
+    repeated: list[str] = Field([], description="a list of digests")
+
+
+class KafkaPosition(Position):
+    offsets: dict[str, Count] = Field(
+        description='an object of the next offset of each partition, such as {"0": 42}'
+    )
+
+
+class DummyPosition(Position):
+    after: Count = Field(description="the number of records that were read")
+
+
+SHAPES: Mapping[str, type[Position]] = {
+    "postgres": PostgresPosition,
+    "rest": RestPosition,
+    "kafka": KafkaPosition,
+    "dummy": DummyPosition,
+}
+
+
+def find_faults(
+    kind: str,
+    position: Mapping[str, Any],
+    *,
+    saved: Mapping[str, Any],
+    cursor_field: str | None,
+) -> dict[str, str]:
+    """Return a sentence for each part of the position from which a source of this kind could not continue.
+
+    `saved` is the position until now. Its parts are allowed, also those that only an older release has used.
+    `cursor_field` is that of the stream, None if the source decides.
+    """
+    shape = SHAPES.get(kind)
+    if shape is None or not position:
+        return {}
+    known = {
+        name: value
+        for name, value in position.items()
+        if name in shape.model_fields or name not in saved
+    }
+    try:
+        parsed = shape.model_validate(known)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_context=False, include_url=False)
+        return {
+            name: _sentence(shape, name, problem["type"])
+            for problem in reversed(problems)
+            for name in [str(problem["loc"][0])]
+        }
+    faults = _find_other_cursor(parsed, cursor_field or saved.get("cursor_field"))
+    return faults or _find_other_key(parsed, saved)
+
+
+def _sentence(shape: type[Position], name: str, problem: str) -> str:
+    if problem == "extra_forbidden":
+        return f"Is not part of a position of this stream: it has {', '.join(shape.model_fields)}."
+    description = shape.model_fields[name].description
+    return f"Is required: {description}." if problem == "missing" else f"Must be {description}."
+
+
+def _find_other_cursor(position: Position, cursor_field: str | None) -> dict[str, str]:
+    if not isinstance(position, CursorPosition) or cursor_field in {None, position.cursor_field}:
+        return {}
+    return {"cursor_field": f"Must be {cursor_field}, the cursor field of the stream."}
+
+
+def _find_other_key(position: Position, saved: Mapping[str, Any]) -> dict[str, str]:
+    """Compare with the key of the saved position, which is that of the table unless the key has changed since."""
+    if not isinstance(position, PostgresPosition):
+        return {}
+    saved_key = (
+        [] if "columns" in saved else saved.get("key")
+    )  # A table without a key has digests of `columns`.
+    if position.key is not None and saved_key is not None and position.key != saved_key:
+        return {"key": f"Must be {saved_key}, the key of the table at the last run."}
+    key = saved_key if position.key is None else position.key
+    if position.after is None or key is None:
+        return {}
+    names = [position.cursor_field, *(name for name in key if name != position.cursor_field)]
+    if len(position.after) == len(names):
+        return {}
+    return {"after": f"Must have a value for each of: {', '.join(names)}."}
