@@ -66,11 +66,16 @@ class DummyPosition(Position):
     after: Count = Field(description="the number of records that were read")
 
 
+class NoPosition(Position):
+    """The source reads everything in each run."""
+
+
 SHAPES: Mapping[str, type[Position]] = {
     "postgres": PostgresPosition,
     "rest": RestPosition,
     "kafka": KafkaPosition,
     "dummy": DummyPosition,
+    "files": NoPosition,
 }
 
 
@@ -108,6 +113,8 @@ def find_faults(
 
 
 def _sentence(shape: type[Position], name: str, problem: str) -> str:
+    if not shape.model_fields:
+        return "This source has no position, because each run reads all records."
     if problem == "extra_forbidden":
         return f"Is not part of a position of this stream: it has {', '.join(shape.model_fields)}."
     description = shape.model_fields[name].description

@@ -153,6 +153,10 @@ class Destination(ABC):
     def has_published(self) -> bool:
         """Whether the job has published to this very table, by the record of the destination itself. Needs no `open`."""
 
+    def find_publication(self) -> Publication | None:
+        """Return the files of a job that has published; None if it has not, or if it writes no files. Needs no `open`."""
+        return None
+
     @abstractmethod
     def abandon(self) -> None:
         """Remove everything that the job has staged, because the sync was reset."""

@@ -33,7 +33,7 @@ from apps.engine.contract import (
     RunSpec,
     Succeeded,
 )
-from apps.engine.destinations.base import Destination
+from apps.engine.destinations.base import Destination, Publication
 from apps.engine.failures import (
     ConfigurationError,
     Crashed,
@@ -191,6 +191,7 @@ class Runner:
         spec = self._spec
         if job.is_of_other_run:
             logger.info("An earlier run has sent these records already")
+            self._list_files_again(job)
             return self._succeeded(job, Totals.of(job), None)
         if spec.replay is not None and not job.is_finished:
             publishing_rules.require_same_table(backend.job_elsewhere, self._has_published_here)
@@ -412,11 +413,23 @@ class Runner:
                 publication = destination.publish(writer.committed)
             destination.delete_older_publications()
             destination.close()
+        self._emit_files(publication)
+        cursor_after = backend.succeed(job)
+        logger.info("Published {:,} rows", publication.rows)
+        return cursor_after
+
+    def _list_files_again(self, job: Job) -> None:
+        """Report the files of a published job, because the run that has published them may have ended before that."""
+        with self._side_tracker.using("destination"):
+            destination = self._build_destination(job)
+            publication = destination.find_publication()
+            destination.close()
+        if publication is not None:
+            self._emit_files(publication)
+
+    def _emit_files(self, publication: Publication) -> None:
         if publication.withdrawn_prefix is not None:
             self._emit(FilesWithdrawn(publication.withdrawn_prefix))
         file_events: tuple[FileEvent, ...] = (*publication.moved, *publication.outputs)
         for file_event in file_events:
             self._emit(file_event)
-        cursor_after = backend.succeed(job)
-        logger.info("Published {:,} rows", publication.rows)
-        return cursor_after

@@ -320,7 +320,26 @@ def test_records_are_appended_once_to_every_destination(
     assert arrived_ids(run) == [1, 2, 3, 4]
     run.start_new_run()
     assert counts(run.attempt()) == (2, 2, 0)
-    assert not run.outputs, "nothing was published once more"
+    assert arrived_ids(run) == [1, 2, 3, 4], "nothing was published once more"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "duckdb"])
+@pytest.mark.parametrize("moment", ["publish done 1", "finish done 1"])
+def test_a_later_replay_lists_the_files_of_one_that_was_killed_before_it_reported_them(
+    make_pipeline: Callable[..., Rehearsal], kind: str, moment: str
+) -> None:
+    run = make_pipeline(kind)
+    run.attempt()
+    files_of_first = {output.key for output in run.outputs}
+    replay(run, fields=AS_TEXT)
+    run.attempt_with_kill(moment)
+    assert run.child_was_killed
+    run.start_new_run()
+    assert counts(run.attempt()) == (2, 2, 0)
+    assert len(run.outputs) == 1
+    (output,) = run.outputs
+    assert (output.key in files_of_first) == (kind == "duckdb")
+    assert (run.folder / output.key).exists()
 
 
 def arrived_ids(run: Rehearsal) -> list[int]:

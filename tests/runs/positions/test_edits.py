@@ -80,6 +80,7 @@ def test_a_position_of_postgres_is_checked_and_names_its_wrong_parts(
         ("rest", {**REST_POSITION, "cursor_field": "created"}, {"cursor_field"}),
         ("kafka", {"offsets": {"0": 42}}, set()),
         ("kafka", {"offsets": {"0": "42"}}, {"offsets"}),
+        ("files", {"foo": 1}, {"foo"}),
         ("dummy", {"after": 5}, set()),
         ("dummy", {"after": -1}, {"after"}),
         ("custom", {"foo": 1}, set()),

@@ -131,12 +131,7 @@ class DuckdbDestination(Destination):
         else:
             rows = self._publish(incoming)
         self._staging.clear()
-        output = self._output_file(rows)
-        if self.spec.write_mode == "replace":
-            return Publication(rows, (output,), withdrawn_prefix=output.key)
-        # The rows of earlier runs are still in the file, which has another size now.
-        moved = FileMoved(output.key, output.key, output.bytes)
-        return Publication(rows, (output,), moved=(moved,))
+        return self._describe_publication(rows)
 
     def has_rows(self) -> bool:
         from apps.engine.destinations.duckdb.publishing import has_rows
@@ -162,8 +157,20 @@ class DuckdbDestination(Destination):
         with self._open_database() as connection:
             return has_published(connection, self.job_id, self._schema, self._table)
 
+    def find_publication(self) -> Publication | None:
+        rows = self._published_rows()
+        return None if rows is None else self._describe_publication(rows)
+
     def abandon(self) -> None:
         self._staging.clear()
+
+    def _describe_publication(self, rows: int) -> Publication:
+        output = self._output_file(rows)
+        if self.spec.write_mode == "replace":
+            return Publication(rows, (output,), withdrawn_prefix=output.key)
+        # The rows of earlier runs are still in the file, which has another size now.
+        moved = FileMoved(output.key, output.key, output.bytes)
+        return Publication(rows, (output,), moved=(moved,))
 
     def _publish(self, incoming: IncomingFiles) -> int:
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log

@@ -140,6 +140,11 @@ class FilesDestination(Destination):
         manifest = self._stored_manifest()
         return manifest is not None and manifest.find_publication(self.job_id) is not None
 
+    def find_publication(self) -> Publication | None:
+        manifest = self._stored_manifest()
+        job = manifest.find_publication(self.job_id) if manifest else None
+        return self._describe_publication(job, manifest) if job and manifest else None
+
     def abandon(self) -> None:
         self._staging.clear()
         manifest = self._stored_manifest()
