@@ -79,6 +79,20 @@ def test_unknown_credentials_in_a_url_are_masked() -> None:
     assert Redactor().mask_text("GET https://me:unknown@h/x") == f"GET https://{MASK}@h/x"
 
 
+@pytest.mark.parametrize("secret", ["s3cr3t-käse", "tr0ub4dor&3", "hunter"])
+@pytest.mark.parametrize("before", [b"", b"x", b"xy", b"xyz"])
+@pytest.mark.parametrize("after", [b"", b"x", b"xy"])
+def test_a_secret_inside_bytes_is_masked_in_base64_and_in_hexadecimal(
+    secret: str, before: bytes, after: bytes
+) -> None:
+    redactor = Redactor([secret])
+    value = before + secret.encode() + after
+    texts = [base64.b64encode(value).decode(), value.hex(), value.hex().upper()]
+    assert all(MASK in text for text in redactor.mask_records(texts))
+    others = [base64.b64encode(bytes(range(256))).decode(), bytes(range(256)).hex()]
+    assert redactor.mask_records(others) == others
+
+
 def test_text_inside_fields_is_masked() -> None:
     redactor = Redactor(["s3cret"])
     assert redactor.mask_value({"a": ["s3cret", 1], "s3cret": None}) == {"a": [MASK, 1], MASK: None}

@@ -19,6 +19,7 @@ from apps.json import JsonObject
 
 MASK = "•••"
 MIN_SECRET_LENGTH = 4  # characters; to mask shorter secrets would also mask common words
+MIN_BASE64_LENGTH = 6  # characters; shorter ones are often found in other bytes
 # In names of tables and columns, which users must be able to choose: a shorter password may be such a name.
 MIN_SECRET_LENGTH_IN_NAMES = 12
 _SECRET_NAME = re.compile(
@@ -205,10 +206,26 @@ def _passwords_in(text: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Yield the secret unchanged, and in the encodings of URLs, JSON and Python."""
+    """Yield the secret unchanged, in the encodings of URLs, JSON and Python, and as texts of bytes that contain it."""
     yield secret
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
     yield orjson.dumps(secret.encode("utf-8", "replace").decode())[1:-1].decode()
     yield repr(secret)[1:-1]
+    yield from _spellings_in_bytes(secret.encode("utf-8", "replace"))
+
+
+def _spellings_in_bytes(secret: bytes) -> Iterator[str]:
+    """Yield what stands for the secret in the hexadecimal and Base64 texts of bytes.
+
+    In Base64 it depends on how many bytes are before the secret. The characters at both ends also depend on the bytes
+    beside it, so they are left out.
+    """
+    yield secret.hex()
+    yield secret.hex().upper()
+    for before, first in ((0, 0), (1, 2), (2, 3)):
+        text = base64.b64encode(bytes(before) + secret).decode()
+        inner = text[first : (before + len(secret)) * 8 // 6]
+        if len(inner) >= MIN_BASE64_LENGTH:
+            yield inner
