@@ -22,6 +22,7 @@ from apps.background.private import restrict_umask
 from local.database.postgres import EmbeddedPostgres
 from local.database.roles import prepare_database
 from local.home import CHECKOUT
+from local.prepare import create_engine_tables
 from local.toolbox import TOOLS, fingerprint
 
 TEMPLATE = "drover_template"
@@ -84,7 +85,7 @@ def _migrate(server: EmbeddedPostgres) -> None:
         url = server.url(TEMPLATE)
         prepare_database(url, os.environ["SECRET_KEY"])
         migrate(url)
-        _run_manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
+        create_engine_tables(url, os.environ["SECRET_KEY"])
 
 
 def _save_to_cache(server: EmbeddedPostgres, cached_cluster: Path) -> None:
@@ -104,14 +105,6 @@ def _save_to_cache(server: EmbeddedPostgres, cached_cluster: Path) -> None:
 def _copy_with_owners(source: Path, target: Path) -> None:
     """Copy a file or folder with its owners. If tests run as root, the server's files belong to another user."""
     subprocess.run(["cp", "-a", source, target], check=True)
-
-
-INSTALL_ENGINE_STATE = """
-from django.conf import settings
-from config import env
-from apps.engine.sync.state import install
-install(env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, "app_owner"), role="app_engine")
-"""
 
 
 def url_of(database: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -108,7 +109,8 @@ def test_an_upgraded_installation_has_the_same_schema_as_a_new_one(old_installat
 
 def read_schema(url: str) -> list[str]:
     """Return the definitions of tables, indexes, constraints, functions, triggers, policies and grants."""
-    command = [wheel_binaries() / "pg_dump", "--schema-only", "--exclude-schema=engine", url]
+    options = ["--schema-only", "--exclude-schema=engine"]
+    command: list[str | Path] = [wheel_binaries() / "pg_dump", *options, url]
     dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return [
         line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))
