@@ -98,12 +98,12 @@ def upload(world: World, text: str) -> None:
 
 
 def files_on_disk(world: World, pipeline: Pipeline) -> dict[str, int]:
-    """Return the visible files of the pipeline and their sizes. The manifest and its lock are no outputs."""
+    """Return the visible files of the pipeline and their sizes. The manifest and the locks are no outputs."""
     folder = Path(default_storage.path(storage.data_root(world.org.pk, pipeline.pk).prefix))
     return {
         str(file.relative_to(folder)): file.stat().st_size
         for file in folder.rglob("*")
-        if file.is_file() and "manifest.json" not in file.name
+        if file.is_file() and not file.name.endswith(("manifest.json", ".lock"))
     }
 
 

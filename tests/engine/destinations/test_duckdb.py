@@ -116,7 +116,7 @@ def test_statements_cannot_access_python_variables_and_files_outside_staging(
     ):
         connection.execute(statement.format(folder=tmp_path))
     assert leaked == [1]
-    assert [path.name for path in tmp_path.iterdir()] == ["x.duckdb"]
+    assert {path.name for path in tmp_path.iterdir()} == {"x.duckdb", ".x.duckdb.lock"}
 
 
 def test_fields_that_differ_only_in_case_keep_their_own_columns(target: DuckdbTarget) -> None:
@@ -275,6 +275,49 @@ for line in sys.stdin:
     except Exception as error:
         print(error, getattr(error, "evidence", ""), flush=True)
 """
+
+
+HOLD_OPEN_SCRIPT = """
+import sys
+from pathlib import Path
+from apps.engine.destinations.duckdb.database import open_database
+file = Path(sys.argv[1])
+with open_database(file, staging=file.parent, lock_timeout=0):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_file_is_not_read_before_another_process_has_closed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB reads the headers of a file before it locks the file. If they change in between, it loses rows."""
+    file = tmp_path / "database.duckdb"
+    other_process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_OPEN_SCRIPT, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert _read_line(other_process) == "open"
+    read_files: list[Path] = []
+
+    def connect(path: Path, **options: Any) -> duckdb.DuckDBPyConnection:
+        read_files.append(path)
+        return real_connect(path, **options)
+
+    real_connect = duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", connect)
+    with (
+        pytest.raises(DestinationError, match=r"Another run or program has database\.duckdb open"),
+        open_database(file, staging=tmp_path, lock_timeout=0.2),
+    ):
+        pass
+    assert not read_files
+    other_process.communicate()
+    with open_database(file, staging=tmp_path, lock_timeout=0) as connection:
+        connection.execute("SELECT 1")
+    assert read_files == [file]
 
 
 @pytest.mark.long

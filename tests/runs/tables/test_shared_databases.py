@@ -62,6 +62,11 @@ def file_of(world: World, connector: Any) -> Path:
     return Path(folder) / "database.duckdb"
 
 
+def files_of(folder: str, database: str) -> list[str]:
+    """Return the names of the lock and the file of a database."""
+    return [f"{folder}/.{database}.duckdb.lock", f"{folder}/{database}.duckdb"]
+
+
 def count_rows(file: Path) -> dict[str, int]:
     """Return the number of rows of each table."""
     with duckdb.connect(file, read_only=True) as database:
@@ -107,9 +112,8 @@ def test_pipelines_of_a_connector_share_a_file_and_their_runs_list_it(
     for run_id, rows in ((first_run, 10), (second_run, 7)):
         (output,) = list_outputs(acme, run_id)  # Its size is that of the file.
         assert (output["name"], output["rows"]) == ("sales.duckdb", rows)
-    assert stored_files(acme, "databases") == [
-        f"org/{acme.org.pk}/databases/{connector.pk}/database.duckdb"
-    ]
+    folder = f"org/{acme.org.pk}/databases/{connector.pk}"
+    assert stored_files(acme, "databases") == files_of(folder, "database")
 
     third_run = run_pipeline(this_worker, acme, orders)
     assert list_outputs(acme, first_run) == []
@@ -167,12 +171,11 @@ def test_the_file_is_removed_with_its_connector(
     assert acme.client().delete(url).status_code == 204
     remove_databases()
 
-    assert stored_files(acme, "databases") == [
-        f"org/{acme.org.pk}/databases/{other.pk}/database.duckdb"
-    ]
+    folder = f"org/{acme.org.pk}/databases/{other.pk}"
+    assert stored_files(acme, "databases") == files_of(folder, "database")
     assert list_outputs(acme, run_id) == []
     remove_leftovers()
-    assert len(stored_files(acme, "databases")) == 1
+    assert stored_files(acme, "databases") == files_of(folder, "database")
 
 
 def remove_databases() -> None:
@@ -256,7 +259,8 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
     run_pipeline(this_worker, acme, make(acme, connector, "people", rows=5000))
     assert b"".join(answer.streaming_content) == before
     assert file.read_bytes() != before
-    assert stored_files(acme, "databases") == [str(file.relative_to(default_storage.path("")))]
+    folder = str(file.parent.relative_to(default_storage.path("")))
+    assert stored_files(acme, "databases") == files_of(folder, "database")
 
     monkeypatch.setattr(databases, "LOCK_SECONDS", 0.3)
     with opened_by_another_process(file):
@@ -301,8 +305,9 @@ def test_a_pipeline_of_an_older_release_keeps_its_own_file(
         run_id = run_pipeline(this_worker, acme, pipeline)
         assert acme.client().patch(url, change).status_code == 200
     (output,) = list_outputs(acme, run_id)
-    own_file = f"org/{acme.org.pk}/data/{pipeline.pk}/sales.duckdb"
-    assert stored_files(acme, "data") == [own_file]
+    folder = f"org/{acme.org.pk}/data/{pipeline.pk}"
+    own_file = f"{folder}/sales.duckdb"
+    assert stored_files(acme, "data") == files_of(folder, "sales")
     assert count_rows(Path(default_storage.path(own_file))) == {"main.orders": 20}
     assert output["name"] == "sales.duckdb"
     make(acme, connector, "orders", name="New")
@@ -326,5 +331,6 @@ def test_settings_without_a_connector_have_a_file_of_their_own(
     config["destination"] = {"kind": "duckdb", "config": {}}
     for _ in range(2):
         run_pipeline(this_worker, acme, make_pipeline(acme, config=config))
-    assert len(stored_files(acme, "data")) == 2
+    names = [name for name in stored_files(acme, "data") if name.endswith(".duckdb")]
+    assert len(names) == 2
     assert stored_files(acme, "databases") == []

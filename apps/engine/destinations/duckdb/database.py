@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import random
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 from loguru import logger
@@ -44,14 +43,22 @@ def open_database(
     """
     with converting_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.exists():
-            _create(file)
-        connection = _connect(file, lock_timeout)
-        try:
-            _restrict_file_access(connection, staging)
-            yield connection
-        finally:
-            connection.close()
+        with _lock_file(file).open("wb") as lock:
+            connection = _connect(file, lock, lock_timeout)
+            try:
+                _restrict_file_access(connection, staging)
+                yield connection
+            finally:
+                connection.close()
+
+
+def _lock_file(file: Path) -> Path:
+    """Return the file that a process locks before it reads the database.
+
+    DuckDB's own lock is not enough. DuckDB reads the headers of the file before it locks the file, and not again. If
+    another process writes in between, DuckDB continues from old headers, and rows of the other process are lost.
+    """
+    return file.with_name(f".{file.name}.lock")
 
 
 @contextlib.contextmanager
@@ -82,20 +89,14 @@ def merge_write_ahead_log(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create(file: Path) -> None:
-    """Create an empty database, unless there is one. DuckDB destroys a new file that several processes create at once."""
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        if not file.exists():
-            new_file = file.with_name(f".new-{uuid.uuid4().hex}.duckdb")
-            duckdb.connect(new_file, config=OPTIONS).close()
-            new_file.rename(file)
-    finally:
-        os.close(folder)
+    """Create an empty database. It gets its name when it is complete."""
+    new_file = file.with_name(f".new-{uuid.uuid4().hex}.duckdb")
+    duckdb.connect(new_file, config=OPTIONS).close()
+    new_file.rename(file)
 
 
-def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
-    connection = _try_to_connect(file)
+def _connect(file: Path, lock: IO[bytes], lock_timeout: float) -> duckdb.DuckDBPyConnection:
+    connection = _try_to_connect(file, lock)
     if connection is not None:
         return connection
     if lock_timeout:
@@ -108,7 +109,7 @@ def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
         while connection is None and time.monotonic() < deadline:
             time.sleep(random.uniform(0.5, 1) * interval)  # noqa: S311 - spreads load
             interval = min(1.2 * interval, POLL_INTERVAL)
-            connection = _try_to_connect(file)
+            connection = _try_to_connect(file, lock)
     if connection is None:
         raise DestinationError(
             f"Another run or program has {file.name} open",
@@ -117,9 +118,15 @@ def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _try_to_connect(file: Path) -> duckdb.DuckDBPyConnection | None:
-    """Return a connection, or None while another process has the file locked."""
+def _try_to_connect(file: Path, lock: IO[bytes]) -> duckdb.DuckDBPyConnection | None:
+    """Return a connection, or None while another process has the file locked. Create the file if there is none."""
     try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    try:
+        if not file.exists():
+            _create(file)
         return duckdb.connect(file, config=OPTIONS)
     except duckdb.Error as error:
         if any(text in str(error) for text in IN_USE_ERRORS):

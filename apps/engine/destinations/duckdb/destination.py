@@ -252,7 +252,7 @@ class DuckdbDestination(Destination):
             with open_database(probe, staging=probe.parent, lock_timeout=0) as connection:
                 connection.execute("CREATE TABLE probe AS SELECT 1 AS n")
         finally:
-            for file in probe.parent.glob(f"{probe.name}*"):
+            for file in probe.parent.glob(f"*{probe.name}*"):
                 file.unlink(missing_ok=True)
         return "A database file was created and removed"
 
