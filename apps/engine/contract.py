@@ -6,7 +6,7 @@ The module has only frozen dataclasses and JSON, so the web process can import i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -211,9 +211,6 @@ class RunSpec:
     @property
     def pipeline_prefix(self) -> str:
         return pipeline_prefix(self.org_id, self.pipeline_id)
-
-    def to_json(self) -> JsonObject:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, value: JsonObject) -> RunSpec:

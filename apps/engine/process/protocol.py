@@ -8,7 +8,7 @@ or an unknown shape.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from types import NoneType
 from typing import Any
 
@@ -125,11 +125,13 @@ _FAILURE_CLASSES = {member.value for member in FailureClass}
 
 def encode(message: Message) -> bytes:
     """Encode a message as one line with its newline. Raises `ProtocolError` if it is longer than MAX_LINE_BYTES."""
-    body = {"v": VERSION, "type": _TYPE_NAMES[type(message)], **asdict(message)}
+    header = {"v": VERSION, "type": _TYPE_NAMES[type(message)]}
+    body = {field.name: getattr(message, field.name) for field in fields(message)}
     try:
-        line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
+        line = orjson.dumps({**header, **body}, option=orjson.OPT_NON_STR_KEYS, default=str)
     except (TypeError, orjson.JSONEncodeError):
-        line = orjson.dumps(_json_safe(body), option=orjson.OPT_NON_STR_KEYS, default=str)
+        safe = _json_safe({**header, **asdict(message)})
+        line = orjson.dumps(safe, option=orjson.OPT_NON_STR_KEYS, default=str)
     if len(line) > MAX_LINE_BYTES:
         raise ProtocolError(
             f"A message of {len(line)} bytes is longer than {MAX_LINE_BYTES} bytes."

@@ -207,7 +207,7 @@ class EngineSupervisor:
         if has_code and waiting is not None:
             waiting.close()
             waiting = None
-        fields = {"do": "run", "spec": spec.to_json(), "may_repeat": may_repeat}
+        fields = {"do": "run", "spec": spec, "may_repeat": may_repeat}
         request = {**fields, **self._request_limits()}
         if waiting is None:
             return self._start_child(request, redactor_of(spec), may_repeat=may_repeat)

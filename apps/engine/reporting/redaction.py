@@ -6,7 +6,6 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -83,11 +82,12 @@ def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 def redactor_of(spec: RunSpec) -> Redactor:
     """Return a redactor for every secret in the specification of the run."""
+    code = spec.source.code
     return Redactor(
         secret
         for config in (
             spec.source.config,
-            declared_secrets(asdict(spec.source)),
+            declared_secrets(code.secret_names if code else (), spec.source.config),
             spec.destination.config,
             spec.data.options,
             spec.files.options,
@@ -99,12 +99,13 @@ def redactor_of(spec: RunSpec) -> Redactor:
 
 def redactor_of_payload(payload: JsonObject) -> Redactor:
     """Return a redactor for every secret in the payload of a call."""
-    code = payload.get("code")
+    values: dict[str, Any] = dict(payload)
+    code, names = values.get("code"), ()
     if isinstance(code, Mapping):  # the names of its secrets are no secrets
+        names = code.get("secret_names") or ()
         code = {name: value for name, value in code.items() if name != "secret_names"}
-    return Redactor(
-        [*secrets_of({**payload, "code": code}), *secrets_of(declared_secrets(payload))]
-    )
+    declared = declared_secrets(names, values.get("config") or {})
+    return Redactor([*secrets_of({**payload, "code": code}), *secrets_of(declared)])
 
 
 def secrets_of(config: Any) -> Iterator[str]:
@@ -120,13 +121,12 @@ def secrets_of(config: Any) -> Iterator[str]:
         yield from _passwords_in(config)
 
 
-def declared_secrets(source: Mapping[str, Any]) -> dict[str, Any]:
+def declared_secrets(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of the settings that the code of the source declares as secret.
 
     They are in a list under the name `secret`, which `secrets_of` recognises.
     """
-    code, config = source.get("code") or {}, source.get("config") or {}
-    return {"secret": [config[name] for name in code.get("secret_names", ()) if name in config]}
+    return {"secret": [config[name] for name in names if name in config]}
 
 
 def is_secret_name(name: str) -> bool:
