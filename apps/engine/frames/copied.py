@@ -17,13 +17,15 @@ BINARY_END = b"\xff\xff"
 class CopiedRows:
     """Rows as COPY has sent them, in pieces of whole rows. In the binary format the header and the end are left out.
 
-    `columns` are the names of the fields, in the order in which each row has them.
+    `columns` are the names of the fields, in the order in which each row has them. No two rows have the same values of
+    the columns `unique_by`, if there are such columns.
     """
 
     format: CopyFormat
     columns: tuple[str, ...]
     pieces: tuple[bytes, ...]
     row_count: int
+    unique_by: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

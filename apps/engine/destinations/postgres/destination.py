@@ -27,7 +27,7 @@ from apps.engine.destinations.postgres.identifiers import (
     staging_name,
     table_name,
 )
-from apps.engine.destinations.postgres.keys import are_unique
+from apps.engine.destinations.postgres.keys import are_unique, has_comparable_key
 from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.publications import Publications, TargetState, lock_job
 from apps.engine.destinations.postgres.publishing import KeptColumns, Publishing
@@ -143,14 +143,19 @@ class PostgresDestination(Destination):
     ) -> None:
         names = column_names(columns.columns)
         copied_names = tuple(names[name] for name in rows.columns)
+        columns, native = columns.rename(names), native.renamed(names)
         with self._open_staging_transaction() as cursor:
-            self._staging.add_copied_batch(
-                cursor,
-                replace(rows, columns=copied_names),
-                columns.rename(names),
-                batch,
-                native.renamed(names),
-            )
+            if self.holds_batch and self._are_unique(rows, columns, native):
+                self._staging.has_row_numbers = False
+            rows = replace(rows, columns=copied_names)
+            self._staging.add_copied_batch(cursor, rows, columns, batch, native)
+
+    def _are_unique(self, rows: CopiedRows, columns: pl.DataFrame, native: NativeTable) -> bool:
+        """Whether the source says that no two rows have the same key."""
+        is_key_unique = bool(rows.unique_by) and set(self._key).issuperset(rows.unique_by)
+        return is_key_unique and has_comparable_key(
+            columns, list(map(column_name, self._key)), native
+        )
 
     def stage_nothing(self) -> None:
         if self._staging.is_missing:

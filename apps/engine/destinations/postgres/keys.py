@@ -28,12 +28,18 @@ NEWEST_FIRST = sql.SQL("batches.position DESC, s.{} DESC").format(sql.Identifier
 
 def are_unique(frame: pl.DataFrame, key: Sequence[str], native: NativeTable) -> bool:
     """Whether no two rows have the same key. Returns False if PostgreSQL may compare the values in another way than this."""
+    is_comparable = has_comparable_key(frame, key, native)
+    return is_comparable and frame.n_unique(subset=list(key)) == frame.height
+
+
+def has_comparable_key(frame: pl.DataFrame, key: Sequence[str], native: NativeTable) -> bool:
+    """Whether PostgreSQL compares the values of the key in the same way as we do."""
     for name in key:
         dtype = frame.schema.get(name)
         is_plain_text = dtype == pl.String and not native.type_of(name)
         if dtype is None or not (dtype.is_integer() or dtype == pl.Date or is_plain_text):
             return False
-    return bool(key) and frame.n_unique(subset=list(key)) == frame.height
+    return bool(key)
 
 
 def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:

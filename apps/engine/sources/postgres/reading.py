@@ -161,7 +161,9 @@ class TableReader:
     def read_copied_piece(self, reader: RowReader, limit: int, token: Token) -> SourcePage:
         """Return the next rows of a COPY in the text format without decoding them. The token is that of the next page."""
         lines = reader.read(limit, MAX_PAGE_BYTES)
-        rows = CopiedRows("text", self.column_names, lines.pieces, lines.line_count)
+        rows = CopiedRows(
+            "text", self.column_names, lines.pieces, lines.line_count, unique_by=self.table.key
+        )
         return self.copied_page(rows, token if lines.has_more else {})
 
     def with_ties(self, page: ReadPage) -> ReadPage:

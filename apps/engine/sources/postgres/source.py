@@ -238,7 +238,7 @@ class PostgresSource(ConnectorSource[Config]):
         timeout = self.settings.statement_timeout
         reader = TableReader(locked, plan, scales, timeout, self._types, bulk)
         passing = Passing(self.copy_version, self.spec.primary_key)
-        may_pass = bulk is not None and not isinstance(plan, IncrementalPlan)
+        may_pass = not isinstance(plan, IncrementalPlan)
         if may_pass and passing.accepts(reader.columns, locked.cursor.connection):
             return replace(reader, passing=passing)
         return reader
