@@ -1,6 +1,6 @@
 """Copy tables with other tools: `pg_dump | psql`, dlt, and ADBC with pyarrow. Each runs in a new process.
 
-`python -m bench.data.rivals dlt-postgres|dlt-parquet|dlt-tables|adbc-parquet SOURCE_URL TARGET` prints the seconds of the copying,
+`python -m bench.data.rivals NAME SOURCE_URL TARGET` prints the seconds of the copying by the rival of this name in RIVALS,
 without imports. They have no checkpoints. Decimals stay decimals.
 """
 
@@ -88,16 +88,27 @@ def dlt_to_parquet(source: str, target: str) -> float:
     return copy_with_dlt(source, destination, "parquet")
 
 
-def dlt_tables_to_postgres(source: str, target: str) -> float:
-    """Copy all tables of the schema public."""
+def dlt_tables_by_default(source: str, target: str) -> float:
+    """Copy all tables of the schema public with the backend and the format of files that dlt chooses."""
+    return _copy_tables_with_dlt(source, target, {}, None)
+
+
+def dlt_tables_tuned(source: str, target: str) -> float:
+    """Copy all tables of the schema public with the backend and the format that need the least time."""
+    return _copy_tables_with_dlt(source, target, {"backend": "connectorx"}, "csv")
+
+
+def _copy_tables_with_dlt(
+    source: str, target: str, options: dict[str, Any], file_format: Any
+) -> float:
     import dlt
     from dlt.sources.sql_database import sql_database
 
-    tables = sql_database(credentials=source, schema="public", backend="connectorx")
+    tables = sql_database(credentials=source, schema="public", **options)
     destination = dlt.destinations.postgres(credentials=target)
     pipeline = dlt.pipeline("bench", destination=destination, dataset_name="bench_dlt")
     started = time.perf_counter()
-    load = pipeline.run(tables, write_disposition="replace", loader_file_format="csv")
+    load = pipeline.run(tables, write_disposition="replace", loader_file_format=file_format)
     seconds = time.perf_counter() - started
     load.raise_on_failed_jobs()
     return seconds
@@ -135,7 +146,8 @@ def _storage(column: Any) -> Any:
 RIVALS: dict[str, Callable[[str, str], float]] = {
     "dlt-postgres": dlt_to_postgres,
     "dlt-parquet": dlt_to_parquet,
-    "dlt-tables": dlt_tables_to_postgres,
+    "dlt-tables-default": dlt_tables_by_default,
+    "dlt-tables-tuned": dlt_tables_tuned,
     "adbc-parquet": adbc_to_parquet,
 }
 
