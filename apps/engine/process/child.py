@@ -137,9 +137,11 @@ def _run_attempts(
     """Run the stream of the request, and those of further requests while this process may be used again."""
     if request["may_repeat"]:
         kept_connections.start()
+    redactor: Redactor | None = None
     while True:
         spec = RunSpec.from_json(request["spec"])
-        outcome = _run_attempt(spec, channel, stop)
+        redactor = redactor_of(spec, redactor)
+        outcome = _run_attempt(spec, redactor, channel, stop)
         if not (request["may_repeat"] and _may_be_used_again(outcome)) or stop.is_set():
             return
         egress_log.clear()
@@ -159,8 +161,9 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _run_attempt(spec: RunSpec, channel: Channel, stop: threading.Event) -> Outcome:
-    redactor = redactor_of(spec)
+def _run_attempt(
+    spec: RunSpec, redactor: Redactor, channel: Channel, stop: threading.Event
+) -> Outcome:
     _send_logs_to(channel, redactor, spec.log_level)
     channel.send(Started(os.getpid()))
     progress.send = channel.send

@@ -40,7 +40,7 @@ class ChildController:
         *,
         may_repeat: bool = False,
     ) -> None:
-        self._redactor = redactor
+        self.redactor = redactor
         self._server = server
         self._reader = LineReader()
         self._last_lines: deque[str] = deque(maxlen=EVIDENCE_LINES)
@@ -93,7 +93,7 @@ class ChildController:
 
     def repeat(self, request: bytes, redactor: Redactor) -> None:
         """Send another request to a child that waits for it."""
-        self._redactor = redactor
+        self.redactor = redactor
         self.result, self.is_ready = None, False
         self._last_lines.clear()
         self._pipes.write(self._request_fd, request + b"\n")
@@ -195,7 +195,7 @@ class ChildController:
 
     def _log_lines(self, printed: Iterator[str]) -> Iterator[LogLine]:
         for line in printed:
-            if text := self._redactor.mask_text(line).rstrip():
+            if text := self.redactor.mask_text(line).rstrip():
                 self._last_lines.append(text)
                 yield LogLine.now("info", text, {"by": "output"})
 

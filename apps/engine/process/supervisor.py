@@ -211,7 +211,7 @@ class EngineSupervisor:
         request = {**fields, **self._request_limits()}
         if waiting is None:
             return self._start_child(request, redactor_of(spec), may_repeat=may_repeat)
-        waiting.repeat(_encode_request(request), redactor_of(spec))
+        waiting.repeat(_encode_request(request), redactor_of(spec, waiting.redactor))
         return waiting
 
     def _request_limits(self, cpu_seconds: int | None = None) -> dict[str, Any]:

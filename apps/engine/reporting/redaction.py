@@ -37,7 +37,8 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+        self.secrets = frozenset(secrets)
+        spellings = {spelling for secret in self.secrets for spelling in _spellings(secret)}
         longest_first = sorted(
             (s for s in spellings if len(s) >= MIN_SECRET_LENGTH), key=len, reverse=True
         )
@@ -80,10 +81,10 @@ def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
-def redactor_of(spec: RunSpec) -> Redactor:
-    """Return a redactor for every secret in the specification of the run."""
+def redactor_of(spec: RunSpec, known: Redactor | None = None) -> Redactor:
+    """Return a redactor for every secret in the specification of the run: `known`, if it is for the same secrets."""
     code = spec.source.code
-    return Redactor(
+    secrets = frozenset(
         secret
         for config in (
             spec.source.config,
@@ -95,6 +96,7 @@ def redactor_of(spec: RunSpec) -> Redactor:
         )
         for secret in secrets_of(config)
     )
+    return known if known is not None and known.secrets == secrets else Redactor(secrets)
 
 
 def redactor_of_payload(payload: JsonObject) -> Redactor:

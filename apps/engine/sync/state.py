@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import psycopg
@@ -199,6 +200,7 @@ def install(owner_dsn: str, *, role: str) -> None:
         connection.execute(sql.SQL(_GRANTS).format(role=sql.Identifier(role)))
 
 
+@lru_cache(maxsize=8)
 def engine_conninfo(dsn: str, *, settings: str = "") -> str:
     """Return the connection string with the search path of the engine and a connect timeout.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import psycopg
 from psycopg import sql
@@ -84,6 +85,12 @@ def allow_long_statements(cursor: Cursor) -> None:
 
 def settings_statement(connection: Connection, config: Config) -> sql.Composed:
     """Return the settings of a transaction that reads, with formats that do not depend on the server."""
+    has_transaction_timeout = connection.info.server_version >= 170_000
+    return _settings_statement(config.statement_timeout, has_transaction_timeout)
+
+
+@lru_cache
+def _settings_statement(statement_timeout: float, has_transaction_timeout: bool) -> sql.Composed:
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -91,12 +98,12 @@ def settings_statement(connection: Connection, config: Config) -> sql.Composed:
         "extra_float_digits": "1",
         "client_encoding": "UTF8",
         "synchronize_seqscans": "off",  # Read every table from its beginning.
-        "statement_timeout": f"{config.statement_timeout}s",
+        "statement_timeout": f"{statement_timeout}s",
         "lock_timeout": f"{LOCK_TIMEOUT}s",
         # The transaction of a stream that is read in one snapshot is idle while the destination writes.
         "idle_in_transaction_session_timeout": "0",
     }
-    if connection.info.server_version >= 170_000:
+    if has_transaction_timeout:
         settings["transaction_timeout"] = "0"
     return sql.SQL("; ").join(
         sql.SQL("SET LOCAL {} = {}").format(sql.Identifier(name), value)
