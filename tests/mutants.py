@@ -428,6 +428,13 @@ MUTANTS = [
         "            pass\n        Output",
         DATABASES,
     ),
+    Mutant(
+        "a DuckDB file is read while another process writes to it",
+        "apps/engine/destinations/duckdb/database.py",
+        "        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "        pass\n",
+        "tests/engine/destinations/test_duckdb.py",
+    ),
     # Pages of connectors.
     Mutant(
         "pipelines of other domains are counted for a key that is limited to a domain",
