@@ -16,10 +16,12 @@ interface Props {
   values: PatternValues;
   /** Streams of the pipeline with settings of their own, which the patterns do not choose. */
   named?: string[];
+  /** Streams that are not read although they match. */
+  ignored?: string[];
 }
 
 /** The streams of the source that the patterns choose now, and their tables. */
-export function PatternMatches({ connectorId, values, named = [] }: Props) {
+export function PatternMatches({ connectorId, values, named = [], ignored = [] }: Props) {
   const { data, error, isPending } = usePatternMatches(connectorId, values, named);
   if (patternList(values.match).length === 0) return null;
   if (error) {
@@ -45,7 +47,7 @@ export function PatternMatches({ connectorId, values, named = [] }: Props) {
             <li key={stream} className="px-3 py-1.5 wrap-anywhere">
               <span className="font-medium">{stream}</span>{" "}
               <span className="text-soft">
-                to {table} · {SYNC_MODES[sync_mode]}
+                {ignored.includes(stream) ? "is ignored" : `to ${table} · ${SYNC_MODES[sync_mode]}`}
               </span>
             </li>
           ))}

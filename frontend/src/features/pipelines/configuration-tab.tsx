@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
@@ -33,7 +34,7 @@ import {
 } from "./configuration/values";
 import { IgnoredStreams } from "./stream-decisions";
 import { usePipelinePage } from "./page-context";
-import { useChangePipeline } from "./queries";
+import { streamsOfPipelineQuery, useChangePipeline } from "./queries";
 import { useAuthor } from "./use-author";
 
 export function ConfigurationTab() {
@@ -54,6 +55,10 @@ function ConfigurationForm() {
 
   const streams = keptStreams(values);
   const source = values.source as Side;
+  const { data: ignored } = useQuery({
+    ...streamsOfPipelineQuery(pipeline.id, { state: "ignored" }),
+    enabled: Boolean(pipeline.config.patterns),
+  });
   const destination = values.destination as Side;
   const missing = {
     ...requiredErrors("source", changed.includes("source") ? missingSettings(source, sources) : []),
@@ -139,6 +144,7 @@ function ConfigurationForm() {
           errors={errors}
           sourceConnectorId={source.connector_id}
           named={listedStreams(values)}
+          ignored={ignored?.results.map(({ stream }) => stream) ?? []}
         />
         {(listedStreams(values).length > 1 || values["patterns.match"] !== "") && (
           <SeveralStreamsFields

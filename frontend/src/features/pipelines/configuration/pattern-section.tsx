@@ -14,10 +14,12 @@ interface Props {
   sourceConnectorId: string | null;
   /** The streams that have settings of their own. */
   named: string[];
+  /** The streams that match but are ignored. */
+  ignored: string[];
 }
 
 /** The patterns that choose streams at each run. A pipeline that has none shows only how to add them. */
-export function PatternSection({ values, onChange, errors, sourceConnectorId, named }: Props) {
+export function PatternSection({ values, onChange, errors, sourceConnectorId, named, ignored }: Props) {
   const titleId = useId();
   const patterns = patternsOf(values);
   const hasErrors = Object.keys(errors).some((field) => /^(patterns|naming|new_streams)/.test(field));
@@ -60,7 +62,12 @@ export function PatternSection({ values, onChange, errors, sourceConnectorId, na
               onChange={(changed) => onChange(patternFields(changed))}
             />
             {sourceConnectorId && (
-              <PatternMatches connectorId={sourceConnectorId} values={patterns} named={named} />
+              <PatternMatches
+                connectorId={sourceConnectorId}
+                values={patterns}
+                named={named}
+                ignored={ignored}
+              />
             )}
           </div>
         )}
