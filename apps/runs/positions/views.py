@@ -22,13 +22,20 @@ from apps.runs.positions.serializers import (
 from apps.web.schema import operation
 from apps.web.views import data_of, query_of
 
+POSITION = {
+    "cursor_field": "time_hour",
+    "key": ["id"],
+    "after": ["2026-02-28 23:00:00+00", "336776"],
+    "ties": [["336775"], ["336776"]],
+}
+EARLIER_POSITION = {**POSITION, "after": ["2026-02-27 23:00:00+00", "335000"], "ties": None}
 EXAMPLE = {
     "streams": [
         {
             "stream": "flights",
             "sync_mode": "incremental",
             "status": "succeeded",
-            "state": {"after": "2026-02-28T23:59:00Z"},
+            "state": POSITION,
             "batches": 4,
             "written": 336776,
             "rejected": 0,
@@ -44,8 +51,8 @@ EXAMPLE_CHANGE = {
     "cause": "run",
     "run_id": "019caa57-61e2-7b0a-8f6c-2f8f0e6f3f0b",
     "changed_by": None,
-    "before": {"after": "2026-02-27T23:59:00Z"},
-    "after": {"after": "2026-02-28T23:59:00Z"},
+    "before": EARLIER_POSITION,
+    "after": POSITION,
     "complete": True,
 }
 
@@ -72,7 +79,7 @@ class StateView(OrgView):
         answer=PipelineStateSerializer,
         errors=(404, 409, 422),
         example=EXAMPLE,
-        request_example={"stream": "flights", "state": {"after": "2026-01-01T00:00:00Z"}},
+        request_example={"stream": "flights", "state": EARLIER_POSITION},
     )
     def put(self, request: Request, pk: UUID) -> Response:
         data = data_of(PutStreamStateSerializer, request)
