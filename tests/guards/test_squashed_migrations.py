@@ -51,7 +51,9 @@ def test_no_migration_depends_on_a_squashed_one() -> None:
     """Django ignores a squashed migration in an installation to which a part of the replaced ones was applied."""
     squashed = {(app, migration.name) for app, migration in squashed_migrations().items()}
     for key, migration in MigrationLoader(None).disk_migrations.items():
-        assert not squashed.intersection(migration.dependencies), key
+        assert not squashed.intersection(migration.dependencies), (
+            f"{key}: depend on the last migration that the squashed one replaces"
+        )
 
 
 def test_a_squashed_migration_has_the_dependencies_of_the_migrations_that_it_replaces() -> None:
