@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from apps.engine.contract import Contract, Failed, PublishRules, Succeeded
 from apps.engine.field_rules import REDACTED, FieldRule, FieldRules
 from apps.engine.frames.copied import BINARY_END, BINARY_HEADER, CopiedRows
+from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sources.postgres import passing
 from apps.engine.sources.postgres import source as source_module
 from tests.corpora.test_native_types import COLUMNS, Copy, copy, create_subject
@@ -61,6 +63,47 @@ def test_rows_of_a_key_pass_into_every_write_mode(copy: Copy, write_mode: str) -
     newest = "SELECT DISTINCT ON (part) id::text FROM subject ORDER BY part, subject.id DESC"
     expected = copy.source.rows("SELECT id::text FROM subject" if not key else newest)
     assert sorted(row[0] for row in copy.values()) == sorted(row[0] for row in expected)
+
+
+@pytest.fixture(scope="module")
+def small_tables() -> Iterator[EngineSupervisor]:
+    """An engine that reads the small tables of the tests as small ones."""
+    engine = EngineSupervisor(
+        preload=("tests.engine.rehearsal", "tests.engine.destinations.small_tables")
+    )
+    yield engine
+    engine.close()
+
+
+@pytest.mark.parametrize("key", ["id", "part"])
+@pytest.mark.parametrize("write_mode", ["merge", "replace"])
+def test_the_newest_row_of_each_key_of_a_small_table_arrives(
+    copy: Copy, small_tables: EngineSupervisor, write_mode: str, key: str
+) -> None:
+    copy.pipeline.engine = small_tables
+    copy.source.execute(
+        "CREATE TABLE subject AS SELECT n AS id, n % 7 AS part, repeat('x', n) AS t FROM generate_series(1, 30) n",
+        "ALTER TABLE subject ALTER part SET NOT NULL, ADD PRIMARY KEY (id)",
+    )
+    source = replace(copy.pipeline.spec.source, primary_key=(key,))
+    copy.pipeline.spec = replace(copy.pipeline.spec, source=source)
+    for _ in range(2):
+        copy.run(write_mode=write_mode, primary_key=(key,))
+        newest = f"SELECT DISTINCT ON ({key}) id::text FROM subject ORDER BY {key}, subject.id DESC"
+        expected = copy.source.rows(newest)
+        assert sorted(row[0] for row in copy.values()) == sorted(row[0] for row in expected)
+
+
+def test_the_rows_of_a_small_table_say_which_columns_are_unique(database: SourceDatabase) -> None:
+    database.execute(
+        "CREATE TABLE small AS SELECT n AS id, n % 3 AS part FROM generate_series(1, 9) n",
+        "ALTER TABLE small ADD PRIMARY KEY (id)",
+    )
+    (page,) = read_copied(database, "small")
+    assert page.unique_by == ("id",)
+    database.execute("CREATE TABLE heir () INHERITS (small)", "INSERT INTO heir VALUES (1, 1)")
+    (page,) = read_copied(database, "small")
+    assert (page.row_count, page.unique_by) == (10, ())
 
 
 KEYS = {
