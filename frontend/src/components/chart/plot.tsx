@@ -1,0 +1,167 @@
+import { useEffect, useRef, useSyncExternalStore } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { shortTime } from "@/format/time";
+import type { ChartProps } from "./chart";
+
+/** Values of one kind. They are drawn as bars or as a line, in a colour of the theme. */
+export interface Series {
+  label: string;
+  /** One for each time; null where there is none. */
+  values: (number | null)[];
+  color: "good" | "bad" | "wait" | "live" | "brand" | "soft";
+  kind: "bars" | "line";
+}
+
+type PlotProps = Required<Pick<ChartProps, "times" | "series" | "format" | "height">> &
+  Pick<ChartProps, "onPick">;
+
+const AXIS_FONT = "11px ui-sans-serif, system-ui, sans-serif";
+const Y_AXIS_WIDTH = 64; // pixels, for texts such as "1 h 20 min"
+const MAX_BAR_WIDTH = 28; // pixels
+const LABEL_DISTANCE = 110; // least distance of two times on the axis, in pixels
+
+/** Draws the chart on a canvas. It is drawn anew when its series, its size or the theme change. */
+export function Plot({ times, series, format, height, onPick }: PlotProps) {
+  const container = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const shown = useRef({ times, series, format, onPick });
+  const theme = useTheme();
+  const layout = series.map(({ label, color, kind }) => `${label} ${color} ${kind}`).join("\n");
+
+  useEffect(() => {
+    shown.current = { times, series, format, onPick };
+    plot.current?.setData(dataOf(times, series));
+  }, [times, series, format, onPick]);
+
+  useEffect(() => {
+    const element = container.current;
+    // Some browsers forbid canvases. The table below the chart has the same values.
+    if (!element || !document.createElement("canvas").getContext("2d")) return;
+    const drawn = new uPlot(
+      optionsOf(element, height, shown),
+      dataOf(shown.current.times, shown.current.series),
+      element,
+    );
+    plot.current = drawn;
+    drawn.over.addEventListener("click", () => {
+      if (drawn.cursor.idx != null) shown.current.onPick?.(drawn.cursor.idx);
+    });
+    const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height }));
+    resized.observe(element);
+    return () => {
+      resized.disconnect();
+      drawn.destroy();
+      plot.current = null;
+    };
+  }, [layout, height, theme]);
+
+  return <div ref={container} className={onPick && "[&_.u-over]:cursor-pointer"} />;
+}
+
+function dataOf(times: string[], series: Series[]): uPlot.AlignedData {
+  return [times.map((_, index) => index), ...series.map(({ values }) => values)];
+}
+
+function optionsOf(
+  element: HTMLElement,
+  height: number,
+  shown: { current: Pick<PlotProps, "times" | "series" | "format"> },
+): uPlot.Options {
+  const [text, line] = [colorOf(element, "faint"), colorOf(element, "line")];
+  const timeAt = (index: number) => {
+    const time = shown.current.times[index];
+    return time === undefined ? "" : shortTime(time);
+  };
+  const axis = { font: AXIS_FONT, stroke: text, ticks: { show: false } };
+  return {
+    width: element.clientWidth,
+    height,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
+    hooks: { setCursor: [(plot) => showValues(plot, shown.current, timeAt)] },
+    scales: {
+      x: { time: false, range: (_plot, first, last) => [first - 0.6, last + 0.6] },
+      y: { range: (_plot, _least, greatest) => [0, (greatest || 1) * 1.1] },
+    },
+    axes: [
+      {
+        ...axis,
+        grid: { show: false },
+        size: 26,
+        space: LABEL_DISTANCE,
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500],
+        values: (_plot, splits) => splits.map(timeAt),
+      },
+      {
+        ...axis,
+        grid: { stroke: line, width: 1 },
+        size: Y_AXIS_WIDTH,
+        space: 36,
+        values: (_plot, splits) => splits.map((value) => shown.current.format(value)),
+      },
+    ],
+    series: [
+      {},
+      ...shown.current.series.map(({ label, color, kind }) => {
+        const stroke = colorOf(element, color);
+        return kind === "bars"
+          ? {
+              label,
+              fill: stroke,
+              width: 0,
+              points: { show: false },
+              paths: uPlot.paths.bars!({ size: [0.7, MAX_BAR_WIDTH], radius: 0.15 }),
+            }
+          : { label, stroke, width: 1.5, points: { show: false } };
+      }),
+    ],
+  };
+}
+
+/** Shows the values below the pointer as the tooltip of the chart. */
+function showValues(
+  plot: uPlot,
+  { series, format }: Pick<PlotProps, "series" | "format">,
+  timeAt: (index: number) => string,
+) {
+  const index = plot.cursor.idx;
+  plot.over.title =
+    index == null
+      ? ""
+      : [
+          timeAt(index),
+          ...series.flatMap(({ label, values }) =>
+            values[index] == null ? [] : `${label}: ${format(values[index])}`,
+          ),
+        ].join("\n");
+}
+
+/** Returns the colour of the theme as a canvas needs it. A custom property itself has both themes' colours. */
+function colorOf(element: HTMLElement, name: string): string {
+  const before = element.style.color;
+  element.style.color = `var(--color-${name})`;
+  const { color } = getComputedStyle(element);
+  element.style.color = before;
+  return color;
+}
+
+/** Changes when the user chooses another theme, or when the device does. */
+function useTheme(): string {
+  return useSyncExternalStore(subscribeToTheme, () => {
+    const device = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    return document.documentElement.dataset.theme ?? device;
+  });
+}
+
+function subscribeToTheme(listener: () => void): () => void {
+  const device = matchMedia("(prefers-color-scheme: dark)");
+  const observer = new MutationObserver(listener);
+  observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  device.addEventListener("change", listener);
+  return () => {
+    observer.disconnect();
+    device.removeEventListener("change", listener);
+  };
+}
