@@ -8,7 +8,7 @@ VENV = .venv/bin
 # The tests start hundreds of Python processes. Without compiled modules each would take much longer to start.
 test test-python test-long compiled-tests: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help up install install-dev frontend test built-front-end compiled-tests test-python test-long test-frontend static-checks lint format bench eval lock clean python-found
+.PHONY: help up install install-dev frontend test built-front-end compiled-tests test-python test-long test-frontend static-checks lint format bench screenshots eval lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -68,6 +68,9 @@ format: install-dev ## format the code and apply automatic fixes
 
 bench: install-dev frontend ## print the figures of `manage.py bench`, about 15 minutes
 	@$(VENV)/python -m local bench
+
+screenshots: install-dev frontend ## photograph every page in both themes and three widths (FOLDER=screenshots)
+	$(VENV)/python -m tests.screenshots $(or $(FOLDER),screenshots)
 
 eval: install-dev ## evaluate the agent, see docs/howto/evaluations.md (OPTIONS="--model provider:name")
 	@$(VENV)/python -m local eval $(OPTIONS)

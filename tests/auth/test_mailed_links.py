@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 
 from apps.auth import factors, sessions
 from apps.auth.exceptions import SessionEnded
-from apps.auth.mailing import links
+from apps.auth.mailing import links, mail
 from apps.auth.mailing.mail import LINK_TASK
 from apps.auth.models import Challenge, MailedLink, RefreshFamily, StreamTicket, User
 from apps.orgs.models import Membership, Org
@@ -63,6 +63,31 @@ def test_a_forgotten_password_is_reset_with_the_mailed_link(ada: User) -> None:
     assert ada.email_verified_at is not None
     (notice,) = mailbox.deliver()
     assert "was changed" in notice.subject
+
+
+def test_a_mail_has_the_look_of_the_dashboard_and_its_link_as_a_button(ada: User) -> None:
+    post("password/forgot", {"email": "ada@example.com"})
+    (message,) = mailbox.deliver()
+    assert isinstance(message, django_mail.EmailMultiAlternatives)
+    (html,) = message.alternatives
+    assert html.mimetype == "text/html"
+    (address,) = mailbox.LINK.finditer(str(message.body))
+    assert f'<a href="{address[0]}"' in str(html.content)
+    assert f">{message.subject}</h1>" in str(html.content)
+
+
+def test_names_in_a_mail_are_escaped_in_its_html() -> None:
+    mail.send(
+        "ada@example.com",
+        "invitation",
+        organization="<b>Acme</b>",
+        role="viewer",
+        link="https://drover.example/invitation#s",
+        days=7,
+    )
+    (message,) = django_mail.outbox
+    assert isinstance(message, django_mail.EmailMultiAlternatives)
+    assert "&lt;b&gt;Acme&lt;/b&gt;" in str(message.alternatives[0].content)
 
 
 def test_only_the_newest_link_works_and_only_once_and_it_expires(ada: User) -> None:

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from apps.auth import names
@@ -28,6 +28,7 @@ _INNER_QUOTES = str.maketrans(dict.fromkeys('“”„«»"', "'"))
 # Characters by which mail programs detect a link, as in https://, in ada@ and in example.com. The full stops of East
 # Asian scripts count too.
 _LINK_PART = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d]{2})")
+_ADDRESS = re.compile(r"https?://\S+")
 
 
 def request_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
@@ -51,10 +52,20 @@ def defer_mail(task: str, **arguments: str | int) -> None:
 
 
 def send(to: str, template: str, **context: Any) -> None:
-    """Render `mail/<template>.txt`, whose first line is the subject, and send it."""
+    """Render `mail/<template>.txt`, whose first line is the subject, and send it as text and as HTML."""
     text = render_to_string(f"mail/{template}.txt", {"home": settings.PUBLIC_URL, **context})
-    subject, _, body = text.partition("\n")
-    EmailMessage(" ".join(subject.split()), body.strip() + "\n", to=[to]).send()
+    first_line, _, body = text.partition("\n")
+    subject = " ".join(first_line.split())
+    message = EmailMultiAlternatives(subject, body.strip() + "\n", to=[to])
+    message.attach_alternative(_render_html(subject, body), "text/html")
+    message.send()
+
+
+def _render_html(subject: str, body: str) -> str:
+    """Render the text in the look of the dashboard. A paragraph that is only an address becomes a button."""
+    texts = [" ".join(paragraph.split()) for paragraph in body.strip().split("\n\n")]
+    paragraphs = [{"text": text, "is_link": _ADDRESS.fullmatch(text) is not None} for text in texts]
+    return render_to_string("mail/frame.html", {"subject": subject, "paragraphs": paragraphs})
 
 
 def quote_name(name: str) -> str:
