@@ -413,6 +413,17 @@ const audit = createRoute({
   ),
 });
 
+/** Pages for the developers of the front end. They are not part of a build. */
+const developerPages = import.meta.env.DEV
+  ? [
+      createRoute({
+        getParentRoute: () => app,
+        path: "/dev/components",
+        component: lazyPage(() => import("@/features/dev/components-page"), "ComponentsPage"),
+      }),
+    ]
+  : [];
+
 /** An address that no other route matches. It is shown inside the navigation. */
 const unknownAddress = createRoute({ getParentRoute: () => app, path: "$", component: NotFound });
 
@@ -452,6 +463,7 @@ export const router = createRouter({
       files,
       agent,
       agentConversation,
+      ...developerPages,
       unknownAddress,
       settings.addChildren([
         settingsHome,
