@@ -17,6 +17,7 @@ import { parseConnectorFilter, parseNewConnector } from "@/features/connectors/f
 import { parseFileFilter } from "@/features/files/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
+import { parseAuditFilter } from "@/features/settings/audit-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
 import { NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
@@ -407,6 +408,7 @@ const usage = createRoute({
 const audit = createRoute({
   getParentRoute: () => settings,
   path: "/audit",
+  validateSearch: parseAuditFilter,
   component: withPermission(
     { permission: "audit.view", title: "Audit log", action: "view the audit log" },
     lazyPage(() => import("@/features/settings/audit-page"), "AuditPage"),

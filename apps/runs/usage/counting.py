@@ -106,4 +106,4 @@ def limit_failure(measure: Measure) -> Failed:
     )
 
 
-LIMIT_NAMES = {"rows_month": "rows per month", "bytes_month": "bytes per month"}
+LIMIT_NAMES = {"rows_month": "records per month", "bytes_month": "bytes per month"}

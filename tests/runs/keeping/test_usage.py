@@ -74,13 +74,13 @@ def test_at_the_limit_a_manual_run_is_rejected_and_a_scheduled_run_fails(
     assert read_newest_run(acme).status == Status.SUCCEEDED
     refused = acme.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
-    assert "200 rows per month" in refused.json()["detail"]
+    assert "200 records per month" in refused.json()["detail"]
     with acme.scope():
         services.start(org=acme.org, by=SYSTEM, pipeline_id=pipeline.pk, trigger=Trigger.SCHEDULE)
     work_until_idle(this_worker)
     failed_run = read_newest_run(acme)
     assert (failed_run.status, failed_run.failure_class) == (Status.FAILED, "configuration")
-    assert "limit of 200 rows per month" in failed_run.failure_message
+    assert "limit of 200 records per month" in failed_run.failure_message
     assert failed_run.failure_retryable is False
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_reaches_the_limit_fails_and_can_continue_after_the_limit_is_
     work_until_idle(this_worker)
     stopped_run = read_newest_run(acme)
     assert stopped_run.status == Status.FAILED
-    assert "limit of 400 rows per month" in stopped_run.failure_message
+    assert "limit of 400 records per month" in stopped_run.failure_message
     assert (
         last_log_line(acme, stopped_run.pk)
         == f"Failed (configuration): {stopped_run.failure_message}"

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
@@ -9,41 +9,29 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { membersQuery } from "./members-page";
-import { actorInWords, changeInWords } from "./change";
+import { ACTIONS, actionInWords, actorInWords, changeLines, eventInWords } from "@/format/audit";
+import { nameInWords } from "@/format/name";
+import { parseAuditFilter, toQuery, type AuditFilter } from "./audit-filter";
 import { Section } from "./section";
 
-interface Filter {
-  action?: string;
-  actor?: string;
-  since?: string;
-  until?: string;
-}
+const kindOf = (action: string) => action.slice(0, action.indexOf("."));
 
-/** Returns the filter in the form. Days are in the user's time zone, and `until` is the end of the day. */
-function readFilter(form: HTMLFormElement): Filter {
-  const data = new FormData(form);
-  const text = (name: string) => String(data.get(name) ?? "").trim();
-  const filter: Filter = {};
-  if (text("action")) filter.action = text("action");
-  if (text("actor")) filter.actor = text("actor");
-  if (text("since")) filter.since = new Date(`${text("since")}T00:00`).toISOString();
-  if (text("until")) {
-    const end = new Date(`${text("until")}T00:00`);
-    end.setDate(end.getDate() + 1);
-    filter.until = end.toISOString();
-  }
-  return filter;
-}
+/** The actions by the kind of object that they concern. */
+const ACTION_GROUPS = [...new Set(Object.keys(ACTIONS).map(kindOf))].map((kind) => ({
+  kind,
+  actions: Object.keys(ACTIONS).filter((action) => kindOf(action) === kind),
+}));
 
 export function AuditPage() {
-  const [filter, setFilter] = useState<Filter>({});
+  const filter = parseAuditFilter({ ...useSearch({ from: "/app/settings/audit" }) });
+  const navigate = useNavigate({ from: "/settings/audit" });
   const members = useQuery(membersQuery);
   const query = useInfiniteQuery({
     queryKey: queryKeys.audit(filter),
     queryFn: ({ pageParam, signal }) =>
       unwrap(
         api.GET("/api/v1/org/audit", {
-          params: { query: { limit: 50, ...filter, ...(pageParam ? { cursor: pageParam } : {}) } },
+          params: { query: { limit: 50, ...toQuery(filter), ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,
         }),
       ),
@@ -52,8 +40,10 @@ export function AuditPage() {
   });
   const events = query.data?.pages.flatMap((page) => page.results) ?? [];
 
+  const change = (next: AuditFilter) => void navigate({ search: (current) => ({ ...current, ...next }) });
+
   function download(format: "csv" | "jsonl") {
-    const parameters = new URLSearchParams({ ...filter, format });
+    const parameters = new URLSearchParams({ ...toQuery(filter), format });
     void downloadFile(`/api/v1/org/audit/export?${parameters}`, `audit.${format}`).catch(showError);
   }
 
@@ -68,19 +58,40 @@ export function AuditPage() {
         </div>
       }
     >
-      <form
-        aria-label="Filter"
+      <div
+        role="search"
+        aria-label="Filter events"
         className="mb-4 grid items-end gap-3 sm:grid-cols-2 @3xl/page:grid-cols-[2fr_2fr_1fr_1fr_auto]"
-        onSubmit={(event: FormEvent<HTMLFormElement>) => {
-          event.preventDefault();
-          setFilter(readFilter(event.currentTarget));
-        }}
-        onReset={() => setFilter({})}
       >
-        <TextField label="Action" name="action" maxLength={60} placeholder="member.remove" />
+        <Field label="Action">
+          {(control) => (
+            <select
+              {...control}
+              className="control"
+              value={filter.action ?? ""}
+              onChange={({ target }) => change({ action: target.value || undefined })}
+            >
+              <option value="">All actions</option>
+              {ACTION_GROUPS.map(({ kind, actions }) => (
+                <optgroup key={kind} label={nameInWords(kind)}>
+                  {actions.map((action) => (
+                    <option key={action} value={action}>
+                      {actionInWords(action)}
+                    </option>
+                  ))}
+                </optgroup>
+              ))}
+            </select>
+          )}
+        </Field>
         <Field label="Who">
           {(control) => (
-            <select {...control} name="actor" className="control">
+            <select
+              {...control}
+              className="control"
+              value={filter.actor ?? ""}
+              onChange={({ target }) => change({ actor: target.value || undefined })}
+            >
               <option value="">Anyone</option>
               {members.data?.results.map(({ user_id, name, email }) => (
                 <option key={user_id} value={user_id}>
@@ -90,15 +101,26 @@ export function AuditPage() {
             </select>
           )}
         </Field>
-        <TextField label="From" name="since" type="date" />
-        <TextField label="To" name="until" type="date" />
-        <div className="flex gap-2">
-          <Button type="submit">Filter</Button>
-          <Button type="reset" look="quiet">
-            Clear
-          </Button>
-        </div>
-      </form>
+        <TextField
+          label="From"
+          type="date"
+          value={filter.since ?? ""}
+          onChange={({ target }) => change({ since: target.value || undefined })}
+        />
+        <TextField
+          label="To"
+          type="date"
+          value={filter.until ?? ""}
+          onChange={({ target }) => change({ until: target.value || undefined })}
+        />
+        <Button
+          look="quiet"
+          disabledReason={Object.keys(filter).length === 0 ? "No filter is set" : null}
+          onClick={() => void navigate({ search: {} })}
+        >
+          Clear
+        </Button>
+      </div>
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       {query.isSuccess && events.length === 0 && (
@@ -109,13 +131,13 @@ export function AuditPage() {
           <li key={event.id} className="border-b border-line pb-3">
             <p>
               <span className="font-medium">{actorInWords(event)}</span>{" "}
-              <code className="text-[0.8125rem]">{event.action}</code> {event.object_label}{" "}
+              <span title={event.action}>{eventInWords(event)}</span>{" "}
               <span className="text-faint">
                 <RelativeTime time={event.at} />
                 {event.ip && `, from ${event.ip}`}
               </span>
             </p>
-            <Changes changes={event.changes} />
+            <Changes lines={changeLines(event)} />
           </li>
         ))}
       </ul>
@@ -128,13 +150,14 @@ export function AuditPage() {
   );
 }
 
-function Changes({ changes }: { changes: Record<string, unknown> }) {
-  const rows = Object.entries(changes);
-  if (rows.length === 0) return null;
+function Changes({ lines }: { lines: string[] }) {
+  if (lines.length === 0) return null;
   return (
     <ul className="mt-1 grid gap-0.5 text-[0.8125rem] text-soft">
-      {rows.map(([field, change]) => (
-        <li key={field}>{changeInWords(field, change)}</li>
+      {lines.map((line) => (
+        <li key={line} className="whitespace-pre-wrap">
+          {line}
+        </li>
       ))}
     </ul>
   );

@@ -17,6 +17,17 @@ const LIMIT_LABELS = {
   members: "Members",
   file_bytes: "Uploaded files",
 };
+const MONTHLY_CONSEQUENCE =
+  "At 100 % runs stop at their last checkpoint, and new ones are refused until the next month or a higher limit. No record is lost.";
+/** What happens when the limit is reached. */
+const CONSEQUENCES = {
+  rows_month: MONTHLY_CONSEQUENCE,
+  bytes_month: MONTHLY_CONSEQUENCE,
+  running: "Further runs wait for their turn.",
+  pipelines: "At 100 % no more pipelines can be created. The existing ones keep running.",
+  members: "At 100 % nobody else can be invited.",
+  file_bytes: "At 100 % uploads are refused. The existing files stay.",
+};
 const BYTE_LIMITS = ["bytes_month", "file_bytes"];
 const DATA_LABELS = {
   logs: "Log lines",
@@ -79,6 +90,7 @@ export function UsagePage() {
                         className={STATE_COLOURS[state]}
                       />
                     </svg>
+                    {limit !== null && <p className="mt-1 text-xs text-faint">{CONSEQUENCES[name]}</p>}
                   </li>
                 );
               })}
