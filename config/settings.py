@@ -124,10 +124,12 @@ INSTALLED_APPS = [
     "apps.agent",
 ]
 MIDDLEWARE = [
+    "apps.web.request_ids.RequestIds",
     "apps.web.hosts.RejectUnknownHosts",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.web.headers.SecurityHeaders",
+    "apps.web.compression.CompressJson",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.admin.AdminSession",
     "django.middleware.csrf.CsrfViewMiddleware",

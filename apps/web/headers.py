@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -19,6 +22,17 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+
+# The pages that are open compare it with that of the response before, to tell the user of a new release.
+RELEASE_HEADER = "X-Drover-Release"
+RELEASE_DIGITS = 12
+
+
+@cache
+def _release() -> str:
+    """Return a digest of the dashboard's page, which names the files of its release. It is empty without a dashboard."""
+    index = settings.FRONTEND_DIST / "index.html"
+    return hashlib.sha256(index.read_bytes()).hexdigest()[:RELEASE_DIGITS] if index.exists() else ""
 
 
 class SecurityHeaders:
@@ -37,5 +51,6 @@ class SecurityHeaders:
             # Without this header the response would be chunked.
             response.headers["Content-Length"] = str(len(response.content))
         if request.path.startswith("/api/"):
+            response.headers[RELEASE_HEADER] = _release()
             response.headers.setdefault("Cache-Control", "no-store")
         return response
