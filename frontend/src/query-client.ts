@@ -1,7 +1,8 @@
 import { QueryClient } from "@tanstack/react-query";
 import { ProblemError } from "@/api/problem";
 
-const MAX_RETRIES = 3;
+const MAX_RETRIES = 1;
+const RETRY_DELAY = 800; // milliseconds, so that the user sees an error within two seconds
 
 /** Returns true after network errors, and if the server is busy or has failed, but at most MAX_RETRIES times. */
 export function shouldRetry(failures: number, error: unknown): boolean {
@@ -10,5 +11,5 @@ export function shouldRetry(failures: number, error: unknown): boolean {
 }
 
 export const queryClient = new QueryClient({
-  defaultOptions: { queries: { retry: shouldRetry, staleTime: 5_000 } },
+  defaultOptions: { queries: { retry: shouldRetry, retryDelay: RETRY_DELAY, staleTime: 5_000 } },
 });

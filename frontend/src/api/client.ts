@@ -15,7 +15,7 @@ interface ApiResult<T> {
 /** Returns the body of a successful response. Throws a `ProblemError` for any other response. */
 export async function unwrap<T>(call: Promise<ApiResult<T>>): Promise<T> {
   const { data, error, response } = await call;
-  if (!response.ok) throw new ProblemError(response.status, error, response.headers.get("Retry-After"));
+  if (!response.ok) throw new ProblemError(response.status, error, response.headers);
   return data as T;
 }
 

@@ -6,7 +6,8 @@ const SAVE_TIMEOUT = 60_000; // milliseconds that the browser has to begin savin
 /** Downloads a file from the API and saves it. A plain link cannot send the bearer token. */
 export async function downloadFile(path: string, name: string): Promise<void> {
   const response = await authorizedFetch(new Request(new URL(path, location.href)));
-  if (!response.ok) throw new ProblemError(response.status, await response.json().catch(() => null));
+  if (!response.ok)
+    throw new ProblemError(response.status, await response.json().catch(() => null), response.headers);
   const objectUrl = URL.createObjectURL(await response.blob());
   Object.assign(document.createElement("a"), { href: objectUrl, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(objectUrl), SAVE_TIMEOUT);

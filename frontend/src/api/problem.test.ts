@@ -35,10 +35,12 @@ describe("error responses", () => {
   );
 
   it("show how many seconds to wait if the server sent a number", () => {
-    expect(new ProblemError(429, null, "12").nextStep).toBe("Try again in 12 seconds.");
-    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").nextStep).toBe(
-      "Wait a moment, then try again.",
+    expect(new ProblemError(429, null, new Headers({ "Retry-After": "12" })).nextStep).toBe(
+      "Try again in 12 seconds.",
     );
+    expect(
+      new ProblemError(429, null, new Headers({ "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT" })).nextStep,
+    ).toBe("Wait a moment, then try again.");
   });
 
   it("dataIfFound returns old data after every error but 404", () => {

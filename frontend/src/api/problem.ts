@@ -4,6 +4,9 @@ interface FieldProblem {
   code?: string;
 }
 
+/** The headers of a response, by name. */
+export type ResponseHeaders = Pick<Headers, "get">;
+
 /** An error response (RFC 9457). `message` says what happened, `nextStep` what the user can do. */
 export class ProblemError extends Error {
   readonly status: number;
@@ -12,10 +15,12 @@ export class ProblemError extends Error {
   readonly fields: FieldProblem[];
   /** The seconds to wait, if the server sent them. */
   readonly retryAfter: number | null;
+  /** The id of the request, which the server's log lines have too; null if the response has none. */
+  readonly requestId: string | null;
   /** The whole response body. Some operations send additional members, such as the id of a live run. */
   readonly body: Record<string, unknown>;
 
-  constructor(status: number, body: unknown, retryAfter: string | null = null) {
+  constructor(status: number, body: unknown, headers: ResponseHeaders | null = null) {
     const problem = isRecord(body) ? body : {};
     const title = nonEmptyText(problem.title) ?? statusTitle(status);
     super(nonEmptyText(problem.detail) ?? title);
@@ -24,6 +29,8 @@ export class ProblemError extends Error {
     this.title = title;
     this.code = nonEmptyText(problem.code) ?? String(status);
     this.fields = Array.isArray(problem.errors) ? problem.errors.filter(isFieldProblem) : [];
+    const retryAfter = headers?.get("Retry-After") ?? null;
+    this.requestId = headers?.get("X-Request-ID") ?? null;
     this.retryAfter = retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
     this.body = problem;
   }
@@ -83,6 +90,11 @@ export function describeError(error: unknown): ErrorDescription {
     return { title: error.message, nextStep: "Check your network connection, then try again." };
   }
   return { title: "Something went wrong on this page.", nextStep: "Reload the page and try again." };
+}
+
+/** The id of a request that the server could not process, or null. Other errors are explained by their message. */
+export function requestIdOf(error: unknown): string | null {
+  return error instanceof ProblemError && error.status >= 500 ? error.requestId : null;
 }
 
 /** The error's messages by field. The fields are the server's paths, such as `source.config.port`. */

@@ -1,5 +1,6 @@
 import type { Session } from "./types";
 import { OfflineError, ProblemError } from "./problem";
+import { noticeRelease } from "./release";
 
 /**
  * The log-in state of this tab. The access token is stored only in this module's memory. The HttpOnly refresh
@@ -100,7 +101,7 @@ async function refreshOnce(): Promise<boolean> {
     clearSession();
     return false;
   }
-  throw new ProblemError(response.status, await readBody(response), response.headers.get("Retry-After"));
+  throw new ProblemError(response.status, await readBody(response), response.headers);
 }
 
 async function post(path: string, body: object): Promise<Response> {
@@ -153,7 +154,9 @@ async function send(request: Request, token: string | null): Promise<Response> {
   request.headers.set("X-Requested-With", "drover");
   if (token) request.headers.set("Authorization", `Bearer ${token}`);
   try {
-    return await fetch(request);
+    const response = await fetch(request);
+    noticeRelease(response.headers.get("X-Drover-Release"));
+    return response;
   } catch (error) {
     if (request.signal.aborted) throw error;
     throw new OfflineError();

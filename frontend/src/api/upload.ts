@@ -1,5 +1,5 @@
 /** Sends the content of files. `fetch` does not report how much of a body was sent, so this uses XMLHttpRequest. */
-import { OfflineError, ProblemError } from "./problem";
+import { OfflineError, ProblemError, type ResponseHeaders } from "./problem";
 import { accessToken, refreshSession } from "./session";
 
 interface UploadRequest {
@@ -22,11 +22,11 @@ export async function sendContent<Answer>(request: UploadRequest): Promise<Answe
 interface Answer {
   status: number;
   body: unknown;
-  retryAfter: string | null;
+  headers: ResponseHeaders;
 }
 
-function unwrapAnswer<Body>({ status, body, retryAfter }: Answer): Body {
-  if (status >= 400) throw new ProblemError(status, body, retryAfter);
+function unwrapAnswer<Body>({ status, body, headers }: Answer): Body {
+  if (status >= 400) throw new ProblemError(status, body, headers);
   return body as Body;
 }
 
@@ -47,7 +47,7 @@ function sendOnce(
       resolve({
         status: request.status,
         body: parseJson(request.responseText),
-        retryAfter: request.getResponseHeader("Retry-After"),
+        headers: { get: (name) => request.getResponseHeader(name) },
       });
     request.onerror = () => reject(new OfflineError());
     request.onabort = () => reject(abortError());

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
-import { describeError, fieldMessages } from "@/api/problem";
+import { describeError, fieldMessages, requestIdOf } from "@/api/problem";
 import { Button } from "./button";
+import { CopyButton } from "./copy-button";
 import { WarningIcon } from "./icons";
 
 interface NoticeProps {
@@ -37,6 +38,7 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
   const fields = Object.entries(fieldMessages(error));
   return (
     <Notice {...describeError(error)} retry={retry}>
+      {requestIdOf(error) && <RequestId id={requestIdOf(error)!} />}
       {fields.length > 0 && (
         <ul className="text-soft">
           {fields.map(([field, message]) => (
@@ -47,6 +49,16 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
         </ul>
       )}
     </Notice>
+  );
+}
+
+/** With this id an operator finds the log lines of the request. */
+function RequestId({ id }: { id: string }) {
+  return (
+    <p className="flex flex-wrap items-center gap-x-1 text-xs text-faint">
+      Request id: <code>{id}</code>
+      <CopyButton text={id} className="h-6! text-xs!" />
+    </p>
   );
 }
 

@@ -1,5 +1,5 @@
 import { useSyncExternalStore, type ReactNode } from "react";
-import { describeError } from "@/api/problem";
+import { describeError, requestIdOf } from "@/api/problem";
 import { Button } from "./button";
 import { CheckIcon, CrossIcon, WarningIcon } from "./icons";
 
@@ -37,7 +37,9 @@ export function showSuccess(text: string, link?: ReactNode): void {
 
 export function showError(error: unknown, link?: ReactNode): void {
   const { title, nextStep } = describeError(error);
-  show({ kind: "bad", text: nextStep ? `${title} ${nextStep}` : title, link });
+  const requestId = requestIdOf(error);
+  const text = [title, nextStep, requestId && `Request id: ${requestId}`].filter(Boolean).join(" ");
+  show({ kind: "bad", text, link });
 }
 
 export function Toasts() {

@@ -1,6 +1,6 @@
-import { useState } from "react";
 import { Button } from "@/components/button";
-import { CheckIcon, CopyIcon, RetryIcon, WarningIcon } from "@/components/icons";
+import { CopyButton } from "@/components/copy-button";
+import { RetryIcon, WarningIcon } from "@/components/icons";
 import { ErrorNotice } from "@/components/notice";
 import { modelInWords } from "@/format/model";
 import { formatCount } from "@/format/number";
@@ -69,25 +69,10 @@ function Message({ message, isFinished }: { message: MessageItem; isFinished: bo
   return (
     <div className="min-w-0">
       <MarkdownText text={message.text} />
-      <div className="mt-1 h-7">{isFinished && <CopyButton text={message.text} />}</div>
+      <div className="mt-1 h-7">
+        {isFinished && <CopyButton text={message.text} className="-ml-2 text-faint!" />}
+      </div>
     </div>
-  );
-}
-
-/** Browsers provide the clipboard only on https and localhost. */
-function CopyButton({ text }: { text: string }) {
-  const [isCopied, setIsCopied] = useState(false);
-  if (!("clipboard" in navigator)) return null;
-  async function copy() {
-    await navigator.clipboard.writeText(text);
-    setIsCopied(true);
-    setTimeout(() => setIsCopied(false), 2_000);
-  }
-  return (
-    <Button look="quiet" size="small" className="-ml-2 text-faint!" onClick={() => void copy()}>
-      {isCopied ? <CheckIcon /> : <CopyIcon />}
-      {isCopied ? "Copied" : "Copy"}
-    </Button>
   );
 }
 

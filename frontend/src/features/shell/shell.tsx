@@ -29,6 +29,7 @@ import { absoluteTime } from "@/format/time";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useHasPermissionSomewhere, useSession } from "@/session/use-session";
 import { saveTheme, storedTheme, type Theme } from "@/theme";
+import { Banners } from "./banners";
 import { useShortcuts } from "./shortcuts";
 
 /** The frame of all pages. `agentPanel` is shown beside the page when the user opens it. */
@@ -114,6 +115,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       </header>
       {/* Pages adapt to the width of this container, because the panel leaves them less than the window. */}
       <main id="main" tabIndex={-1} inert={isCovered} className="@container/page min-w-0 outline-none">
+        <Banners />
         <OrganizationNotice />
         {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
