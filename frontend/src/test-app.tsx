@@ -57,6 +57,7 @@ function addMissingBrowserParts() {
       disconnect = nothing;
     },
   );
+  Element.prototype.scrollIntoView = nothing;
   HTMLDialogElement.prototype.showModal = function () {
     this.open = true;
   };

@@ -43,6 +43,7 @@ export const queryKeys = {
   },
   openInvitation: (token: string) => ["open-invitation", token] as const,
   organization: ["organization"],
+  palette: (text: string) => ["palette", text] as const,
   pipelines: {
     all: ["pipelines"],
     lists: ["pipelines", "list"],

@@ -19,6 +19,7 @@ import {
   PipelineIcon,
   RunsIcon,
   ScreenIcon,
+  SearchIcon,
   SunIcon,
   UserIcon,
 } from "@/components/icons";
@@ -30,12 +31,14 @@ import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useHasPermissionSomewhere, useSession } from "@/session/use-session";
 import { saveTheme, storedTheme, type Theme } from "@/theme";
 import { Banners } from "./banners";
+import { Overlay } from "./overlay";
+import { openOverlay } from "./overlays";
 import { useShortcuts } from "./shortcuts";
 
 /** The frame of all pages. `agentPanel` is shown beside the page when the user opens it. */
 export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
-  useShortcuts(canUseAgent);
+  useShortcuts();
   const org = useSession()?.organization?.id;
   const isAgentPage = useIsAgentPage();
   const { isOpen } = useAgentPanel();
@@ -109,6 +112,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
           </NavLink>
         </nav>
         <div className="ml-auto flex shrink-0 items-center gap-1 max-sm:gap-0 lg:mt-auto lg:ml-0 lg:flex-col lg:items-stretch">
+          <SearchButton />
           {canUseAgent && !isAgentPage && <AgentButton isOpen={isPanelOpen} />}
           <UserMenu />
         </div>
@@ -121,6 +125,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         <Outlet key={org} />
       </main>
       {isPanelOpen && <Fragment key={org}>{agentPanel}</Fragment>}
+      <Overlay />
     </div>
   );
 }
@@ -192,6 +197,25 @@ function useCloseOnNavigation(): void {
     addressBefore.current = address;
     if (narrowQuery?.matches) closeAgentPanel();
   }, [address]);
+}
+
+function SearchButton() {
+  return (
+    <button
+      type="button"
+      aria-label="Search everything"
+      title="Search everything (Ctrl+K or ⌘K)"
+      className={classNames(
+        buttonClasses("plain"),
+        "shrink-0 text-soft! max-lg:size-8 max-sm:size-7! max-lg:justify-center max-lg:px-0!",
+      )}
+      onClick={() => openOverlay("palette")}
+    >
+      <SearchIcon />
+      <span className="max-lg:sr-only">Search</span>
+      <kbd className="ml-auto font-mono text-xs text-faint max-lg:hidden">Ctrl K</kbd>
+    </button>
+  );
 }
 
 function AgentButton({ isOpen }: { isOpen: boolean }) {

@@ -1,35 +1,38 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { toggleAgentPanel } from "@/agent-panel";
+import { useHasPermissionSomewhere } from "@/session/use-session";
+import { PAGES } from "./keys";
+import { openOverlay } from "./overlays";
 
 const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
 
 /**
- * Keyboard shortcuts: `g p` pipelines, `g r` runs, `g n` connectors, `g c` custom sources, `g f` files, `g a` agent, `g s`
- * settings, `/` the search field. Ctrl+J or ⌘J opens and closes the agent's panel, also while the user is typing. On the agent's own pages
- * it moves the focus to the message field.
+ * The keyboard shortcuts of `keys.ts`. Those with Ctrl or ⌘ work also while the user is typing. On the agent's own pages
+ * its shortcut moves the focus to the message field.
  */
-export function useShortcuts(canUseAgent: boolean): void {
+export function useShortcuts(): void {
   const navigate = useNavigate();
+  const canUseAgent = useHasPermissionSomewhere("agent.use");
   useEffect(() => {
     let gPressedAt = 0;
     function onKeyDown(event: KeyboardEvent) {
-      if (canUseAgent && isAgentShortcut(event)) {
+      if (isWithControl(event, "k")) {
+        event.preventDefault(); // some browsers would move the focus to their address field
+        return openOverlay("palette");
+      }
+      if (canUseAgent && isWithControl(event, "j")) {
         event.preventDefault(); // some browsers would open their list of downloads
         return focusMessageField() || toggleAgentPanel();
       }
-      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || isInDialog(event)) return;
       const followsG = performance.now() - gPressedAt < SEQUENCE_TIMEOUT;
       gPressedAt = 0;
       if (event.key === "/") return focusSearch(event);
+      if (event.key === "?") return openOverlay("keys");
       if (event.key === "g") gPressedAt = performance.now();
-      if (followsG && event.key === "p") void navigate({ to: "/pipelines" });
-      if (followsG && event.key === "r") void navigate({ to: "/runs" });
-      if (followsG && event.key === "n") void navigate({ to: "/connectors" });
-      if (followsG && event.key === "c") void navigate({ to: "/sources" });
-      if (followsG && event.key === "f") void navigate({ to: "/files" });
-      if (followsG && event.key === "a" && canUseAgent) void navigate({ to: "/agent" });
-      if (followsG && event.key === "s") void navigate({ to: "/settings" });
+      const page = followsG && PAGES.find(({ key }) => key === event.key);
+      if (page && (page.permission !== "agent.use" || canUseAgent)) void navigate({ to: page.to });
     }
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
@@ -43,8 +46,8 @@ function focusMessageField(): boolean {
   return field !== null;
 }
 
-function isAgentShortcut({ ctrlKey, metaKey, altKey, shiftKey, key }: KeyboardEvent): boolean {
-  return (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === "j";
+function isWithControl({ ctrlKey, metaKey, altKey, shiftKey, key }: KeyboardEvent, letter: string): boolean {
+  return (ctrlKey || metaKey) && !altKey && !shiftKey && key.toLowerCase() === letter;
 }
 
 /** Whether the key was pressed in an input. `composedPath` also finds the code editor, which is in a shadow tree. */
@@ -54,6 +57,11 @@ function isTyping(event: KeyboardEvent): boolean {
     target instanceof HTMLElement &&
     (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
   );
+}
+
+/** A dialog is modal, so keys pressed in it must not open another page behind it. */
+function isInDialog({ target }: KeyboardEvent): boolean {
+  return target instanceof Element && target.closest("dialog") !== null;
 }
 
 function focusSearch(event: KeyboardEvent): void {

@@ -1,0 +1,29 @@
+import type { Permission } from "@/api/types";
+
+export interface KeyedPage {
+  /** Pressed after `g`. */
+  key: string;
+  to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
+  label: string;
+  permission?: Permission;
+}
+
+/** The pages of the navigation, with the keys that open them. */
+export const PAGES: KeyedPage[] = [
+  { key: "p", to: "/pipelines", label: "Pipelines" },
+  { key: "r", to: "/runs", label: "Runs" },
+  { key: "n", to: "/connectors", label: "Connectors" },
+  { key: "c", to: "/sources", label: "Custom sources" },
+  { key: "f", to: "/files", label: "Files" },
+  { key: "a", to: "/agent", label: "Agent", permission: "agent.use" },
+  { key: "s", to: "/settings", label: "Settings" },
+];
+
+/** The other keys, as they are listed for the user. */
+export const OTHER_KEYS: { keys: string[]; label: string }[] = [
+  { keys: ["Ctrl K", "⌘ K"], label: "Search, go to, run or create anything" },
+  { keys: ["/"], label: "Search the list of the page" },
+  { keys: ["Ctrl J", "⌘ J"], label: "Open or close the agent" },
+  { keys: ["?"], label: "Show these keys" },
+  { keys: ["Esc"], label: "Close a dialog or a menu" },
+];

@@ -1,0 +1,68 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openPage, startApp } from "@/test-app";
+import { foundCommands, matchingCommands, runCommand, searchText } from "./commands";
+
+const ORDERS = { id: "p1", name: "Orders", domain: null };
+
+describe("the palette finds", () => {
+  it("pages and actions by words in any order", () => {
+    expect(matchingCommands("log audit").map(({ label }) => label)).toEqual(["Settings: Audit log"]);
+    expect(matchingCommands("create").map(({ label }) => label)).toEqual([
+      "New pipeline",
+      "New connector",
+      "New custom source",
+    ]);
+    expect(matchingCommands("zebra")).toEqual([]);
+  });
+
+  it("a run by its id", () => {
+    const id = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
+    expect(runCommand(` ${id} `)[0]?.to).toBe(`/runs/${id}`);
+    expect(runCommand("orders")).toEqual([]);
+  });
+
+  it("the run of a pipeline first after the word run, and never for a viewer", () => {
+    const labels = (text: string, mayRun: boolean) =>
+      foundCommands(text, { pipelines: [ORDERS] }, () => mayRun).map(({ group }) => group);
+    expect(searchText("run orders")).toBe("orders");
+    expect(labels("run orders", true)).toEqual(["Run", "Pipelines"]);
+    expect(labels("orders", true)).toEqual(["Pipelines", "Run"]);
+    expect(labels("run orders", false)).toEqual(["Pipelines"]);
+  });
+});
+
+describe("with the keyboard", () => {
+  const requests: string[] = [];
+  beforeEach(() => {
+    requests.length = 0;
+    startApp(["read", "pipelines.run"], (request) => {
+      const { pathname, searchParams } = new URL(request.url);
+      requests.push(`${request.method} ${pathname}`);
+      const isFound = pathname === "/api/v1/pipelines" && searchParams.get("q") === "orders";
+      if (request.method === "POST") return Response.json({ id: "r1" }, { status: 201 });
+      return Response.json({ results: isFound ? [ORDERS] : [], next: null, previous: null, count: 0 });
+    });
+  });
+  afterEach(cleanup);
+
+  it("Ctrl+K, a name and Enter run a pipeline", async () => {
+    await openPage("/settings/account");
+    await screen.findByRole("navigation", { name: "Main" });
+    await userEvent.keyboard("{Control>}k{/Control}");
+    await userEvent.type(await screen.findByRole("combobox", { name: "Search everything" }), "run orders");
+    await screen.findByRole("option", { name: /Run Orders/ });
+    await userEvent.keyboard("{Enter}");
+    await waitFor(() => expect(requests).toContain("POST /api/v1/pipelines/p1/run"));
+    expect(screen.queryByRole("combobox", { name: "Search everything" })).toBeNull();
+  });
+
+  it("? lists the keys", async () => {
+    await openPage("/settings/account");
+    await screen.findByRole("navigation", { name: "Main" });
+    await userEvent.keyboard("?");
+    expect(await screen.findByRole("dialog", { name: "Keys" })).toBeTruthy();
+  });
+});

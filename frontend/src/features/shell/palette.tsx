@@ -1,0 +1,162 @@
+import { useQuery } from "@tanstack/react-query";
+import { useRouter } from "@tanstack/react-router";
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
+import { openAgentPanel } from "@/agent-panel";
+import { classNames } from "@/components/class-names";
+import { showError, showSuccess } from "@/components/toast";
+import { useHasPermission, useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
+import { saveTheme } from "@/theme";
+import { openOverlay } from "./overlays";
+import {
+  FIXED_COMMANDS,
+  foundCommands,
+  matchingCommands,
+  runCommand,
+  searchText,
+  type Command,
+} from "./commands";
+import { paletteQuery, useRunPipeline } from "./queries";
+
+const TYPING_DELAY = 150; // milliseconds without typing after which the server is asked
+
+/** Goes to, runs or creates anything by its name. It is the first dialog in which a text is typed, so it has a list, not a form. */
+export function Palette() {
+  const [text, setText] = useState("");
+  const [picked, setPicked] = useState(0);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const listId = useId();
+  const commands = useCommands(text);
+  const carryOut = useCarryOut();
+  const index = Math.min(picked, commands.length - 1);
+
+  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    document.getElementById(`${listId}-${index}`)?.scrollIntoView({ block: "nearest" });
+  }, [listId, index]);
+
+  function choose(command: Command | undefined) {
+    if (!command) return;
+    openOverlay(null);
+    carryOut(command);
+  }
+  function onKeyDown(event: KeyboardEvent) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && commands.length > 0) {
+      event.preventDefault();
+      setPicked((index + step + commands.length) % commands.length);
+    }
+    if (event.key === "Enter") {
+      event.preventDefault();
+      choose(commands[index]);
+    }
+  }
+  return (
+    <dialog
+      ref={dialog}
+      aria-label="Search everything"
+      onClose={() => openOverlay(null)}
+      onClick={(event) => event.target === dialog.current && openOverlay(null)}
+      className="mx-auto mt-[10vh] w-[min(38rem,calc(100vw-2rem))] rounded-card border border-line bg-raised p-0 text-ink shadow-float backdrop:bg-black/40"
+    >
+      <input
+        autoFocus
+        role="combobox"
+        aria-label="Search everything"
+        aria-expanded="true"
+        aria-controls={listId}
+        aria-activedescendant={commands.length > 0 ? `${listId}-${index}` : undefined}
+        placeholder="Go to, run or create…"
+        maxLength={120}
+        className="h-12 w-full border-b border-line bg-transparent px-4 text-base outline-none"
+        value={text}
+        onChange={({ target }) => {
+          setText(target.value);
+          setPicked(0);
+        }}
+        onKeyDown={onKeyDown}
+      />
+      <ul
+        id={listId}
+        role="listbox"
+        aria-label="Results"
+        className="h-[min(24rem,60vh)] overflow-y-auto p-1.5"
+      >
+        {commands.map((command, position) => (
+          <li
+            key={command.id}
+            id={`${listId}-${position}`}
+            role="option"
+            aria-selected={position === index}
+            className={classNames(
+              "flex cursor-pointer items-center gap-3 rounded-control px-2.5 py-1.5",
+              position === index && "bg-hover",
+            )}
+            onPointerMove={() => setPicked(position)}
+            onClick={() => choose(command)}
+          >
+            <span className="w-28 shrink-0 text-xs text-faint max-sm:hidden">{command.group}</span>
+            <span className="min-w-0 flex-1 truncate">{command.label}</span>
+            {command.hint && <kbd className="font-mono text-xs text-faint">{command.hint}</kbd>}
+          </li>
+        ))}
+        {commands.length === 0 && (
+          <li role="option" aria-selected="false" aria-disabled="true" className="px-2.5 py-1.5 text-soft">
+            Nothing has this name. Search for a pipeline, connector, custom source, file, page, or the id of a
+            run.
+          </li>
+        )}
+      </ul>
+    </dialog>
+  );
+}
+
+/** The commands for the text that this user may use. */
+function useCommands(text: string): Command[] {
+  const [typed, setTyped] = useState("");
+  useEffect(() => {
+    const timer = setTimeout(() => setTyped(searchText(text)), TYPING_DELAY);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const { data } = useQuery(paletteQuery(typed));
+  const hasPermission = useHasPermission();
+  const canUseAgent = useHasPermissionSomewhere("agent.use");
+  const canEditPipelines = useHasPermissionSomewhere("pipelines.edit");
+  const canEditConnectors = useHasPermissionSomewhere("connectors.edit");
+  const isReadOnly = useReadOnlyReason() !== null;
+  const isAllowed = ({ permission, group }: Command) => {
+    if (group === "Create" && isReadOnly) return false;
+    if (permission === undefined) return true;
+    if (permission === "agent.use") return canUseAgent;
+    if (permission === "pipelines.edit") return canEditPipelines;
+    if (permission === "connectors.edit") return canEditConnectors;
+    return hasPermission(permission);
+  };
+  if (text.trim() === "") return FIXED_COMMANDS.filter(isAllowed);
+  const found = data
+    ? foundCommands(text, data, (domain) => !isReadOnly && hasPermission("pipelines.run", domain))
+    : [];
+  return [...runCommand(text), ...matchingCommands(text).filter(isAllowed), ...found];
+}
+
+/** Returns a function that carries out a command after the palette was closed. */
+function useCarryOut(): (command: Command) => void {
+  const router = useRouter();
+  const run = useRunPipeline();
+  return ({ to, run: pipelineId, act }) => {
+    if (to) void router.navigate({ href: to });
+    if (pipelineId)
+      run.mutate(pipelineId, {
+        onSuccess: ({ id }) => void router.navigate({ to: "/runs/$runId", params: { runId: id } }),
+        onError: (error) => showError(error),
+      });
+    if (act === "agent") openAgentPanel();
+    if (act === "keys") openOverlay("keys");
+    if (act === "copy-link")
+      void navigator.clipboard
+        .writeText(location.href)
+        .then(() => showSuccess("The link was copied."), showError);
+    if (act === "theme-light") saveTheme("light");
+    if (act === "theme-dark") saveTheme("dark");
+    if (act === "theme-system") saveTheme("system");
+  };
+}
