@@ -97,7 +97,7 @@ def _take(
     page.get_by_label("E-mail").fill(report["email"])
     page.get_by_label("Password").fill(report["password"])
     page.get_by_role("button", name="Log in", exact=True).click()
-    page.get_by_role("navigation", name="Main").wait_for(state="attached")
+    page.wait_for_url(lambda url: "/login" not in url)
     for name, address in addresses.items():
         if address is not None and name not in signed_out:
             yield _photograph(page, name, address, theme, width, folder)

@@ -135,7 +135,7 @@ function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
                 <Link
                   to="/connectors/$connectorId"
                   params={{ connectorId: row.id }}
-                  className="font-medium hover:underline"
+                  className="row-link font-medium hover:underline"
                 >
                   {row.name}
                 </Link>

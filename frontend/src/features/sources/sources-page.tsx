@@ -115,7 +115,7 @@ function SourcesTable({ rows }: { rows: CustomSourceRow[] }) {
                 <Link
                   to="/sources/$sourceId"
                   params={{ sourceId: row.id }}
-                  className="font-medium hover:underline"
+                  className="row-link font-medium hover:underline"
                 >
                   {row.name}
                 </Link>
