@@ -40,7 +40,11 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
         {runs.map((run) => (
           <tr key={run.id}>
             <td>
-              <Link to="/runs/$runId" params={{ runId: run.id }} className="row-link inline-flex rounded-full">
+              <Link
+                to="/runs/$runId"
+                params={{ runId: run.id }}
+                className="row-link inline-flex rounded-full"
+              >
                 <StatusBadge status={run.status} />
                 <span className="sr-only">, open the run</span>
               </Link>
