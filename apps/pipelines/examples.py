@@ -61,6 +61,10 @@ ROW: dict[str, Any] = {
         "finished_at": "2026-11-22T05:01:07Z",
         "records": 336776,
     },
+    "freshness": "fresh",
+    "last_success_at": "2026-11-22T05:01:07Z",
+    "failing_since": None,
+    "late_at": "2026-11-22T13:00:00Z",
     "created_at": "2026-11-20T08:00:00Z",
     "updated_at": "2026-11-20T08:00:00Z",
 }

@@ -18,6 +18,7 @@ from django.db import connection
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.pipelines.schedules.freshness import FRESHNESS_SQL
 from apps.web.paging import Cursor
 
 TIME_FORMAT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -43,6 +44,8 @@ ROW_JSON = f"""json_build_object(
     'last_run', CASE WHEN p.last_run_id IS NOT NULL THEN json_build_object(
         'id', p.last_run_id, 'status', p.last_run_status, 'kind', p.last_run_kind,
         'finished_at', {_utc_text("p.last_run_finished_at")}, 'records', p.last_run_records) END,
+    'freshness', {FRESHNESS_SQL}, 'last_success_at', {_utc_text("p.last_success_at")},
+    'failing_since', {_utc_text("p.failing_since")}, 'late_at', {_utc_text("p.late_at")},
     'created_at', {_utc_text("p.created_at")}, 'updated_at', {_utc_text("p.updated_at")})"""
 
 FILTERS = {
@@ -50,6 +53,7 @@ FILTERS = {
     "tags": "p.tags @> %(tags)s::varchar[]",
     "enabled": "p.enabled = %(enabled)s",
     "status": "p.last_run_status = %(status)s",
+    "freshness": f"{FRESHNESS_SQL} = %(freshness)s",
     "source": "p.source_kind = %(source)s",
     "destination": "p.destination_kind = %(destination)s",
     "connector": "%(connector)s IN (p.source_connector_id, p.destination_connector_id)",

@@ -66,6 +66,11 @@ class Pipeline(OrgOwned):
     )
     last_run_finished_at = models.DateTimeField(null=True, editable=False)
     last_run_records = models.BigIntegerField(null=True, editable=False)
+    # See schedules.freshness.
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_success_seconds = models.PositiveIntegerField(null=True, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    late_at = models.DateTimeField(null=True, editable=False)
 
     class Meta(OrgOwned.Meta):
         constraints = [

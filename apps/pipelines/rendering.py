@@ -13,6 +13,7 @@ from apps.pipelines import definition, targets
 from apps.pipelines.definition import Document
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+from apps.pipelines.schedules.freshness import freshness_of
 from apps.pipelines.schedules.services import schedule_of
 
 
@@ -68,6 +69,10 @@ class PipelineDetail(TypedDict):
     schedule: ScheduleDetail | None
     next_run_at: datetime | None
     last_run: LastRun | None
+    freshness: str
+    last_success_at: datetime | None
+    failing_since: datetime | None
+    late_at: datetime | None
     created_at: datetime
     updated_at: datetime
     config: Document
@@ -95,6 +100,10 @@ def render_detail(org: Org, by: Principal, pipeline: Pipeline) -> PipelineDetail
         "schedule": render_schedule(schedule) if schedule else None,
         "next_run_at": schedule.next_run_at if schedule else None,
         "last_run": _render_last_run(pipeline),
+        "freshness": freshness_of(pipeline),
+        "last_success_at": pipeline.last_success_at,
+        "failing_since": pipeline.failing_since,
+        "late_at": pipeline.late_at,
         "created_at": pipeline.created_at,
         "updated_at": pipeline.updated_at,
         "config": masked_config(version),

@@ -18,6 +18,7 @@ from apps.connectors.serializers import (
 from apps.orgs.http.texts import MultilineTextField, NameField
 from apps.pipelines.definition import openapi
 from apps.pipelines.models import Misfire, Overlap, RunKind, StreamState
+from apps.pipelines.schedules.freshness import FRESHNESS
 
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 50  # characters
@@ -181,6 +182,7 @@ class PipelineFilter(serializers.Serializer[Any]):
     status = serializers.ChoiceField(
         STATUSES, required=False, help_text="Status of the newest run."
     )
+    freshness = serializers.ChoiceField(FRESHNESS, required=False)
     destination = serializers.CharField(
         max_length=60, required=False, help_text="Kind of the destination."
     )
@@ -236,6 +238,20 @@ class PipelineRow(serializers.Serializer[Any]):
     schedule = ScheduleLabel(allow_null=True)
     next_run_at = serializers.DateTimeField(allow_null=True)
     last_run = LastRun(allow_null=True)
+    freshness = serializers.ChoiceField(
+        FRESHNESS,
+        help_text="Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.",
+    )
+    last_success_at = serializers.DateTimeField(
+        allow_null=True, help_text="End of the last successful run; not of backfills and replays."
+    )
+    failing_since = serializers.DateTimeField(
+        allow_null=True, help_text="End of the first failed run after the last success."
+    )
+    late_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When the pipeline becomes late, unless a run succeeds before. Null without an active schedule.",
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -407,36 +423,3 @@ class MatchAnswer(serializers.Serializer[Any]):
     streams = MatchedStreamSerializer(many=True)
     total = serializers.IntegerField(help_text="Number of streams of the source.")
     failure = ConnectionFailure(allow_null=True)
-
-
-class PauseRequest(serializers.Serializer[Any]):
-    note = NameField(max_length=200, allow_blank=True, default="")
-
-
-class TimesQuery(serializers.Serializer[Any]):
-    count = serializers.IntegerField(default=10, min_value=1, max_value=100)
-
-
-class TimesRequest(TimesQuery):
-    schedule = ScheduleField()
-
-
-class WordsRequest(TimesQuery):
-    words = serializers.CharField(
-        max_length=200,
-        help_text="English, such as weekdays at 7:30 in Berlin, a cron expression, or by hand.",
-    )
-    timezone = serializers.CharField(
-        max_length=60, required=False, help_text="IANA name, for words that name no place."
-    )
-
-
-class WordsAnswer(serializers.Serializer[Any]):
-    schedule = ScheduleField(help_text="Null for by hand.")
-    in_words = serializers.CharField()
-    times = serializers.ListField(child=serializers.DateTimeField())
-
-
-class TimesAnswer(serializers.Serializer[Any]):
-    times = serializers.ListField(child=serializers.DateTimeField())
-    timezone = serializers.CharField()

@@ -394,7 +394,7 @@ SAVED_FIELDS = (
 
 
 def _save(pipeline: Pipeline, *, new: bool = False) -> None:
-    """Save the row. apps.runs sets the last_run columns, so an update leaves them out."""
+    """Save the row. An update leaves out the columns that apps.runs and the freshness set."""
     try:
         with transaction.atomic():
             if new:

@@ -9,11 +9,15 @@ failed, cancelled -> pending    retried manually: a new attempt of the same run
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from apps.live import events
-from apps.pipelines.models import Pipeline, RunKind
+from apps.pipelines.models import Pipeline, RunKind, Schedule
+from apps.pipelines.schedules import freshness
 from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
 from apps.runs.following import feed
@@ -99,17 +103,36 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
 
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
     """Copy the state of the run to its pipeline. After a run beside the schedule, the run before is the last one again."""
-    has_ended = snapshot["status"] in ENDED
+    pipeline_id, status = snapshot["pipeline"]["id"], snapshot["status"]
+    has_ended = status in ENDED
     if has_ended and snapshot["kind"] != RunKind.ORDINARY:
-        _copy_newest_run(org_id, snapshot["pipeline"]["id"])
+        _copy_newest_run(org_id, pipeline_id)
         return
-    Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
+    rows = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id)
+    rows.update(
         last_run_id=snapshot["id"],
-        last_run_status=snapshot["status"],
+        last_run_status=status,
         last_run_kind=snapshot["kind"],
         last_run_finished_at=snapshot["finished_at"],
         last_run_records=snapshot["progress"]["written"] if has_ended else None,
     )
+    if status == Status.SUCCEEDED:
+        _record_success(org_id, snapshot)
+    elif status == Status.FAILED:
+        rows.filter(failing_since=None).update(failing_since=snapshot["finished_at"])
+
+
+def _record_success(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
+    """Store that the pipeline has new data. Its row is locked, so its schedule cannot change meanwhile."""
+    pipeline = Pipeline.objects.for_org(org_id).get(pk=snapshot["pipeline"]["id"])
+    schedule = Schedule.objects.for_org(org_id).filter(pipeline=pipeline).first()
+    freshness.record_success(
+        pipeline,
+        schedule,
+        at=snapshot["finished_at"] or timezone.now(),
+        duration=timedelta(seconds=snapshot["duration_seconds"] or 0),
+    )
+    pipeline.save(update_fields=freshness.SAVED_FIELDS)
 
 
 def _copy_newest_run(org_id: UUID, pipeline_id: UUID) -> None:

@@ -42,6 +42,7 @@ ALLOWED_RAW_SQL = {
     "apps/background/health.py": "Reads the version, the queue and the roles of the installation, and no row of an org.",
     "apps/orgs/members/verified_domains.py": "Calls a database function that returns the ids of domains to check again.",
     "apps/pipelines/listing.py": "The list of pipelines is one query that builds its JSON in the database, for speed.",
+    "apps/pipelines/schedules/freshness.py": "Evaluates the expression of the list of pipelines for one pipeline.",
     "apps/pipelines/services.py": "Deletes with a cascade in the database, so that the runs are not loaded.",
     "apps/runs/attempts/rows.py": "Updates many streams by one statement of fixed length, under the org's policies.",
     "apps/runs/keeping/retention.py": "Calls database functions that return ids of all orgs, and reads the sizes of one org.",

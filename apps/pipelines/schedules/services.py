@@ -13,7 +13,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import NoSchedule
 from apps.pipelines.models import Pipeline, Schedule
-from apps.pipelines.schedules import plans
+from apps.pipelines.schedules import freshness, plans
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.times import next_run_at
 from apps.pipelines.visibility import find_pipeline, lock_pipeline
@@ -60,6 +60,7 @@ def apply_plan(
     if plan is None:
         if row:
             row.delete()
+        freshness.restart(pipeline, None)
         return
     row = row or Schedule(org=org, pipeline=pipeline)
     for name in plans.FIELDS:
@@ -69,10 +70,14 @@ def apply_plan(
 
 
 def update_next_run(pipeline: Pipeline, row: Schedule) -> None:
-    """Store the time of the next run. It is None while the pipeline is disabled or the schedule is paused."""
+    """Store the time of the next run, and when the pipeline is late.
+
+    Both are None while the pipeline is disabled or the schedule is paused.
+    """
     is_active = pipeline.enabled and row.paused_at is None
     row.next_run_at = next_run_at(row, timezone.now()) if is_active else None
     row.save()
+    freshness.restart(pipeline, row)
 
 
 def _lock_schedule(org: Org, by: Principal, pipeline_id: UUID) -> tuple[Pipeline, Schedule]:

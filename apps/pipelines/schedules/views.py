@@ -13,16 +13,16 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.schedules import english, plans, services, words
-from apps.pipelines.schedules.times import ScheduleLike, next_times
-from apps.pipelines.serializers import (
+from apps.pipelines.schedules.serializers import (
     PauseRequest,
-    PipelineDetail,
     TimesAnswer,
     TimesQuery,
     TimesRequest,
     WordsAnswer,
     WordsRequest,
 )
+from apps.pipelines.schedules.times import ScheduleLike, next_times
+from apps.pipelines.serializers import PipelineDetail
 from apps.pipelines.views import PipelineView
 from apps.web.schema import operation
 from apps.web.views import data_of, query_of

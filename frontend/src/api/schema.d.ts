@@ -4476,6 +4476,8 @@ export interface components {
             email: string;
         };
         /** @enum {string} */
+        FreshnessEnum: "failing" | "late" | "fresh" | "none";
+        /** @enum {string} */
         GraphEnum: "main" | "source_builder";
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
@@ -5776,6 +5778,23 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            freshness: components["schemas"]["FreshnessEnum"];
+            /**
+             * Format: date-time
+             * @description End of the last successful run; not of backfills and replays.
+             */
+            last_success_at: string | null;
+            /**
+             * Format: date-time
+             * @description End of the first failed run after the last success.
+             */
+            failing_since: string | null;
+            /**
+             * Format: date-time
+             * @description When the pipeline becomes late, unless a run succeeds before. Null without an active schedule.
+             */
+            late_at: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -5985,6 +6004,23 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            freshness: components["schemas"]["FreshnessEnum"];
+            /**
+             * Format: date-time
+             * @description End of the last successful run; not of backfills and replays.
+             */
+            last_success_at: string | null;
+            /**
+             * Format: date-time
+             * @description End of the first failed run after the last success.
+             */
+            failing_since: string | null;
+            /**
+             * Format: date-time
+             * @description When the pipeline becomes late, unless a run succeeds before. Null without an active schedule.
+             */
+            late_at: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -20921,6 +20957,7 @@ export interface operations {
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
+                freshness?: "failing" | "late" | "fresh" | "none";
                 /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "oldest" | "name" | "updated";

@@ -1,0 +1,104 @@
+"""Freshness: whether a pipeline delivers what its schedule promises.
+
+Three columns of a pipeline decide it, so a list of pipelines needs no runs. apps.runs sets them when an ordinary run ends;
+a chunk of a backfill and a replay change nothing, because they do not read the newest records.
+
+- `last_success_at`: the end of the last ordinary run that succeeded.
+- `failing_since`: the end of the first failure after that. It is null if the last run succeeded. A cancelled run says
+  nothing about the data, so it changes nothing.
+- `late_at`: when the pipeline becomes late, unless a run succeeds before. It is the first scheduled time after the last
+  success plus an allowance. If the schedule was created, changed, enabled or resumed later, it counts from then on. It is
+  null without a schedule, and while the pipeline is disabled or its schedule is paused.
+
+The allowance is the longest of ten minutes, half the time to the next scheduled time but at most two hours, and twice the
+duration of the last success. The schedule's jitter is added. So a pipeline whose runs take a minute is late 30 minutes
+after a scheduled time without a success if it runs every hour, and two hours after if it runs every day.
+
+| freshness | a pipeline that |
+|---|---|
+| failing | is enabled, and whose last run failed |
+| late | is enabled and not failing, and `late_at` has passed |
+| fresh | is neither, and has a schedule and a success |
+| none | is disabled, has no active schedule, or has not run yet |
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.schedules.times import ScheduleLike, next_times
+
+FRESHNESS = ("failing", "late", "fresh", "none")  # the most urgent first
+SAVED_FIELDS = ("last_success_at", "last_success_seconds", "failing_since", "late_at")
+MIN_ALLOWANCE = timedelta(minutes=10)
+MAX_HALF_INTERVAL = timedelta(hours=2)
+
+# The freshness of the row `p` of pipelines_pipeline. It is used in every query, so all answers agree.
+FRESHNESS_SQL = """CASE
+    WHEN NOT p.enabled THEN 'none'
+    WHEN p.failing_since IS NOT NULL THEN 'failing'
+    WHEN p.late_at <= now() THEN 'late'
+    WHEN p.late_at IS NOT NULL AND p.last_success_at IS NOT NULL THEN 'fresh'
+    ELSE 'none' END"""
+
+
+def compute_late_at(
+    schedule: ScheduleLike,
+    *,
+    after: datetime,
+    jitter_seconds: int = 0,
+    last_duration: timedelta = timedelta(0),
+) -> datetime | None:
+    """Return when a pipeline with this active schedule is late, if no run succeeds after `after`.
+
+    It is None if the schedule has no time after `after`.
+    """
+    slots = next_times(schedule, after, 2)
+    if not slots:
+        return None
+    half_interval = (slots[-1] - slots[0]) / 2
+    allowance = max(MIN_ALLOWANCE, min(half_interval, MAX_HALF_INTERVAL), 2 * last_duration)
+    return slots[0] + allowance + timedelta(seconds=jitter_seconds)
+
+
+def late_at(pipeline: Pipeline, schedule: Schedule | None, *, after: datetime) -> datetime | None:
+    """Return `late_at` of the pipeline if its last success, or the last change of its schedule, was at `after`."""
+    if schedule is None or not pipeline.enabled or schedule.paused_at is not None:
+        return None
+    return compute_late_at(
+        schedule,
+        after=after,
+        jitter_seconds=schedule.jitter_seconds,
+        last_duration=timedelta(seconds=pipeline.last_success_seconds or 0),
+    )
+
+
+def restart(pipeline: Pipeline, schedule: Schedule | None) -> None:
+    """Store `late_at` after a change of the schedule: what was due before does not count any more."""
+    pipeline.late_at = late_at(pipeline, schedule, after=timezone.now())
+    rows = Pipeline.objects.for_org(pipeline.org_id).filter(pk=pipeline.pk)
+    rows.update(late_at=pipeline.late_at)
+
+
+def record_success(
+    pipeline: Pipeline, schedule: Schedule | None, *, at: datetime, duration: timedelta
+) -> None:
+    """Set the columns for a run that has succeeded. The caller has locked the row, and saves it."""
+    pipeline.last_success_at, pipeline.failing_since = at, None
+    pipeline.last_success_seconds = max(0, int(duration.total_seconds()))
+    pipeline.late_at = late_at(pipeline, schedule, after=at)
+
+
+def freshness_of(pipeline: Pipeline) -> str:
+    """Return the freshness of the stored pipeline."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {FRESHNESS_SQL} FROM pipelines_pipeline p WHERE p.org_id = %s AND p.id = %s",  # noqa: S608 - a constant
+            [pipeline.org_id, pipeline.pk],
+        )
+        (freshness,) = cursor.fetchone()
+    return str(freshness)
