@@ -7,5 +7,8 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from apps.live import subjects
         from apps.runs.following import feed
+        from apps.runs.overview import attention, pipeline_items
 
         subjects.register(feed.RUN_SUBJECT)
+        for provider in pipeline_items.PROVIDERS:
+            attention.add_provider(provider)

@@ -197,6 +197,11 @@ class Run(OrgOwned):
             ),
             models.Index(fields=["org", "-claimed_at"], name="runs_turn"),
             models.Index(
+                fields=["org", "-finished_at", "-id"],
+                name="runs_ended",
+                condition=models.Q(finished_at__isnull=False),
+            ),
+            models.Index(
                 fields=["org", "finished_at"],
                 name="runs_with_log",
                 condition=models.Q(log_lines__gt=models.F("log_removed")),

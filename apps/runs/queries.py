@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet, Sum
-from django.utils import timezone
+from django.db.models import Count, F, QuerySet
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.runs import snapshots, visibility
-from apps.runs.claiming import admission
 from apps.runs.models import Run, RunStream, Status
 from apps.runs.snapshots import COLUMNS, RunSnapshot, StreamSnapshot, render_runs
 
-LAST_DAY = timedelta(hours=24)
 STREAMS_PER_PAGE = 200
 MAX_FAILED_STREAMS = 10
 
@@ -121,44 +118,3 @@ def expected_size(rows: QuerySet[Run], *, connector_id: UUID, stream: str) -> Ex
     if run is None:
         return None
     return ExpectedSize(run.records_read, run.iterations, run.pipeline.name)
-
-
-def summarize_runs(runs: Any, *, org_id: UUID) -> dict[str, Any]:
-    """Summarize those runs of the org that ended in the last 24 hours, are running, or are waiting.
-
-    If runs are waiting, the result also has the reason why the first of them waits.
-    """
-    ended_in_last_day = Q(finished_at__gte=timezone.now() - LAST_DAY)
-    is_live = Q(status__in=(Status.PENDING, Status.RUNNING))
-    counts = runs.filter(ended_in_last_day | is_live).aggregate(
-        **{
-            str(status): Count("id", filter=ended_in_last_day & Q(status=status))
-            for status in Status
-        },
-        records=Sum("records_written", filter=ended_in_last_day & Q(status=Status.SUCCEEDED)),
-        now_running=Count("id", filter=Q(status=Status.RUNNING)),
-        now_waiting=Count("id", filter=Q(status=Status.PENDING)),
-    )
-    succeeded, failed = counts["succeeded"], counts["failed"]
-    return {
-        "runs": succeeded + failed + counts["cancelled"],
-        "succeeded": succeeded,
-        "failed": failed,
-        "cancelled": counts["cancelled"],
-        "success_rate": round(succeeded / (succeeded + failed), 4) if succeeded + failed else None,
-        "records": counts["records"] or 0,
-        "running": counts["now_running"],
-        "waiting": counts["now_waiting"],
-        "waiting_reason": _first_waiting_reason(runs, org_id) if counts["now_waiting"] else None,
-    }
-
-
-def _first_waiting_reason(runs: Any, org_id: UUID) -> str | None:
-    """Return the reason why the oldest waiting run waits."""
-    oldest = (
-        runs.filter(status=Status.PENDING)
-        .order_by("created_at", "id")
-        .values("id", "not_before", "attempt")[:1]
-    )
-    reasons: dict[UUID, admission.WaitInfo] = admission.explain_waiting(org_id, oldest)
-    return next((waiting.reason for waiting in reasons.values()), None)

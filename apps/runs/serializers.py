@@ -304,23 +304,6 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     )
 
 
-class OverviewSerializer(serializers.Serializer[Any]):
-    """Counts of the runs that ended in the last 24 hours, and of running and waiting runs."""
-
-    runs = serializers.IntegerField()
-    succeeded = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    cancelled = serializers.IntegerField()
-    success_rate = serializers.FloatField(
-        allow_null=True,
-        help_text="Share of succeeded runs among succeeded and failed ones; null if there were none.",
-    )
-    records = serializers.IntegerField()
-    running = serializers.IntegerField()
-    waiting = serializers.IntegerField()
-    waiting_reason = serializers.CharField(allow_null=True)
-
-
 class MeasureSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(
         choices=["rows_month", "bytes_month", "running", "pipelines", "members", "file_bytes"]

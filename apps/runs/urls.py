@@ -4,6 +4,7 @@ from apps.runs import views
 from apps.runs.backfills import views as backfill_views
 from apps.runs.following import views as event_views
 from apps.runs.outputs import views as output_views
+from apps.runs.overview import views as overview_views
 from apps.runs.positions import views as position_views
 from apps.runs.replays import views as replay_views
 from apps.runs.usage import views as usage_views
@@ -34,5 +35,6 @@ urlpatterns = [
     path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
     path("org/usage", usage_views.UsageView.as_view()),
     path("org/usage/export", usage_views.UsageExportView.as_view()),
-    path("stats/overview", views.OverviewView.as_view()),
+    path("stats/overview", overview_views.OverviewView.as_view()),
+    path("stats/timeline", overview_views.TimelineView.as_view()),
 ]

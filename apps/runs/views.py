@@ -18,7 +18,6 @@ from apps.runs.serializers import (
     LogPageSerializer,
     LogQuery,
     NothingSerializer,
-    OverviewSerializer,
     RunListQuery,
     RunRowSerializer,
     RunSerializer,
@@ -264,30 +263,6 @@ class RunLogsView(OrgView):
             )
 
         return self.wait_for(call, respond)
-
-
-class OverviewView(OrgView):
-    @operation(
-        "stats_overview",
-        tag="runs",
-        summary="Summarize the last 24 hours, and running and waiting runs",
-        answer=OverviewSerializer,
-        example={
-            "runs": 48,
-            "succeeded": 46,
-            "failed": 1,
-            "cancelled": 1,
-            "success_rate": 0.9787,
-            "records": 1200000,
-            "running": 2,
-            "waiting": 0,
-            "waiting_reason": None,
-        },
-    )
-    def get(self, request: Request) -> Response:
-        return Response(
-            queries.summarize_runs(visibility.runs(self.org, self.principal), org_id=self.org.pk)
-        )
 
 
 def _run_response(view: OrgView, pk: UUID, *, status: int = 200) -> Response:

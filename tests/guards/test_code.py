@@ -44,6 +44,7 @@ ALLOWED_RAW_SQL = {
     "apps/pipelines/listing.py": "The list of pipelines is one query that builds its JSON in the database, for speed.",
     "apps/pipelines/schedules/freshness.py": "Evaluates the expression of the list of pipelines for one pipeline.",
     "apps/pipelines/services.py": "Deletes with a cascade in the database, so that the runs are not loaded.",
+    "apps/runs/overview/summary.py": "Counts the pipelines by the expression of their list.",
     "apps/runs/attempts/rows.py": "Updates many streams by one statement of fixed length, under the org's policies.",
     "apps/runs/keeping/retention.py": "Calls database functions that return ids of all orgs, and reads the sizes of one org.",
     "apps/runs/claiming/admission.py": "Calls database functions that return ids and counts, to start runs of all orgs in turn.",

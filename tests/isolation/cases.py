@@ -478,6 +478,7 @@ RUNS = {
     "runs_outputs_get": Case(path={"id": "run", "name": "output"}),
     "events": Case(),
     "stats_overview": Case(),
+    "stats_timeline": Case(),
 }
 
 # The planted conversations belong to the owner. Other members cannot see them.

@@ -3652,10 +3652,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Summarize the last 24 hours, and running and waiting runs
-         * @description Summarize the last 24 hours, and running and waiting runs.
+         * Show the freshness of the pipelines, what needs attention, the queue and the last 24 hours
+         * @description Show the freshness of the pipelines, what needs attention, the queue and the last 24 hours.
          */
         get: operations["stats_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runs of the last 24 hours by pipeline, for a timeline
+         * @description List the runs of the last 24 hours by pipeline, for a timeline.
+         */
+        get: operations["stats_timeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3674,6 +3694,8 @@ export interface components {
             /** @description The reason, as a sentence. */
             because: string;
         };
+        /** @enum {string} */
+        ActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
         /** @enum {string} */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
         AgentStatus: {
@@ -3749,6 +3771,27 @@ export interface components {
             /** @description The hosts that the attempt tried to connect to, including refused hosts. */
             network: components["schemas"]["NetworkPlace"][];
         };
+        AttentionItem: {
+            kind: components["schemas"]["AttentionItemKindEnum"];
+            /** @description Unique within its kind. */
+            id: string;
+            /** @description What it is about, such as the name of the pipeline. */
+            name: string;
+            cause: string;
+            /** Format: date-time */
+            since: string | null;
+            /** Format: uuid */
+            pipeline_id: string | null;
+            /** Format: uuid */
+            run_id: string | null;
+            failure_class: string | null;
+            /** @description Whether a run is waiting or running again. */
+            retrying: boolean;
+            /** @description What the caller can do about it, the best one first. */
+            fixes: components["schemas"]["Fix"][];
+        };
+        /** @enum {string} */
+        AttentionItemKindEnum: "failing" | "limit_reached" | "late" | "connector" | "approval" | "changes" | "streams" | "limit_near";
         AuditPerson: {
             /** @description Kind of the person, one of the values of actor_kind. */
             kind: string;
@@ -4472,8 +4515,25 @@ export interface components {
         };
         /** @enum {string} */
         FileUserTypeEnum: "connector" | "pipeline";
+        Fix: {
+            action: components["schemas"]["ActionEnum"];
+            /**
+             * Format: uuid
+             * @description Id of the run, pipeline, connector, request or conversation.
+             */
+            id: string | null;
+            /** @description The role and the name of a connector. */
+            name: string;
+        };
         ForgottenPasswordRequest: {
             email: string;
+        };
+        FreshnessCounts: {
+            failing: number;
+            late: number;
+            fresh: number;
+            /** @description Pipelines that are disabled, have no active schedule, or have not run yet. */
+            none: number;
         };
         /** @enum {string} */
         FreshnessEnum: "failing" | "late" | "fresh" | "none";
@@ -4482,6 +4542,20 @@ export interface components {
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
             sync: boolean;
+        };
+        /** @description The runs that ended in this hour. Records, bytes and durations are of the succeeded ones. */
+        Hour: {
+            /** Format: date-time */
+            start: string;
+            succeeded: number;
+            failed: number;
+            cancelled: number;
+            records: number;
+            bytes: number;
+            /** Format: double */
+            average_seconds: number | null;
+            /** Format: double */
+            longest_seconds: number | null;
         };
         Invalidity: {
             /** @description Path, like source.config.port. */
@@ -5127,6 +5201,14 @@ export interface components {
             running: number;
             waiting: number;
             waiting_reason: string | null;
+            freshness: components["schemas"]["FreshnessCounts"];
+            /** @description The most urgent first; at most 20 of each kind. */
+            attention: components["schemas"]["AttentionItem"][];
+            attention_has_more: boolean;
+            /** @description The first 50 waiting runs, each with its reason and its place. */
+            queue: components["schemas"]["RunRow"][];
+            /** @description The last 24 hours. The last one is not over. */
+            hours: components["schemas"]["Hour"][];
         };
         OwnModel: {
             provider: components["schemas"]["ProviderEnum"];
@@ -7052,6 +7134,30 @@ export interface components {
             subject: string;
             /** Format: date-time */
             committed_at: string | null;
+        };
+        Timeline: {
+            /** Format: date-time */
+            since: string;
+            /** @description The pipelines of the runs, by name. */
+            pipelines: components["schemas"]["Named"][];
+            /** @description The live runs, then the newest ended ones; 2000 at most. */
+            runs: components["schemas"]["TimelineRun"][];
+            has_more: boolean;
+        };
+        TimelineRun: {
+            /** Format: uuid */
+            id: string;
+            /** @description Position in the list of pipelines, from 0. */
+            pipeline: number;
+            status: components["schemas"]["RunStatusEnum"];
+            trigger: components["schemas"]["TriggerEnum"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            records: number;
         };
         TimesAnswer: {
             times: string[];
@@ -28694,13 +28800,86 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Summarize the last 24 hours, and running and waiting runs */
+            /** @description Show the freshness of the pipelines, what needs attention, the queue and the last 24 hours */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stats_timeline: {
+        parameters: {
+            query?: {
+                /** @description Runs of pipelines of this domain. */
+                domain?: string;
+                /** @description Runs that ended at this time or later; at most 24 hours ago. */
+                since?: string;
+                status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+                /** @description Runs created before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the runs of the last 24 hours by pipeline, for a timeline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
                 };
             };
             /** @description The request is malformed */
