@@ -41,6 +41,12 @@ def newest_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSna
     return render_runs(org_id, list(newest.values(*COLUMNS)))
 
 
+def waiting_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSnapshot]:
+    """Return the first waiting ones of these runs of the org, in the order of the queue."""
+    waiting = rows.filter(status=Status.PENDING).order_by("created_at", "id")[:limit]
+    return render_runs(org_id, list(waiting.values(*COLUMNS)))
+
+
 class Moment(TypedDict):
     """How many streams were published of the snapshot of one moment. Without a snapshot it is None."""
 

@@ -15,6 +15,7 @@ import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parseConnectorFilter, parseNewConnector } from "@/features/connectors/filter";
 import { parseFileFilter } from "@/features/files/filter";
+import { parseOverviewFilter } from "@/features/overview/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
@@ -156,9 +157,8 @@ const app = createRoute({
 const home = createRoute({
   getParentRoute: () => app,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/pipelines", replace: true });
-  },
+  validateSearch: parseOverviewFilter,
+  component: lazyPage(() => import("@/features/overview/overview-page"), "OverviewPage"),
 });
 
 const pipelines = createRoute({

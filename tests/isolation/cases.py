@@ -478,7 +478,7 @@ RUNS = {
     "runs_outputs_get": Case(path={"id": "run", "name": "output"}),
     "events": Case(),
     "stats_overview": Case(),
-    "stats_timeline": Case(),
+    "stats_timeline": Case(query={"domain": "domain"}),
 }
 
 # The planted conversations belong to the owner. Other members cannot see them.

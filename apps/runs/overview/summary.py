@@ -14,10 +14,10 @@ from django.utils import timezone
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines.schedules.freshness import FRESHNESS, FRESHNESS_SQL
-from apps.runs import snapshots
 from apps.runs.models import LIVE, Run, Status
 from apps.runs.overview import attention
 from apps.runs.overview.attention import Item
+from apps.runs.queries import waiting_runs
 from apps.runs.visibility import runs
 
 LAST_DAY = timedelta(hours=24)
@@ -30,7 +30,7 @@ def summarize(org: Org, by: Principal) -> dict[str, Any]:
     rows = runs(org, by)
     counts = _count_runs(rows)
     succeeded, failed = counts["succeeded"], counts["failed"]
-    queue = _queue(rows, org)
+    queue = waiting_runs(rows, org_id=org.pk, limit=MAX_QUEUED)
     items, has_more = attention.find_items(org, by)
     return {
         "runs": succeeded + failed + counts["cancelled"],
@@ -62,12 +62,6 @@ def _count_runs(rows: QuerySet[Run]) -> dict[str, Any]:
         now_waiting=Count("id", filter=Q(status=Status.PENDING)),
     )
     return counts | live
-
-
-def _queue(rows: QuerySet[Run], org: Org) -> list[snapshots.RunSnapshot]:
-    """Return the first waiting runs, in the order of the queue, each with its reason and its place."""
-    waiting = rows.filter(status=Status.PENDING).order_by("created_at", "id")[:MAX_QUEUED]
-    return snapshots.render_runs(org.pk, list(waiting.values(*snapshots.COLUMNS)))
 
 
 def _count_freshness(org: Org, by: Principal) -> dict[str, int]:

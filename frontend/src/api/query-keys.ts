@@ -43,6 +43,11 @@ export const queryKeys = {
   },
   openInvitation: (token: string) => ["open-invitation", token] as const,
   organization: ["organization"],
+  overview: {
+    all: ["overview"],
+    summary: ["overview", "summary"],
+    timeline: (filter: object) => ["overview", "timeline", filter] as const,
+  },
   palette: (text: string) => ["palette", text] as const,
   pipelines: {
     all: ["pipelines"],

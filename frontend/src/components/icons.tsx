@@ -47,6 +47,10 @@ export const ClockIcon = createIcon(
 );
 export const WarningIcon = createIcon("WarningIcon", <path d="M8 2.6 14 13H2zM8 6.6v3m0 1.7v.1" />);
 export const DownloadIcon = createIcon("DownloadIcon", <path d="M8 2.5v7.4M4.9 7 8 10l3.1-3M3 13.2h10" />);
+export const OverviewIcon = createIcon(
+  "OverviewIcon",
+  <path d="M2.5 2.5h4.6v6H2.5zm6.4 0h4.6v3.2H8.9zm0 5h4.6v6H8.9zm-6.4 2.8h4.6v3.2H2.5z" />,
+);
 export const PipelineIcon = createIcon(
   "PipelineIcon",
   <path d="M2 4h2.6c3 0 3 4 5.6 4M2 12h2.6c3 0 3-4 5.6-4M2 8h12m-2.4-2.4L14 8l-2.4 2.4" />,

@@ -9,6 +9,6 @@ export function useEnterOrganization(): (session: Session) => void {
   return (session) => {
     startSession(session);
     queryClient.clear();
-    void router.navigate({ to: "/pipelines" });
+    void router.navigate({ to: "/" });
   };
 }

@@ -1,15 +1,17 @@
 import { isRunStatus } from "@/api/run-status";
-import type { RunStatus } from "@/api/types";
+import type { Freshness, RunStatus } from "@/api/types";
 import { parseText } from "@/format/parameter";
 
 // The longest texts that the API accepts.
 const MAX_SEARCH_LENGTH = 120;
 const MAX_TAG_LENGTH = 200;
+const FRESHNESS: readonly unknown[] = ["failing", "late", "fresh", "none"] satisfies Freshness[];
 
 /** The filter in the URL of the list of pipelines. */
 export interface PipelineFilter {
   q?: string;
   status?: RunStatus;
+  freshness?: Freshness;
   tag?: string;
 }
 
@@ -21,5 +23,10 @@ export function parsePipelineFilter(search: Record<string, unknown>): PipelineFi
   if (q) filter.q = q;
   if (tag) filter.tag = tag;
   if (isRunStatus(search.status)) filter.status = search.status;
+  if (isFreshness(search.freshness)) filter.freshness = search.freshness;
   return filter;
+}
+
+function isFreshness(value: unknown): value is Freshness {
+  return FRESHNESS.includes(value);
 }

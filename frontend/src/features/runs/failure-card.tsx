@@ -2,22 +2,10 @@ import { Link } from "@tanstack/react-router";
 import { openAgentPanel } from "@/agent-panel";
 import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, WarningIcon } from "@/components/icons";
+import { failureClassLabel } from "@/format/failure-class";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import type { Run } from "@/api/types";
 import { ConnectorLinks } from "./connector-links";
-
-const CLASS_LABELS: Record<string, string> = {
-  configuration: "Configuration",
-  authentication: "Authentication",
-  rate_limit: "Rate limit",
-  source: "Source",
-  destination: "Destination",
-  contract: "Data contract",
-  timeout: "Timeout",
-  memory: "Memory",
-  crashed: "Crash",
-  internal: "Internal error",
-};
 
 /** Next steps that ask the user to reset the stream, which is done on the pipeline's page. */
 const RESET_STREAM = /reset the stream/i;
@@ -38,7 +26,7 @@ export function FailureCard({ run, failure }: Props) {
         <WarningIcon className="mt-0.5 shrink-0 text-bad" />
         <div className="min-w-0 flex-1">
           <h2 id="failure-title" className="font-semibold">
-            {CLASS_LABELS[failure.class] ?? failure.class}
+            {failureClassLabel(failure.class)}
             {!failure.retryable && (
               <span className="ml-2 font-normal text-soft">Retrying won't fix this</span>
             )}

@@ -10,6 +10,7 @@ export interface KeyedPage {
 
 /** The pages of the navigation, with the keys that open them. */
 export const PAGES: KeyedPage[] = [
+  { key: "o", to: "/", label: "Overview" },
   { key: "p", to: "/pipelines", label: "Pipelines" },
   { key: "r", to: "/runs", label: "Runs" },
   { key: "n", to: "/connectors", label: "Connectors" },

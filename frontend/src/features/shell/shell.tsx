@@ -16,6 +16,7 @@ import {
   FileIcon,
   MenuIcon,
   MoonIcon,
+  OverviewIcon,
   PipelineIcon,
   RunsIcon,
   ScreenIcon,
@@ -68,7 +69,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 max-sm:px-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3"
       >
         <div className="flex min-w-0 items-center gap-2 max-sm:gap-1 lg:px-1">
-          <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
+          <Link to="/" className="shrink-0" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
           </Link>
           <OrganizationMenu />
@@ -84,6 +85,9 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
             !menu.isOpen && "max-md:hidden",
           )}
         >
+          <NavLink to="/" keys="g o" icon={<OverviewIcon />} exact>
+            Overview
+          </NavLink>
           <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
             Pipelines
           </NavLink>
@@ -255,17 +259,21 @@ function NavLink({
   keys,
   icon,
   className,
+  exact,
   children,
 }: {
-  to: "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
+  to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
   keys: string;
   icon: ReactNode;
   className?: string;
+  /** Whether the link is not active on the pages below its address. */
+  exact?: boolean;
   children: ReactNode;
 }) {
   return (
     <Link
       to={to}
+      activeOptions={{ exact }}
       title={`Keyboard shortcut: ${keys}`}
       className={classNames(
         "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",

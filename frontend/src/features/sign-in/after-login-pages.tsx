@@ -107,7 +107,7 @@ function ClosedOrganization({
     mutationFn: (code: string) => unwrap(api.POST("/api/v1/auth/factors/show", { body: { code } })),
     onSuccess: async () => {
       await refreshSession();
-      void router.navigate({ to: "/pipelines" });
+      void router.navigate({ to: "/" });
     },
   });
   const reason = organization.closed;

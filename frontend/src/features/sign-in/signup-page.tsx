@@ -28,7 +28,7 @@ export function SignupPage() {
     onSuccess: (session) => {
       if (!session) return; // the user must confirm the address first
       startSession(session);
-      router.history.push(next ?? "/pipelines");
+      router.history.push(next ?? "/");
     },
   });
   if (signup.isSuccess && !signup.data) {

@@ -1,0 +1,106 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
+import { userEvent } from "@testing-library/user-event";
+import { afterEach, expect, it } from "vitest";
+import type { AttentionItem, Overview } from "@/api/types";
+import { openPage, startApp } from "@/test-app";
+
+const RUN_ID = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
+const FAILING: AttentionItem = {
+  kind: "failing",
+  id: "p1",
+  name: "Orders",
+  cause: "The source has closed the connection.",
+  since: "2026-03-01T06:00:00Z",
+  pipeline_id: "p1",
+  run_id: RUN_ID,
+  failure_class: "source",
+  retrying: false,
+  fixes: [
+    { action: "retry", id: RUN_ID, name: "" },
+    { action: "open_connector", id: "c1", name: "source Shop" },
+  ],
+};
+const OVERVIEW: Overview = {
+  runs: 3,
+  succeeded: 2,
+  failed: 1,
+  cancelled: 0,
+  success_rate: 0.9999,
+  records: 1_200_000,
+  running: 1,
+  waiting: 0,
+  waiting_reason: null,
+  freshness: { failing: 1, late: 2, fresh: 3, none: 4 },
+  attention: [FAILING],
+  attention_has_more: false,
+  queue: [],
+  hours: [],
+};
+const TIMELINE = {
+  since: "2026-03-01T06:00:00Z",
+  pipelines: [{ id: "p1", name: "Orders" }],
+  runs: [],
+  has_more: false,
+};
+
+afterEach(cleanup);
+
+/** Opens the overview. Returns the requests that change something. */
+async function openOverview(overview: Overview, answerToRetry = () => Response.json({ id: RUN_ID })) {
+  const changes: string[] = [];
+  startApp(["read", "pipelines.run", "pipelines.edit"], (request) => {
+    const { pathname } = new URL(request.url);
+    if (request.method === "POST") {
+      changes.push(pathname);
+      return answerToRetry();
+    }
+    if (pathname.endsWith("/stats/overview")) return Response.json(overview);
+    if (pathname.endsWith("/stats/timeline")) return Response.json(TIMELINE);
+    return new Response(null, { status: 404 });
+  });
+  await openPage("/");
+  return changes;
+}
+
+it("the tiles count the pipelines and lead to their lists", async () => {
+  await openOverview(OVERVIEW);
+  const tiles = await screen.findByRole("region", { name: "Freshness of the pipelines" });
+  const late = await within(tiles).findByRole("link", { name: /^Late ?2/ });
+  expect(late.getAttribute("href")).toBe("/pipelines?freshness=late");
+  expect(tiles.textContent).toContain("99.9% succeeded, 1.2M records");
+});
+
+it("a failing pipeline shows its cause and can be retried in place", async () => {
+  const changes = await openOverview(OVERVIEW);
+  const list = await screen.findByRole("list", { name: /Needs attention/ });
+  expect(list.textContent).toContain("Source: The source has closed the connection.");
+  expect(within(list).getByRole("link", { name: /Open source Shop/ })).toBeTruthy();
+  await userEvent.click(within(list).getByRole("button", { name: /Retry/ }));
+  const started = await within(list).findByRole("status");
+  expect(started.getAttribute("href")).toBe(`/runs/${RUN_ID}`);
+  expect(changes).toEqual([`/api/v1/runs/${RUN_ID}/retry`]);
+});
+
+it("a refused retry says why beside its button", async () => {
+  const problem = {
+    type: "about:blank",
+    title: "Conflict",
+    status: 409,
+    detail: "A run is in progress.",
+    code: "x",
+  };
+  await openOverview(OVERVIEW, () => Response.json(problem, { status: 409 }));
+  await userEvent.click(await screen.findByRole("button", { name: /Retry/ }));
+  expect((await screen.findByRole("alert")).textContent).toContain("A run is in progress.");
+});
+
+it("without pipelines it is the guided start", async () => {
+  await openOverview({ ...OVERVIEW, freshness: { failing: 0, late: 0, fresh: 0, none: 0 } });
+  await waitFor(() => expect(screen.getByRole("heading", { level: 1 }).textContent).toContain("first data"));
+});
+
+it("says that nothing needs attention", async () => {
+  await openOverview({ ...OVERVIEW, attention: [] });
+  expect(await screen.findByText("Nothing needs attention")).toBeTruthy();
+});

@@ -1,0 +1,38 @@
+import { useQuery } from "@tanstack/react-query";
+import { LoadErrorPage } from "@/components/error-pages";
+import { PageHeader } from "@/components/page";
+import { useOrgEvents } from "@/live/org-events";
+import { AttentionList } from "./attention-list";
+import { FreshnessTiles } from "./freshness-tiles";
+import { GuidedStart } from "./guided-start";
+import { HourCharts } from "./hour-charts";
+import { overviewQuery } from "./queries";
+import { QueueList } from "./queue-list";
+import { RunTimeline } from "./run-timeline";
+
+/** The first page: whether the data is fresh, what needs attention, and what has run in the last 24 hours. */
+export function OverviewPage() {
+  useOrgEvents();
+  const { data: overview, error, refetch } = useQuery(overviewQuery);
+  if (overview && Object.values(overview.freshness).every((count) => count === 0)) return <GuidedStart />;
+  return (
+    <div className="mx-auto grid max-w-[100rem] gap-3 px-4 py-5 md:px-6">
+      <div className="-mb-3">
+        <PageHeader title="Overview" />
+      </div>
+      {error && !overview ? (
+        <LoadErrorPage error={error} retry={() => void refetch()} />
+      ) : (
+        <>
+          <FreshnessTiles overview={overview} />
+          <div className="grid gap-3 @4xl/page:grid-cols-[3fr_2fr]">
+            <AttentionList overview={overview} />
+            <QueueList overview={overview} />
+          </div>
+          <RunTimeline />
+          <HourCharts overview={overview} />
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
+import type { AttentionFix } from "@/api/types";
+import type { OverviewFilter } from "./filter";
+
+const HOUR = 3_600_000; // milliseconds
+// The overview is also polled: the event stream can fail, and a pipeline becomes late without an event.
+const POLL_INTERVAL = 30_000;
+
+export const overviewQuery = queryOptions({
+  queryKey: queryKeys.overview.summary,
+  queryFn: ({ signal }) => unwrap(api.GET("/api/v1/stats/overview", { signal })),
+  refetchInterval: POLL_INTERVAL,
+});
+
+/** The runs of the shown part of the last day. The server returns at most 2,000, so a part may have more of them. */
+export function timelineQuery({ status, hours, from, to }: Omit<OverviewFilter, "q">) {
+  return queryOptions({
+    queryKey: queryKeys.overview.timeline({ status, hours, from, to }),
+    queryFn: ({ signal }) => {
+      const since = from ?? (hours && new Date(Date.now() - hours * HOUR).toISOString());
+      const query = { ...(status && { status }), ...(since && { since }), ...(to && { until: to }) };
+      return unwrap(api.GET("/api/v1/stats/timeline", { params: { query }, signal }));
+    },
+    refetchInterval: POLL_INTERVAL,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** Retries the run or starts the pipeline, as the fix says. Returns the run. */
+export function useFix(fix: AttentionFix) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => {
+      const params = { path: { id: fix.id ?? "" }, header: { "Idempotency-Key": newIdempotencyKey() } };
+      return fix.action === "retry"
+        ? unwrap(api.POST("/api/v1/runs/{id}/retry", { params }))
+        : unwrap(api.POST("/api/v1/pipelines/{id}/run", { params, body: {} }));
+    },
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: queryKeys.overview.all });
+      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+    },
+  });
+}

@@ -1,0 +1,52 @@
+import { Link } from "@tanstack/react-router";
+import type { Overview } from "@/api/types";
+import { Skeletons } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
+import { WaitingReason } from "@/components/waiting-reason";
+import { formatCount } from "@/format/number";
+
+/** The first waiting runs, with their places and why they wait. */
+export function QueueList({ overview }: { overview: Overview | undefined }) {
+  return (
+    <section aria-labelledby="queue-title" className="card flex h-96 min-w-0 flex-col overflow-hidden">
+      <h2 id="queue-title" className="border-b border-line px-4 py-2.5 font-semibold">
+        Queue{" "}
+        {overview && overview.waiting > 0 && (
+          <span className="font-normal text-faint tabular-nums">{formatCount(overview.waiting)}</span>
+        )}
+      </h2>
+      {!overview && <Skeletons />}
+      {overview && overview.queue.length === 0 && (
+        <p className="grid flex-1 place-content-center p-6 text-center text-soft">
+          No run is waiting.{" "}
+          {overview.running > 0 &&
+            (overview.running === 1 ? "One run is running." : `${overview.running} runs are running.`)}
+        </p>
+      )}
+      {overview && overview.queue.length > 0 && (
+        <ol tabIndex={0} aria-labelledby="queue-title" className="divide-y divide-line overflow-y-auto">
+          {overview.queue.map((run) => (
+            <li key={run.id} className="flex items-baseline gap-3 px-4 py-2">
+              <span className="w-6 shrink-0 text-right text-faint tabular-nums">{run.place_in_line}</span>
+              <span className="min-w-0 flex-1">
+                <Link
+                  to="/runs/$runId"
+                  params={{ runId: run.id }}
+                  className="block truncate font-medium hover:underline"
+                >
+                  {run.pipeline.name}
+                </Link>
+                <span className="block truncate text-[0.8125rem] text-soft first-letter:uppercase">
+                  <WaitingReason run={run} />
+                </span>
+              </span>
+              <span className="shrink-0 text-xs text-faint">
+                <RelativeTime time={run.created_at} />
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
