@@ -58,10 +58,37 @@ def test_a_user_logs_in_runs_a_pipeline_and_creates_a_pipeline_and_a_custom_sour
     page.reload()
     expect(status).to_have_attribute("data-status", "succeeded")
     expect(log.first).to_be_visible()
+    look_at_the_overview(page, tmp_path)
     create_pipeline(page, tmp_path)
     create_custom_source(page, tmp_path)
     open_repositories(page)
     assert visitor.errors == []
+
+
+def look_at_the_overview(page: Page, screenshots: Path) -> None:
+    """Open the run in the timeline by keyboard, and look at the overview on a phone."""
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    timeline = page.get_by_role("region", name="Last 24 hours")
+    name = timeline.get_by_role("link", name="flights", exact=True)
+    expect(name).to_be_visible()
+    expect(page.get_by_role("region", name="Freshness").get_by_role("link")).to_have_count(5)
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "overview.png", full_page=True)
+    timeline.get_by_label("Search pipelines in the timeline").fill("flights")
+    expect(page).to_have_url(re.compile(r"\?q=flights$"))
+    name.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/runs/|from="))
+    page.go_back()
+    page.set_viewport_size({"width": 360, "height": 740})
+    expect(timeline).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "overview on a phone.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def create_pipeline(page: Page, screenshots: Path) -> None:
@@ -134,4 +161,6 @@ def log_in(page: Page, site: Site) -> None:
     page.get_by_label("E-mail").fill(site.email)
     page.get_by_label("Password").fill(site.password)
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("heading", name="Pipelines")).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    page.get_by_role("link", name="Pipelines", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()

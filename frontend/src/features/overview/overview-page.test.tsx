@@ -1,9 +1,11 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
+import { HttpResponse } from "msw";
 import { afterEach, expect, it } from "vitest";
-import type { AttentionItem, Overview } from "@/api/types";
+import type { AttentionItem, Overview, Run, Timeline } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { http, startServer } from "@/test-server";
 
 const RUN_ID = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
 const FAILING: AttentionItem = {
@@ -37,30 +39,26 @@ const OVERVIEW: Overview = {
   queue: [],
   hours: [],
 };
-const TIMELINE = {
+const TIMELINE: Timeline = {
   since: "2026-03-01T06:00:00Z",
   pipelines: [{ id: "p1", name: "Orders" }],
   runs: [],
   has_more: false,
 };
 
+const server = startServer(
+  http.get("/api/v1/stats/timeline", ({ response }) => response(200).json(TIMELINE)),
+);
+
 afterEach(cleanup);
 
-/** Opens the overview. Returns the requests that change something. */
-async function openOverview(overview: Overview, answerToRetry = () => Response.json({ id: RUN_ID })) {
-  const changes: string[] = [];
-  startApp(["read", "pipelines.run", "pipelines.edit"], (request) => {
-    const { pathname } = new URL(request.url);
-    if (request.method === "POST") {
-      changes.push(pathname);
-      return answerToRetry();
-    }
-    if (pathname.endsWith("/stats/overview")) return Response.json(overview);
-    if (pathname.endsWith("/stats/timeline")) return Response.json(TIMELINE);
-    return new Response(null, { status: 404 });
-  });
+async function openOverview(overview: Overview) {
+  server.use(http.get("/api/v1/stats/overview", ({ response }) => response(200).json(overview)));
+  const network = globalThis.fetch;
+  startApp(["read", "pipelines.run", "pipelines.edit"], (request) =>
+    request.url.endsWith("/api/v1/events") ? new Response(null, { status: 404 }) : network(request),
+  );
   await openPage("/");
-  return changes;
 }
 
 it("the tiles count the pipelines and lead to their lists", async () => {
@@ -72,14 +70,21 @@ it("the tiles count the pipelines and lead to their lists", async () => {
 });
 
 it("a failing pipeline shows its cause and can be retried in place", async () => {
-  const changes = await openOverview(OVERVIEW);
+  const retried: string[] = [];
+  server.use(
+    http.post("/api/v1/runs/{id}/retry", ({ params, response }) => {
+      retried.push(params.id);
+      return response(200).json({ id: RUN_ID } as Run);
+    }),
+  );
+  await openOverview(OVERVIEW);
   const list = await screen.findByRole("list", { name: /Needs attention/ });
   expect(list.textContent).toContain("Source: The source has closed the connection.");
   expect(within(list).getByRole("link", { name: /Open source Shop/ })).toBeTruthy();
   await userEvent.click(within(list).getByRole("button", { name: /Retry/ }));
   const started = await within(list).findByRole("status");
   expect(started.getAttribute("href")).toBe(`/runs/${RUN_ID}`);
-  expect(changes).toEqual([`/api/v1/runs/${RUN_ID}/retry`]);
+  expect(retried).toEqual([RUN_ID]);
 });
 
 it("a refused retry says why beside its button", async () => {
@@ -89,8 +94,10 @@ it("a refused retry says why beside its button", async () => {
     status: 409,
     detail: "A run is in progress.",
     code: "x",
+    errors: [],
   };
-  await openOverview(OVERVIEW, () => Response.json(problem, { status: 409 }));
+  server.use(http.post("/api/v1/runs/{id}/retry", () => HttpResponse.json(problem, { status: 409 })));
+  await openOverview(OVERVIEW);
   await userEvent.click(await screen.findByRole("button", { name: /Retry/ }));
   expect((await screen.findByRole("alert")).textContent).toContain("A run is in progress.");
 });
