@@ -49,6 +49,17 @@ class LogQuery(serializers.Serializer[Any]):
         required=False,
         help_text="Only lines of this level or of a more severe level.",
     )
+    q = serializers.CharField(
+        required=False,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="Only lines with this text in their message or fields, in any case. A search ends after some seconds: "
+        "a page then has fewer lines, and `next_offset` is where the search continues.",
+    )
+
+
+class LogMatchesQuery(LogQuery):
+    limit = None  # type: ignore[assignment]  # not a parameter of this operation
 
 
 class DownloadQuery(serializers.Serializer[Any]):
@@ -256,6 +267,23 @@ class LogPageSerializer(serializers.Serializer[Any]):
     note = serializers.CharField(
         help_text="A sentence about removed lines; empty if none were removed."
     )
+
+
+class LogPartSerializer(serializers.Serializer[Any]):
+    first_line = serializers.IntegerField(help_text="Number of its first line, from 0.")
+    lines = serializers.IntegerField()
+    matches = serializers.IntegerField(help_text="Lines of the part that match.")
+
+
+class LogMatchesSerializer(serializers.Serializer[Any]):
+    parts = LogPartSerializer(
+        many=True, help_text="The stored parts of the log that have matching lines, in order."
+    )
+    next_offset = serializers.IntegerField(
+        allow_null=True,
+        help_text="The line from which the search has to continue; null if all lines were searched.",
+    )
+    total = serializers.IntegerField(help_text="Number of lines written so far.")
 
 
 class OutputSerializer(serializers.Serializer[Any]):

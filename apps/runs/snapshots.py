@@ -252,6 +252,13 @@ def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     return {**snapshot, "attempts": attempts(org_id, run_id)}
 
 
+def runs(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunSnapshot]:
+    """Return these runs of the org in this order, without attempts. Each of them must exist."""
+    rows = Run.objects.for_org(org_id).filter(pk__in=run_ids).values(*COLUMNS)
+    by_id = {snapshot["id"]: snapshot for snapshot in render_runs(org_id, list(rows))}
+    return [by_id[run_id] for run_id in run_ids]
+
+
 def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:
     """Render runs for a list, without attempts. Each row has the columns COLUMNS."""
     pending = [

@@ -2,11 +2,14 @@ from django.urls import path
 
 from apps.runs import views
 from apps.runs.backfills import views as backfill_views
+from apps.runs.comparing import views as comparison_views
 from apps.runs.following import views as event_views
+from apps.runs.outputs import log_views
 from apps.runs.outputs import views as output_views
 from apps.runs.overview import views as overview_views
 from apps.runs.positions import views as position_views
 from apps.runs.replays import views as replay_views
+from apps.runs.statistics import views as statistics_views
 from apps.runs.usage import views as usage_views
 
 urlpatterns = [
@@ -26,7 +29,9 @@ urlpatterns = [
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
     path("runs/<uuid:pk>/retry", views.RunRetryView.as_view()),
-    path("runs/<uuid:pk>/logs", views.RunLogsView.as_view()),
+    path("runs/<uuid:pk>/logs", log_views.RunLogsView.as_view()),
+    path("runs/<uuid:pk>/logs/matches", log_views.RunLogMatchesView.as_view()),
+    path("runs/<uuid:pk>/logs/download", log_views.RunLogDownloadView.as_view()),
     path("runs/<uuid:pk>/streams", views.RunStreamsView.as_view()),
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
     path("runs/<uuid:pk>/rejected", output_views.LeftOutView.as_view()),
@@ -37,4 +42,6 @@ urlpatterns = [
     path("org/usage/export", usage_views.UsageExportView.as_view()),
     path("stats/overview", overview_views.OverviewView.as_view()),
     path("stats/timeline", overview_views.TimelineView.as_view()),
+    path("runs/<uuid:pk>/compare/<uuid:other>", comparison_views.RunComparisonView.as_view()),
+    path("stats/pipelines/<uuid:pk>", statistics_views.PipelineStatisticsView.as_view()),
 ]

@@ -12,11 +12,7 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots, visibility
-from apps.runs.outputs import log_pages
-from apps.runs.outputs.log_pages import LogResult
 from apps.runs.serializers import (
-    LogPageSerializer,
-    LogQuery,
     NothingSerializer,
     RunListQuery,
     RunRowSerializer,
@@ -26,9 +22,7 @@ from apps.runs.serializers import (
     StartSerializer,
 )
 from apps.web import paging
-from apps.web.problems import Problem
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
-from apps.web.slow import SlowResponse
 from apps.web.views import data_of, query_of
 
 ORDERS = {
@@ -219,64 +213,5 @@ class RunRetryView(OrgView):
         return _run_response(self, pk)
 
 
-class RunLogsView(OrgView):
-    @operation(
-        "runs_logs",
-        tag="runs",
-        summary="Read log lines from an offset on, even while the run is running",
-        answer=LogPageSerializer,
-        errors=(404,),
-        parameters=[LogQuery],
-        example={
-            "offset": 0,
-            "lines": [
-                {
-                    "line": 0,
-                    "at": "2026-03-01T06:00:00Z",
-                    "level": "info",
-                    "message": "Starting a new sync",
-                    "fields": {},
-                }
-            ],
-            "next_offset": None,
-            "total": 1,
-            "complete": True,
-            "removed": 0,
-            "note": "",
-        },
-    )
-    def get(self, request: Request, pk: UUID) -> SlowResponse:
-        query = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
-        call = log_pages.read(org=self.org, by=self.principal, run_id=pk, **query)
-
-        def respond(log: LogResult) -> Response:
-            return Response(
-                {
-                    "offset": query["offset"],
-                    "lines": log.page.lines,
-                    "next_offset": log.next_offset,
-                    "total": log.total,
-                    "complete": log.complete,
-                    "removed": log.removed,
-                    "note": log.note,
-                }
-            )
-
-        return self.wait_for(call, respond)
-
-
 def _run_response(view: OrgView, pk: UUID, *, status: int = 200) -> Response:
     return Response(snapshots.run(org_id=view.org.pk, run_id=pk), status=status)
-
-
-def _log_limit(request: Request) -> int:
-    """Parse `limit`, which may be larger for logs than for lists."""
-    form = LogQuery(data={"limit": request.query_params.get("limit", "1000")})
-    if not form.is_valid():
-        raise Problem(
-            400,
-            "Some query parameters are invalid.",
-            "malformed",
-            [("limit", "A whole number from 1 to 5000.", "invalid")],
-        )
-    return int(form.validated_data["limit"])

@@ -22,6 +22,8 @@ DOMAIN_REQUESTS = [
     ("get", "connectors/{connector}/streams"),
     ("post", "pipelines/{pipeline}/preview"),
     ("get", "runs/{run}/logs"),
+    ("get", "runs/{run}/logs/matches"),
+    ("get", "runs/{run}/compare/{run}"),
     ("get", "runs/{run}/rejected"),
     ("get", "runs/{run}/outputs/rows.parquet"),
 ]

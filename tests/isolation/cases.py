@@ -468,6 +468,9 @@ RUNS = {
     "runs_cancel": Case(path={"id": "live_run"}),
     "runs_retry": Case(path={"id": "run"}),
     "runs_logs": Case(path={"id": "run"}),
+    "runs_logs_matches": Case(path={"id": "run"}),
+    "runs_logs_download": Case(path={"id": "run"}),
+    "runs_compare": Case(path={"id": "run", "other": "run"}),
     "runs_events": Case(path={"id": "live_run"}),
     "runs_rejected_list": Case(path={"id": "run"}),
     "runs_rejected_replayable": Case(path={"id": "run"}),
@@ -479,6 +482,7 @@ RUNS = {
     "events": Case(),
     "stats_overview": Case(),
     "stats_timeline": Case(query={"domain": "domain"}),
+    "stats_pipeline": Case(path={"id": "pipeline"}),
 }
 
 # The planted conversations belong to the owner. Other members cannot see them.

@@ -25,7 +25,16 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World
 
 RUN_TEXT = "text-of-the-run"
-ROUTES = ("", "/logs", "/rejected", "/events", "/outputs", "/outputs/rows.parquet")
+ROUTES = (
+    "",
+    "/logs",
+    "/logs/matches",
+    "/logs/download",
+    "/rejected",
+    "/events",
+    "/outputs",
+    "/outputs/rows.parquet",
+)
 
 
 @dataclass

@@ -20,13 +20,13 @@ from apps.runs import execute
 from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import LogPart
-from apps.runs.outputs import logs, storage
+from apps.runs.outputs import log_search, logs, storage
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import has_ended, read_run, start_run, wait_for_run
 from tests.threads import DatabaseThread
 from tests.world import World
 
-LEVELS = st.sampled_from(logs.LEVELS)
+LEVELS = st.sampled_from(log_search.LEVELS)
 MESSAGES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 LINES = st.builds(LogLine, at=st.just("2026-03-01T06:00:00Z"), level=LEVELS, message=MESSAGES)
 BATCHES = st.lists(st.lists(LINES, min_size=1, max_size=6), max_size=8)
@@ -87,7 +87,9 @@ def test_every_line_is_read_once_in_order(
 
         read_lines = read_log(world, run_id, total=len(lines), limit=limit, level=level)
 
-    included_levels = logs.LEVELS[logs.LEVELS.index(level) :] if level else logs.LEVELS
+    included_levels = (
+        log_search.LEVELS[log_search.LEVELS.index(level) :] if level else log_search.LEVELS
+    )
     expected = [
         (number, line.level, line.message)
         for number, line in enumerate(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from apps.engine.contract import LogLine
 from apps.json import JsonObject
 from apps.runs.models import LogPart
 from apps.runs.outputs import storage
+from apps.runs.outputs.log_search import Deadline, LineFilter, format_fields
 
-LEVELS = ("debug", "info", "warning", "error")
 PART_BYTES = 64 * 1024  # bytes of content after which a part is complete
 MAX_PARTS = 500  # parts read for one page; a page may have fewer lines than its limit, but never skips lines
+MAX_COUNTED_PARTS = 5000  # parts whose lines are counted for one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,28 @@ class PartLocation:
     key: str
     first_line: int
     lines: int
+    levels: Mapping[str, int] = field(default_factory=dict)  # number of lines of each level
+
+    @property
+    def end(self) -> int:
+        return self.first_line + self.lines
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingPart:
+    """A part that has lines for a filter: its first line, its number of lines, and how many of them match."""
+
+    first_line: int
+    lines: int
+    matches: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingParts:
+    """The parts that have matching lines, and the number of the line before which all lines were searched."""
+
+    parts: list[MatchingPart]
+    next_offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +142,10 @@ def save(part: LogPart) -> None:
     )
 
 
-def find_parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[PartLocation]:
-    """Return the parts that may have lines from `offset` on.
+def find_parts(
+    *, org_id: UUID, run_id: UUID, offset: int, level: str | None, limit: int | None = MAX_PARTS
+) -> list[PartLocation]:
+    """Return the parts that may have lines from `offset` on, and one more part than `limit` if there are more.
 
     With a level, parts without lines of that level or a more severe level are left out.
     """
@@ -133,42 +158,87 @@ def find_parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) ->
     )
     rows = log_parts.filter(first_line__gte=start or 0).order_by("first_line")
     if level:
-        rows = rows.filter(levels__has_any_keys=list(_levels_from(level)))
-    return [
-        PartLocation(key, first, lines)
-        for key, first, lines in rows.values_list("key", "first_line", "lines")[: MAX_PARTS + 1]
-    ]
+        rows = rows.filter(levels__has_any_keys=list(LineFilter(level).levels))
+    columns = rows.values_list("key", "first_line", "lines", "levels")
+    return [PartLocation(*row) for row in columns[: None if limit is None else limit + 1]]
 
 
 def read_page(
-    log_parts: Sequence[PartLocation], *, offset: int, limit: int, level: str | None, total: int
+    log_parts: Sequence[PartLocation],
+    *,
+    offset: int,
+    limit: int,
+    level: str | None,
+    total: int,
+    text: str = "",
 ) -> LogPage:
-    """Read a page of a log that has `total` lines. Uses storage only, not the database."""
-    levels = frozenset(_levels_from(level)) if level else frozenset(LEVELS)
+    """Read a page of a log that has `total` lines. Uses storage only, not the database.
+
+    A search for a text ends after some seconds. The page then has the lines that were found so far.
+    """
+    line_filter, deadline = LineFilter(level, text), Deadline()
     lines: list[dict[str, Any]] = []
-    for part in log_parts[:MAX_PARTS]:
-        for line in _read_lines(part, offset):
-            if line["level"] in levels:
-                lines.append(line)
+    for number, part in enumerate(log_parts):
+        if number and (number == MAX_PARTS or (text and deadline.is_over)):
+            return LogPage(lines, part.first_line)
+        for line in _read_lines(part, offset, line_filter):
+            lines.append(line)
             if len(lines) == limit:
                 return LogPage(lines, line["line"] + 1)
-    if len(log_parts) > MAX_PARTS:
-        return LogPage(lines, log_parts[MAX_PARTS].first_line)
     return LogPage(lines, total)
 
 
-def _read_lines(part: PartLocation, offset: int) -> Iterator[dict[str, Any]]:
-    stored_lines = storage.read(part.key).splitlines()
+def count_matches(
+    log_parts: Sequence[PartLocation], *, level: str | None, text: str, total: int
+) -> MatchingParts:
+    """Count the matching lines of each part of a log that has `total` lines.
+
+    Without a text it reads nothing, because the rows of the parts have the counts. A search for a text ends after
+    some seconds.
+    """
+    line_filter, deadline = LineFilter(level, text), Deadline()
+    found: list[MatchingPart] = []
+    for number, part in enumerate(log_parts):
+        if number and (number == MAX_COUNTED_PARTS or (text and deadline.is_over)):
+            return MatchingParts(found, part.first_line)
+        matches = (
+            sum(1 for _ in _read_lines(part, 0, line_filter))
+            if text
+            else sum(part.levels.get(name, 0) for name in line_filter.levels)
+        )
+        if matches:
+            found.append(MatchingPart(part.first_line, part.lines, matches))
+    return MatchingParts(found, max([total, *(part.end for part in log_parts[-1:])]))
+
+
+def as_text(log_parts: Sequence[PartLocation]) -> Iterator[str]:
+    """Yield all lines as text, part by part, for a download. Ends early if the log is removed meanwhile."""
+    everything = LineFilter()
+    for part in log_parts:
+        try:
+            yield "".join(map(_text_of, _read_lines(part, 0, everything)))
+        except FileNotFoundError:
+            return
+
+
+def _text_of(line: Mapping[str, Any]) -> str:
+    fields = format_fields(line["fields"])
+    return f"{line['at']} {line['level']:<7} {line['message'].rstrip()}{' ' if fields else ''}{fields}\n"
+
+
+def _read_lines(
+    part: PartLocation, offset: int, line_filter: LineFilter
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines from `offset` on that match."""
+    content = storage.read(part.key)
+    if not line_filter.may_match(content):
+        return
     # The part may have grown since its row was read, so use only the lines that the row counts.
-    for number, text in enumerate(stored_lines[: part.lines], start=part.first_line):
-        if number >= offset:
+    for number, text in enumerate(content.splitlines()[: part.lines], start=part.first_line):
+        if number >= offset and line_filter.may_match(text):
             line: Mapping[str, Any] = orjson.loads(text)
-            yield {"line": number, **line}
-
-
-def _levels_from(level: str) -> Sequence[str]:
-    """Return this level and all more severe levels."""
-    return LEVELS[LEVELS.index(level) :]
+            if line_filter.matches(line):
+                yield {"line": number, **line}
 
 
 _ORJSON_OPTIONS = orjson.OPT_NON_STR_KEYS

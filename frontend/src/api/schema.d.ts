@@ -3158,6 +3158,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{id}/compare/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare a run with another run of its pipeline: settings, counts, durations, log
+         * @description Compare a run with another run of its pipeline: settings, counts, durations, log.
+         */
+        get: operations["runs_compare"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{id}/events": {
         parameters: {
             query?: never;
@@ -3200,6 +3220,46 @@ export interface paths {
          * @description Read log lines from an offset on, even while the run is running.
          */
         get: operations["runs_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/logs/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download the whole log as text
+         * @description Download the whole log as text.
+         */
+        get: operations["runs_logs_download"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/logs/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the lines of the log that match, part by part
+         * @description Return where lines match, so that a reader can go to any of them. A long search ends early, and says where.
+         */
+        get: operations["runs_logs_matches"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3664,7 +3724,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/stats/timeline": {
+    "/api/v1/stats/pipelines/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -3672,10 +3732,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the runs of the last 24 hours by pipeline, for a timeline
-         * @description List the runs of the last 24 hours by pipeline, for a timeline.
+         * Show the newest runs and the days of a pipeline, for charts
+         * @description Show the newest runs and the days of a pipeline, for charts.
          */
-        get: operations["stats_timeline"];
+        get: operations["stats_pipeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3939,6 +3999,25 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        ChartedRun: {
+            /** Format: uuid */
+            id: string;
+            status: components["schemas"]["RunStatusEnum"];
+            trigger: components["schemas"]["TriggerEnum"];
+            /** @description Version of the pipeline's definition. */
+            version: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** @description Written records. */
+            records: number;
+            rejected: number;
+            /** @description The class of its failure, such as authentication. */
+            failure_class: string | null;
+        };
         CheckAnswer: {
             ok: boolean;
             steps: components["schemas"]["CheckStep"][];
@@ -4003,6 +4082,25 @@ export interface components {
             sync_modes: string[];
             primary_key: string[];
             cursor_field: string | null;
+        };
+        ComparedStream: {
+            stream: string;
+            /** @description null: the run did not have the stream. */
+            run: components["schemas"]["RunStream"] | null;
+            other: components["schemas"]["RunStream"] | null;
+        };
+        /** @description A run and another run of the same pipeline. */
+        Comparison: {
+            run: components["schemas"]["RunRow"];
+            other: components["schemas"]["RunRow"];
+            /** @description How the settings changed from the version of the other run to the version of the run. */
+            changes: components["schemas"]["FieldChange"][];
+            streams: components["schemas"]["ComparedStream"][];
+            /** @description The streams of both runs, of which at most 500 are in `streams`. */
+            streams_total: number;
+            /** @description The first messages at the start of the log that the other log does not have there, without regard to times, ids and numbers. */
+            only_in_run: components["schemas"]["OwnMessage"][];
+            only_in_other: components["schemas"]["OwnMessage"][];
         };
         ConnectionFailure: {
             failure_class: string;
@@ -4341,6 +4439,15 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        Day: {
+            /** Format: date */
+            date: string;
+            succeeded: number;
+            failed: number;
+            cancelled: number;
+            /** @description Records written by the runs of this day. */
+            records: number;
+        };
         /** @enum {string} */
         DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
         DecisionRequestRequest: {
@@ -4479,6 +4586,24 @@ export interface components {
             /** @description Whether a retry without changes can help; null for attempts of older releases, which did not record it. */
             retryable: boolean | null;
             next_step: string;
+        };
+        FailureStart: {
+            /**
+             * Format: date-time
+             * @description When the last successful run was created.
+             */
+            last_success_at: string;
+            /**
+             * Format: uuid
+             * @description The first run that failed after it.
+             */
+            first_failure_id: string;
+            /** Format: date-time */
+            first_failure_at: string;
+            /** @description The runs that have failed since then. */
+            failures: number;
+            /** @description The newest versions saved between the two, newest first. */
+            versions: components["schemas"]["NewVersion"][];
         };
         FieldChange: {
             field: string;
@@ -4699,6 +4824,14 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        LogMatches: {
+            /** @description The stored parts of the log that have matching lines, in order. */
+            parts: components["schemas"]["LogPart"][];
+            /** @description The line from which the search has to continue; null if all lines were searched. */
+            next_offset: number | null;
+            /** @description Number of lines written so far. */
+            total: number;
+        };
         LogPage: {
             offset: number;
             lines: components["schemas"]["LogLine"][];
@@ -4712,6 +4845,13 @@ export interface components {
             removed: number;
             /** @description A sentence about removed lines; empty if none were removed. */
             note: string;
+        };
+        LogPart: {
+            /** @description Number of its first line, from 0. */
+            first_line: number;
+            lines: number;
+            /** @description Lines of the part that match. */
+            matches: number;
         };
         LoginContinuationRequest: {
             challenge: string;
@@ -5124,6 +5264,12 @@ export interface components {
         NewVerifiedDomainRequest: {
             domain: string;
         };
+        NewVersion: {
+            number: number;
+            /** Format: date-time */
+            created_at: string;
+            author: string | null;
+        };
         NullEnum: null;
         Organization: {
             /** Format: uuid */
@@ -5209,6 +5355,12 @@ export interface components {
             queue: components["schemas"]["RunRow"][];
             /** @description The last 24 hours. The last one is not over. */
             hours: components["schemas"]["Hour"][];
+        };
+        OwnMessage: {
+            /** @description Number of the first line with the message, from 0. */
+            line: number;
+            level: components["schemas"]["LevelEnum"];
+            message: string;
         };
         OwnModel: {
             provider: components["schemas"]["ProviderEnum"];
@@ -7045,6 +7197,20 @@ export interface components {
              * @default false
              */
             force?: boolean;
+        };
+        /** @description Chunks of backfills and replays are left out. */
+        Statistics: {
+            /** @description The newest runs, oldest first. */
+            runs: components["schemas"]["ChartedRun"][];
+            /** @description The days with ended runs, by their creation. */
+            days: components["schemas"]["Day"][];
+            /**
+             * Format: date
+             * @description The first day, a Monday. It is 26 weeks ago.
+             */
+            since: string;
+            /** @description null if the last run succeeded, or none has ever succeeded. */
+            failing: components["schemas"]["FailureStart"] | null;
         };
         Stream: {
             name: string;
@@ -25817,6 +25983,83 @@ export interface operations {
             };
         };
     };
+    runs_compare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                other: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Compare a run with another run of its pipeline: settings, counts, durations, log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     runs_events: {
         parameters: {
             query?: {
@@ -25916,6 +26159,8 @@ export interface operations {
                 limit?: number;
                 /** @description Number of the first line to return, from 0. */
                 offset?: number;
+                /** @description Only lines with this text in their message or fields, in any case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
+                q?: string;
             };
             header?: never;
             path: {
@@ -25932,6 +26177,165 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_logs_download: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Download the whole log as text */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_logs_matches: {
+        parameters: {
+            query?: {
+                /** @description Only lines of this level or of a more severe level. */
+                level?: "debug" | "info" | "warning" | "error";
+                /** @description Number of the first line to return, from 0. */
+                offset?: number;
+                /** @description Only lines with this text in their message or fields, in any case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Count the lines of the log that match, part by part */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogMatches"];
                 };
             };
             /** @description The request is malformed */
@@ -28856,30 +29260,28 @@ export interface operations {
             };
         };
     };
-    stats_timeline: {
+    stats_pipeline: {
         parameters: {
             query?: {
-                /** @description Runs of pipelines of this domain. */
-                domain?: string;
-                /** @description Runs that ended at this time or later; at most 24 hours ago. */
-                since?: string;
-                status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                /** @description Runs created before this time. */
-                until?: string;
+                runs?: number;
+                /** @description IANA time zone in which days begin at midnight. */
+                timezone?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description List the runs of the last 24 hours by pipeline, for a timeline */
+            /** @description Show the newest runs and the days of a pipeline, for charts */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Timeline"];
+                    "application/json": components["schemas"]["Statistics"];
                 };
             };
             /** @description The request is malformed */
@@ -28902,6 +29304,15 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
