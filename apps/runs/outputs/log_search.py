@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -14,8 +13,8 @@ from apps.json import JsonObject
 
 LEVELS = ("debug", "info", "warning", "error")
 SEARCH_SECONDS = 2.0  # after which a search returns what it has found
-# Such characters are stored as they are. In lower case no other character becomes one of them.
-_STORED_AS_IS = re.compile(r"[a-hj-jl-z0-9]+")
+# What separates the words of a text. A stored line has each word as it is, also if it is part of `key=value`.
+_SEPARATORS = re.compile(r"[\s\x00-\x1f\x7f\"\\\\=:,{}\[\]]+")
 
 
 class Deadline:
@@ -35,23 +34,31 @@ class LineFilter:
     def __init__(self, level: str | None = None, text: str = "") -> None:
         self.levels = LEVELS[LEVELS.index(level) :] if level else LEVELS
         self._text = text.lower()
+        self._words = [word for word in _SEPARATORS.split(self._text) if word]
 
-    @cached_property
-    def _longest_word(self) -> bytes:
-        """The longest word of the text whose characters a stored line has as they are, or nothing."""
-        return max(_STORED_AS_IS.findall(self._text), key=len, default="").encode()
+    def candidates(self, content: bytes, *, end: int | None = None) -> Iterator[int]:
+        """Yield the indexes of the stored lines before `end` that may match. It is fast: it decodes no JSON."""
+        if not self._words:
+            yield from range(len(content.splitlines()[:end]))
+            return
+        lowered = content.decode().lower()
+        if not self._has_all_words(lowered):
+            return
+        for index, line in enumerate(lowered.split("\n")[:end]):
+            if self._has_all_words(line):
+                yield index
 
-    def may_match(self, stored: bytes) -> bool:
-        """Whether stored lines may contain the text. It is fast, so that most lines need not be decoded."""
-        return not self._longest_word or self._longest_word in stored.lower()
+    def _has_all_words(self, lowered: str) -> bool:
+        return all(word in lowered for word in self._words)
 
     def matches(self, line: Mapping[str, Any]) -> bool:
         if line["level"] not in self.levels:
             return False
-        if not self._text:
-            return True
-        message: str = line["message"]
-        return self._text in message.lower() or self._text in format_fields(line["fields"]).lower()
+        return (
+            not self._text
+            or self._text in line["message"].lower()
+            or self._text in format_fields(line["fields"]).lower()
+        )
 
 
 def format_fields(fields: JsonObject) -> str:

@@ -213,17 +213,18 @@ def count_matches(
 
 def as_text(log_parts: Sequence[PartLocation]) -> Iterator[str]:
     """Yield all lines as text, part by part, for a download. Ends early if the log is removed meanwhile."""
-    everything = LineFilter()
     for part in log_parts:
         try:
-            yield "".join(map(_text_of, _read_lines(part, 0, everything)))
+            content = storage.read(part.key)
         except FileNotFoundError:
             return
+        lines = map(orjson.loads, content.splitlines()[: part.lines])
+        yield "".join(map(_text_of, lines))
 
 
 def _text_of(line: Mapping[str, Any]) -> str:
-    fields = format_fields(line["fields"])
-    return f"{line['at']} {line['level']:<7} {line['message'].rstrip()}{' ' if fields else ''}{fields}\n"
+    text = f"{line['at']} {line['level']:<7} {line['message'].rstrip()}"
+    return f"{text} {format_fields(line['fields'])}\n" if line["fields"] else f"{text}\n"
 
 
 def _read_lines(
@@ -231,12 +232,12 @@ def _read_lines(
 ) -> Iterator[dict[str, Any]]:
     """Yield the lines from `offset` on that match."""
     content = storage.read(part.key)
-    if not line_filter.may_match(content):
-        return
+    stored_lines = content.splitlines()
     # The part may have grown since its row was read, so use only the lines that the row counts.
-    for number, text in enumerate(content.splitlines()[: part.lines], start=part.first_line):
-        if number >= offset and line_filter.may_match(text):
-            line: Mapping[str, Any] = orjson.loads(text)
+    for index in line_filter.candidates(content, end=part.lines):
+        number = part.first_line + index
+        if number >= offset:
+            line: Mapping[str, Any] = orjson.loads(stored_lines[index])
             if line_filter.matches(line):
                 yield {"line": number, **line}
 

@@ -61,6 +61,7 @@ export const queryKeys = {
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
     positionHistory: (id: string, stream: string) =>
       ["pipelines", "one", id, "position-history", stream] as const,
+    statistics: (id: string) => ["pipelines", "one", id, "statistics"] as const,
     streams: (id: string) => ["pipelines", "one", id, "streams"] as const,
     streamsIn: (id: string, filter: object) => ["pipelines", "one", id, "streams", filter] as const,
     sourceChanges: (id: string) => ["pipelines", "one", id, "source-changes"] as const,
@@ -78,6 +79,8 @@ export const queryKeys = {
     outputs: (id: string) => ["runs", "outputs", id] as const,
     allStreams: (id: string) => ["runs", "streams", id] as const,
     streams: (id: string, filter: string) => ["runs", "streams", id, filter] as const,
+    firstError: (id: string, status: string) => ["runs", "first-error", id, status] as const,
+    comparison: (id: string, other: string) => ["runs", "comparison", id, other] as const,
     replayable: (id: string, status: string) => ["runs", "replayable", id, status] as const,
     leftOut: (id: string, kind: string, status: string) => ["runs", "left-out", id, kind, status] as const,
   },

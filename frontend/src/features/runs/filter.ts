@@ -1,5 +1,5 @@
 import { isRunStatus } from "@/api/run-status";
-import type { RunStatus } from "@/api/types";
+import type { LogLine, RunStatus } from "@/api/types";
 
 interface RunFilter {
   status?: RunStatus;
@@ -9,11 +9,27 @@ export function parseRunFilter(search: Record<string, unknown>): RunFilter {
   return isRunStatus(search.status) ? { status: search.status } : {};
 }
 
-interface RunSearch {
+export interface RunSearch {
   /** The number of the log line to jump to, as the page shows it. The first line has the number 1. */
   line?: number;
+  /** Only lines of the log of this level and of more severe levels. */
+  level?: LogLine["level"];
+  /** Only lines of the log with this text. */
+  q?: string;
+  /** Whether the lines that match are shown among all others. */
+  context?: true;
 }
 
-export function parseRunSearch({ line }: Record<string, unknown>): RunSearch {
-  return Number.isSafeInteger(line) && Number(line) > 0 ? { line: Number(line) } : {};
+const LEVELS: readonly unknown[] = ["info", "warning", "error"] satisfies LogLine["level"][];
+
+export function parseRunSearch({ line, level, q, context }: Record<string, unknown>): RunSearch {
+  const text = typeof q === "number" ? String(q) : q; // the router reads `q=5` as a number
+  return {
+    ...(Number.isSafeInteger(line) && Number(line) > 0 ? { line: Number(line) } : {}),
+    ...(LEVELS.includes(level) ? { level: level as LogLine["level"] } : {}),
+    ...(typeof text === "string" && text !== "" ? { q: text.slice(0, MAX_TEXT) } : {}),
+    ...(context === true ? { context } : {}),
+  };
 }
+
+const MAX_TEXT = 200; // characters that the API searches for

@@ -1,10 +1,11 @@
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatBytes, formatCount } from "@/format/number";
+import { TimeLeft } from "./time-left";
 
 /** The figures of a run. Each has a fixed position, so that the page does not move while they change. */
 export function ProgressCard({ run }: { run: Run }) {
@@ -14,7 +15,7 @@ export function ProgressCard({ run }: { run: Run }) {
   const rate = isRunning ? progress.rate : averageRate(run);
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
-      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-4 @4xl:grid-cols-8">
+      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-4 @6xl:grid-cols-8">
         <Figure name={total === null || total === progress.read ? "Read" : `Read of ${formatCount(total)}`}>
           {formatCount(progress.read)}
         </Figure>
@@ -29,7 +30,7 @@ export function ProgressCard({ run }: { run: Run }) {
         </Figure>
         <Figure name="Volume">{formatBytes(progress.bytes)}</Figure>
         <Figure name="Time left">
-          {isRunning && progress.eta_seconds !== null ? formatDuration(progress.eta_seconds) : "–"}
+          <TimeLeftText run={run} />
         </Figure>
         <Figure name={run.attempt > 1 ? `Duration of attempt ${run.attempt}` : "Duration"}>
           <RunDuration run={run} />
@@ -59,7 +60,7 @@ function Figure({ name, isWarning, children }: { name: string; isWarning?: boole
       <dt className="truncate text-xs text-faint">{name}</dt>
       <dd
         className={classNames(
-          "truncate text-lg leading-7 font-semibold tabular-nums",
+          "text-lg leading-7 font-semibold whitespace-nowrap tabular-nums",
           isWarning && "text-wait",
         )}
       >
@@ -67,6 +68,35 @@ function Figure({ name, isWarning, children }: { name: string; isWarning?: boole
       </dd>
     </div>
   );
+}
+
+/** The time left in steps, which is steady because the rate is an average. See `TimeLeft`. */
+function TimeLeftText({ run }: { run: Run }) {
+  const { read, total, at } = run.progress;
+  const [key, startedAt] = [`${run.id} ${run.attempt}`, startOfAttempt(run)];
+  const [estimate, setEstimate] = useState({
+    key,
+    of: new TimeLeft(startedAt),
+    at: null as string | null,
+    text: null as string | null,
+  });
+  const current =
+    estimate.key === key ? estimate : { key, of: new TimeLeft(startedAt), at: null, text: null };
+  if (run.status === "running" && at !== null && at !== current.at) {
+    const text = current.of.update({ read, total, at: Date.parse(at) });
+    setEstimate({ ...current, at, text });
+  }
+  if (run.status !== "running" || current.text === null) return "–";
+  return (
+    <>
+      <UnitText>about </UnitText>
+      {current.text}
+    </>
+  );
+}
+
+function startOfAttempt({ attempts, started_at }: Run): number {
+  return Date.parse(attempts?.at(-1)?.started_at ?? started_at ?? "");
 }
 
 function UnitText({ children }: { children: ReactNode }) {

@@ -1,9 +1,10 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { LogPage, Run, RunStreamPage } from "@/api/types";
+import type { LogLine, LogMatches, LogPage, Run, RunStreamPage } from "@/api/types";
 
-const LOG_PAGE_SIZE = 2_000; // lines
+type Level = LogLine["level"];
+
 /** Milliseconds between polls of the streams of a live run. The event stream also changes them. */
 const STREAMS_POLL_INTERVAL = 5_000;
 
@@ -58,9 +59,46 @@ export function streamsQuery(id: string, filter: StreamFilter, live: boolean) {
   });
 }
 
-export function fetchLogPage(id: string, offset: number, signal: AbortSignal): Promise<LogPage> {
-  const query = { offset, limit: LOG_PAGE_SIZE };
+interface LogRange {
+  offset: number;
+  limit: number;
+  level?: Level;
+  text?: string;
+}
+
+export function fetchLogPage(
+  id: string,
+  { offset, limit, level, text }: LogRange,
+  signal: AbortSignal,
+): Promise<LogPage> {
+  const query = { offset, limit, ...filterParameters(level, text) };
   return unwrap(api.GET("/api/v1/runs/{id}/logs", { params: { path: { id }, query }, signal }));
+}
+
+/** Where lines match, from the part of the log with this line on. */
+export function fetchLogMatches(
+  id: string,
+  { level, text }: { level: Level; text: string },
+  offset: number,
+  signal: AbortSignal,
+): Promise<LogMatches> {
+  const query = { offset, ...filterParameters(level, text) };
+  return unwrap(api.GET("/api/v1/runs/{id}/logs/matches", { params: { path: { id }, query }, signal }));
+}
+
+function filterParameters(level: Level | undefined, text: string | undefined) {
+  return { ...(level && level !== "debug" ? { level } : {}), ...(text ? { q: text } : {}) };
+}
+
+/** The number of the first line with the level error, or null. It is asked again when the status of the run changes. */
+export function firstErrorQuery({ id, status }: Pick<Run, "id" | "status">) {
+  return queryOptions({
+    queryKey: queryKeys.runs.firstError(id, status),
+    queryFn: async ({ signal }) => {
+      const page = await fetchLogPage(id, { offset: 0, limit: 1, level: "error" }, signal);
+      return page.lines[0]?.line ?? null;
+    },
+  });
 }
 
 export function useCancelRun(id: string) {

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
 import { dataIfFound } from "@/api/problem";
@@ -19,7 +19,6 @@ import { useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { formatCount } from "@/format/number";
 import { FailureCard } from "./failure-card";
-import { parseRunSearch } from "./filter";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
@@ -37,10 +36,9 @@ export function RunPage() {
 function LiveRun({ runId }: { runId: string }) {
   const { data, error, refetch } = useQuery(runQuery(runId));
   const run = dataIfFound(data, error);
-  const { line = null } = useSearch({ from: "/app/runs/$runId", select: parseRunSearch });
   const live = run !== undefined && isLive(run.status);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
-  const { log, streamState } = useLiveRun(runId, live);
+  const { feed, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
@@ -63,7 +61,7 @@ function LiveRun({ runId }: { runId: string }) {
               {run.streams_total > 1 && <StreamsCard run={run} />}
               <SourceChangesCard run={run} />
               {hasLeftOut && <LeftOutCard run={run} />}
-              <LogPanel key={line} log={log} live={live} lineNumber={line} />
+              <LogPanel run={run} feed={feed} />
               {!hasLeftOut && <LeftOutCard run={run} />}
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">

@@ -12,6 +12,7 @@ import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatBytes, formatCount } from "@/format/number";
 import { streamsQuery, type StreamFilter } from "./queries";
+import { roughDuration } from "./time-left";
 
 /** The streams of a run that has several: the state, the counts and the failure of each. */
 export function StreamsCard({ run }: { run: Run }) {
@@ -169,7 +170,7 @@ function StreamDuration({ stream }: { stream: RunStream }) {
   if (stream.status !== "running" || !stream.started_at || !stream.total || stream.read === 0) return "–";
   const secondsSoFar = secondsBetween(stream.started_at, null, now);
   const share = Math.min(1, stream.read / stream.total);
-  return `${formatDuration(Math.ceil((secondsSoFar * (1 - share)) / share))} left`;
+  return `about ${roughDuration((secondsSoFar * (1 - share)) / share)} left`;
 }
 
 /** How far an incremental stream was read before and after the run. */
