@@ -13,10 +13,11 @@ import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
-import { parseConnectorFilter, parseNewConnector } from "@/features/connectors/filter";
+import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
 import { parseFileFilter } from "@/features/files/filter";
 import { parseOverviewFilter } from "@/features/overview/filter";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
+import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
@@ -204,6 +205,7 @@ const pipelineSchedule = createRoute({
 const pipelineVersions = createRoute({
   getParentRoute: () => pipeline,
   path: "/versions",
+  validateSearch: parseVersionSearch,
   component: lazyPage(() => import("@/features/pipelines/versions-tab"), "VersionsTab"),
 });
 
@@ -225,6 +227,12 @@ const run = createRoute({
   path: "/runs/$runId",
   validateSearch: parseRunSearch,
   component: lazyPage(() => import("@/features/runs/run-page"), "RunPage"),
+});
+
+const runComparison = createRoute({
+  getParentRoute: () => app,
+  path: "/runs/$runId/compare/$otherId",
+  component: lazyPage(() => import("@/features/runs/comparison/comparison-page"), "ComparisonPage"),
 });
 
 const AGENT_GATE = { permission: "agent.use", title: "Agent", action: "use the agent" } as const;
@@ -269,6 +277,7 @@ const newConnector = createRoute({
 const connector = createRoute({
   getParentRoute: () => app,
   path: "/connectors/$connectorId",
+  validateSearch: parseConnectorSearch,
   component: lazyPage(() => import("@/features/connectors/connector-page"), "ConnectorPage"),
 });
 
@@ -452,6 +461,7 @@ export const router = createRouter({
       ]),
       runs,
       run,
+      runComparison,
       approvals,
       approval,
       connectors,

@@ -80,6 +80,7 @@ export const queryKeys = {
     allStreams: (id: string) => ["runs", "streams", id] as const,
     streams: (id: string, filter: string) => ["runs", "streams", id, filter] as const,
     firstError: (id: string, status: string) => ["runs", "first-error", id, status] as const,
+    lastSuccess: (id: string) => ["runs", "last-success", id] as const,
     comparison: (id: string, other: string) => ["runs", "comparison", id, other] as const,
     replayable: (id: string, status: string) => ["runs", "replayable", id, status] as const,
     leftOut: (id: string, kind: string, status: string) => ["runs", "left-out", id, kind, status] as const,

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { shortTime } from "@/format/time";
@@ -26,6 +26,7 @@ export function Plot({ times, series, format, height, onPick }: PlotProps) {
   const container = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const shown = useRef({ times, series, format, onPick });
+  const [pointed, setPointed] = useState<Pointed | null>(null);
   const theme = useTheme();
   const layout = series.map(({ label, color, kind }) => `${label} ${color} ${kind}`).join("\n");
 
@@ -39,7 +40,7 @@ export function Plot({ times, series, format, height, onPick }: PlotProps) {
     // Some browsers forbid canvases. The table below the chart has the same values.
     if (!element || !document.createElement("canvas").getContext("2d")) return;
     const drawn = new uPlot(
-      optionsOf(element, height, shown),
+      optionsOf(element, height, shown, setPointed),
       dataOf(shown.current.times, shown.current.series),
       element,
     );
@@ -56,7 +57,48 @@ export function Plot({ times, series, format, height, onPick }: PlotProps) {
     };
   }, [layout, height, theme]);
 
-  return <div ref={container} className={onPick && "[&_.u-over]:cursor-pointer"} />;
+  return (
+    <div className="relative">
+      <div ref={container} className={onPick && "[&_.u-over]:cursor-pointer"} />
+      {pointed && <Tooltip pointed={pointed} times={times} series={series} format={format} />}
+    </div>
+  );
+}
+
+/** The index of the value below the pointer, and its place in the chart. */
+interface Pointed {
+  index: number;
+  left: number;
+  isOnRight: boolean;
+}
+
+interface TooltipProps extends Pick<PlotProps, "times" | "series" | "format"> {
+  pointed: Pointed;
+}
+
+/** The values below the pointer. It lies over the chart, beside the pointer, so that nothing moves. */
+function Tooltip({ pointed: { index, left, isOnRight }, times, series, format }: TooltipProps) {
+  const time = times[index];
+  if (time === undefined) return null;
+  return (
+    <div
+      className="pointer-events-none absolute top-1 z-10 max-w-60 rounded-control border border-line bg-raised px-2.5 py-1.5 text-xs shadow-float"
+      style={{ left, transform: `translateX(${isOnRight ? "calc(-100% - 10px)" : "10px"})` }}
+    >
+      <p className="whitespace-nowrap text-soft">{shortTime(time)}</p>
+      {series.map(({ label, values, color }) => {
+        const value = values[index];
+        return (
+          value != null && (
+            <p key={label} className="flex items-center gap-1.5 whitespace-nowrap tabular-nums">
+              <span className="size-2 rounded-xs" style={{ background: `var(--color-${color})` }} />
+              {label}: {format(value)}
+            </p>
+          )
+        );
+      })}
+    </div>
+  );
 }
 
 function dataOf(times: string[], series: Series[]): uPlot.AlignedData {
@@ -67,6 +109,7 @@ function optionsOf(
   element: HTMLElement,
   height: number,
   shown: { current: Pick<PlotProps, "times" | "series" | "format"> },
+  onPoint: (pointed: Pointed | null) => void,
 ): uPlot.Options {
   const [text, line] = [colorOf(element, "faint"), colorOf(element, "line")];
   const timeAt = (index: number) => {
@@ -80,7 +123,7 @@ function optionsOf(
     padding: [8, 8, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
-    hooks: { setCursor: [(plot) => showValues(plot, shown.current, timeAt)] },
+    hooks: { setCursor: [(plot) => onPoint(pointedOf(plot))] },
     scales: {
       x: { time: false, range: (_plot, first, last) => [first - 0.6, last + 0.6] },
       y: { range: (_plot, _least, greatest) => [0, (greatest || 1) * 1.1] },
@@ -120,22 +163,10 @@ function optionsOf(
   };
 }
 
-/** Shows the values below the pointer as the tooltip of the chart. */
-function showValues(
-  plot: uPlot,
-  { series, format }: Pick<PlotProps, "series" | "format">,
-  timeAt: (index: number) => string,
-) {
-  const index = plot.cursor.idx;
-  plot.over.title =
-    index == null
-      ? ""
-      : [
-          timeAt(index),
-          ...series.flatMap(({ label, values }) =>
-            values[index] == null ? [] : `${label}: ${format(values[index])}`,
-          ),
-        ].join("\n");
+function pointedOf(plot: uPlot): Pointed | null {
+  const { idx, left } = plot.cursor;
+  if (idx == null || left == null || left < 0) return null;
+  return { index: idx, left: plot.over.offsetLeft + left, isOnRight: left > plot.over.clientWidth / 2 };
 }
 
 /** Returns the colour of the theme as a canvas needs it. A custom property itself has both themes' colours. */

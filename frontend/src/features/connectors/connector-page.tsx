@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { ProblemError, dataIfFound } from "@/api/problem";
 import type { Connector } from "@/api/types";
 import { connectorQuery } from "@/components/connectors/queries";
@@ -12,9 +12,11 @@ import { settingsInWords } from "@/components/schema-form/settings-in-words";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { DeleteButton } from "./delete-button";
 import { EditForm } from "./edit-form";
+import { parseConnectorSearch } from "./filter";
 import { kindQuery } from "./queries";
 import { TestState } from "./test-state";
 import { UsedBy } from "./used-by";
+import { useFocusedSetting } from "./use-focused-setting";
 
 export function ConnectorPage() {
   const { connectorId } = useParams({ from: "/app/connectors/$connectorId" });
@@ -37,6 +39,8 @@ function Content({ connector }: { connector: Connector }) {
   const kind = useQuery(kindQuery(connector.role, connector.kind));
   const isUnknown = kind.error instanceof ProblemError && kind.error.status === 404;
   const schema = kind.data ? (kind.data.config_schema as Schema) : null;
+  const { field } = useSearch({ from: "/app/connectors/$connectorId", select: parseConnectorSearch });
+  useFocusedSetting(field, canEdit ? schema : null);
   return (
     <>
       <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">

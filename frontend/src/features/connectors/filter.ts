@@ -21,3 +21,12 @@ export function parseNewConnector({ role }: Record<string, unknown>): { role?: R
 export function isRole(value: unknown): value is Role {
   return value === "source" || value === "destination";
 }
+
+interface ConnectorSearch {
+  /** The name of the setting that is to be changed. */
+  field?: string;
+}
+
+export function parseConnectorSearch({ field }: Record<string, unknown>): ConnectorSearch {
+  return typeof field === "string" && field !== "" ? { field } : {};
+}

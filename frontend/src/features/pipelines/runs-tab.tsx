@@ -8,6 +8,7 @@ import { RunsTable } from "@/components/runs-table";
 import { scheduleInWords } from "@/format/schedule";
 import { usePipelinePage } from "./page-context";
 import { PausedBadge, Tag } from "./route-line";
+import { PipelineCharts } from "./statistics/charts";
 
 const PAGE_SIZE = 20;
 
@@ -15,7 +16,10 @@ export function RunsTab() {
   const { pipeline } = usePipelinePage();
   return (
     <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
-      <Runs pipelineId={pipeline.id} />
+      <div className="grid min-w-0 content-start gap-4">
+        <PipelineCharts pipelineId={pipeline.id} />
+        <Runs pipelineId={pipeline.id} />
+      </div>
       <aside aria-label="About this pipeline" className="grid content-start gap-4">
         <About pipeline={pipeline} />
       </aside>

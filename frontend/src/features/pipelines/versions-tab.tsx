@@ -1,16 +1,23 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Versioned } from "@/api/client";
-import type { Pipeline, PipelineVersion, VersionDiff } from "@/api/types";
+import type { Pipeline, PipelineStatistics, PipelineVersion, VersionDiff } from "@/api/types";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
 import { ConfirmDialog } from "@/components/dialog";
+import { WarningIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { isMaskedSecret } from "@/components/schema-form/schema";
 import { showError, showSuccess } from "@/components/toast";
 import { usePipelinePage } from "./page-context";
 import { diffQuery, useRestoreVersion, versionsQuery } from "./queries";
+import { beforeFailure } from "./statistics/failure-start";
+import { statisticsQuery } from "./statistics/queries";
+import { parseVersionSearch } from "./version-search";
+
+type Failing = NonNullable<PipelineStatistics["failing"]>;
 
 const NOTHING: never[] = [];
 
@@ -18,7 +25,12 @@ const NOTHING: never[] = [];
 export function VersionsTab() {
   const { pipeline, canEdit } = usePipelinePage();
   const query = useInfiniteQuery(versionsQuery(pipeline.id));
-  const [openNumber, setOpenNumber] = useState<number | null>(null);
+  const { data: statistics } = useQuery(statisticsQuery(pipeline.id));
+  const { version: linkedNumber = null } = useSearch({
+    from: "/app/pipelines/$pipelineId/versions",
+    select: parseVersionSearch,
+  });
+  const [openNumber, setOpenNumber] = useState<number | null>(linkedNumber);
   if (query.error && !query.data) {
     return <ErrorNotice error={query.error} retry={() => void query.refetch()} />;
   }
@@ -38,6 +50,7 @@ export function VersionsTab() {
                 pipeline={pipeline}
                 version={version}
                 canEdit={canEdit}
+                failing={statistics?.failing ?? null}
                 isOpen={openNumber === version.number}
                 onToggle={() => setOpenNumber(openNumber === version.number ? null : version.number)}
               />
@@ -57,13 +70,15 @@ interface VersionProps {
   pipeline: Versioned<Pipeline>;
   version: PipelineVersion;
   canEdit: boolean;
+  failing: Failing | null;
   isOpen: boolean;
   onToggle: () => void;
 }
 
-function Version({ pipeline, version, canEdit, isOpen, onToggle }: VersionProps) {
+function Version({ pipeline, version, canEdit, failing, isOpen, onToggle }: VersionProps) {
   const { number, note, created_by, created_at } = version;
   const isCurrent = number === pipeline.version;
+  const suspect = failing?.versions.find((each) => each.number === number);
   return (
     <>
       <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
@@ -81,6 +96,15 @@ function Version({ pipeline, version, canEdit, isOpen, onToggle }: VersionProps)
         </span>
       </div>
       {note && <p className="mt-1 wrap-anywhere text-soft">{note}</p>}
+      {suspect && failing && (
+        <p className="mt-1 flex flex-wrap items-center gap-x-1.5 text-bad">
+          <WarningIcon />
+          Saved {beforeFailure(suspect, failing)}.
+          <Link to="/runs/$runId" params={{ runId: failing.first_failure_id }} className="link">
+            Open the first failure
+          </Link>
+        </p>
+      )}
       {isOpen && <Changes id={pipeline.id} number={number} />}
     </>
   );

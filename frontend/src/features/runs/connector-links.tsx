@@ -3,27 +3,44 @@ import { Link } from "@tanstack/react-router";
 import { pipelineQuery } from "@/api/pipelines";
 import type { Run } from "@/api/types";
 import { buttonClasses } from "@/components/button";
-import { connectorQuery } from "@/components/connectors/queries";
+import { catalogueQuery, connectorQuery } from "@/components/connectors/queries";
+import { nameInWords } from "@/format/name";
+import { useHasPermission } from "@/session/use-session";
 import { connectorsToOpen } from "./connectors-to-open";
+import { fieldToChange } from "./field-to-change";
 
 /** Links to the connectors on whose pages the user can repair the run: change the settings and test them. */
 export function ConnectorLinks({ run }: { run: Run }) {
   const { data: pipeline } = useQuery(pipelineQuery(run.pipeline.id));
   const ids = pipeline && run.failure ? connectorsToOpen(run.failure.class, pipeline.config) : [];
-  return ids.map((id) => <ConnectorLink key={id} id={id} />);
+  return ids.map((id) => <ConnectorLink key={id} id={id} failure={run.failure!} />);
 }
 
-function ConnectorLink({ id }: { id: string }) {
+interface LinkProps {
+  id: string;
+  failure: NonNullable<Run["failure"]>;
+}
+
+/** Leads to the setting that the failure is about, if it names one. */
+function ConnectorLink({ id, failure }: LinkProps) {
+  const hasPermission = useHasPermission();
   const { data: connector } = useQuery(connectorQuery(id));
+  const role = connector?.role ?? "source";
+  const { data: catalogue } = useQuery({ ...catalogueQuery(role), enabled: connector !== undefined });
   if (!connector) return null;
+  const kind = catalogue?.results.find((entry) => entry.kind === connector.kind);
+  const canEdit = hasPermission("connectors.edit", connector.domain?.id);
+  const field = kind && canEdit ? fieldToChange(kind, failure) : null;
   return (
     <Link
       to="/connectors/$connectorId"
       params={{ connectorId: id }}
+      search={field ? { field } : {}}
       className={buttonClasses("plain", "small")}
     >
-      <span className="max-w-64 truncate">
-        Open {connector.role} {connector.name}
+      <span className="max-w-72 truncate">
+        {field ? `Change the ${nameInWords(field).toLowerCase()} of` : `Open ${connector.role}`}{" "}
+        <bdi>{connector.name}</bdi>
       </span>
     </Link>
   );

@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { openAgentPanel } from "@/agent-panel";
 import { Button, buttonClasses } from "@/components/button";
 import { AgentIcon, WarningIcon } from "@/components/icons";
@@ -10,12 +11,17 @@ import { ConnectorLinks } from "./connector-links";
 /** Next steps that ask the user to reset the stream, which is done on the pipeline's page. */
 const RESET_STREAM = /reset the stream/i;
 
+/** Next steps that name settings of the pipeline. */
+const NEEDS_CONFIGURATION = /under configuration|adjust the pipeline|time limit/i;
+
 interface Props {
   run: Run;
   failure: NonNullable<Run["failure"]>;
+  /** The button that retries, if the user may and it can help. */
+  children?: ReactNode;
 }
 
-export function FailureCard({ run, failure }: Props) {
+export function FailureCard({ run, failure, children }: Props) {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
   return (
     <section
@@ -47,7 +53,17 @@ export function FailureCard({ run, failure }: Props) {
                 Reset the stream
               </Link>
             )}
-            {canUseAgent && <AskAgent />}
+            {NEEDS_CONFIGURATION.test(failure.next_step) && (
+              <Link
+                to="/pipelines/$pipelineId/configuration"
+                params={{ pipelineId: run.pipeline.id }}
+                className={buttonClasses("plain", "small")}
+              >
+                Open the configuration
+              </Link>
+            )}
+            {children}
+            {canUseAgent && <AskAgent run={run} />}
           </div>
         </div>
       </div>
@@ -64,13 +80,16 @@ export function FailureCard({ run, failure }: Props) {
   );
 }
 
-/** Opens the agent with this run. The agent knows the run from the address of the page. */
-function AskAgent() {
+/** Opens the agent with a question about this run. The agent knows the run from the address of the page. */
+function AskAgent({ run }: { run: Run }) {
   return (
     <>
-      <Button size="small" onClick={() => openAgentPanel("Why did this run fail?")}>
+      <Button
+        size="small"
+        onClick={() => openAgentPanel(`Explain why this run of the pipeline "${run.pipeline.name}" failed.`)}
+      >
         <AgentIcon className="-ml-0.5 text-brand" />
-        Explain
+        Explain this failure
       </Button>
       <Button size="small" onClick={() => openAgentPanel("Fix this run.")}>
         <AgentIcon className="-ml-0.5 text-brand" />

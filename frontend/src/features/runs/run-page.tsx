@@ -17,7 +17,10 @@ import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
+import { formatDuration, secondsBetween } from "@/format/duration";
+import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
+import { CompareLink } from "./comparison/compare-link";
 import { FailureCard } from "./failure-card";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
@@ -38,6 +41,7 @@ function LiveRun({ runId }: { runId: string }) {
   const run = dataIfFound(data, error);
   const live = run !== undefined && isLive(run.status);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
+  const canRun = useHasPermissionSomewhere("pipelines.run");
   const { feed, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
@@ -55,7 +59,9 @@ function LiveRun({ runId }: { runId: string }) {
               <ProgressCard run={run} />
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && (
-                <FailureCard run={run} failure={run.failure} />
+                <FailureCard run={run} failure={run.failure}>
+                  {canRun && run.failure.retryable && <RetryButton run={run} size="small" />}
+                </FailureCard>
               )}
               {live && <LiveConnectionNotice state={streamState} />}
               {run.streams_total > 1 && <StreamsCard run={run} />}
@@ -83,7 +89,7 @@ function Header({ run }: { run: Run }) {
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">
-        <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-faint">
+        <nav aria-label="Breadcrumb" className="text-[0.8125rem] wrap-anywhere text-faint">
           <Link to="/pipelines" className="hover:underline">
             Pipelines
           </Link>{" "}
@@ -93,7 +99,7 @@ function Header({ run }: { run: Run }) {
             params={{ pipelineId: run.pipeline.id }}
             className="hover:underline"
           >
-            {run.pipeline.name}
+            <bdi>{run.pipeline.name}</bdi>
           </Link>
         </nav>
         <h1 className="flex flex-wrap items-center gap-x-3 text-xl font-semibold tracking-tight">
@@ -103,6 +109,7 @@ function Header({ run }: { run: Run }) {
           <StatusBadge status={run.status} className="tracking-normal" />
         </h1>
       </div>
+      {!isLive(run.status) && <CompareLink run={run} />}
       {canCancel && isLive(run.status) && <CancelButton run={run} />}
       {canRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
     </div>
@@ -140,12 +147,13 @@ function CancelButton({ run }: { run: Run }) {
   );
 }
 
-function RetryButton({ run }: { run: Run }) {
+function RetryButton({ run, size }: { run: Run; size?: "small" }) {
   const retry = useRetryRun(run.id);
   const navigate = useNavigate();
   return (
     <Button
-      look="primary"
+      look={size ? "plain" : "primary"}
+      size={size}
       disabledReason={retry.isPending ? "Starting" : null}
       onClick={() =>
         retry.mutate(undefined, {
@@ -272,9 +280,13 @@ function Attempts({ run }: { run: Run }) {
           <li key={attempt.number} className="grid grid-cols-[1.5rem_1fr]">
             <span className="text-faint tabular-nums">{attempt.number}</span>
             <span>
-              {attempt.status || "running"}, <RelativeTime time={attempt.started_at} />
+              {attempt.status || "running"}
+              <AttemptDuration attempt={attempt} />, <RelativeTime time={attempt.started_at} />
               {attempt.failure && (
-                <span className="block text-soft first-letter:uppercase">{attempt.failure.message}</span>
+                <span className="block wrap-anywhere text-soft first-letter:uppercase">
+                  <span className="font-medium">{nameInWords(attempt.failure.class)}:</span>{" "}
+                  {attempt.failure.message}
+                </span>
               )}
             </span>
           </li>
@@ -282,4 +294,9 @@ function Attempts({ run }: { run: Run }) {
       </ol>
     </section>
   );
+}
+
+function AttemptDuration({ attempt: { started_at, finished_at } }: { attempt: Run["attempts"][number] }) {
+  if (finished_at === null) return null;
+  return <> after {formatDuration(secondsBetween(started_at, finished_at, 0))}</>;
 }

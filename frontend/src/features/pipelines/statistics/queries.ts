@@ -1,0 +1,18 @@
+import { queryOptions } from "@tanstack/react-query";
+import { api, unwrap } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
+import { browserTimeZone } from "@/format/time";
+
+/** The newest runs and the days of a pipeline, for charts. Days begin at midnight in the time zone of the browser. */
+export function statisticsQuery(id: string) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.statistics(id),
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.GET("/api/v1/stats/pipelines/{id}", {
+          params: { path: { id }, query: { timezone: browserTimeZone(), runs: 60 } },
+          signal,
+        }),
+      ),
+  });
+}
