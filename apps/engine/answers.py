@@ -78,6 +78,28 @@ class PreviewAnswer(TypedDict):
     read_as: str
 
 
+class StoredColumn(TypedDict):
+    """A column at a destination; `stored_as` is its type as the destination names it."""
+
+    name: str
+    type: str
+    stored_as: str
+
+
+class RowsAnswer(TypedDict):
+    """Stored records as texts, each with a text or None for each column.
+
+    `cut` has the positions of texts that were cut: [record, column]. `total` is the number of all records if it is known.
+    `next_offset` is None after the last record.
+    """
+
+    columns: list[StoredColumn]
+    records: list[list[str | None]]
+    cut: list[list[int]]
+    total: int | None
+    next_offset: int | None
+
+
 class LogLine(TypedDict):
     level: str
     message: str

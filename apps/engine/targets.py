@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from apps.json import JsonObject
 
+# The kinds of destinations that implement `Destination.read_rows`.
+READABLE_KINDS = frozenset({"csv", "duckdb", "jsonl", "parquet", "postgres"})
 BUCKET_KINDS = frozenset({"csv", "jsonl", "parquet"})
 
 

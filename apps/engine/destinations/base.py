@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from apps.engine.contract import CheckStep, DestinationSpec, FileMoved, OutputFile, StorageRoot
+from apps.engine.destinations.stored_rows import RowWindow, StoredRows
+from apps.engine.failures import ConfigurationError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable, TypeSystem
 
@@ -160,6 +162,13 @@ class Destination(ABC):
     @abstractmethod
     def abandon(self) -> None:
         """Remove everything that the job has staged, because the sync was reset."""
+
+    def read_rows(self, window: RowWindow) -> StoredRows:
+        """Return stored records for a person who looks at them. Changes nothing, and needs no `open`.
+
+        The data may be hostile. Implemented by the kinds of READABLE_KINDS. Raises TableGone and other EngineErrors.
+        """
+        raise ConfigurationError("The records of this destination cannot be shown")
 
     def delete_older_publications(self) -> None:  # noqa: B027 - most destinations store a bounded number
         """Delete the entries about earlier publications of this pipeline, once this job is published.

@@ -106,6 +106,11 @@ class Store(ABC):
         yield buffer
         self.write(key, buffer.getvalue())
 
+    @property
+    def is_local(self) -> bool:
+        """Whether `path_or_bytes` reads nothing."""
+        return False
+
     def path_or_bytes(self, key: str) -> Path | bytes:
         """Return what polars can read: the path of a local object, else its bytes. Raises FileNotFoundError."""
         data = self.read(key)

@@ -61,6 +61,10 @@ class LocalStore(Store):
         except FileNotFoundError:
             return None
 
+    @property
+    def is_local(self) -> bool:
+        return True
+
     def path_or_bytes(self, key: str) -> Path | bytes:
         return self.path(key)
 

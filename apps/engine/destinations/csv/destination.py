@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,8 @@ from polars import selectors as cs
 from apps.engine.destinations.csv.config import CsvConfig
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
+from apps.engine.destinations.file_sets.reading import texts_of
+from apps.engine.destinations.stored_rows import Row
 from apps.engine.frames.columns import MAX_EXACT_INTEGER, Column, InexactCast, as_text, cast_exactly
 
 FORMULA_START = r"^([=+\-@\t\r])"
@@ -69,6 +71,27 @@ class CsvFormat(FileFormat):
                 for name, dtype in target.items()
             }
         )
+
+    def read_rows(
+        self,
+        part: Path | bytes,
+        columns: Mapping[str, Column],
+        names: Sequence[str],
+        offset: int,
+        limit: int,
+    ) -> list[Row]:
+        frame = pl.read_csv(
+            part,
+            has_header=False,
+            separator=self._delimiter,
+            infer_schema=False,
+            new_columns=list(columns),
+            # The first line is the header.
+            n_rows=1 + offset + limit,
+            encoding="utf8-lossy",
+            truncate_ragged_lines=True,
+        )
+        return texts_of(frame.slice(1 + offset), names)
 
 
 class CsvDestination(FilesDestination):

@@ -7,7 +7,7 @@ import fcntl
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,7 +43,7 @@ def open_database(
     """
     with converting_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _lock_file(file).open("wb") as lock:
+        with lock_file(file).open("wb") as lock:
             connection = _connect(file, lock, lock_timeout)
             try:
                 _restrict_file_access(connection, staging)
@@ -52,7 +52,7 @@ def open_database(
                 connection.close()
 
 
-def _lock_file(file: Path) -> Path:
+def lock_file(file: Path) -> Path:
     """Return the file that a process locks before it reads the database.
 
     DuckDB's own lock is not enough. DuckDB reads the headers of the file before it locks the file, and not again. If
@@ -96,7 +96,16 @@ def _create(file: Path) -> None:
 
 
 def _connect(file: Path, lock: IO[bytes], lock_timeout: float) -> duckdb.DuckDBPyConnection:
-    connection = _try_to_connect(file, lock)
+    return poll_until_free(file, lambda: _try_to_connect(file, lock), lock_timeout)
+
+
+def poll_until_free(
+    file: Path,
+    try_to_connect: Callable[[], duckdb.DuckDBPyConnection | None],
+    lock_timeout: float,
+) -> duckdb.DuckDBPyConnection:
+    """Return the first connection. Raises DestinationError if the file is in use for `lock_timeout` seconds."""
+    connection = try_to_connect()
     if connection is not None:
         return connection
     if lock_timeout:
@@ -109,7 +118,7 @@ def _connect(file: Path, lock: IO[bytes], lock_timeout: float) -> duckdb.DuckDBP
         while connection is None and time.monotonic() < deadline:
             time.sleep(random.uniform(0.5, 1) * interval)  # noqa: S311 - spreads load
             interval = min(1.2 * interval, POLL_INTERVAL)
-            connection = _try_to_connect(file, lock)
+            connection = try_to_connect()
     if connection is None:
         raise DestinationError(
             f"Another run or program has {file.name} open",

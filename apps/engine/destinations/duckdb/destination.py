@@ -16,6 +16,7 @@ from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.duckdb.config import DuckdbConfig
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import valid_file_set
+from apps.engine.destinations.stored_rows import RowWindow, StoredRows
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.stores.local import LocalStore
@@ -171,6 +172,11 @@ class DuckdbDestination(Destination):
         # The rows of earlier runs are still in the file, which has another size now.
         moved = FileMoved(output.key, output.key, output.bytes)
         return Publication(rows, (output,), moved=(moved,))
+
+    def read_rows(self, window: RowWindow) -> StoredRows:
+        from apps.engine.destinations.duckdb.reading import read_rows
+
+        return read_rows(self._file, self._schema, self._table, window)
 
     def _publish(self, incoming: IncomingFiles) -> int:
         from apps.engine.destinations.duckdb.database import merge_write_ahead_log

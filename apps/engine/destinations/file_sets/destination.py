@@ -33,8 +33,10 @@ from apps.engine.destinations.file_sets.bucket import open_store
 from apps.engine.destinations.file_sets.config import BucketSettings
 from apps.engine.destinations.file_sets.formats import FileFormat, file_schema, have_same_types
 from apps.engine.destinations.file_sets.manifest import Manifest, Part, PublishedJob
+from apps.engine.destinations.file_sets.reading import read_rows
 from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import valid_file_set, valid_key_part
+from apps.engine.destinations.stored_rows import RowWindow, StoredRows
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import NULL, STRING, Column, ColumnType, InexactCast, fit_frame
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
@@ -152,6 +154,14 @@ class FilesDestination(Destination):
             # The parts of an interrupted publication are not visible.
             own_entries = self._store.entries(self._store_key(f"{self._job_folder}/"))
             self._store.delete([entry.key for entry in own_entries])
+
+    def read_rows(self, window: RowWindow) -> StoredRows:
+        manifest = self._stored_manifest()
+        if manifest is not None and manifest.format != self._format.name:
+            raise DestinationError(
+                f"The folder contains {manifest.format} files now: run the pipeline"
+            )
+        return read_rows(self._store, self._folder, manifest, self._format, window)
 
     def close(self) -> None:
         if self._opened_store is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import polars as pl
 
+from apps.engine.destinations.stored_rows import Row
 from apps.engine.frames.columns import Column, ColumnType
 
 
@@ -42,6 +43,20 @@ class FileFormat(ABC):
         """Return the rows of an older file with the columns of the target.
 
         Raises InexactCast.
+        """
+
+    @abstractmethod
+    def read_rows(
+        self,
+        part: Path | bytes,
+        columns: Mapping[str, Column],
+        names: Sequence[str],
+        offset: int,
+        limit: int,
+    ) -> list[Row]:
+        """Return at most `limit` rows of a file after the first `offset`, with these of its columns.
+
+        The file may be hostile. Raises PolarsError, ValueError, OSError and RecursionError for one that cannot be read.
         """
 
 

@@ -45,7 +45,12 @@ def write_file(
 def read_file(part: Path | bytes, columns: Mapping[str, Column]) -> pl.DataFrame:
     """Return the rows of a file with these columns."""
     frame = pl.read_parquet(io.BytesIO(part) if isinstance(part, bytes) else part)
-    return frame.with_columns(_uuid_text(name) for name in _uuids(columns))
+    return frame.with_columns(uuid_texts(columns))
+
+
+def uuid_texts(columns: Mapping[str, Column]) -> list[pl.Expr]:
+    """Return the expressions that make texts of the UUIDs of a file."""
+    return [_uuid_text(name) for name in _uuids(columns)]
 
 
 def _uuids(columns: Mapping[str, Column]) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +17,10 @@ from polars import selectors as cs
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.jsonl.config import JsonlConfig
+from apps.engine.destinations.stored_rows import Row
 from apps.engine.frames.columns import Column, as_text
+
+MAX_LINE = 64 << 20  # bytes of a line that is read
 
 
 class JsonlFormat(FileFormat):
@@ -51,6 +57,18 @@ class JsonlFormat(FileFormat):
     ) -> pl.DataFrame:
         raise NotImplementedError("JSON Lines parts are never rewritten")
 
+    def read_rows(
+        self,
+        part: Path | bytes,
+        columns: Mapping[str, Column],
+        names: Sequence[str],
+        offset: int,
+        limit: int,
+    ) -> list[Row]:
+        with io.BytesIO(part) if isinstance(part, bytes) else part.open("rb") as file:
+            lines = islice(_lines(file), offset, offset + limit)
+            return [_texts(line, names) for line in lines]
+
 
 class JsonlDestination(FilesDestination):
     """Writes JSON Lines files."""
@@ -58,6 +76,29 @@ class JsonlDestination(FilesDestination):
     Config = JsonlConfig
     config: JsonlConfig
     Format = JsonlFormat
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that are not blank. Raises ValueError for a line that is too long."""
+    while line := file.readline(MAX_LINE):
+        if len(line) == MAX_LINE:
+            raise ValueError(f"a line is longer than {MAX_LINE:,} bytes")
+        if line.strip():
+            yield line
+
+
+def _texts(line: bytes, names: Sequence[str]) -> Row:
+    """Return the values of a record as texts. Numbers keep their digits."""
+    record = json.loads(line, parse_int=str, parse_float=str)
+    if not isinstance(record, dict):
+        raise ValueError("a line is not a JSON object")
+    return [_text(record.get(name)) for name in names]
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _has_only_finite_floats(frame: pl.DataFrame) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +11,10 @@ import polars as pl
 from apps.engine.destinations.file_sets.destination import FilesDestination
 from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.file_sets.parquet_files import Compression, read_file, write_file
+from apps.engine.destinations.file_sets.reading import texts_of
 from apps.engine.destinations.parquet.config import ParquetConfig
+from apps.engine.destinations.parquet.reading import read_frame
+from apps.engine.destinations.stored_rows import Row
 from apps.engine.frames.columns import Column, fit_frame
 
 
@@ -44,6 +47,16 @@ class ParquetFormat(FileFormat):
         self, part: Path | bytes, old_columns: Mapping[str, Column], target: pl.Schema
     ) -> pl.DataFrame:
         return fit_frame(read_file(part, old_columns), target)
+
+    def read_rows(
+        self,
+        part: Path | bytes,
+        columns: Mapping[str, Column],
+        names: Sequence[str],
+        offset: int,
+        limit: int,
+    ) -> list[Row]:
+        return texts_of(read_frame(part, columns, names, offset, limit), names)
 
 
 class ParquetDestination(FilesDestination):

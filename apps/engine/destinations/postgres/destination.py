@@ -31,6 +31,7 @@ from apps.engine.destinations.postgres.keys import are_unique, has_comparable_ke
 from apps.engine.destinations.postgres.properties import CopiedProperties
 from apps.engine.destinations.postgres.publications import Publications, TargetState, lock_job
 from apps.engine.destinations.postgres.publishing import KeptColumns, Publishing
+from apps.engine.destinations.postgres.reading import READ_ONLY, read_rows
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import (
     find_table,
@@ -38,6 +39,7 @@ from apps.engine.destinations.postgres.tables import (
     has_rows,
     window_condition,
 )
+from apps.engine.destinations.stored_rows import RowWindow, StoredRows
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
@@ -114,6 +116,10 @@ class PostgresDestination(Destination):
 
     def kept_types(self) -> Mapping[str, str]:
         return self._kept_columns.types
+
+    def read_rows(self, window: RowWindow) -> StoredRows:
+        with self._open_transaction(READ_ONLY) as cursor:
+            return read_rows(cursor, self._target, window)
 
     def text_fields(self) -> Callable[[str], bool]:
         texts = self._kept_columns.texts
