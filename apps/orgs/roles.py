@@ -33,6 +33,7 @@ class Permission(StrEnum):
     RUNS_CANCEL = "runs.cancel"
     STATE_EDIT = "state.edit"
     ALERTS_EDIT = "alerts.edit"
+    DATA_VIEW = "data.view"
     AGENT_USE = "agent.use"
     API_KEYS_OWN = "api_keys.own"
     READ = "read"
@@ -59,6 +60,7 @@ _MINIMUM_ROLES: dict[Permission, Role] = {
     Permission.RUNS_CANCEL: Role.MEMBER,
     Permission.STATE_EDIT: Role.MEMBER,
     Permission.ALERTS_EDIT: Role.MEMBER,
+    Permission.DATA_VIEW: Role.MEMBER,
     Permission.AGENT_USE: Role.MEMBER,
     Permission.API_KEYS_OWN: Role.MEMBER,
     Permission.READ: Role.VIEWER,
@@ -79,6 +81,7 @@ DOMAIN_PERMISSIONS = frozenset(
         Permission.RUNS_CANCEL,
         Permission.STATE_EDIT,
         Permission.ALERTS_EDIT,
+        Permission.DATA_VIEW,
         Permission.READ,
     }
 )

@@ -91,6 +91,23 @@ def source_to_list(org: Org, version: PipelineVersion) -> SourceSpec:
     return source_of(org, versions.definition_with_secrets(org, version))
 
 
+def destination_of(org: Org, version: PipelineVersion, table: str) -> DestinationSpec:
+    """Return the specification for reading a table that a run of the version has written. It contains plain secrets.
+
+    Raises Connector.DoesNotExist if the connector was deleted, and SecretUnreadable.
+    """
+    definition = versions.definition_with_secrets(org, version)
+    return DestinationSpec(
+        kind=definition.document["destination"]["kind"],
+        config=_settings(org, definition, "destination"),
+        table=table,
+        write_mode="append",
+        shared_folder=targets.shared_folder(
+            org, definition.document, own_database=version.own_database
+        ),
+    )
+
+
 def _publish_rules(stream: StreamDocument | PatternsDocument) -> PublishRules:
     return PublishRules(
         allow_empty=stream.get("allow_empty", False),

@@ -52,6 +52,23 @@ class DatabaseBusy(Conflict):
     code = "busy"
 
 
+class NotReadable(Conflict):
+    """This destination keeps no records that can be shown. They can be shown for DuckDB, PostgreSQL, Parquet, CSV and JSON
+    Lines: choose one of these as the destination.
+    """
+
+    code = "not_readable"
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
+class DestinationDeleted(Conflict):
+    """The destination that the run has written to was deleted: run the pipeline, and look again."""
+
+    code = "destination_deleted"
+
+
 class PipelineDisabled(Disabled):
     """The pipeline is disabled: enable it, or run it once with force."""
 

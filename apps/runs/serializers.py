@@ -311,7 +311,7 @@ class LeftOutRecordSerializer(serializers.Serializer[Any]):
     position = serializers.CharField(help_text="The place of the record in the source.")
     record = serializers.CharField(
         allow_null=True,
-        help_text="The record as JSON text; null without the permission pipelines.edit.",
+        help_text="The record as JSON text; null without the permission data.view.",
     )
     complete = serializers.BooleanField(
         help_text="Whether the text is the whole record. Only the beginning of a very large record is kept."

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apps.runs import views
+from apps.runs.arrived import views as arrived_views
 from apps.runs.backfills import views as backfill_views
 from apps.runs.comparing import views as comparison_views
 from apps.runs.following import views as event_views
@@ -25,6 +26,7 @@ urlpatterns = [
         "pipelines/<uuid:pk>/backfills/<uuid:backfill>/cancel",
         backfill_views.BackfillCancelView.as_view(),
     ),
+    path("pipelines/<uuid:pk>/rows", arrived_views.PipelineRows.as_view()),
     path("runs", views.RunListView.as_view()),
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
@@ -34,6 +36,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/logs/download", log_views.RunLogDownloadView.as_view()),
     path("runs/<uuid:pk>/streams", views.RunStreamsView.as_view()),
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
+    path("runs/<uuid:pk>/rows", arrived_views.RunRows.as_view()),
     path("runs/<uuid:pk>/rejected", output_views.LeftOutView.as_view()),
     path("runs/<uuid:pk>/rejected/replay", replay_views.ReplayView.as_view()),
     path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),

@@ -25,6 +25,8 @@ DOMAIN_REQUESTS = [
     ("get", "runs/{run}/logs/matches"),
     ("get", "runs/{run}/compare/{run}"),
     ("get", "runs/{run}/rejected"),
+    ("get", "runs/{run}/rows"),
+    ("get", "pipelines/{pipeline}/rows"),
     ("get", "runs/{run}/outputs/rows.parquet"),
 ]
 CODE = "from drover import Source\n"

@@ -31,6 +31,7 @@ MEMBER_PERMISSIONS = {
     "runs.cancel",
     "state.edit",
     "alerts.edit",
+    "data.view",
     "agent.use",
     "api_keys.own",
 }

@@ -463,6 +463,8 @@ RUNS = {
     ),
     "pipelines_backfills_get": Case(path={"id": "pipeline", "backfill": "backfill"}),
     "pipelines_backfills_cancel": Case(path={"id": "pipeline", "backfill": "backfill"}),
+    "pipelines_rows": Case(path={"id": "pipeline"}),
+    "runs_rows": Case(path={"id": "run"}),
     "runs_list": Case(query={"pipeline": "pipeline", "domain": "domain"}),
     "runs_get": Case(path={"id": "run"}),
     "runs_cancel": Case(path={"id": "live_run"}),

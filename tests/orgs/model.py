@@ -27,6 +27,7 @@ DOMAIN_PERMISSIONS = {
     "runs.cancel",
     "state.edit",
     "alerts.edit",
+    "data.view",
 }
 MEMBER_PERMISSIONS = DOMAIN_PERMISSIONS | {"custom_sources.edit", "agent.use", "api_keys.own"}
 ALL_PERMISSIONS = OWNER_PERMISSIONS | ADMIN_PERMISSIONS | MEMBER_PERMISSIONS | {"read"}

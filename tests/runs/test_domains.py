@@ -31,6 +31,7 @@ ROUTES = (
     "/logs/matches",
     "/logs/download",
     "/rejected",
+    "/rows",
     "/events",
     "/outputs",
     "/outputs/rows.parquet",

@@ -20,7 +20,7 @@ from tests.world import World
 
 def list_outputs(world: World, run_id: UUID) -> list[dict[str, Any]]:
     """Return the outputs of a run. Also check that each can be downloaded and has the listed size."""
-    client = world.client("viewer")
+    client = world.client("member")
     outputs: list[dict[str, Any]] = client.get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
     for output in outputs:
         answer: Any = client.get(f"/api/v1/runs/{run_id}/outputs/{output['name']}")

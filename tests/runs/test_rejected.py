@@ -88,7 +88,7 @@ def test_a_viewer_sees_the_reasons_but_not_the_records(
     page = read_left_out(acme, run_id, "viewer")
     assert page["results"][0]["reason"] == "the record has no fields"
     assert page["results"][0]["record"] is None
-    assert page["note"] == "The records are shown to members who may edit the pipeline."
+    assert page["note"] == "The records are shown to members who may look at data."
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()["lines"]
     assert any(
         "Rejected a record: the record has no fields (page 1" in line["message"] for line in log

@@ -10,12 +10,14 @@ from uuid import UUID
 from django.core.files import File
 from django.core.files.storage import default_storage
 
+from apps.orgs import audit
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
 from apps.runs import visibility
-from apps.runs.models import Output
+from apps.runs.models import Output, Run
 from apps.runs.outputs import databases, storage
 
 
@@ -47,14 +49,29 @@ def prepare_download(
     """Return the call that opens a run's file for download.
 
     With `link` the download is a URL if the object store supports URLs. Both this function and the call raise
-    NotFound, because the file may be removed in between.
+    NotFound, because the file may be removed in between. Raises PermissionMissing.
     """
+    find = partial(visibility.find_permitted_run, Permission.DATA_VIEW, org=org, run_id=run_id)
+    run = find(by=by)
     output: Output | None = list_files(org=org, by=by, run_id=run_id).filter(name=name).first()
     if output is None:
         raise NotFound
     return SlowCall(
         partial(_open_download, output, link=link),
-        lambda principal: visibility.find_run(org=org, by=principal, run_id=run_id),
+        lambda principal: find(by=principal),
+        lambda download: _record(org, by, run, name),
+    )
+
+
+def _record(org: Org, by: Principal, run: Run, name: str) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action="data.downloaded",
+        object_kind="run",
+        object_id=run.pk,
+        object_label=run.pipeline.name,
+        changes={"file": [None, name]},
     )
 
 

@@ -25,7 +25,7 @@ from apps.runs.models import Run, RunStream
 from apps.runs.outputs import storage
 
 PAGE_SIZE = 100  # records
-VALUES_HIDDEN = "The records are shown to members who may edit the pipeline."
+VALUES_HIDDEN = "The records are shown to members who may look at data."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def read(
 ) -> SlowCall[LeftOutPage]:
     """Return the call that reads records from `offset` on. Raises NotFound.
 
-    Their values are shown to those who may also preview the pipeline.
+    Their values are shown to those who may look at data.
     """
     run, shows_values = _find_run(org, by, run_id)
     streams = _stream_folders(org, run)
@@ -89,14 +89,14 @@ def _load(
 def _find_run(org: Org, by: Principal, run_id: UUID) -> tuple[Run, bool]:
     """Return the run, and whether the principal may see values of its records. Raises NotFound."""
     run = visibility.find_run(org=org, by=by, run_id=run_id)
-    return run, by.may(Permission.PIPELINES_EDIT, domain_id=run.pipeline.domain_id)
+    return run, by.may(Permission.DATA_VIEW, domain_id=run.pipeline.domain_id)
 
 
 def _require_same_rights(org: Org, by: Principal, run_id: UUID, shows_values: bool) -> None:
     """Raise NotFound or PermissionMissing if the principal may not see the result any more."""
     run, _ = _find_run(org, by, run_id)
     if shows_values:
-        by.require(Permission.PIPELINES_EDIT, domain_id=run.pipeline.domain_id)
+        by.require(Permission.DATA_VIEW, domain_id=run.pipeline.domain_id)
 
 
 def _files(org_id: UUID, run_id: UUID, streams: list[str], kind: Kind) -> Iterator[tuple[str, int]]:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
+from apps.orgs.roles import Permission
 from apps.runs.outputs import files, left_out
 from apps.runs.outputs.files import Download
 from apps.runs.outputs.left_out import LeftOutPage
@@ -104,6 +105,7 @@ class AnyMediaTypeRenderer(JSONRenderer):
 
 
 class OutputView(OrgView):
+    permissions = {"get": Permission.DATA_VIEW}
     renderer_classes = [AnyMediaTypeRenderer]
 
     @operation(

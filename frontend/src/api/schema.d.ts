@@ -2662,6 +2662,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the records at the destination that the last run of a stream has written
+         * @description Show the records at the destination that the last run of a stream has written.
+         */
+        get: operations["pipelines_rows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/run": {
         parameters: {
             query?: never;
@@ -3366,6 +3386,26 @@ export interface paths {
          * @description Retry a failed or cancelled run from its last checkpoints.
          */
         post: operations["runs_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/rows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the records of a table that the run has written, as it is now
+         * @description Show the records of a table that the run has written, as it is now.
+         */
+        get: operations["runs_rows"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4794,7 +4834,7 @@ export interface components {
             reason: string;
             /** @description The place of the record in the source. */
             position: string;
-            /** @description The record as JSON text; null without the permission pipelines.edit. */
+            /** @description The record as JSON text; null without the permission data.view. */
             record: string | null;
             /** @description Whether the text is the whole record. Only the beginning of a very large record is kept. */
             complete: boolean;
@@ -5768,7 +5808,7 @@ export interface components {
             note?: string;
         };
         /** @enum {string} */
-        PermissionEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "agent.use" | "api_keys.own" | "read";
+        PermissionEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "data.view" | "agent.use" | "api_keys.own" | "read";
         Person: {
             /** Format: uuid */
             id: string;
@@ -6758,6 +6798,34 @@ export interface components {
              */
             grace_seconds?: number;
         };
+        Rows: {
+            /** @description Whether the destination could be read. */
+            ok: boolean;
+            /** @description Empty if no run has written records yet. */
+            stream: string;
+            table: string;
+            /** @description The kind of the destination. */
+            destination: string;
+            /**
+             * Format: uuid
+             * @description The run that has written the table; null if none has yet.
+             */
+            run_id: string | null;
+            /** Format: date-time */
+            written_at: string | null;
+            columns: components["schemas"]["StoredColumn"][];
+            /** @description A text or null for each column, so that numbers keep their digits. In the order in which they are stored. */
+            records: (string | null)[][];
+            /** @description The values that are cut: the numbers of the record in this page and of the column. */
+            cut: number[][];
+            /** @description How many records the table has, if that is known. */
+            total: number | null;
+            /** @description Null after the last record, and after 100,000 records. */
+            next_offset: number | null;
+            /** @description A token for the next pages. */
+            look: string;
+            failure: components["schemas"]["ConnectionFailure"] | null;
+        };
         Run: {
             /** Format: uuid */
             id: string;
@@ -7211,6 +7279,12 @@ export interface components {
             since: string;
             /** @description null if the last run succeeded, or none has ever succeeded. */
             failing: components["schemas"]["FailureStart"] | null;
+        StoredColumn: {
+            name: string;
+            /** @description string, integer, number, boolean, timestamp, date or json. */
+            type: string;
+            /** @description The type as the destination names it. */
+            stored_as: string;
         };
         Stream: {
             name: string;
@@ -23073,6 +23147,102 @@ export interface operations {
             };
         };
     };
+    pipelines_rows: {
+        parameters: {
+            query?: {
+                /** @description Return only this column, with up to 100,000 characters of a value instead of 1,000. */
+                column?: string;
+                /** @description Large records are returned in smaller pages. */
+                limit?: number;
+                /** @description The token of the first page. With it, further pages are not in the audit log again. */
+                look?: string;
+                /** @description Number of the first record, from 0. */
+                offset?: number;
+                /** @description The stream whose records to show; the first one by default. */
+                stream?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the records at the destination that the last run of a stream has written */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_run: {
         parameters: {
             query?: never;
@@ -26956,6 +27126,102 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_rows: {
+        parameters: {
+            query?: {
+                /** @description Return only this column, with up to 100,000 characters of a value instead of 1,000. */
+                column?: string;
+                /** @description Large records are returned in smaller pages. */
+                limit?: number;
+                /** @description The token of the first page. With it, further pages are not in the audit log again. */
+                look?: string;
+                /** @description Number of the first record, from 0. */
+                offset?: number;
+                /** @description The stream whose records to show; the first one by default. */
+                stream?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the records of a table that the run has written, as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rows"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,168 @@
+"""Read records at the destination, for a member who looks at them. Each look is in the audit log.
+
+The table is that of a run that has published it, with the definition of that run. So nobody can look at a table of the
+destination that no run of the pipeline has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from django.core import signing
+from django.db.models import QuerySet
+
+from apps.connectors import engine
+from apps.connectors.engine import StoredPage
+from apps.connectors.models import Connector
+from apps.connectors.storage import data_root
+from apps.engine.contract import DestinationSpec
+from apps.engine.targets import READABLE_KINDS
+from apps.orgs import audit
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
+from apps.pipelines import specs
+from apps.pipelines.history import versions
+from apps.pipelines.models import Pipeline
+from apps.runs import visibility
+from apps.runs.exceptions import DestinationDeleted, NotReadable
+from apps.runs.models import RunStream, Status
+
+LOOK_SECONDS = 3600  # for this time, further pages belong to the same look
+_SALT = "drover.look"
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Records from `offset` on. `look` is the token of the first page, so that further pages are not audited again.
+
+    With `column`, only this column is read, with longer texts.
+    """
+
+    offset: int
+    limit: int
+    column: str | None = None
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Records of a stream, as they are stored now, and the run that has written it. `page` is None if none has."""
+
+    stream: str
+    table: str
+    kind: str
+    run_id: UUID | None
+    written_at: datetime | None
+    page: StoredPage | None
+    token: str
+
+
+NOTHING = Look("", "", "", None, None, None, "")
+
+
+def look_at_pipeline(
+    *, org: Org, by: Principal, pipeline_id: UUID, stream: str | None, page: PageRequest
+) -> SlowCall[Look]:
+    """Return the call that reads records of the last run that has written the stream, by default the first one.
+
+    Raises NotFound, PermissionMissing, NotReadable and DestinationDeleted.
+    """
+    find = partial(visibility.find_permitted_pipeline, Permission.DATA_VIEW, org=org)
+    pipeline = find(by=by, pipeline_id=pipeline_id)
+    rows = RunStream.objects.for_org(org).filter(run__pipeline_id=pipeline.pk)
+    published = rows.order_by("-run__created_at", "-run__id", "position")
+    row = _find_published(published, stream)
+    return _prepare(
+        org, row, page, by, lambda principal: find(by=principal, pipeline_id=pipeline_id)
+    )
+
+
+def look_at_run(
+    *, org: Org, by: Principal, run_id: UUID, stream: str | None, page: PageRequest
+) -> SlowCall[Look]:
+    """Return the call that reads records of the table that the run has written. Raises as `look_at_pipeline`."""
+    find = partial(visibility.find_permitted_run, Permission.DATA_VIEW, org=org)
+    run = find(by=by, run_id=run_id)
+    rows = RunStream.objects.for_org(org).filter(run_id=run.pk).order_by("position")
+    row = _find_published(rows, stream)
+    return _prepare(org, row, page, by, lambda principal: find(by=principal, run_id=run_id))
+
+
+def _find_published(rows: QuerySet[RunStream], stream: str | None) -> RunStream | None:
+    """Return the first row of a stream that was published."""
+    published = rows.filter(status=Status.SUCCEEDED).select_related("run__pipeline")
+    return (published if stream is None else published.filter(name=stream)).first()
+
+
+def _prepare(
+    org: Org,
+    row: RunStream | None,
+    request: PageRequest,
+    by: Principal,
+    recheck_access: Callable[[Principal], object],
+) -> SlowCall[Look]:
+    if row is None:
+        return SlowCall(lambda: NOTHING, recheck_access)
+    destination = _destination_of(org, row)
+    if destination.kind not in READABLE_KINDS:
+        raise NotReadable
+    signer = signing.TimestampSigner(salt=_SALT)
+    seen = f"{by.actor.id}/{row.pk}"
+    is_same_look = _is_signed(signer, request.look, seen)
+    token = request.look if is_same_look else signer.sign(seen)
+
+    def read() -> Look:
+        page = engine.read_rows(
+            org_id=org.pk,
+            destination=destination,
+            data=data_root(org.pk, row.run.pipeline_id),
+            offset=request.offset,
+            limit=request.limit,
+            column=request.column,
+        )
+        return Look(row.name, row.table, destination.kind, row.run_id, row.finished_at, page, token)
+
+    def record(look: Look) -> None:
+        if look.page is not None and look.page["ok"] and not is_same_look:
+            _record(org, by, row)
+
+    return SlowCall(read, recheck_access, record)
+
+
+def _is_signed(signer: signing.TimestampSigner, token: str, value: str) -> bool:
+    try:
+        return bool(signer.unsign(token, max_age=LOOK_SECONDS) == value)
+    except signing.BadSignature:
+        return False
+
+
+def _record(org: Org, by: Principal, row: RunStream) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action="data.viewed",
+        object_kind="pipeline",
+        object_id=row.run.pipeline_id,
+        object_label=row.run.pipeline.name,
+        changes={
+            "stream": [None, row.name],
+            "table": [None, row.table],
+            "run": [None, str(row.run_id)],
+        },
+    )
+
+
+def _destination_of(org: Org, row: RunStream) -> DestinationSpec:
+    """Return the destination and the table of the run. It contains plain secrets. Raises DestinationDeleted."""
+    pipeline: Pipeline = row.run.pipeline
+    version = versions.get_version(org, pipeline, row.run.version)
+    try:
+        return specs.destination_of(org, version, row.table)
+    except Connector.DoesNotExist:
+        raise DestinationDeleted from None
