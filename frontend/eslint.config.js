@@ -22,14 +22,14 @@ function forbidImports(files, pattern, message) {
 
 /**
  * The imports that are forbidden in each shared folder. `live`, `session` and `components` may import `api`, and
- * `components` may import `format`. Features may import all of these folders.
+ * `components` may import `format`, and its tests the server of tests. Features may import all of these folders.
  */
 const FORBIDDEN_IN_SHARED = {
   format: "@/",
   api: "@/",
   live: "@/(?!api/)",
   session: "@/(?!api/|query-client$)",
-  components: "@/(?!api/|format/|components/)",
+  components: "@/(?!api/|format/|components/|test-server$)",
 };
 const FEATURES = readdirSync("src/features");
 

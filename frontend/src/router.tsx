@@ -16,7 +16,7 @@ import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
 import { parseFileFilter } from "@/features/files/filter";
 import { parseOverviewFilter } from "@/features/overview/filter";
-import { parsePipelineFilter } from "@/features/pipelines/filter";
+import { parseDataSearch, parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
@@ -188,6 +188,13 @@ const pipelineRuns = createRoute({
   getParentRoute: () => pipeline,
   path: "/",
   component: lazyPage(() => import("@/features/pipelines/runs-tab"), "RunsTab"),
+});
+
+const pipelineData = createRoute({
+  getParentRoute: () => pipeline,
+  path: "/data",
+  validateSearch: parseDataSearch,
+  component: lazyPage(() => import("@/features/pipelines/data-tab"), "DataTab"),
 });
 
 const pipelineConfiguration = createRoute({
@@ -454,6 +461,7 @@ export const router = createRouter({
       newPipeline,
       pipeline.addChildren([
         pipelineRuns,
+        pipelineData,
         pipelineConfiguration,
         pipelineSchedule,
         pipelineVersions,

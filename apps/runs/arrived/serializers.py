@@ -80,4 +80,8 @@ class RowsSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text=f"Null after the last record, and after {MAX_OFFSET:,} records."
     )
     look = serializers.CharField(help_text="A token for the next pages.")
+    streams = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="The streams whose records can be shown. Empty after the first page.",
+    )
     failure = ConnectionFailure(allow_null=True)

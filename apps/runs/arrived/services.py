@@ -6,7 +6,7 @@ destination that no run of the pipeline has written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -31,7 +31,7 @@ from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.runs import visibility
 from apps.runs.exceptions import DestinationDeleted, NotReadable
-from apps.runs.models import RunStream, Status
+from apps.runs.models import ORDINARY_RUNS, Run, RunStream, Status
 
 LOOK_SECONDS = 3600  # for this time, further pages belong to the same look
 _SALT = "drover.look"
@@ -52,7 +52,10 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Records of a stream, as they are stored now, and the run that has written it. `page` is None if none has."""
+    """Records of a stream, as they are stored now, and the run that has written it. `page` is None if none has.
+
+    `streams` are those whose records can be shown, only with the first page.
+    """
 
     stream: str
     table: str
@@ -61,9 +64,11 @@ class Look:
     written_at: datetime | None
     page: StoredPage | None
     token: str
+    streams: Sequence[str] = ()
 
 
 NOTHING = Look("", "", "", None, None, None, "")
+RECENT_RUNS = 20
 
 
 def look_at_pipeline(
@@ -75,11 +80,17 @@ def look_at_pipeline(
     """
     find = partial(visibility.find_permitted_pipeline, Permission.DATA_VIEW, org=org)
     pipeline = find(by=by, pipeline_id=pipeline_id)
-    rows = RunStream.objects.for_org(org).filter(run__pipeline_id=pipeline.pk)
-    published = rows.order_by("-run__created_at", "-run__id", "position")
-    row = _find_published(published, stream)
+    rows = _published(org).filter(run__pipeline_id=pipeline.pk)
+    runs = Run.objects.for_org(org).filter(ORDINARY_RUNS, pipeline_id=pipeline.pk)
+    recent = list(runs.order_by("-created_at", "-id").values_list("pk", flat=True)[:RECENT_RUNS])
     return _prepare(
-        org, row, page, by, lambda principal: find(by=principal, pipeline_id=pipeline_id)
+        org,
+        rows.filter(run__backfill=None).order_by("-run__created_at", "-run__id", "position"),
+        rows.filter(run_id__in=recent),
+        stream,
+        page,
+        by,
+        lambda principal: find(by=principal, pipeline_id=pipeline_id),
     )
 
 
@@ -89,24 +100,28 @@ def look_at_run(
     """Return the call that reads records of the table that the run has written. Raises as `look_at_pipeline`."""
     find = partial(visibility.find_permitted_run, Permission.DATA_VIEW, org=org)
     run = find(by=by, run_id=run_id)
-    rows = RunStream.objects.for_org(org).filter(run_id=run.pk).order_by("position")
-    row = _find_published(rows, stream)
-    return _prepare(org, row, page, by, lambda principal: find(by=principal, run_id=run_id))
+    rows = _published(org).filter(run_id=run.pk).order_by("position")
+    return _prepare(
+        org, rows, rows, stream, page, by, lambda principal: find(by=principal, run_id=run_id)
+    )
 
 
-def _find_published(rows: QuerySet[RunStream], stream: str | None) -> RunStream | None:
-    """Return the first row of a stream that was published."""
-    published = rows.filter(status=Status.SUCCEEDED).select_related("run__pipeline")
-    return (published if stream is None else published.filter(name=stream)).first()
+def _published(org: Org) -> QuerySet[RunStream]:
+    rows: QuerySet[RunStream] = RunStream.objects.for_org(org)
+    return rows.filter(status=Status.SUCCEEDED).select_related("run__pipeline")
 
 
 def _prepare(
     org: Org,
-    row: RunStream | None,
+    rows: QuerySet[RunStream],
+    others: QuerySet[RunStream],
+    stream: str | None,
     request: PageRequest,
     by: Principal,
     recheck_access: Callable[[Principal], object],
 ) -> SlowCall[Look]:
+    """Return the call that reads the table of the first of the rows, those of the stream if there is one."""
+    row = (rows if stream is None else rows.filter(name=stream)).first()
     if row is None:
         return SlowCall(lambda: NOTHING, recheck_access)
     destination = _destination_of(org, row)
@@ -115,6 +130,7 @@ def _prepare(
     signer = signing.TimestampSigner(salt=_SALT)
     seen = f"{by.actor.id}/{row.pk}"
     is_same_look = _is_signed(signer, request.look, seen)
+    names = () if request.offset else _names(others)
     token = request.look if is_same_look else signer.sign(seen)
 
     def read() -> Look:
@@ -126,13 +142,20 @@ def _prepare(
             limit=request.limit,
             column=request.column,
         )
-        return Look(row.name, row.table, destination.kind, row.run_id, row.finished_at, page, token)
+        return Look(
+            row.name, row.table, destination.kind, row.run_id, row.finished_at, page, token, names
+        )
 
     def record(look: Look) -> None:
         if look.page is not None and look.page["ok"] and not is_same_look:
             _record(org, by, row)
 
     return SlowCall(read, recheck_access, record)
+
+
+def _names(rows: QuerySet[RunStream]) -> Sequence[str]:
+    """Return the names of the streams, in the order of the definition."""
+    return list(dict.fromkeys(rows.order_by("position", "name").values_list("name", flat=True)))
 
 
 def _is_signed(signer: signing.TimestampSigner, token: str, value: str) -> bool:

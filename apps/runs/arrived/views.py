@@ -34,6 +34,7 @@ EXAMPLE = {
     "total": 336776,
     "next_offset": 2,
     "look": "0195d39f:1xYz:abc",
+    "streams": ["public.flights"],
     "failure": None,
 }
 NO_PAGE: dict[str, Any] = {
@@ -106,5 +107,6 @@ def _render(look: Look) -> Response:
             "written_at": look.written_at,
             **page,
             "look": look.token,
+            "streams": look.streams,
         }
     )

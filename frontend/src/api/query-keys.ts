@@ -69,6 +69,10 @@ export const queryKeys = {
       ["pipelines", "one", id, "source-changes", run, status] as const,
   },
   providers: ["providers"],
+  records: (kind: string, id: string, stream: string | undefined) =>
+    ["records", kind, id, stream ?? null] as const,
+  recordCell: (kind: string, id: string, stream: string, column: string, offset: number) =>
+    ["record-cell", kind, id, stream, column, offset] as const,
   repositories: ["repositories"],
   repository: (id: string) => ["repositories", id] as const,
   runs: {

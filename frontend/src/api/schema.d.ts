@@ -3784,6 +3784,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stats/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runs of the last 24 hours by pipeline, for a timeline
+         * @description List the runs of the last 24 hours by pipeline, for a timeline.
+         */
+        get: operations["stats_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -6824,6 +6844,8 @@ export interface components {
             next_offset: number | null;
             /** @description A token for the next pages. */
             look: string;
+            /** @description The streams whose records can be shown. Empty after the first page. */
+            streams: string[];
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
         Run: {
@@ -7279,6 +7301,7 @@ export interface components {
             since: string;
             /** @description null if the last run succeeded, or none has ever succeeded. */
             failing: components["schemas"]["FailureStart"] | null;
+        };
         StoredColumn: {
             name: string;
             /** @description string, integer, number, boolean, timestamp, date or json. */
@@ -29579,6 +29602,79 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stats_timeline: {
+        parameters: {
+            query?: {
+                /** @description Runs of pipelines of this domain. */
+                domain?: string;
+                /** @description Runs that ended at this time or later; at most 24 hours ago. */
+                since?: string;
+                status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+                /** @description Runs created before this time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the runs of the last 24 hours by pipeline, for a timeline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -15,6 +15,11 @@ export interface PipelineFilter {
   tag?: string;
 }
 
+/** Returns the stream in the URL whose records are shown; none for the first one. */
+export function parseDataSearch({ stream }: Record<string, unknown>): { stream?: string } {
+  return typeof stream === "string" ? { stream } : {};
+}
+
 /** Returns the filter in the URL. Unknown parameters and wrong values are ignored. */
 export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
   const filter: PipelineFilter = {};

@@ -111,6 +111,7 @@ function EnabledSwitch({ pipeline }: { pipeline: Pipeline }) {
 
 const TABS = [
   { to: "/pipelines/$pipelineId", label: "Runs" },
+  { to: "/pipelines/$pipelineId/data", label: "Data" },
   { to: "/pipelines/$pipelineId/configuration", label: "Configuration" },
   { to: "/pipelines/$pipelineId/schedule", label: "Schedule" },
   { to: "/pipelines/$pipelineId/versions", label: "Versions" },
@@ -127,9 +128,11 @@ function changedTabs(configuration: string[], schedule: string[]): TabLabel[] {
 }
 
 function Tabs({ pipeline, changedTabs }: { pipeline: Pipeline; changedTabs: TabLabel[] }) {
+  const mayLook = useHasPermission()("data.view", pipeline.domain?.id);
+  const tabs = TABS.filter(({ label }) => label !== "Data" || mayLook);
   return (
     <nav aria-label="Pipeline" className="mb-4 flex gap-1 overflow-x-auto border-b border-line max-sm:gap-0">
-      {TABS.map(({ to, label }) => (
+      {tabs.map(({ to, label }) => (
         <Link
           key={to}
           to={to}

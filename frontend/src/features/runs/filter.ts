@@ -18,17 +18,23 @@ export interface RunSearch {
   q?: string;
   /** Whether the lines that match are shown among all others. */
   context?: true;
+  /** Whether the records at the destination are shown, and of which stream; by default of the first one. */
+  records?: true;
+  stream?: string;
 }
 
 const LEVELS: readonly unknown[] = ["info", "warning", "error"] satisfies LogLine["level"][];
 
-export function parseRunSearch({ line, level, q, context }: Record<string, unknown>): RunSearch {
+export function parseRunSearch(search: Record<string, unknown>): RunSearch {
+  const { line, level, q, context, records, stream } = search;
   const text = typeof q === "number" ? String(q) : q; // the router reads `q=5` as a number
   return {
     ...(Number.isSafeInteger(line) && Number(line) > 0 ? { line: Number(line) } : {}),
     ...(LEVELS.includes(level) ? { level: level as LogLine["level"] } : {}),
     ...(typeof text === "string" && text !== "" ? { q: text.slice(0, MAX_TEXT) } : {}),
     ...(context === true ? { context } : {}),
+    ...(records === true ? { records } : {}),
+    ...(typeof stream === "string" ? { stream } : {}),
   };
 }
 

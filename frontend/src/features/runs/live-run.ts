@@ -1,12 +1,13 @@
 import { useQueryClient } from "@tanstack/react-query";
 import type { EventSourceMessage } from "eventsource-parser";
 import { useEffect, useState } from "react";
+import { outputsQuery } from "@/api/outputs";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
 import type { LogLine, Run } from "@/api/types";
 import { followStream, type StreamState } from "@/live/event-stream";
 import { useTabVisible } from "@/live/visibility";
-import { outputsQuery, runQuery } from "./queries";
+import { runQuery } from "./queries";
 
 type OnLines = (first: number, lines: LogLine[]) => void;
 

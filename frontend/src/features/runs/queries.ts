@@ -15,14 +15,6 @@ export function runQuery(id: string) {
   });
 }
 
-export function outputsQuery(id: string) {
-  return queryOptions({
-    queryKey: queryKeys.runs.outputs(id),
-    queryFn: ({ signal }) =>
-      unwrap(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
-  });
-}
-
 /** The changes at the source that a run has found. They are loaded again when the status of the run changes. */
 export function sourceChangesQuery(run: Pick<Run, "id" | "status" | "pipeline">) {
   return queryOptions({

@@ -9,13 +9,14 @@ import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
 import { NetworkTable } from "@/components/network-table";
+import { OutputsCard } from "@/components/outputs-card";
 import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
-import { useHasPermissionSomewhere } from "@/session/use-session";
+import { useHasPermission, useHasPermissionSomewhere } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
@@ -25,9 +26,9 @@ import { FailureCard } from "./failure-card";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
-import { OutputsCard } from "./outputs-card";
 import { ProgressCard } from "./progress-card";
 import { runQuery, useCancelRun, useRetryRun } from "./queries";
+import { RecordsCard } from "./records-card";
 import { SourceChangesCard } from "./source-changes-card";
 import { StreamsCard } from "./streams-card";
 
@@ -40,6 +41,7 @@ function LiveRun({ runId }: { runId: string }) {
   const { data, error, refetch } = useQuery(runQuery(runId));
   const run = dataIfFound(data, error);
   const live = run !== undefined && isLive(run.status);
+  const mayLook = useHasPermission()("data.view", run?.domain_id);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
   const canRun = useHasPermissionSomewhere("pipelines.run");
   const { feed, streamState } = useLiveRun(runId, live);
@@ -65,6 +67,7 @@ function LiveRun({ runId }: { runId: string }) {
               )}
               {live && <LiveConnectionNotice state={streamState} />}
               {run.streams_total > 1 && <StreamsCard run={run} />}
+              <RecordsCard run={run} />
               <SourceChangesCard run={run} />
               {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel run={run} feed={feed} />
@@ -72,7 +75,7 @@ function LiveRun({ runId }: { runId: string }) {
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <RunDetails run={run} />
-              {!live && <OutputsCard runId={run.id} />}
+              {!live && <OutputsCard runId={run.id} mayDownload={mayLook} />}
               <Network run={run} />
               <Attempts run={run} />
             </aside>

@@ -6,9 +6,9 @@ import { Button } from "@/components/button";
 import { DownloadIcon } from "@/components/icons";
 import { showError } from "@/components/toast";
 import { formatBytes, countWithNoun } from "@/format/number";
-import { outputsQuery } from "./queries";
+import { outputsQuery } from "@/api/outputs";
 
-export function OutputsCard({ runId }: { runId: string }) {
+export function OutputsCard({ runId, mayDownload }: { runId: string; mayDownload: boolean }) {
   const { data } = useQuery(outputsQuery(runId));
   if (!data || data.results.length === 0) return null;
   return (
@@ -27,10 +27,11 @@ export function OutputsCard({ runId }: { runId: string }) {
                 {countWithNoun(output.rows, "record")}, {formatBytes(output.bytes)}
               </p>
             </div>
-            <DownloadButton runId={runId} output={output} />
+            {mayDownload && <DownloadButton runId={runId} output={output} />}
           </li>
         ))}
       </ul>
+      {!mayDownload && <p className="mt-2 text-xs text-faint">Members can download these files.</p>}
     </section>
   );
 }
