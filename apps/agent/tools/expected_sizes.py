@@ -33,7 +33,7 @@ ROWS = "Rows to expect"
 REQUESTS = "Requests to expect"
 ROWS_AND_REQUESTS = "Rows and requests to expect"
 # Kinds of sources that do not read pages over HTTP. All others do.
-KINDS_WITHOUT_REQUESTS = frozenset({"postgres", "files", "dummy", "kafka"})
+KINDS_WITHOUT_REQUESTS = frozenset({"postgres", "files", "samples", "dummy", "kafka"})
 NOT_KNOWN = "Not known before the first run"
 NOT_TOLD = "the source does not tell how many records it has"
 

@@ -9,6 +9,7 @@ SOURCES: dict[str, str] = {
     "postgres": "apps.engine.sources.postgres",
     "rest": "apps.engine.sources.rest",
     "files": "apps.engine.sources.files",
+    "samples": "apps.engine.sources.samples",
     "dummy": "apps.engine.sources.dummy",
     "hubspot": "apps.engine.sources.hubspot",
     "notion": "apps.engine.sources.notion",
