@@ -34,16 +34,14 @@ from apps.engine.answers import (
     PreviewAnswer,
     Report,
     Repository,
-    RowsAnswer,
     SizesAnswer,
     Step,
-    StoredColumn,
     Stream,
     StreamSize,
     TrialAnswer,
     UnpackedFiles,
 )
-from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec, StorageRoot
+from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.engine.field_rules import NO_RULES, FieldRules
 from apps.engine.windows import WindowPlan, WindowRequest
@@ -57,7 +55,6 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 ESTIMATE_SECONDS = 2.0
 PREVIEW_SECONDS = 60.0
-ROWS_SECONDS = 30.0
 VALIDATE_SECONDS = 15.0
 # A text that is too complex exceeds this limit; a slow call on a busy machine does not.
 VALIDATE_CPU_SECONDS = 5
@@ -65,8 +62,6 @@ UNPACK_SECONDS = 30.0
 UNPACK_CPU_SECONDS = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
-CELL_CHARACTERS = 1_000  # of a value at a destination that is shown among others
-COLUMN_CHARACTERS = 100_000  # of a value that is shown alone
 _TOO_SLOW_TO_PARSE = "Parsing the code takes too long: make it shorter or simpler."
 
 
@@ -99,18 +94,6 @@ class Preview(TypedDict):
     columns: list[Field]
     ms: float
     read_as: str
-    failure: Failure | None
-
-
-class StoredPage(TypedDict):
-    """Records at a destination as in a RowsAnswer, or the reason why they cannot be read."""
-
-    ok: bool
-    columns: list[StoredColumn]
-    records: list[list[str | None]]
-    cut: list[list[int]]
-    total: int | None
-    next_offset: int | None
     failure: Failure | None
 
 
@@ -251,46 +234,6 @@ def preview(
         "read_as": answer["read_as"],
         "failure": None,
     }
-
-
-def read_rows(
-    *,
-    org_id: UUID,
-    destination: DestinationSpec,
-    data: StorageRoot,
-    offset: int,
-    limit: int,
-    column: str | None = None,
-) -> StoredPage:
-    """Return records of the destination's table from `offset` on. Their texts are cut, those of one `column` later."""
-    payload = {
-        "role": "destination",
-        "kind": destination.kind,
-        "config": destination.config,
-        "table": destination.table,
-        "shared_folder": destination.shared_folder,
-        "data": asdict(data),
-        "offset": offset,
-        "limit": limit,
-        "column": column,
-        "max_characters": CELL_CHARACTERS if column is None else COLUMN_CHARACTERS,
-        **_common_payload(org_id),
-    }
-    try:
-        answer: RowsAnswer = _call_engine("read_rows", org_id, payload, ROWS_SECONDS)
-    except Unavailable:
-        raise
-    except EngineError as error:
-        return {
-            "ok": False,
-            "columns": [],
-            "records": [],
-            "cut": [],
-            "total": None,
-            "next_offset": None,
-            "failure": _failure(error),
-        }
-    return {"ok": True, **answer, "failure": None}
 
 
 def validate(*, org_id: UUID, code: str) -> Report:

@@ -21,6 +21,7 @@ import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
+import { parseStart } from "@/features/start/start";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
 import { NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { loadCode } from "@/components/lazy-code";
@@ -167,6 +168,21 @@ const pipelines = createRoute({
   path: "/pipelines",
   validateSearch: parsePipelineFilter,
   component: PipelinesPage,
+});
+
+const start = createRoute({
+  getParentRoute: () => app,
+  path: "/start",
+  validateSearch: parseStart,
+  component: withPermission(
+    {
+      permission: "pipelines.edit",
+      title: "Load your first data",
+      action: "create pipelines",
+      edits: true,
+    },
+    lazyPage(() => import("@/features/start/start-page"), "StartPage"),
+  ),
 });
 
 const newPipeline = createRoute({
@@ -458,6 +474,7 @@ export const router = createRouter({
     app.addChildren([
       home,
       pipelines,
+      start,
       newPipeline,
       pipeline.addChildren([
         pipelineRuns,

@@ -53,7 +53,6 @@ CALLS = {
     "estimate_sizes": "apps.engine.connect",
     "plan_window": "apps.engine.connect",
     "preview": "apps.engine.connect",
-    "read_rows": "apps.engine.arrived",
     "validate": "apps.engine.authoring.calls",
     "validate_transform": "apps.engine.authoring.calls",
     "try_source": "apps.engine.trial",

@@ -6,8 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.connectors.engine import CELL_CHARACTERS, COLUMN_CHARACTERS
 from apps.connectors.serializers import ConnectionFailure
+from apps.runs.arrived.reading import CELL_CHARACTERS, COLUMN_CHARACTERS
 from apps.web.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 MAX_OFFSET = 100_000

@@ -15,8 +15,6 @@ from uuid import UUID
 from django.core import signing
 from django.db.models import QuerySet
 
-from apps.connectors import engine
-from apps.connectors.engine import StoredPage
 from apps.connectors.models import Connector
 from apps.connectors.storage import data_root
 from apps.engine.contract import DestinationSpec
@@ -30,6 +28,7 @@ from apps.pipelines import specs
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.runs import visibility
+from apps.runs.arrived.reading import StoredPage, read_rows
 from apps.runs.exceptions import DestinationDeleted, NotReadable
 from apps.runs.models import ORDINARY_RUNS, Run, RunStream, Status
 
@@ -134,7 +133,7 @@ def _prepare(
     token = request.look if is_same_look else signer.sign(seen)
 
     def read() -> Look:
-        page = engine.read_rows(
+        page = read_rows(
             org_id=org.pk,
             destination=destination,
             data=data_root(org.pk, row.run.pipeline_id),

@@ -93,6 +93,7 @@ export const queryKeys = {
   scheduleTimes: (schedule: object | null, count: number) => ["schedule-times", schedule, count] as const,
   scimGroups: ["scim-groups"],
   serviceAccounts: ["service-accounts"],
+  samplePreview: (sample: string) => ["sample-preview", sample] as const,
   sessions: ["sessions"],
   sources: {
     all: ["sources"],

@@ -36,6 +36,7 @@ from tests.engine.destinations.targets import (
     sync,
 )
 
+MODULE = "apps.engine.arrived"
 BIG = 2**63 - 1
 
 
@@ -61,7 +62,7 @@ def look(target: Target, **values: Any) -> dict[str, Any]:
 
 def test_records_are_shown_exactly_with_the_types_of_their_columns(target: Target) -> None:
     at = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": BIG, "price": Decimal("12345678901234567890.10"), "at": at, "day": at.date()},
         {"id": 2, "price": None, "at": None, "day": date(1, 1, 1)},
     ]
@@ -275,10 +276,13 @@ def test_a_small_parquet_file_that_would_fill_the_memory_ends_in_its_own_process
     assert part.stat().st_size < 1_000_000
     started = time.monotonic()
     with pytest.raises(EngineError):
-        supervisor.call("read_rows", payload_of(target), 30)
+        supervisor.call("read_rows", payload_of(target), 30, module=MODULE)
     assert time.monotonic() - started < 25
     assert (
-        supervisor.call("read_rows", payload_of(target, limit=1, offset=300), 30)["records"] == []
+        supervisor.call("read_rows", payload_of(target, limit=1, offset=300), 30, module=MODULE)[
+            "records"
+        ]
+        == []
     )
 
 

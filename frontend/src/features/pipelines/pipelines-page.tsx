@@ -69,9 +69,14 @@ function NoPipelines({ canEdit, readOnlyReason }: { canEdit: boolean; readOnlyRe
       title="No pipelines yet"
       action={
         canEdit && (
-          <Link to="/pipelines/new" className={buttonClasses("primary")}>
-            Create your first pipeline
-          </Link>
+          <div className="flex flex-wrap justify-center gap-2">
+            <Link to="/start" className={buttonClasses("primary")}>
+              Try sample data
+            </Link>
+            <Link to="/pipelines/new" className={buttonClasses()}>
+              Create your first pipeline
+            </Link>
+          </div>
         )
       }
     >
