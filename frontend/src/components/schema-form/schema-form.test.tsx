@@ -134,8 +134,14 @@ describe("SchemaForm", () => {
     expect(screen.queryByText("Own paging.")).toBeNull(); // this description only repeats the title
   });
 
+  it("never collapses a setting that nearly everybody looks for", () => {
+    render(<TestForm />);
+    expect(screen.getByLabelText(/^Port/).closest("details")).toBeNull();
+    expect(screen.getByText("More settings")).toBeTruthy();
+  });
+
   it("keeps the optional settings open after their error is corrected", async () => {
-    const { rerender } = render(<TestForm errors={{ port: "Must be at most 65535." }} />);
+    const { rerender } = render(<TestForm errors={{ tls: "Unknown." }} />);
     const details = screen.getByText("More settings").closest("details")!;
     await waitFor(() => expect(details.open).toBe(true));
     await Promise.resolve();
@@ -145,7 +151,7 @@ describe("SchemaForm", () => {
   });
 
   it("shows the server's message under its field, and opens the optional settings if one of them has an error", () => {
-    render(<TestForm errors={{ host: "Must not be empty.", port: "Must be at most 65535." }} />);
+    render(<TestForm errors={{ host: "Must not be empty.", tls: "Unknown." }} />);
     const host = screen.getByLabelText("Host");
     expect(host.getAttribute("aria-invalid")).toBe("true");
     const descriptionIds = host.getAttribute("aria-describedby")!.split(" ");

@@ -25,11 +25,16 @@ interface FormProps {
   path?: string;
 }
 
+/** Settings that nearly everybody looks for. They are never collapsed, although they are optional. */
+const NEVER_COLLAPSED = new Set(["port", "auth", "authentication", "path"]);
+
 /** A form for settings. More than two optional settings are collapsed, unless one of them has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
   const [open, setOpen] = useState(false); // so that the settings stay open after an error is corrected
   const fields = fieldsOf(schema, root);
-  const optionalFields = fields.filter((field) => !field.required && !isPassword(field, root));
+  const optionalFields = fields.filter(
+    (field) => !field.required && !NEVER_COLLAPSED.has(field.name) && !isPassword(field, root),
+  );
   const collapsedFields = optionalFields.length > 2 ? optionalFields : [];
   const visibleFields = fields.filter((field) => !collapsedFields.includes(field));
   const pathOf = (name: string) => (path ? `${path}.${name}` : name);

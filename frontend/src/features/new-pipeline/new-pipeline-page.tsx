@@ -3,7 +3,7 @@ import { useCallback, useMemo } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
-import { showSuccess } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { messageOfRule } from "@/format/fields";
 import { patternList } from "@/format/patterns";
 import { scheduleInWords } from "@/format/schedule";
@@ -11,7 +11,7 @@ import { DestinationStep } from "./destination-step";
 import { type StreamDraft } from "@/components/streams/stream-draft";
 import { EMPTY_DRAFT, type Draft } from "./draft";
 import { forgetProgress, useKeptProgress } from "./kept-draft";
-import { useCreatePipeline } from "./queries";
+import { useCreatePipeline, useStartFirstRun } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
 import { SourceStep } from "./source-step";
@@ -31,7 +31,10 @@ export function NewPipelinePage() {
   const changeDraft = (change: Partial<Draft>) =>
     setProgress((before) => ({ ...before, draft: { ...before.draft, ...change } }));
   const create = useCreatePipeline();
+  const start = useStartFirstRun();
   const navigate = useNavigate();
+  const openPipeline = (pipelineId: string) =>
+    void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId } });
   const errors = fieldMessages(create.error);
   const changeStreams = useCallback(
     (change: (streams: StreamDraft[]) => StreamDraft[]) =>
@@ -61,14 +64,21 @@ export function NewPipelinePage() {
     create.reset();
   }
 
-  function createPipeline(choice: Pick<Draft, "name" | "tags" | "transform">) {
+  function createPipeline(choice: Pick<Draft, "name" | "tags" | "transform">, runs: boolean) {
     const finalDraft = { ...draft, ...choice };
     changeDraft(choice);
     create.mutate(finalDraft, {
       onSuccess: (pipeline) => {
         forgetProgress();
         showSuccess(`${pipeline.name} was created.`);
-        void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
+        if (!runs) return openPipeline(pipeline.id);
+        start.mutate(pipeline.id, {
+          onSuccess: ({ id }) => void navigate({ to: "/runs/$runId", params: { runId: id } }),
+          onError: (error) => {
+            showError(error);
+            openPipeline(pipeline.id);
+          },
+        });
       },
       onError: (error) => setOpenStep(stepOf(Object.keys(fieldMessages(error)), draft.streams.length)),
     });
@@ -106,7 +116,7 @@ export function NewPipelinePage() {
     />,
     <ReviewStep
       draft={draft}
-      saving={create.isPending}
+      saving={create.isPending || start.isPending}
       error={create.error}
       errors={errors}
       onChange={changeDraft}

@@ -34,3 +34,21 @@ export function useCreatePipeline() {
     },
   });
 }
+
+/** Starts the first run of a pipeline that was just created. */
+export function useStartFirstRun() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) =>
+      unwrap(
+        api.POST("/api/v1/pipelines/{id}/run", {
+          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
+          body: {},
+        }),
+      ),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+    },
+  });
+}

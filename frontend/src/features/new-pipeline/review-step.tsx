@@ -22,7 +22,8 @@ interface Props {
   errors: Record<string, string>;
   /** Called while the user types, so that nothing is lost if the page is left. */
   onChange: (change: Partial<Draft>) => void;
-  onDone: (choice: { name: string; tags: string[]; transform: string }) => void;
+  /** Called with whether the first run is to be started too. */
+  onDone: (choice: { name: string; tags: string[]; transform: string }, runs: boolean) => void;
 }
 
 export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: Props) {
@@ -38,6 +39,8 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
   const [previewed, setPreviewed] = useState(draft.patterns ? undefined : draft.streams[0]?.stream);
   const several = isSeveral(draft);
   const choices = usePreviewChoices(draft);
+  const choice = { name, tags: parseTags(tags), transform };
+  const refusal = saving ? "Creating" : name.trim() === "" ? "Enter a name first" : null;
   const showPreview = () => {
     const streams = choices.filter(({ stream }) => stream === (previewed ?? choices[0]?.stream));
     const code = draft.patterns ? draft.patterns.code : several ? "" : transform;
@@ -136,10 +139,13 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
       )}
       {error != null && !nameTakenMessage(error) && !transformMessage && <ErrorNotice error={error} />}
       <StepActions
-        nextLabel={saving ? "Creating…" : "Create pipeline"}
-        disabledReason={saving ? "Creating" : name.trim() === "" ? "Enter a name first" : null}
-        onNext={() => onDone({ name, tags: parseTags(tags), transform })}
+        nextLabel={saving ? "Creating…" : "Create and run"}
+        disabledReason={refusal}
+        onNext={() => onDone(choice, true)}
       >
+        <Button disabledReason={refusal} onClick={() => onDone(choice, false)}>
+          Create pipeline
+        </Button>
         <Button disabledReason={preview.isPending ? "Reading" : null} onClick={showPreview}>
           Preview 10 records
         </Button>

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
@@ -160,6 +160,13 @@ function StreamChoice({ streams, chosen, errors = NO_ERRORS, listError, onChange
     () => ({ ...errors, ...(present.length > 1 ? problemsOf(present) : {}) }),
     [errors, present],
   );
+  // A lone stream is chosen, because there is no other choice.
+  const lone = streams.length === 1 ? streams[0] : undefined;
+  const choosesLone = useRef(chosen.length === 0);
+  useEffect(() => {
+    if (lone && choosesLone.current) onChange((before) => addStreams(before, [lone]));
+    choosesLone.current = false;
+  }, [lone, onChange]);
   const selected = present.map(({ stream }) => stream);
   const failing = selected.filter((stream) => problems[stream]);
   const hasFilter = streams.length > MAX_WITHOUT_SEARCH;

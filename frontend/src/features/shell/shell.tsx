@@ -34,6 +34,7 @@ import { saveTheme, storedTheme, type Theme } from "@/theme";
 import { Banners } from "./banners";
 import { Overlay } from "./overlay";
 import { openOverlay } from "./overlays";
+import { EmailNotice } from "./email-notice";
 import { useShortcuts } from "./shortcuts";
 
 /** The frame of all pages. `agentPanel` is shown beside the page when the user opens it. */
@@ -124,6 +125,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
       {/* Pages adapt to the width of this container, because the panel leaves them less than the window. */}
       <main id="main" tabIndex={-1} inert={isCovered} className="@container/page min-w-0 outline-none">
         <Banners />
+        <EmailNotice />
         <OrganizationNotice />
         {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
