@@ -21,7 +21,6 @@ from local.database.roles import prepare_database
 from tests import database
 from tests.guards.test_models import APP_LABELS
 
-OLD_DATABASE = "before_squashed_migrations"
 # An installation of an older release: all of some apps, a part of others, and nothing of the newest app.
 OLD_RELEASES = {
     "early": [("runs", "0002_walls")],
@@ -72,12 +71,12 @@ def newest_of_each_app(keys: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def test_all_of_the_replaced_migrations_stand_for_the_squashed_ones(db: None) -> None:
-    admin = database.administrator()
     squashed = sorted(migration.name for migration in squashed_migrations().values())
-    rows = admin.execute(
-        "DELETE FROM django_migrations WHERE name = ANY (%s) RETURNING name", [squashed]
-    ).fetchall()
-    assert sorted(name for (name,) in rows) == squashed
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM django_migrations WHERE name = ANY (%s) RETURNING name", [squashed]
+        )
+        assert sorted(name for (name,) in cursor.fetchall()) == squashed
 
     executor = MigrationExecutor(connection)
     assert executor.migration_plan(executor.loader.graph.leaf_nodes()) == []
@@ -91,14 +90,15 @@ def test_all_of_the_replaced_migrations_stand_for_the_squashed_ones(db: None) ->
 @pytest.fixture
 def old_installation(db: None, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with the migrations of an older release."""
+    old_database = f"{database.process_database_name()}_before"
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {OLD_DATABASE} WITH (FORCE)")
-        url = database.url_of(OLD_DATABASE)
+        admin.execute(f"DROP DATABASE IF EXISTS {old_database} WITH (FORCE)")
+        url = database.url_of(old_database)
         prepare_database(url, os.environ["SECRET_KEY"])
         for app, name in OLD_RELEASES[request.param]:
             database.migrate_to(url, app, name)
         yield url
-        admin.execute(f"DROP DATABASE {OLD_DATABASE} WITH (FORCE)")
+        admin.execute(f"DROP DATABASE {old_database} WITH (FORCE)")
 
 
 @pytest.mark.long
@@ -106,7 +106,8 @@ def old_installation(db: None, request: pytest.FixtureRequest) -> Iterator[str]:
 def test_an_upgraded_installation_has_the_same_schema_as_a_new_one(old_installation: str) -> None:
     database.migrate(old_installation)
 
-    assert read_schema(old_installation) == read_schema(database.url_of(database.TEMPLATE))
+    new_installation = database.url_of(database.process_database_name())
+    assert read_schema(old_installation) == read_schema(new_installation)
 
 
 def read_schema(url: str) -> list[str]:
