@@ -431,11 +431,7 @@ LOG_LEVEL = env.text("DROVER_LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "structured": {
-            "()": "structlog.stdlib.ProcessorFormatter",
-        }
-    },
+    "formatters": {"structured": {"()": "structlog.stdlib.ProcessorFormatter"}},
     "filters": {"service_unavailable": {"()": "config.logs.ServiceUnavailableFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

@@ -7,9 +7,11 @@ The web process uses this module, so it does not import the sources. `{}` is a p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from apps.json import JsonObject
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -81,9 +83,9 @@ SHAPES: Mapping[str, type[Position]] = {
 
 def find_faults(
     kind: str,
-    position: Mapping[str, Any],
+    position: JsonObject,
     *,
-    saved: Mapping[str, Any],
+    saved: JsonObject,
     cursor_field: str | None,
 ) -> dict[str, str]:
     """Return a sentence for each part of the position from which a source of this kind could not continue.
@@ -108,8 +110,8 @@ def find_faults(
             for problem in reversed(problems)
             for name in [str(problem["loc"][0])]
         }
-    faults = _find_other_cursor(parsed, cursor_field or saved.get("cursor_field"))
-    return faults or _find_other_key(parsed, saved)
+    faults = _find_other_cursor(parsed, cursor_field or _saved_cursor_field(saved))
+    return faults or _find_other_key(parsed, _saved_key(saved))
 
 
 def _sentence(shape: type[Position], name: str, problem: str) -> str:
@@ -127,13 +129,21 @@ def _find_other_cursor(position: Position, cursor_field: str | None) -> dict[str
     return {"cursor_field": f"Must be {cursor_field}, the cursor field of the stream."}
 
 
-def _find_other_key(position: Position, saved: Mapping[str, Any]) -> dict[str, str]:
+def _saved_cursor_field(saved: JsonObject) -> str | None:
+    cursor_field = saved.get("cursor_field")
+    return cursor_field if isinstance(cursor_field, str) else None
+
+
+def _saved_key(saved: JsonObject) -> list[str] | None:
+    """Return the columns of the key, or None if they are not known. Without a key there are digests of `columns`."""
+    key = [] if "columns" in saved else saved.get("key")
+    return [str(name) for name in key] if isinstance(key, list) else None
+
+
+def _find_other_key(position: Position, saved_key: list[str] | None) -> dict[str, str]:
     """Compare with the key of the saved position, which is that of the table unless the key has changed since."""
     if not isinstance(position, PostgresPosition):
         return {}
-    saved_key = (
-        [] if "columns" in saved else saved.get("key")
-    )  # A table without a key has digests of `columns`.
     if position.key is not None and saved_key is not None and position.key != saved_key:
         return {"key": f"Must be {saved_key}, the key of the table at the last run."}
     key = saved_key if position.key is None else position.key
