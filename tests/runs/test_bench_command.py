@@ -45,4 +45,4 @@ def test_a_measurement_prints_its_figures(measurement: str, tmp_path: Path) -> N
         check=False,
     )
     assert f"  {FIGURES[measurement]}" in bench.stdout, bench.stderr
-    assert "Traceback" not in bench.stderr
+    assert "Traceback" not in bench.stderr, bench.stderr
