@@ -2,6 +2,7 @@ import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
+import { useSession } from "@/session/use-session";
 import { followStream } from "./event-stream";
 import { useTabVisible } from "./visibility";
 
@@ -9,28 +10,32 @@ const REFRESH_DELAY = 1_000; // milliseconds, so that a list is refreshed at mos
 const OVERVIEW_DELAY = 3_000; // the overview is about all pipelines, so it is refreshed less often
 
 /** The one stream of this tab, and how many components follow it. */
+let stream: { org: string; stop: () => void } | undefined;
 let followers = 0;
-let stop: (() => void) | undefined;
 
 /** Fetches the overview and the lists of pipelines and runs again when a run of the organization changes its status or
  * finds changes at its source. All components of a tab share one stream. */
 export function useOrgEvents(): void {
   const client = useQueryClient();
   const visible = useTabVisible();
+  const org = useSession()?.organization?.id;
   useEffect(() => {
-    if (!visible) return;
+    if (!visible || org === undefined) return;
     followers += 1;
-    stop ??= startStream(client);
+    if (stream?.org !== org) {
+      stream?.stop();
+      stream = { org, stop: startStream(client) };
+    }
     return () => {
       followers -= 1;
-      // The next page of a navigation begins to follow before this runs.
+      // After a navigation the next page begins to follow before this runs.
       queueMicrotask(() => {
         if (followers > 0) return;
-        stop?.();
-        stop = undefined;
+        stream?.stop();
+        stream = undefined;
       });
     };
-  }, [client, visible]);
+  }, [client, visible, org]);
 }
 
 function startStream(client: QueryClient): () => void {
@@ -51,7 +56,10 @@ function startStream(client: QueryClient): () => void {
       refreshLists.request();
       refreshOverview.request();
     },
-  }).catch(() => undefined); // If the stream is refused, the lists are still polled.
+  }).catch(() => {
+    // If the stream is refused, the lists are still polled. The next page tries again.
+    if (!abort.signal.aborted) stream = undefined;
+  });
   return () => {
     abort.abort();
     refreshLists.cancel();
