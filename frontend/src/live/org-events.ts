@@ -1,8 +1,7 @@
 import { useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useSyncExternalStore } from "react";
 import { queryKeys } from "@/api/query-keys";
-import { authorizedFetch } from "@/api/session";
-import { useSession } from "@/session/use-session";
+import { authorizedFetch, currentSession, onSessionChange } from "@/api/session";
 import { followStream } from "./event-stream";
 import { useTabVisible } from "./visibility";
 
@@ -18,7 +17,7 @@ let followers = 0;
 export function useOrgEvents(): void {
   const client = useQueryClient();
   const visible = useTabVisible();
-  const org = useSession()?.organization?.id;
+  const org = useSyncExternalStore(onSessionChange, currentOrg);
   useEffect(() => {
     if (!visible || org === undefined) return;
     followers += 1;
@@ -36,6 +35,11 @@ export function useOrgEvents(): void {
       });
     };
   }, [client, visible, org]);
+}
+
+function currentOrg(): string | undefined {
+  const state = currentSession();
+  return state.status === "logged-in" ? state.session.organization?.id : undefined;
 }
 
 function startStream(client: QueryClient): () => void {
