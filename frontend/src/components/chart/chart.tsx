@@ -38,30 +38,33 @@ export function Chart({ title, times, series, format, height = 160, onPick }: Ch
           </Suspense>
         </CodeBoundary>
       </div>
-      <table className="sr-only">
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Time</th>
-            {series.map(({ label }) => (
-              <th key={label} scope="col">
-                {label}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {times.map((time, index) => (
-            <tr key={index}>
-              <th scope="row">{shortTime(time)}</th>
-              {series.map(({ label, values }) => {
-                const value = values[index];
-                return <td key={label}>{value == null ? "none" : format(value)}</td>;
-              })}
+      {/* A table is at least as wide as its text, so it is hidden by the element around it. */}
+      <div className="sr-only">
+        <table>
+          <caption>{title}</caption>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              {series.map(({ label }) => (
+                <th key={label} scope="col">
+                  {label}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {times.map((time, index) => (
+              <tr key={index}>
+                <th scope="row">{shortTime(time)}</th>
+                {series.map(({ label, values }) => {
+                  const value = values[index];
+                  return <td key={label}>{value == null ? "none" : format(value)}</td>;
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   );
 }

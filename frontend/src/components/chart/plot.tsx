@@ -19,7 +19,7 @@ type PlotProps = Required<Pick<ChartProps, "times" | "series" | "format" | "heig
 const AXIS_FONT = "11px ui-sans-serif, system-ui, sans-serif";
 const Y_AXIS_WIDTH = 64; // pixels, for texts such as "1 h 20 min"
 const MAX_BAR_WIDTH = 28; // pixels
-const LABEL_DISTANCE = 110; // least distance of two times on the axis, in pixels
+const LABEL_DISTANCE = 60; // least distance of two times on the axis, in pixels
 
 /** Draws the chart on a canvas. It is drawn anew when its series, its size or the theme change. */
 export function Plot({ times, series, format, height, onPick }: PlotProps) {
@@ -112,15 +112,11 @@ function optionsOf(
   onPoint: (pointed: Pointed | null) => void,
 ): uPlot.Options {
   const [text, line] = [colorOf(element, "faint"), colorOf(element, "line")];
-  const timeAt = (index: number) => {
-    const time = shown.current.times[index];
-    return time === undefined ? "" : shortTime(time);
-  };
   const axis = { font: AXIS_FONT, stroke: text, ticks: { show: false } };
   return {
     width: element.clientWidth,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, y: false, points: { show: false } },
     hooks: { setCursor: [(plot) => onPoint(pointedOf(plot))] },
@@ -135,7 +131,7 @@ function optionsOf(
         size: 26,
         space: LABEL_DISTANCE,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500],
-        values: (_plot, splits) => splits.map(timeAt),
+        values: (_plot, splits) => splits.map((index) => axisTime(shown.current.times, index)),
       },
       {
         ...axis,
@@ -161,6 +157,19 @@ function optionsOf(
       }),
     ],
   };
+}
+
+const DAYS = 2 * 86_400_000; // milliseconds from which on the axis has days instead of times
+
+/** The day, such as `5 Nov`, or the time of day if all values are of two days. */
+function axisTime(times: string[], index: number): string {
+  const time = times[index];
+  if (time === undefined) return "";
+  const isLong = Date.parse(times.at(-1)!) - Date.parse(times[0]!) > DAYS;
+  const parts = isLong
+    ? ({ day: "numeric", month: "short" } as const)
+    : ({ hour: "2-digit", minute: "2-digit" } as const);
+  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(time));
 }
 
 function pointedOf(plot: uPlot): Pointed | null {

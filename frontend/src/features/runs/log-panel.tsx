@@ -100,6 +100,7 @@ export function LogPanel({ run, feed }: Props) {
             </option>
           ))}
         </select>
+        {all.count > 0 && <DownloadLog runId={run.id} />}
         <LogSearch
           found={found}
           text={text}
@@ -114,7 +115,6 @@ export function LogPanel({ run, feed }: Props) {
             if (!hasContext) rows.current?.jumpTo(position, { focus: false });
           }}
         />
-        {all.count > 0 && <DownloadLog runId={run.id} />}
       </div>
       {(shown.error ?? all.error) !== null && (
         <div className="p-2">

@@ -135,7 +135,12 @@ function Highlighted({ text, searched }: { text: string; searched: string }): Re
   const parts: ReactNode[] = [];
   let end = 0;
   for (let at = lowered.indexOf(needle); at !== -1; at = lowered.indexOf(needle, end)) {
-    parts.push(text.slice(end, at), <mark key={at}>{text.slice(at, at + needle.length)}</mark>);
+    parts.push(
+      text.slice(end, at),
+      <mark key={at} className="rounded-xs bg-wait/35 text-inherit">
+        {text.slice(at, at + needle.length)}
+      </mark>,
+    );
     end = at + needle.length;
   }
   return [...parts, text.slice(end)];

@@ -14,7 +14,9 @@ export function CompareLink({ run }: { run: Run }) {
       params={{ runId: run.id, otherId: success.id }}
       className={buttonClasses("plain")}
     >
-      Compare<span className="max-sm:sr-only"> with the last success</span>
+      <span>
+        Compare<span className="max-sm:sr-only"> with the last success</span>
+      </span>
     </Link>
   );
 }

@@ -100,7 +100,7 @@ function Figures({ run, other }: { run: RunRow; other: RunRow }) {
             </th>
             <RunHead name="This run" run={run} />
             <RunHead name="Other run" run={other} />
-            <th scope="col" className="py-1.5 text-right align-top font-medium">
+            <th scope="col" className="py-1.5 text-right align-top font-medium max-sm:hidden">
               Difference
             </th>
           </tr>
@@ -155,7 +155,7 @@ function Row({ name, values, children }: { name: string; values: string[]; child
           {value}
         </td>
       ))}
-      <td className="py-1.5 text-right whitespace-nowrap tabular-nums">{children}</td>
+      <td className="py-1.5 text-right whitespace-nowrap tabular-nums max-sm:hidden">{children}</td>
     </tr>
   );
 }
