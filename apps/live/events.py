@@ -61,9 +61,24 @@ STORE_AND_ANNOUNCE = """
     )
     SELECT number, pg_notify(%(channel)s, {notice}) FROM new ORDER BY number
 """
+# The same for one event of each of many subjects.
+STORE_AND_ANNOUNCE_EACH = """
+    WITH subject AS (
+        UPDATE {table} SET event_sequence = event_sequence + 1 WHERE id = ANY(%(keys)s::uuid[])
+        RETURNING id AS key, event_sequence AS number
+    ), new AS (
+        SELECT given.id, key, number, org_number, kind, body
+        FROM unnest(%(ids)s::uuid[], %(keys)s::uuid[], %(org_numbers)s::bigint[], %(kinds)s::text[], %(bodies)s::text[])
+             AS given (id, key, org_number, kind, body) JOIN subject USING (key)
+    ), stored AS (
+        INSERT INTO {event_table} (id, org_id, {id_column}, sequence, org_sequence, kind, body, at)
+        SELECT id, %(org)s, key, number, org_number, kind, body::jsonb, now() FROM new
+    )
+    SELECT pg_notify(%(channel)s, {notice}) FROM new ORDER BY org_number
+"""
 # `<org>|<subject>|<number>|<number in the org-wide stream or empty>|<kind>|<body, or empty if large>`
 NOTICE = """
-    concat(%(org)s::text, '|', %(key)s::text, '|', number, '|', org_number, '|', kind, '|',
+    concat(%(org)s::text, '|', {key}::text, '|', number, '|', org_number, '|', kind, '|',
            CASE WHEN octet_length(body) < %(max_body)s THEN body END)
 """
 
@@ -81,6 +96,30 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[N
     with connection.cursor() as cursor:
         cursor.execute(_store_and_announce(subject), parameters)
         return int(cursor.fetchall()[-1][0])
+
+
+def publish_each(subject: Subject, *, org_id: UUID, new_events: Mapping[UUID, NewEvent]) -> None:
+    """Add one event of each object, in the caller's transaction and a constant number of queries.
+
+    The caller has locked the objects' rows in the order of their ids. The events belong to the org's event stream.
+    """
+    if current_org_id() != org_id:
+        raise LookupError("call publish_each inside the scope of the subject's org")
+    if any(event.kind not in subject.org_kinds for event in new_events.values()):
+        raise ValueError("all events must belong to the org's event stream")
+    if not new_events:
+        return
+    parameters = _parameters(
+        org_id, UUID(int=0), list(new_events.values()), _next_org_numbers(org_id, len(new_events))
+    )
+    statement = STORE_AND_ANNOUNCE_EACH.format(
+        table=subject.table,
+        event_table=subject.event_table,
+        id_column=subject.id_column,
+        notice=NOTICE.format(key="key"),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {**parameters, "keys": list(new_events)})
 
 
 def statement_with_events(
@@ -107,7 +146,7 @@ def _parameters(
         "channel": CHANNEL,
         "max_body": MAX_NOTICE_BODY,
         "ids": [new_id() for _ in new_events],
-        "org_numbers": org_numbers,
+        "org_numbers": list(org_numbers),
         "kinds": [event.kind for event in new_events],
         "bodies": [dumps(event.body) for event in new_events],
     }
@@ -127,7 +166,7 @@ def _store_and_announce(subject: Subject, queries: str = "") -> str:
         table=subject.table,
         event_table=subject.event_table,
         id_column=subject.id_column,
-        notice=NOTICE,
+        notice=NOTICE.format(key="%(key)s"),
     )
 
 
@@ -147,6 +186,10 @@ def _new_org_numbers(subject: Subject, org_id: UUID, key: UUID, count: int) -> S
     if not count:
         return ()
     _newest_number(subject, key)
+    return _next_org_numbers(org_id, count)
+
+
+def _next_org_numbers(org_id: UUID, count: int) -> range:
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO runs_feed (id, org_id, sequence) VALUES (%s, %s, %s)

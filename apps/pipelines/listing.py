@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -62,6 +61,10 @@ FILTERS = {
 }
 
 
+FilterValue = str | bool | UUID | list[str]
+Filters = Mapping[str, FilterValue]  # the values of the filters in FILTERS
+
+
 @dataclass(frozen=True, slots=True)
 class ListOrder:
     """An order of the list: the SQL expression to sort by, its SQL type, and the direction."""
@@ -76,8 +79,17 @@ ORDERS = {
     "oldest": ListOrder("p.created_at", "timestamptz", False),
     "name": ListOrder("lower(p.name)", "text", False),
     "updated": ListOrder("p.updated_at", "timestamptz", True),
+    # Pipelines without a next run are last.
+    "next_run": ListOrder("coalesce(s.next_run_at, 'infinity')", "timestamptz", False),
+    # Live runs are first, and pipelines that never ran are last.
+    "last_run": ListOrder(
+        "CASE WHEN p.last_run_id IS NULL THEN '-infinity' ELSE coalesce(p.last_run_finished_at, 'infinity') END",
+        "timestamptz",
+        True,
+    ),
 }
 DEFAULT_ORDER = "newest"
+MAX_LIMIT = 1000  # rows per page; the dashboard shows all pipelines, so that it can group them
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ def fetch_page(
     *,
     org: Org,
     by: Principal,
-    filters: Mapping[str, Any],
+    filters: Filters,
     order: str,
     cursor: Cursor | None,
     limit: int,
@@ -105,7 +117,7 @@ def fetch_page(
     if by.only_domain is not None:
         filters = {**filters, "only_domain": by.only_domain}
     backwards = cursor is not None and cursor.backwards
-    parameters = {**_filter_parameters(filters), "org": org.pk, "limit": limit + 1}
+    parameters = {**filter_parameters(filters), "org": org.pk, "limit": limit + 1}
     if cursor:
         parameters |= {"after": cursor.value, "after_id": cursor.id}
     with connection.cursor() as db_cursor:
@@ -136,7 +148,7 @@ def render_page(page: ListPage, *, order: str, cursor: Cursor | None) -> bytes:
 
 def is_valid_cursor_value(order: str, value: str) -> bool:
     """Whether a cursor's value is valid for this order. The database raises an error for an invalid value."""
-    if ORDERS[order].sql_type != "timestamptz":
+    if ORDERS[order].sql_type != "timestamptz" or value in ("infinity", "-infinity"):
         return True
     try:
         return datetime.fromisoformat(value).tzinfo is not None
@@ -170,8 +182,9 @@ def _build_statement(
     )
 
 
-def _filter_parameters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    return {**filters, "q": like_pattern(filters["q"])} if "q" in filters else dict(filters)
+def filter_parameters(filters: Filters) -> dict[str, FilterValue]:
+    """Return the values of the filters as parameters of the fragments in FILTERS."""
+    return {**filters, "q": like_pattern(str(filters["q"]))} if "q" in filters else dict(filters)
 
 
 def like_pattern(text: str) -> str:

@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from apps.auth import names
 from apps.auth.models import User
 from apps.connectors.models import Connector, CustomSource
-from apps.orgs.models import Domain
+from apps.orgs.models import Domain, Membership
 from apps.orgs.tenancy import OrgOwned
 
 
@@ -229,6 +229,25 @@ class PipelineVersion(OrgOwned):
             models.CheckConstraint(
                 condition=models.Q(definition__has_key="streams"), name="pipelines_version_streams"
             ),
+        ]
+
+
+class SavedView(OrgOwned):
+    """A filter of the list of pipelines that a member has saved under a name."""
+
+    membership = models.ForeignKey(
+        Membership, models.CASCADE, related_name="+", db_constraint=False
+    )
+    name = models.CharField(max_length=80)
+    filter = models.JSONField(default=dict)  # parameters of the list's address
+    etag = models.PositiveIntegerField(default=1)  # increases with every change
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", "membership", Lower("name"), name="pipelines_view_name"),
+            names.plain_text_check("name", name="pipelines_view_name_plain"),
         ]
 
 

@@ -4,13 +4,16 @@ from django.urls import path
 
 from apps.pipelines import views
 from apps.pipelines.drift import views as drift_views
+from apps.pipelines.facets import views as facet_views
 from apps.pipelines.history import views as history_views
 from apps.pipelines.matching import views as matching_views
+from apps.pipelines.saved_views import views as saved_view_views
 from apps.pipelines.schedules import views as schedule_views
 from apps.pipelines.trials import views as trial_views
 
 urlpatterns = [
     path("pipelines", views.Pipelines.as_view()),
+    path("pipelines/facets", facet_views.Facets.as_view()),
     path("pipelines/validate", trial_views.Validate.as_view()),
     path("pipelines/preview", trial_views.PreviewDraft.as_view()),
     path("pipelines/match", matching_views.MatchDraft.as_view()),
@@ -30,6 +33,8 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/schedule/pause", schedule_views.Pause.as_view()),
     path("pipelines/<uuid:pk>/schedule/resume", schedule_views.Resume.as_view()),
     path("pipelines/<uuid:pk>/schedule/preview", schedule_views.ScheduleTimes.as_view()),
+    path("views", saved_view_views.SavedViews.as_view()),
+    path("views/<uuid:pk>", saved_view_views.SavedViewById.as_view()),
     path("schedules/preview", schedule_views.UnsavedScheduleTimes.as_view()),
     path("schedules/words", schedule_views.ScheduleOfWords.as_view()),
 ]

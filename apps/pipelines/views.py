@@ -13,6 +13,7 @@ from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services, visibility
+from apps.pipelines.listing import Filters, FilterValue
 from apps.pipelines.models import Pipeline
 from apps.pipelines.serializers import (
     DuplicateRequest,
@@ -26,7 +27,7 @@ from apps.pipelines.services import PipelineChanges
 from apps.pipelines.transforms import CheckedCode
 from apps.web.paging import Cursor, limit_of
 from apps.web.problems import Problem
-from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.schema import IF_MATCH, operation, order_of, page_of, page_parameters
 from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of, query_of
 
@@ -49,14 +50,14 @@ class Pipelines(PipelineView):
         answer=page_of(PipelineRow),
         parameters=[
             PipelineFilter,
-            *PAGE_PARAMETERS,
+            *page_parameters(listing.MAX_LIMIT),
             order_of(listing.ORDERS, listing.DEFAULT_ORDER),
         ],
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
         filters = filters_from_query(query_of(PipelineFilter, request))
-        limit = limit_of(request)
+        limit = limit_of(request, listing.MAX_LIMIT)
         cursor, order = cursor_and_order(request)
         page = listing.fetch_page(
             org=self.org,
@@ -224,11 +225,11 @@ class Disable(PipelineView):
         return self.pipeline_response(pipeline)
 
 
-def filters_from_query(query: dict[str, Any]) -> dict[str, Any]:
+def filters_from_query(query: Filters) -> dict[str, FilterValue]:
     """Return the validated query parameters as filters of the list."""
     filters = {name: value for name, value in query.items() if value != ""}
     if "tag" in filters:
-        tags = [tag.strip().lower() for tag in filters.pop("tag").split(",")]
+        tags = [tag.strip().lower() for tag in str(filters.pop("tag")).split(",")]
         filters["tags"] = [tag for tag in tags if tag]
     return filters
 

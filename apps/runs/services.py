@@ -137,7 +137,7 @@ def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
                 trigger=Trigger.REPLAY if run.trigger == Trigger.REPLAY else Trigger.RETRY,
                 max_attempts=run.pipeline.max_attempts,
                 timeout_seconds=run.pipeline.timeout_seconds,
-                **_VALUES_AT_RETRY,
+                **VALUES_AT_RETRY,
             )
             if not moved:
                 raise NotRetryable
@@ -170,7 +170,7 @@ def _resume_backfill(run: Run) -> None:
     rows.update(status=Status.RUNNING, failure_message="", finished_at=None)
 
 
-_VALUES_AT_RETRY: dict[str, Any] = {
+VALUES_AT_RETRY: dict[str, Any] = {
     "started_at": None,
     "finished_at": None,
     "not_before": None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
@@ -259,6 +259,19 @@ def runs(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunSnapshot]:
     return [by_id[run_id] for run_id in run_ids]
 
 
+def runs_with_attempts(*, org_id: UUID, run_ids: Collection[UUID]) -> list[RunWithAttempts]:
+    """Return these runs with their attempts, in the order of their ids, by a constant number of queries."""
+    rows = list(Run.objects.for_org(org_id).filter(pk__in=run_ids).order_by("pk").values(*COLUMNS))
+    attempts_of_runs: dict[UUID, list[AttemptSnapshot]] = {run_id: [] for run_id in run_ids}
+    found = Attempt.objects.for_org(org_id).filter(run_id__in=run_ids)
+    for row in found.order_by("number").values():
+        attempts_of_runs[row["run_id"]].append(_render_attempt(row))
+    return [
+        {**snapshot, "attempts": attempts_of_runs[snapshot["id"]]}
+        for snapshot in render_runs(org_id, rows)
+    ]
+
+
 def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:
     """Render runs for a list, without attempts. Each row has the columns COLUMNS."""
     pending = [
@@ -275,21 +288,22 @@ def attempts(org_id: UUID, run_id: UUID) -> list[AttemptSnapshot]:
     rows: Iterable[Mapping[str, Any]] = (
         Attempt.objects.for_org(org_id).filter(run_id=run_id).order_by("number").values()
     )
-    return [
-        {
-            "number": row["number"],
-            "status": row["outcome"] or "running",
-            "worker": row["worker"],
-            "started_at": row["started_at"],
-            "launched_at": row["launched_at"],
-            "finished_at": row["finished_at"],
-            "records_read": row["records_read"],
-            "records_written": row["records_written"],
-            "failure": _render_failure(row) if row["failure_class"] else None,
-            "network": row["network"] or [],
-        }
-        for row in rows
-    ]
+    return [_render_attempt(row) for row in rows]
+
+
+def _render_attempt(row: Mapping[str, Any]) -> AttemptSnapshot:
+    return {
+        "number": row["number"],
+        "status": row["outcome"] or "running",
+        "worker": row["worker"],
+        "started_at": row["started_at"],
+        "launched_at": row["launched_at"],
+        "finished_at": row["finished_at"],
+        "records_read": row["records_read"],
+        "records_written": row["records_written"],
+        "failure": _render_failure(row) if row["failure_class"] else None,
+        "network": row["network"] or [],
+    }
 
 
 def progress(row: Mapping[str, Any]) -> ProgressSnapshot:

@@ -8,6 +8,7 @@ failed, cancelled -> pending    retried manually: a new attempt of the same run
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -89,6 +90,19 @@ def move(
     return True
 
 
+def move_to_pending(
+    *, org_id: UUID, run_ids: Collection[UUID], before: Collection[Status], **changes: Any
+) -> None:
+    """Move these runs from one of the states `before` to pending. The caller has locked them, and announces them.
+
+    Raises MoveNotAllowed for a move that is not in MOVES.
+    """
+    if not_allowed := {(state, Status.PENDING) for state in before} - MOVES:
+        raise MoveNotAllowed(str(not_allowed))
+    rows = Run.objects.for_org(org_id).filter(pk__in=run_ids, status__in=before)
+    rows.update(status=Status.PENDING, lease=None, lease_until=None, worker="", **changes)
+
+
 def announce(*, org_id: UUID, run_id: UUID) -> None:
     """Publish the run's current state to all clients that follow it, and copy the state to the pipeline."""
     snapshot = snapshots.run(org_id=org_id, run_id=run_id)
@@ -99,6 +113,31 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     if snapshot["status"] in ENDED:
         new_events.append(events.NewEvent("end", {"status": snapshot["status"]}))
     events.publish(feed.RUN_SUBJECT, org_id=org_id, key=run_id, new_events=new_events)
+
+
+def announce_pending(*, org_id: UUID, run_ids: Collection[UUID]) -> None:
+    """Publish these ordinary runs, which have just become pending, and copy their state to their pipelines.
+
+    It takes a constant number of queries. The caller has locked the rows of the runs.
+    """
+    found = snapshots.runs_with_attempts(org_id=org_id, run_ids=run_ids)
+    by_pipeline = {snapshot["pipeline"]["id"]: snapshot["id"] for snapshot in found}
+    pipelines = Pipeline.objects.for_org(org_id).filter(pk__in=by_pipeline)
+    # Locked in this order, so that two of these updates cannot deadlock.
+    locked = list(pipelines.order_by("pk").select_for_update(no_key=True).only("id"))
+    for pipeline in locked:
+        pipeline.last_run_id, pipeline.last_run_status = by_pipeline[pipeline.pk], Status.PENDING
+        pipeline.last_run_kind = RunKind.ORDINARY
+        pipeline.last_run_finished_at = pipeline.last_run_records = None
+    columns = [
+        *("last_run_id", "last_run_status", "last_run_kind"),
+        *("last_run_finished_at", "last_run_records"),
+    ]
+    Pipeline.objects.for_org(org_id).bulk_update(locked, columns)
+    for snapshot in found:
+        snapshot["event_sequence"] += 1
+    new_events = {snapshot["id"]: events.NewEvent("run", snapshot) for snapshot in found}
+    events.publish_each(feed.RUN_SUBJECT, org_id=org_id, new_events=new_events)
 
 
 def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:

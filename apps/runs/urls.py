@@ -3,6 +3,7 @@ from django.urls import path
 from apps.runs import views
 from apps.runs.arrived import views as arrived_views
 from apps.runs.backfills import views as backfill_views
+from apps.runs.bulk import views as bulk_views
 from apps.runs.comparing import views as comparison_views
 from apps.runs.following import views as event_views
 from apps.runs.outputs import log_views
@@ -14,6 +15,8 @@ from apps.runs.statistics import views as statistics_views
 from apps.runs.usage import views as usage_views
 
 urlpatterns = [
+    path("pipelines/bulk", bulk_views.Bulk.as_view()),
+    path("pipelines/recent-runs", bulk_views.RecentRuns.as_view()),
     path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),
     path("pipelines/<uuid:pk>/state", position_views.StateView.as_view()),
     path("pipelines/<uuid:pk>/state/reset", position_views.StateResetView.as_view()),

@@ -80,10 +80,10 @@ class Cursor:
             raise _bad_query("cursor", "This is not a cursor of this list.") from None
 
 
-def limit_of(request: Request) -> int:
+def limit_of(request: Request, maximum: int = MAX_LIMIT) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
-        raise _bad_query("limit", f"limit must be a whole number from 1 to {MAX_LIMIT}.")
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= maximum):
+        raise _bad_query("limit", f"limit must be a whole number from 1 to {maximum}.")
     return int(text)
 
 

@@ -18,6 +18,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from apps.web.paging import DEFAULT_LIMIT, MAX_LIMIT
 from apps.web.problems import TITLES
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,16 +74,21 @@ def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[A
     )
 
 
-PAGE_PARAMETERS = (
-    OpenApiParameter(
-        "cursor", str, description="The value of `next` or `previous` of another page."
-    ),
-    OpenApiParameter(
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-        description="Rows per page.",
-    ),
-)
+def page_parameters(max_limit: int) -> tuple[OpenApiParameter, OpenApiParameter]:
+    """Return the parameters of a list with pages of up to `max_limit` rows."""
+    return (
+        OpenApiParameter(
+            "cursor", str, description="The value of `next` or `previous` of another page."
+        ),
+        OpenApiParameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": max_limit, "default": DEFAULT_LIMIT},
+            description="Rows per page.",
+        ),
+    )
+
+
+PAGE_PARAMETERS = page_parameters(MAX_LIMIT)
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 200},

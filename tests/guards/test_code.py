@@ -17,6 +17,8 @@ ALLOWED_UNSCOPED = {
     "apps/orgs/tenancy.py:OrgOwned": "Defines the bypass.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org. The row contains its org.",
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",
+    "apps/orgs/audit.py:record_many": "bulk_create has no for_org. Each row contains its org.",
+    "apps/runs/bulk/services.py:start": "bulk_create has no for_org. Each row contains its org.",
     "apps/agent/mcp/requesting.py:request_approval": "bulk_create has no for_org. The row contains its org.",
     "apps/orgs/http/idempotency.py:OrgIdempotencyStore.claim": "bulk_create has no for_org. The row contains its org.",
 }
@@ -41,6 +43,8 @@ ALLOWED_RAW_SQL = {
     "apps/orgs/credentials.py": "Calls a database function that returns the org and the principal's permissions in it.",
     "apps/background/health.py": "Reads the version, the queue and the roles of the installation, and no row of an org.",
     "apps/orgs/members/verified_domains.py": "Calls a database function that returns the ids of domains to check again.",
+    "apps/pipelines/facets/counting.py": "One query counts the values of all filters of the list of pipelines.",
+    "apps/runs/recent.py": "Reads the newest runs of each of many pipelines by a lateral join.",
     "apps/pipelines/listing.py": "The list of pipelines is one query that builds its JSON in the database, for speed.",
     "apps/pipelines/schedules/freshness.py": "Evaluates the expression of the list of pipelines for one pipeline.",
     "apps/pipelines/services.py": "Deletes with a cascade in the database, so that the runs are not loaded.",

@@ -46,6 +46,9 @@ class Case:
     cookies: Callable[[PlantedOrg], dict[str, str]] = lambda planted: {}
 
 
+OTHERS_THAN_THE_OWNER: Mapping[str, int] = dict.fromkeys(
+    (Role.ADMIN, Role.MEMBER, Role.VIEWER), 404
+)
 SCIM_USER, SCIM_GROUP = (
     f"urn:ietf:params:scim:schemas:core:2.0:{kind}" for kind in ("User", "Group")
 )
@@ -387,6 +390,19 @@ CUSTOM_SOURCES = {
 }
 PIPELINES = {
     "pipelines_list": Case(query={"domain": "domain", "connector": "connector"}),
+    "pipelines_facets": Case(query={"domain": "domain", "connector": "connector"}),
+    "views_list": Case(),
+    "views_create": Case(
+        201, body=lambda p: {"name": "Failing", "filter": {"status": "failed", "q": "flights"}}
+    ),
+    # The view belongs to the owner.
+    "views_get": Case(path={"id": "view"}, status_by_actor=OTHERS_THAN_THE_OWNER),
+    "views_update": Case(
+        path={"id": "view"},
+        body=lambda p: {"name": "Other"},
+        status_by_actor=OTHERS_THAN_THE_OWNER,
+    ),
+    "views_delete": Case(204, path={"id": "view"}, status_by_actor=OTHERS_THAN_THE_OWNER),
     "pipelines_create": Case(
         201,
         body=lambda p: {"name": "Another", "config": make_definition(p), "domain_id": p["domain"]},
@@ -442,6 +458,13 @@ PIPELINES = {
     "schedules_preview": Case(body=lambda p: {"schedule": {"cron": "0 6 * * *"}}),
 }
 RUNS = {
+    # Each id has a result of its own.
+    "pipelines_bulk": Case(
+        body=lambda p: {"ids": [p["pipeline"]], "action": "disable"},
+        unknown_id_status=200,
+        varying_part=rb'"id":"[^"]+"',  # the ids of the request are repeated
+    ),
+    "pipelines_recent_runs": Case(query={"pipelines": "pipeline"}),
     "pipelines_run": Case(201, path={"id": "pipeline"}, body=lambda p: {}),
     "pipelines_state_get": Case(path={"id": "pipeline"}),
     "pipelines_state_put": Case(  # 409, because nothing was synced yet

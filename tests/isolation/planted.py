@@ -298,6 +298,7 @@ def _create_repository(world: World, canary: str, texts: dict[str, str]) -> dict
 
 def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     from apps.pipelines import services as pipelines
+    from apps.pipelines.saved_views import services as saved_views
     from apps.pipelines.schedules import services as schedules
 
     schedule = {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}
@@ -319,8 +320,14 @@ def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID
         schedules.pause(org=world.org, by=SYSTEM, pipeline_id=paused_pipeline.pk, note=canary)
     busy_pipeline = make_pipeline(world, name=f"{canary} busy")
     with world.scope():
+        view = saved_views.create(
+            org=world.org,
+            by=principal(world, Role.OWNER),
+            values={"name": f"{canary} view"[:80], "filter": {"q": canary}},
+        )
         (source_change,) = _find_source_change(world, canary, pipeline.pk)
     return {
+        "view": view.pk,
         "source_change": source_change.pk,
         "pipeline": pipeline.pk,
         "paused_pipeline": paused_pipeline.pk,

@@ -79,12 +79,15 @@ class AccountView(APIView):
 class OrgView(APIView):
     """A route inside one org. `permissions` has one permission per method; the default for GET is `read`.
 
+    Each of `other_permissions` is enough as well: the action in the body decides which one it needs.
+
     `session_methods` are for logged-in users only: an API key gets 403. `methods_while_read_only` are also allowed
     while the org is suspended or scheduled for deletion.
     """
 
     methods_while_read_only: ClassVar[frozenset[str]] = frozenset({"get", "head"})
     permissions: ClassVar[Mapping[str, Permission]] = {}
+    other_permissions: ClassVar[frozenset[Permission]] = frozenset()
     session_methods: ClassVar[frozenset[str]] = frozenset()
     principal: Principal
     org: Org
@@ -145,7 +148,8 @@ class OrgView(APIView):
         if method in self.session_methods:
             self.principal.require_session()
         permission = self.permission_for(method)
-        if not self.principal.may_somewhere(permission):
+        enough = (permission, *self.other_permissions)
+        if not any(self.principal.may_somewhere(one) for one in enough):
             self.principal.require(permission)
 
     def wait_for(

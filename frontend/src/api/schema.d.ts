@@ -2966,6 +2966,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run, retry, enable, disable or tag many pipelines
+         * @description Each id has a result of its own. A pipeline that you cannot see is answered like one that does not exist.
+         */
+        post: operations["pipelines_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the pipelines for each value of each filter of the list
+         * @description Count the pipelines for each value of each filter of the list.
+         */
+        get: operations["pipelines_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/match": {
         parameters: {
             query?: never;
@@ -3000,6 +3040,26 @@ export interface paths {
          * @description Preview a few transformed records with an unsaved definition, which needs no destination.
          */
         post: operations["pipelines_preview_unsaved"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/recent-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest runs of each of many pipelines
+         * @description Up to 14 runs of each pipeline. Pipelines that you cannot see are left out.
+         */
+        get: operations["pipelines_recent_runs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3804,6 +3864,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your saved views of the list of pipelines
+         * @description List your saved views of the list of pipelines.
+         */
+        get: operations["views_list"];
+        put?: never;
+        /**
+         * Save a filter of the list of pipelines under a name
+         * @description Save a filter of the list of pipelines under a name.
+         */
+        post: operations["views_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a saved view
+         * @description Show a saved view.
+         */
+        get: operations["views_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a saved view
+         * @description Delete a saved view.
+         */
+        delete: operations["views_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a saved view, or change its filter
+         * @description Rename a saved view, or change its filter.
+         */
+        patch: operations["views_update"];
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3814,8 +3926,6 @@ export interface components {
             /** @description The reason, as a sentence. */
             because: string;
         };
-        /** @enum {string} */
-        ActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
         /** @enum {string} */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
         AgentStatus: {
@@ -3989,6 +4099,34 @@ export interface components {
         };
         /** @enum {string} */
         BackfillStatusEnum: "running" | "succeeded" | "failed" | "cancelled";
+        BulkAnswer: {
+            /** @description In the order of the request. */
+            results: components["schemas"]["BulkResult"][];
+            succeeded: number;
+            failed: number;
+        };
+        BulkProblem: {
+            /** @description The status of the same action on this pipeline. */
+            status: number;
+            code: string;
+            detail: string;
+        };
+        /** @enum {string} */
+        BulkRequestActionEnum: "run" | "retry" | "enable" | "disable" | "tag" | "untag";
+        BulkRequestRequest: {
+            /** @description Of pipelines. */
+            ids: string[];
+            /** @description `retry` retries the last run if it has failed or was cancelled. */
+            action: components["schemas"]["BulkRequestActionEnum"];
+            /** @description Converted to lower case and trimmed; no commas. */
+            tags?: string[];
+        };
+        BulkResult: {
+            /** Format: uuid */
+            id: string;
+            ok: boolean;
+            problem: components["schemas"]["BulkProblem"] | null;
+        };
         CardChange: {
             field: string;
             /** @description Any value; null if there was none. */
@@ -4632,6 +4770,12 @@ export interface components {
             /** @description The first value; null for the beginning of the stream. */
             from: string | null;
         };
+        FacetValue: {
+            /** @description The value of the filter. */
+            value: string;
+            label: string;
+            count: number;
+        };
         Factors: {
             /** Format: date-time */
             totp_since: string | null;
@@ -4701,7 +4845,7 @@ export interface components {
         /** @enum {string} */
         FileUserTypeEnum: "connector" | "pipeline";
         Fix: {
-            action: components["schemas"]["ActionEnum"];
+            action: components["schemas"]["FixActionEnum"];
             /**
              * Format: uuid
              * @description Id of the run, pipeline, connector, request or conversation.
@@ -4710,6 +4854,8 @@ export interface components {
             /** @description The role and the name of a connector. */
             name: string;
         };
+        /** @enum {string} */
+        FixActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
         ForgottenPasswordRequest: {
             email: string;
         };
@@ -4826,15 +4972,13 @@ export interface components {
         LastRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["LastRunStatusEnum"];
+            status: components["schemas"]["Status3aeEnum"];
             /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
             kind: components["schemas"]["RunKindEnum"];
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
         };
-        /** @enum {string} */
-        LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         LeftOut: {
             kind: components["schemas"]["LeftOutKindEnum"];
             /** @description All records of this kind of the run. */
@@ -5823,6 +5967,13 @@ export interface components {
             schemas?: string[];
             Operations?: components["schemas"]["ScimOperationRequest"][];
         };
+        PatchedViewUpdateRequest: {
+            name?: string;
+            /** @description Up to 20 parameters of the address of the list. */
+            filter?: {
+                [key: string]: string;
+            };
+        };
         PauseRequestRequest: {
             /** @default  */
             note?: string;
@@ -6279,6 +6430,16 @@ export interface components {
             /** @description Sentences about what should be changed. */
             warnings: string[];
         };
+        PipelineFacets: {
+            domain: components["schemas"]["FacetValue"][];
+            destination: components["schemas"]["FacetValue"][];
+            tag: components["schemas"]["FacetValue"][];
+            /** @description Statuses of the newest runs. */
+            status: components["schemas"]["FacetValue"][];
+            freshness: components["schemas"]["FacetValue"][];
+            enabled: components["schemas"]["FacetValue"][];
+            source: components["schemas"]["FacetValue"][];
+        };
         PipelineRow: {
             /** Format: uuid */
             id: string;
@@ -6682,6 +6843,19 @@ export interface components {
             /** @default  */
             current_password?: string;
         };
+        RecentRun: {
+            /** Format: uuid */
+            id: string;
+            status: components["schemas"]["Status3aeEnum"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: double */
+            duration_seconds: number | null;
+            records: number;
+        };
+        RecentRunsAnswer: {
+            results: components["schemas"]["RunsOfPipeline"][];
+        };
         RecoveryCodes: {
             /** @description Shown only once; empty if the user already has recovery codes. */
             recovery_codes: string[];
@@ -7015,6 +7189,12 @@ export interface components {
             count: number;
             next_offset: number | null;
         };
+        RunsOfPipeline: {
+            /** Format: uuid */
+            pipeline_id: string;
+            /** @description Newest first. */
+            runs: components["schemas"]["RecentRun"][];
+        };
         ScheduleDetail: {
             cron: string | null;
             interval_seconds: number | null;
@@ -7302,6 +7482,8 @@ export interface components {
             /** @description null if the last run succeeded, or none has ever succeeded. */
             failing: components["schemas"]["FailureStart"] | null;
         };
+        /** @enum {string} */
+        Status3aeEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         StoredColumn: {
             name: string;
             /** @description string, integer, number, boolean, timestamp, date or json. */
@@ -7898,6 +8080,33 @@ export interface components {
         };
         VersionRowPage: {
             results: components["schemas"]["VersionRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
+        ViewCreateRequest: {
+            name: string;
+            /** @description Up to 20 parameters of the address of the list. */
+            filter: {
+                [key: string]: string;
+            };
+        };
+        ViewRow: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description Up to 20 parameters of the address of the list. */
+            filter: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        ViewRowPage: {
+            results: components["schemas"]["ViewRow"][];
             /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
@@ -21329,7 +21538,7 @@ export interface operations {
                 freshness?: "failing" | "late" | "fresh" | "none";
                 /** @description Rows per page. */
                 limit?: number;
-                order?: "newest" | "oldest" | "name" | "updated";
+                order?: "newest" | "oldest" | "name" | "updated" | "next_run" | "last_run";
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;
@@ -24845,6 +25054,193 @@ export interface operations {
             };
         };
     };
+    pipelines_bulk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Run, retry, enable, disable or tag many pipelines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_facets: {
+        parameters: {
+            query?: {
+                connector?: string;
+                /** @description Kind of the destination. */
+                destination?: string;
+                domain?: string;
+                enabled?: boolean;
+                freshness?: "failing" | "late" | "fresh" | "none";
+                q?: string;
+                /** @description Kind of the source. */
+                source?: string;
+                /** @description Status of the newest run. */
+                status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+                /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
+                tag?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Count the pipelines for each value of each filter of the list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineFacets"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_match: {
         parameters: {
             query?: never;
@@ -25043,6 +25439,74 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_recent_runs: {
+        parameters: {
+            query: {
+                /** @description Ids of up to 100 pipelines, separated by commas. */
+                pipelines: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the newest runs of each of many pipelines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecentRunsAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -29675,6 +30139,492 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List your saved views of the list of pipelines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Save a filter of the list of pipelines under a name */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a saved view */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a saved view */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    views_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedViewUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Rename a saved view, or change its filter */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
