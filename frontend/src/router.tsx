@@ -12,11 +12,11 @@ import { currentSession, onSessionChange, resumeSession } from "@/api/session";
 import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
-import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
 import { parseFileFilter } from "@/features/files/filter";
 import { parseOverviewFilter } from "@/features/overview/filter";
-import { parseDataSearch, parsePipelineFilter } from "@/features/pipelines/filter";
+import { parseDataSearch } from "@/features/pipelines/data-search";
+import { parsePipelineSearch } from "@/features/pipelines/list/filter";
 import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
@@ -166,8 +166,8 @@ const home = createRoute({
 const pipelines = createRoute({
   getParentRoute: () => app,
   path: "/pipelines",
-  validateSearch: parsePipelineFilter,
-  component: PipelinesPage,
+  validateSearch: parsePipelineSearch,
+  component: lazyPage(() => import("@/features/pipelines/list/pipelines-page"), "PipelinesPage"),
 });
 
 const start = createRoute({

@@ -11,6 +11,8 @@ from typing import TypedDict
 
 from django.db import connection
 
+from apps.connectors import catalogue
+from apps.connectors.models import ConnectorRole
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines.listing import FILTERS, Filters, filter_parameters
@@ -43,6 +45,7 @@ LABELS = {
     "domain": "LEFT JOIN orgs_domain d ON d.org_id = %(org)s AND d.id::text = f.value",
     "source": "LEFT JOIN connectors_customsource c ON c.org_id = %(org)s AND 'custom-' || c.id::text = f.value",
 }
+ROLES = {"source": ConnectorRole.SOURCE, "destination": ConnectorRole.DESTINATION}
 LABEL_EXPRESSIONS = {"domain": "d.name", "source": "coalesce(c.name, f.value)"}
 
 
@@ -56,8 +59,15 @@ def count_values(*, org: Org, by: Principal, filters: Filters) -> dict[str, list
         rows = cursor.fetchall()
     counts: dict[str, list[FacetValue]] = {facet: [] for facet in FACETS}
     for facet, value, label, count in rows:
-        counts[facet].append({"value": value, "label": label, "count": count})
+        name = label if facet not in ROLES else _kind_name(ROLES[facet], value, label)
+        counts[facet].append({"value": value, "label": name, "count": count})
     return counts
+
+
+def _kind_name(role: ConnectorRole, kind: str, label: str) -> str:
+    """Return the catalogue's name of a built-in kind, or the name of the custom source."""
+    built_in = catalogue.find(role, kind)
+    return built_in.title if built_in else label
 
 
 @lru_cache(maxsize=256)

@@ -53,6 +53,9 @@ export const queryKeys = {
     all: ["pipelines"],
     lists: ["pipelines", "list"],
     list: (filter: object) => ["pipelines", "list", filter] as const,
+    facets: (filter: object) => ["pipelines", "facets", filter] as const,
+    allRecentRuns: ["pipelines", "recent-runs"],
+    recentRuns: (pipelines: string) => ["pipelines", "recent-runs", pipelines] as const,
     one: (id: string) => ["pipelines", "one", id] as const,
     versions: (id: string) => ["pipelines", "one", id, "versions"] as const,
     diff: (id: string, number: number) => ["pipelines", "one", id, "diff", number] as const,
@@ -112,5 +115,6 @@ export const queryKeys = {
     one: (id: string) => ["tool-requests", "one", id] as const,
   },
   usage: ["usage"],
+  views: ["views"],
   conversationCosts: ["conversation-costs"],
 } as const;

@@ -1,7 +1,8 @@
 import { useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect, useRef, useSyncExternalStore } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch, currentSession, onSessionChange } from "@/api/session";
+import type { RunRow } from "@/api/types";
 import { followStream } from "./event-stream";
 import { useTabVisible } from "./visibility";
 
@@ -11,13 +12,29 @@ const OVERVIEW_DELAY = 3_000; // the overview is about all pipelines, so it is r
 /** The one stream of this tab, and how many components follow it. */
 let stream: { org: string; stop: () => void } | undefined;
 let followers = 0;
+/** Those who change the rows of pipelines themselves. While there is one, events do not refresh the lists of pipelines. */
+const runListeners = new Set<(run: RunRow) => void>();
 
 /** Fetches the overview and the lists of pipelines and runs again when a run of the organization changes its status or
- * finds changes at its source. All components of a tab share one stream. */
-export function useOrgEvents(): void {
+ * finds changes at its source. With `onRun`, the page changes its own rows of pipelines instead: it gets the new state of
+ * each run. All components of a tab share one stream. */
+export function useOrgEvents(onRun?: (run: RunRow) => void): void {
   const client = useQueryClient();
   const visible = useTabVisible();
   const org = useSyncExternalStore(onSessionChange, currentOrg);
+  const handleRun = useRef(onRun);
+  useEffect(() => {
+    handleRun.current = onRun;
+  });
+  const hasListener = onRun !== undefined;
+  useEffect(() => {
+    if (!hasListener) return;
+    const listener = (run: RunRow) => handleRun.current?.(run);
+    runListeners.add(listener);
+    return () => {
+      runListeners.delete(listener);
+    };
+  }, [hasListener]);
   useEffect(() => {
     if (!visible || org === undefined) return;
     followers += 1;
@@ -44,8 +61,10 @@ function currentOrg(): string | undefined {
 
 function startStream(client: QueryClient): () => void {
   const abort = new AbortController();
-  const refreshLists = delayed(REFRESH_DELAY, () => {
+  const refreshPipelines = delayed(REFRESH_DELAY, () => {
     void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+  });
+  const refreshRuns = delayed(REFRESH_DELAY, () => {
     void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
   });
   const refreshOverview = delayed(OVERVIEW_DELAY, () => {
@@ -55,9 +74,13 @@ function startStream(client: QueryClient): () => void {
     url: "/api/v1/events",
     signal: abort.signal,
     fetch: authorizedFetch,
-    onEvent: ({ event }) => {
+    onEvent: ({ event, data }) => {
       if (event !== "run" && event !== "drift") return;
-      refreshLists.request();
+      if (event === "run" && runListeners.size > 0) {
+        const run = JSON.parse(data) as RunRow;
+        runListeners.forEach((listener) => listener(run));
+      } else refreshPipelines.request();
+      refreshRuns.request();
       refreshOverview.request();
     },
   }).catch(() => {
@@ -66,7 +89,8 @@ function startStream(client: QueryClient): () => void {
   });
   return () => {
     abort.abort();
-    refreshLists.cancel();
+    refreshPipelines.cancel();
+    refreshRuns.cancel();
     refreshOverview.cancel();
   };
 }

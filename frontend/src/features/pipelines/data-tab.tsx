@@ -4,9 +4,9 @@ import { OutputsCard } from "@/components/outputs-card";
 import { RecordsPanel } from "@/components/records/records-panel";
 import { isLive } from "@/api/run-status";
 import { useHasPermission } from "@/session/use-session";
-import { parseDataSearch } from "./filter";
+import { parseDataSearch } from "./data-search";
 import { usePipelinePage } from "./page-context";
-import { RunButton } from "./run-button";
+import { RunButton } from "./list/run-button";
 
 /** The records that the runs of the pipeline have written, and what the last run left out. */
 export function DataTab() {

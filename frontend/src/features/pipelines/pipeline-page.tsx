@@ -18,8 +18,8 @@ import { SourceChanges } from "./drift/source-changes";
 import { PipelinePageContext } from "./page-context";
 import { PipelineActions } from "./pipeline-actions";
 import { useSetEnabled } from "./queries";
-import { RouteLine, streamsInWords } from "./route-line";
-import { RunButton } from "./run-button";
+import { RouteLine, streamsInWords } from "./list/route-line";
+import { RunButton } from "./list/run-button";
 import { StreamDecisions } from "./stream-decisions";
 import { scheduleValues } from "./schedule-values";
 

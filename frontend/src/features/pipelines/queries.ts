@@ -3,7 +3,6 @@ import {
   queryOptions,
   useMutation,
   useQueryClient,
-  type InfiniteData,
   type QueryClient,
 } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
@@ -11,34 +10,7 @@ import { forgetDeleted } from "@/api/deletion";
 import { pipelineQuery } from "@/api/pipelines";
 import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
-import { isLive } from "@/api/run-status";
-import type { Pipeline, PipelineChange, PipelineRow, PipelineRowPage, Run } from "@/api/types";
-import type { PipelineFilter } from "./filter";
-
-// The list is also polled, because the event stream can fail.
-const LIVE_POLL_INTERVAL = 5_000; // milliseconds, while a run in the list is live
-const IDLE_POLL_INTERVAL = 30_000; // milliseconds, otherwise
-
-export function pipelinesQuery(filter: PipelineFilter) {
-  return infiniteQueryOptions({
-    queryKey: queryKeys.pipelines.list(filter),
-    queryFn: ({ pageParam, signal }) =>
-      unwrap(
-        api.GET("/api/v1/pipelines", {
-          params: { query: { ...filter, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
-          signal,
-        }),
-      ),
-    initialPageParam: "",
-    getNextPageParam: (page: PipelineRowPage) => page.next,
-    refetchInterval: ({ state }) => {
-      const rows = state.data?.pages.flatMap((page) => page.results) ?? [];
-      return rows.some((row) => row.last_run && isLive(row.last_run.status))
-        ? LIVE_POLL_INTERVAL
-        : IDLE_POLL_INTERVAL;
-    },
-  });
-}
+import type { Pipeline, PipelineChange } from "@/api/types";
 
 export function versionsQuery(id: string) {
   return infiniteQueryOptions({
@@ -68,59 +40,6 @@ export function diffQuery(id: string, number: number) {
       ),
     staleTime: Infinity,
   });
-}
-
-/** Starts a run. The list shows the run as waiting at once, and removes it again if the server refuses it. */
-export function useStartRun() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (id: string): Promise<Run> =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {},
-        }),
-      ),
-    onMutate: async (id) => {
-      await client.cancelQueries({ queryKey: queryKeys.pipelines.lists });
-      const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
-        queryKey: queryKeys.pipelines.lists,
-      });
-      const newRun = {
-        id: "",
-        status: "pending",
-        kind: "ordinary",
-        finished_at: null,
-        records: null,
-      } as const;
-      client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: queryKeys.pipelines.lists }, (data) =>
-        withChangedRow(data, id, (row) => ({ ...row, last_run: newRun })),
-      );
-      return { before };
-    },
-    onError: (_error, _variables, context) =>
-      context?.before.forEach(([key, data]) => client.setQueryData(key, data)),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-    },
-  });
-}
-
-function withChangedRow(
-  data: InfiniteData<PipelineRowPage> | undefined,
-  id: string,
-  change: (row: PipelineRow) => PipelineRow,
-): InfiniteData<PipelineRowPage> | undefined {
-  return (
-    data && {
-      ...data,
-      pages: data.pages.map((page) => ({
-        ...page,
-        results: page.results.map((row) => (row.id === id ? change(row) : row)),
-      })),
-    }
-  );
 }
 
 export function useSetEnabled(id: string) {

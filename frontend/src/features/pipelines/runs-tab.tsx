@@ -7,7 +7,7 @@ import { RelativeTime } from "@/components/relative-time";
 import { RunsTable } from "@/components/runs-table";
 import { scheduleInWords } from "@/format/schedule";
 import { usePipelinePage } from "./page-context";
-import { PausedBadge, Tag } from "./route-line";
+import { PausedBadge, Tag } from "./list/route-line";
 import { PipelineCharts } from "./statistics/charts";
 
 const PAGE_SIZE = 20;

@@ -7,7 +7,7 @@ import { PlayIcon } from "@/components/icons";
 import { showError, showSuccess } from "@/components/toast";
 import type { PipelineRow } from "@/api/types";
 import { useReadOnlyReason } from "@/session/use-session";
-import { useStartRun } from "./queries";
+import { useStartRun } from "./start-run";
 
 type PipelineToRun = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
@@ -19,11 +19,12 @@ function notRunnableReason(pipeline: PipelineToRun): string | null {
 
 interface Props {
   pipeline: PipelineToRun;
-  look?: "plain" | "primary";
+  look?: "plain" | "primary" | "icon";
+  tabIndex?: number;
   onStarted?: (runId: string) => void;
 }
 
-export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
+export function RunButton({ pipeline, look = "plain", tabIndex, onStarted }: Props) {
   const start = useStartRun();
   const readOnlyReason = useReadOnlyReason();
   function run() {
@@ -39,14 +40,16 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   return (
     <Hint text={reason}>
       <Button
-        look={look}
-        size={look === "primary" ? "normal" : "small"}
+        look={look === "icon" ? "quiet" : look}
+        size={look === "primary" ? "normal" : look === "icon" ? "icon" : "small"}
+        className={look === "icon" ? "size-6!" : undefined}
         aria-label={`Run ${pipeline.name}`}
+        tabIndex={tabIndex}
         disabledReason={reason}
         onClick={run}
       >
-        <PlayIcon className={look === "primary" ? "-ml-0.5" : "@md:-ml-0.5"} />
-        <span className={look === "primary" ? undefined : "@max-md:sr-only"}>Run</span>
+        <PlayIcon className={look === "primary" ? "-ml-0.5" : look === "icon" ? undefined : "@md:-ml-0.5"} />
+        {look !== "icon" && <span className={look === "primary" ? undefined : "@max-md:sr-only"}>Run</span>}
       </Button>
     </Hint>
   );

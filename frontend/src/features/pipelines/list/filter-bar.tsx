@@ -1,0 +1,119 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import type { PipelineFacets } from "@/api/types";
+import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { SearchField } from "@/components/search-field";
+import { formatCount } from "@/format/number";
+import { filterOf, parsePipelineSearch, withoutEmptyValues, type PipelineSearch } from "./filter";
+
+type Facet = keyof PipelineFacets;
+
+const FACETS: { facet: Facet; label: string; any: string }[] = [
+  { facet: "freshness", label: "Freshness", any: "Any freshness" },
+  { facet: "status", label: "Status of the last run", any: "Any status" },
+  { facet: "domain", label: "Domain", any: "Any domain" },
+  { facet: "source", label: "Source", any: "Any source" },
+  { facet: "destination", label: "Destination", any: "Any destination" },
+  { facet: "tag", label: "Tag", any: "Any tag" },
+  { facet: "enabled", label: "Enabled", any: "Enabled or not" },
+];
+const WORDS: Partial<Record<Facet, Record<string, string>>> = {
+  freshness: { fresh: "Fresh", late: "Late", failing: "Failing", none: "No freshness" },
+  status: {
+    running: "Running",
+    pending: "Waiting",
+    succeeded: "Succeeded",
+    failed: "Failed",
+    cancelled: "Cancelled",
+  },
+  enabled: { true: "Enabled", false: "Disabled" },
+};
+
+/** The filters of the list, with the number of pipelines for each of their values. */
+export function FilterBar({
+  search,
+  facets,
+}: {
+  search: PipelineSearch;
+  facets: PipelineFacets | undefined;
+}) {
+  const navigate = useNavigate({ from: "/pipelines" });
+  const [isOpen, setOpen] = useState(false); // on narrow screens
+  function change(name: string, value: string) {
+    const isTyping = name === "q" && search.q !== undefined && value !== "";
+    void navigate({
+      search: (current) => parsePipelineSearch({ ...current, [name]: value }),
+      replace: isTyping, // Back undoes a whole search, not single letters
+    });
+  }
+  const chosen = Object.keys(filterOf(search)).length;
+  return (
+    <div role="search" aria-label="Filter pipelines" className="flex flex-wrap items-center gap-1.5">
+      <div className="flex w-full gap-1.5 sm:w-auto">
+        <SearchField label="Search pipelines" value={search.q ?? ""} onChange={(q) => change("q", q)} />
+        <Button className="md:hidden" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          Filters{chosen > 0 && ` (${chosen})`}
+        </Button>
+      </div>
+      <div
+        className={classNames(
+          "flex-wrap items-center gap-1.5 max-md:w-full",
+          isOpen ? "flex" : "hidden md:flex",
+        )}
+      >
+        {FACETS.map(({ facet, label, any }) => (
+          <FacetSelect
+            key={facet}
+            label={label}
+            any={any}
+            value={String(search[facet] ?? "")}
+            values={facets?.[facet] ?? []}
+            words={WORDS[facet]}
+            onChange={(value) => change(facet, value)}
+          />
+        ))}
+      </div>
+      {chosen > 0 && (
+        <Button
+          look="quiet"
+          onClick={() =>
+            void navigate({ search: ({ order, group }) => withoutEmptyValues({ order, group }) })
+          }
+        >
+          Clear filters
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface SelectProps {
+  label: string;
+  any: string;
+  value: string;
+  values: { value: string; label: string; count: number }[];
+  words?: Record<string, string>;
+  onChange: (value: string) => void;
+}
+
+function FacetSelect({ label, any, value, values, words, onChange }: SelectProps) {
+  if (values.length === 0 && value === "") return null; // there is nothing to choose
+  const isKnown = value === "" || values.some((known) => known.value === value);
+  return (
+    <select
+      aria-label={label}
+      className={classNames("control w-auto! max-w-44 min-w-0 max-md:flex-1", value !== "" && "border-live!")}
+      value={value}
+      onChange={({ target }) => onChange(target.value)}
+    >
+      <option value="">{any}</option>
+      {!isKnown && <option value={value}>{words?.[value] ?? value} (0)</option>}
+      {values.map((known) => (
+        <option key={known.value} value={known.value}>
+          {words?.[known.value] ?? known.label} ({formatCount(known.count)})
+        </option>
+      ))}
+    </select>
+  );
+}

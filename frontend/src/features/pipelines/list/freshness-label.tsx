@@ -1,0 +1,47 @@
+import type { PipelineRow } from "@/api/types";
+import { classNames } from "@/components/class-names";
+import { useNow } from "@/components/clock";
+import { absoluteTime, relativeTime } from "@/format/time";
+
+const LOOKS: Record<PipelineRow["freshness"], { word: string; text: string; dot: string }> = {
+  fresh: { word: "Fresh", text: "text-good", dot: "bg-good rounded-full" },
+  late: { word: "Late", text: "text-wait", dot: "bg-wait rotate-45" },
+  failing: { word: "Failing", text: "text-bad", dot: "bg-bad" },
+  none: { word: "", text: "text-faint", dot: "border border-current rounded-full" },
+};
+
+/** Whether the pipeline delivers what its schedule promises, and when it last did. */
+export function FreshnessLabel({ row }: { row: PipelineRow }) {
+  const look = LOOKS[row.freshness];
+  const word = look.word || reasonWithoutFreshness(row);
+  return (
+    <span className={classNames("flex min-w-0 items-center gap-1.5", look.text)} title={inWords(row, word)}>
+      <span aria-hidden="true" className={classNames("size-1.5 shrink-0", look.dot)} />
+      <span className="whitespace-nowrap">{word}</span>
+      {row.freshness !== "none" && <Since row={row} />}
+    </span>
+  );
+}
+
+function Since({ row }: { row: PipelineRow }) {
+  const now = useNow();
+  const time = row.freshness === "failing" ? row.failing_since : row.last_success_at;
+  if (!time) return null;
+  return <span className="truncate text-xs text-faint max-md:hidden">{relativeTime(time, now)}</span>;
+}
+
+/** Why nothing is promised, or nothing has been delivered yet. */
+function reasonWithoutFreshness({ enabled, schedule }: PipelineRow): string {
+  if (!enabled) return "Disabled";
+  if (schedule?.paused_at) return "Paused";
+  return schedule ? "Not run yet" : "No schedule";
+}
+
+function inWords({ last_success_at, failing_since, late_at, schedule }: PipelineRow, word: string): string {
+  const parts = [word];
+  if (schedule?.paused_note) parts.push(schedule.paused_note);
+  if (failing_since) parts.push(`failing since ${absoluteTime(failing_since)}`);
+  parts.push(last_success_at ? `last success ${absoluteTime(last_success_at)}` : "no success yet");
+  if (late_at) parts.push(`late from ${absoluteTime(late_at)}`);
+  return parts.join("; ");
+}
