@@ -267,8 +267,10 @@ def test_fields_that_the_rules_had_dropped_are_not_sent_as_empty(
     dropped = {"others": "keep", "rules": [{"field": "text", "drop": True}]}
     pipeline = create_pipeline(events, max_rejected_share=1.0, fields=dropped)
     run_id = events.run(this_worker, pipeline)
-    change(acme, pipeline, fields=None)
-    assert "have dropped or hidden the field 'text'" in refusal(acme, run_id)
+    renamed = {"others": "keep", "rules": [{"field": "text", "name": "note"}]}
+    for fields in (None, renamed):
+        change(acme, pipeline, fields=fields)
+        assert "have dropped or hidden the field 'text'" in refusal(acme, run_id), fields
 
 
 def test_a_failed_replay_is_retried_or_replaced_by_another_one(
