@@ -1,7 +1,7 @@
 /** Answers the requests of tests by the API's types: a path, a status or a body that the API does not have is a type error. */
 import { setupServer } from "msw/node";
 import { createOpenApiHttp } from "openapi-msw";
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll, vi } from "vitest";
 import type { paths } from "./api/schema";
 
 /** Describes an answer: `http.get("/api/v1/runs", ({ response }) => response(200).json({...}))`. */
@@ -13,7 +13,10 @@ export const http = createOpenApiHttp<paths>({ baseUrl: globalThis.location?.ori
  */
 export function startServer(...answers: Parameters<typeof setupServer>) {
   const server = setupServer(...answers);
-  beforeAll(() => server.listen({ onUnhandledRequest: "error" }));
+  beforeAll(() => {
+    vi.unstubAllGlobals(); // Another file may have left its own `fetch`. Removing it later would remove the server's.
+    server.listen({ onUnhandledRequest: "error" });
+  });
   afterEach(() => server.resetHandlers());
   afterAll(() => server.close());
   return server;

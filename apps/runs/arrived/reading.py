@@ -12,6 +12,7 @@ from apps.connectors import engine
 from apps.engine.answers import Failure, RowsAnswer, StoredColumn
 from apps.engine.contract import DestinationSpec, StorageRoot
 from apps.engine.failures import EngineError, Unavailable
+from apps.json import JsonObject
 
 MODULE = "apps.engine.arrived"
 SECONDS = 30.0
@@ -44,7 +45,7 @@ def read_rows(
 
     Raises Unavailable, and Problem 429 if too many calls run.
     """
-    payload = {
+    payload: JsonObject = {
         "role": "destination",
         "kind": destination.kind,
         "config": destination.config,

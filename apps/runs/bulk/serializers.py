@@ -4,8 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.pipelines.serializers import STATUSES, TagsField
+from apps.pipelines.serializers import TagsField
 from apps.runs.bulk.services import ACTIONS
+from apps.runs.models import Status
 
 MAX_IDS = 1000
 MAX_RECENT = 100  # pipelines whose newest runs are read at once
@@ -65,7 +66,7 @@ class RecentRunsQuery(serializers.Serializer[Any]):
 
 class RecentRunSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(STATUSES)
+    status = serializers.ChoiceField(Status.choices)
     created_at = serializers.DateTimeField()
     duration_seconds = serializers.FloatField(allow_null=True)
     records = serializers.IntegerField()

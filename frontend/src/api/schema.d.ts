@@ -4972,13 +4972,15 @@ export interface components {
         LastRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["Status3aeEnum"];
+            status: components["schemas"]["LastRunStatusEnum"];
             /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
             kind: components["schemas"]["RunKindEnum"];
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
         };
+        /** @enum {string} */
+        LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         LeftOut: {
             kind: components["schemas"]["LeftOutKindEnum"];
             /** @description All records of this kind of the run. */
@@ -6846,7 +6848,7 @@ export interface components {
         RecentRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["Status3aeEnum"];
+            status: components["schemas"]["RunStatusEnum"];
             /** Format: date-time */
             created_at: string;
             /** Format: double */
@@ -7482,8 +7484,6 @@ export interface components {
             /** @description null if the last run succeeded, or none has ever succeeded. */
             failing: components["schemas"]["FailureStart"] | null;
         };
-        /** @enum {string} */
-        Status3aeEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         StoredColumn: {
             name: string;
             /** @description string, integer, number, boolean, timestamp, date or json. */

@@ -91,7 +91,7 @@ def _choose(words: tuple[str, ...], index: pl.Series) -> pl.Series:
 
 def _times(number: pl.Series, interval: timedelta) -> pl.Series:
     microseconds = number * (interval // timedelta(microseconds=1))
-    start = pl.Series([EPOCH], dtype=pl.Datetime("us", "UTC")).to_physical()[0]
+    start: int = pl.Series([EPOCH], dtype=pl.Datetime("us", "UTC")).to_physical()[0]
     return (microseconds + start).cast(pl.Datetime("us", "UTC"))
 
 
