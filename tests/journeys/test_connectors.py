@@ -88,7 +88,6 @@ def create_it(page: Page, screenshots: Path) -> str:
     page.get_by_label("Database").fill(SHOP)
     page.get_by_label("User").fill(SHOP)
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_text("More settings").click()
     page.get_by_label("Port").fill(str(server.port))
     page.get_by_label("Save as").fill(SHOP)
     page.get_by_role("button", name="Test connection").click()

@@ -41,6 +41,7 @@ class RowsQuery(serializers.Serializer[Any]):
     )
     look = serializers.CharField(
         required=False,
+        allow_blank=True,
         default="",
         max_length=300,
         help_text="The token of the first page. With it, further pages are not in the audit log again.",

@@ -17,12 +17,17 @@ export function visibleText(text: string): string {
   );
 }
 
+/** Returns a moment without what nobody reads: the T, and decimals that are all zero. Other texts are unchanged. */
+export function shortText(text: string, type: string): string {
+  return type === "timestamp" ? text.replace("T", " ").replace(/\.0+(?=$|[+-])/, "") : text;
+}
+
 /** The width of each column in characters, by its name, its type and the first records. */
 export function columnWidths({ columns, records }: Pick<StoredRows, "columns" | "records">): number[] {
-  return columns.map(({ name, stored_as }, index) => {
+  return columns.map(({ name, type, stored_as }, index) => {
     const lengths = records
       .slice(0, MEASURED_RECORDS)
-      .map((record) => record[index]?.length ?? "null".length);
+      .map((record) => shortText(record[index] ?? "null", type).length);
     const longest = Math.max(name.length + 1, stored_as.length, ...lengths);
     return Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, longest)) + 3;
   });

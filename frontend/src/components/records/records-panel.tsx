@@ -168,7 +168,7 @@ function LoadedRecords({
             <p className="mr-auto min-w-0 flex-1 truncate text-[0.8125rem]">
               <span className="font-medium">{first.columns[selected.column]?.name}</span>{" "}
               <span className="font-mono">
-                <Value text={textAt(selected)} />
+                <Value text={textAt(selected)} type="string" />
               </span>
             </p>
             <Button

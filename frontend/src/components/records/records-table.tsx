@@ -3,7 +3,7 @@ import { useEffect, useRef, type KeyboardEvent } from "react";
 import type { StoredRows } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { formatCount } from "@/format/number";
-import { columnWidths, isNumeric, visibleText } from "./cells";
+import { columnWidths, isNumeric, shortText, visibleText } from "./cells";
 
 const ROW_HEIGHT = 28; // pixels
 const HEADER_HEIGHT = 44;
@@ -181,7 +181,7 @@ export function RecordsTable({
                   )}
                   style={{ left: start, width: size, height: ROW_HEIGHT }}
                 >
-                  <Value text={records[row.index]![index] ?? null} />
+                  <Value text={records[row.index]![index] ?? null} type={columns[index]!.type} />
                 </div>
               );
             })}
@@ -193,10 +193,10 @@ export function RecordsTable({
 }
 
 /** A missing value and an empty text look different from any text. */
-export function Value({ text }: { text: string | null }) {
+export function Value({ text, type }: { text: string | null; type: string }) {
   if (text === null) return <em className="text-faint">null</em>;
   if (text === "") return <em className="text-faint">empty text</em>;
-  return <bdi>{visibleText(text)}</bdi>;
+  return <bdi>{visibleText(shortText(text, type))}</bdi>;
 }
 
 const STEPS: Record<string, CellPosition> = {

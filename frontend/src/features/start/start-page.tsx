@@ -25,7 +25,7 @@ export function StartPage() {
   return (
     <div className="mx-auto max-w-6xl px-4 py-5 md:px-6">
       <PageHeader title="Load your first data" />
-      <div className="grid gap-4">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
         {run ? (
           <FirstRun id={run} />
         ) : (
@@ -47,7 +47,7 @@ function SampleSteps({ sample }: { sample: SampleName }) {
   const reload = () => void preview.refetch();
   return (
     <>
-      <section aria-labelledby="sample-title" className="card grid gap-2 p-4">
+      <section aria-labelledby="sample-title" className="card grid grid-cols-[minmax(0,1fr)] gap-2 p-4">
         <h2 id="sample-title" className="font-semibold">
           The first ten records
         </h2>
