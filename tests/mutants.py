@@ -55,6 +55,7 @@ OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
 ACCOUNTING = "tests/corpora/test_accounting.py"
 REJECTED = "tests/runs/test_rejected.py"
+ARRIVED = "tests/runs/tables/test_arrived.py"
 RETENTION = "tests/runs/keeping/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
 CHECKS = "tests/connectors/test_checks.py"
@@ -511,7 +512,7 @@ MUTANTS = [
         "        with self._connection.transaction():\n            if self._fetch_one(statements.TRY_LOCK)",
         "tests/engine/runs/test_faults.py",
     ),
-    # Only those who may edit a pipeline see values of its records.
+    # Only those who may look at data see values of rejected records.
     Mutant(
         "a viewer sees rejected records",
         "apps/runs/outputs/left_out.py",
@@ -532,6 +533,42 @@ MUTANTS = [
         "    remove(left_out_folder(org_id, run_id))\n",
         "",
         REJECTED,
+    ),
+    # Only those with data.view look at records at a destination, each look is audited, and it changes nothing.
+    Mutant(
+        "a viewer with a role in one domain looks at records of another",
+        "apps/runs/arrived/services.py",
+        "find_permitted_pipeline, Permission.DATA_VIEW",
+        "find_permitted_pipeline, Permission.READ",
+        ARRIVED,
+    ),
+    Mutant(
+        "a look at records is not audited",
+        "apps/runs/arrived/services.py",
+        'if look.page is not None and look.page["ok"] and not is_same_look:',
+        "if False:",
+        ARRIVED,
+    ),
+    Mutant(
+        "the token of one look hides another from the audit log",
+        "apps/runs/arrived/services.py",
+        "signer.unsign(token, max_age=LOOK_SECONDS) == value",
+        "signer.unsign(token, max_age=LOOK_SECONDS)",
+        ARRIVED,
+    ),
+    Mutant(
+        "a look at PostgreSQL may change it",
+        "apps/engine/destinations/postgres/reading.py",
+        "SET TRANSACTION READ ONLY; ",
+        "",
+        "tests/engine/destinations/test_stored_rows.py",
+    ),
+    Mutant(
+        "a viewer downloads files",
+        "apps/runs/outputs/files.py",
+        "find_permitted_run, Permission.DATA_VIEW",
+        "find_permitted_run, Permission.READ",
+        "tests/runs/tables/test_arrived.py tests/api/test_rights_after_a_wait.py",
     ),
     # A run publishes only what its pipeline allows, and its position belongs to it.
     Mutant(

@@ -49,7 +49,7 @@ def prepare_download(
     """Return the call that opens a run's file for download.
 
     With `link` the download is a URL if the object store supports URLs. Both this function and the call raise
-    NotFound, because the file may be removed in between. Raises PermissionMissing.
+    NotFound, because the file may be removed in between. Raises PermissionMissing. Each download is in the audit log.
     """
     find = partial(visibility.find_permitted_run, Permission.DATA_VIEW, org=org, run_id=run_id)
     run = find(by=by)
