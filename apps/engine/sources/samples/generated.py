@@ -91,8 +91,9 @@ def _choose(words: tuple[str, ...], index: pl.Series) -> pl.Series:
 
 def _times(number: pl.Series, interval: timedelta) -> pl.Series:
     microseconds = number * (interval // timedelta(microseconds=1))
-    start: int = pl.Series([EPOCH], dtype=pl.Datetime("us", "UTC")).to_physical()[0]
-    return (microseconds + start).cast(pl.Datetime("us", "UTC"))
+    start = pl.Series([EPOCH], dtype=pl.Datetime("us", "UTC")).to_physical()[0]
+    times: pl.Series = (microseconds + start).cast(pl.Datetime("us", "UTC"))
+    return times
 
 
 def _as_money(cents: pl.Series) -> pl.Series:
