@@ -61,14 +61,15 @@ function lookUpReference(reference: string, root: Schema): Schema {
   return isObject(node) ? node : {};
 }
 
-/** Returns the fields of an object in the schema's order, with the required ones first. */
+/** Returns the fields of an object in the schema's order, with the required ones first. The port stays beside its host. */
 export function fieldsOf(schema: Schema, root: Schema): FormField[] {
   const node = resolve(schema, root);
   const required = new Set(Array.isArray(node.required) ? (node.required as string[]) : []);
   const fields = Object.entries(isObject(node.properties) ? node.properties : {})
     .filter(([, property]) => isObject(property) && !("const" in resolve(property, root)))
     .map(([name, property]) => ({ name, required: required.has(name), schema: property as Schema }));
-  return [...fields.filter((field) => field.required), ...fields.filter((field) => !field.required)];
+  const isFirst = (field: FormField) => field.required || field.name === "port";
+  return [...fields.filter(isFirst), ...fields.filter((field) => !isFirst(field))];
 }
 
 /** Returns the shape of a property's control. A property that fits no other control is edited as JSON. */
