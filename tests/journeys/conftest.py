@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
+from tests import database
 from tests.first_start import FirstStart, log_in
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
+SHOP = "journey_shop"  # the name of a database, of its user and of a connector
+PASSWORD = "the right password of the shop"
 STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
 # What the journeys create, in an order in which it can be deleted.
 COLLECTIONS = (
@@ -115,3 +120,18 @@ def visitor() -> Iterator[Visitor]:
         visitor.record_errors()
         yield visitor
         browser.close()
+
+
+@contextmanager
+def shop_database() -> Iterator[None]:
+    with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {SHOP} LOGIN PASSWORD '{PASSWORD}'")
+        admin.execute(f"CREATE DATABASE {SHOP} OWNER {SHOP}")
+        try:
+            with psycopg.connect(database.url_of(SHOP)) as shop:
+                shop.execute("CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 7) n")
+                shop.execute(f"ALTER TABLE orders OWNER TO {SHOP}")
+            yield
+        finally:
+            admin.execute(f"DROP DATABASE {SHOP} WITH (FORCE)")
+            admin.execute(f"DROP ROLE {SHOP}")

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests import database
 from tests.first_start import log_in as log_in_to_api
 from tests.journeys.accessibility import severe_violations
-from tests.journeys.conftest import Site, Visitor
+from tests.journeys.conftest import PASSWORD, SHOP, Site, Visitor, shop_database
 from tests.journeys.test_first_page import log_in
 from tests.journeys.test_left_out import wait_for
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
-SHOP = "journey_shop"  # the name of the database, of its user and of the connector
-PASSWORD = "the right password of the shop"
 CONNECTOR_ADDRESS = re.compile(r"/connectors/[0-9a-f-]{36}$")
 CHECK_TIMEOUT = 60_000  # milliseconds; the first check starts the engine
 
@@ -54,21 +49,6 @@ def test_a_user_repairs_a_connector_after_a_failed_run(
         client.delete(f"pipelines/{pipeline}").raise_for_status()
         delete_it(page)
     assert visitor.errors == []
-
-
-@contextmanager
-def shop_database() -> Iterator[None]:
-    with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {SHOP} LOGIN PASSWORD '{PASSWORD}'")
-        admin.execute(f"CREATE DATABASE {SHOP} OWNER {SHOP}")
-        try:
-            with psycopg.connect(database.url_of(SHOP)) as shop:
-                shop.execute("CREATE TABLE orders AS SELECT n AS id FROM generate_series(1, 7) n")
-                shop.execute(f"ALTER TABLE orders OWNER TO {SHOP}")
-            yield
-        finally:
-            admin.execute(f"DROP DATABASE {SHOP} WITH (FORCE)")
-            admin.execute(f"DROP ROLE {SHOP}")
 
 
 def create_it(page: Page, screenshots: Path) -> str:
