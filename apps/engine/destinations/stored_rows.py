@@ -42,7 +42,7 @@ class StoredColumn:
 
     @classmethod
     def of(cls, name: str, column: Column | None, stored_as: str) -> StoredColumn:
-        return cls(name, column.field_type if column else "string", stored_as)
+        return cls(name, column.plain.field_type if column else "string", stored_as)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.targets import READABLE_KINDS
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.targets import (
+    TARGETS,
     DuckdbTarget,
     FileTarget,
     JsonlTarget,
@@ -335,4 +336,27 @@ def test_a_private_address_is_refused_by_the_egress_policy(
     sync(target, [{"id": 1}], mode="append")
     with pytest.raises(EgressError):
         look(target, allow_private_networks=False)
+    target.close()
+
+
+@pytest.mark.parametrize("kind", ["postgres", "duckdb"])
+def test_a_native_type_is_shown_with_the_type_that_it_is_closest_to(
+    servers: Servers, tmp_path: Path, kind: str
+) -> None:
+    target = TARGETS[kind](servers, tmp_path)
+    sync(target, [{"id": 1}], mode="append")
+    statement = "alter table {table} add column small smallint, add column price numeric(10,2)"
+    if isinstance(target, PostgresTarget):
+        target.query(statement)
+    else:
+        target.close()
+        (file,) = tmp_path.rglob("*.duckdb")
+        with duckdb.connect(file) as connection:
+            for column in ("small smallint", "price numeric(10,2)"):
+                connection.execute(f"alter table flights add column {column}")
+    assert [column["type"] for column in look(target)["columns"]] == [
+        "integer",
+        "integer",
+        "number",
+    ]
     target.close()
