@@ -110,7 +110,10 @@ export function RecordsTable({
       onKeyDown={move}
       className="max-h-[34rem] min-h-32 overflow-auto font-mono text-[0.78rem]"
     >
-      <div className="relative min-w-full" style={{ height: rows.getTotalSize(), width: across.getTotalSize() }}>
+      <div
+        className="relative min-w-full"
+        style={{ height: rows.getTotalSize(), width: across.getTotalSize() }}
+      >
         <div
           role="row"
           aria-rowindex={1}
