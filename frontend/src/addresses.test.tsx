@@ -23,7 +23,7 @@ afterEach(() => {
 
 describe("a list whose address has unknown or wrong parameters", () => {
   it.each([
-    ["/pipelines", "/api/v1/pipelines", "limit=50"],
+    ["/pipelines", "/api/v1/pipelines", "limit=1000"],
     ["/runs", "/api/v1/runs", "limit=50"],
     ["/sources", "/api/v1/custom-sources", "limit=50"],
     ["/files", "/api/v1/files", "limit=50"],

@@ -1,11 +1,13 @@
-import apacheKafka from "simple-icons/icons/apachekafka.svg?raw";
-import apacheParquet from "simple-icons/icons/apacheparquet.svg?raw";
-import duckdb from "simple-icons/icons/duckdb.svg?raw";
-import googleSheets from "simple-icons/icons/googlesheets.svg?raw";
-import hubspot from "simple-icons/icons/hubspot.svg?raw";
-import json from "simple-icons/icons/json.svg?raw";
-import notion from "simple-icons/icons/notion.svg?raw";
-import postgresql from "simple-icons/icons/postgresql.svg?raw";
+import {
+  siApachekafka,
+  siApacheparquet,
+  siDuckdb,
+  siGooglesheets,
+  siHubspot,
+  siJson,
+  siNotion,
+  siPostgresql,
+} from "simple-icons";
 import { classNames } from "./class-names";
 
 interface Logo {
@@ -15,8 +17,8 @@ interface Logo {
   className?: string;
 }
 
-function brand(svg: string, className?: string): Logo {
-  return { path: / d="([^"]+)"/.exec(svg)?.[1] ?? "", className };
+function brand(path: string, className?: string): Logo {
+  return { path, className };
 }
 
 const TABLE = "M3 3h18v18H3zm2 2v4h14V5zm0 6v3.5h6V11zm8 0v3.5h6V11zm-8 5.5V19h6v-2.5zm8 0V19h6v-2.5z";
@@ -40,14 +42,14 @@ const BALL =
 const POSTGRESQL = "text-[light-dark(#336791,#8fb8ff)]";
 /** By kind, for sources and destinations. */
 const LOGOS: Record<string, Logo> = {
-  postgres: brand(postgresql, POSTGRESQL),
-  duckdb: brand(duckdb, "text-[light-dark(#8a7600,#fff000)]"),
-  parquet: brand(apacheParquet, "text-[light-dark(#1f7fc4,#6cc0ff)]"),
-  hubspot: brand(hubspot, "text-[light-dark(#d9501f,#ff8f73)]"),
-  notion: brand(notion),
-  gsheets: brand(googleSheets, "text-[light-dark(#1f8a3f,#5fd08a)]"),
-  kafka: brand(apacheKafka),
-  jsonl: brand(json),
+  postgres: brand(siPostgresql.path, POSTGRESQL),
+  duckdb: brand(siDuckdb.path, "text-[light-dark(#8a7600,#fff000)]"),
+  parquet: brand(siApacheparquet.path, "text-[light-dark(#1f7fc4,#6cc0ff)]"),
+  hubspot: brand(siHubspot.path, "text-[light-dark(#d9501f,#ff8f73)]"),
+  notion: brand(siNotion.path),
+  gsheets: brand(siGooglesheets.path, "text-[light-dark(#1f8a3f,#5fd08a)]"),
+  kafka: brand(siApachekafka.path),
+  jsonl: brand(siJson.path),
   rest: { path: GLOBE, className: "text-[light-dark(#0f766e,#5eead4)]" },
   files: { path: FILE, className: "text-[light-dark(#57534e,#c4c0b8)]" },
   csv: { path: TABLE, className: "text-[light-dark(#1f8a3f,#5fd08a)]" },

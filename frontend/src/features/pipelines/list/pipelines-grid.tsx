@@ -70,12 +70,13 @@ export function PipelinesGrid(props: Props) {
   );
 
   function focusLine(index: number) {
-    const item = items[Math.max(0, Math.min(index, items.length - 1))];
+    const item = items[index];
     if (!item) return;
     setActiveKey(item.key);
-    virtualizer.scrollToIndex(items.indexOf(item), { align: "auto" });
+    virtualizer.scrollToIndex(index, { align: "auto" });
+    // The line is rendered by then, because it is the active one.
     requestAnimationFrame(() =>
-      body.current?.querySelector<HTMLElement>(`[data-line="${CSS.escape(item.key)}"]`)?.focus(),
+      body.current?.querySelector<HTMLElement>(`[data-line="${index}"]`)?.focus({ preventScroll: true }),
     );
   }
   const latestFocusLine = useLatest(() => focusLine(activeIndex));
@@ -155,7 +156,7 @@ export function PipelinesGrid(props: Props) {
             <div
               key={key}
               role="row"
-              data-line={item.key}
+              data-line={index}
               aria-rowindex={index + 2}
               aria-selected={item.kind === "pipeline" && selectableCount > 0 ? isSelected : undefined}
               aria-expanded={item.kind === "heading" ? !item.isClosed : undefined}
