@@ -9,7 +9,7 @@ interface Column {
 }
 
 /** Pixels of a line, in a wide and in a narrow window. */
-export const LINE_HEIGHT = 32;
+export const LINE_HEIGHT = 30;
 export const NARROW_LINE_HEIGHT = 60;
 
 /** A window narrower than this has two lines for each pipeline. */

@@ -16,7 +16,7 @@ const FACETS: { facet: Facet; label: string; any: string }[] = [
   { facet: "source", label: "Source", any: "Any source" },
   { facet: "destination", label: "Destination", any: "Any destination" },
   { facet: "tag", label: "Tag", any: "Any tag" },
-  { facet: "enabled", label: "Enabled", any: "Enabled or not" },
+  { facet: "enabled", label: "Enabled", any: "Enabled?" },
 ];
 const WORDS: Partial<Record<Facet, Record<string, string>>> = {
   freshness: { fresh: "Fresh", late: "Late", failing: "Failing", none: "No freshness" },
@@ -50,7 +50,7 @@ export function FilterBar({
   const chosen = Object.keys(filterOf(search)).length;
   return (
     <div role="search" aria-label="Filter pipelines" className="flex flex-wrap items-center gap-1.5">
-      <div className="flex w-full gap-1.5 sm:w-auto">
+      <div className="flex w-full gap-1.5 sm:w-56">
         <SearchField label="Search pipelines" value={search.q ?? ""} onChange={(q) => change("q", q)} />
         <Button className="md:hidden" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           Filters{chosen > 0 && ` (${chosen})`}
@@ -59,7 +59,7 @@ export function FilterBar({
       <div
         className={classNames(
           "flex-wrap items-center gap-1.5 max-md:w-full",
-          isOpen ? "flex" : "hidden md:flex",
+          isOpen ? "flex md:contents" : "hidden md:contents",
         )}
       >
         {FACETS.map(({ facet, label, any }) => (
@@ -103,7 +103,10 @@ function FacetSelect({ label, any, value, values, words, onChange }: SelectProps
   return (
     <select
       aria-label={label}
-      className={classNames("control w-auto! max-w-44 min-w-0 max-md:flex-1", value !== "" && "border-live!")}
+      className={classNames(
+        "control h-8! w-auto! max-w-36 min-w-0 px-1.5! text-[0.8125rem] max-md:flex-1",
+        value !== "" && "border-live!",
+      )}
       value={value}
       onChange={({ target }) => onChange(target.value)}
     >

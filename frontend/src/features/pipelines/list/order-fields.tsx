@@ -32,7 +32,7 @@ export function OrderFields({ search }: { search: PipelineSearch }) {
     <select
       key={name}
       aria-label={label}
-      className="control w-auto!"
+      className="control w-auto! px-1.5! text-[0.8125rem]"
       value={value}
       onChange={({ target }) => change(name, target.value)}
     >

@@ -25,7 +25,8 @@ export interface LineProps {
   isSelected: boolean;
   canSelect: boolean;
   canRun: boolean;
-  onSelect: (range: boolean) => void;
+  /** It must not change between renders, so that a line is rendered only when it changes. */
+  onSelect: (id: string, range: boolean) => void;
 }
 
 /** The cells of a pipeline's line. On narrow screens they are in two lines. */
@@ -78,7 +79,7 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
         <RelativeTime time={row.enabled ? row.next_run_at : null} />
       </div>
       <div role="gridcell" className={COLUMNS.runs.className}>
-        <RunStrip runs={props.runs} isActive={isActive} />
+        <RunStrip runs={props.runs} />
       </div>
       <div role="gridcell" className={COLUMNS.last.className}>
         <LastRun row={row} tabIndex={tabIndex} />
@@ -96,7 +97,7 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
 function SelectBox({ row, isSelected, onSelect, tabIndex }: LineProps & { tabIndex?: number }) {
   function select(event: MouseEvent) {
     event.stopPropagation();
-    onSelect(event.shiftKey);
+    onSelect(row.id, event.shiftKey);
   }
   return (
     <label

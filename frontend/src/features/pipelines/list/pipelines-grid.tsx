@@ -1,6 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual";
 import {
+  useCallback,
   useEffect,
   useLayoutEffect,
   useMemo,
@@ -89,6 +90,12 @@ export function PipelinesGrid(props: Props) {
     document.addEventListener("keydown", enterList);
     return () => document.removeEventListener("keydown", enterList);
   }, [latestFocusLine]);
+
+  const latestToggle = useLatest(selection.toggle);
+  const select = useCallback(
+    (id: string, range: boolean) => latestToggle.current(id, { range }),
+    [latestToggle],
+  );
 
   function open(row: PipelineRow) {
     void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: row.id } });
@@ -183,7 +190,7 @@ export function PipelinesGrid(props: Props) {
                   isSelected={isSelected}
                   canSelect={canSelect(item.row)}
                   canRun={readOnlyReason === null && hasPermission("pipelines.run", item.row.domain?.id)}
-                  onSelect={(range) => selection.toggle(item.row.id, { range })}
+                  onSelect={select}
                 />
               )}
             </div>

@@ -50,7 +50,7 @@ export function PipelinesPage() {
         )}
       </PageHeader>
       {!hasNoPipelines && (
-        <div className="grid gap-2">
+        <div className="flex flex-col gap-2">
           <ViewsBar search={search} />
           <FilterBar search={search} facets={facets} />
         </div>

@@ -1,4 +1,5 @@
-import { Link } from "@tanstack/react-router";
+import { useNavigate } from "@tanstack/react-router";
+import type { MouseEvent } from "react";
 import { isLive } from "@/api/run-status";
 import type { RecentRun, RunStatus } from "@/api/types";
 import { classNames } from "@/components/class-names";
@@ -24,41 +25,52 @@ const WORDS: Record<RunStatus, string> = {
   pending: "Waiting",
 };
 
-interface Props {
-  /** Newest first; undefined while they are loaded. */
-  runs: RecentRun[] | undefined;
-  /** Whether the Tab key reaches the runs. */
-  isActive: boolean;
+/**
+ * The newest runs of a pipeline as bars, the newest at the right. Its size does not depend on their number. The bars are
+ * links for the mouse, too small for other uses: the keyboard and screen readers get the last run and the pipeline's page.
+ * `runs` are newest first; they are undefined while they are loaded.
+ */
+export function RunStrip({ runs = [] }: { runs: RecentRun[] | undefined }) {
+  return (
+    <>
+      <span className="sr-only">{summary(runs)}</span>
+      <Bars runs={runs} />
+    </>
+  );
 }
 
-/** The newest runs of a pipeline as bars, the newest at the right. Its size does not depend on their number. */
-export function RunStrip({ runs = [], isActive }: Props) {
+/** The bars are plain links, because hundreds of links of the router would make scrolling slow. */
+function Bars({ runs }: { runs: RecentRun[] }) {
+  const navigate = useNavigate();
+  function open(event: MouseEvent) {
+    const runId = (event.target as Element).closest<HTMLElement>("[data-run]")?.dataset.run;
+    if (!runId || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    void navigate({ to: "/runs/$runId", params: { runId } });
+  }
   return (
-    <div className="flex h-5 w-[6.125rem] items-end gap-px">
+    <div onClick={open} aria-hidden="true" className="flex h-5 w-[6.125rem] items-end gap-px">
       {Array.from({ length: SHOWN - runs.length }, (_, index) => (
         <span key={`none ${index}`} className="mx-px mb-0.5 h-1 w-1 shrink-0 rounded-[1px] bg-line" />
       ))}
       {[...runs].reverse().map((run) => (
-        <RunBar key={run.id} run={run} isActive={isActive} />
+        <RunBar key={run.id} run={run} />
       ))}
     </div>
   );
 }
 
-function RunBar({ run, isActive }: { run: RecentRun; isActive: boolean }) {
-  const text = inWords(run);
+function RunBar({ run }: { run: RecentRun }) {
   return (
-    <Link
-      to="/runs/$runId"
-      params={{ runId: run.id }}
-      preload={false}
-      title={text}
-      aria-label={`Run: ${text}`}
-      tabIndex={isActive ? undefined : -1}
+    <a
+      href={`/runs/${run.id}`}
+      data-run={run.id}
+      title={inWords(run)}
+      tabIndex={-1}
       className="group flex h-5 w-1.5 shrink-0 items-end justify-center pb-0.5"
     >
       <span className={classNames("w-1 rounded-[1px] group-hover:w-1.5", BARS[run.status])} />
-    </Link>
+    </a>
   );
 }
 
@@ -67,4 +79,14 @@ function inWords({ status, created_at, duration_seconds, records }: RecentRun): 
   if (duration_seconds !== null) parts.push(formatDuration(duration_seconds));
   if (!isLive(status)) parts.push(countWithNoun(records, "record"));
   return parts.join(", ");
+}
+
+/** Such as `14 runs: 12 succeeded, 2 failed`. */
+function summary(runs: RecentRun[]): string {
+  if (runs.length === 0) return "No runs";
+  const counts = Object.entries(WORDS).flatMap(([status, word]) => {
+    const count = runs.filter((run) => run.status === status).length;
+    return count > 0 ? [`${count} ${word.toLowerCase()}`] : [];
+  });
+  return `${countWithNoun(runs.length, "run")}: ${counts.join(", ")}`;
 }

@@ -22,6 +22,7 @@ export function ViewsBar({ search }: { search: PipelineSearch }) {
   const [dialog, setDialog] = useState<SavedView | "new" | null>(null);
   const isEmpty = Object.keys(search).length === 0;
   const isSaved = views.some((view) => isSame(parsePipelineSearch(view.filter), search));
+  if (views.length === 0 && isEmpty) return null;
   return (
     <nav aria-label="Saved views" className="flex min-w-0 flex-wrap items-center gap-1.5">
       {views.length > 0 && (
