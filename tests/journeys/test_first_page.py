@@ -45,8 +45,8 @@ def test_a_user_logs_in_runs_a_pipeline_and_creates_a_pipeline_and_a_custom_sour
     page = visitor.page
     log_in(page, site)
 
-    rows = page.get_by_role("table").locator("tbody tr")
-    expect(rows.filter(has_text="postgres").first).to_be_visible()
+    rows = page.get_by_role("grid", name="Pipelines").get_by_role("row")
+    expect(rows.filter(has=page.get_by_role("img", name="From PostgreSQL")).first).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=tmp_path / "pipelines.png")
 

@@ -24,14 +24,14 @@ export const LINE_CLASSES = [
   "@[68rem]:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.5fr)_minmax(5rem,0.9fr)_minmax(6rem,1.1fr)_minmax(6rem,1fr)_5.25rem_6.125rem_6rem_8.5rem_2rem]",
 ].join(" ");
 
-/** In the order of the line. In a narrow window, schedule and streams are left out and the runs are in a second line. */
+/** In the order of the line. In a narrow window, the runs and the freshness are in a second line, and others are left out. */
 export const COLUMNS = {
   check: { label: "", className: "max-md:row-span-2 max-md:row-start-1" },
   route: { label: "From, to", className: "flex items-center gap-1 max-md:col-start-2 max-md:row-start-1" },
   name: {
     label: "Pipeline",
     order: "name",
-    className: "flex min-w-0 items-center max-md:col-start-3 max-md:row-start-1",
+    className: "flex min-w-0 items-center max-md:col-start-3 max-md:col-span-2 max-md:row-start-1",
   },
   streams: { label: "Streams", className: "hidden truncate text-soft @[68rem]:block" },
   labels: {
@@ -44,7 +44,7 @@ export const COLUMNS = {
     label: "Last 14 runs",
     className: "max-md:col-span-2 max-md:col-start-2 max-md:row-start-2",
   },
-  last: { label: "Last run", order: "last_run", className: "max-md:row-start-1 max-md:col-start-4" },
+  last: { label: "Last run", order: "last_run", className: "max-md:hidden" },
   freshness: {
     label: "Freshness",
     className: "min-w-0 max-md:col-start-4 max-md:row-start-2",

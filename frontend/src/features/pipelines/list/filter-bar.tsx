@@ -68,7 +68,7 @@ export function FilterBar({
             label={label}
             any={any}
             value={String(search[facet] ?? "")}
-            values={facets?.[facet] ?? []}
+            values={facets?.[facet]}
             words={WORDS[facet]}
             onChange={(value) => change(facet, value)}
           />
@@ -88,23 +88,23 @@ export function FilterBar({
   );
 }
 
+// The width does not depend on the values, so that the list does not move when they arrive.
 interface SelectProps {
   label: string;
   any: string;
   value: string;
-  values: { value: string; label: string; count: number }[];
+  values: PipelineFacets[Facet] | undefined; // undefined while they are loaded
   words?: Record<string, string>;
   onChange: (value: string) => void;
 }
 
 function FacetSelect({ label, any, value, values, words, onChange }: SelectProps) {
-  if (values.length === 0 && value === "") return null; // there is nothing to choose
-  const isKnown = value === "" || values.some((known) => known.value === value);
+  const isKnown = value === "" || values?.some((known) => known.value === value);
   return (
     <select
       aria-label={label}
       className={classNames(
-        "control h-8! w-auto! max-w-36 min-w-0 px-1.5! text-[0.8125rem] max-md:flex-1",
+        "control h-8! w-[7.75rem]! px-1.5! text-[0.8125rem] max-md:flex-1",
         value !== "" && "border-live!",
       )}
       value={value}
@@ -112,7 +112,7 @@ function FacetSelect({ label, any, value, values, words, onChange }: SelectProps
     >
       <option value="">{any}</option>
       {!isKnown && <option value={value}>{words?.[value] ?? value} (0)</option>}
-      {values.map((known) => (
+      {values?.map((known) => (
         <option key={known.value} value={known.value}>
           {words?.[known.value] ?? known.label} ({formatCount(known.count)})
         </option>

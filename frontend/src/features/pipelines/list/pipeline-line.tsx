@@ -1,17 +1,16 @@
 import { liveKindInWords } from "@/api/run-status";
-import { Link } from "@tanstack/react-router";
 import { memo, type MouseEvent } from "react";
 import type { PipelineRow, RecentRun } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { ConnectorLogo } from "@/components/connector-logo";
-import { ArrowIcon } from "@/components/icons";
+import { ArrowIcon, PlayIcon } from "@/components/icons";
 import { RelativeTime } from "@/components/relative-time";
 import { StatusBadge } from "@/components/status";
 import { formatCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
 import { absoluteTime } from "@/format/time";
 import { streamsInWords, Tag } from "./route-line";
-import { RunButton } from "./run-button";
+import { notRunnableReason } from "./run-button";
 import { COLUMNS } from "./columns";
 import { FreshnessLabel } from "./freshness-label";
 import { RunStrip } from "./run-strip";
@@ -29,7 +28,10 @@ export interface LineProps {
   onSelect: (id: string, range: boolean) => void;
 }
 
-/** The cells of a pipeline's line. On narrow screens they are in two lines. */
+/**
+ * The cells of a pipeline's line. On narrow screens they are in two lines. The links and buttons are plain ones, and the
+ * list handles their clicks: hundreds of links of the router would make scrolling slow.
+ */
 export const PipelineCells = memo(function PipelineCells(props: LineProps) {
   const { row, isActive } = props;
   const tabIndex = isActive ? undefined : -1;
@@ -44,15 +46,14 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
         <ConnectorLogo kind={row.destination_kind} label={`To ${props.destinationName}`} />
       </div>
       <div role="gridcell" className={COLUMNS.name.className}>
-        <Link
-          to="/pipelines/$pipelineId"
-          params={{ pipelineId: row.id }}
+        <a
+          href={`/pipelines/${row.id}`}
           title={row.name}
           tabIndex={tabIndex}
           className={classNames("truncate font-medium hover:underline", !row.enabled && "text-faint")}
         >
           <bdi>{row.name}</bdi>
-        </Link>
+        </a>
       </div>
       <div role="gridcell" className={COLUMNS.streams.className} title={streamsInWords(row)}>
         {streamsInWords(row)}
@@ -60,16 +61,16 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
       <div role="gridcell" className={COLUMNS.labels.className}>
         {row.domain && <span className="truncate">{row.domain.name}</span>}
         {row.tags.map((tag) => (
-          <Link
+          <button
+            type="button"
             key={tag}
-            to="/pipelines"
-            search={(current) => ({ ...current, tag })}
+            data-tag={tag}
             title={`Only pipelines tagged ${tag}`}
             tabIndex={tabIndex}
             className="shrink-0"
           >
             <Tag>{tag}</Tag>
-          </Link>
+          </button>
         ))}
       </div>
       <div role="gridcell" className={COLUMNS.schedule.className} title={scheduleInWords(row.schedule)}>
@@ -88,7 +89,7 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
         <FreshnessLabel row={row} />
       </div>
       <div role="gridcell" className={COLUMNS.action.className}>
-        {props.canRun && <RunButton pipeline={row} look="icon" tabIndex={tabIndex} />}
+        {props.canRun && <RunIcon row={row} tabIndex={tabIndex} />}
       </div>
     </>
   );
@@ -117,6 +118,23 @@ function SelectBox({ row, isSelected, onSelect, tabIndex }: LineProps & { tabInd
   );
 }
 
+function RunIcon({ row, tabIndex }: { row: PipelineRow; tabIndex?: number }) {
+  const reason = notRunnableReason(row);
+  return (
+    <button
+      type="button"
+      data-run={row.id}
+      aria-label={`Run ${row.name}`}
+      aria-disabled={reason ? true : undefined}
+      title={reason ?? "Run"}
+      tabIndex={tabIndex}
+      className="flex size-6 items-center justify-center rounded-control text-soft hover:bg-picked hover:text-ink aria-disabled:opacity-55"
+    >
+      <PlayIcon />
+    </button>
+  );
+}
+
 function LastRun({ row, tabIndex }: { row: PipelineRow; tabIndex?: number }) {
   const run = row.last_run;
   if (!run) return <span className="text-faint">Never ran</span>;
@@ -126,15 +144,14 @@ function LastRun({ row, tabIndex }: { row: PipelineRow; tabIndex?: number }) {
     run.records !== null && `${formatCount(run.records)} records`,
   ];
   return (
-    <Link
-      to="/runs/$runId"
-      params={{ runId: run.id }}
+    <a
+      href={`/runs/${run.id}`}
       tabIndex={tabIndex}
       title={details.filter(Boolean).join(", ") || undefined}
       className="inline-flex rounded-full"
     >
       <span className="sr-only">Last run of {row.name}: </span>
       <StatusBadge status={run.status} label={liveKindInWords(run)} />
-    </Link>
+    </a>
   );
 }

@@ -21,6 +21,7 @@ import type { Order, PipelineSearch } from "./filter";
 import type { Item, KindName } from "./items";
 import { PipelineCells } from "./pipeline-line";
 import { RUNS_CHUNK, useRecentRuns } from "./queries";
+import { notRunnableReason, useRunPipeline } from "./run-button";
 import type { Selection } from "./use-selection";
 
 interface Props {
@@ -43,6 +44,7 @@ export function PipelinesGrid(props: Props) {
   const navigate = useNavigate();
   const hasPermission = useHasPermission();
   const readOnlyReason = useReadOnlyReason();
+  const runPipeline = useRunPipeline();
   const isNarrow = useIsNarrow();
   const height = isNarrow ? NARROW_LINE_HEIGHT : LINE_HEIGHT;
   const body = useRef<HTMLDivElement>(null);
@@ -100,6 +102,21 @@ export function PipelinesGrid(props: Props) {
   function open(row: PipelineRow) {
     void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: row.id } });
   }
+  /** Handles the plain links and buttons of the lines. */
+  function handleClick(event: MouseEvent) {
+    const control = (event.target as Element).closest<HTMLElement>("a, button");
+    if (!control || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const { tag, run } = control.dataset;
+    if (tag !== undefined) {
+      void navigate({ to: "/pipelines", search: (current) => ({ ...current, tag }) });
+    } else if (run !== undefined) {
+      const row = rows.find(({ id }) => id === run);
+      if (row && notRunnableReason(row) === null) runPipeline.start(row);
+    } else {
+      event.preventDefault();
+      void navigate({ href: control.getAttribute("href")! });
+    }
+  }
   function activate(item: Item) {
     if (item.kind === "heading") props.onToggleGroup(item.group);
     else open(item.row);
@@ -154,7 +171,13 @@ export function PipelinesGrid(props: Props) {
           </div>
         </div>
       </div>
-      <div role="rowgroup" ref={body} className="relative" style={{ height: virtualizer.getTotalSize() }}>
+      <div
+        role="rowgroup"
+        ref={body}
+        onClick={handleClick}
+        className="relative"
+        style={{ height: virtualizer.getTotalSize() }}
+      >
         {lines.map(({ key, index, start, size }) => {
           const item = items[index]!;
           const isActive = index === activeIndex;

@@ -11,24 +11,11 @@ import { useStartRun } from "./start-run";
 
 type PipelineToRun = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
-/** The reason why the pipeline cannot be started now, or null. */
-function notRunnableReason(pipeline: PipelineToRun): string | null {
-  if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
-  return reasonOfLiveRun(pipeline.last_run);
-}
-
-interface Props {
-  pipeline: PipelineToRun;
-  look?: "plain" | "primary" | "icon";
-  tabIndex?: number;
-  onStarted?: (runId: string) => void;
-}
-
-export function RunButton({ pipeline, look = "plain", tabIndex, onStarted }: Props) {
-  const start = useStartRun();
-  const readOnlyReason = useReadOnlyReason();
-  function run() {
-    start.mutate(pipeline.id, {
+/** Returns a function that starts a run of a pipeline, and says so. */
+export function useRunPipeline() {
+  const { mutate, isPending } = useStartRun();
+  function start(pipeline: PipelineToRun, onStarted?: (runId: string) => void) {
+    mutate(pipeline.id, {
       onSuccess: (run) => {
         if (onStarted) return onStarted(run.id);
         return showSuccess(`${pipeline.name} has started.`, <RunLink id={run.id}>View run</RunLink>);
@@ -36,20 +23,37 @@ export function RunButton({ pipeline, look = "plain", tabIndex, onStarted }: Pro
       onError: (error) => showError(error, <LiveRunLink error={error} />),
     });
   }
-  const reason = start.isPending ? "Starting" : (readOnlyReason ?? notRunnableReason(pipeline));
+  return { start, isPending };
+}
+
+/** The reason why the pipeline cannot be started now, or null. */
+export function notRunnableReason(pipeline: PipelineToRun): string | null {
+  if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
+  return reasonOfLiveRun(pipeline.last_run);
+}
+
+interface Props {
+  pipeline: PipelineToRun;
+  look?: "plain" | "primary";
+  onStarted?: (runId: string) => void;
+}
+
+export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
+  const { start, isPending } = useRunPipeline();
+  const readOnlyReason = useReadOnlyReason();
+  const run = () => start(pipeline, onStarted);
+  const reason = isPending ? "Starting" : (readOnlyReason ?? notRunnableReason(pipeline));
   return (
     <Hint text={reason}>
       <Button
-        look={look === "icon" ? "quiet" : look}
-        size={look === "primary" ? "normal" : look === "icon" ? "icon" : "small"}
-        className={look === "icon" ? "size-6!" : undefined}
+        look={look}
+        size={look === "primary" ? "normal" : "small"}
         aria-label={`Run ${pipeline.name}`}
-        tabIndex={tabIndex}
         disabledReason={reason}
         onClick={run}
       >
-        <PlayIcon className={look === "primary" ? "-ml-0.5" : look === "icon" ? undefined : "@md:-ml-0.5"} />
-        {look !== "icon" && <span className={look === "primary" ? undefined : "@max-md:sr-only"}>Run</span>}
+        <PlayIcon className={look === "primary" ? "-ml-0.5" : "@md:-ml-0.5"} />
+        <span className={look === "primary" ? undefined : "@max-md:sr-only"}>Run</span>
       </Button>
     </Hint>
   );

@@ -1,5 +1,3 @@
-import { useNavigate } from "@tanstack/react-router";
-import type { MouseEvent } from "react";
 import { isLive } from "@/api/run-status";
 import type { RecentRun, RunStatus } from "@/api/types";
 import { classNames } from "@/components/class-names";
@@ -39,17 +37,9 @@ export function RunStrip({ runs = [] }: { runs: RecentRun[] | undefined }) {
   );
 }
 
-/** The bars are plain links, because hundreds of links of the router would make scrolling slow. */
 function Bars({ runs }: { runs: RecentRun[] }) {
-  const navigate = useNavigate();
-  function open(event: MouseEvent) {
-    const runId = (event.target as Element).closest<HTMLElement>("[data-run]")?.dataset.run;
-    if (!runId || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    void navigate({ to: "/runs/$runId", params: { runId } });
-  }
   return (
-    <div onClick={open} aria-hidden="true" className="flex h-5 w-[6.125rem] items-end gap-px">
+    <div aria-hidden="true" className="flex h-5 w-[6.125rem] items-end gap-px">
       {Array.from({ length: SHOWN - runs.length }, (_, index) => (
         <span key={`none ${index}`} className="mx-px mb-0.5 h-1 w-1 shrink-0 rounded-[1px] bg-line" />
       ))}
@@ -64,7 +54,6 @@ function RunBar({ run }: { run: RecentRun }) {
   return (
     <a
       href={`/runs/${run.id}`}
-      data-run={run.id}
       title={inWords(run)}
       tabIndex={-1}
       className="group flex h-5 w-1.5 shrink-0 items-end justify-center pb-0.5"

@@ -22,19 +22,12 @@ export function ViewsBar({ search }: { search: PipelineSearch }) {
   const [dialog, setDialog] = useState<SavedView | "new" | null>(null);
   const isEmpty = Object.keys(search).length === 0;
   const isSaved = views.some((view) => isSame(parsePipelineSearch(view.filter), search));
-  if (views.length === 0 && isEmpty) return null;
   return (
     <nav aria-label="Saved views" className="flex min-w-0 flex-wrap items-center gap-1.5">
-      {views.length > 0 && (
-        <Link
-          to="/pipelines"
-          search={{}}
-          className={chipClasses(isEmpty)}
-          aria-current={isEmpty || undefined}
-        >
-          All
-        </Link>
-      )}
+      {/* Always there, so that the list does not move when the views arrive. */}
+      <Link to="/pipelines" search={{}} className={chipClasses(isEmpty)} aria-current={isEmpty || undefined}>
+        All
+      </Link>
       {views.map((view) => (
         <ViewChip key={view.id} view={view} search={search} onRename={() => setDialog(view)} />
       ))}

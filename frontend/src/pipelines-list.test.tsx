@@ -2,8 +2,8 @@
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { openPage, startApp } from "@/test-app";
-import { router } from "@/router";
+import { openPage, startApp } from "./test-app";
+import { router } from "./router";
 
 const RUN = {
   id: "r1",
