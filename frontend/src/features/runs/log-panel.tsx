@@ -128,10 +128,10 @@ export function LogPanel({ run, feed }: Props) {
       {markedLine !== null && all.isLoaded && markedLine < all.removed && (
         <p className="px-3 pt-2 text-faint">Line {lineNumber} was removed.</p>
       )}
-      {shown.count === 0 && (all.count > 0 || !all.note) && (
-        <p className="p-3 text-faint">{emptyText(all, shown, live)}</p>
-      )}
       <div className="relative">
+        {shown.count === 0 && (all.count > 0 || !all.note) && (
+          <p className="absolute inset-x-0 top-0 p-3 text-faint">{emptyText(all, shown, live)}</p>
+        )}
         <LogRows
           ref={rows}
           lines={shown}
@@ -143,6 +143,7 @@ export function LogPanel({ run, feed }: Props) {
             jumpedTo.current = jumpKeyOf(line + 1, hasContext, isFiltered); // it is in view already
             change({ line: line + 1 });
           }}
+          expectedLines={live ? null : run.log_lines}
           className={
             // A live log has a fixed height, so that the page does not move when lines arrive.
             live

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { memo, type ReactNode } from "react";
 import { classNames } from "@/components/class-names";
 import { formatBytes, countWithNoun } from "@/format/number";
 import { absoluteTime, clockTime } from "@/format/time";
@@ -48,13 +48,15 @@ interface Props {
   searched: string;
   /** The height of the whole text, if it is shown. */
   openedHeight: number | null;
-  onToggle: () => void;
-  onMark: () => void;
+  position: number;
+  onToggle: (position: number) => void;
+  onMark: (line: number) => void;
 }
 
 /** One line of the log in one row. What does not fit is shown below it when the user opens it. */
-export function LogRow({
+export const LogRow = memo(function LogRow({
   line,
+  position,
   numberWidth,
   top,
   isMarked,
@@ -81,7 +83,7 @@ export function LogRow({
           type="button"
           tabIndex={-1}
           title="Link to this line"
-          onClick={onMark}
+          onClick={() => onMark(line.line)}
           className="shrink-0 cursor-pointer text-right text-faint select-none hover:text-ink hover:underline"
           style={{ minWidth: numberWidth }}
         >
@@ -105,7 +107,7 @@ export function LogRow({
             type="button"
             aria-expanded={openedHeight !== null}
             aria-label={`${openedHeight === null ? "Show" : "Hide"} all of line ${line.line + 1}`}
-            onClick={onToggle}
+            onClick={() => onToggle(position)}
             className="sticky right-3 h-5 cursor-pointer rounded-control border border-line bg-raised px-1.5 font-sans text-xs leading-4 text-soft hover:text-ink"
           >
             {openedHeight === null ? hidden : "Hide"}
@@ -125,7 +127,7 @@ export function LogRow({
       )}
     </div>
   );
-}
+});
 
 /** The text with the places marked that were searched for. */
 function Highlighted({ text, searched }: { text: string; searched: string }): ReactNode {

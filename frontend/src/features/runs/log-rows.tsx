@@ -1,4 +1,5 @@
 import {
+  useCallback,
   useEffect,
   useImperativeHandle,
   useLayoutEffect,
@@ -13,10 +14,12 @@ import { hiddenPart, LogRow, openHeight } from "./log-row";
 import { ROW_HEIGHT, RowLayout } from "./row-layout";
 
 const OVERSCAN = 15; // rows above and below those in view
+const ROWS_OF_BASE = 100;
 const FETCHED_AHEAD = 100; // rows
 const FOLLOW_DISTANCE = 2 * ROW_HEIGHT; // pixels from the end at which the panel still follows new lines
 /** A scroll event so long after the last action of the user is a consequence of it. */
 const ACTION_MILLISECONDS = 1_000;
+const SCROLL_BAR = 16; // pixels
 const PADDING = 4; // pixels above the first row and below the last
 
 export interface LogRowsHandle {
@@ -33,6 +36,8 @@ interface Props {
   isFollowing: boolean;
   onFollow: (isFollowing: boolean) => void;
   onMark: (line: number) => void;
+  /** The lines for which there is room from the start, or null if the class has a fixed height. */
+  expectedLines: number | null;
   className: string;
 }
 
@@ -45,6 +50,7 @@ export function LogRows({
   isFollowing,
   onFollow,
   onMark,
+  expectedLines,
   className,
 }: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -112,14 +118,27 @@ export function LogRows({
     event.preventDefault(); // the browser scrolls by pixels of the element, which may be several rows of a long log
     box.current.scrollTop = layout.scrollTop(target);
   }
-  function toggle(position: number) {
-    const line = lines.at(position);
-    if (!line) return;
-    const heights = new Map(opened);
-    if (!heights.delete(position)) heights.set(position, openHeight(line));
-    setOpenedOf({ lines, heights });
-  }
+  // A row is rendered again only if its properties differ, so its functions stay the same while the list is scrolled.
+  const toggle = useCallback(
+    (position: number) => {
+      const line = lines.at(position);
+      if (!line) return;
+      setOpenedOf((before) => {
+        const heights = new Map(before.lines === lines ? before.heights : NOTHING_OPENED);
+        if (!heights.delete(position)) heights.set(position, openHeight(line));
+        return { lines, heights };
+      });
+    },
+    [lines],
+  );
+  const latestOnMark = useRef(onMark);
+  useEffect(() => {
+    latestOnMark.current = onMark;
+  });
+  const mark = useCallback((line: number) => latestOnMark.current(line), []);
 
+  // The rows are placed below this one, so that only their container moves while they are scrolled.
+  const base = Math.floor(first / ROWS_OF_BASE) * ROWS_OF_BASE;
   const positions = Array.from({ length: Math.max(0, last - first) }, (_, index) => first + index);
   const numberWidth = `${String(lines.total).length}ch`;
   return (
@@ -136,28 +155,36 @@ export function LogRows({
       onPointerMove={({ buttons }) => buttons > 0 && onAction()}
       onPointerDown={onAction}
       className={classNames("overflow-auto py-1 font-mono text-[0.78rem] leading-5", className)}
-      style={{ ["--log-width" as string]: `${size.width}px` }}
+      style={{
+        ["--log-width" as string]: `${size.width}px`,
+        height:
+          expectedLines === null
+            ? undefined
+            : Math.max(expectedLines * ROW_HEIGHT, layout.height) + 2 * PADDING + SCROLL_BAR,
+      }}
     >
       <div className="relative w-max min-w-full" style={{ height: layout.elementHeight }}>
-        {positions.map((position) => {
-          const line = lines.at(position);
-          const top = layout.elementTop(position, scrollTop);
-          if (!line) return <MissingRow key={position} top={top} numberWidth={numberWidth} />;
-          const isMarked = line.line === markedLine;
-          return (
-            <LogRow
-              key={position}
-              line={line}
-              numberWidth={numberWidth}
-              top={top}
-              isMarked={isMarked}
-              searched={searched}
-              openedHeight={hiddenPart(line) === null ? null : (opened.get(position) ?? null)}
-              onToggle={() => toggle(position)}
-              onMark={() => onMark(line.line)}
-            />
-          );
-        })}
+        <div style={{ transform: `translateY(${layout.elementTop(base, scrollTop)}px)` }}>
+          {positions.map((position) => {
+            const line = lines.at(position);
+            const top = layout.top(position) - layout.top(base);
+            if (!line) return <MissingRow key={position} top={top} numberWidth={numberWidth} />;
+            return (
+              <LogRow
+                key={position}
+                line={line}
+                position={position}
+                numberWidth={numberWidth}
+                top={top}
+                isMarked={line.line === markedLine}
+                searched={searched}
+                openedHeight={hiddenPart(line) === null ? null : (opened.get(position) ?? null)}
+                onToggle={toggle}
+                onMark={mark}
+              />
+            );
+          })}
+        </div>
       </div>
     </div>
   );

@@ -32,7 +32,7 @@ export function StreamsCard({ run }: { run: Run }) {
         </h2>
         {run.streams_failed > 0 && <FilterButtons run={run} filter={filter} onSelect={setFilter} />}
       </div>
-      {query.isPending && <Skeletons rows={3} />}
+      {query.isPending && <TableSkeleton rows={run.streams_total} />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       <Moments moments={query.data?.pages.at(-1)?.moments ?? []} />
       {streams.length > 0 && <StreamTable streams={streams} />}
@@ -94,6 +94,16 @@ function FilterButtons({
           {names[each]}
         </Button>
       ))}
+    </div>
+  );
+}
+
+/** Has about the height of the table, so that the page does not move when it appears. */
+function TableSkeleton({ rows }: { rows: number }) {
+  const height = Math.min(512, 34 * (Math.min(rows, 200) + 1)); // pixels
+  return (
+    <div aria-busy="true" className="overflow-hidden" style={{ height }}>
+      <Skeletons rows={Math.min(rows, 12)} />
     </div>
   );
 }

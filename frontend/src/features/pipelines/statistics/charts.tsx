@@ -14,10 +14,10 @@ const CHART_HEIGHT = 130; // pixels
 type Runs = PipelineStatistics["runs"];
 
 /** How long the newest runs took, how many records they wrote, and how the days of the last half year went. */
-export function PipelineCharts({ pipelineId }: { pipelineId: string }) {
+export function PipelineCharts({ pipelineId, hasFailed }: { pipelineId: string; hasFailed: boolean }) {
   const { data, error, refetch } = useQuery(statisticsQuery(pipelineId));
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
-  if (!data) return <ChartsSkeleton />;
+  if (!data) return <ChartsSkeleton hasFailed={hasFailed} />;
   if (data.runs.length === 0) return null;
   return (
     <div className="grid gap-4">
@@ -39,14 +39,17 @@ export function PipelineCharts({ pipelineId }: { pipelineId: string }) {
 }
 
 /** Has the size of the charts, so that nothing moves when they appear. */
-function ChartsSkeleton() {
+function ChartsSkeleton({ hasFailed }: { hasFailed: boolean }) {
   return (
-    <div aria-busy="true" className="card @container grid gap-4 p-4">
-      <div className="grid gap-x-6 gap-y-4 @2xl:grid-cols-2">
-        <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
-        <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
+    <div aria-busy="true" className="grid gap-4">
+      {hasFailed && <div className="skeleton h-24 rounded-card" />}
+      <div className="card @container grid gap-4 p-4">
+        <div className="grid gap-x-6 gap-y-4 @2xl:grid-cols-2">
+          <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
+          <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
+        </div>
+        <div className="skeleton h-37 @2xl:h-40" />
       </div>
-      <div className="skeleton h-36" />
     </div>
   );
 }
