@@ -9,7 +9,7 @@ function start(permissions: string[]) {
   requests = [];
   startApp(permissions, async (request) => {
     requests.push(new URL(request.url));
-    return Response.json({ results: [], next: null, previous: null, count: 0 });
+    return Response.json({ results: [], runs: [], next: null, previous: null, count: 0 });
   });
 }
 

@@ -58,7 +58,7 @@ def make_failed_run(client: httpx.Client) -> str:
 
 def explain(page: Page, address: str, screenshots: Path) -> None:
     page.goto(address)
-    page.get_by_role("button", name="Explain").click()
+    page.get_by_role("button", name="Explain this failure").click()
     panel = page.get_by_role("complementary", name="Agent")
     call_card = panel.get_by_role("region", name=re.compile("^Tool:")).last
     expect(call_card.get_by_text("Succeeded:")).to_be_attached(timeout=ANSWER_TIMEOUT)

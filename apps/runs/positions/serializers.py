@@ -9,6 +9,13 @@ from rest_framework import serializers
 from apps.pipelines.serializers import Person
 
 
+class FoundColumnSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.CharField(
+        allow_blank=True, help_text="Its type in the source; empty if it is not known."
+    )
+
+
 class StreamStateSerializer(serializers.Serializer[Any]):
     """The engine's position in a stream of the pipeline."""
 
@@ -23,6 +30,11 @@ class StreamStateSerializer(serializers.Serializer[Any]):
     rejected = serializers.IntegerField()
     skipped = serializers.IntegerField()
     updated_at = serializers.DateTimeField()
+    columns = FoundColumnSerializer(
+        many=True,
+        allow_null=True,
+        help_text="The columns that the last run has found in the source; null if they are not known.",
+    )
 
 
 class PipelineStateSerializer(serializers.Serializer[Any]):

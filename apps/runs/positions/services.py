@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 from uuid import UUID
@@ -27,7 +28,7 @@ from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import find_stream
-from apps.pipelines.models import Pipeline, PipelineStream, StreamState
+from apps.pipelines.models import Pipeline, PipelineStream, SourceStream, StreamState
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
@@ -38,8 +39,15 @@ logger = structlog.get_logger(__name__)
 UNFINISHED_STATUSES = frozenset({"started", "running"})
 
 
+class FoundColumn(TypedDict):
+    """A column that the last run has found in the source. The type is empty if it is not known."""
+
+    name: str
+    type: str
+
+
 class PositionRow(TypedDict):
-    """The saved position of a stream, and the counts of its newest sync."""
+    """The saved position of a stream, the counts of its newest sync, and its columns if they are known."""
 
     stream: str
     sync_mode: str
@@ -50,6 +58,7 @@ class PositionRow(TypedDict):
     rejected: int
     skipped: int
     updated_at: datetime
+    columns: list[FoundColumn] | None
 
 
 class Positions(TypedDict):
@@ -113,7 +122,7 @@ def set_position(
             settings.ENGINE_DATABASE_URL, key, text, user_id=_user_id_of(by)
         ):
             raise NoPosition
-        change = [_render_stream(before)["state"] if before else None, position]
+        change = [_position_of(before) if before else None, position]
         _audit(org, pipeline, by, "state.put", {"stream": [name, name], "state": change})
     return {"streams": _read_streams(org.pk, pipeline_id)}
 
@@ -225,21 +234,34 @@ def _lock_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 def _read_streams(org_id: UUID, pipeline_id: UUID) -> list[PositionRow]:
     keys = [stream_key(org_id, pipeline_id, name) for name in _stream_names(org_id, pipeline_id)]
     states = state.read_states(settings.ENGINE_DATABASE_URL, keys)
-    return [_render_stream(states[key]) for key in keys if key in states]
+    found = dict(
+        SourceStream.objects.for_org(org_id)
+        .filter(pipeline_id=pipeline_id)
+        .values_list("stream", "columns")
+    )
+    return [_render_stream(states[key], found) for key in keys if key in states]
 
 
-def _render_stream(stream_state: state.StreamState) -> PositionRow:
+def _render_stream(
+    stream_state: state.StreamState, found: Mapping[str, Mapping[str, str]]
+) -> PositionRow:
+    columns = found.get(stream_state.stream)
     return {
         "stream": stream_state.stream,
         "sync_mode": stream_state.sync_mode,
         "status": stream_state.status,
-        "state": orjson.loads(stream_state.position) if stream_state.position else None,
+        "state": _position_of(stream_state),
         "batches": stream_state.batches,
         "written": stream_state.written,
         "rejected": stream_state.rejected,
         "skipped": stream_state.skipped,
         "updated_at": stream_state.updated_at or stream_state.created_at,
+        "columns": [{"name": name, "type": columns[name]} for name in columns] if columns else None,
     }
+
+
+def _position_of(stream_state: state.StreamState) -> JsonValue:
+    return orjson.loads(stream_state.position) if stream_state.position else None
 
 
 def _audit(

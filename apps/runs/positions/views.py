@@ -41,6 +41,7 @@ EXAMPLE = {
             "rejected": 0,
             "skipped": 0,
             "updated_at": "2026-03-01T06:00:06Z",
+            "columns": [{"name": "flight", "type": "bigint"}],
         }
     ]
 }

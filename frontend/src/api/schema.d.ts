@@ -4859,6 +4859,11 @@ export interface components {
         ForgottenPasswordRequest: {
             email: string;
         };
+        FoundColumn: {
+            name: string;
+            /** @description Its type in the source; empty if it is not known. */
+            type: string;
+        };
         FreshnessCounts: {
             failing: number;
             late: number;
@@ -7544,6 +7549,8 @@ export interface components {
             skipped: number;
             /** Format: date-time */
             updated_at: string;
+            /** @description The columns that the last run has found in the source; null if they are not known. */
+            columns: components["schemas"]["FoundColumn"][] | null;
         };
         StreamTicketAnswer: {
             /** @description Send it once: an EventSource as ?ticket=, a websocket as the subprotocol drover.ticket.TICKET. */

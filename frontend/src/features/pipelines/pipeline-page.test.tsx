@@ -54,7 +54,7 @@ class Server {
     if (pathname === "/api/v1/catalog/sources" || pathname === "/api/v1/catalog/destinations") {
       return Response.json({ results: [{ kind: "postgres", name: "PostgreSQL", config_schema: SCHEMA }] });
     }
-    if (pathname !== `/api/v1/pipelines/${ID}`) return Response.json({ results: [], next: null });
+    if (pathname !== `/api/v1/pipelines/${ID}`) return Response.json({ results: [], runs: [], next: null });
     if (request.method === "PATCH") {
       if (request.headers.get("If-Match") !== this.etag) {
         return Response.json(

@@ -213,6 +213,26 @@ function StateFacts({ state }: { state: StreamState }) {
           `${state.skipped} skipped`,
         ].join(", ")}
       </dd>
+      {state.columns && (
+        <>
+          <dt className="text-faint">Columns</dt>
+          <dd className="min-w-0">
+            <details>
+              <summary className="cursor-pointer">
+                {countWithNoun(state.columns.length, "column")} in the source
+              </summary>
+              <ul aria-label="Columns" className="mt-1 max-h-64 overflow-auto font-mono text-[0.78rem]">
+                {state.columns.map(({ name, type }) => (
+                  <li key={name} className="flex flex-wrap gap-x-3">
+                    <span className="wrap-anywhere">{name}</span>
+                    <span className="text-faint">{type}</span>
+                  </li>
+                ))}
+              </ul>
+            </details>
+          </dd>
+        </>
+      )}
     </dl>
   );
 }

@@ -63,7 +63,7 @@ export function FailureCard({ run, failure, children }: Props) {
               </Link>
             )}
             {children}
-            {canUseAgent && <AskAgent run={run} />}
+            {canUseAgent && <AskAgent />}
           </div>
         </div>
       </div>
@@ -81,13 +81,10 @@ export function FailureCard({ run, failure, children }: Props) {
 }
 
 /** Opens the agent with a question about this run. The agent knows the run from the address of the page. */
-function AskAgent({ run }: { run: Run }) {
+function AskAgent() {
   return (
     <>
-      <Button
-        size="small"
-        onClick={() => openAgentPanel(`Explain why this run of the pipeline "${run.pipeline.name}" failed.`)}
-      >
+      <Button size="small" onClick={() => openAgentPanel("Why did this run fail?")}>
         <AgentIcon className="-ml-0.5 text-brand" />
         Explain this failure
       </Button>

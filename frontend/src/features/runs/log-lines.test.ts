@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
 import { HttpResponse } from "msw";
 import { describe, expect, it, vi } from "vitest";
-import type { LogLine } from "@/api/types";
+import { startSession } from "@/api/session";
+import type { LogLine, Session } from "@/api/types";
 import { http, startServer } from "@/test-server";
 import { formatFields, LogLines, NO_FILTER, type LogFilter } from "./log-lines";
 
@@ -65,6 +66,7 @@ const server = startServer(
 
 async function open(filter: LogFilter = NO_FILTER, lines = 1_000_000): Promise<LogLines> {
   [total, requests] = [lines, []];
+  startSession({ access: "token", expires_in: 600, user: {}, organization: null } as unknown as Session);
   const log = new LogLines("r1", filter);
   log.start();
   await vi.waitFor(() => expect(log.isLoaded && !log.isSearching).toBe(true), 10_000);

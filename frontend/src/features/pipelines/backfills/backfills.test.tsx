@@ -84,7 +84,7 @@ async function openTab(
     if (end !== undefined) return Response.json({ results, streams });
     if (pathname.endsWith("/state")) return Response.json({ streams: [] });
     if (pathname === `/api/v1/pipelines/${ID}`) return Response.json(pipeline, { headers: { ETag: '"1"' } });
-    return Response.json({ results: [], next: null });
+    return Response.json({ results: [], runs: [], next: null });
   });
   await openPage(`/pipelines/${ID}/state`);
   await screen.findByRole("heading", { name: "Backfills" });

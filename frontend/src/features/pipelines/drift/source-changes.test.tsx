@@ -54,7 +54,7 @@ async function open(permissions: string[], schedule: object | null = null) {
     if (pathname === `/api/v1/pipelines/${ID}`) {
       return Response.json({ ...pipeline, schedule }, { headers: { ETag: '"1"' } });
     }
-    return Response.json({ results: [], next: null });
+    return Response.json({ results: [], runs: [], next: null });
   });
   await openPage(`/pipelines/${ID}`);
   return decisions;
