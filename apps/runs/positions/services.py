@@ -261,7 +261,8 @@ def _render_stream(
 
 
 def _position_of(stream_state: state.StreamState) -> JsonValue:
-    return orjson.loads(stream_state.position) if stream_state.position else None
+    position: JsonValue = orjson.loads(stream_state.position) if stream_state.position else None
+    return position
 
 
 def _audit(
