@@ -139,7 +139,7 @@ function Highlighted({ text, searched }: { text: string; searched: string }): Re
   for (let at = lowered.indexOf(needle); at !== -1; at = lowered.indexOf(needle, end)) {
     parts.push(
       text.slice(end, at),
-      <mark key={at} className="rounded-xs bg-wait/35 text-inherit">
+      <mark key={at} className="rounded-xs bg-wait/35 text-ink">
         {text.slice(at, at + needle.length)}
       </mark>,
     );
