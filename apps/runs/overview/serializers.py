@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.runs.models import Status, Trigger
+from apps.runs.models import Status
 from apps.runs.overview.attention import ACTIONS, KINDS, MAX_PER_KIND
 from apps.runs.overview.summary import MAX_QUEUED
 from apps.runs.overview.timeline import MAX_RUNS
@@ -100,15 +100,12 @@ class TimelineRunSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     pipeline = serializers.IntegerField(help_text="Position in the list of pipelines, from 0.")
     status = serializers.ChoiceField(Status.choices)
-    trigger = serializers.ChoiceField(Trigger.choices)
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
+    start = serializers.DateTimeField(help_text="When it was created, if it has not started.")
+    end = serializers.DateTimeField(allow_null=True)
     records = serializers.IntegerField()
 
 
 class TimelineSerializer(serializers.Serializer[Any]):
-    since = serializers.DateTimeField()
     pipelines = NamedSerializer(many=True, help_text="The pipelines of the runs, by name.")
     runs = TimelineRunSerializer(
         many=True, help_text=f"The live runs, then the newest ended ones; {MAX_RUNS} at most."

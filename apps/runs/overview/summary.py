@@ -28,40 +28,35 @@ MAX_QUEUED = 50
 def summarize(org: Org, by: Principal) -> dict[str, Any]:
     """Return everything that the first page shows, except the timeline. The number of queries is constant."""
     rows = runs(org, by)
-    counts = _count_runs(rows)
-    succeeded, failed = counts["succeeded"], counts["failed"]
+    hours = _read_hours(rows)
+    live = rows.filter(status__in=LIVE).aggregate(
+        running=Count("id", filter=Q(status=Status.RUNNING)),
+        waiting=Count("id", filter=Q(status=Status.PENDING)),
+    )
     queue = waiting_runs(rows, org_id=org.pk, limit=MAX_QUEUED)
     items, has_more = attention.find_items(org, by)
     return {
-        "runs": succeeded + failed + counts["cancelled"],
-        "succeeded": succeeded,
-        "failed": failed,
-        "cancelled": counts["cancelled"],
-        "success_rate": round(succeeded / (succeeded + failed), 4) if succeeded + failed else None,
-        "records": counts["records"] or 0,
-        "running": counts["now_running"],
-        "waiting": counts["now_waiting"],
+        **_total(hours),
+        **live,
         "waiting_reason": queue[0]["waiting_reason"] if queue else None,
         "freshness": _count_freshness(org, by),
         "attention": [_render(item) for item in items],
         "attention_has_more": has_more,
         "queue": queue,
-        "hours": _hours(rows),
+        "hours": hours[1:],
     }
 
 
-def _count_runs(rows: QuerySet[Run]) -> dict[str, Any]:
-    """Count the runs that ended in the last 24 hours, and those that are running or waiting."""
-    ended_in_last_day = Q(finished_at__gte=timezone.now() - LAST_DAY)
-    counts: dict[str, Any] = rows.filter(ended_in_last_day).aggregate(
-        **{str(status): Count("id", filter=Q(status=status)) for status in Status},
-        records=Sum("records_written", filter=Q(status=Status.SUCCEEDED)),
-    )
-    live = rows.filter(status__in=LIVE).aggregate(
-        now_running=Count("id", filter=Q(status=Status.RUNNING)),
-        now_waiting=Count("id", filter=Q(status=Status.PENDING)),
-    )
-    return counts | live
+def _total(hours: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the runs that ended in the last 24 hours."""
+    names = ("succeeded", "failed", "cancelled", "records")
+    counts = {name: sum(hour[name] for hour in hours) for name in names}
+    succeeded, failed = counts["succeeded"], counts["failed"]
+    return {
+        **counts,
+        "runs": succeeded + failed + counts["cancelled"],
+        "success_rate": round(succeeded / (succeeded + failed), 4) if succeeded + failed else None,
+    }
 
 
 def _count_freshness(org: Org, by: Principal) -> dict[str, int]:
@@ -90,14 +85,15 @@ def _render(item: Item) -> dict[str, Any]:
     }
 
 
-def _hours(rows: QuerySet[Run]) -> list[dict[str, Any]]:
-    """Return the runs that ended in each of the last 24 hours, the oldest first. The last hour is not over."""
-    this_hour = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    first = this_hour - timedelta(hours=HOURS - 1)
+def _read_hours(rows: QuerySet[Run]) -> list[dict[str, Any]]:
+    """Return the runs that ended in the last 24 hours by the hour, the oldest first: 25 hours, of which the first one is
+    the part before the last 24 hours on the clock."""
+    now = timezone.now()
+    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     succeeded = Q(status=Status.SUCCEEDED)
     duration = F("finished_at") - F("started_at")
     found = (
-        rows.filter(finished_at__gte=first)
+        rows.filter(finished_at__gte=now - LAST_DAY)
         .order_by()
         .annotate(hour=TruncHour("finished_at", tzinfo=UTC))
         .values("hour")
@@ -112,7 +108,7 @@ def _hours(rows: QuerySet[Run]) -> list[dict[str, Any]]:
         )
     )
     by_hour = {row["hour"]: row for row in found}
-    starts = (first + timedelta(hours=n) for n in range(HOURS))
+    starts = [this_hour - timedelta(hours=n) for n in range(HOURS, -1, -1)]
     return [_render_hour(start, by_hour.get(start, {})) for start in starts]
 
 

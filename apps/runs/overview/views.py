@@ -61,17 +61,14 @@ OVERVIEW_EXAMPLE: dict[str, Any] = {
     ],
 }
 TIMELINE_EXAMPLE: dict[str, Any] = {
-    "since": "2026-02-28T06:30:00Z",
     "pipelines": [PIPELINE],
     "runs": [
         {
             "id": RUN_ID,
             "pipeline": 0,
             "status": "succeeded",
-            "trigger": "schedule",
-            "created_at": "2026-03-01T06:00:00Z",
-            "started_at": "2026-03-01T06:00:00Z",
-            "finished_at": "2026-03-01T06:00:06Z",
+            "start": "2026-03-01T06:00:00Z",
+            "end": "2026-03-01T06:00:06Z",
             "records": 336776,
         }
     ],

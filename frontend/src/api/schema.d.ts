@@ -7588,8 +7588,6 @@ export interface components {
             committed_at: string | null;
         };
         Timeline: {
-            /** Format: date-time */
-            since: string;
             /** @description The pipelines of the runs, by name. */
             pipelines: components["schemas"]["Named"][];
             /** @description The live runs, then the newest ended ones; 2000 at most. */
@@ -7602,13 +7600,13 @@ export interface components {
             /** @description Position in the list of pipelines, from 0. */
             pipeline: number;
             status: components["schemas"]["RunStatusEnum"];
-            trigger: components["schemas"]["TriggerEnum"];
+            /**
+             * Format: date-time
+             * @description When it was created, if it has not started.
+             */
+            start: string;
             /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            started_at: string | null;
-            /** Format: date-time */
-            finished_at: string | null;
+            end: string | null;
             records: number;
         };
         TimesAnswer: {

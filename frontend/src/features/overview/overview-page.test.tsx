@@ -40,7 +40,6 @@ const OVERVIEW: Overview = {
   hours: [],
 };
 const TIMELINE: Timeline = {
-  since: "2026-03-01T06:00:00Z",
   pipelines: [{ id: "p1", name: "Orders" }],
   runs: [],
   has_more: false,

@@ -13,22 +13,19 @@ function run(
   pipeline = 0,
 ): TimelineRun {
   const start = NOW - startedAgo * MINUTE;
-  const at = new Date(start).toISOString();
   return {
     id: `${pipeline} ${startedAgo}`,
     pipeline,
     status,
-    trigger: "schedule",
-    created_at: at,
-    started_at: status === "pending" ? null : at,
-    finished_at: minutes === null ? null : new Date(start + minutes * MINUTE).toISOString(),
+    start: new Date(start).toISOString(),
+    end: minutes === null ? null : new Date(start + minutes * MINUTE).toISOString(),
     records: 1,
   };
 }
 
 function timeline(...runs: TimelineRun[]) {
   const pipelines = ["Orders", "Cities", "Bills"].map((name, index) => ({ id: String(index), name }));
-  return { since: "", pipelines, runs, has_more: false };
+  return { pipelines, runs, has_more: false };
 }
 
 describe("the rows", () => {

@@ -45,19 +45,17 @@ export function rowsOf({ pipelines, runs }: Timeline, q = ""): TimelineRow[] {
 }
 
 function urgencyOf(runs: TimelineRun[]): number {
-  const lastEnded = runs.findLast(
-    ({ finished_at, status }) => finished_at !== null && status !== "cancelled",
-  );
+  const lastEnded = runs.findLast(({ end, status }) => end !== null && status !== "cancelled");
   if (lastEnded?.status === "failed") return 0;
-  return runs.some(({ finished_at }) => finished_at === null) ? 1 : 2;
+  return runs.some(({ end }) => end === null) ? 1 : 2;
 }
 
 export function startOf(run: TimelineRun): number {
-  return Date.parse(run.started_at ?? run.created_at);
+  return Date.parse(run.start);
 }
 
 function endOf(run: TimelineRun, now: number): number {
-  return run.finished_at === null ? now : Date.parse(run.finished_at);
+  return run.end === null ? now : Date.parse(run.end);
 }
 
 /** Places the runs in the span. Runs whose bars would touch are joined. `leastWidth` is a share of the width. */
@@ -74,7 +72,7 @@ export function barsOf(runs: TimelineRun[], span: Span, now: number, leastWidth:
       right,
       runs: [run],
       status: run.status,
-      isGrowing: run.finished_at === null && span.end >= now,
+      isGrowing: run.end === null && span.end >= now,
     };
     const previous = bars.at(-1);
     if (previous && bar.left < previous.right) join(previous, bar);

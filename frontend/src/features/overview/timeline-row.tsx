@@ -108,7 +108,7 @@ function share(part: number): string {
 /** The span of these runs, with a margin, so that they are told apart after a zoom. */
 function spanOf(runs: TimelineRun[], now: number): Span {
   const start = startOf(runs[0]!);
-  const end = Math.max(...runs.map(({ finished_at }) => (finished_at ? Date.parse(finished_at) : now)));
+  const end = Math.max(...runs.map(({ end }) => (end ? Date.parse(end) : now)));
   const margin = Math.max((end - start) * 0.1, 15_000);
   return { start: start - margin, end: end + margin };
 }
@@ -121,7 +121,7 @@ const clockFormat = new Intl.DateTimeFormat("en-GB", {
 
 function describeRun(name: string, run: TimelineRun, now: number): string {
   const started = startOf(run);
-  const seconds = ((run.finished_at ? Date.parse(run.finished_at) : now) - started) / 1000;
+  const seconds = ((run.end ? Date.parse(run.end) : now) - started) / 1000;
   const duration = run.status === "pending" ? "" : `, ${formatDuration(Math.max(0, seconds))}`;
   const records = countWithNoun(run.records, "record");
   return `${name}: ${WORDS[run.status]}, ${clockFormat.format(started)}${duration}, ${records}`;
