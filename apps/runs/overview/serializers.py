@@ -90,6 +90,12 @@ class OverviewSerializer(serializers.Serializer[Any]):
 class TimelineQuery(serializers.Serializer[Any]):
     status = serializers.ChoiceField(Status.choices, required=False)
     domain = serializers.UUIDField(required=False, help_text="Runs of pipelines of this domain.")
+    q = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=120,
+        help_text="Runs of pipelines whose names contain this text.",
+    )
     since = serializers.DateTimeField(
         required=False, help_text="Runs that ended at this time or later; at most 24 hours ago."
     )
@@ -108,6 +114,7 @@ class TimelineRunSerializer(serializers.Serializer[Any]):
 class TimelineSerializer(serializers.Serializer[Any]):
     pipelines = NamedSerializer(many=True, help_text="The pipelines of the runs, by name.")
     runs = TimelineRunSerializer(
-        many=True, help_text=f"The live runs, then the newest ended ones; {MAX_RUNS} at most."
+        many=True,
+        help_text=f"The live runs, then the newest ended ones; {MAX_RUNS} at most. If there are more, they are those of the most urgent pipelines.",
     )
-    has_more = serializers.BooleanField()
+    has_more = serializers.BooleanField(help_text="Whether runs of other pipelines were left out.")

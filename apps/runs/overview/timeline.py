@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Case, Count, F, QuerySet, When
 from django.utils import timezone
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.runs.models import LIVE, Run, Status
+from apps.runs.models import LIVE, Run
 from apps.runs.visibility import runs
 
 LAST_DAY = timedelta(hours=24)
@@ -38,31 +38,65 @@ def read_timeline(
     by: Principal,
     status: str | None = None,
     domain: UUID | None = None,
+    q: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return the runs of a part of the last 24 hours: the live ones, and the newest of those that have ended.
+    """Return the runs of a part of the last 24 hours: the live ones, and those that have ended, the newest first.
 
-    Makes two queries at most.
+    If there are too many, return all runs of as many pipelines as possible, the most urgent pipelines first. Makes
+    three queries at most.
     """
     now = timezone.now()
     since, until = max(since or now - LAST_DAY, now - LAST_DAY), until or now
     rows = runs(org, by).filter(created_at__lt=until)
     if domain is not None:
         rows = rows.filter(pipeline__domain_id=domain)
-    found = _live_runs(rows, status) if status in {None, *LIVE} else []
-    if status not in LIVE:
-        ended = rows.filter(finished_at__gte=since)
-        if status is not None:
-            ended = ended.filter(status=status)
-        newest = ended.order_by("-finished_at", "-id")[: MAX_RUNS + 1]
-        found += newest.values(*COLUMNS)
-    return _render(found[:MAX_RUNS], has_more=len(found) > MAX_RUNS)
+    if q:
+        rows = rows.filter(pipeline__name__icontains=q)
+    live = rows.filter(status__in=LIVE if status is None else [s for s in LIVE if s == status])
+    ended = rows.filter(finished_at__gte=since)
+    ended = ended.exclude(status__in=LIVE) if status is None else ended.filter(status=status)
+    pipelines = _most_urgent_pipelines(ended)
+    if pipelines is not None:
+        ended = ended.filter(pipeline_id__in=pipelines)
+    found = [*_newest(live), *_newest(ended)]
+    has_more = pipelines is not None or len(found) > MAX_RUNS
+    return _render(found[:MAX_RUNS], has_more=has_more)
 
 
-def _live_runs(rows: QuerySet[Run], status: str | None) -> list[dict[str, Any]]:
-    live = rows.filter(status__in=LIVE if status is None else [Status(status)])
-    return list(live.order_by("-created_at", "-id")[: MAX_RUNS + 1].values(*COLUMNS))
+def _newest(rows: QuerySet[Run]) -> list[dict[str, Any]]:
+    newest = rows.order_by(F("finished_at").desc(nulls_first=True), "-id")
+    return list(newest[: MAX_RUNS + 1].values(*COLUMNS))
+
+
+def _most_urgent_pipelines(ended: QuerySet[Run]) -> list[UUID] | None:
+    """Return pipelines that have together at most MAX_RUNS of these runs: failing ones, then live and late ones first.
+
+    It is None if all pipelines together have not more.
+    """
+    urgency = Case(
+        When(pipeline__enabled=True, pipeline__failing_since__isnull=False, then=0),
+        When(pipeline__last_run_status__in=LIVE, then=1),
+        When(pipeline__late_at__lte=timezone.now(), then=2),
+        default=3,
+    )
+    counts = list(
+        ended.order_by()
+        .values("pipeline_id", "pipeline__name")
+        .annotate(urgency=urgency, count=Count("id"))
+        .order_by("urgency", "pipeline__name", "pipeline_id")
+    )
+    if sum(row["count"] for row in counts) <= MAX_RUNS:
+        return None
+    pipelines: list[UUID] = []
+    left = MAX_RUNS
+    for row in counts:
+        left -= row["count"]
+        if left < 0 and pipelines:
+            break
+        pipelines.append(row["pipeline_id"])
+    return pipelines
 
 
 def _render(found: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:

@@ -7590,8 +7590,9 @@ export interface components {
         Timeline: {
             /** @description The pipelines of the runs, by name. */
             pipelines: components["schemas"]["Named"][];
-            /** @description The live runs, then the newest ended ones; 2000 at most. */
+            /** @description The live runs, then the newest ended ones; 2000 at most. If there are more, they are those of the most urgent pipelines. */
             runs: components["schemas"]["TimelineRun"][];
+            /** @description Whether runs of other pipelines were left out. */
             has_more: boolean;
         };
         TimelineRun: {
@@ -30103,6 +30104,8 @@ export interface operations {
             query?: {
                 /** @description Runs of pipelines of this domain. */
                 domain?: string;
+                /** @description Runs of pipelines whose names contain this text. */
+                q?: string;
                 /** @description Runs that ended at this time or later; at most 24 hours ago. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";

@@ -27,7 +27,7 @@ export interface ChartProps {
 export function Chart({ title, times, series, format, height = 160, onPick }: ChartProps) {
   const titleId = useId();
   return (
-    <figure aria-labelledby={titleId}>
+    <figure aria-labelledby={titleId} className="relative">
       <figcaption id={titleId} className="mb-1 text-[0.8125rem] text-soft">
         {title}
       </figcaption>

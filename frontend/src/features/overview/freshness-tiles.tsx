@@ -6,9 +6,9 @@ import { formatCount, formatShortCount } from "@/format/number";
 
 const TILES: { freshness: Freshness; label: string; hint: string; color: string }[] = [
   { freshness: "failing", label: "Failing", hint: "The last run failed", color: "text-bad" },
-  { freshness: "late", label: "Late", hint: "No success on schedule", color: "text-wait" },
+  { freshness: "late", label: "Late", hint: "Behind schedule", color: "text-wait" },
   { freshness: "fresh", label: "Fresh", hint: "On schedule", color: "text-good" },
-  { freshness: "none", label: "No schedule", hint: "Or not run yet, or off", color: "text-soft" },
+  { freshness: "none", label: "No schedule", hint: "Or off, or not run yet", color: "text-soft" },
 ];
 
 const TILE =
@@ -49,7 +49,7 @@ export function FreshnessTiles({ overview }: { overview: Overview | undefined })
             <Hint>{overview ? `${formatCount(overview.waiting)} waiting` : ""}</Hint>
           </Link>
         </li>
-        <li className={TILE}>
+        <li className={TILE} title={overview && `${formatCount(overview.records)} records were written`}>
           <Label>Runs in 24 h</Label>
           <Value count={overview?.runs} />
           <Hint>{overview ? successText(overview) : ""}</Hint>
@@ -60,8 +60,8 @@ export function FreshnessTiles({ overview }: { overview: Overview | undefined })
 }
 
 function successText({ success_rate, records }: Overview): string {
-  const rate = success_rate === null ? "" : `${Math.floor(success_rate * 1000) / 10}% succeeded, `;
-  return `${rate}${formatShortCount(records)} records`;
+  if (success_rate === null) return `${formatShortCount(records)} records`;
+  return `${Math.floor(success_rate * 1000) / 10}% succeeded`;
 }
 
 function Label({ children }: { children: ReactNode }) {

@@ -15,12 +15,17 @@ export const overviewQuery = queryOptions({
 });
 
 /** The runs of the shown part of the last day. The server returns at most 2,000, so a part may have more of them. */
-export function timelineQuery({ status, hours, from, to }: Omit<OverviewFilter, "q">) {
+export function timelineQuery({ q, status, hours, from, to }: OverviewFilter) {
   return queryOptions({
-    queryKey: queryKeys.overview.timeline({ status, hours, from, to }),
+    queryKey: queryKeys.overview.timeline({ q, status, hours, from, to }),
     queryFn: ({ signal }) => {
       const since = from ?? (hours && new Date(Date.now() - hours * HOUR).toISOString());
-      const query = { ...(status && { status }), ...(since && { since }), ...(to && { until: to }) };
+      const query = {
+        ...(q && { q }),
+        ...(status && { status }),
+        ...(since && { since }),
+        ...(to && { until: to }),
+      };
       return unwrap(api.GET("/api/v1/stats/timeline", { params: { query }, signal }));
     },
     refetchInterval: POLL_INTERVAL,

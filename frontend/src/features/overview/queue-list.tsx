@@ -8,7 +8,10 @@ import { formatCount } from "@/format/number";
 /** The first waiting runs, with their places and why they wait. */
 export function QueueList({ overview }: { overview: Overview | undefined }) {
   return (
-    <section aria-labelledby="queue-title" className="card flex h-96 min-w-0 flex-col overflow-hidden">
+    <section
+      aria-labelledby="queue-title"
+      className="card flex h-60 min-w-0 @4xl/page:h-96 flex-col overflow-hidden"
+    >
       <h2 id="queue-title" className="border-b border-line px-4 py-2.5 font-semibold">
         Queue{" "}
         {overview && overview.waiting > 0 && (
@@ -24,7 +27,7 @@ export function QueueList({ overview }: { overview: Overview | undefined }) {
         </p>
       )}
       {overview && overview.queue.length > 0 && (
-        <ol tabIndex={0} aria-labelledby="queue-title" className="divide-y divide-line overflow-y-auto">
+        <ol tabIndex={0} aria-labelledby="queue-title" className="relative divide-y divide-line overflow-y-auto">
           {overview.queue.map((run) => (
             <li key={run.id} className="flex items-baseline gap-3 px-4 py-2">
               <span className="w-6 shrink-0 text-right text-faint tabular-nums">{run.place_in_line}</span>

@@ -106,9 +106,8 @@ function ZoomButtons({ filter, onZoom }: { filter: OverviewFilter; onZoom: (hour
 }
 
 function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (span: Span) => void }) {
-  const { q, ...part } = filter;
-  const { data, dataUpdatedAt, error, refetch } = useQuery(timelineQuery(part));
-  const rows = useMemo(() => (data ? rowsOf(data, q) : []), [data, q]);
+  const { data, dataUpdatedAt, error, refetch } = useQuery(timelineQuery(filter));
+  const rows = useMemo(() => (data ? rowsOf(data) : []), [data]);
   const navigate = useNavigate();
   const list = useRef<HTMLUListElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
@@ -135,13 +134,16 @@ function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (spa
 
   return (
     <>
-      <div className="flex border-b border-line text-xs text-faint" aria-hidden="true">
+      <div
+        className="flex overflow-y-hidden border-b border-line text-xs text-faint [scrollbar-gutter:stable]"
+        aria-hidden="true"
+      >
         <span className={LABEL_CLASS} />
         <div ref={axis} className="relative h-6 min-w-0 flex-1 overflow-hidden">
           {ticksOf(span, Math.max(2, width / TICK_DISTANCE)).map((tick) => (
             <span
               key={tick}
-              className="absolute top-1 -translate-x-1/2 whitespace-nowrap tabular-nums first:translate-x-0"
+              className="absolute top-1 -translate-x-1/2 whitespace-nowrap tabular-nums"
               style={{ left: `${((tick - span.start) / (span.end - span.start)) * 100}%` }}
             >
               {timeOfDay(tick)}
@@ -158,7 +160,7 @@ function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (spa
         )}
         {data && rows.length === 0 && (
           <p className="grid h-full place-content-center text-soft">
-            {q || filter.status || filter.hours || filter.from
+            {filter.q || filter.status || filter.hours || filter.from
               ? "No run matches."
               : "No pipeline has run in the last 24 hours."}
           </p>
@@ -190,7 +192,7 @@ function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (spa
       </div>
       <p className="min-h-7 border-t border-line px-4 py-1 text-xs leading-5 text-faint">
         {data?.has_more
-          ? "Only the newest 2,000 runs are shown. Zoom in or choose a status to see others."
+          ? "There are more than 2,000 runs, so only the most urgent pipelines are shown. Zoom in, search or choose a status to see others."
           : "Drag over the timeline to zoom in."}
       </p>
     </>
