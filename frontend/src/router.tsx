@@ -18,6 +18,7 @@ import { parseOverviewFilter } from "@/features/overview/filter";
 import { parseDataSearch } from "@/features/pipelines/data-search";
 import { parsePipelineSearch } from "@/features/pipelines/list/filter";
 import { parseVersionSearch } from "@/features/pipelines/version-search";
+import { overviewQuery, timelineQuery } from "@/features/overview/queries";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
@@ -160,6 +161,12 @@ const home = createRoute({
   getParentRoute: () => app,
   path: "/",
   validateSearch: parseOverviewFilter,
+  loaderDeps: ({ search }) => search,
+  // The page's data and its code are loaded at the same time.
+  loader: ({ deps }) => {
+    void queryClient.prefetchQuery(overviewQuery);
+    void queryClient.prefetchQuery(timelineQuery(deps));
+  },
   component: lazyPage(() => import("@/features/overview/overview-page"), "OverviewPage"),
 });
 

@@ -37,7 +37,11 @@ export function AttentionList({ overview }: { overview: Overview | undefined }) 
       {!overview && <Skeletons />}
       {overview && items.length === 0 && <NothingToDo />}
       {items.length > 0 && (
-        <ul tabIndex={0} aria-labelledby="attention-title" className="relative divide-y divide-line overflow-y-auto">
+        <ul
+          tabIndex={0}
+          aria-labelledby="attention-title"
+          className="relative divide-y divide-line overflow-y-auto"
+        >
           {items.map((item) => (
             <Attention key={`${item.kind} ${item.id}`} item={item} />
           ))}

@@ -27,7 +27,11 @@ export function QueueList({ overview }: { overview: Overview | undefined }) {
         </p>
       )}
       {overview && overview.queue.length > 0 && (
-        <ol tabIndex={0} aria-labelledby="queue-title" className="relative divide-y divide-line overflow-y-auto">
+        <ol
+          tabIndex={0}
+          aria-labelledby="queue-title"
+          className="relative divide-y divide-line overflow-y-auto"
+        >
           {overview.queue.map((run) => (
             <li key={run.id} className="flex items-baseline gap-3 px-4 py-2">
               <span className="w-6 shrink-0 text-right text-faint tabular-nums">{run.place_in_line}</span>

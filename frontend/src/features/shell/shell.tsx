@@ -275,7 +275,7 @@ function NavLink({
   return (
     <Link
       to={to}
-      activeOptions={{ exact }}
+      activeOptions={{ exact, includeSearch: false }}
       title={`Keyboard shortcut: ${keys}`}
       className={classNames(
         "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
