@@ -85,7 +85,7 @@ def look_at_the_overview(page: Page, screenshots: Path) -> None:
     page.keyboard.press("o")
     expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
     timeline = page.get_by_role("region", name="Last 24 hours")
-    name = timeline.get_by_role("link", name="flights", exact=True)
+    name = timeline.get_by_role("link", name="Flights to Parquet", exact=True)
     expect(name).to_be_visible()
     expect(page.get_by_role("region", name="Freshness").get_by_role("link")).to_have_count(5)
     assert severe_violations(page) == []
