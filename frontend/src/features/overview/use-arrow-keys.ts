@@ -19,14 +19,18 @@ export function useArrowKeys(
 
   function focus(row: number, position: (row: HTMLElement) => number) {
     scrollToRow(row);
-    // The virtual list renders the row after it has scrolled.
-    requestAnimationFrame(() => {
-      const element = list.current?.querySelector<HTMLElement>(`[data-row="${row}"]`);
-      const stops = element ? stopsOf(element) : [];
-      const next = Math.max(0, Math.min(element ? position(element) : 0, stops.length - 1));
-      setStop({ row, position: next });
-      stops[next]?.focus();
-    });
+    // The virtual list renders a row that was not visible after it has scrolled.
+    if (!focusRendered(row, position)) requestAnimationFrame(() => focusRendered(row, position));
+  }
+
+  function focusRendered(row: number, position: (row: HTMLElement) => number): boolean {
+    const element = list.current?.querySelector<HTMLElement>(`[data-row="${row}"]`);
+    if (!element) return false;
+    const stops = stopsOf(element);
+    const next = Math.max(0, Math.min(position(element), stops.length - 1));
+    setStop({ row, position: next });
+    stops[next]?.focus();
+    return true;
   }
 
   function onKeyDown(event: KeyboardEvent) {
