@@ -82,6 +82,21 @@ MANY_STREAMS = "tests/runs/tables/test_many_streams.py"
 STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 
 MUTANTS = [
+    # The list of pipelines.
+    Mutant(
+        "a member sees the saved views of other members",
+        "apps/pipelines/saved_views/services.py",
+        ".filter(membership_id=_membership_id(by))",
+        "",
+        "tests/pipelines/lists/test_saved_views.py",
+    ),
+    Mutant(
+        "an action on many pipelines ignores the role in their domains",
+        "apps/pipelines/bulk/changes.py",
+        "if by.may(permission, domain_id=pipeline.domain_id):",
+        "if True:",
+        "tests/runs/bulk/test_bulk.py",
+    ),
     # Streams that share a child.
     Mutant(
         "a child that has run code of users runs another stream",
