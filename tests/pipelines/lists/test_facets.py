@@ -34,7 +34,7 @@ def test_each_filter_has_its_values_with_the_number_of_pipelines(world: World) -
     assert counts(answer, "domain") == {"Marketing": 1}
     assert counts(answer, "tag") == {"daily": 2, "money": 1}
     assert counts(answer, "source") == {"Dummy": 3}
-    assert counts(answer, "destination") == {"Logger": 3}
+    assert counts(answer, "destination") == {"Log only": 3}
     assert counts(answer, "status") == {"failed": 2}
     assert counts(answer, "freshness") == {"none": 3}
     assert counts(answer, "enabled") == {"true": 2, "false": 1}
