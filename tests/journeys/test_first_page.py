@@ -194,7 +194,7 @@ def sign_up(page: Page, site: Site) -> None:
     page.get_by_label("E-mail").fill(f"ada-{uuid4().hex[:8]}@example.com")
     page.get_by_label("Password").fill("correct horse battery staple")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="No pipelines yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="Load your first data")).to_be_visible()
     expect(page.get_by_text("Confirm your e-mail address")).to_be_visible()
     page.evaluate("sessionStorage.setItem('clicks', 0)")
 
@@ -204,7 +204,6 @@ def clicks(page: Page) -> int:
 
 
 def load_sample_data(page: Page, screenshots: Path) -> None:
-    page.get_by_role("link", name="Try sample data").click()
     page.get_by_role("link", name="Sample data: flights").click()
     preview = page.get_by_role("region", name="Preview of the records").get_by_role("row")
     expect(preview).to_have_count(11)
@@ -249,7 +248,7 @@ def look_at_a_value(page: Page) -> None:
 def load_own_table(page: Page, screenshots: Path) -> None:
     """Copy a table of PostgreSQL to Parquet. Five fields are typed, from one to the next by the keyboard."""
     server = urlsplit(database.url_of(SHOP))
-    page.get_by_role("link", name="Create your first pipeline").click()
+    page.get_by_role("link", name="Your own source").click()
     page.get_by_role("button", name=re.compile("^PostgreSQL")).click()
     expect(page.get_by_label("Host")).to_be_focused()
     for value in (server.hostname or "", str(server.port), SHOP, SHOP, PASSWORD):

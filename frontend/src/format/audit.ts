@@ -40,7 +40,8 @@ export const ACTIONS: Record<string, string> = {
   "custom_source.create": "created the custom source",
   "custom_source.delete": "deleted the custom source",
   "custom_source.update": "changed the custom source",
-  "data.view": "viewed records of",
+  "data.downloaded": "downloaded an output of",
+  "data.viewed": "viewed records of",
   "domain.clear_role": "removed a domain role in",
   "domain.create": "created the domain",
   "domain.delete": "deleted the domain",
@@ -103,6 +104,9 @@ export const ACTIONS: Record<string, string> = {
   "verified_domain.lapse": "no longer verifies the e-mail domain",
   "verified_domain.remove": "removed the e-mail domain",
   "verified_domain.verify": "verified the e-mail domain",
+  "view.create": "saved the view",
+  "view.delete": "deleted the view",
+  "view.update": "changed the view",
 };
 
 /** The action without an object, such as "Started a run". */

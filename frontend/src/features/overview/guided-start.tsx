@@ -1,6 +1,5 @@
-import { Link } from "@tanstack/react-router";
-import { buttonClasses } from "@/components/button";
 import { PageHeader } from "@/components/page";
+import { StartChoices } from "@/components/start/start-choices";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
 
 /** The first page of an organization that has no pipelines. */
@@ -11,14 +10,13 @@ export function GuidedStart() {
     <div className="mx-auto max-w-4xl px-4 py-5 md:px-6">
       <PageHeader title="Load your first data" />
       {canEdit ? (
-        <div className="flex flex-wrap gap-2">
-          <Link to="/pipelines/new" className={buttonClasses("primary")}>
-            Try sample data
-          </Link>
-          <Link to="/pipelines/new" className={buttonClasses()}>
-            Connect your own source
-          </Link>
-        </div>
+        <>
+          <p className="mb-4 text-soft">
+            A pipeline copies records from a source to a destination. Begin with sample data, or connect your
+            own source.
+          </p>
+          <StartChoices />
+        </>
       ) : (
         <p className="text-soft">
           {readOnlyReason ??

@@ -20,6 +20,7 @@ const run = {
   version: 3,
   status: "failed" as const,
   trigger: "schedule" as const,
+  kind: "ordinary" as const,
   triggered_by: null,
   schedule_id: null,
   slot: null,
