@@ -25,6 +25,8 @@ from local.keys import ensure_keys, read_key
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
+# dlt opens a connection for each of 100 tables.
+SERVER_OPTIONS = {"max_connections": "300"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def temporary_installation() -> Iterator[Installation]:
     (home / "keys").mkdir(mode=0o700)
     ensure_keys(home / "keys")
     try:
-        with EmbeddedPostgres(home / "pg") as postgres:
+        with EmbeddedPostgres(home / "pg", options=SERVER_OPTIONS) as postgres:
             url = postgres.url("drover")
             prepare_database(url, read_key(home / "keys", "secret_key"))
             environment = {

@@ -55,10 +55,11 @@ def run_rival(name: str, source: str, target: str) -> float:
             [sys.executable, "-m", "bench.data.rivals", name, source, target],
             cwd=ROOT,
             env={**environment, "PYTHONPATH": str(ROOT)},
-            check=True,
             capture_output=True,
             text=True,
         )
+    if process.returncode:
+        raise RuntimeError(f"{name} failed: {process.stderr}")
     return float(process.stdout.split()[-1])
 
 

@@ -20,10 +20,11 @@ from bench.start import Client, running_drover
 
 TABLES = 100
 ROWS = 1_000  # per table
-# The rivals of `bench.data.rivals`, and how they are used.
+# The rivals of `bench.data.rivals`, how they are used, and how many times as fast a run has to be. The tuned one writes
+# files of CSV, which dlt does not do by itself. See ADR 86 for its target.
 DLT = {
-    "dlt-tables-default": "dlt, sql_database as its documentation shows it",
-    "dlt-tables-tuned": "dlt, sql_database with connectorx and csv",
+    "dlt-tables-default": ("dlt, sql_database as its documentation shows it", 3.0),
+    "dlt-tables-tuned": ("dlt, sql_database with connectorx and csv", 2.0),
 }
 NAMES = [f"orders_{number}" for number in range(1, TABLES + 1)]
 CREATE_TABLE = """
@@ -62,13 +63,13 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
         at_most=60,
         unit="ms",
     )
-    for name, theirs in zip(DLT.values(), rivals, strict=True):
+    for (name, at_least), theirs in zip(DLT.values(), rivals, strict=True):
         yield figure_of_ratio(
             f"{TABLES} tables in one run",
             name,
             [TABLES / value for value in ours],
             [TABLES / value for value in theirs],
-            at_least=3,
+            at_least=at_least,
             unit="tables/s",
         )
 
