@@ -192,8 +192,8 @@ it.each([
 ])("a run of the kind %s that is %s is shown as %s", async (kind, status, words, reason) => {
   start(MEMBER, [pipeline(1, { last_run: { id: "r1", status, kind, finished_at: null, records: null } })]);
   await openPage("/pipelines");
-  const badge = within(await screen.findByRole("row", { name: /Pipeline 1/ })).getByText(words);
+  await screen.findByText("Pipeline 1");
+  const badge = within(lines()[0]!).getByText(words);
   expect(badge.dataset.status).toBe(status);
-  await userEvent.hover(screen.getByRole("button", { name: "Run Pipeline 1" }));
-  expect((await screen.findByRole("tooltip")).textContent).toBe(reason);
+  expect(screen.getByRole("button", { name: "Run Pipeline 1" }).title).toBe(reason);
 });
