@@ -168,7 +168,7 @@ def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -
     path, content = publish_file(world)
     authorization = (
         b"authorization",
-        f"Bearer {token_for(world.users[Role.VIEWER], world.org)}".encode(),
+        f"Bearer {token_for(world.users[Role.MEMBER], world.org)}".encode(),
     )
 
     async def send_all() -> tuple[Answer, Answer]:

@@ -290,10 +290,10 @@ def test_a_new_run_continues_an_incremental_sync_of_a_source_whose_pages_never_c
     assert published_ids(run.folder) == list(range(1, 1001))
 
 
-def test_only_kafka_has_pages_that_never_change() -> None:
+def test_only_kafka_and_sample_data_have_pages_that_never_change() -> None:
     sources = {kind: load(kind).Source for kind in SOURCES if kind not in TEST_KINDS}
     unchanging = {kind for kind, source in sources.items() if source.pages_never_change}
-    assert unchanging == {"kafka"}
+    assert unchanging == {"kafka", "samples"}
 
 
 def test_a_retry_of_a_failed_run_that_another_run_followed_starts_anew(

@@ -350,7 +350,7 @@ def test_the_outputs_of_a_run_can_be_downloaded(acme: World, this_worker: Worker
         acme, make_pipeline(acme, source={"rows": 250}, destination={"kind": "jsonl"})
     )
     work_until_idle(this_worker)
-    client = acme.client("viewer")
+    client = acme.client()
 
     outputs = client.get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
 
@@ -362,6 +362,7 @@ def test_the_outputs_of_a_run_can_be_downloaded(acme: World, this_worker: Worker
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert len(b"".join(answer.streaming_content)) == outputs[0]["bytes"]
     assert make_world().client().get(path).status_code == 404
+    assert acme.client("viewer").get(path).status_code == 403
 
 
 def test_a_run_whose_pipeline_version_does_not_exist_fails_with_configuration(

@@ -146,7 +146,7 @@ def test_logs_files_and_engine_rows_of_another_pipeline_are_not_removed(
 
     assert stored_files(acme) == other_files
     assert count_engine_rows(other_pipeline) == before > 0
-    client = acme.client("viewer")
+    client = acme.client()
     (output,) = client.get(f"/api/v1/runs/{other_run}/outputs").json()["results"]
     path = f"/api/v1/runs/{other_run}/outputs/{output['name']}"
     assert client.get(path).status_code == 200
@@ -248,8 +248,9 @@ def test_only_the_duckdb_file_of_the_deleted_pipeline_is_removed(
     delete_pipeline(acme, deleted_pipeline)
     remove_leftovers()
 
-    remaining_file = f"{data_root(acme.org.pk, other_pipeline.pk).prefix}/warehouse.duckdb"
-    assert stored_files(acme, "data") == [remaining_file]
+    folder = data_root(acme.org.pk, other_pipeline.pk).prefix
+    remaining_files = [f"{folder}/.warehouse.duckdb.lock", f"{folder}/warehouse.duckdb"]
+    assert sorted(stored_files(acme, "data")) == remaining_files
 
 
 def test_a_worker_that_writes_after_the_removal_queues_a_second_removal(

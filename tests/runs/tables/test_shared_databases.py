@@ -255,7 +255,7 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
     run_id = run_pipeline(this_worker, acme, make(acme, connector, "orders"))
     file = file_of(acme, connector)
     before = file.read_bytes()
-    answer = download(acme.client("viewer"), run_id)
+    answer = download(acme.client(), run_id)
     run_pipeline(this_worker, acme, make(acme, connector, "people", rows=5000))
     assert b"".join(answer.streaming_content) == before
     assert file.read_bytes() != before
@@ -264,13 +264,13 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
 
     monkeypatch.setattr(databases, "LOCK_SECONDS", 0.3)
     with opened_by_another_process(file):
-        answer = download(acme.client("viewer"), run_id)
+        answer = download(acme.client(), run_id)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     with databases._copying:  # Another download is being prepared.
-        answer = download(acme.client("viewer"), run_id)
+        answer = download(acme.client(), run_id)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     copied = tmp_path / "copy.duckdb"
-    copied.write_bytes(b"".join(download(acme.client("viewer"), run_id).streaming_content))
+    copied.write_bytes(b"".join(download(acme.client(), run_id).streaming_content))
     assert count_rows(copied) == {"main.orders": 10, "main.people": 5000}
 
 

@@ -209,7 +209,6 @@ function SearchButton() {
   return (
     <button
       type="button"
-      aria-label="Search everything"
       title="Search everything (Ctrl+K or ⌘K)"
       className={classNames(
         buttonClasses("plain"),
@@ -218,8 +217,12 @@ function SearchButton() {
       onClick={() => openOverlay("palette")}
     >
       <SearchIcon />
-      <span className="max-lg:sr-only">Search</span>
-      <kbd className="ml-auto font-mono text-xs text-faint max-lg:hidden">Ctrl K</kbd>
+      <span className="max-lg:sr-only">
+        Search<span className="sr-only"> everything</span>
+      </span>
+      <kbd aria-hidden="true" className="ml-auto font-mono text-xs text-faint max-lg:hidden">
+        Ctrl K
+      </kbd>
     </button>
   );
 }
