@@ -69,6 +69,12 @@ class DestinationDeleted(Conflict):
     code = "destination_deleted"
 
 
+class WrittenByAnother(Conflict):
+    """Another pipeline, whose records you may not look at, writes this table now: run the pipeline, and look again."""
+
+    code = "written_by_another"
+
+
 class PipelineDisabled(Disabled):
     """The pipeline is disabled: enable it, or run it once with force."""
 

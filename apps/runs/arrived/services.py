@@ -1,7 +1,8 @@
 """Read records at the destination, for a member who looks at them. Each look is in the audit log.
 
 The table is that of a run that has published it, with the definition of that run. So nobody can look at a table of the
-destination that no run of the pipeline has written.
+destination that no run of the pipeline has written. If the pipeline has left the table and another one writes it now,
+the records are for members who may look at those of the other pipeline too.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
-from apps.pipelines import specs
+from apps.pipelines import specs, targets
 from apps.pipelines.history import versions
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.runs import visibility
 from apps.runs.arrived.reading import StoredPage, read_rows
-from apps.runs.exceptions import DestinationDeleted, NotReadable
+from apps.runs.exceptions import DestinationDeleted, NotReadable, WrittenByAnother
 from apps.runs.models import ORDINARY_RUNS, Run, RunStream, Status
 
 LOOK_SECONDS = 3600  # for this time, further pages belong to the same look
@@ -75,7 +76,7 @@ def look_at_pipeline(
 ) -> SlowCall[Look]:
     """Return the call that reads records of the last run that has written the stream, by default the first one.
 
-    Raises NotFound, PermissionMissing, NotReadable and DestinationDeleted.
+    Raises NotFound, PermissionMissing, NotReadable, DestinationDeleted and WrittenByAnother.
     """
     find = partial(visibility.find_permitted_pipeline, Permission.DATA_VIEW, org=org)
     pipeline = find(by=by, pipeline_id=pipeline_id)
@@ -123,14 +124,16 @@ def _prepare(
     row = (rows if stream is None else rows.filter(name=stream)).first()
     if row is None:
         return SlowCall(lambda: NOTHING, recheck_access)
-    destination = _destination_of(org, row)
+    pipeline: Pipeline = row.run.pipeline
+    version = versions.get_version(org, pipeline, row.run.version)
+    destination = _destination_of(org, version, row.table)
+    _require_permitted_writers(org, by, version, row)
     if destination.kind not in READABLE_KINDS:
         raise NotReadable
     signer = signing.TimestampSigner(salt=_SALT)
     seen = f"{by.actor.id}/{row.pk}"
     is_same_look = _is_signed(signer, request.look, seen)
     names = () if request.offset else _names(others)
-    token = request.look if is_same_look else signer.sign(seen)
 
     def read() -> Look:
         page = read_rows(
@@ -141,6 +144,7 @@ def _prepare(
             limit=request.limit,
             column=request.column,
         )
+        token = request.look if is_same_look else signer.sign(seen) if page["ok"] else ""
         return Look(
             row.name, row.table, destination.kind, row.run_id, row.finished_at, page, token, names
         )
@@ -180,11 +184,20 @@ def _record(org: Org, by: Principal, row: RunStream) -> None:
     )
 
 
-def _destination_of(org: Org, row: RunStream) -> DestinationSpec:
+def _require_permitted_writers(
+    org: Org, by: Principal, version: PipelineVersion, row: RunStream
+) -> None:
+    """Raise WrittenByAnother if another pipeline has got the table, and its records are not for the principal."""
+    destination = targets.destination_of(org, version.definition, own_database=version.own_database)
+    target = destination.target_of(row.table)
+    others = targets.other_writers_by_target(org, {target}, row.run.pipeline_id).get(target, ())
+    if not all(by.may(Permission.DATA_VIEW, domain_id=other.domain_id) for other in others):
+        raise WrittenByAnother
+
+
+def _destination_of(org: Org, version: PipelineVersion, table: str) -> DestinationSpec:
     """Return the destination and the table of the run. It contains plain secrets. Raises DestinationDeleted."""
-    pipeline: Pipeline = row.run.pipeline
-    version = versions.get_version(org, pipeline, row.run.version)
     try:
-        return specs.destination_of(org, version, row.table)
+        return specs.destination_of(org, version, table)
     except Connector.DoesNotExist:
         raise DestinationDeleted from None

@@ -156,6 +156,19 @@ def test_a_destination_that_cannot_be_read_answers_with_the_reason(
     assert events_of(acme) == []
 
 
+def test_the_token_of_a_page_that_showed_nothing_does_not_hide_the_next_look(
+    acme: World, this_worker: Worker
+) -> None:
+    pipeline = make_pipeline(acme, source={"rows": 3})
+    run_pipeline(this_worker, acme, pipeline)
+    failed = rows_of(acme, pipeline, column="unknown").json()
+    assert failed["ok"] is False
+    assert events_of(acme) == []
+    shown = rows_of(acme, pipeline, look=failed["look"]).json()
+    assert len(shown["records"]) == 3
+    assert len(events_of(acme)) == 1
+
+
 @pytest.mark.parametrize(
     "query", [{"offset": 100_001}, {"offset": -1}, {"limit": 201}, {"limit": 0}, {"column": ""}]
 )

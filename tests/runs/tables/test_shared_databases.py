@@ -15,6 +15,7 @@ import orjson
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
+from rest_framework.test import APIClient
 
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Domain
@@ -210,6 +211,31 @@ def test_a_table_that_another_pipeline_left_is_not_appended_to(
     delete_pipeline(acme, first)
     remove_leftovers()
     assert count_rows(file_of(acme, connector)) == {"main.orders": 10}
+
+
+def test_records_of_a_table_that_a_pipeline_elsewhere_has_got_are_not_for_members_of_the_domain(
+    acme: World, connector: Any, this_worker: Worker
+) -> None:
+    with acme.scope():
+        domain = Domain.unscoped.create(org=acme.org, name="Ours")
+    body = {"name": "k", "role": "member", "domain_id": str(domain.pk)}
+    key = acme.client("admin").post("/api/v1/org/api-keys", body).json()["key"]
+    only_ours = APIClient()
+    only_ours.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    ours = make(acme, connector, "people", rows=3, domain_id=domain.pk)
+    run_id = run_pipeline(this_worker, acme, ours)
+    paths = [f"/api/v1/runs/{run_id}/rows", f"/api/v1/pipelines/{ours.pk}/rows"]
+    assert [only_ours.get(path).status_code for path in paths] == [200, 200]
+
+    change = {"config": {"streams": [{"table": "left"}]}}
+    assert acme.client().patch(f"/api/v1/pipelines/{ours.pk}", change).status_code == 200
+    run_pipeline(this_worker, acme, make(acme, connector, "people", rows=7))
+
+    refused = [only_ours.get(path) for path in paths]
+    assert [answer.status_code for answer in refused] == [409, 409]
+    assert {answer.json()["code"] for answer in refused} == {"written_by_another"}
+    # A member of the organization may look at the records of both pipelines.
+    assert [acme.client().get(path).json()["total"] for path in paths] == [7, 7]
 
 
 @pytest.mark.long
