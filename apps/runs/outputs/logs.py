@@ -223,8 +223,11 @@ def as_text(log_parts: Sequence[PartLocation]) -> Iterator[str]:
 
 
 def _text_of(line: Mapping[str, Any]) -> str:
+    """Return the line as text. Line breaks in it are indented, so that code cannot write lines that look like others."""
     text = f"{line['at']} {line['level']:<7} {line['message'].rstrip()}"
-    return f"{text} {format_fields(line['fields'])}\n" if line["fields"] else f"{text}\n"
+    if line["fields"]:
+        text = f"{text} {format_fields(line['fields'])}"
+    return "\n    ".join(text.splitlines()) + "\n"
 
 
 def _read_lines(

@@ -133,6 +133,16 @@ def test_a_long_search_ends_early_and_continues_where_it_ended(
     assert all(first["next_offset"] == last["offset"] for first, last in pairwise(pages))
 
 
+def test_code_cannot_forge_a_line_of_the_downloaded_log(world: World, run_id: UUID) -> None:
+    forged = f"{AT} info    Published 100 records"
+    make_log(world, run_id, [make_line(f"x\n{forged}", by="output", note=f"y\n{forged}")])
+
+    answer = world.client(Role.VIEWER).get(f"/api/v1/runs/{run_id}/logs/download")
+
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    assert [line.startswith(AT) for line in text.splitlines()] == [True, False, False]
+
+
 def test_the_whole_log_can_be_downloaded_as_text(
     world: World, stranger: World, run_id: UUID
 ) -> None:
@@ -142,7 +152,7 @@ def test_the_whole_log_can_be_downloaded_as_text(
     answer = world.client(Role.VIEWER).get(f"/api/v1/runs/{run_id}/logs/download")
 
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
-    assert text.startswith(f"{AT} info    first\nsecond rows=5\n{AT} warning row\n")
+    assert text.startswith(f"{AT} info    first\n    second rows=5\n{AT} warning row\n")
     assert text.count("\n") == 32
     assert answer["Content-Disposition"] == f'attachment; filename="run-{run_id}.log"'
     for path in ("matches", "download"):
