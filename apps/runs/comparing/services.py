@@ -12,7 +12,7 @@ from apps.orgs.slow_calls import SlowCall
 from apps.pipelines.history import services as history
 from apps.pipelines.history.diffs import Change
 from apps.runs import snapshots, visibility
-from apps.runs.comparing.log_messages import OwnMessage, find_own_messages
+from apps.runs.comparing.log_messages import OwnMessage, compare_messages
 from apps.runs.models import Run, RunStream
 from apps.runs.outputs import log_pages
 from apps.runs.snapshots import RunSnapshot, StreamSnapshot
@@ -67,8 +67,7 @@ def compare(*, org: Org, by: Principal, run_id: UUID, other_id: UUID) -> SlowCal
             changes,
             streams[:MAX_STREAMS],
             len(streams),
-            find_own_messages(lines, other_lines),
-            find_own_messages(other_lines, lines),
+            *compare_messages(lines, other_lines),
         )
 
     return SlowCall(load, lambda principal: _recheck(org, principal, run_id, other_id))

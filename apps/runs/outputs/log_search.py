@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,11 +18,24 @@ SEARCH_SECONDS = 2.0  # after which a search returns what it has found
 _SEPARATORS = re.compile(r"[\s\x00-\x1f\x7f\"\\\\=:,{}\[\]]+")
 
 
-class Deadline:
-    """The time at which a search has to return what it has found."""
+class SearchTime:
+    """The time after which a search has to return what it has found. Use it as a context manager.
 
-    def __init__(self, seconds: float | None = None) -> None:
-        self._end = time.monotonic() + (SEARCH_SECONDS if seconds is None else seconds)
+    The searches that run in this process share SEARCH_SECONDS, so that many of them do not keep all its threads busy.
+    """
+
+    _lock = threading.Lock()
+    _running = 0
+
+    def __enter__(self) -> SearchTime:
+        with self._lock:
+            SearchTime._running += 1
+            self._end = time.monotonic() + SEARCH_SECONDS / self._running
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            SearchTime._running -= 1
 
     @property
     def is_over(self) -> bool:

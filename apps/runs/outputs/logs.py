@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 from uuid import UUID
@@ -14,7 +15,7 @@ from apps.engine.contract import LogLine
 from apps.json import JsonObject
 from apps.runs.models import LogPart
 from apps.runs.outputs import storage
-from apps.runs.outputs.log_search import Deadline, LineFilter, format_fields
+from apps.runs.outputs.log_search import LineFilter, SearchTime, format_fields
 
 PART_BYTES = 64 * 1024  # bytes of content after which a part is complete
 MAX_PARTS = 500  # parts read for one page; a page may have fewer lines than its limit, but never skips lines
@@ -176,15 +177,16 @@ def read_page(
 
     A search for a text ends after some seconds. The page then has the lines that were found so far.
     """
-    line_filter, deadline = LineFilter(level, text), Deadline()
+    line_filter = LineFilter(level, text)
     lines: list[dict[str, Any]] = []
-    for number, part in enumerate(log_parts):
-        if number and (number == MAX_PARTS or (text and deadline.is_over)):
-            return LogPage(lines, part.first_line)
-        for line in _read_lines(part, offset, line_filter):
-            lines.append(line)
-            if len(lines) == limit:
-                return LogPage(lines, line["line"] + 1)
+    with SearchTime() if text else nullcontext() as search_time:
+        for number, part in enumerate(log_parts):
+            if number and (number == MAX_PARTS or (search_time and search_time.is_over)):
+                return LogPage(lines, part.first_line)
+            for line in _read_lines(part, offset, line_filter):
+                lines.append(line)
+                if len(lines) == limit:
+                    return LogPage(lines, line["line"] + 1)
     return LogPage(lines, total)
 
 
@@ -196,19 +198,22 @@ def count_matches(
     Without a text it reads nothing, because the rows of the parts have the counts. A search for a text ends after
     some seconds.
     """
-    line_filter, deadline = LineFilter(level, text), Deadline()
+    line_filter = LineFilter(level, text)
     found: list[MatchingPart] = []
-    for number, part in enumerate(log_parts):
-        if number and (number == MAX_COUNTED_PARTS or (text and deadline.is_over)):
-            return MatchingParts(found, part.first_line)
-        matches = (
-            sum(1 for _ in _read_lines(part, 0, line_filter))
-            if text
-            else sum(part.levels.get(name, 0) for name in line_filter.levels)
-        )
-        if matches:
-            found.append(MatchingPart(part.first_line, part.lines, matches))
+    with SearchTime() if text else nullcontext() as search_time:
+        for number, part in enumerate(log_parts):
+            if number and (number == MAX_COUNTED_PARTS or (search_time and search_time.is_over)):
+                return MatchingParts(found, part.first_line)
+            matches = _count_matches(part, line_filter, text)
+            if matches:
+                found.append(MatchingPart(part.first_line, part.lines, matches))
     return MatchingParts(found, max([total, *(part.end for part in log_parts[-1:])]))
+
+
+def _count_matches(part: PartLocation, line_filter: LineFilter, text: str) -> int:
+    if text:
+        return sum(1 for _ in _read_lines(part, 0, line_filter))
+    return sum(part.levels.get(name, 0) for name in line_filter.levels)
 
 
 def as_text(log_parts: Sequence[PartLocation]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,8 @@ from uuid import uuid4
 from apps.engine.contract import LogLine
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline, PipelineVersion
-from apps.runs.comparing.log_messages import find_own_messages
+from apps.runs.comparing.log_messages import compare_messages
+from apps.runs.comparing.services import LINES_COMPARED
 from apps.runs.models import Run, RunStream
 from apps.runs.outputs import logs
 from tests.runs.conftest import make_pipeline
@@ -114,5 +116,15 @@ def test_messages_that_differ_only_in_times_ids_and_numbers_are_the_same() -> No
         line(2, "done"),
     ]
 
-    assert [each.line for each in find_own_messages(first, second)] == [3]
-    assert find_own_messages(second, first) == []
+    own, other_own = compare_messages(first, second)
+    assert [each.line for each in own] == [3]
+    assert other_own == []
+
+
+def test_hostile_messages_are_compared_in_few_seconds() -> None:
+    """Code of an organization can print digits and letters that look like the start of an id at each character."""
+    texts = (f"{'a1' * 245}{number:x}z" for number in range(LINES_COMPARED))
+    lines = [{"line": n, "level": "info", "message": text} for n, text in enumerate(texts)]
+    start = time.process_time()
+    assert compare_messages(lines, lines) == ([], [])
+    assert time.process_time() - start < 3

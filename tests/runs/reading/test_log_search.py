@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -131,6 +132,22 @@ def test_a_long_search_ends_early_and_continues_where_it_ended(
     assert [part["first_line"] for part in parts] == [0, 10, 20, 30, 40]
     assert [line["line"] for page in pages for line in page["lines"]] == list(range(45))
     assert all(first["next_offset"] == last["offset"] for first, last in pairwise(pages))
+
+
+def test_searches_that_run_at_once_share_the_time_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(log_search, "SEARCH_SECONDS", 60.0)
+    monkeypatch.setattr(log_search, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with (
+        log_search.SearchTime() as first,
+        log_search.SearchTime(),
+        log_search.SearchTime() as third,
+    ):
+        now[0] = 25.0
+        assert (first.is_over, third.is_over) == (False, True)
+    with log_search.SearchTime() as alone:
+        now[0] = 84.0
+        assert not alone.is_over
 
 
 def test_code_cannot_forge_a_line_of_the_downloaded_log(world: World, run_id: UUID) -> None:
