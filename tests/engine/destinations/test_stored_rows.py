@@ -251,6 +251,22 @@ def test_json_lines_keep_nul_and_the_digits_of_numbers(servers: Servers, tmp_pat
     assert look(target)["records"] == [["123456789012345678901234567890", "1.10", "a\x00b"]]
 
 
+@pytest.mark.parametrize(
+    "change", [{"rows": "1"}, {"rows": -5}, {"rows": 1e300}, {"key": 5}], ids=str
+)
+def test_a_manifest_with_wrong_values_is_named_without_the_code_that_reads_it(
+    servers: Servers, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    target = JsonlTarget(servers, tmp_path)
+    sync(target, [{"id": 1}], mode="append")
+    manifest = target.read_manifest() or {}
+    manifest["parts"][0] |= change
+    (file,) = tmp_path.rglob("manifest.json")
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(DestinationError, match="was changed by another program"):
+        look(target)
+
+
 @pytest.mark.parametrize("key", ["../../secret", "/etc/passwd"])
 def test_a_manifest_cannot_name_a_file_outside_its_folder(
     servers: Servers, tmp_path: Path, key: str

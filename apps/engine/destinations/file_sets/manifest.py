@@ -102,7 +102,7 @@ class Manifest:
             return cls(
                 format=document["format"],
                 columns={item["name"]: _parse_column(item) for item in document["schema"]},
-                parts=tuple(Part(**item) for item in document["parts"]),
+                parts=tuple(map(_parse_part, document["parts"])),
                 publications=tuple(_parse_publication(item) for item in document["publications"]),
             )
         except (ValueError, KeyError, TypeError) as error:
@@ -124,8 +124,15 @@ def _parse_column(item: Mapping[str, Any]) -> Column:
     return Column(ColumnType(item["type"]), scale=item["scale"])
 
 
+def _parse_part(item: Mapping[str, Any]) -> Part:
+    part = Part(**item)
+    if not isinstance(part.key, str) or not isinstance(part.rows, int) or part.rows < 0:
+        raise ValueError("a part has a wrong key or number of rows")
+    return part
+
+
 def _parse_publication(item: Mapping[str, Any]) -> PublishedJob:
-    parts = tuple(Part(**part) for part in item["parts"])
+    parts = tuple(map(_parse_part, item["parts"]))
     return PublishedJob(
         item["job"], item["rows"], item["at"], parts, item.get("owner", ""), item.get("moved", {})
     )
