@@ -572,6 +572,20 @@ MUTANTS = [
         ARRIVED,
     ),
     Mutant(
+        "the token of a page that showed nothing hides the next look from the audit log",
+        "apps/runs/arrived/services.py",
+        ' if page["ok"] else ""',
+        "",
+        ARRIVED,
+    ),
+    Mutant(
+        "a run shows the records that a pipeline of another domain has written to its table",
+        "apps/runs/arrived/services.py",
+        "    if not all(by.may(",
+        "    if False and not all(by.may(",
+        "tests/runs/tables/test_shared_databases.py",
+    ),
+    Mutant(
         "a look at PostgreSQL may change it",
         "apps/engine/destinations/postgres/reading.py",
         "SET TRANSACTION READ ONLY; ",

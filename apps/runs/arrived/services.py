@@ -144,7 +144,8 @@ def _prepare(
             limit=request.limit,
             column=request.column,
         )
-        token = request.look if is_same_look else signer.sign(seen) if page["ok"] else ""
+        new_token = signer.sign(seen) if page["ok"] else ""
+        token = request.look if is_same_look else new_token
         return Look(
             row.name, row.table, destination.kind, row.run_id, row.finished_at, page, token, names
         )
