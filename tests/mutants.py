@@ -599,6 +599,13 @@ MUTANTS = [
         "find_permitted_run, Permission.READ",
         "tests/runs/tables/test_arrived.py tests/api/test_rights_after_a_wait.py",
     ),
+    Mutant(
+        "a member of one domain downloads the tables of all domains",
+        "apps/runs/outputs/files.py",
+        "        if is_shared:\n",
+        "        if False:\n",
+        "tests/runs/tables/test_shared_databases.py",
+    ),
     # A run publishes only what its pipeline allows, and its position belongs to it.
     Mutant(
         "too many rejected records are published",

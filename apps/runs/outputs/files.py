@@ -29,8 +29,13 @@ def list_files(*, org: Org, by: Principal, run_id: UUID) -> Any:
     visibility.find_run(org=org, by=by, run_id=run_id)
     rows = Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
     if by.only_domain is not None:
-        rows = rows.exclude(key__startswith=f"{storage.databases_root(org.pk).prefix}/")
+        rows = rows.exclude(key__startswith=_shared_folder(org))
     return rows
+
+
+def _shared_folder(org: Org) -> str:
+    """Return the start of the keys of files that have tables of pipelines of all domains."""
+    return f"{storage.databases_root(org.pk).prefix}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,25 @@ def prepare_download(
     """Return the call that opens a run's file for download.
 
     With `link` the download is a URL if the object store supports URLs. Both this function and the call raise
-    NotFound, because the file may be removed in between. Raises PermissionMissing. Each download is in the audit log.
+    NotFound, because the file may be removed in between. Raises PermissionMissing; a shared DuckDB file, which has tables
+    of all domains, needs the permission in the organization. Each download is in the audit log.
     """
     find = partial(visibility.find_permitted_run, Permission.DATA_VIEW, org=org, run_id=run_id)
     run = find(by=by)
     output: Output | None = list_files(org=org, by=by, run_id=run_id).filter(name=name).first()
     if output is None:
         raise NotFound
+    is_shared = output.key.startswith(_shared_folder(org))
+
+    def require_access(principal: Principal) -> None:
+        find(by=principal)
+        if is_shared:
+            principal.require(Permission.DATA_VIEW)
+
+    require_access(by)
     return SlowCall(
         partial(_open_download, output, link=link),
-        lambda principal: find(by=principal),
+        require_access,
         lambda download: _record(org, by, run, name),
     )
 

@@ -24,8 +24,8 @@ from apps.runs import tasks
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from apps.runs.outputs import databases
-from tests.pipelines.test_domains import DomainObjects, key_client
-from tests.pipelines.test_one_writer import create, message_of, using
+from tests.pipelines.test_domains import DomainObjects, client_with_domain_role, key_client
+from tests.pipelines.test_one_writer import config, create, message_of, using
 from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.keeping.test_leftovers import (
     delete_pipeline,
@@ -281,7 +281,7 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
     run_id = run_pipeline(this_worker, acme, make(acme, connector, "orders"))
     file = file_of(acme, connector)
     before = file.read_bytes()
-    answer = download(acme.client(), run_id)
+    answer = download(acme.client("member"), run_id)
     run_pipeline(this_worker, acme, make(acme, connector, "people", rows=5000))
     assert b"".join(answer.streaming_content) == before
     assert file.read_bytes() != before
@@ -290,13 +290,13 @@ def test_a_download_is_a_copy_that_no_run_was_writing(
 
     monkeypatch.setattr(databases, "LOCK_SECONDS", 0.3)
     with opened_by_another_process(file):
-        answer = download(acme.client(), run_id)
+        answer = download(acme.client("member"), run_id)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     with databases._copying:  # Another download is being prepared.
-        answer = download(acme.client(), run_id)
+        answer = download(acme.client("member"), run_id)
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     copied = tmp_path / "copy.duckdb"
-    copied.write_bytes(b"".join(download(acme.client(), run_id).streaming_content))
+    copied.write_bytes(b"".join(download(acme.client("member"), run_id).streaming_content))
     assert count_rows(copied) == {"main.orders": 10, "main.people": 5000}
 
 
@@ -315,6 +315,27 @@ def test_a_file_with_tables_of_all_domains_is_only_for_members_and_keys_of_the_o
     assert download(limited, run_id).status_code == 404
     stranger = make_world("Other").client("owner")
     assert stranger.get(url).status_code == download(stranger, run_id).status_code == 404
+
+
+def test_a_member_of_one_domain_does_not_download_the_tables_of_all_domains(
+    acme: World, connector: Any, this_worker: Worker
+) -> None:
+    with acme.scope():
+        domain = Domain.unscoped.create(org=acme.org, name="Own")
+    ours = make(acme, connector, "orders", domain_id=domain.pk)
+    own_file = make_pipeline(
+        acme,
+        config=config({"kind": "jsonl", "config": {}}, table="orders"),
+        domain_id=domain.pk,
+    )
+    run_id, run_of_own_file = (run_pipeline(this_worker, acme, each) for each in (ours, own_file))
+    client = client_with_domain_role(DomainObjects(acme, domain, domain, {}, {}))
+
+    refused = download(client, run_id)
+    assert (refused.status_code, "data.view" in refused.json()["detail"]) == (403, True)
+    (output,) = list_outputs(acme, run_of_own_file)
+    assert download(client, run_of_own_file, output["name"]).status_code == 200
+    assert download(acme.client("member"), run_id).status_code == 200
 
 
 def test_a_pipeline_of_an_older_release_keeps_its_own_file(
