@@ -586,6 +586,13 @@ MUTANTS = [
         "tests/runs/tables/test_shared_databases.py",
     ),
     Mutant(
+        "a table of PostgreSQL is shown that the pipeline has not written",
+        "apps/engine/destinations/postgres/destination.py",
+        "if not self._publications.is_written_by(cursor, self.data.prefix):",
+        "if False:",
+        "tests/engine/destinations/test_stored_rows.py",
+    ),
+    Mutant(
         "a look at PostgreSQL may change it",
         "apps/engine/destinations/postgres/reading.py",
         "SET TRANSACTION READ ONLY; ",

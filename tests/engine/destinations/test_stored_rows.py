@@ -337,6 +337,28 @@ def test_postgres_is_read_in_a_transaction_that_can_change_nothing(
     target.close()
 
 
+def test_postgres_shows_no_table_of_the_same_name_that_the_pipeline_has_not_written(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """Who changes the schema or the database of a connector would see any table of this name."""
+    target, other = PostgresTarget(servers, tmp_path), PostgresTarget(servers, tmp_path)
+    sync(target, [{"id": 1}], mode="append")
+    payload = payload_of(target)
+    payload["config"]["schema"] = other.schema
+    other.query("create schema {schema}")
+    other.query("create table {table} (salary int)")
+    other.query("insert into {table} values (100)")
+    with pytest.raises(ConfigurationError, match="no run of the pipeline has written"):
+        arrived.read_rows(payload)
+    sync(other, [{"salary": 200}], mode="append")
+    payload["data"] = {**payload["data"], "prefix": "org/1/data/another"}
+    with pytest.raises(ConfigurationError, match="no run of the pipeline has written"):
+        arrived.read_rows(payload)
+    assert look(target)["records"] == [["1"]]
+    for each in (target, other):
+        each.close()
+
+
 def test_the_secrets_of_the_destination_are_not_shown(servers: Servers, tmp_path: Path) -> None:
     target = S3Target(servers, tmp_path)
     secret = target.config()["secret_access_key"]

@@ -39,7 +39,7 @@ from apps.engine.destinations.postgres.tables import (
     has_rows,
     window_condition,
 )
-from apps.engine.destinations.stored_rows import RowWindow, StoredRows
+from apps.engine.destinations.stored_rows import RowWindow, StoredRows, TableGone
 from apps.engine.failures import ConfigurationError, ContractError
 from apps.engine.frames.copied import CopiedRows
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
@@ -119,7 +119,13 @@ class PostgresDestination(Destination):
 
     def read_rows(self, window: RowWindow) -> StoredRows:
         with self._open_transaction(READ_ONLY) as cursor:
-            return read_rows(cursor, self._target, window)
+            found = read_rows(cursor, self._target, window)
+            # After a change of the connector's settings this may be another table of the same name.
+            if not self._publications.is_written_by(cursor, self.data.prefix):
+                raise TableGone(
+                    f"There is a table {self._target}, but no run of the pipeline has written it: run the pipeline"
+                )
+            return found
 
     def text_fields(self) -> Callable[[str], bool]:
         texts = self._kept_columns.texts

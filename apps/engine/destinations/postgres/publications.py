@@ -51,6 +51,9 @@ AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owne
                    ORDER BY at DESC LIMIT 1)"""
 # The record of a table is gone with its schema.
 HAD_NO_ROWS = "SELECT bool_and(rows = 0) FROM {} WHERE target = %s AND owner = %s"
+# The table of an older release has no column `owner`, or no value in it.
+IS_WRITTEN_BY = """
+SELECT EXISTS (SELECT FROM {} p WHERE target = %s AND coalesce(to_jsonb(p) ->> 'owner', %s) = %s)"""
 HAS_ROWS_OF_OTHER_PIPELINES = (
     "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
 )
@@ -145,6 +148,14 @@ class Publications:
         query = sql.SQL("SELECT FROM {} WHERE job_id = %s AND target = %s")
         cursor.execute(query.format(self._table.identifier()), (job_id, str(self._target)))
         return cursor.fetchone() is not None
+
+    def is_written_by(self, cursor: Cursor, owner: str) -> bool:
+        """Whether the pipeline `owner` has published to this table."""
+        if not table_exists(cursor, self._table):
+            return False
+        query = sql.SQL(IS_WRITTEN_BY).format(self._table.identifier())
+        row = cursor.execute(query, (str(self._target), owner, owner)).fetchone()
+        return bool(row and row[0])
 
     def delete_older(self, cursor: Cursor, owner: str) -> None:
         """Delete the records of older publications to the target by the owner, or by no recorded owner."""
