@@ -12,6 +12,9 @@ export interface RecordedEvent {
 
 /** What each action is called. The name of the object follows, and for `…` it takes this place. */
 export const ACTIONS: Record<string, string> = {
+  "agent_model.check": "tested the model of the agent:",
+  "agent_model.remove": "removed the model of the agent:",
+  "agent_model.save": "changed the model of the agent:",
   "api_key.create": "created the API key",
   "api_key.revoke": "revoked the API key",
   "api_key.rotate": "rotated the API key",
@@ -93,6 +96,14 @@ export const ACTIONS: Record<string, string> = {
   "run.start": "started a run of",
   "schedule.pause": "paused the schedule of",
   "schedule.resume": "resumed the schedule of",
+  "scim_group.create": "created the group",
+  "scim_group.delete": "deleted the group",
+  "scim_group.members": "changed the members of the group",
+  "scim_group.set_role": "set the role of the group",
+  "scim_group.update": "changed the group",
+  "scim_user.create": "added the user",
+  "scim_user.delete": "removed the user",
+  "scim_user.update": "changed the user",
   "service_account.create": "created the service account",
   "state.edit": "edited the state of",
   "state.put": "replaced the state of",

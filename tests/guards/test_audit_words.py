@@ -1,0 +1,149 @@
+"""The dashboard has words for every action that the server records in the audit log, and for no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from rest_framework import serializers
+
+from apps.agent.serializers import DecisionRequest, ToolRequestDecision
+from apps.orgs.scim.store import AUDIT_VERBS
+from apps.pipelines.models import ChangeDecision
+from tests.guards.source import ROOT, FoundNode, called_name, find_nodes
+
+RECORDING_CALLS = ("record", "NewEvent")
+WORDS = ROOT / "frontend/src/format/audit.ts"
+
+
+def choices(request: serializers.Serializer[object]) -> list[str]:
+    field = request.fields["decision"]
+    assert isinstance(field, serializers.ChoiceField)
+    return [str(choice) for choice in field.choices]
+
+
+# Actions whose names are computed, by the function that computes them.
+COMPUTED_ACTIONS = {
+    "apps/agent/approvals/services.py:_audit": {
+        f"approval.{d}" for d in choices(DecisionRequest())
+    },
+    "apps/agent/mcp/decisions.py:_audit": {
+        f"tool_request.{d}" for d in choices(ToolRequestDecision())
+    },
+    "apps/orgs/scim/store.py:UserStore.save": {f"scim_user.{v}" for v in AUDIT_VERBS.values()},
+    "apps/orgs/scim/store.py:GroupStore.save": {f"scim_group.{v}" for v in AUDIT_VERBS.values()},
+    "apps/pipelines/drift/services.py:decide": {f"drift.{name}" for name in ChangeDecision.values},
+}
+
+
+@cache
+def calls_by_name() -> dict[str, list[FoundNode]]:
+    found: dict[str, list[FoundNode]] = {}
+    for node in find_nodes("apps", words=("(",)):
+        if isinstance(node.node, ast.Call):
+            found.setdefault(called_name(node.node), []).append(node)
+    return found
+
+
+def recorded_actions() -> tuple[set[str], set[str]]:
+    """Return the names of all recorded actions, and the functions that compute names."""
+    names: set[str] = set()
+    computing: set[str] = set()
+    for call in find_recording_calls():
+        for name, place in find_names(argument(call, "action", None), call):
+            names |= {name} if name else set()
+            computing |= set() if name else {place}
+    return names, computing
+
+
+def find_recording_calls() -> Iterator[FoundNode]:
+    for name in RECORDING_CALLS:
+        for call in calls_by_name().get(name, []):
+            keywords = {keyword.arg for keyword in call.node.keywords}  # type: ignore[attr-defined]
+            if {"action", "object_kind"} <= keywords:
+                yield call
+
+
+def argument(call: FoundNode, name: str, position: int | None) -> ast.expr | None:
+    """Return the argument of the call with this name, or at this position."""
+    node = call.node
+    assert isinstance(node, ast.Call)
+    by_name = next((keyword.value for keyword in node.keywords if keyword.arg == name), None)
+    if by_name is None and position is not None and position < len(node.args):
+        return node.args[position]
+    return by_name
+
+
+def find_names(value: ast.expr | None, call: FoundNode) -> Iterator[tuple[str, str]]:
+    """Yield what the expression can be, with its place. A text that is computed is yielded as an empty one."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value, call.place
+    elif isinstance(value, ast.IfExp):
+        yield from find_names(value.body, call)
+        yield from find_names(value.orelse, call)
+    elif isinstance(value, ast.Name):
+        yield from _names_of_variable(value.id, call)
+    else:
+        yield "", call.place
+
+
+def _names_of_variable(name: str, call: FoundNode) -> Iterator[tuple[str, str]]:
+    """Follow a constant of the module, or an argument to the callers of the function."""
+    function = [parent for parent in call.parents if isinstance(parent, ast.FunctionDef)][-1]
+    parameters = [a.arg for a in (*function.args.args, *function.args.kwonlyargs)]
+    if name not in parameters:
+        yield from find_names(_constant(name, call), call)
+        return
+    positions = [p for p in parameters if p != "self"]
+    callers = [c for c in calls_by_name().get(function.name, []) if _may_call(c, call.place)]
+    if not callers:
+        yield "", call.place
+    for caller in callers:
+        if (value := argument(caller, name, positions.index(name))) is not None:
+            yield from find_names(value, caller)
+
+
+def _may_call(caller: FoundNode, place: str) -> bool:
+    """Whether the call may be one of the function at this place: in its module, or as `module.function`."""
+    path = place.partition(":")[0]
+    if caller.place.startswith(f"{path}:"):
+        return caller.place != place
+    function = caller.node.func if isinstance(caller.node, ast.Call) else None
+    value = function.value if isinstance(function, ast.Attribute) else None
+    return isinstance(value, ast.Name) and path.endswith(f"/{value.id}.py")
+
+
+def _constant(name: str, call: FoundNode) -> ast.expr | None:
+    module = call.parents[0]
+    assert isinstance(module, ast.Module)
+    for statement in module.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == name for target in targets
+        ):
+            return statement.value
+    return None
+
+
+def actions_with_words() -> set[str]:
+    (table,) = re.findall(
+        r"ACTIONS: Record<string, string> = \{\n(.*?)\n\};", WORDS.read_text(), re.S
+    )
+    return set(re.findall(r'^  "([a-z_.]+)": ', table, re.M))
+
+
+def test_every_computed_action_is_listed() -> None:
+    _, computing = recorded_actions()
+    assert computing == set(COMPUTED_ACTIONS)
+
+
+def test_the_dashboard_has_words_for_every_recorded_action() -> None:
+    names, _ = recorded_actions()
+    recorded = names.union(*COMPUTED_ACTIONS.values())
+    assert len(recorded) > 90
+    missing = recorded - actions_with_words()
+    assert not missing, f"add words to {WORDS.relative_to(ROOT)}: {sorted(missing)}"
+    stale = actions_with_words() - recorded
+    assert not stale, f"no code records these actions: {sorted(stale)}"
