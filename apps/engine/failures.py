@@ -24,7 +24,7 @@ class FailureClass(StrEnum):
     INTERNAL = "internal"
 
 
-# The next step of a failure depends on these texts in its message, see apps/runs/snapshots.py. These texts show which limit a `timeout` has reached.
+# The next step of a failure depends on these texts in its message, see apps/runs/next_steps.py. These texts show which limit a `timeout` has reached.
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
 SECONDS_OF_CPU_TIME = "seconds of CPU time"

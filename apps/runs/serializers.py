@@ -10,6 +10,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.connectors.custom_sources.serializers import NetworkPlace
+from apps.connectors.models import ConnectorRole
 from apps.engine.failures import FailureClass
 from apps.engine.frames.left_out import KINDS, MAX_KEPT
 from apps.pipelines.models import RunKind
@@ -103,6 +104,10 @@ class FailureSerializer(serializers.Serializer[Any]):
         help_text="Whether a retry without changes can help; null for attempts of older releases, which did not record it.",
     )
     next_step = serializers.CharField()
+    sides = serializers.ListField(
+        child=serializers.ChoiceField(ConnectorRole.choices),
+        help_text="The sides of the pipeline whose connectors may be the cause.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the field `class`, which is a Python keyword and cannot be an attribute."""

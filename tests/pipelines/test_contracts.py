@@ -10,7 +10,7 @@ from apps.engine.contract import Failed
 from apps.engine.failures import COLUMNS_CHANGED, FailureClass
 from apps.pipelines.models import Pipeline
 from apps.pipelines.specs import engine_specs
-from apps.runs.snapshots import next_step
+from apps.runs.next_steps import next_step
 from tests.pipelines.test_pipelines import URL, create_pipeline, error_codes
 from tests.pipelines.test_transforms import CONFIG
 from tests.world import World, make_world

@@ -5,7 +5,8 @@ from __future__ import annotations
 from apps.engine.failures import FailureClass
 from apps.runs.explaining.findings import PipelineFacts, SuggestedChange
 from apps.runs.explaining.timing import typical_duration
-from apps.runs.snapshots import TIMEOUT_STEPS, FailureSnapshot
+from apps.runs.next_steps import TIMEOUT_STEPS
+from apps.runs.snapshots import FailureSnapshot
 
 MAX_TIMEOUT = 7 * 86400  # seconds
 MORE_ATTEMPTS = 3

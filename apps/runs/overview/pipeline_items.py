@@ -17,21 +17,12 @@ from apps.pipelines.drift.services import UNDECIDED
 from apps.pipelines.models import PipelineStream, SourceChange, StreamState
 from apps.pipelines.visibility import pipelines
 from apps.runs.models import LIVE, ORDINARY_RUNS, Run, Status
+from apps.runs.next_steps import SIDES, next_step, sides_to_check
 from apps.runs.overview.attention import MAX_PER_KIND, Fix, Item
-from apps.runs.snapshots import next_step
 from apps.runs.usage import counting
 
 # Each provider reads one item more, which tells that there are more.
 MOST = MAX_PER_KIND + 1
-SIDES = ("source", "destination")
-# The classes of failures that the settings of a connector can cause, and the sides whose settings may be wrong.
-SIDES_BY_CLASS = {
-    FailureClass.AUTHENTICATION: SIDES,
-    FailureClass.CONFIGURATION: SIDES,
-    FailureClass.RATE_LIMIT: SIDES,
-    FailureClass.SOURCE: ("source",),
-    FailureClass.DESTINATION: ("destination",),
-}
 COLUMNS = (
     "id", "name", "domain_id", "failing_since", "late_at", "last_run_id", "last_run_status",
     "source_connector_id", "source_connector__name", "destination_connector_id", "destination_connector__name",
@@ -89,8 +80,9 @@ def _fixes_of_failure(row: Row, run: Row, by: Principal) -> Iterator[Fix]:
     if run["failure_retryable"]:
         yield from retry
     if may_edit:
-        sides = SIDES_BY_CLASS.get(failure, ())
-        saved = [side for side in sides if row[f"{side}_connector_id"] is not None]
+        saved = [
+            side for side in sides_to_check(failure) if row[f"{side}_connector_id"] is not None
+        ]
         for side in saved:
             label = f"{side} {row[f'{side}_connector__name']}"
             yield Fix("open_connector", row[f"{side}_connector_id"], label)

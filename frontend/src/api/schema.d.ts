@@ -4790,6 +4790,8 @@ export interface components {
             /** @description Whether a retry without changes can help; null for attempts of older releases, which did not record it. */
             retryable: boolean | null;
             next_step: string;
+            /** @description The sides of the pipeline whose connectors may be the cause. */
+            sides: components["schemas"]["ConnectorRoleEnum"][];
         };
         FailureStart: {
             /**

@@ -34,7 +34,7 @@ from apps.engine.process.protocol import Message
 from apps.engine.sandbox.limits import too_many_message
 from apps.orgs.principals import SYSTEM
 from apps.pipelines.models import Pipeline
-from apps.runs import execute, services, snapshots
+from apps.runs import execute, next_steps, services
 from apps.runs.claiming import retries
 from apps.runs.execute import Worker
 from apps.runs.models import Run
@@ -199,7 +199,7 @@ def test_attempts_with_progress_do_not_count_towards_the_maximum_of_attempts(
 def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
     message: str, setting: str
 ) -> None:
-    step = snapshots.next_step(FailureClass.TIMEOUT, message)
+    step = next_steps.next_step(FailureClass.TIMEOUT, message)
     assert setting in step
     assert "time limit," not in step
 
@@ -224,14 +224,29 @@ def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
 def test_the_next_step_names_what_to_change(
     failure: FailureClass, message: str, advice: str
 ) -> None:
-    assert advice in snapshots.next_step(failure, message)
+    assert advice in next_steps.next_step(failure, message)
+
+
+@pytest.mark.parametrize(
+    ("failure", "sides"),
+    [
+        (FailureClass.AUTHENTICATION, ("source", "destination")),  # either side may have refused
+        (FailureClass.SOURCE, ("source",)),
+        (FailureClass.DESTINATION, ("destination",)),
+        (FailureClass.MEMORY, ()),
+    ],
+)
+def test_a_failure_names_the_sides_whose_connectors_may_be_the_cause(
+    failure: FailureClass, sides: tuple[str, ...]
+) -> None:
+    assert next_steps.sides_to_check(failure) == sides
 
 
 @pytest.mark.parametrize("failure", [FailureClass.AUTHENTICATION, FailureClass.SOURCE])
 def test_the_next_step_after_an_error_of_the_source_is_to_test_the_connector(
     failure: FailureClass,
 ) -> None:
-    step = snapshots.next_step(failure, "The source refused: The code is not valid.")
+    step = next_steps.next_step(failure, "The source refused: The code is not valid.")
     assert "connector" in step
     assert ADVICE_FOR_CODE not in step
 

@@ -6,14 +6,17 @@ import { buttonClasses } from "@/components/button";
 import { catalogueQuery, connectorQuery } from "@/components/connectors/queries";
 import { nameInWords } from "@/format/name";
 import { useHasPermission } from "@/session/use-session";
-import { connectorsToOpen } from "./connectors-to-open";
 import { fieldToChange } from "./field-to-change";
 
 /** Links to the connectors on whose pages the user can repair the run: change the settings and test them. */
 export function ConnectorLinks({ run }: { run: Run }) {
   const { data: pipeline } = useQuery(pipelineQuery(run.pipeline.id));
-  const ids = pipeline && run.failure ? connectorsToOpen(run.failure.class, pipeline.config) : [];
-  return ids.map((id) => <ConnectorLink key={id} id={id} failure={run.failure!} />);
+  const { failure } = run;
+  if (!pipeline || !failure) return null;
+  return failure.sides.map((side) => {
+    const id = pipeline.config[side].connector_id;
+    return id && <ConnectorLink key={side} id={id} failure={failure} />;
+  });
 }
 
 interface LinkProps {

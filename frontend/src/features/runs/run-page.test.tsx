@@ -43,6 +43,7 @@ const run = {
     evidence: [],
     retryable: true,
     next_step: "Test the source's connector, then retry.",
+    sides: ["source" as const],
   },
   streams_total: 1,
   streams_failed: 1,

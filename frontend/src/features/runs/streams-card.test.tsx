@@ -38,6 +38,7 @@ const FAILURE: RunStream["failure"] = {
   evidence: [],
   retryable: false,
   next_step: "",
+  sides: [],
 };
 
 function show(streams: RunStream[], moments: RunStreamPage["moments"] = []) {

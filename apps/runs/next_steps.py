@@ -1,0 +1,116 @@
+"""What a user can do about a failure: the next step in words, and the side whose connector to check."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from apps.engine.failures import (
+    CODE_WAS_SILENT,
+    COLUMNS_CHANGED,
+    IS_PINNED,
+    LACKS_PERMISSION,
+    NO_SUCH,
+    REMOVES_ALL_ROWS,
+    RESET_STREAM,
+    RUN_WAS_SILENT,
+    SECONDS_OF_CPU_TIME,
+    TABLE_GONE,
+    TOO_MANY_REJECTED,
+    USER_CODE_PREFIXES,
+    WITH_READABLE_COLUMNS,
+    FailureClass,
+)
+
+Side = Literal["source", "destination"]
+SIDES: tuple[Side, ...] = ("source", "destination")
+# The classes of failures that the settings of a connector can cause, and the sides whose settings may be wrong.
+SIDES_BY_CLASS: dict[FailureClass, tuple[Side, ...]] = {
+    FailureClass.AUTHENTICATION: SIDES,
+    FailureClass.CONFIGURATION: SIDES,
+    FailureClass.RATE_LIMIT: SIDES,
+    FailureClass.SOURCE: ("source",),
+    FailureClass.DESTINATION: ("destination",),
+}
+
+NEXT_STEPS: dict[FailureClass, str] = {
+    FailureClass.CONFIGURATION: "Correct the settings named in the message, then run the pipeline again.",
+    FailureClass.AUTHENTICATION: "Update the connector's password or key, test it, then retry.",
+    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often: the source or the destination limits the number of "
+    "requests.",
+    FailureClass.SOURCE: "Test the source's connector, then retry: the run continues from the last checkpoint.",
+    FailureClass.DESTINATION: "Test the destination's connector, then retry.",
+    FailureClass.CONTRACT: "See the evidence: the structure of the data has changed. Adjust the pipeline or the source.",
+    FailureClass.CANCELLED: "Retry to continue from the last checkpoint.",
+    FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: the run continues from the last checkpoint.",
+    FailureClass.MEMORY: "Request smaller pages or files, or ask the operator of Drover to give runs more memory "
+    "(DROVER_CHILD_MEMORY_MB).",
+    FailureClass.CRASHED: "Retry once; if it crashes again, check the last lines of the log and how much memory the run "
+    "needs.",
+    FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
+}
+
+TIMEOUT_STEPS: dict[str, str] = {  # {text in the failure's message: next step}
+    RUN_WAS_SILENT: "Check whether the source or the destination hangs, then retry: the run continues from the last "
+    "checkpoint. If such pauses are normal, ask the operator of Drover to raise DROVER_RUN_SILENCE_SECONDS.",
+    CODE_WAS_SILENT: "Return smaller pages from the code, and set timeouts on its requests; or ask the operator of "
+    "Drover to raise DROVER_SANDBOX_SILENCE_SECONDS.",
+    SECONDS_OF_CPU_TIME: "Reduce the work of the code per run, or ask the operator of Drover to raise DROVER_SANDBOX_CPU_SECONDS.",
+}
+
+STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
+    FailureClass.TIMEOUT: TIMEOUT_STEPS,
+    FailureClass.AUTHENTICATION: {
+        LACKS_PERMISSION: "Grant the connector's user the permission that the evidence names, then retry. Reading needs "
+        "USAGE on the schema and SELECT on the table; writing needs USAGE and CREATE on the schema and ownership of the "
+        "table, and CREATE on the database if the schema does not exist yet.",
+    },
+    FailureClass.CONFIGURATION: {
+        RESET_STREAM: "Undo the change, or reset the stream under State on the pipeline's page (POST "
+        "/api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and replaces those that it has "
+        "published.",
+        NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
+        WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
+        "USAGE on its schema, then run the pipeline again.",
+    },
+    FailureClass.CONTRACT: {
+        REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "
+        'right, allow it: switch on "An empty result may replace rows" under Configuration on the pipeline\'s page '
+        "(allow_empty of the stream), then retry.",
+        COLUMNS_CHANGED: "If a new column is right, accept it under Changes at the source on the pipeline's page (POST "
+        '/api/v1/pipelines/{id}/drift/{change_id}) and run the pipeline, or choose "Let them arrive" for new and changed columns '
+        "under Configuration (contract of the stream), or add a rule that keeps, casts or drops the field. If the "
+        "type of a column has changed, reset the stream under State (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline. "
+        "Else correct the source or the transform, and run the pipeline again.",
+        IS_PINNED: "Look at the rejected records on the run's page. If the new type is right, reset the stream under State on "
+        "the pipeline's page (POST /api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and decides all types again. "
+        "Else correct the source or the transform, and run the pipeline again.",
+        TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
+        'pipeline again. If they may be missing, raise "Rejected records allowed" under Configuration on the pipeline\'s page '
+        "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
+        'lines that cannot be read: set "Bad lines" to skip on the connector\'s page (bad_lines).',
+    },
+    FailureClass.SOURCE: {
+        "the response has no records": "Compare the path of the records with what the evidence says that the response has, correct "
+        "it in the connector's settings, and run the pipeline again. docs/reference/api-styles.md has examples.",
+        "the API returns the same page again": "The API ignores how the next page is requested. Correct the pagination of the stream "
+        "in the connector's settings, and run the pipeline again. docs/reference/api-styles.md has examples.",
+    },
+    FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
+}
+CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
+
+
+def next_step(failure: FailureClass, message: str) -> str:
+    """Return advice for the user. It depends on the message too, which names, for example, the reached limit."""
+    may_be_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
+    if may_be_code and message.startswith(USER_CODE_PREFIXES):
+        return CODE_STEP
+    for text, step in STEPS_BY_MESSAGE.get(failure, {}).items():
+        if text in message:
+            return step
+    return NEXT_STEPS[failure]
+
+
+def sides_to_check(failure: FailureClass) -> tuple[Side, ...]:
+    """Return the sides of the pipeline whose connectors the user may have to change or test."""
+    return SIDES_BY_CLASS.get(failure, ())
