@@ -1,8 +1,8 @@
-import { infiniteQueryOptions } from "@tanstack/react-query";
-import { api, unwrap } from "./client";
+import { infiniteQueryOptions, type QueryClient } from "@tanstack/react-query";
+import { api, newIdempotencyKey, unwrap } from "./client";
 import { queryKeys } from "./query-keys";
 import { isLive } from "./run-status";
-import type { RunRowPage, RunStatus } from "./types";
+import type { Run, RunRowPage, RunStatus } from "./types";
 
 /** Milliseconds between polls of a list with live runs. It is polled because the event stream can fail. */
 const LIVE_POLL_INTERVAL = 5_000;
@@ -30,4 +30,29 @@ export function runsQuery(filter: Filter, limit = 50) {
       return runs.some((run) => isLive(run.status)) ? LIVE_POLL_INTERVAL : false;
     },
   });
+}
+
+/** Starts a run of the pipeline. */
+export function startRun(pipelineId: string): Promise<Run> {
+  return unwrap(
+    api.POST("/api/v1/pipelines/{id}/run", {
+      params: { path: { id: pipelineId }, header: { "Idempotency-Key": newIdempotencyKey() } },
+      body: {},
+    }),
+  );
+}
+
+/** Runs a failed or cancelled run again. */
+export function retryRun(id: string): Promise<Run> {
+  return unwrap(
+    api.POST("/api/v1/runs/{id}/retry", {
+      params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
+    }),
+  );
+}
+
+/** Fetches the shown runs and pipelines again, after a run was started or changed. */
+export function refreshRuns(client: QueryClient): void {
+  void client.invalidateQueries({ queryKey: queryKeys.runs.all });
+  void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
 }

@@ -1,6 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns, startRun } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
 import { definitionOf, type Draft } from "./draft";
 
@@ -39,16 +40,7 @@ export function useCreatePipeline() {
 export function useStartFirstRun() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (id: string) =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {},
-        }),
-      ),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-    },
+    mutationFn: startRun,
+    onSettled: () => refreshRuns(client),
   });
 }

@@ -1,6 +1,7 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns, retryRun, startRun } from "@/api/runs";
 import type { AttentionFix } from "@/api/types";
 import type { OverviewFilter } from "./filter";
 
@@ -37,16 +38,10 @@ export function timelineQuery({ q, status, hours, from, to }: OverviewFilter) {
 export function useFix(fix: AttentionFix) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => {
-      const params = { path: { id: fix.id ?? "" }, header: { "Idempotency-Key": newIdempotencyKey() } };
-      return fix.action === "retry"
-        ? unwrap(api.POST("/api/v1/runs/{id}/retry", { params }))
-        : unwrap(api.POST("/api/v1/pipelines/{id}/run", { params, body: {} }));
-    },
+    mutationFn: () => (fix.action === "retry" ? retryRun : startRun)(fix.id ?? ""),
     onSettled: () => {
       void client.invalidateQueries({ queryKey: queryKeys.overview.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+      refreshRuns(client);
     },
   });
 }

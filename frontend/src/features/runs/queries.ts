@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns, retryRun } from "@/api/runs";
 import type { LogLine, LogMatches, LogPage, Run, RunStreamPage } from "@/api/types";
 
 type Level = LogLine["level"];
@@ -104,15 +105,7 @@ export function useCancelRun(id: string) {
 export function useRetryRun(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () =>
-      unwrap(
-        api.POST("/api/v1/runs/{id}/retry", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-        }),
-      ),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-    },
+    mutationFn: () => retryRun(id),
+    onSettled: () => refreshRuns(client),
   });
 }

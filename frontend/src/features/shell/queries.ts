@@ -1,6 +1,7 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns, startRun } from "@/api/runs";
 
 const ROWS_PER_KIND = 5;
 
@@ -32,16 +33,7 @@ export function paletteQuery(q: string) {
 export function useRunPipeline() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (id: string) =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {},
-        }),
-      ),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-    },
+    mutationFn: startRun,
+    onSuccess: () => refreshRuns(client),
   });
 }

@@ -3,6 +3,7 @@ import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
+import { refreshRuns, startRun } from "@/api/runs";
 import type { Pipeline, Run } from "@/api/types";
 import type { SampleName } from "@/components/start/samples";
 import { startConfig, startName, type DestinationKind } from "./start";
@@ -46,17 +47,9 @@ export function useCreateAndRun() {
   return useMutation({
     mutationFn: async (choice: Choice): Promise<Run> => {
       const { id } = await createPipeline(choice);
-      return unwrap(
-        api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {},
-        }),
-      );
+      return startRun(id);
     },
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-    },
+    onSettled: () => refreshRuns(client),
   });
 }
 

@@ -8,6 +8,7 @@ import {
 } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns } from "@/api/runs";
 import type { BulkAnswer, BulkAction, PipelineRowPage, RecentRun, SavedView } from "@/api/types";
 import { filterOf, type PipelineFilter, type PipelineSearch } from "./filter";
 
@@ -91,10 +92,7 @@ export function useBulk() {
       }
       return answers.flatMap(({ results }) => results);
     },
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-    },
+    onSettled: () => refreshRuns(client),
   });
 }
 

@@ -1,19 +1,13 @@
 import { useMutation, useQueryClient, type InfiniteData } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
-import type { PipelineRow, PipelineRowPage, Run } from "@/api/types";
+import { refreshRuns, startRun } from "@/api/runs";
+import type { PipelineRow, PipelineRowPage } from "@/api/types";
 
 /** Starts a run. The list shows the run as waiting at once, and removes it again if the server refuses it. */
 export function useStartRun() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (id: string): Promise<Run> =>
-      unwrap(
-        api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": newIdempotencyKey() } },
-          body: {},
-        }),
-      ),
+    mutationFn: startRun,
     onMutate: async (id) => {
       await client.cancelQueries({ queryKey: queryKeys.pipelines.lists });
       const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
@@ -33,10 +27,7 @@ export function useStartRun() {
     },
     onError: (_error, _variables, context) =>
       context?.before.forEach(([key, data]) => client.setQueryData(key, data)),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-    },
+    onSettled: () => refreshRuns(client),
   });
 }
 

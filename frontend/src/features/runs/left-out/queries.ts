@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import { refreshRuns } from "@/api/runs";
 import type { LeftOut } from "@/api/types";
 
 export type LeftOutKind = LeftOut["kind"];
@@ -41,9 +42,6 @@ export function useSendAgain(id: string) {
           body: { streams },
         }),
       ),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
-      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-    },
+    onSettled: () => refreshRuns(client),
   });
 }
