@@ -157,7 +157,7 @@ describe("an action on several pipelines", () => {
     const bar = screen.getByRole("region", { name: "Selected pipelines" });
     await userEvent.click(within(bar).getByRole("button", { name: "Run" }));
     const alert = await screen.findByRole("alert");
-    expect(alert.textContent).toMatch(/2\spipelines started\. 1\spipeline not:/);
+    expect(alert.textContent).toMatch(/2\spipelines started\. 1\spipeline could not be started:/);
     expect(alert.textContent).toContain("Pipeline 1: The pipeline is disabled.");
     expect(lastRequest("/api/v1/pipelines/bulk")!.body).toEqual({
       ids: ROWS.map(({ id }) => id),

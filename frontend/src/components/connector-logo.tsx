@@ -13,7 +13,7 @@ import { classNames } from "./class-names";
 interface Logo {
   /** The path of a filled drawing in a square of 24. */
   path: string;
-  /** Its colours in the light and in the dark theme. Without it the logo has the colour of the text. */
+  /** Its colors in the light and in the dark theme. Without it the logo has the color of the text. */
   className?: string;
 }
 

@@ -1,13 +1,7 @@
 import type { RunStatus } from "@/api/types";
+import { STATUS_WORDS } from "@/api/status-words";
 import { classNames } from "./class-names";
 
-const LABELS: Record<RunStatus, string> = {
-  pending: "Waiting",
-  running: "Running",
-  succeeded: "Succeeded",
-  failed: "Failed",
-  cancelled: "Cancelled",
-};
 const STATUS_CLASSES: Record<RunStatus, string> = {
   pending: "bg-wait-wash text-wait",
   running: "bg-live-wash text-live",
@@ -37,7 +31,7 @@ export function StatusBadge({ status, label, className }: Props) {
         aria-hidden="true"
         className={classNames("size-1.5 rounded-full bg-current", status === "running" && "animate-breathe")}
       />
-      {label ?? LABELS[status]}
+      {label ?? STATUS_WORDS[status]}
     </span>
   );
 }

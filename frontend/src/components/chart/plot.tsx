@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import { shortTime } from "@/format/time";
 import type { ChartProps } from "./chart";
 
-/** Values of one kind. They are drawn as bars or as a line, in a colour of the theme. */
+/** Values of one kind. They are drawn as bars or as a line, in a color of the theme. */
 export interface Series {
   label: string;
   /** One for each time; null where there is none. */
@@ -178,7 +178,7 @@ function pointedOf(plot: uPlot): Pointed | null {
   return { index: idx, left: plot.over.offsetLeft + left, isOnRight: left > plot.over.clientWidth / 2 };
 }
 
-/** Returns the colour of the theme as a canvas needs it. A custom property itself has both themes' colours. */
+/** Returns the color of the theme as a canvas needs it. A custom property itself has both themes' colors. */
 function colorOf(element: HTMLElement, name: string): string {
   const before = element.style.color;
   element.style.color = `var(--color-${name})`;

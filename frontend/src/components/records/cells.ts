@@ -17,7 +17,7 @@ export function visibleText(text: string): string {
   );
 }
 
-/** Returns a moment without what nobody reads: the T, and decimals that are all zero. Other texts are unchanged. */
+/** Returns a timestamp without the letter T and without decimals that are all zero. Other texts are unchanged. */
 export function shortText(text: string, type: string): string {
   return type === "timestamp" ? text.replace("T", " ").replace(/\.0+(?=$|[+-])/, "") : text;
 }

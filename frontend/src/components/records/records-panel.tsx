@@ -146,7 +146,7 @@ function LoadedRecords({
     );
   }, []);
   function copyCell(position: CellPosition) {
-    // Of a long value, only the dialog has the rest.
+    // The table has only the beginning of this value. The dialog fetches the rest.
     if (isCut(position)) setOpened(position);
     else copy(textAt(position) ?? "");
   }

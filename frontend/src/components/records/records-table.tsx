@@ -72,7 +72,7 @@ export function RecordsTable({
     if (isNearEnd) loadMore?.();
   }, [isNearEnd, loadMore, records.length]);
 
-  // A keyboard's user must see the cell to which an arrow key has moved.
+  // An arrow key may select a cell that is not visible.
   useEffect(() => {
     if (!selected) return;
     rows.scrollToIndex(selected.row);

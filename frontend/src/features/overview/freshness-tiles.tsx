@@ -3,12 +3,13 @@ import type { ReactNode } from "react";
 import type { Freshness, Overview } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { formatCount, formatShortCount } from "@/format/number";
+import { FRESHNESS_WORDS } from "@/api/status-words";
 
-const TILES: { freshness: Freshness; label: string; hint: string; color: string }[] = [
-  { freshness: "failing", label: "Failing", hint: "The last run failed", color: "text-bad" },
-  { freshness: "late", label: "Late", hint: "Behind schedule", color: "text-wait" },
-  { freshness: "fresh", label: "Fresh", hint: "On schedule", color: "text-good" },
-  { freshness: "none", label: "No schedule", hint: "Or off, or not run yet", color: "text-soft" },
+const TILES: { freshness: Freshness; hint: string; color: string }[] = [
+  { freshness: "failing", hint: "The last run failed", color: "text-bad" },
+  { freshness: "late", hint: "Behind schedule", color: "text-wait" },
+  { freshness: "fresh", hint: "On schedule", color: "text-good" },
+  { freshness: "none", hint: "Or not run yet", color: "text-soft" },
 ];
 
 const TILE =
@@ -19,7 +20,7 @@ export function FreshnessTiles({ overview }: { overview: Overview | undefined })
   return (
     <section aria-label="Freshness of the pipelines">
       <ul className="grid grid-cols-2 gap-3 @2xl:grid-cols-3 @5xl:grid-cols-6">
-        {TILES.map(({ freshness, label, hint, color }) => (
+        {TILES.map(({ freshness, hint, color }) => (
           <li key={freshness}>
             <Link
               to="/pipelines"
@@ -28,7 +29,7 @@ export function FreshnessTiles({ overview }: { overview: Overview | undefined })
             >
               <Label>
                 <span aria-hidden="true" className={classNames("size-2 rounded-full bg-current", color)} />
-                {label}
+                {FRESHNESS_WORDS[freshness]}
               </Label>
               <Value
                 count={overview?.freshness[freshness]}

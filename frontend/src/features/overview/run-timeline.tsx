@@ -7,6 +7,7 @@ import { Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { SearchField } from "@/components/search-field";
+import { STATUS_WORDS } from "@/api/status-words";
 import { parseOverviewFilter, WHOLE_DAY, type OverviewFilter } from "./filter";
 import { timelineQuery } from "./queries";
 import { rowsOf, ticksOf, type Span } from "./timeline-layout";
@@ -17,13 +18,6 @@ import { useDragZoom } from "./use-drag-zoom";
 const HOUR = 3_600_000; // milliseconds
 const LEAST_SPAN = 30_000; // milliseconds
 const TICK_DISTANCE = 90; // pixels
-const STATUSES: Record<RunStatus, string> = {
-  failed: "Failed",
-  running: "Running",
-  pending: "Waiting",
-  cancelled: "Cancelled",
-  succeeded: "Succeeded",
-};
 
 /** The runs of the last 24 hours by pipeline. Its part of the day and its filters are in the URL. */
 export function RunTimeline() {
@@ -68,7 +62,7 @@ export function RunTimeline() {
           onChange={({ target }) => change({ status: target.value as RunStatus })}
         >
           <option value="">Any status</option>
-          {Object.entries(STATUSES).map(([status, label]) => (
+          {Object.entries(STATUS_WORDS).map(([status, label]) => (
             <option key={status} value={status}>
               {label}
             </option>

@@ -4,6 +4,7 @@ import type { RunStatus, TimelineRun } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { formatDuration } from "@/format/duration";
 import { countWithNoun } from "@/format/number";
+import { countStatuses, STATUS_WORDS } from "@/api/status-words";
 import { barsOf, startOf, type Bar, type Span, type TimelineRow } from "./timeline-layout";
 
 export const ROW_HEIGHT = 26; // pixels
@@ -124,22 +125,10 @@ function describeRun(name: string, run: TimelineRun, now: number): string {
   const seconds = ((run.end ? Date.parse(run.end) : now) - started) / 1000;
   const duration = run.status === "pending" ? "" : `, ${formatDuration(Math.max(0, seconds))}`;
   const records = countWithNoun(run.records, "record");
-  return `${name}: ${WORDS[run.status]}, ${clockFormat.format(started)}${duration}, ${records}`;
+  return `${name}: ${STATUS_WORDS[run.status].toLowerCase()}, ${clockFormat.format(started)}${duration}, ${records}`;
 }
 
 function describeRuns(name: string, runs: TimelineRun[]): string {
-  const counts = (Object.keys(WORDS) as RunStatus[]).flatMap((status) => {
-    const count = runs.filter((run) => run.status === status).length;
-    return count > 0 ? [`${count} ${WORDS[status]}`] : [];
-  });
   const [first, last] = [runs[0]!, runs.at(-1)!].map((run) => clockFormat.format(startOf(run)));
-  return `${name}: ${counts.join(", ")}, ${first} to ${last}. Zoom in`;
+  return `${name}: ${countStatuses(runs)}, ${first} to ${last}. Zoom in`;
 }
-
-const WORDS: Record<RunStatus, string> = {
-  failed: "failed",
-  running: "running",
-  pending: "waiting",
-  cancelled: "cancelled",
-  succeeded: "succeeded",
-};

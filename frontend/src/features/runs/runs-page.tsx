@@ -7,6 +7,7 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useOrgEvents } from "@/live/org-events";
 import { RunsTable } from "@/components/runs-table";
+import { STATUS_WORDS } from "@/api/status-words";
 import { parseRunFilter } from "./filter";
 
 export function RunsPage() {
@@ -31,11 +32,11 @@ export function RunsPage() {
           }
         >
           <option value="">Any status</option>
-          <option value="running">Running</option>
-          <option value="pending">Waiting</option>
-          <option value="succeeded">Succeeded</option>
-          <option value="failed">Failed</option>
-          <option value="cancelled">Cancelled</option>
+          {Object.entries(STATUS_WORDS).map(([status, word]) => (
+            <option key={status} value={status}>
+              {word}
+            </option>
+          ))}
         </select>
       </PageHeader>
       <div className="card @container overflow-x-auto">

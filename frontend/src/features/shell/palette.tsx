@@ -19,7 +19,7 @@ import { paletteQuery, useRunPipeline } from "./queries";
 
 const TYPING_DELAY = 150; // milliseconds without typing after which the server is asked
 
-/** Goes to, runs or creates anything by its name. It is the first dialog in which a text is typed, so it has a list, not a form. */
+/** A dialog that finds pages, pipelines, connectors, sources and files by their names, and opens, runs or creates them. */
 export function Palette() {
   const [text, setText] = useState("");
   const [picked, setPicked] = useState(0);

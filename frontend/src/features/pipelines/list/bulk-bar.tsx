@@ -53,7 +53,10 @@ export function BulkBar({ rows, onClear, onFailures }: Props) {
           const succeeded = results.length - failures.length;
           const title = `${countWithNoun(succeeded, "pipeline")} ${done}.`;
           if (failures.length === 0) showSuccess(title);
-          else onFailures({ title: `${title} ${countWithNoun(failures.length, "pipeline")} not:`, failures });
+          else {
+            const failed = `${countWithNoun(failures.length, "pipeline")} could not be ${done}:`;
+            onFailures({ title: `${title} ${failed}`, failures });
+          }
         },
         onError: (error) => showError(error),
       },

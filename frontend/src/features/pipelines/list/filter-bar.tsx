@@ -5,6 +5,7 @@ import { Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { SearchField } from "@/components/search-field";
 import { formatCount } from "@/format/number";
+import { FRESHNESS_WORDS, STATUS_WORDS } from "@/api/status-words";
 import { filterOf, parsePipelineSearch, withoutEmptyValues, type PipelineSearch } from "./filter";
 
 type Facet = keyof PipelineFacets;
@@ -16,17 +17,11 @@ const FACETS: { facet: Facet; label: string; any: string }[] = [
   { facet: "source", label: "Source", any: "Any source" },
   { facet: "destination", label: "Destination", any: "Any destination" },
   { facet: "tag", label: "Tag", any: "Any tag" },
-  { facet: "enabled", label: "Enabled", any: "Enabled?" },
+  { facet: "enabled", label: "Enabled", any: "Enabled or not" },
 ];
 const WORDS: Partial<Record<Facet, Record<string, string>>> = {
-  freshness: { fresh: "Fresh", late: "Late", failing: "Failing", none: "No freshness" },
-  status: {
-    running: "Running",
-    pending: "Waiting",
-    succeeded: "Succeeded",
-    failed: "Failed",
-    cancelled: "Cancelled",
-  },
+  freshness: FRESHNESS_WORDS,
+  status: STATUS_WORDS,
   enabled: { true: "Enabled", false: "Disabled" },
 };
 

@@ -1,5 +1,5 @@
 import { isRunStatus } from "@/api/run-status";
-import type { PipelineRow, RunStatus } from "@/api/types";
+import type { Freshness, RunStatus } from "@/api/types";
 import { parseText } from "@/format/parameter";
 
 // The longest texts that the API accepts.
@@ -14,7 +14,6 @@ const FRESHNESS = ["failing", "late", "fresh", "none"] as const;
 
 export type Order = (typeof ORDERS)[number];
 export type Grouping = (typeof GROUPS)[number];
-export type Freshness = PipelineRow["freshness"];
 
 /** What the API filters the list by. */
 export interface PipelineFilter {

@@ -1,19 +1,20 @@
-import type { PipelineRow } from "@/api/types";
+import type { Freshness, PipelineRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { useNow } from "@/components/clock";
+import { FRESHNESS_WORDS } from "@/api/status-words";
 import { absoluteTime, relativeTime } from "@/format/time";
 
-const LOOKS: Record<PipelineRow["freshness"], { word: string; text: string; dot: string }> = {
-  fresh: { word: "Fresh", text: "text-good", dot: "bg-good rounded-full" },
-  late: { word: "Late", text: "text-wait", dot: "bg-wait rotate-45" },
-  failing: { word: "Failing", text: "text-bad", dot: "bg-bad" },
-  none: { word: "", text: "text-faint", dot: "border border-current rounded-full" },
+const LOOKS: Record<Freshness, { text: string; dot: string }> = {
+  fresh: { text: "text-good", dot: "bg-good rounded-full" },
+  late: { text: "text-wait", dot: "bg-wait rotate-45" },
+  failing: { text: "text-bad", dot: "bg-bad" },
+  none: { text: "text-faint", dot: "border border-current rounded-full" },
 };
 
 /** Whether the pipeline delivers what its schedule promises, and when it last did. */
 export function FreshnessLabel({ row }: { row: PipelineRow }) {
   const look = LOOKS[row.freshness];
-  const word = look.word || reasonWithoutFreshness(row);
+  const word = row.freshness === "none" ? reasonWithoutFreshness(row) : FRESHNESS_WORDS[row.freshness];
   return (
     <span className={classNames("flex min-w-0 items-center gap-1.5", look.text)} title={inWords(row, word)}>
       <span aria-hidden="true" className={classNames("size-1.5 shrink-0", look.dot)} />

@@ -202,7 +202,7 @@ export function PipelinesGrid(props: Props) {
               onClick={(event) => !isOnControl(event) && activate(item)}
             >
               {item.kind === "heading" ? (
-                <GroupHeading {...item} />
+                <GroupHeading label={item.label} count={item.count} isClosed={item.isClosed} />
               ) : (
                 <PipelineCells
                   row={item.row}

@@ -3,24 +3,18 @@ import type { RecentRun, RunStatus } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { formatDuration } from "@/format/duration";
 import { countWithNoun } from "@/format/number";
+import { countStatuses, STATUS_WORDS } from "@/api/status-words";
 import { absoluteTime } from "@/format/time";
 
 const SHOWN = 14; // as many as the API returns
 
-// Each status has a height of its own, so that the colour is not the only difference.
+// Each status has a height of its own, so that the color is not the only difference.
 const BARS: Record<RunStatus, string> = {
   succeeded: "h-2.5 bg-good",
   failed: "h-4 bg-bad",
   cancelled: "h-1 bg-faint",
   running: "h-4 animate-breathe bg-live",
   pending: "h-1.5 bg-wait",
-};
-const WORDS: Record<RunStatus, string> = {
-  succeeded: "Succeeded",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  running: "Running",
-  pending: "Waiting",
 };
 
 /**
@@ -64,7 +58,7 @@ function RunBar({ run }: { run: RecentRun }) {
 }
 
 function inWords({ status, created_at, duration_seconds, records }: RecentRun): string {
-  const parts = [WORDS[status], absoluteTime(created_at)];
+  const parts = [STATUS_WORDS[status], absoluteTime(created_at)];
   if (duration_seconds !== null) parts.push(formatDuration(duration_seconds));
   if (!isLive(status)) parts.push(countWithNoun(records, "record"));
   return parts.join(", ");
@@ -73,9 +67,5 @@ function inWords({ status, created_at, duration_seconds, records }: RecentRun): 
 /** Such as `14 runs: 12 succeeded, 2 failed`. */
 function summary(runs: RecentRun[]): string {
   if (runs.length === 0) return "No runs";
-  const counts = Object.entries(WORDS).flatMap(([status, word]) => {
-    const count = runs.filter((run) => run.status === status).length;
-    return count > 0 ? [`${count} ${word.toLowerCase()}`] : [];
-  });
-  return `${countWithNoun(runs.length, "run")}: ${counts.join(", ")}`;
+  return `${countWithNoun(runs.length, "run")}: ${countStatuses(runs)}`;
 }

@@ -44,18 +44,14 @@ export function useLiveRows(): void {
     void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
   }
   useOrgEvents((run) => {
-    if (isBesideTheSchedule(run)) {
-      timers.current.refresh ??= setTimeout(refresh, REFRESH_TIME); // whether it is shown is known to the server
+    if (run.kind !== "ordinary") {
+      // Only the server knows whether the list shows a backfill or a replay as the last run.
+      timers.current.refresh ??= setTimeout(refresh, REFRESH_TIME);
       return;
     }
     collected.current.set(run.pipeline.id, run);
     timers.current.batch ??= setTimeout(applyBatch, BATCH_TIME);
   });
-}
-
-/** A chunk of a backfill and a replay are not the last run of their pipeline. */
-function isBesideTheSchedule({ trigger }: RunRow): boolean {
-  return trigger === "backfill" || trigger === "replay";
 }
 
 function changeRows(client: QueryClient, runs: ReadonlyMap<string, RunRow>) {

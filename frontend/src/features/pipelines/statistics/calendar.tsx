@@ -7,7 +7,7 @@ type Day = PipelineStatistics["days"][number];
 
 const STEPS: Record<string, number> = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -7, ArrowRight: 7 }; // days
 
-/** A cell for each day of the last half year, in the colour of what its runs became. */
+/** A cell for each day of the last half year, in the color of what its runs became. */
 export function Calendar({ days, since }: { days: Day[]; since: string }) {
   const weeks = calendarWeeks(since);
   const byDate = new Map(days.map((day) => [day.date, day]));
@@ -61,7 +61,7 @@ export function Calendar({ days, since }: { days: Day[]; since: string }) {
                     }}
                     onBlur={() => setShown(null)}
                     onMouseEnter={() => setShown(date)}
-                    className={classNames("h-3 rounded-[3px] p-0 @2xl:h-3.5", colourOf(byDate.get(date)))}
+                    className={classNames("h-3 rounded-[3px] p-0 @2xl:h-3.5", colorOf(byDate.get(date)))}
                   />
                 );
               })}
@@ -79,9 +79,9 @@ export function Calendar({ days, since }: { days: Day[]; since: string }) {
 function Legend() {
   return (
     <>
-      {LEGEND.map(({ label, colour }) => (
+      {LEGEND.map(({ label, color }) => (
         <span key={label} className="flex items-center gap-1.5">
-          <span className={classNames("size-2.5 rounded-[3px]", colour)} /> {label}
+          <span className={classNames("size-2.5 rounded-[3px]", color)} /> {label}
         </span>
       ))}
     </>
@@ -89,13 +89,13 @@ function Legend() {
 }
 
 const LEGEND = [
-  { label: "Succeeded", colour: "bg-good/70" },
-  { label: "Some failed", colour: "bg-wait/70" },
-  { label: "All failed", colour: "bg-bad/80" },
-  { label: "No runs", colour: "bg-hover" },
+  { label: "Succeeded", color: "bg-good/70" },
+  { label: "Some failed", color: "bg-wait/70" },
+  { label: "All failed", color: "bg-bad/80" },
+  { label: "No runs", color: "bg-hover" },
 ];
 
-function colourOf(day: Day | undefined): string {
+function colorOf(day: Day | undefined): string {
   if (!day) return "bg-hover";
   if (day.failed === 0) return day.succeeded === 0 ? "bg-line-strong" : "bg-good/70";
   return day.succeeded === 0 ? "bg-bad/80" : "bg-wait/70";

@@ -5,6 +5,7 @@ import { Chart, type ChartProps } from "@/components/chart/chart";
 import { ErrorNotice } from "@/components/notice";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatShortCount, countWithNoun } from "@/format/number";
+import { STATUS_WORDS } from "@/api/status-words";
 import { Calendar } from "./calendar";
 import { FailureStart } from "./failure-start";
 import { statisticsQuery } from "./queries";
@@ -55,9 +56,9 @@ function ChartsSkeleton({ hasFailed }: { hasFailed: boolean }) {
 }
 
 const STATUSES = [
-  { status: "succeeded", label: "Succeeded", color: "good" },
-  { status: "failed", label: "Failed", color: "bad" },
-  { status: "cancelled", label: "Cancelled", color: "soft" },
+  { status: "succeeded", color: "good" },
+  { status: "failed", color: "bad" },
+  { status: "cancelled", color: "soft" },
 ] as const;
 
 interface RunsChartProps extends Pick<ChartProps, "format"> {
@@ -66,12 +67,12 @@ interface RunsChartProps extends Pick<ChartProps, "format"> {
   valueOf: (run: Runs[number]) => number | null;
 }
 
-/** A bar for each run, in the colour of its status. A click opens the run. */
+/** A bar for each run, in the color of its status. A click opens the run. */
 function RunsChart({ name, runs, valueOf, format }: RunsChartProps) {
   const navigate = useNavigate();
   const series = STATUSES.filter(({ status }) => runs.some((run) => run.status === status)).map(
-    ({ status, label, color }) => ({
-      label,
+    ({ status, color }) => ({
+      label: STATUS_WORDS[status],
       color,
       kind: "bars" as const,
       values: runs.map((run) => (run.status === status ? valueOf(run) : null)),

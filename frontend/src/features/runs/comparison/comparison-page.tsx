@@ -223,7 +223,7 @@ function OwnMessages({
               >
                 {line + 1}
               </Link>
-              <span dir="auto" className={`wrap-anywhere whitespace-pre-wrap ${COLOURS[level]}`}>
+              <span dir="auto" className={`wrap-anywhere whitespace-pre-wrap ${COLORS[level]}`}>
                 {message}
               </span>
             </li>
@@ -234,4 +234,4 @@ function OwnMessages({
   );
 }
 
-const COLOURS = { debug: "text-faint", info: "", warning: "text-wait", error: "text-bad" };
+const COLORS = { debug: "text-faint", info: "", warning: "text-wait", error: "text-bad" };
