@@ -16,6 +16,7 @@ from apps.engine.frames.left_out import KINDS, MAX_KEPT
 from apps.pipelines.models import RunKind
 from apps.pipelines.serializers import RUN_KIND_HELP
 from apps.runs.models import Status, Trigger
+from apps.runs.outputs.log_search import LEVELS
 
 
 class StartSerializer(serializers.Serializer[Any]):
@@ -46,7 +47,7 @@ class LogQuery(serializers.Serializer[Any]):
     )
     limit = serializers.IntegerField(default=1000, min_value=1, max_value=5000)
     level = serializers.ChoiceField(
-        ["debug", "info", "warning", "error"],
+        LEVELS,
         required=False,
         help_text="Only lines of this level or of a more severe level.",
     )
@@ -54,7 +55,7 @@ class LogQuery(serializers.Serializer[Any]):
         required=False,
         max_length=200,
         trim_whitespace=False,
-        help_text="Only lines with this text in their message or fields, in any case. A search ends after some seconds: "
+        help_text="Only lines with this text in their message or fields, in upper or lower case. A search ends after some seconds: "
         "a page then has fewer lines, and `next_offset` is where the search continues.",
     )
 
@@ -245,7 +246,7 @@ class RunStreamQuery(serializers.Serializer[Any]):
 class LogLineSerializer(serializers.Serializer[Any]):
     line = serializers.IntegerField(help_text="Line number, from 0.")
     at = serializers.DateTimeField()
-    level = serializers.ChoiceField(["debug", "info", "warning", "error"])
+    level = serializers.ChoiceField(LEVELS)
     message = serializers.CharField()
     fields_ = serializers.DictField()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
@@ -185,16 +185,15 @@ def runs(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunSnapshot]:
     return [by_id[run_id] for run_id in run_ids]
 
 
-def runs_with_attempts(*, org_id: UUID, run_ids: Collection[UUID]) -> list[RunWithAttempts]:
-    """Return these runs with their attempts, in the order of their ids, by a constant number of queries."""
-    rows = list(Run.objects.for_org(org_id).filter(pk__in=run_ids).order_by("pk").values(*COLUMNS))
+def runs_with_attempts(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunWithAttempts]:
+    """Return these runs in this order, with their attempts. Makes a constant number of queries."""
     attempts_of_runs: dict[UUID, list[AttemptSnapshot]] = {run_id: [] for run_id in run_ids}
     found = Attempt.objects.for_org(org_id).filter(run_id__in=run_ids)
     for row in found.order_by("number").values():
         attempts_of_runs[row["run_id"]].append(_render_attempt(row))
     return [
         {**snapshot, "attempts": attempts_of_runs[snapshot["id"]]}
-        for snapshot in render_runs(org_id, rows)
+        for snapshot in runs(org_id=org_id, run_ids=run_ids)
     ]
 
 

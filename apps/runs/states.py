@@ -8,7 +8,7 @@ failed, cancelled -> pending    retried manually: a new attempt of the same run
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -115,7 +115,7 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     events.publish(feed.RUN_SUBJECT, org_id=org_id, key=run_id, new_events=new_events)
 
 
-def announce_pending(*, org_id: UUID, run_ids: Collection[UUID]) -> None:
+def announce_pending(*, org_id: UUID, run_ids: Sequence[UUID]) -> None:
     """Publish these ordinary runs, which have just become pending, and copy their state to their pipelines.
 
     It takes a constant number of queries. The caller has locked the rows of the runs.

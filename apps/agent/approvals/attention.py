@@ -10,9 +10,7 @@ from apps.agent.models import Approval, ApprovalState
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.runs.overview.attention import MAX_PER_KIND, Fix, Item
-
-MOST = MAX_PER_KIND + 1
+from apps.runs.overview.attention import MAX_READ, Fix, Item
 
 
 def open_approvals(org: Org, by: Principal) -> list[Item]:
@@ -24,7 +22,7 @@ def open_approvals(org: Org, by: Principal) -> list[Item]:
             expires_at__gt=timezone.now(),
             conversation__in=conversations(org, by),
         )
-        .order_by("-created_at", "id")[:MOST]
+        .order_by("-created_at", "id")[:MAX_READ]
     )
     return [
         Item(
@@ -43,7 +41,7 @@ def open_tool_requests(org: Org, by: Principal) -> list[Item]:
     """Return what programs have asked for with keys that the principal may see. Makes one query."""
     if by.session_id is None or not by.may_somewhere(Permission.API_KEYS_OWN):
         return []
-    rows = open_requests(org=org, by=by).order_by("-created_at", "id")[:MOST]
+    rows = open_requests(org=org, by=by).order_by("-created_at", "id")[:MAX_READ]
     return [
         Item(
             kind="approval",

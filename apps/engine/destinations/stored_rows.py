@@ -15,8 +15,8 @@ Row = Sequence[str | None]
 class RowWindow:
     """Which records to read: `limit` records after the first `offset`.
 
-    A text longer than `max_characters` may be read only up to the character after them. With `column`, only this column
-    is read.
+    Of a text longer than `max_characters`, it is enough to read one character more, which shows that it is longer. With
+    `column`, only this column is read.
     """
 
     offset: int
@@ -55,4 +55,4 @@ class StoredRows:
 
 
 class TableGone(ConfigurationError):
-    """The destination has no such table any more."""
+    """The table no longer exists at the destination."""

@@ -10,16 +10,7 @@ a chunk of a backfill and a replay change nothing, because they do not read the 
   success plus an allowance. If the schedule was created, changed, enabled or resumed later, it counts from then on. It is
   null without a schedule, and while the pipeline is disabled or its schedule is paused.
 
-The allowance is the longest of ten minutes, half the time to the next scheduled time but at most two hours, and twice the
-duration of the last success. The schedule's jitter is added. So a pipeline whose runs take a minute is late 30 minutes
-after a scheduled time without a success if it runs every hour, and two hours after if it runs every day.
-
-| freshness | a pipeline that |
-|---|---|
-| failing | is enabled, and whose last run failed |
-| late | is enabled and not failing, and `late_at` has passed |
-| fresh | is neither, and has a schedule and a success |
-| none | is disabled, has no active schedule, or has not run yet |
+docs/reference/freshness.md describes the freshness that follows from these columns, and the allowance.
 """
 
 from __future__ import annotations
@@ -37,7 +28,7 @@ SAVED_FIELDS = ("last_success_at", "last_success_seconds", "failing_since", "lat
 MIN_ALLOWANCE = timedelta(minutes=10)
 MAX_HALF_INTERVAL = timedelta(hours=2)
 
-# The freshness of the row `p` of pipelines_pipeline. It is used in every query, so all answers agree.
+# The freshness of the row `p` of pipelines_pipeline. All queries use this expression, so all answers agree.
 FRESHNESS_SQL = """CASE
     WHEN NOT p.enabled THEN 'none'
     WHEN p.failing_since IS NOT NULL THEN 'failing'
@@ -66,7 +57,7 @@ def compute_late_at(
 
 
 def late_at(pipeline: Pipeline, schedule: Schedule | None, *, after: datetime) -> datetime | None:
-    """Return `late_at` of the pipeline if its last success, or the last change of its schedule, was at `after`."""
+    """Return `late_at` of the pipeline. `after` is its last success, or a later change of its schedule."""
     if schedule is None or not pipeline.enabled or schedule.paused_at is not None:
         return None
     return compute_late_at(

@@ -16,8 +16,8 @@ from apps.json import JsonObject
 
 MODULE = "apps.engine.arrived"
 SECONDS = 30.0
-CELL_CHARACTERS = 1_000  # of a value that is shown among others
-COLUMN_CHARACTERS = 100_000  # of a value that is shown alone
+CELL_CHARACTERS = 1_000  # of a value among those of other columns
+COLUMN_CHARACTERS = 100_000  # of a value of a single column
 
 
 class StoredPage(TypedDict):
@@ -41,7 +41,9 @@ def read_rows(
     limit: int,
     column: str | None = None,
 ) -> StoredPage:
-    """Return records of the destination's table from `offset` on. Their texts are cut, those of one `column` later.
+    """Return records of the destination's table from `offset` on, only the column `column` if it is given.
+
+    Values are cut after CELL_CHARACTERS, and those of a single column after COLUMN_CHARACTERS.
 
     Raises Unavailable, and Problem 429 if too many calls run.
     """

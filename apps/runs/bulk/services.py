@@ -105,9 +105,8 @@ def retry(*, org: Org, by: Principal, ids: Sequence[UUID]) -> Outcome:
         try:
             with transaction.atomic():
                 _retry_ordinary(org, by, ordinary)
-        except (
-            IntegrityError
-        ):  # Another request has started one of the pipelines at the same moment.
+        except IntegrityError:
+            # Another request has started one of the pipelines at the same moment.
             _retry_each(org, by, ordinary, outcome)
         _retry_each(org, by, [run for run in chosen if not run.is_ordinary], outcome)
     return outcome

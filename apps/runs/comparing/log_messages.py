@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_MESSAGES = 20  # of each run
-MAX_LENGTH = 500  # characters of a message
+MAX_LENGTH = 500  # characters of a message that are compared and returned
 # Parts of a message that differ between runs: ids, times, numbers, and hexadecimal digests.
 _VARYING = re.compile(
     r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

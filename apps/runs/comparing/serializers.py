@@ -7,6 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.pipelines.serializers import FieldChange
+from apps.runs.comparing.services import MAX_STREAMS
+from apps.runs.outputs.log_search import LEVELS
 from apps.runs.serializers import RunRowSerializer, RunStreamSerializer
 
 
@@ -18,7 +20,7 @@ class ComparedStreamSerializer(serializers.Serializer[Any]):
 
 class OwnMessageSerializer(serializers.Serializer[Any]):
     line = serializers.IntegerField(help_text="Number of the first line with the message, from 0.")
-    level = serializers.ChoiceField(["debug", "info", "warning", "error"])
+    level = serializers.ChoiceField(LEVELS)
     message = serializers.CharField()
 
 
@@ -33,7 +35,7 @@ class ComparisonSerializer(serializers.Serializer[Any]):
     )
     streams = ComparedStreamSerializer(many=True)
     streams_total = serializers.IntegerField(
-        help_text="The streams of both runs, of which at most 500 are in `streams`."
+        help_text=f"The number of streams of both runs. `streams` has at most {MAX_STREAMS} of them."
     )
     only_in_run = OwnMessageSerializer(
         many=True,

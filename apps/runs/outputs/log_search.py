@@ -14,7 +14,7 @@ from apps.json import JsonObject
 
 LEVELS = ("debug", "info", "warning", "error")
 SEARCH_SECONDS = 2.0  # after which a search returns what it has found
-# What separates the words of a text. A stored line has each word as it is, also if it is part of `key=value`.
+# What separates the words of a searched text. The stored JSON of a matching line contains each word, also one of `key=value`.
 _SEPARATORS = re.compile(r"[\s\x00-\x1f\x7f\"\\\\=:,{}\[\]]+")
 
 
@@ -43,7 +43,7 @@ class SearchTime:
 
 
 class LineFilter:
-    """Matches lines of this level and of more severe levels whose message or fields contain the text, in any case."""
+    """Matches lines of this level and of more severe levels whose message or fields contain the text, in upper or lower case."""
 
     def __init__(self, level: str | None = None, text: str = "") -> None:
         self.levels = LEVELS[LEVELS.index(level) :] if level else LEVELS

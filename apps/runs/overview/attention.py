@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 
 MAX_PER_KIND = 20
+MAX_READ = MAX_PER_KIND + 1  # a provider reads one item more, to find out whether there are more
 
+# The most urgent first.
 Kind = Literal[
     "failing", "limit_reached", "late", "connector", "approval", "changes", "streams", "limit_near"
 ]
-KINDS: tuple[Kind, ...] = (  # the most urgent first
-    "failing", "limit_reached", "late", "connector", "approval", "changes", "streams", "limit_near",
-)  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Action = Literal[
     "retry",  # the run
@@ -37,10 +37,7 @@ Action = Literal[
     "open_request",
     "open_conversation",
 ]
-ACTIONS: tuple[Action, ...] = (
-    "retry", "run", "open_run", "open_connector", "open_pipeline", "open_configuration", "reset_stream",
-    "decide", "open_usage", "open_request", "open_conversation",
-)  # fmt: skip
+ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ _providers: list[Provider] = []
 
 
 def add_provider(provider: Provider) -> None:
-    """Let an app add its items. A provider returns at most MAX_PER_KIND + 1 items of each kind, the most urgent first."""
+    """Let an app add its items. A provider returns at most MAX_READ items of each kind, the most urgent first."""
     if provider not in _providers:
         _providers.append(provider)
 

@@ -18,11 +18,9 @@ from apps.pipelines.models import PipelineStream, SourceChange, StreamState
 from apps.pipelines.visibility import pipelines
 from apps.runs.models import LIVE, ORDINARY_RUNS, Run, Status
 from apps.runs.next_steps import SIDES, next_step, sides_to_check
-from apps.runs.overview.attention import MAX_PER_KIND, Fix, Item
+from apps.runs.overview.attention import MAX_READ, Fix, Item
 from apps.runs.usage import counting
 
-# Each provider reads one item more, which tells that there are more.
-MOST = MAX_PER_KIND + 1
 COLUMNS = (
     "id", "name", "domain_id", "failing_since", "late_at", "last_run_id", "last_run_status",
     "source_connector_id", "source_connector__name", "destination_connector_id", "destination_connector__name",
@@ -43,7 +41,7 @@ def failing_pipelines(org: Org, by: Principal) -> list[Item]:
         pipelines(org, by)
         .filter(enabled=True, failing_since__isnull=False)
         .annotate(failed_run=Subquery(newest_failed_run.values("pk")[:1]))
-        .order_by("-failing_since", "id")[:MOST]
+        .order_by("-failing_since", "id")[:MAX_READ]
         .values(*COLUMNS, "failed_run")
     )
     failed_runs = Run.objects.for_org(org).filter(pk__in=[row["failed_run"] for row in rows])
@@ -72,7 +70,7 @@ def _failing(row: Row, run: Row | None, by: Principal) -> Item:
 
 
 def _fixes_of_failure(row: Row, run: Row, by: Principal) -> Iterator[Fix]:
-    """Yield what the class and the message of a failure say about its repair."""
+    """Yield what can be done about a failure of this class and with this message, the best first."""
     may_run = by.may(Permission.PIPELINES_RUN, domain_id=row["domain_id"])
     may_edit = by.may(Permission.PIPELINES_EDIT, domain_id=row["domain_id"])
     failure = FailureClass(run["failure_class"])
@@ -100,7 +98,7 @@ def late_pipelines(org: Org, by: Principal) -> list[Item]:
     rows = (
         pipelines(org, by)
         .filter(enabled=True, failing_since=None, late_at__lte=timezone.now())
-        .order_by("-late_at", "id")[:MOST]
+        .order_by("-late_at", "id")[:MAX_READ]
         .values(*COLUMNS)
     )
     return [_late(row, by) for row in rows]
@@ -146,7 +144,7 @@ def undecided_changes(org: Org, by: Principal) -> list[Item]:
         .filter(decision__in=UNDECIDED, pipeline__in=pipelines(org, by))
         .values("pipeline_id", "pipeline__name", "pipeline__domain_id")
         .annotate(count=Count("pk"), since=Max("created_at"))
-        .order_by("-since", "pipeline_id")[:MOST]
+        .order_by("-since", "pipeline_id")[:MAX_READ]
     )
     return [
         Item(
@@ -169,7 +167,7 @@ def waiting_streams(org: Org, by: Principal) -> list[Item]:
         .filter(state=StreamState.WAITING, pipeline__in=pipelines(org, by))
         .values("pipeline_id", "pipeline__name", "pipeline__domain_id")
         .annotate(count=Count("pk"))
-        .order_by("-count", "pipeline_id")[:MOST]
+        .order_by("-count", "pipeline_id")[:MAX_READ]
     )
     return [
         Item(
@@ -191,7 +189,7 @@ def _decide(row: Row, by: Principal) -> Fix:
 
 def failing_connectors(org: Org, by: Principal) -> list[Item]:
     """Return the connectors whose last check failed. Makes one query."""
-    rows = connectors(org, by).filter(check_ok=False).order_by("-checked_at", "id")[:MOST]
+    rows = connectors(org, by).filter(check_ok=False).order_by("-checked_at", "id")[:MAX_READ]
     return [
         Item(
             kind="connector",
@@ -205,7 +203,7 @@ def failing_connectors(org: Org, by: Principal) -> list[Item]:
     ]
 
 
-LIMIT_NAMES = {
+LIMIT_LABELS = {
     "rows_month": "Records per month",
     "bytes_month": "Bytes per month",
     "pipelines": "Pipelines",
@@ -222,13 +220,13 @@ def limits(org: Org, by: Principal) -> list[Item]:
     near = [
         measure
         for measure in counting.read_measures(org)
-        if measure.state != "ok" and measure.name in LIMIT_NAMES
+        if measure.state != "ok" and measure.name in LIMIT_LABELS
     ]
     return [
         Item(
             kind="limit_reached" if measure.state == "reached" else "limit_near",
             id=measure.name,
-            name=LIMIT_NAMES[measure.name],
+            name=LIMIT_LABELS[measure.name],
             cause=_cause_of_limit(measure),
             fixes=[Fix("open_usage")],
         )
@@ -240,7 +238,7 @@ def _cause_of_limit(measure: counting.Measure) -> str:
     share = round(100 * measure.used / measure.limit) if measure.limit else 100
     if measure.state != "reached":
         return f"{share}% of the limit is used."
-    if measure.name in counting.LIMIT_NAMES:
+    if measure.name in counting.MONTHLY_LIMITS:
         return "The limit is reached. New runs fail until next month, or until an admin raises it."
     return "The limit is reached."
 

@@ -17,10 +17,10 @@ from apps.pipelines.schedules.freshness import FRESHNESS, FRESHNESS_SQL
 from apps.runs.models import LIVE, Run, Status
 from apps.runs.overview import attention
 from apps.runs.overview.attention import Item
+from apps.runs.overview.timeline import LAST_DAY
 from apps.runs.queries import waiting_runs
 from apps.runs.visibility import runs
 
-LAST_DAY = timedelta(hours=24)
 HOURS = 24
 MAX_QUEUED = 50
 

@@ -73,7 +73,7 @@ def _newest(rows: QuerySet[Run]) -> list[dict[str, Any]]:
 def _most_urgent_pipelines(ended: QuerySet[Run]) -> list[UUID] | None:
     """Return pipelines that have together at most MAX_RUNS of these runs: failing ones, then live and late ones first.
 
-    It is None if all pipelines together have not more.
+    Return None if all pipelines together have no more than that.
     """
     urgency = Case(
         When(pipeline__enabled=True, pipeline__failing_since__isnull=False, then=0),

@@ -89,14 +89,14 @@ def reached_limit(org: Org) -> Measure | None:
 def require_below_limits(org: Org) -> None:
     """Raise LimitReached if no more records may be moved this month."""
     if (measure := reached_limit(org)) is not None and measure.limit is not None:
-        raise LimitReached(LIMIT_NAMES[measure.name], measure.limit)
+        raise LimitReached(MONTHLY_LIMITS[measure.name], measure.limit)
 
 
 def limit_failure(measure: Measure) -> Failed:
     """Return the failure of a run that is stopped because it reached the limit of `measure`."""
     return Failed(
         FailureClass.CONFIGURATION,
-        f"The organization's limit of {measure.limit:,} {LIMIT_NAMES[measure.name]} is reached.",
+        f"The organization's limit of {measure.limit:,} {MONTHLY_LIMITS[measure.name]} is reached.",
         (
             f"used this month: {measure.used:,}",
             "Retry this run next month, or once an admin has raised the limit: it continues from the last checkpoint. "
@@ -106,4 +106,4 @@ def limit_failure(measure: Measure) -> Failed:
     )
 
 
-LIMIT_NAMES = {"rows_month": "records per month", "bytes_month": "bytes per month"}
+MONTHLY_LIMITS = {"rows_month": "records per month", "bytes_month": "bytes per month"}

@@ -4294,7 +4294,7 @@ export interface components {
             /** @description How the settings changed from the version of the other run to the version of the run. */
             changes: components["schemas"]["FieldChange"][];
             streams: components["schemas"]["ComparedStream"][];
-            /** @description The streams of both runs, of which at most 500 are in `streams`. */
+            /** @description The number of streams of both runs. `streams` has at most 500 of them. */
             streams_total: number;
             /** @description The first messages at the start of the log that the other log does not have there, without regard to times, ids and numbers. */
             only_in_run: components["schemas"]["OwnMessage"][];
@@ -26824,7 +26824,7 @@ export interface operations {
                 limit?: number;
                 /** @description Number of the first line to return, from 0. */
                 offset?: number;
-                /** @description Only lines with this text in their message or fields, in any case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
+                /** @description Only lines with this text in their message or fields, in upper or lower case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
                 q?: string;
             };
             header?: never;
@@ -26983,7 +26983,7 @@ export interface operations {
                 level?: "debug" | "info" | "warning" | "error";
                 /** @description Number of the first line to return, from 0. */
                 offset?: number;
-                /** @description Only lines with this text in their message or fields, in any case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
+                /** @description Only lines with this text in their message or fields, in upper or lower case. A search ends after some seconds: a page then has fewer lines, and `next_offset` is where the search continues. */
                 q?: string;
             };
             header?: never;
