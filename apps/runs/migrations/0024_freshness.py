@@ -1,9 +1,9 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import migrations
 
-from apps.pipelines.schedules.freshness import compute_late_at
+from apps.pipelines.schedules.times import next_times
 
 BATCH = 500
 
@@ -24,6 +24,18 @@ WHERE q.id = p.id
 """
 
 
+def compute_late_at(schedule: Any, after: datetime, last_duration: timedelta) -> datetime | None:
+    """Return what apps.pipelines.schedules.freshness returned in this release. Later changes of it are not copied here."""
+    slots = next_times(schedule, after, 2)
+    if not slots:
+        return None
+    half_interval = (slots[-1] - slots[0]) / 2
+    allowance = max(
+        timedelta(minutes=10), min(half_interval, timedelta(hours=2)), 2 * last_duration
+    )
+    return slots[0] + allowance + timedelta(seconds=schedule.jitter_seconds)
+
+
 def set_late_at(apps: Any, schema_editor: Any) -> None:
     """Set when each pipeline with an active schedule is late. A schedule's `updated_at` is its last change by a member."""
     Pipeline = apps.get_model("pipelines", "Pipeline")
@@ -34,9 +46,8 @@ def set_late_at(apps: Any, schema_editor: Any) -> None:
         pipeline = schedule.pipeline
         pipeline.late_at = compute_late_at(
             schedule,
-            after=max(schedule.updated_at, pipeline.last_success_at or schedule.updated_at),
-            jitter_seconds=schedule.jitter_seconds,
-            last_duration=timedelta(seconds=pipeline.last_success_seconds or 0),
+            max(schedule.updated_at, pipeline.last_success_at or schedule.updated_at),
+            timedelta(seconds=pipeline.last_success_seconds or 0),
         )
         pipelines.append(pipeline)
     Pipeline._base_manager.bulk_update(pipelines, ["late_at"], batch_size=BATCH)
