@@ -106,8 +106,8 @@ def _take(
 
 def _photograph(page: Page, name: str, address: str, theme: str, width: int, folder: Path) -> Path:
     page.goto(address)
-    page.get_by_role("heading", level=1).first.wait_for()
-    page.locator("[aria-label=Loading]").first.wait_for(state="detached")
+    page.get_by_role("heading").first.wait_for()
+    page.locator("[aria-label=Loading], .skeleton").first.wait_for(state="detached")
     file_name = name.strip("/").replace("/", "-").replace("$", "") or "overview"
     path = folder / f"{file_name}-{theme}-{width}.png"
     page.screenshot(path=path, full_page=True)

@@ -95,7 +95,7 @@ def approve_a_change(page: Page, screenshots: Path) -> None:
     expect(article.get_by_text("Guided mode, not a language model", exact=True)).to_be_visible(
         timeout=ANSWER_TIMEOUT
     )
-    expect(page.get_by_role("main").get_by_text("Disabled")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("Disabled", exact=True)).to_be_visible()
     page.screenshot(path=screenshots / "approved.png")
     panel.get_by_role("button", name="Close the agent").click()
 

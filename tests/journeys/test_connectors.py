@@ -18,7 +18,7 @@ from tests.journeys.test_first_page import log_in
 from tests.journeys.test_left_out import wait_for
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
-CONNECTOR_ADDRESS = re.compile(r"/connectors/[0-9a-f-]{36}$")
+CONNECTOR_ADDRESS = re.compile(r"/connectors/[0-9a-f-]{36}(\?field=\w+)?$")
 CHECK_TIMEOUT = 60_000  # milliseconds; the first check starts the engine
 
 
@@ -118,7 +118,7 @@ def follow_the_link_of_the_failed_run(page: Page, address: str, screenshots: Pat
     expect(page.get_by_role("heading", name="Authentication")).to_be_visible()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "failed.png")
-    page.get_by_role("link", name=f"Open source {SHOP}").click()
+    page.get_by_role("link", name=f"Change the password of {SHOP}").click()
     expect(page).to_have_url(CONNECTOR_ADDRESS)
 
 

@@ -95,14 +95,16 @@ def wait_for_mail(site: Site, address: str, subject: str) -> str:
             for raw in file.read_bytes().split(b"-" * 79):
                 message = message_from_bytes(raw.strip(), policy=policy.default)
                 if message["To"] == address and str(message["Subject"]).startswith(subject):
-                    return bytes(message.get_payload(decode=True) or b"").decode()
+                    body = message.get_body(("plain",))
+                    assert body is not None
+                    return str(body.get_content())
         time.sleep(0.2)
     raise AssertionError(f"no mail to {address}: {subject}")
 
 
 def set_up_authenticator_app(page: Page, screenshots: Path) -> list[str]:
     """Set up an authenticator app. Return the recovery codes."""
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Security").click()
     factors = page.get_by_role("region", name="Two-factor authentication")
     factors.get_by_label("Current password").fill(PASSWORD)
@@ -156,7 +158,7 @@ def log_in_with_code(page: Page, address: str, code: str) -> None:
 
 
 def invite_colleague(page: Page, colleague: str, screenshots: Path) -> None:
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("link", name="Members").click()
     # Wait for this page, because the previous page has a field "E-mail" too.
     expect(page.get_by_role("heading", name="Invitations", exact=True)).to_be_visible()
@@ -215,7 +217,7 @@ def log_in_with_single_sign_on(
     page.locator("input[name=sub]").fill("grace")
     page.locator("input[name=sub]").press("Enter")
     see_first_page(page)
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     expect(page.get_by_text("You logged in through this organization's")).to_be_visible()
     page.screenshot(path=screenshots / "entered.png")
     page.context.close()

@@ -45,6 +45,17 @@ it("changes that the sentence has not said are listed", () => {
   expect(changeLines(event("member.change_role", { role: ["viewer", "admin"] }))).toEqual([]);
 });
 
+it("empty settings and ids of a new object are left out", () => {
+  const id = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
+  const changes = {
+    "config.streams.0.write_mode": [null, "append"],
+    "config.streams.0.primary_key": [null, []],
+    "config.source.connector_id": [null, id],
+    config: [null, {}],
+  };
+  expect(changeLines(event("pipeline.create", changes))).toEqual(["Write mode set to Append"]);
+});
+
 it("the actor is named, and the person for whom a program acted", () => {
   const person = { kind: "user", id: null, name: "ada@example.com" };
   expect(actorInWords({ actor_label: "Agent", on_behalf_of: person })).toBe("Agent for ada@example.com");

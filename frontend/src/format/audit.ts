@@ -176,7 +176,7 @@ interface Change {
 }
 
 function changesOf(event: RecordedEvent): Change[] {
-  const { schedule, others } = takeSchedule(event.changes);
+  const { schedule, others } = takeSchedule(withoutPrefix(event.changes));
   const changes = Object.entries(others).map(([field, change]) => {
     const [before, after] = Array.isArray(change) && change.length === 2 ? change : [null, change];
     const name = fieldInWords(field);
@@ -186,7 +186,22 @@ function changesOf(event: RecordedEvent): Change[] {
       after: text(field, after),
     };
   });
-  return schedule ? [schedule, ...changes] : changes;
+  return [...(schedule ? [schedule] : []), ...changes].filter(saysSomething);
+}
+
+/** The settings of a new pipeline are recorded below `config`, those of a changed one are not. */
+function withoutPrefix(changes: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(changes).map(([field, change]) => [field.replace(/^config\./, ""), change]),
+  );
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Ids say nothing to a reader, and neither does a setting that was empty and still is. */
+function saysSomething({ before, after }: Change): boolean {
+  const isId = [before, after].every((value) => value === "" || UUID.test(value));
+  return !isId && !(isEmpty(before) && isEmpty(after));
 }
 
 const SCHEDULE_FIELDS = ["schedule.cron", "schedule.interval_seconds"];

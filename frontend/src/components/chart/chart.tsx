@@ -31,7 +31,8 @@ export function Chart({ title, times, series, format, height = 160, onPick }: Ch
       <figcaption id={titleId} className="mb-1 text-[0.8125rem] text-soft">
         {title}
       </figcaption>
-      <div aria-hidden="true" style={{ height }}>
+      {/* Without the containment, a chart that was drawn in a wide window would keep a narrow one from getting narrower. */}
+      <div aria-hidden="true" className="[contain:inline-size]" style={{ height }}>
         <CodeBoundary fallback={<p className="text-soft">The chart could not be loaded.</p>}>
           <Suspense fallback={<div className="skeleton h-full" />}>
             <Plot times={times} series={series} format={format} height={height} onPick={onPick} />

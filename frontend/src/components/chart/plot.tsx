@@ -180,10 +180,12 @@ function pointedOf(plot: uPlot): Pointed | null {
 
 /** Returns the color of the theme as a canvas needs it. A custom property itself has both themes' colors. */
 function colorOf(element: HTMLElement, name: string): string {
-  const before = element.style.color;
-  element.style.color = `var(--color-${name})`;
-  const { color } = getComputedStyle(element);
-  element.style.color = before;
+  // A new element: a changed colour of an existing one may be in transition.
+  const probe = document.createElement("span");
+  probe.style.color = `var(--color-${name})`;
+  element.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
   return color;
 }
 
