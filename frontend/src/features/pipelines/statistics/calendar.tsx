@@ -69,7 +69,7 @@ export function Calendar({ days, since }: { days: Day[]; since: string }) {
           ))}
         </tbody>
       </table>
-      <p aria-hidden="true" className="mt-1.5 flex h-5 items-center gap-3 truncate text-xs text-soft">
+      <p aria-hidden="true" className="mt-1.5 flex min-h-5 flex-wrap items-center gap-x-3 text-xs text-soft">
         {shown ? dayInWords(shown, byDate.get(shown)) : <Legend />}
       </p>
     </figure>
