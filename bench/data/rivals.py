@@ -19,7 +19,6 @@ from bench.data.lineitem import DECIMALS
 from bench.scratch import ROOT
 from local.database.binaries import wheel_binaries
 
-CHUNK_ROWS = 100_000
 DLT_ENVIRONMENT = {
     "RUNTIME__DLTHUB_TELEMETRY": "false",
     "RUNTIME__LOG_LEVEL": "CRITICAL",

@@ -11,7 +11,7 @@ export const http = createOpenApiHttp<paths>({ baseUrl: globalThis.location?.ori
 
 /**
  * Starts the server for the tests of this file. Each test begins with these answers, and may add its own by `server.use`.
- * A request without an answer fails the test.
+ * A request without an answer fails, as if the server were away.
  */
 export function startServer(...answers: Parameters<typeof setupServer>) {
   const server = setupServer(...answers);

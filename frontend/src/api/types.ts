@@ -4,7 +4,6 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type AgentStatus = Schemas["AgentStatus"];
-export type AuditEvent = Schemas["AuditRow"];
 export type Session = Schemas["LoginResponse"];
 export type Permission = Schemas["PermissionEnum"];
 export type Overview = Schemas["Overview"];

@@ -1,4 +1,5 @@
 import { fieldInWords, valueInWords } from "./change";
+import { isId } from "./id";
 import { nameInWords } from "./name";
 import { scheduleInWords } from "./schedule";
 
@@ -196,12 +197,10 @@ function withoutPrefix(changes: Record<string, unknown>): Record<string, unknown
   );
 }
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** Ids say nothing to a reader, and neither does a setting that was empty and still is. */
 function saysSomething({ before, after }: Change): boolean {
-  const isId = [before, after].every((value) => value === "" || UUID.test(value));
-  return !isId && !(isEmpty(before) && isEmpty(after));
+  const hasOnlyIds = [before, after].every((value) => value === "" || isId(value));
+  return !hasOnlyIds && !(isEmpty(before) && isEmpty(after));
 }
 
 const SCHEDULE_FIELDS = ["schedule.cron", "schedule.interval_seconds"];

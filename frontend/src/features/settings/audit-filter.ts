@@ -1,3 +1,5 @@
+import { isId } from "@/format/id";
+
 /** The filter in the URL of the audit log. The days are dates in the user's time zone, such as 2026-03-01. */
 export interface AuditFilter {
   action?: string;
@@ -8,19 +10,18 @@ export interface AuditFilter {
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const ACTION = /^[a-z_.]{1,60}$/;
-const UUID = /^[0-9a-f-]{36}$/;
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
 export function parseAuditFilter(search: Record<string, unknown>): AuditFilter {
-  const matching = (name: keyof AuditFilter, pattern: RegExp) => {
+  const valid = (name: keyof AuditFilter, isValid: (text: string) => boolean) => {
     const value = search[name];
-    return typeof value === "string" && pattern.test(value) ? { [name]: value } : {};
+    return typeof value === "string" && isValid(value) ? { [name]: value } : {};
   };
   return {
-    ...matching("action", ACTION),
-    ...matching("actor", UUID),
-    ...matching("since", DAY),
-    ...matching("until", DAY),
+    ...valid("action", (text) => ACTION.test(text)),
+    ...valid("actor", isId),
+    ...valid("since", (text) => DAY.test(text)),
+    ...valid("until", (text) => DAY.test(text)),
   };
 }
 

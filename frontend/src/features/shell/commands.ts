@@ -1,4 +1,5 @@
 import type { Permission } from "@/api/types";
+import { isId } from "@/format/id";
 import { PAGES } from "./keys";
 
 /** Something that the palette offers. `to` is an address of the dashboard; `run` starts the pipeline with this id. */
@@ -73,7 +74,6 @@ export const FIXED_COMMANDS: Command[] = [
 ];
 
 const RUN_PREFIX = /^run\s+/i;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The text that the server searches for. "run orders" searches for orders. */
 export function searchText(text: string): string {
@@ -92,7 +92,7 @@ export function matchingCommands(text: string): Command[] {
 /** A run is found by its id only. */
 export function runCommand(text: string): Command[] {
   const id = text.trim();
-  return UUID.test(id) ? [{ id: `run ${id}`, group: "Runs", label: `Run ${id}`, to: `/runs/${id}` }] : [];
+  return isId(id) ? [{ id: `run ${id}`, group: "Runs", label: `Run ${id}`, to: `/runs/${id}` }] : [];
 }
 
 /** The rows that the server has found, as commands. With "run" before the name, pipelines are offered to be run first. */

@@ -1,6 +1,6 @@
 import type { Permission } from "@/api/types";
 
-export interface KeyedPage {
+interface KeyedPage {
   /** Pressed after `g`. */
   key: string;
   to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
@@ -24,6 +24,8 @@ export const PAGES: KeyedPage[] = [
 export const OTHER_KEYS: { keys: string[]; label: string }[] = [
   { keys: ["Ctrl K", "⌘ K"], label: "Search, go to, run or create anything" },
   { keys: ["/"], label: "Search the list of the page" },
+  { keys: ["j", "k"], label: "Move in the list of pipelines, as the arrow keys do" },
+  { keys: ["Space"], label: "Select in the list of pipelines; with Shift and an arrow key, several" },
   { keys: ["Ctrl J", "⌘ J"], label: "Open or close the agent" },
   { keys: ["?"], label: "Show these keys" },
   { keys: ["Esc"], label: "Close a dialog or a menu" },

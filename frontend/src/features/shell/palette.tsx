@@ -123,8 +123,9 @@ function useCommands(text: string): Command[] {
   const canEditPipelines = useHasPermissionSomewhere("pipelines.edit");
   const canEditConnectors = useHasPermissionSomewhere("connectors.edit");
   const isReadOnly = useReadOnlyReason() !== null;
-  const isAllowed = ({ permission, group }: Command) => {
+  const isAllowed = ({ permission, group, act }: Command) => {
     if (group === "Create" && isReadOnly) return false;
+    if (act === "copy-link") return "clipboard" in navigator; // only on https and localhost
     if (permission === undefined) return true;
     if (permission === "agent.use") return canUseAgent;
     if (permission === "pipelines.edit") return canEditPipelines;

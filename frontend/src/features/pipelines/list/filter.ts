@@ -1,5 +1,6 @@
 import { isRunStatus } from "@/api/run-status";
 import type { Freshness, RunStatus } from "@/api/types";
+import { isId } from "@/format/id";
 import { parseText } from "@/format/parameter";
 
 // The longest texts that the API accepts.
@@ -7,7 +8,6 @@ const MAX_SEARCH_LENGTH = 120;
 const MAX_TAG_LENGTH = 200;
 const MAX_KIND_LENGTH = 60;
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const ORDERS = ["newest", "oldest", "name", "updated", "next_run", "last_run"] as const;
 const GROUPS = ["domain", "source", "destination", "tag"] as const;
 const FRESHNESS = ["failing", "late", "fresh", "none"] as const;
@@ -44,7 +44,7 @@ export function parsePipelineSearch(search: Record<string, unknown>): PipelineSe
     q: parseText(search.q, MAX_SEARCH_LENGTH),
     status: isRunStatus(search.status) ? search.status : null,
     freshness: oneOf(FRESHNESS, search.freshness),
-    domain: typeof search.domain === "string" && UUID.test(search.domain) ? search.domain : null,
+    domain: typeof search.domain === "string" && isId(search.domain) ? search.domain : null,
     source: parseText(search.source, MAX_KIND_LENGTH),
     destination: parseText(search.destination, MAX_KIND_LENGTH),
     tag: parseText(search.tag, MAX_TAG_LENGTH),

@@ -15,7 +15,7 @@ import { COLUMNS } from "./columns";
 import { FreshnessLabel } from "./freshness-label";
 import { RunStrip } from "./run-strip";
 
-export interface LineProps {
+interface LineProps {
   row: PipelineRow;
   runs: RecentRun[] | undefined;
   sourceName: string;
