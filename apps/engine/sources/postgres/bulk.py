@@ -299,14 +299,15 @@ class BulkReader:
         if self._size >= self._max_bytes or self._line_count >= self._max_rows:
             return piece
         rest = b""
-        line_count = piece.count(b"\n")
-        if self._form != "binary" and self._line_count + line_count > self._max_rows:
-            place = _find_line_end(piece, self._max_rows - self._line_count)
-            piece, rest = piece[:place], piece[place:]
+        if self._form != "binary":  # which has no lines
             line_count = piece.count(b"\n")
+            if self._line_count + line_count > self._max_rows:
+                place = _find_line_end(piece, self._max_rows - self._line_count)
+                piece, rest = piece[:place], piece[place:]
+                line_count = piece.count(b"\n")
+            self._line_count += line_count
         self._pieces.append(piece)
         self._size += len(piece)
-        self._line_count += line_count
         return rest
 
     def _continue(self) -> None:
