@@ -54,6 +54,17 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
         self.page.on("response", self._record_failed_response)
 
+    def unexpected_errors(self, *expected: int) -> list[str]:
+        """Return the errors without answers of the expected statuses. The browser logs these answers too."""
+        return [
+            error
+            for error in self.errors
+            if not any(
+                error.startswith(f"{status} ") or f"status of {status}" in error
+                for status in expected
+            )
+        ]
+
     def _record_console_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.errors.append(f"console {message.type}: {message.text}")

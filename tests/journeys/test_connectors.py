@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests import database
 from tests.first_start import log_in as log_in_to_api
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import PASSWORD, SHOP, Site, Visitor, shop_database
-from tests.journeys.test_first_page import log_in
-from tests.journeys.test_left_out import wait_for
+from tests.journeys.steps import DESKTOP, PHONE, create_pipeline, log_in, start_run, wait_for_run
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
 CONNECTOR_ADDRESS = re.compile(r"/connectors/[0-9a-f-]{36}(\?field=\w+)?$")
 CHECK_TIMEOUT = 60_000  # milliseconds; the first check starts the engine
 
@@ -30,20 +29,20 @@ def test_a_user_repairs_a_connector_after_a_failed_run(
     with shop_database(), log_in_to_api(vars(site)) as client:
         log_in(page, site)
         connector = create_it(page, tmp_path)
-        pipeline = create_pipeline(client, connector)
+        pipeline = create_pipeline(client, "Orders of the shop", orders_of(connector))
         replace_password(page, "a wrong password")
         save(page)
-        run = client.post(f"pipelines/{pipeline}/run").raise_for_status().json()["id"]
-        wait_for(client, run, "failed")
+        run = start_run(client, pipeline)
+        wait_for_run(client, run, "failed")
         follow_the_link_of_the_failed_run(page, f"{site.url}/runs/{run}", tmp_path)
         replace_password(page, PASSWORD)
         keep_what_was_typed_when_a_colleague_saves(page, client, connector, tmp_path)
-        assert [error for error in visitor.errors if "412" not in error] == []
+        assert visitor.unexpected_errors(412) == []
         visitor.errors.clear()
         repair_it(page, tmp_path)
         page.goto(f"{site.url}/runs/{run}")
         page.get_by_role("button", name="Retry").click()
-        wait_for(client, run, "succeeded")
+        wait_for_run(client, run)
         look_at_it_on_a_phone_in_the_dark(page, f"{site.url}/connectors/{connector}", tmp_path)
         see_that_it_cannot_be_deleted_while_it_is_used(page, tmp_path)
         client.delete(f"pipelines/{pipeline}").raise_for_status()
@@ -81,15 +80,13 @@ def create_it(page: Page, screenshots: Path) -> str:
     return page.url.rpartition("/")[2]
 
 
-def create_pipeline(client: httpx.Client, connector: str) -> str:
-    config = {
+def orders_of(connector: str) -> dict[str, Any]:
+    """Return the configuration of a pipeline that reads the orders with this connector."""
+    return {
         "source": {"connector_id": connector},
         "streams": [{"stream": "public.orders"}],
         "destination": {"kind": "jsonl", "config": {}},
     }
-    body = {"name": "Orders of the shop", "config": config}
-    pipeline: str = client.post("pipelines", json=body).raise_for_status().json()["id"]
-    return pipeline
 
 
 def settings_of(page: Page) -> Locator:
@@ -158,8 +155,6 @@ def repair_it(page: Page, screenshots: Path) -> None:
 
 
 def look_at_it_on_a_phone_in_the_dark(page: Page, address: str, screenshots: Path) -> None:
-    desktop = page.viewport_size
-    assert desktop is not None
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     for name, url in (("connector", address), ("connectors", address.rpartition("/")[0])):
@@ -169,7 +164,7 @@ def look_at_it_on_a_phone_in_the_dark(page: Page, address: str, screenshots: Pat
         assert severe_violations(page) == []
         page.screenshot(path=screenshots / f"{name}-phone.png", full_page=True)
     page.emulate_media(color_scheme="light")
-    page.set_viewport_size(desktop)
+    page.set_viewport_size(DESKTOP)
     page.goto(address)
 
 

@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
-from tests.journeys.test_first_page import log_in
+from tests.journeys.steps import DESKTOP, PHONE, log_in
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
 SLOW_BYTES = 300_000  # bytes per second that the slow connection sends
 CHECK_TIMEOUT = 60_000  # milliseconds; the first check starts the engine
 DROP_SCRIPT = """(zone, [name, text]) => {
@@ -109,7 +108,6 @@ def replace_a_file_of_the_same_name(page: Page, folder: Path) -> None:
 
 
 def look_at_it_on_a_phone_in_the_dark(page: Page, folder: Path) -> None:
-    size = page.viewport_size
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     expect(row_of(page, "orders-1.csv")).to_be_visible()
@@ -120,8 +118,7 @@ def look_at_it_on_a_phone_in_the_dark(page: Page, folder: Path) -> None:
     assert severe_violations(page) == []
     page.screenshot(path=folder / "phone.png", full_page=True)
     page.emulate_media(color_scheme="light")
-    assert size is not None
-    page.set_viewport_size(size)
+    page.set_viewport_size(DESKTOP)
 
 
 def read_the_file_with_a_connector(page: Page, folder: Path) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from tests import database
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import PASSWORD, SHOP, Site, Visitor, shop_database
+from tests.journeys.steps import DESKTOP, PHONE, RUN_TIMEOUT, log_in, open_tab
 
 RUN_ADDRESS = re.compile(r"/runs/[0-9a-f-]{36}$")
 SOURCE_CODE = """from drover import Page, Source
@@ -28,10 +29,8 @@ PASTE_SCRIPT = """(editor, text) => {
     clipboardData.setData("text/plain", text);
     editor.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
 }"""
-RUN_TIMEOUT = 120_000  # milliseconds
 MAX_CLICKS_WITH_SAMPLES = 9
 MAX_CLICKS_WITH_OWN_SOURCE = 12
-PHONE: ViewportSize = {"width": 360, "height": 740}
 # Counts what a hand does, in all pages of the tab. A click that a key causes has no detail.
 COUNT_CLICKS = """addEventListener("click", (event) => {
     if (event.isTrusted && event.detail > 0)
@@ -43,6 +42,9 @@ def test_a_user_logs_in_runs_a_pipeline_and_creates_a_pipeline_and_a_custom_sour
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
+    page.goto(site.url)
+    expect(page.get_by_label("E-mail")).to_be_visible()
+    assert severe_violations(page) == []
     log_in(page, site)
 
     rows = page.get_by_role("grid", name="Pipelines").get_by_role("row")
@@ -97,12 +99,12 @@ def look_at_the_overview(page: Page, screenshots: Path) -> None:
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/runs/|from="))
     page.go_back()
-    page.set_viewport_size({"width": 360, "height": 740})
+    page.set_viewport_size(PHONE)
     expect(timeline).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "overview on a phone.png", full_page=True)
-    page.set_viewport_size({"width": 1280, "height": 800})
+    page.set_viewport_size(DESKTOP)
 
 
 def create_pipeline(page: Page, screenshots: Path) -> None:
@@ -131,13 +133,6 @@ def create_pipeline(page: Page, screenshots: Path) -> None:
     expect(page.get_by_role("textbox", name="Transform code")).to_contain_text("return record")
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "pipeline.png", full_page=True)
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Open a tab of a pipeline's page."""
-    page.get_by_role("navigation", name="Pipeline", exact=True).get_by_role(
-        "link", name=name
-    ).click()
 
 
 def create_custom_source(page: Page, screenshots: Path) -> None:
@@ -238,11 +233,10 @@ def look_at_a_value(page: Page) -> None:
     assert severe_violations(page) == []
     page.keyboard.press("Escape")
     expect(dialog).not_to_be_visible()
-    desktop = page.viewport_size
     page.set_viewport_size(PHONE)
     assert severe_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    page.set_viewport_size(desktop or PHONE)
+    page.set_viewport_size(DESKTOP)
 
 
 def load_own_table(page: Page, screenshots: Path) -> None:
@@ -265,14 +259,3 @@ def load_own_table(page: Page, screenshots: Path) -> None:
     page.get_by_role("button", name="Create and run").click()
     page.get_by_role("link", name="Look at the records").click(timeout=RUN_TIMEOUT)
     expect_records(page, screenshots / "own-arrived.png")
-
-
-def log_in(page: Page, site: Site) -> None:
-    page.goto(site.url)
-    assert severe_violations(page) == []
-    page.get_by_label("E-mail").fill(site.email)
-    page.get_by_label("Password").fill(site.password)
-    page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
-    page.get_by_role("link", name="Pipelines", exact=True).click()
-    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()

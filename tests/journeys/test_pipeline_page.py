@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
-import httpx
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from tests.first_start import log_in as log_in_to_api
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import STEP_TIMEOUT, Site, Visitor
-from tests.journeys.test_first_page import log_in, open_tab
+from tests.journeys.steps import DESKTOP, PHONE, create_pipeline, log_in, open_tab, run_it
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
-RUN_SECONDS = 120
 CONFIG = {
     "source": {"kind": "dummy", "config": {"rows": 10}},
     "streams": [{"stream": "generated", "sync_mode": "incremental", "write_mode": "append"}],
@@ -30,8 +26,7 @@ def test_a_pipeline_is_edited_by_two_people_reset_duplicated_and_deleted(
 ) -> None:
     page = visitor.page
     with log_in_to_api(vars(site)) as client:
-        pipeline = client.post("pipelines", json={"name": "Shared", "config": CONFIG})
-        address = f"{site.url}/pipelines/{pipeline.raise_for_status().json()['id']}"
+        address = f"{site.url}/pipelines/{create_pipeline(client, 'Shared', CONFIG)}"
         log_in(page, site)
         page.goto(address)
         run_it(page, client)
@@ -43,24 +38,13 @@ def test_a_pipeline_is_edited_by_two_people_reset_duplicated_and_deleted(
     look_at_it_on_a_phone(page, address, tmp_path)
     duplicate_and_delete_it(page, tmp_path)
     # The browser logs the save that is refused because of a colleague's (412), and the invalid cron expression (422).
-    unexpected = [error for error in visitor.errors if not re.search("412|422", error)]
-    assert unexpected == []
-
-
-def run_it(page: Page, client: httpx.Client) -> None:
-    page.get_by_role("button", name=re.compile("^Run ")).click()
-    page.wait_for_url(re.compile("/runs/"))
-    run = page.url.rpartition("/")[2]
-    deadline = time.monotonic() + RUN_SECONDS
-    while client.get(f"runs/{run}").json()["status"] != "succeeded":
-        assert time.monotonic() < deadline, client.get(f"runs/{run}").json()
-        time.sleep(0.3)
+    assert visitor.unexpected_errors(412, 422) == []
 
 
 def open_second_window(page: Page, site: Site, address: str) -> Page:
     browser = page.context.browser
     assert browser is not None
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce")
     context.set_default_timeout(STEP_TIMEOUT)
     colleague = context.new_page()
     log_in(colleague, site)
@@ -154,8 +138,6 @@ def reset_the_stream_and_restore_its_position(page: Page, screenshots: Path) -> 
 
 
 def look_at_it_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
-    desktop = page.viewport_size
-    assert desktop is not None
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="dark")
     for tab in ("", "/configuration", "/schedule", "/versions", "/state"):
@@ -169,7 +151,7 @@ def look_at_it_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
         assert severe_violations(page) == [], tab
         page.screenshot(path=screenshots / f"phone-{tab.strip('/') or 'runs'}.png", full_page=True)
     page.emulate_media(color_scheme="light")
-    page.set_viewport_size(desktop)
+    page.set_viewport_size(DESKTOP)
 
 
 def duplicate_and_delete_it(page: Page, screenshots: Path) -> None:

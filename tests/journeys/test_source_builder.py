@@ -12,12 +12,11 @@ from tests.agent.sources.local_api import STYLES, TOKEN, LocalApi, serve
 from tests.agent.sources.local_documents import document_of
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
-from tests.journeys.test_first_page import log_in
+from tests.journeys.steps import ANSWER_TIMEOUT, log_in
 
 API = LocalApi("bearer", "cursor", STYLES[0], "openapi")
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 800}
-ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
 
 
 @pytest.mark.long
