@@ -1,35 +1,68 @@
-"""A user talks to the agent in a real browser: in the panel, with an approval, and on the agent's own page."""
+"""A user talks to the agent in a real browser: in the panel, on its own page, and about a failed run.
+
+Approvals: of a change that the agent proposes, and of a request that a program has made over MCP.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.first_start import log_in as log_in_to_api
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
-from tests.journeys.test_first_page import log_in
+from tests.journeys.organizations import ask_over_mcp
+from tests.journeys.steps import (
+    ANSWER_TIMEOUT,
+    DESKTOP,
+    PHONE,
+    create_pipeline,
+    log_in,
+    start_run,
+    wait_for_run,
+)
 
 CONVERSATION_ADDRESS = re.compile(r"/agent/[0-9a-f-]{36}$")
-PHONE: ViewportSize = {"width": 360, "height": 740}
-ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
+TABLET: ViewportSize = {"width": 1024, "height": 768}
 
 
 @pytest.mark.long
-def test_a_user_asks_the_agent_in_the_panel_and_goes_on_on_its_page(
+def test_a_user_asks_the_agent_on_every_page_and_approves_what_it_and_a_program_propose(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
-    log_in(page, site)
-    ask_in_panel(page, tmp_path)
-    resume_after_reload(page)
-    use_keyboard(page)
-    approve_a_change(page, tmp_path)
-    go_on_on_the_page_of_the_agent(page, tmp_path)
-    rename_and_delete(page)
+    with log_in_to_api(vars(site)) as client:
+        run = start_failing_run(client)
+        log_in(page, site)
+        ask_in_panel(page, tmp_path)
+        resume_after_reload(page)
+        use_keyboard(page)
+        approve_a_change(page, tmp_path)
+        go_on_on_the_page_of_the_agent(page, tmp_path)
+        rename_and_delete(page)
+
+        wait_for_run(client, run, "failed")
+        explain(page, f"{site.url}/runs/{run}", tmp_path)
+        jump_to_the_line(page, tmp_path)
+        jump_to_the_line_on_a_tablet(page, f"{site.url}/runs/{run}", tmp_path)
+        fix_on_a_phone(page, f"{site.url}/runs/{run}", tmp_path)
+        page.set_viewport_size(DESKTOP)
+        approve_a_request_of_a_program(page, site, client, tmp_path)
     assert visitor.errors == []
+
+
+def start_failing_run(client: httpx.Client) -> str:
+    """Start a run that fails because its records have no primary key, and return its id."""
+    rows = client.get("pipelines").json()["results"]
+    weather = next(row for row in rows if row["name"] == "Weather to the warehouse")
+    config = client.get(f"pipelines/{weather['id']}").json()["config"]
+    stream = {"stream": "weather", "table": "broken", "write_mode": "merge", "primary_key": ["no"]}
+    pipeline = create_pipeline(client, "Broken weather", {**config, "streams": [stream]})
+    return start_run(client, pipeline)
 
 
 def ask_in_panel(page: Page, screenshots: Path) -> None:
@@ -176,3 +209,102 @@ def rename_and_delete(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page).to_have_url(re.compile("/agent$"))
     expect(page.get_by_role("link", name=re.compile("^My pipelines"))).to_have_count(0)
+
+
+def explain(page: Page, address: str, screenshots: Path) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Explain this failure").click()
+    panel = page.get_by_role("complementary", name="Agent")
+    call_card = panel.get_by_role("region", name=re.compile("^Tool:")).last
+    expect(call_card.get_by_text("Succeeded:")).to_be_attached(timeout=ANSWER_TIMEOUT)
+    expect(panel.get_by_role("status").filter(has_text="The agent answered:")).to_have_count(1)
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "explain.png")
+    # The page is narrower than the window, and has one column.
+    log = page.get_by_role("log").bounding_box()
+    details = page.get_by_role("complementary", name="About this run").bounding_box()
+    assert log is not None
+    assert details is not None
+    assert details["y"] > log["y"] + log["height"]
+
+
+def jump_to_the_line(page: Page, screenshots: Path) -> None:
+    follow_a_link_to_the_log(page)
+    expect(page.get_by_role("complementary", name="Agent")).to_be_visible()
+    page.screenshot(path=screenshots / "log-line.png")
+
+
+def follow_a_link_to_the_log(page: Page) -> None:
+    """A link of the evidence marks the line whose number it names."""
+    panel = page.get_by_role("complementary", name="Agent")
+    link = panel.get_by_role("link", name=re.compile("^Line [0-9]+ of the log")).first
+    number = re.findall("[0-9]+", link.inner_text())[0]
+    link.click()
+    expect(page).to_have_url(re.compile(rf"\?line={number}$"))
+    marked = page.get_by_role("log").locator("[aria-current=location]")
+    expect(marked).to_have_count(1)
+    expect(marked).to_contain_text(number)
+    expect(page.get_by_role("log")).to_be_focused()
+
+
+def jump_to_the_line_on_a_tablet(page: Page, address: str, screenshots: Path) -> None:
+    """The panel lies over the page, which cannot have the focus. A link closes it and shows the page."""
+    page.set_viewport_size(TABLET)
+    page.goto(address)
+    panel = page.get_by_role("complementary", name="Agent")
+    expect(panel).to_be_visible()
+    expect(page.locator("#main")).to_have_attribute("inert", "")
+    expect(page.locator("header").first).to_have_attribute("inert", "")
+    page.screenshot(path=screenshots / "panel-tablet.png")
+    follow_a_link_to_the_log(page)
+    expect(panel).to_have_count(0)
+    page.screenshot(path=screenshots / "log-line-tablet.png")
+
+
+def fix_on_a_phone(page: Page, address: str, screenshots: Path) -> None:
+    """The panel covers the page, which cannot have the focus until the panel is closed."""
+    page.set_viewport_size(PHONE)
+    page.goto(address)
+    panel = page.get_by_role("complementary", name="Agent")
+    fix = page.get_by_role("button", name="Fix")
+    fix.click()
+    expect(panel.get_by_text("Fix this run.")).to_be_visible(timeout=ANSWER_TIMEOUT)
+    expect(page.locator("#main")).to_have_attribute("inert", "")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "fix-phone.png")
+    panel.get_by_role("textbox", name="Message to the agent").press("Escape")
+    expect(fix).to_be_focused()
+
+
+def approve_a_request_of_a_program(
+    page: Page, site: Site, client: httpx.Client, screenshots: Path
+) -> None:
+    """A program asks to enable or disable a pipeline, and collects the result once a person has approved it."""
+    body = {"name": "Assistant", "role": "member", "expires_at": None}
+    key = client.post("org/api-keys", json=body).raise_for_status().json()["key"]
+    (pipeline,) = (
+        row for row in client.get("pipelines").json()["results"] if "Airports" in row["name"]
+    )
+    arguments = {"pipeline_id": pipeline["id"], "enabled": not pipeline["enabled"]}
+    request = ask_over_mcp(site, key, "set_pipeline_enabled", arguments)
+    approve_in_the_list(page, pipeline["name"], screenshots)
+    ask_over_mcp(site, key, "collect_result", {"request_id": request["request_id"]})
+    changed = client.get(f"pipelines/{pipeline['id']}").json()
+    assert changed["enabled"] is not pipeline["enabled"]
+
+
+def approve_in_the_list(page: Page, name: str, screenshots: Path) -> None:
+    page.get_by_role("link", name="Agent", exact=True).click()
+    page.get_by_role("link", name="Requests of programs (MCP)").click()
+    requests = page.get_by_role("list", name="Open requests")
+    expect(requests).to_be_visible()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "requests.png")
+    requests.get_by_role("link", name=re.compile(re.escape(name))).click()
+    expect(page.get_by_role("region", name="What would change")).to_contain_text("Enabled")
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "request.png")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status").filter(has_text="Approved")).to_be_visible()
+    page.get_by_role("link", name="Requests of programs").click()
+    expect(page.get_by_text("No request waits for you")).to_be_visible()
