@@ -1,4 +1,4 @@
-"""A user edits what the agent proposes in a form, and is offered requests about the page that is open."""
+"""A user edits what the agent proposes: a pipeline, the streams of a whole database, and the plan of a source."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.journeys.accessibility import severe_violations
 from tests.journeys.conftest import Site, Visitor
-from tests.journeys.test_first_page import log_in
+from tests.journeys.steps import ANSWER_TIMEOUT, PHONE, log_in
 
-PHONE: ViewportSize = {"width": 360, "height": 740}
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
-ANSWER_TIMEOUT = 120_000  # milliseconds; a worker imports the agent before its first turn
 REQUEST = "Create a pipeline from Airports file to DuckDB database every day at 6:00 called Edited airports"
 RECORDS = {"type": "array", "items": {"properties": {"id": {"type": "integer"}}}}
 LISTED: Any = {"responses": {"200": {"schema": RECORDS}}}
@@ -34,7 +32,7 @@ DOCUMENT = {
 
 
 @pytest.mark.long
-def test_a_user_edits_a_proposal_and_asks_about_another_page(
+def test_a_user_edits_proposals_of_the_agent_and_asks_about_another_page(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
@@ -42,6 +40,8 @@ def test_a_user_edits_a_proposal_and_asks_about_another_page(
     log_in(page, site)
     edit_a_pipeline(page, tmp_path)
     ask_about_another_page(page, tmp_path)
+    approve_a_whole_database(page, tmp_path)
+    leave_out_a_stream(page, tmp_path)
     edit_a_plan(page, tmp_path)
     assert visitor.errors == []
 
@@ -112,6 +112,42 @@ def ask_about_another_page(page: Page, screenshots: Path) -> None:
     panel.get_by_role("button", name="New conversation").click()
     expect(panel.get_by_role("button", name="Run this pipeline")).to_be_visible()
     page.screenshot(path=screenshots / "new-conversation.png")
+
+
+def ask(panel: Locator, text: str) -> Locator:
+    """Send a message, and return the card of the request."""
+    panel.get_by_role("textbox", name="Message to the agent").fill(text)
+    panel.get_by_role("button", name="Send").click()
+    card = panel.get_by_role("region", name="Approval: ").last
+    expect(card.get_by_role("button", name="Approve", exact=True)).to_be_visible(
+        timeout=ANSWER_TIMEOUT
+    )
+    return card
+
+
+def approve_a_whole_database(page: Page, screenshots: Path) -> None:
+    panel = panel_of(page)
+    card = ask(panel, "copy the whole Flights database to Parquet files by hand")
+    streams = card.get_by_role("list", name="Streams of ")
+    expect(streams).to_contain_text("airlines")
+    expect(card).to_contain_text("New streams")
+    card.scroll_into_view_if_needed()
+    assert severe_violations(page) == []
+    page.screenshot(path=screenshots / "whole-database.png")
+    card.get_by_role("button", name="Approve").click()
+    expect(panel.get_by_text("It is disabled: say").last).to_be_visible(timeout=ANSWER_TIMEOUT)
+
+
+def leave_out_a_stream(page: Page, screenshots: Path) -> None:
+    panel = panel_of(page)
+    card = ask(panel, "copy airlines and planes from Flights database to Warehouse by hand")
+    card.get_by_role("button", name="Edit").click()
+    card.get_by_role("checkbox", name="planes").uncheck()
+    page.screenshot(path=screenshots / "edit.png")
+    card.get_by_role("button", name="Approve with changes").click()
+    expect(panel.get_by_text("Created Airlines and planes to").last).to_be_visible(
+        timeout=ANSWER_TIMEOUT
+    )
     panel.get_by_role("button", name="Close the agent").click()
 
 
