@@ -22,12 +22,12 @@ function forbidImports(files, pattern, message) {
 
 /**
  * The imports that are forbidden in each shared folder. `live`, `session` and `components` may import `api`, and
- * `components` may import `format`, and its tests the server of tests. Features may import all of these folders.
+ * `components` may import `format`. Their tests may import the server of tests. Features may import all of these folders.
  */
 const FORBIDDEN_IN_SHARED = {
   format: "@/",
-  api: "@/",
-  live: "@/(?!api/)",
+  api: "@/(?!test-server$)",
+  live: "@/(?!api/|test-server$)",
   session: "@/(?!api/|query-client$)",
   components: "@/(?!api/|format/|components/|test-server$)",
 };

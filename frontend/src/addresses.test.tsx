@@ -1,25 +1,21 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor } from "@testing-library/react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openPage, startApp } from "./test-app";
+import { EMPTY_LISTS, http, noteRequests, startServer } from "./test-server";
 
-let requests: URL[] = [];
+const server = startServer(
+  http.get("/api/v1/stats/timeline", ({ response }) =>
+    response(200).json({ pipelines: [], runs: [], has_more: false }),
+  ),
+  EMPTY_LISTS,
+);
+const requests = noteRequests(server);
 
-function start(permissions: string[]) {
-  requests = [];
-  startApp(permissions, async (request) => {
-    requests.push(new URL(request.url));
-    return Response.json({ results: [], runs: [], next: null, previous: null, count: 0 });
-  });
-}
+const requestTo = (path: string) => requests.find(({ url }) => url.pathname === path)?.url;
 
-const requestTo = (path: string) => requests.find(({ pathname }) => pathname === path);
-
-beforeEach(() => start(["read", "pipelines.edit", "custom_sources.edit"]));
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+beforeEach(() => startApp(["read", "pipelines.edit", "custom_sources.edit"]));
+afterEach(cleanup);
 
 describe("a list whose address has unknown or wrong parameters", () => {
   it.each([
@@ -57,7 +53,7 @@ describe("a viewer who follows a link to a page for editors", () => {
     ["/agent", /permission to use the agent/],
     ["/approvals", /permission/],
   ])("%s shows a sentence instead of a form", async (path, sentence) => {
-    start(["read"]);
+    startApp(["read"]);
     await openPage(path);
     expect(await screen.findByText(sentence)).toBeTruthy();
   });

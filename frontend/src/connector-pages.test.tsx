@@ -4,13 +4,13 @@ import { RouterProvider } from "@tanstack/react-router";
 import { cleanup, configure, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "./api/session";
-import type { Session } from "./api/types";
+import type { CatalogueEntry, Connector, ConnectorRow, PipelineRow } from "./api/types";
 import { queryClient } from "./query-client";
 import { router } from "./router";
+import { EMPTY_LISTS, http, logIn, noteRequests, part, refusal, startServer } from "./test-server";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const SHOP = {
+const SHOP = part<Connector>({
   id: ID,
   name: "Shop",
   role: "source",
@@ -24,8 +24,8 @@ const SHOP = {
   pipeline_count: 0,
   config: { host: "db.example.com", password: { set: true, last4: "9f2c" } },
   version: 3,
-};
-const KIND = {
+});
+const KIND = part<CatalogueEntry>({
   kind: "postgres",
   name: "PostgreSQL",
   description: "A database.",
@@ -36,42 +36,32 @@ const KIND = {
       password: { type: "string", title: "Password", writeOnly: true },
     },
   },
-};
+});
 
-let connectors: object[];
-let pipelines: object[];
-let requests: Request[];
+let connectors: ConnectorRow[];
+let pipelines: PipelineRow[];
 
-async function respond(input: Request | string | URL): Promise<Response> {
-  const request = input instanceof Request ? input : new Request(new URL(input, location.href));
-  requests.push(request);
-  const { pathname } = new URL(request.url);
-  const page = (results: object[]) => Response.json({ results, next: null, count: results.length });
-  if (request.method === "DELETE") {
-    if (pipelines.length === 0) return new Response(null, { status: 204 });
-    return Response.json({ title: "In use", detail: "In use", code: "in_use", pipelines }, { status: 409 });
-  }
-  if (pathname === `/api/v1/connectors/${ID}`) return Response.json(SHOP);
-  if (pathname.startsWith("/api/v1/catalog/sources/")) return Response.json(KIND);
-  if (pathname.startsWith("/api/v1/catalog/")) return page([KIND]);
-  if (pathname === "/api/v1/pipelines") return page(pipelines);
-  return page(pathname === "/api/v1/connectors" ? connectors : []);
-}
+const page = <Row,>(results: Row[]) => ({ results, next: null, previous: null, count: results.length });
 
-function logIn(permissions: string[]) {
-  const organization = { id: "o1", name: "Acme", role: "member", closed: null, permissions, domains: [] };
-  const user = { id: "u1", name: "Ada", email: "ada@example.com" };
-  startSession({ access: "token", expires_in: 600, user, organization } as unknown as Session);
-}
+const server = startServer(
+  http.get("/api/v1/connectors", ({ response }) => response(200).json(page(connectors))),
+  http.get("/api/v1/connectors/{id}", ({ response }) => response(200).json(SHOP)),
+  http.delete("/api/v1/connectors/{id}", ({ response }) =>
+    pipelines.length === 0 ? response(204).empty() : response.untyped(refusal(409, { code: "in_use" })),
+  ),
+  http.get("/api/v1/catalog/sources/{kind}", ({ response }) => response(200).json(KIND)),
+  http.get("/api/v1/catalog/sources", ({ response }) => response(200).json(part(page([KIND])))),
+  http.get("/api/v1/pipelines", ({ response }) => response(200).json(page(pipelines))),
+  EMPTY_LISTS,
+);
+const requests = noteRequests(server);
 
 configure({ asyncUtilTimeout: 30_000 }); // a page is loaded when it is opened for the first time
 beforeEach(() => {
   connectors = [SHOP];
   pipelines = [];
-  requests = [];
   queryClient.clear();
   logIn(["connectors.edit"]);
-  vi.stubGlobal("fetch", respond);
   vi.stubGlobal("scrollTo", () => undefined);
   // jsdom has no modal dialogs.
   HTMLDialogElement.prototype.showModal = function () {
@@ -106,7 +96,7 @@ describe("the list of connectors", () => {
   it("sends the filter of the URL, and ignores what it does not know", async () => {
     await open("/connectors?role=source&q=sho&colour=red");
     await screen.findByRole("link", { name: "Shop" });
-    const search = new URL(requests.findLast(({ url }) => url.includes("/connectors?"))!.url).searchParams;
+    const search = requests.findLast(({ url }) => url.pathname === "/api/v1/connectors")!.url.searchParams;
     expect(Object.fromEntries(search)).toEqual({ role: "source", q: "sho", limit: "50" });
   });
 
@@ -149,7 +139,7 @@ describe("the deletion of a connector", () => {
   it("is refused with the pipelines that have begun to use it meanwhile", async () => {
     await open(`/connectors/${ID}`);
     await screen.findByText("No pipeline uses it yet.", { exact: false });
-    pipelines = [{ id: "p1", name: "Orders to the warehouse", last_run: null }];
+    pipelines = [part<PipelineRow>({ id: "p1", name: "Orders to the warehouse", last_run: null })];
     const dialog = await deleteShop();
     await waitFor(() => within(dialog).getByRole("link", { name: "Orders to the warehouse" }));
     expect(within(dialog).getAllByRole("button")).toHaveLength(1);

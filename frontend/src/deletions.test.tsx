@@ -1,14 +1,23 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
+import { http as untyped, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { closeAgentPanel, openAgentPanel, showInAgentPanel } from "./agent-panel";
 import { router } from "./router";
+import type { CustomSource, Member, Permission } from "./api/types";
 import { openPage, startApp } from "./test-app";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "./test-server";
 
 const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const PERMISSIONS = ["agent.use", "custom_sources.edit", "domains.manage", "members.manage", "api_keys.own"];
-const SOURCE = {
+const PERMISSIONS: Permission[] = [
+  "agent.use",
+  "custom_sources.edit",
+  "domains.manage",
+  "members.manage",
+  "api_keys.own",
+];
+const SOURCE = part<CustomSource>({
   id: ID,
   name: "Shop",
   description: "",
@@ -16,56 +25,61 @@ const SOURCE = {
   repository_id: null,
   latest_version: 1,
   approved_version: 1,
-  version: { number: 1, code: "", approved: true },
-};
+  version: { number: 1, code: "" },
+});
 const DOMAIN = { id: ID, name: "Marketing" };
-const MEMBER = {
+const MEMBER = part<Member>({
   id: ID,
   user_id: "u2",
   name: "Grace",
   email: "grace@example.com",
   kind: "person",
   role: "viewer",
+});
+const CONVERSATION = {
+  id: ID,
+  title: "Flights",
+  graph: "main" as const,
+  created_at: "2026-01-01T00:00:00Z",
+  updated_at: "2026-01-01T00:00:00Z",
 };
-const CONVERSATION = { id: ID, title: "Flights", graph: "main", updated_at: "2026-01-01T00:00:00Z" };
 
-/** Answers as a server from which the objects disappear when one of them is deleted. */
-class Server {
-  isDeleted = false;
-  /** The requests that were answered with 404 after the deletion. */
-  readonly missed: string[] = [];
+/** Whether the object was deleted, and the requests for it that were answered with 404 afterwards. */
+let isDeleted: boolean;
+const missed: string[] = [];
 
-  readonly answer = async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
-    if (request.method === "DELETE") {
-      this.isDeleted = true;
-      return new Response(null, { status: 204 });
-    }
-    if (!pathname.includes(ID)) return Response.json(this.list(pathname));
-    if (this.isDeleted) {
-      this.missed.push(`${request.method} ${pathname}`);
-      return Response.json({ title: "Not found", detail: "Not found" }, { status: 404 });
-    }
-    if (pathname.endsWith("/events")) return eventStream(request.signal);
-    return Response.json(this.one(pathname));
-  };
+function list<Row>(row: Row) {
+  const results = isDeleted ? [] : [row];
+  return { results, next: null, previous: null, count: results.length };
+}
 
-  private list(pathname: string) {
-    const rows: Record<string, object> = {
-      "/api/v1/custom-sources": SOURCE,
-      "/api/v1/org/domains": DOMAIN,
-      "/api/v1/org/members": MEMBER,
-      "/api/v1/agent/conversations": CONVERSATION,
-    };
-    const row = rows[pathname];
-    return { results: row && !this.isDeleted ? [row] : [], next: null, previous: null };
-  }
+startServer(
+  untyped.delete(`*/${ID}`, () => {
+    isDeleted = true;
+    return new HttpResponse(null, { status: 204 });
+  }),
+  untyped.all(`*/${ID}*`, ({ request }) => miss(request)),
+  untyped.all(`*/${ID}/*`, ({ request }) => miss(request)),
+  http.get("/api/v1/custom-sources", ({ response }) => response(200).json(part(list(SOURCE)))),
+  http.get("/api/v1/custom-sources/{id}", ({ response }) => response(200).json(SOURCE)),
+  http.get("/api/v1/org/domains", ({ response }) => response(200).json(part(list(DOMAIN)))),
+  http.get("/api/v1/org/domains/{id}", ({ response }) =>
+    response(200).json(part({ ...DOMAIN, members: [] })),
+  ),
+  http.get("/api/v1/org/members", ({ response }) => response(200).json(part(list(MEMBER)))),
+  http.get("/api/v1/org/members/{id}/access", ({ response }) =>
+    response(200).json(part({ permissions: [{ permission: "read", because: "viewer" }] })),
+  ),
+  http.get("/api/v1/agent/conversations", ({ response }) => response(200).json(part(list(CONVERSATION)))),
+  untyped.get(`*/api/v1/agent/conversations/${ID}/events`, ({ request }) => eventStream(request.signal)),
+  EMPTY_LISTS,
+);
 
-  private one(pathname: string) {
-    if (pathname.endsWith("/access")) return { permissions: [{ permission: "runs.view", reason: "viewer" }] };
-    if (pathname.includes("/domains/")) return { ...DOMAIN, members: [] };
-    return pathname.endsWith("/versions") ? { results: [], next: null } : SOURCE;
-  }
+/** Refuses a request for the object after the deletion. Before it, another answer is given. */
+function miss({ method, url }: Request) {
+  if (!isDeleted) return undefined;
+  missed.push(`${method} ${new URL(url).pathname}`);
+  return refusal(404);
 }
 
 /** A stream that sends the conversation and stays open. */
@@ -80,17 +94,15 @@ function eventStream(signal: AbortSignal): Response {
   return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
 }
 
-let server: Server;
-
 beforeEach(() => {
-  server = new Server();
-  startApp(PERMISSIONS, server.answer);
+  isDeleted = false;
+  missed.length = 0;
+  startApp(PERMISSIONS);
 });
 afterEach(() => {
   cleanup();
   closeAgentPanel();
   showInAgentPanel(null);
-  vi.unstubAllGlobals();
 });
 
 /** Clicks the button of the page, and then the button with the same name in the dialog. */
@@ -99,14 +111,14 @@ async function confirm(name: RegExp) {
   const dialogs = await screen.findAllByRole("dialog");
   const dialog = dialogs.find((element) => element.hasAttribute("open"))!;
   await userEvent.click(within(dialog).getByRole("button", { name: /Delete|Remove/ }));
-  await vi.waitFor(() => expect(server.isDeleted).toBe(true));
+  await vi.waitFor(() => expect(isDeleted).toBe(true));
 }
 
 /** Waits until the page shows that the object is gone, and for any request that is late. */
 async function expectNoMissedRequest(shown: () => HTMLElement) {
   await waitFor(() => expect(shown()).toBeTruthy());
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(server.missed).toEqual([]);
+  expect(missed).toEqual([]);
 }
 
 describe("after a deletion, the deleted object is not requested again", () => {
@@ -125,7 +137,7 @@ describe("after a deletion, the deleted object is not requested again", () => {
     await expectNoMissedRequest(() => screen.getByText("Your conversations will be listed here."));
     expect(router.state.location.pathname).toBe("/agent");
     await openPanelOnAnotherPage();
-    expect(server.missed).toEqual([]);
+    expect(missed).toEqual([]);
   });
 
   it("on the page of the domains, with the roles of the domain open", async () => {

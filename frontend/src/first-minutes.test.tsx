@@ -3,11 +3,13 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, it } from "vitest";
 import { router } from "./router";
+import type { Permission, Preview, Run } from "./api/types";
 import { openPage, startApp } from "./test-app";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "./test-server";
 
 afterEach(cleanup);
 
-const PREVIEW = {
+const PREVIEW = part<Preview>({
   ok: true,
   records: [{ airport: "JFK" }],
   rejected: 0,
@@ -16,41 +18,40 @@ const PREVIEW = {
   ms: 1,
   read_as: "",
   failure: null,
-};
-const RUN = {
+});
+const RUN = part<Run>({
   id: "r1",
   status: "failed",
   pipeline: { id: "p1", name: "Weather to DuckDB 2" },
   progress: { written: 0 },
   failure: { message: "The disk is full" },
-};
-const MEMBER = ["pipelines.edit", "pipelines.run", "data.view", "read"];
+});
+const MEMBER: Permission[] = ["pipelines.edit", "pipelines.run", "data.view", "read"];
 
-/** Answers as a server on which "Weather to DuckDB" exists already. Returns the names of the pipelines that were asked for. */
-function answerStart(permissions: string[]): string[] {
-  const names: string[] = [];
-  startApp(permissions, async (request) => {
-    const { pathname } = new URL(request.url);
-    if (pathname === "/api/v1/pipelines/preview") return Response.json(PREVIEW);
-    if (pathname === "/api/v1/pipelines/p1/run") return Response.json(RUN, { status: 201 });
-    if (pathname === "/api/v1/runs/r1") return Response.json(RUN);
-    if (pathname === "/api/v1/pipelines" && request.method === "POST") {
-      const { name } = (await request.json()) as { name: string };
-      names.push(name);
-      if (names.length > 1) return Response.json({ id: "p1", name }, { status: 201 });
-      return Response.json(
-        { title: "Conflict", status: 409, detail: "The name is taken.", code: "name_taken", errors: [] },
-        { status: 409 },
-      );
-    }
-    return Response.json({ results: [], next: null, count: 0 });
-  });
-  return names;
+/** The names of the pipelines that were asked for. "Weather to DuckDB" exists already. */
+let names: string[];
+
+startServer(
+  http.post("/api/v1/pipelines/preview", ({ response }) => response(200).json(PREVIEW)),
+  http.post("/api/v1/pipelines/{id}/run", ({ response }) => response(201).json(RUN)),
+  http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(RUN)),
+  http.post("/api/v1/pipelines", async ({ request, response }) => {
+    const { name } = await request.json();
+    names.push(name);
+    if (names.length > 1) return response(201).json(part({ id: "p1", name }));
+    return response.untyped(refusal(409, { code: "name_taken" }));
+  }),
+  EMPTY_LISTS,
+);
+
+async function openStart(permissions: Permission[]) {
+  names = [];
+  startApp(permissions);
+  await openPage("/start");
 }
 
 it("goes from sample data to the first run with one more click, and to its page if it fails", async () => {
-  const names = answerStart(MEMBER);
-  await openPage("/start");
+  await openStart(MEMBER);
   await userEvent.click(await screen.findByRole("link", { name: /weather/ }));
   expect(await screen.findByText("JFK")).toBeTruthy();
   expect(screen.getByRole<HTMLInputElement>("radio", { name: /DuckDB/ }).checked).toBe(true);
@@ -64,7 +65,6 @@ it("goes from sample data to the first run with one more click, and to its page 
 });
 
 it("tells a viewer which permission the first steps need", async () => {
-  answerStart(["read"]);
-  await openPage("/start");
+  await openStart(["read"]);
   expect(await screen.findByText(/You need the permission to create pipelines/)).toBeTruthy();
 });

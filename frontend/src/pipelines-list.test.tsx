@@ -2,10 +2,12 @@
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { BulkAnswer, Permission, PipelineFacets, PipelineRow, RecentRun } from "./api/types";
 import { openPage, startApp } from "./test-app";
+import { EMPTY_LISTS, http, noteRequests, part, refusal, startServer, type Part } from "./test-server";
 import { router } from "./router";
 
-const RUN = {
+const RUN: RecentRun = {
   id: "r1",
   status: "failed",
   created_at: "2026-11-29T10:00:00Z",
@@ -13,8 +15,8 @@ const RUN = {
   records: 12,
 };
 
-function pipeline(number: number, more: object = {}) {
-  return {
+function pipeline(number: number, more: Part<PipelineRow> = {}) {
+  return part<PipelineRow>({
     id: `00000000-0000-4000-8000-00000000000${number}`,
     name: `Pipeline ${number}`,
     description: "",
@@ -36,7 +38,7 @@ function pipeline(number: number, more: object = {}) {
     created_at: "2026-11-20T08:00:00Z",
     updated_at: "2026-11-20T08:00:00Z",
     ...more,
-  };
+  });
 }
 
 const ROWS = [
@@ -44,43 +46,49 @@ const ROWS = [
   pipeline(2, { freshness: "failing", failing_since: "2026-11-29T10:00:00Z" }),
   pipeline(3, { source_kind: "files" }),
 ];
-const NO_FACETS = { domain: [], destination: [], tag: [], status: [], freshness: [], enabled: [] };
+const NO_FACETS: Omit<PipelineFacets, "source"> = {
+  domain: [],
+  destination: [],
+  tag: [],
+  status: [],
+  freshness: [],
+  enabled: [],
+};
 
-let requests: { method: string; url: URL; body: unknown }[] = [];
+type LastRun = NonNullable<PipelineRow["last_run"]>;
+let rows: PipelineRow[];
+let bulk: BulkAnswer;
 
-function start(permissions: string[], rows = ROWS, bulk: object = {}) {
-  requests = [];
-  startApp(permissions, async (request) => {
-    const url = new URL(request.url);
-    const body = request.method === "GET" ? null : await request.clone().json();
-    requests.push({ method: request.method, url, body });
-    const page = { next: null, previous: null };
-    switch (url.pathname) {
-      case "/api/v1/pipelines":
-        return Response.json({ results: rows, count: rows.length, ...page });
-      case "/api/v1/pipelines/facets":
-        return Response.json({
-          ...NO_FACETS,
-          source: [{ value: "postgres", label: "PostgreSQL", count: 2 }],
-        });
-      case "/api/v1/pipelines/recent-runs":
-        return Response.json({ results: [{ pipeline_id: rows[0]?.id, runs: [RUN] }] });
-      case "/api/v1/pipelines/bulk":
-        return Response.json(bulk);
-      case "/api/v1/views":
-        return Response.json({
-          results: [{ id: "v1", name: "Broken", filter: { status: "failed" } }],
-          count: 1,
-          ...page,
-        });
-    }
-    return new Response(null, { status: 204 });
-  });
+const server = startServer(
+  http.get("/api/v1/pipelines", ({ response }) => response(200).json(page(rows))),
+  http.get("/api/v1/pipelines/facets", ({ response }) => {
+    const source = [{ value: "postgres", label: "PostgreSQL", count: 2 }];
+    return response(200).json({ ...NO_FACETS, source });
+  }),
+  http.get("/api/v1/pipelines/recent-runs", ({ response }) =>
+    response(200).json({ results: [{ pipeline_id: rows[0]!.id, runs: [RUN] }] }),
+  ),
+  http.get("/api/v1/pipelines/{id}", ({ response }) => response.untyped(refusal(404))),
+  http.post("/api/v1/pipelines/bulk", ({ response }) => response(200).json(bulk)),
+  http.get("/api/v1/views", ({ response }) =>
+    response(200).json(page([part({ id: "v1", name: "Broken", filter: { status: "failed" } })])),
+  ),
+  EMPTY_LISTS,
+);
+const requests = noteRequests(server);
+
+function page<Row>(results: Row[]) {
+  return { results, next: null, previous: null, count: results.length };
+}
+
+function start(permissions: Permission[], shown = ROWS) {
+  rows = shown;
+  startApp(permissions);
   // jsdom has no layout: without a height, the window would show no lines.
   vi.stubGlobal("innerHeight", 800);
 }
 
-const MEMBER = ["read", "pipelines.edit", "pipelines.run"];
+const MEMBER: Permission[] = ["read", "pipelines.edit", "pipelines.run"];
 const lines = () => screen.getAllByRole("row").slice(1);
 const lastRequest = (path: string) => requests.findLast(({ url }) => url.pathname === path);
 
@@ -128,7 +136,8 @@ describe("the list of pipelines", () => {
   it("has filters with counts, which Back undoes", async () => {
     start(MEMBER);
     await openPage("/pipelines");
-    await userEvent.selectOptions(await screen.findByLabelText("Source"), "PostgreSQL (2)");
+    await screen.findByRole("option", { name: "PostgreSQL (2)" });
+    await userEvent.selectOptions(screen.getByLabelText("Source"), "PostgreSQL (2)");
     await waitFor(() =>
       expect(lastRequest("/api/v1/pipelines")!.url.search).toBe("?source=postgres&limit=1000"),
     );
@@ -147,11 +156,12 @@ describe("the list of pipelines", () => {
 describe("an action on several pipelines", () => {
   it("says which pipelines were not started and why", async () => {
     const problem = { status: 423, code: "disabled", detail: "The pipeline is disabled." };
-    start(MEMBER, ROWS, {
+    start(MEMBER);
+    bulk = {
       results: ROWS.map(({ id }, index) => ({ id, ok: index > 0, problem: index > 0 ? null : problem })),
       succeeded: 2,
       failed: 1,
-    });
+    };
     await openPage("/pipelines");
     await userEvent.click(await screen.findByRole("checkbox", { name: /^Select all 3/ }));
     const bar = screen.getByRole("region", { name: "Selected pipelines" });
@@ -184,7 +194,7 @@ describe("an action on several pipelines", () => {
   });
 });
 
-it.each([
+it.each<[LastRun["kind"], LastRun["status"], string, string]>([
   ["ordinary", "running", "Running", "A run is in progress."],
   ["backfill", "running", "Backfill running", "A backfill is in progress."],
   ["backfill", "pending", "Backfill waiting", "A backfill is in progress."],

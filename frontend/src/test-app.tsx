@@ -3,27 +3,18 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { configure, render } from "@testing-library/react";
 import { vi } from "vitest";
-import { startSession } from "./api/session";
-import type { Session } from "./api/types";
+import type { Permission } from "./api/types";
 import { queryClient } from "./query-client";
 import { router } from "./router";
+import { logIn } from "./test-server";
 
 configure({ asyncUtilTimeout: 30_000 }); // a page is loaded when it is opened for the first time
 
-/** Logs in as a user with these permissions, and answers requests with `answer`. */
-export function startApp(permissions: string[], answer: (request: Request) => Promise<Response> | Response) {
-  vi.stubGlobal("fetch", async (input: Request | string | URL) =>
-    answer(input instanceof Request ? input : new Request(new URL(input, location.href))),
-  );
+/** Logs in as a user with these permissions. The server of the test answers the requests. */
+export function startApp(permissions: Permission[]) {
   addMissingBrowserParts();
   queryClient.clear();
-  const organization = { id: "o1", name: "Acme", role: "owner", closed: null, permissions, domains: [] };
-  startSession({
-    access: "token",
-    expires_in: 600,
-    user: { id: "u1", name: "Ada", email: "ada@example.com" },
-    organization,
-  } as unknown as Session);
+  logIn(permissions);
 }
 
 export async function openPage(path: string) {

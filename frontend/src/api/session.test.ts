@@ -1,5 +1,7 @@
 // @vitest-environment jsdom
+import { http as untyped, HttpResponse } from "msw";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { startServer } from "@/test-server";
 import type { Session } from "./types";
 
 const makeSession = (access: string, org = "o1"): Session => ({
@@ -27,22 +29,23 @@ const makeSession = (access: string, org = "o1"): Session => ({
   },
   organizations: [],
 });
-const jsonResponse = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
-const getRequest = () => new Request("http://drover.test/api/v1/pipelines");
+const jsonResponse = (body: object, status = 200) => HttpResponse.json(body, { status });
+const getRequest = () => new Request(new URL("/api/v1/pipelines", location.href));
+const server = startServer();
 
 async function loadModule(respond: (request: Request) => Response | Promise<Response>) {
   vi.resetModules();
   const calls: { path: string; token: string | null; body: string }[] = [];
-  vi.stubGlobal("fetch", async (input: RequestInfo, init?: RequestInit) => {
-    const request =
-      input instanceof Request ? input : new Request(new URL(input, "http://drover.test"), init);
-    calls.push({
-      path: new URL(request.url).pathname,
-      token: request.headers.get("Authorization"),
-      body: await request.clone().text(),
-    });
-    return respond(request);
-  });
+  server.use(
+    untyped.all("*/api/v1/*", async ({ request }) => {
+      calls.push({
+        path: new URL(request.url).pathname,
+        token: request.headers.get("Authorization"),
+        body: await request.clone().text(),
+      });
+      return respond(request);
+    }),
+  );
   return { calls, module: await import("./session") };
 }
 

@@ -1,15 +1,24 @@
 // @vitest-environment jsdom
 import { cleanup, render, screen } from "@testing-library/react";
+import { http as untyped, HttpResponse } from "msw";
 import { lazy, Suspense } from "react";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { startServer } from "@/test-server";
 import { CodeBoundary, CodeNotLoadedNotice } from "./code-boundary";
 import { loadCode, reloadOnce } from "./lazy-code";
+
+const server = startServer();
 
 afterEach(() => {
   cleanup();
   document.head.innerHTML = "";
   sessionStorage.clear();
 });
+
+/** The page that the server has now. */
+function serverHas(page: HttpResponse<string>) {
+  server.use(untyped.get("*", () => page));
+}
 
 function withStartScript(src: string) {
   document.head.innerHTML = `<script type="module" src="${src}"></script>`;
@@ -38,7 +47,7 @@ describe("code that cannot be loaded", () => {
   });
 
   it("says that the server cannot be reached, and offers to reload", async () => {
-    vi.stubGlobal("fetch", () => Promise.reject(new TypeError("network")));
+    server.use(untyped.get("*", () => HttpResponse.error()));
     render(<CodeNotLoadedNotice />);
     expect(await screen.findByText(/server cannot be reached/)).toBeTruthy();
     expect(screen.getByRole("button", { name: "Reload" })).toBeTruthy();
@@ -46,7 +55,7 @@ describe("code that cannot be loaded", () => {
 
   it("does not blame an update if the start script is the same", async () => {
     withStartScript("/static/assets/index-1.js");
-    vi.stubGlobal("fetch", async () => new Response('<script src="/static/assets/index-1.js">'));
+    serverHas(HttpResponse.html('<script src="/static/assets/index-1.js">'));
     render(<CodeNotLoadedNotice />);
     expect(await screen.findByText(/If the error persists/)).toBeTruthy();
   });
@@ -54,7 +63,7 @@ describe("code that cannot be loaded", () => {
   it("is an update if the start script differs; a second reload needs the user", async () => {
     withStartScript("/static/assets/index-1.js");
     expect(reloadOnce(() => undefined)).toBe(true); // the page has been reloaded, and is still the old one
-    vi.stubGlobal("fetch", async () => new Response('<script src="/static/assets/index-2.js">'));
+    serverHas(HttpResponse.html('<script src="/static/assets/index-2.js">'));
     render(<CodeNotLoadedNotice />);
     expect(await screen.findByText(/Drover was updated/)).toBeTruthy();
   });

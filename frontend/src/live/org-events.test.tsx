@@ -2,30 +2,33 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, cleanup, render, waitFor } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
+import { http as untyped, HttpResponse } from "msw";
 import { startSession } from "@/api/session";
 import type { Session } from "@/api/types";
+import { part, startServer } from "@/test-server";
 import { useOrgEvents } from "./org-events";
 
 const encoder = new TextEncoder();
 let controllers: ReadableStreamDefaultController<Uint8Array>[] = [];
 let signals: AbortSignal[] = [];
 
-function logIn(org: string) {
-  startSession({
-    access: "token",
-    expires_in: 600,
-    user: {},
-    organization: { id: org },
-  } as unknown as Session);
+function enter(org: string) {
+  startSession(part<Session>({ access: "token", expires_in: 600, user: {}, organization: { id: org } }));
 }
+
+const server = startServer();
 
 function answerWithStreams() {
   [controllers, signals] = [[], []];
-  vi.stubGlobal("fetch", (request: Request) => {
-    signals.push(request.signal);
-    const body = new ReadableStream<Uint8Array>({ start: (controller) => void controllers.push(controller) });
-    return Promise.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
-  });
+  server.use(
+    untyped.get("*/api/v1/events", ({ request }) => {
+      signals.push(request.signal);
+      const start = (controller: ReadableStreamDefaultController<Uint8Array>) =>
+        void controllers.push(controller);
+      const headers = { "Content-Type": "text/event-stream" };
+      return new HttpResponse(new ReadableStream<Uint8Array>({ start }), { headers });
+    }),
+  );
 }
 
 function Follower() {
@@ -47,7 +50,7 @@ afterEach(cleanup);
 
 it("all components of a tab share one stream, also after a navigation, until the last one is gone", async () => {
   answerWithStreams();
-  logIn("o1");
+  enter("o1");
   const { rerender, unmount } = render(<Page page="overview" />);
   await waitFor(() => expect(controllers).toHaveLength(1));
   rerender(<Page page="runs" />);
@@ -59,16 +62,16 @@ it("all components of a tab share one stream, also after a navigation, until the
 
 it("another organization has a stream of its own", async () => {
   answerWithStreams();
-  logIn("o1");
+  enter("o1");
   render(<Page page="overview" />);
   await waitFor(() => expect(controllers).toHaveLength(1));
-  act(() => logIn("o2"));
+  act(() => enter("o2"));
   await waitFor(() => expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]));
 });
 
 it("an event refreshes the overview and the lists", async () => {
   answerWithStreams();
-  logIn("o1");
+  enter("o1");
   const invalidate = vi.spyOn(client, "invalidateQueries");
   render(<Page page="overview" />);
   await waitFor(() => expect(controllers).toHaveLength(1));

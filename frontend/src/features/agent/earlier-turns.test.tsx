@@ -3,24 +3,24 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { Session } from "@/api/types";
+import { http, part, startServer } from "@/test-server";
 import { EarlierTurns } from "./earlier-turns";
 
 const requestedPaths: string[] = [];
 
+startServer(
+  http.get("/api/v1/agent/conversations/{id}", ({ request, query, response }) => {
+    const { pathname, search } = new URL(request.url);
+    requestedPaths.push(pathname + search);
+    return response(200).json(part(turnsBefore(Number(query.get("before")))));
+  }),
+);
+
 beforeEach(() => {
   requestedPaths.length = 0;
-  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
-  vi.stubGlobal("fetch", async (request: Request) => {
-    const { pathname, searchParams } = new URL(request.url);
-    requestedPaths.push(`${pathname}?${searchParams}`);
-    return Response.json(turnsBefore(Number(searchParams.get("before"))));
-  });
 });
 afterEach(() => {
   cleanup();
-  vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
 
@@ -38,7 +38,7 @@ function turnsBefore(before: number) {
   const numbers = [before - 2, before - 1].filter((number) => number > 0);
   const turns = numbers.map((number) => ({
     number,
-    status: "done",
+    status: "done" as const,
     text: `Message ${number}`,
     model: "guided",
     created_at: "2026-01-01T00:00:00Z",

@@ -3,46 +3,54 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, configure, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { Session } from "@/api/types";
+import { http, part, refusal, startServer } from "@/test-server";
 import { ApprovalCard } from "./approval-card";
 import type { JsonRecord } from "./transcript";
 
 configure({ asyncUtilTimeout: 10_000 });
 
-/** The edited arguments that were sent, and the answers of the server to them. */
+const DECISION = "/api/v1/agent/conversations/{id}/approvals/{approval_id}";
+
+/** The edited arguments that were sent. */
 const sent: unknown[] = [];
-let answers: Response[] = [];
+
+const server = startServer(
+  http.post(DECISION, async ({ request, response }) => {
+    sent.push((await request.json()).arguments);
+    return response(200).json(part({ id: "a1", state: "approved" }));
+  }),
+  http.post("/api/v1/schedules/words", async ({ request, response }) => {
+    const { words, timezone = "UTC" } = await request.json();
+    if (words === "By hand") return response(200).json({ schedule: null, in_words: "Manual", times: [] });
+    if (words === "now and then") {
+      const errors = [{ field: "words", message: "The words are not a schedule." }];
+      return response.untyped(refusal(422, { errors }));
+    }
+    return response(200).json({
+      schedule: part({ cron: "0 8 * * *", timezone }),
+      in_words: `Daily at 08:00 (${timezone})`,
+      times: ["2126-01-01T07:00:00Z", "2126-01-02T07:00:00Z", "2126-01-03T07:00:00Z"],
+    });
+  }),
+);
+
+/** The server refuses the next decision. */
+function refuseOnce(status: number, problem: Parameters<typeof refusal>[1]) {
+  const refuse = http.post(
+    DECISION,
+    async ({ request, response }) => {
+      sent.push((await request.json()).arguments);
+      return response.untyped(refusal(status, problem));
+    },
+    { once: true },
+  );
+  server.use(refuse);
+}
 
 beforeEach(() => {
   sent.length = 0;
-  answers = [];
-  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
-  vi.stubGlobal("fetch", async (request: Request) => {
-    const body = (await request.json()) as { words: string; timezone: string; arguments: unknown };
-    if (request.url.endsWith("/schedules/words")) return scheduleOf(body.words, body.timezone);
-    sent.push(body.arguments);
-    return answers.shift() ?? Response.json({ id: "a1", state: "approved" });
-  });
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
-
-/** Answers as the server for the words of these tests. */
-function scheduleOf(words: string, timezone: string): Response {
-  if (words === "By hand") return Response.json({ schedule: null, in_words: "Manual", times: [] });
-  if (words === "now and then") {
-    const errors = [{ field: "words", message: "The words are not a schedule.", code: "invalid" }];
-    return Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 });
-  }
-  return Response.json({
-    schedule: { cron: "0 8 * * *", timezone },
-    in_words: `Daily at 08:00 (${timezone})`,
-    times: ["2126-01-01T07:00:00Z", "2126-01-02T07:00:00Z", "2126-01-03T07:00:00Z"],
-  });
-}
+afterEach(cleanup);
 
 async function edit(tool: string, args: JsonRecord) {
   render(
@@ -131,7 +139,7 @@ describe("the form of a plan", () => {
 
   it("opens the stream with an error of the server, and puts the focus into its field", async () => {
     const errors = [{ field: "plan.streams.2.path", message: "must be a path such as /orders" }];
-    answers = [Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 })];
+    refuseOnce(422, { errors });
     await edit("propose_source_plan", PLAN);
     await approve();
     await screen.findByText("must be a path such as /orders");
@@ -146,7 +154,7 @@ describe("the form of a plan", () => {
 
   it("shows an error without a field above the buttons", async () => {
     const errors = [{ field: "plan", message: "two streams have the name 'tags'" }];
-    answers = [Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 })];
+    refuseOnce(422, { errors });
     await edit("propose_source_plan", PLAN);
     await approve();
     expect((await screen.findByRole("alert")).textContent).toContain("two streams have the name");
@@ -221,8 +229,7 @@ describe("the form of pipelines", () => {
   });
 
   it("shows at the name that the server has it already", async () => {
-    const body = { title: "Conflict", code: "name_taken", detail: "That name is already used here." };
-    answers = [Response.json(body, { status: 409 })];
+    refuseOnce(409, { code: "name_taken", detail: "That name is already used here." });
     await edit("create_pipelines", { pipelines: [PIPELINE] });
     await approve();
     await vi.waitFor(() => expect(screen.getByLabelText("Name").getAttribute("aria-invalid")).toBe("true"));

@@ -2,30 +2,24 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { Session } from "@/api/types";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { http, noteRequests, part, refusal, startServer } from "@/test-server";
 import { ApprovalCard } from "./approval-card";
 import { QuestionCard } from "./question-card";
 import type { Card, RequestItem } from "./transcript";
 
-/** The requests that the page has sent, and the answers that the server gives to them. */
-const sent: { path: string; body: unknown }[] = [];
-let answers: Response[] = [];
+const DECISION = "/api/v1/agent/conversations/{id}/approvals/{approval_id}";
+const SETTINGS = "/api/v1/agent/conversations/{id}/source-settings";
 
-beforeEach(() => {
-  sent.length = 0;
-  answers = [];
-  startSession({ access: "token", expires_in: 600, organization: null } as unknown as Session);
-  vi.stubGlobal("fetch", async (request: Request) => {
-    sent.push({ path: new URL(request.url).pathname, body: await request.json() });
-    return answers.shift() ?? Response.json({ id: "a1", state: "approved" });
-  });
-});
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+const server = startServer(
+  http.post(DECISION, ({ response }) => response(200).json(part({ id: "a1", state: "approved" }))),
+  http.put(SETTINGS, ({ response }) => response(204).empty()),
+  http.post("/api/v1/connectors", ({ response }) => response(201).json(part({ id: "k1" }))),
+);
+const sent = noteRequests(server);
+const sentBodies = () => sent.map(({ url, body }) => ({ path: url.pathname, body }));
+
+afterEach(cleanup);
 
 const CARD: Card = {
   title: "Enable flights",
@@ -79,7 +73,7 @@ describe("an approval", () => {
     expect(changes.getByText("Yes")).toBeTruthy();
     expect(screen.getByText("It runs at once.")).toBeTruthy();
     await userEvent.dblClick(screen.getByRole("button", { name: "Approve" }));
-    expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
+    expect(sentBodies()).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
   });
 
   it("separates the pipelines that it creates", () => {
@@ -120,16 +114,8 @@ describe("an approval", () => {
   });
 
   it("is edited, and shows the server's errors at the arguments", async () => {
-    answers = [
-      Response.json(
-        {
-          title: "Invalid",
-          detail: "Invalid",
-          errors: [{ field: "pipeline_id", message: "This pipeline does not exist." }],
-        },
-        { status: 422 },
-      ),
-    ];
+    const errors = [{ field: "pipeline_id", message: "This pipeline does not exist." }];
+    server.use(http.post(DECISION, ({ response }) => response.untyped(refusal(422, { errors }))));
     show(requestItem());
     await userEvent.click(screen.getByRole("button", { name: "Edit" }));
     await userEvent.click(screen.getByRole("button", { name: "As JSON" }));
@@ -175,12 +161,11 @@ const SETTINGS_FORM = {
 
 describe("an approval with settings", () => {
   it("sends the secret to the settings only, before the decision", async () => {
-    answers = [new Response(null, { status: 204 })];
     show(requestItem({ card: { ...CARD, form: SETTINGS_FORM } }));
     await userEvent.type(screen.getByLabelText(/Token/), "hunter2");
     await userEvent.click(screen.getByRole("button", { name: "Approve" }));
     await vi.waitFor(() => expect(sent).toHaveLength(2));
-    expect(sent).toEqual([
+    expect(sentBodies()).toEqual([
       {
         path: "/api/v1/agent/conversations/c1/source-settings",
         body: { config: { token: "hunter2" }, hosts: ["api.shop.example"] },
@@ -197,7 +182,8 @@ describe("an approval with settings", () => {
   });
 
   it("is not decided if the settings were refused", async () => {
-    answers = [Response.json({ detail: "This conversation does not exist." }, { status: 404 })];
+    const detail = "This conversation does not exist.";
+    server.use(http.put(SETTINGS, ({ response }) => response.untyped(refusal(404, { detail }))));
     show(requestItem({ card: { ...CARD, form: SETTINGS_FORM } }));
     await userEvent.type(screen.getByLabelText(/Token/), "hunter2");
     await userEvent.click(screen.getByRole("button", { name: "Approve" }));
@@ -209,7 +195,7 @@ describe("an approval with settings", () => {
     show(requestItem({ card: { ...CARD, form: { ...SETTINGS_FORM, filled: true } } }));
     expect(screen.queryByLabelText(/Token/)).toBeNull();
     await userEvent.click(screen.getByRole("button", { name: "Approve" }));
-    expect(sent).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
+    expect(sentBodies()).toEqual([{ path: DECISION_PATH, body: { decision: "approve" } }]);
   });
 });
 
@@ -247,7 +233,6 @@ describe("a question", () => {
   });
 
   it("sends a secret to the connectors only, and answers with the id of the connector", async () => {
-    answers = [Response.json({ id: "k1" }, { status: 201 })];
     const schema = {
       type: "object",
       properties: { host: { type: "string" }, password: { type: "string", writeOnly: true } },
@@ -258,11 +243,11 @@ describe("a question", () => {
     await userEvent.type(screen.getByLabelText(/Password/), "hunter2");
     await userEvent.click(screen.getByRole("button", { name: "Save connector" }));
     await vi.waitFor(() => expect(sent).toHaveLength(2));
-    expect(sent[0]).toMatchObject({
+    expect(sentBodies()[0]).toMatchObject({
       path: "/api/v1/connectors",
       body: { role: "source", kind: "postgres", name: "Shop", config: { host: "db", password: "hunter2" } },
     });
-    expect(sent[1]).toEqual({
+    expect(sentBodies()[1]).toEqual({
       path: DECISION_PATH,
       body: { decision: "answer", answer: { connector_id: "k1" } },
     });

@@ -2,11 +2,11 @@
 import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { Connector, Session } from "@/api/types";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Connector } from "@/api/types";
 import { connectorQuery } from "@/components/connectors/queries";
 import type { Schema } from "@/components/schema-form/schema";
+import { EMPTY_LISTS, http, logIn, part, refusal, startServer } from "@/test-server";
 import { EditForm } from "./edit-form";
 
 const SCHEMA: Schema = {
@@ -18,7 +18,7 @@ const SCHEMA: Schema = {
     password: { type: "string", writeOnly: true, title: "Password" },
   },
 };
-const SHOP = {
+const SHOP = part<Connector>({
   id: "c1",
   name: "Shop",
   role: "source",
@@ -27,38 +27,41 @@ const SHOP = {
   domain: null,
   config: { host: "db.example.com", port: 5432, password: { set: true, last4: "9f2c" } },
   version: 1,
-} as unknown as Connector;
+});
 
 /** The requests that change or test something, and what is saved now. */
 const sent: { path: string; ifMatch: string | null; body: unknown }[] = [];
 let saved: Connector;
 
-/** Answers as the server, which refuses a change of an older version. */
-async function respond(request: Request): Promise<Response> {
-  const path = new URL(request.url).pathname;
-  if (path.endsWith("/org/domains")) return Response.json({ results: [], next: null });
-  if (request.method === "GET") return Response.json(saved);
+startServer(
+  http.get("/api/v1/connectors/{id}", ({ response }) => response(200).json(saved)),
+  http.post("/api/v1/connectors/{id}/check", async ({ request, response }) => {
+    await note(request);
+    const steps = [{ step: "connect" as const, ok: true, message: "connected", ms: 3 }];
+    return response(200).json(part({ ok: true, steps }));
+  }),
+  // As the server, it refuses a change of an older version.
+  http.patch("/api/v1/connectors/{id}", async ({ request, response }) => {
+    if ((await note(request)) !== `"${saved.version}"`) return response.untyped(refusal(412));
+    saved = { ...saved, version: saved.version + 1 };
+    return response(200).json(saved);
+  }),
+  EMPTY_LISTS,
+);
+
+/** Keeps the request, and returns the version that it changes. */
+async function note(request: Request): Promise<string | null> {
   const ifMatch = request.headers.get("If-Match");
-  sent.push({ path, ifMatch, body: await request.json() });
-  if (path.endsWith("/check"))
-    return Response.json({ ok: true, steps: [{ step: "connect", ok: true, message: "connected", ms: 3 }] });
-  if (ifMatch !== `"${saved.version}"`)
-    return Response.json({ title: "Changed", detail: "Changed meanwhile" }, { status: 412 });
-  saved = { ...saved, version: saved.version + 1 };
-  return Response.json(saved);
+  sent.push({ path: new URL(request.url).pathname, ifMatch, body: await request.json() });
+  return ifMatch;
 }
 
 beforeEach(() => {
   sent.length = 0;
   saved = SHOP;
-  const organization = { id: "o1", permissions: ["connectors.edit"], domains: [] };
-  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
-  vi.stubGlobal("fetch", respond);
+  logIn(["connectors.edit"]);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function Page() {
   const { data } = useQuery(connectorQuery(SHOP.id));

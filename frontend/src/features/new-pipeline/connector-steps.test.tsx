@@ -4,14 +4,14 @@ import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { Session } from "@/api/types";
+import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { DestinationStep } from "./destination-step";
 import { type StreamDraft } from "@/components/streams/stream-draft";
+import { http, logIn, part, startServer } from "@/test-server";
 import { EMPTY_DRAFT } from "./draft";
 import { SourceStep } from "./source-step";
 
-const KIND = {
+const KIND = part<CatalogueEntry>({
   kind: "postgres",
   name: "PostgreSQL",
   description: "A database.",
@@ -21,7 +21,7 @@ const KIND = {
     properties: { host: { type: "string", title: "Host" } },
   },
   write_modes: ["replace", "append"],
-};
+});
 const ORDERS: StreamDraft = {
   stream: "orders",
   syncMode: "full_refresh",
@@ -30,37 +30,34 @@ const ORDERS: StreamDraft = {
   table: "orders",
   writeMode: "replace",
 };
-const SAVED = { id: "c1", name: "PostgreSQL", kind: "postgres" };
+const SAVED = part<ConnectorRow>({ id: "c1", name: "PostgreSQL", kind: "postgres" });
 
 /** The connectors that were created, and the domains of the organization. */
 const created: unknown[] = [];
 let domains: { id: string; name: string }[];
 
-async function respond(request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (pathname.includes("/catalog/")) return Response.json({ results: [KIND], count: 1 });
-  if (pathname.endsWith("/org/domains")) return Response.json({ results: domains, next: null });
-  if (request.method === "GET") return Response.json({ results: [SAVED], next: null });
-  const body = (await request.json()) as object;
-  created.push(body);
-  return Response.json({ id: "c2", ...body }, { status: 201 });
-}
-
-function logIn(permissions: string[], domainPermissions: object[] = []) {
-  const organization = { id: "o1", permissions, domains: domainPermissions };
-  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
-}
+startServer(
+  http.get("/api/v1/catalog/sources", ({ response }) => response(200).json(part({ results: [KIND] }))),
+  http.get("/api/v1/catalog/destinations", ({ response }) => response(200).json(part({ results: [KIND] }))),
+  http.get("/api/v1/org/domains", ({ response }) =>
+    response(200).json(part({ results: domains, next: null })),
+  ),
+  http.get("/api/v1/connectors", ({ response }) =>
+    response(200).json(part({ results: [SAVED], next: null })),
+  ),
+  http.post("/api/v1/connectors", async ({ request, response }) => {
+    const { name, kind } = await request.clone().json();
+    created.push(await request.json());
+    return response(201).json(part({ id: "c2", name, kind }));
+  }),
+);
 
 beforeEach(() => {
   created.length = 0;
   domains = [];
   logIn(["connectors.edit"]);
-  vi.stubGlobal("fetch", respond);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function show(step: ReactNode) {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });

@@ -1,34 +1,43 @@
 // @vitest-environment jsdom
 import { cleanup, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ConnectorRow, StreamInfo } from "@/api/types";
 import { goTo, openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 
-const CONNECTOR = { id: "c1", role: "source", kind: "postgres", name: "Shop", description: "", domain: null };
-const STREAM = {
+const CONNECTOR = part<ConnectorRow>({
+  id: "c1",
+  role: "source",
+  kind: "postgres",
+  name: "Shop",
+  description: "",
+  domain: null,
+});
+const STREAM: StreamInfo = {
   name: "orders",
   fields: [],
   sync_modes: ["full_refresh"],
   cursor_fields: [],
   primary_key: [],
 };
-const PERMISSIONS = ["read", "pipelines.edit"];
 
-function answer(request: Request): Response {
-  const { pathname, searchParams } = new URL(request.url);
-  if (pathname.endsWith("/streams")) return Response.json({ ok: true, streams: [STREAM], failure: null });
-  const isSource = pathname === "/api/v1/connectors" && searchParams.get("role") === "source";
-  return Response.json({ results: isSource ? [CONNECTOR] : [], next: null, previous: null, count: 0 });
-}
+startServer(
+  http.get("/api/v1/connectors", ({ query, response }) => {
+    const results = query.get("role") === "source" ? [CONNECTOR] : [];
+    return response(200).json({ results, next: null, previous: null, count: results.length });
+  }),
+  http.get("/api/v1/connectors/{id}/streams", ({ response }) =>
+    response(200).json({ ok: true, streams: [STREAM], found_at: null, failure: null }),
+  ),
+  EMPTY_LISTS,
+);
 
 beforeEach(() => {
   sessionStorage.clear();
-  startApp(PERMISSIONS, answer);
+  startApp(["read", "pipelines.edit"]);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 async function chooseSource() {
   await openPage("/pipelines/new");

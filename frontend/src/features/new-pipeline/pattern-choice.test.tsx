@@ -4,51 +4,52 @@ import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { StreamInfo } from "@/api/types";
 import type { PatternValues } from "@/format/patterns";
+import { http, part, startServer } from "@/test-server";
 import { definitionOf, EMPTY_DRAFT } from "./draft";
 import { StreamStep } from "./stream-step";
 
 const onDone = vi.fn();
 let patterns: PatternValues | null;
-let asked: { config: { patterns: { match: string[] } } }[];
+let asked: unknown[];
 let refreshed: number;
 
-const info = (name: string) => ({
-  name,
-  fields: [],
-  sync_modes: ["full_refresh", "incremental"],
-  cursor_fields: ["id"],
-  primary_key: ["id"],
-});
-
-async function answer(request: Request): Promise<Response> {
-  if (request.url.endsWith("/pipelines/match")) {
-    asked.push((await request.json()) as (typeof asked)[number]);
-    const stream = { stream: "sales.orders", table: "sales_orders", sync_mode: "full_refresh" };
-    return Response.json({ ok: true, streams: [stream], total: 2, failure: null });
-  }
-  if (request.url.includes("refresh=true")) refreshed += 1;
-  return Response.json({
-    ok: true,
-    streams: [info("sales.orders"), info("hr.people")],
-    found_at: new Date().toISOString(),
-    failure: null,
+const info = (name: string) =>
+  part<StreamInfo>({
+    name,
+    fields: [],
+    sync_modes: ["full_refresh", "incremental"],
+    cursor_fields: ["id"],
+    primary_key: ["id"],
   });
-}
+
+startServer(
+  http.post("/api/v1/pipelines/match", async ({ request, response }) => {
+    asked.push(await request.json());
+    const stream = { stream: "sales.orders", table: "sales_orders", sync_mode: "full_refresh" };
+    return response(200).json(part({ ok: true, streams: [stream], total: 2, failure: null }));
+  }),
+  http.get("/api/v1/connectors/{id}/streams", ({ query, response }) => {
+    if (query.get("refresh")) refreshed += 1;
+    return response(200).json(
+      part({
+        ok: true,
+        streams: [info("sales.orders"), info("hr.people")],
+        found_at: new Date().toISOString(),
+        failure: null,
+      }),
+    );
+  }),
+);
 
 beforeEach(() => {
   patterns = null;
   asked = [];
   refreshed = 0;
   onDone.mockClear();
-  vi.stubGlobal("fetch", (input: Request | string) =>
-    answer(input instanceof Request ? input : new Request(new URL(input, location.href))),
-  );
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function StepWithState() {
   const [values, setValues] = useState(patterns);
@@ -82,7 +83,7 @@ describe("the choice of streams by patterns", () => {
     expect(screen.getByRole<HTMLButtonElement>("button", { name: "Continue" }).ariaDisabled).toBe("true");
     await userEvent.type(screen.getByLabelText("Patterns"), "sales.*");
     await screen.findByText("1 of 2 streams match");
-    expect(asked.at(-1)!.config.patterns.match).toEqual(["sales.*"]);
+    expect(asked.at(-1)).toMatchObject({ config: { patterns: { match: ["sales.*"] } } });
     await userEvent.click(screen.getByRole("button", { name: "Continue" }));
     expect(onDone).toHaveBeenCalledOnce();
   });

@@ -4,20 +4,23 @@ import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { startApp } from "@/test-app";
+import { http, refusal, startServer } from "@/test-server";
 import { ScheduleStep } from "./schedule-step";
 
 const MESSAGE = "The minute must be from 0 to 59.";
 
-beforeEach(() => {
-  startApp(["read", "pipelines.edit"], async (request) => {
-    const { schedule } = (await request.json()) as { schedule: { cron?: string } };
-    if (!schedule.cron?.startsWith("61")) {
-      return Response.json({ times: ["2026-11-30T09:01:00Z"], timezone: "UTC" });
+startServer(
+  http.post("/api/v1/schedules/preview", async ({ request, response }) => {
+    const { schedule } = await request.json();
+    if (!JSON.stringify(schedule).includes("61 9")) {
+      return response(200).json({ times: ["2026-11-30T09:01:00Z"], timezone: "UTC" });
     }
     const errors = [{ field: "schedule.cron", message: MESSAGE, code: "invalid" }];
-    return Response.json({ title: "Invalid", detail: "Invalid", code: "invalid", errors }, { status: 422 });
-  });
-});
+    return response.untyped(refusal(422, { errors }));
+  }),
+);
+
+beforeEach(() => startApp(["read", "pipelines.edit"]));
 afterEach(cleanup);
 
 async function typeCron(cron: string) {

@@ -4,8 +4,10 @@ import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useEffect, useState } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { StreamInfo } from "@/api/types";
 import { streamConfig, type StreamDraft } from "@/components/streams/stream-draft";
 import type { FieldErrors } from "@/components/streams/stream-choice";
+import { http, part, startServer } from "@/test-server";
 import { StreamStep } from "./stream-step";
 
 const NAMES = [
@@ -17,6 +19,8 @@ const NAMES = [
   "sales.taxes",
   "sales.units",
 ];
+const FULL_REFRESH: StreamInfo["sync_modes"] = ["full_refresh"];
+const BOTH_MODES: StreamInfo["sync_modes"] = ["full_refresh", "incremental"];
 
 let names: string[];
 let chosen: StreamDraft[];
@@ -34,27 +38,25 @@ function fullRefreshOf(stream: string): StreamDraft {
   };
 }
 
-function answer() {
-  const streams = names.map((name) => ({
-    name,
-    fields: [{ name: "id", type: "integer" }],
-    sync_modes: name === "hr.teams" ? ["full_refresh"] : ["full_refresh", "incremental"],
-    cursor_fields: name === "hr.teams" ? [] : ["id", "updated_at"],
-    primary_key: ["id"],
-  }));
-  return Promise.resolve(Response.json({ ok: true, streams, failure: null }));
-}
+startServer(
+  http.get("/api/v1/connectors/{id}/streams", ({ response }) => {
+    const streams = names.map((name) => ({
+      name,
+      fields: [{ name: "id", type: "integer" }],
+      sync_modes: name === "hr.teams" ? FULL_REFRESH : BOTH_MODES,
+      cursor_fields: name === "hr.teams" ? [] : ["id", "updated_at"],
+      primary_key: ["id"],
+    }));
+    return response(200).json(part({ ok: true, streams, failure: null }));
+  }),
+);
 
 beforeEach(() => {
   names = NAMES;
   chosen = [];
   onDone.mockClear();
-  vi.stubGlobal("fetch", answer);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function StepWithState({ errors }: { errors?: Record<string, FieldErrors> }) {
   const [streams, setStreams] = useState(chosen);

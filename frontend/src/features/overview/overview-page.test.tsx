@@ -1,11 +1,10 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
-import { HttpResponse } from "msw";
 import { afterEach, expect, it } from "vitest";
 import type { AttentionItem, Overview, Run, Timeline } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
-import { http, startServer } from "@/test-server";
+import { http, refusal, startServer } from "@/test-server";
 
 const RUN_ID = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
 const FAILING: AttentionItem = {
@@ -53,10 +52,7 @@ afterEach(cleanup);
 
 async function openOverview(overview: Overview) {
   server.use(http.get("/api/v1/stats/overview", ({ response }) => response(200).json(overview)));
-  const network = globalThis.fetch;
-  startApp(["read", "pipelines.run", "pipelines.edit"], (request) =>
-    request.url.endsWith("/api/v1/events") ? new Response(null, { status: 404 }) : network(request),
-  );
+  startApp(["read", "pipelines.run", "pipelines.edit"]);
   await openPage("/");
 }
 
@@ -87,15 +83,8 @@ it("a failing pipeline shows its cause and can be retried in place", async () =>
 });
 
 it("a refused retry says why beside its button", async () => {
-  const problem = {
-    type: "about:blank",
-    title: "Conflict",
-    status: 409,
-    detail: "A run is in progress.",
-    code: "x",
-    errors: [],
-  };
-  server.use(http.post("/api/v1/runs/{id}/retry", () => HttpResponse.json(problem, { status: 409 })));
+  const refuse = refusal(409, { detail: "A run is in progress." });
+  server.use(http.post("/api/v1/runs/{id}/retry", ({ response }) => response.untyped(refuse)));
   await openOverview(OVERVIEW);
   await userEvent.click(await screen.findByRole("button", { name: /Retry/ }));
   expect((await screen.findByRole("alert")).textContent).toContain("A run is in progress.");

@@ -1,94 +1,70 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
+import type { CatalogueEntry, Pipeline } from "@/api/types";
 import { queryClient } from "@/query-client";
 import { openPage, startApp } from "@/test-app";
+import { incrementalStream, NO_STATISTICS, PIPELINE } from "@/test-pipeline";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "@/test-server";
 
-const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const saved = {
-  id: ID,
-  name: "Flights",
-  description: "",
-  domain: null,
-  tags: [],
-  enabled: true,
-  version: 1,
-  source_kind: "postgres",
-  destination_kind: "parquet",
-  stream: "flights",
-  stream_count: 1,
-  schedule: null,
-  next_run_at: null,
-  last_run: null,
-  created_at: "2026-01-01T00:00:00Z",
-  updated_at: "2026-01-01T00:00:00Z",
-  timeout_seconds: 3600,
-  max_attempts: 3,
-  warnings: [],
+const ID = PIPELINE.id;
+const saved: Pipeline = {
+  ...PIPELINE,
   config: {
+    ...PIPELINE.config,
     source: { connector_id: null, kind: "postgres", config: { host: "db" } },
     streams: [
       {
-        stream: "flights",
-        table: "flights",
+        ...incrementalStream("flights"),
         sync_mode: "full_refresh",
         cursor_field: null,
-        primary_key: [],
         write_mode: "replace",
-        transforms: [],
       },
     ],
-    destination: { connector_id: null, kind: "parquet", config: {} },
   },
 };
 
-/** Answers as a server on which a colleague may save meanwhile. */
-class Server {
-  pipeline = structuredClone(saved);
-  readonly changes: unknown[] = [];
+/** What is saved now, and the changes that the page has sent. */
+let pipeline: Pipeline;
+let changes: unknown[];
 
-  readonly answer = async (request: Request): Promise<Response> => {
-    const { pathname } = new URL(request.url);
-    if (pathname === "/api/v1/catalog/sources" || pathname === "/api/v1/catalog/destinations") {
-      return Response.json({ results: [{ kind: "postgres", name: "PostgreSQL", config_schema: SCHEMA }] });
-    }
-    if (pathname !== `/api/v1/pipelines/${ID}`) return Response.json({ results: [], runs: [], next: null });
-    if (request.method === "PATCH") {
-      if (request.headers.get("If-Match") !== this.etag) {
-        return Response.json(
-          { title: "Changed", detail: "It has changed.", code: "changed" },
-          { status: 412 },
-        );
-      }
-      const change = (await request.json()) as object;
-      this.changes.push(change);
-      this.save(change);
-    }
-    return Response.json(this.pipeline, { headers: { ETag: this.etag } });
-  };
-
-  save(change: object) {
-    this.pipeline = { ...this.pipeline, ...change, version: this.pipeline.version + 1 };
-  }
-
-  private get etag() {
-    return `"${this.pipeline.version}"`;
-  }
+/** A colleague saves a change. The page has not heard of it. */
+function saveElsewhere(change: Partial<Pipeline>) {
+  pipeline = { ...pipeline, ...change, version: pipeline.version + 1 };
 }
 
+const etag = () => `"${pipeline.version}"`;
+const kinds = () => part<CatalogueEntry>({ kind: "postgres", name: "PostgreSQL", config_schema: SCHEMA });
+
+startServer(
+  http.get("/api/v1/catalog/sources", ({ response }) => response(200).json({ results: [kinds()], count: 1 })),
+  http.get("/api/v1/catalog/destinations", ({ response }) =>
+    response(200).json({ results: [kinds()], count: 1 }),
+  ),
+  http.get("/api/v1/pipelines/{id}", ({ response }) =>
+    response(200).json(pipeline, { headers: { ETag: etag() } }),
+  ),
+  http.patch("/api/v1/pipelines/{id}", async ({ request, response }) => {
+    if (request.headers.get("If-Match") !== etag()) return response.untyped(refusal(412));
+    const change = await request.json();
+    changes.push(change);
+    saveElsewhere(change as Partial<Pipeline>);
+    return response(200).json(pipeline, { headers: { ETag: etag() } });
+  }),
+  NO_STATISTICS,
+  EMPTY_LISTS,
+);
+
 const SCHEMA = { properties: { password: { type: "string", format: "password" } } };
-let server: Server;
 
 beforeEach(() => {
-  server = new Server();
-  startApp(["read", "pipelines.edit", "pipelines.delete"], server.answer);
+  pipeline = saved;
+  changes = [];
+  startApp(["read", "pipelines.edit", "pipelines.delete"]);
 });
-afterEach(async () => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 const refetch = () => queryClient.invalidateQueries({ queryKey: queryKeys.pipelines.all });
 const field = (name: string) => screen.findByRole<HTMLInputElement>("textbox", { name });
@@ -108,7 +84,7 @@ describe("while a user edits a pipeline", () => {
   it("what was typed stays when a colleague saves, and in another tab of the page", async () => {
     await openConfiguration();
     await fill("Name", "My flights");
-    server.save({ description: "Of 2013" });
+    saveElsewhere({ description: "Of 2013" });
     await refetch();
     await screen.findByText(/has saved other settings/);
     expect((await field("Name")).value).toBe("My flights");
@@ -121,7 +97,7 @@ describe("while a user edits a pipeline", () => {
 
   it("the form follows what a colleague saves until the user types", async () => {
     await openConfiguration();
-    server.save({ description: "Of 2013" });
+    saveElsewhere({ description: "Of 2013" });
     await refetch();
     await waitFor(async () => expect((await field("Description optional")).value).toBe("Of 2013"));
   });
@@ -130,7 +106,7 @@ describe("while a user edits a pipeline", () => {
     await openConfiguration();
     await fill("Name", "My flights");
     await save();
-    await waitFor(() => expect(server.changes).toEqual([{ name: "My flights" }]));
+    await waitFor(() => expect(changes).toEqual([{ name: "My flights" }]));
     await waitFor(() => expect(screen.queryByText(/1 change not saved/)).toBeNull());
   });
 
@@ -138,7 +114,7 @@ describe("while a user edits a pipeline", () => {
     await openConfiguration();
     await fill("Name", "My flights");
     await fill("Tags optional", "hourly");
-    server.save({ name: "Their flights", description: "Of 2013" }); // the page has not heard of it
+    saveElsewhere({ name: "Their flights", description: "Of 2013" }); // the page has not heard of it
     await save();
     const notice = await screen.findByRole("alert");
     expect(within(notice).getByText("My flights")).toBeTruthy();
@@ -146,14 +122,14 @@ describe("while a user edits a pipeline", () => {
     expect(within(notice).getByText(/Description: Of 2013/)).toBeTruthy();
     await userEvent.click(within(notice).getByRole("radio", { name: /Their flights/ }));
     await userEvent.click(within(notice).getByRole("button", { name: "Save the chosen values" }));
-    await waitFor(() => expect(server.changes).toEqual([{ tags: ["hourly"] }]));
+    await waitFor(() => expect(changes).toEqual([{ tags: ["hourly"] }]));
   });
 
   it("a password that was typed is not shown in the comparison", async () => {
     await openConfiguration();
     await userEvent.type(await screen.findByLabelText(/Password/), "open sesame");
     const source = { connector_id: null, kind: "postgres", config: { host: "db2" } };
-    server.save({ config: { ...saved.config, source } });
+    saveElsewhere({ config: { ...saved.config, source } });
     await refetch();
     const notice = await screen.findByRole("alert");
     expect(notice.textContent).toContain("db2");
@@ -163,7 +139,7 @@ describe("while a user edits a pipeline", () => {
 
 describe("a viewer", () => {
   it("sees the configuration without a form", async () => {
-    startApp(["read"], server.answer);
+    startApp(["read"]);
     await openPage(`/pipelines/${ID}/configuration`);
     expect(await screen.findByText("You can view this configuration, but not change it.")).toBeTruthy();
     expect(screen.queryByRole("textbox", { name: "Name" })).toBeNull();

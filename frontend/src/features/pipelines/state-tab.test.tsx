@@ -1,34 +1,17 @@
 // @vitest-environment jsdom
 import { cleanup, screen } from "@testing-library/react";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Pipeline, StreamState } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { PIPELINE } from "@/test-pipeline";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 
-const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const pipeline = {
-  id: ID,
-  name: "Shop",
-  domain: null,
-  tags: [],
-  enabled: true,
-  version: 1,
-  source_kind: "postgres",
-  destination_kind: "parquet",
+const pipeline: Pipeline = {
+  ...PIPELINE,
   stream: "*",
-  stream_count: 1,
-  schedule: null,
-  last_run: null,
-  warnings: [],
-  description: "",
-  timeout_seconds: 3600,
-  max_attempts: 3,
-  config: {
-    source: { connector_id: null, kind: "postgres", config: {} },
-    streams: [],
-    patterns: { match: ["*"], sync_mode: "full_refresh" },
-    destination: { connector_id: null, kind: "parquet", config: {} },
-  },
+  config: { ...PIPELINE.config, patterns: { match: ["*"], sync_mode: "full_refresh" } },
 };
-const state = {
+const state: StreamState = {
   stream: "orders",
   sync_mode: "incremental",
   status: "succeeded",
@@ -38,34 +21,36 @@ const state = {
   rejected: 0,
   skipped: 0,
   updated_at: "2026-01-01T00:00:00Z",
+  columns: null,
 };
+let streams: StreamState[];
 
-function answer(streams: object[]) {
-  return ({ url }: Request) => {
-    const { pathname } = new URL(url);
-    if (pathname === `/api/v1/pipelines/${ID}`)
-      return Promise.resolve(Response.json(pipeline, { headers: { ETag: '"1"' } }));
-    if (pathname.endsWith("/state")) return Promise.resolve(Response.json({ streams }));
-    return Promise.resolve(Response.json({ results: [], streams: [], next: null }));
-  };
+startServer(
+  http.get("/api/v1/pipelines/{id}", ({ response }) => response(200).json(pipeline)),
+  http.get("/api/v1/pipelines/{id}/state", ({ response }) => response(200).json(part({ streams }))),
+  http.get("/api/v1/pipelines/{id}/backfills", ({ response }) =>
+    response(200).json(part({ results: [], streams: [] })),
+  ),
+  EMPTY_LISTS,
+);
+
+async function openState(known: StreamState[]) {
+  streams = known;
+  startApp(["read", "state.edit"]);
+  await openPage(`/pipelines/${pipeline.id}/state`);
 }
 
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 describe("the state of a pipeline whose streams are chosen by patterns", () => {
   it("is shown for each stream that has run", async () => {
-    startApp(["read", "state.edit"], answer([state]));
-    await openPage(`/pipelines/${ID}/state`);
+    await openState([state]);
     await screen.findByRole("heading", { name: "orders" });
     expect(screen.getByRole("button", { name: /Edit position ?of orders/ })).toBeDefined();
   });
 
   it("says that nothing has been chosen before the first run", async () => {
-    startApp(["read", "state.edit"], answer([]));
-    await openPage(`/pipelines/${ID}/state`);
+    await openState([]);
     await screen.findByText(/patterns have chosen no stream yet/);
   });
 });

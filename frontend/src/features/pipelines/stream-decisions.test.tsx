@@ -4,37 +4,37 @@ import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Pipeline } from "@/api/types";
+import { http, part, startServer } from "@/test-server";
 import { StreamDecisions } from "./stream-decisions";
 
-const pipeline = { id: "p1", config: { patterns: { match: ["*"] }, streams: [] } } as unknown as Pipeline;
+const pipeline = part<Pipeline>({ id: "p1", config: { patterns: { match: ["*"] }, streams: [] } });
 let waiting: string[];
 let missing: string[];
 let sent: unknown[];
+let asked: number;
 
-async function answer(request: Request): Promise<Response> {
-  if (request.method === "POST") {
+startServer(
+  http.get("/api/v1/pipelines/{id}/streams", ({ query, response }) => {
+    asked += 1;
+    const isWaiting = query.get("state") === "waiting";
+    const names = isWaiting ? waiting : missing;
+    const results = names.map((stream) => ({ stream, table: "", missing: !isWaiting }));
+    return response(200).json(part({ results, count: names.length, next_offset: null }));
+  }),
+  http.post("/api/v1/pipelines/{id}/streams/decide", async ({ request, response }) => {
     sent.push(await request.json());
     waiting = [];
-    return Response.json(pipeline);
-  }
-  const state = new URL(request.url).searchParams.get("state");
-  const names = state === "waiting" ? waiting : missing;
-  const results = names.map((stream) => ({ stream, table: "", state, missing: state !== "waiting" }));
-  return Response.json({ results, count: names.length, next_offset: null, counts: {} });
-}
+    return response(200).json(pipeline);
+  }),
+);
 
 beforeEach(() => {
   waiting = ["sales.fresh", "sales.new"];
   missing = [];
   sent = [];
-  vi.stubGlobal("fetch", (input: Request | string) =>
-    answer(input instanceof Request ? input : new Request(new URL(input, location.href))),
-  );
+  asked = 0;
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function show({ canEdit = true, shown = pipeline } = {}) {
   render(
@@ -74,9 +74,7 @@ describe("the streams that wait for a decision", () => {
   });
 
   it("do not exist without patterns", () => {
-    const fetch = vi.fn(answer);
-    vi.stubGlobal("fetch", fetch);
     show({ shown: { ...pipeline, config: { ...pipeline.config, patterns: undefined } } });
-    expect(fetch).not.toHaveBeenCalled();
+    expect(asked).toBe(0);
   });
 });

@@ -2,7 +2,7 @@
 import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { http as untyped, HttpResponse } from "msw";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
 import { queryClient } from "@/query-client";
 import { openPage, startApp } from "@/test-app";
@@ -91,14 +91,10 @@ const server = startServer(
 );
 
 beforeEach(() => {
-  const send = globalThis.fetch;
-  startApp(["read", "pipelines.run", "agent.use"], (request) => send(request));
+  startApp(["read", "pipelines.run", "agent.use"]);
   Object.defineProperty(HTMLElement.prototype, "clientHeight", { configurable: true, value: 400 });
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 const logLines = () => screen.getByRole("log").textContent;
 

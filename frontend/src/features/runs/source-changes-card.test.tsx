@@ -1,10 +1,12 @@
 // @vitest-environment jsdom
 import { cleanup, screen, within } from "@testing-library/react";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { NEW_COLUMN } from "@/components/source-changes/test-change";
+import type { Run, SourceChange } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 
-const run = {
+const run = part<Run>({
   id: "r1",
   pipeline: { id: "p1", name: "Flights" },
   status: "failed",
@@ -15,25 +17,32 @@ const run = {
   streams_total: 1,
   streams_failed: 1,
   streams_succeeded: 0,
-};
+});
+
+let decision: SourceChange["decision"];
+let asked: (string | null)[];
+
+startServer(
+  http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(run)),
+  http.get("/api/v1/pipelines/{id}/drift", ({ query, response }) => {
+    asked.push(query.get("run"));
+    const results = [{ ...NEW_COLUMN, decision }];
+    return response(200).json({ results, next: null, previous: null, count: 51 });
+  }),
+  http.get("/api/v1/runs/{id}/logs", ({ response }) =>
+    response(200).json({
+      ...{ offset: 0, lines: [], next_offset: null, total: 0 },
+      ...{ complete: true, removed: 0, note: "" },
+    }),
+  ),
+  EMPTY_LISTS,
+);
 
 afterEach(cleanup);
-afterEach(() => vi.unstubAllGlobals());
 
-async function open(decision: string | null) {
-  const asked: string[] = [];
-  startApp(["read"], (request) => {
-    const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/api/v1/runs/r1") return Promise.resolve(Response.json(run));
-    if (pathname === "/api/v1/pipelines/p1/drift") {
-      asked.push(searchParams.get("run") ?? "");
-      const results = [{ ...NEW_COLUMN, decision }];
-      return Promise.resolve(Response.json({ results, next: null, previous: null, count: 51 }));
-    }
-    return Promise.resolve(
-      Response.json({ results: [], lines: [], next: null, next_offset: null, count: 0, moments: [] }),
-    );
-  });
+async function open(decided: SourceChange["decision"]) {
+  [decision, asked] = [decided, []];
+  startApp(["read"]);
   await openPage("/runs/r1");
   const card = await screen.findByRole("region", { name: "Changes at the source" });
   expect(asked).toEqual(["r1"]);

@@ -2,10 +2,11 @@
 import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
 import { cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
+import { http as untyped, HttpResponse } from "msw";
 import type { ReactNode } from "react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { OwnModel, OwnProvider, Session } from "@/api/types";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { OwnModel, OwnProvider } from "@/api/types";
+import { EMPTY_LISTS, http, logIn, part, refusal, startServer } from "@/test-server";
 import { DomainsPage } from "./domains-page";
 import { ModelPage } from "./model-page";
 import { LimitsSection, RetentionSection } from "./organization-numbers";
@@ -13,7 +14,7 @@ import { organizationQuery } from "./organization";
 import { SsoPage } from "./sso-page";
 
 const ORG = { id: "o1", name: "Acme", max_running: 4, max_pipelines: null, keep_logs_days: 30 };
-const MODEL = {
+const MODEL = part<OwnModel>({
   provider: "anthropic",
   model: "claude",
   key: { set: true, last4: "cdef" },
@@ -21,14 +22,14 @@ const MODEL = {
   temperature: null,
   monthly_tokens: 1000,
   values_allowed: false,
-} as unknown as OwnModel;
-const PROVIDER = {
+});
+const PROVIDER = part<OwnProvider>({
   issuer: "https://login.example.com",
   client_id: "drover",
   client_secret: { set: true, last4: "suer" },
   join_role: "viewer",
   enabled: true,
-} as unknown as OwnProvider;
+});
 const DOMAIN = { id: "d1", name: "Marketing", members: [] };
 const PATHS = {
   organization: "/api/v1/org",
@@ -47,22 +48,28 @@ function saveElsewhere(path: string, changes: object) {
   stored.set(path, { body: { ...body, ...changes }, version: version + 1 });
 }
 
+startServer(
+  http.get("/api/v1/org/domains", ({ response }) => response(200).json(part({ results: [DOMAIN] }))),
+  http.get("/api/v1/org/scim/groups", ({ response }) => response(200).json({ groups: [] })),
+  http.get("/api/v1/agent/status", ({ response }) => response(200).json(part({ mode: "guided" }))),
+  ...Object.values(PATHS).map((path) => untyped.all(`*${path}`, ({ request }) => respond(path, request))),
+  http.post("/api/v1/auth/refresh", ({ response }) => response.untyped(refusal(503))),
+  EMPTY_LISTS,
+);
+
 /** Answers as the server, which refuses a change of an older version. */
-async function respond(request: Request): Promise<Response> {
-  const { pathname: path } = new URL(request.url);
-  if (path === "/api/v1/org/domains") return Response.json({ results: [DOMAIN], next: null });
-  const current = stored.get(path);
-  if (!current) return Response.json({ results: [], groups: [], mode: "guided" });
+async function respond(path: string, request: Request): Promise<Response> {
+  const current = stored.get(path)!;
   const tag = `"${current.version}"`;
-  if (request.method === "GET") return Response.json(current.body, { headers: { ETag: tag } });
+  if (request.method === "GET") return HttpResponse.json(current.body, { headers: { ETag: tag } });
   const ifMatch = request.headers.get("If-Match");
   const body: unknown = request.method === "DELETE" ? null : await request.json();
   const status = ifMatch === tag ? 200 : 412;
   sent.push({ method: request.method, path, ifMatch, body, status });
-  if (status === 412) return Response.json({ detail: "Changed meanwhile" }, { status });
+  if (status === 412) return refusal(status);
   saveElsewhere(path, body as object);
   const saved = stored.get(path)!;
-  return Response.json(saved.body, { headers: { ETag: `"${saved.version}"` } });
+  return HttpResponse.json(saved.body, { headers: { ETag: `"${saved.version}"` } });
 }
 
 beforeEach(() => {
@@ -72,19 +79,13 @@ beforeEach(() => {
       ([name, body]) => [PATHS[name as keyof typeof PATHS], { body, version: 1 }],
     ),
   );
-  const permissions = ["settings.edit", "owners.manage", "domains.manage"];
-  const organization = { id: "o1", permissions, domains: [] };
-  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
-  vi.stubGlobal("fetch", respond);
+  logIn(["settings.edit", "owners.manage", "domains.manage"]);
   HTMLDialogElement.prototype.close ??= () => undefined; // jsdom has no dialogs
   HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
     this.open = true;
   };
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function show(page: ReactNode) {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });

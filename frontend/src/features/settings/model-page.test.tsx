@@ -4,8 +4,8 @@ import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import axe from "axe-core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { startSession } from "@/api/session";
-import type { AgentStatus, ModelCheckAnswer, OwnModel, Session } from "@/api/types";
+import type { AgentStatus, ModelCheckAnswer, OwnModel } from "@/api/types";
+import { http, logIn, noteRequests, refusal, startServer } from "@/test-server";
 import { ModelPage } from "./model-page";
 
 const OWN: OwnModel = {
@@ -41,9 +41,6 @@ const ANSWER: ModelCheckAnswer = {
 };
 const CHECK_PATH = "/api/v1/org/model/check";
 
-/** The requests that change or test something, and the answers to the tests. */
-const sent: { method: string; path: string; body: unknown }[] = [];
-let checkAnswer: () => Response | Promise<Response>;
 let own: OwnModel | null;
 let status: AgentStatus;
 
@@ -56,11 +53,6 @@ function row(
   return { name, title: name, state, message, next_step, ms: 10, tokens: 5 };
 }
 
-function logIn(permissions: string[]) {
-  const organization = { id: "o1", permissions, domains: [] };
-  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
-}
-
 function show() {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
   return render(
@@ -70,27 +62,28 @@ function show() {
   );
 }
 
-async function respond(request: Request): Promise<Response> {
-  const path = new URL(request.url).pathname;
-  if (path === "/api/v1/agent/status") return Response.json(status);
-  if (request.method === "GET") return own ? Response.json(own) : new Response(null, { status: 204 });
-  sent.push({ method: request.method, path, body: await request.json() });
-  return path === CHECK_PATH ? checkAnswer() : Response.json(OWN);
+const server = startServer(
+  http.get("/api/v1/agent/status", ({ response }) => response(200).json(status)),
+  http.get("/api/v1/org/model", ({ response }) => (own ? response(200).json(own) : response(204).empty())),
+  http.put("/api/v1/org/model", ({ response }) => response(200).json(OWN)),
+  http.post(CHECK_PATH, ({ response }) => response(200).json(ANSWER)),
+);
+const requests = noteRequests(server);
+
+/** The requests that change or test something. */
+function sent() {
+  return requests
+    .filter(({ method }) => method !== "GET")
+    .map(({ method, url, body }) => ({ method, path: url.pathname, body }));
 }
 
 beforeEach(() => {
-  sent.length = 0;
   own = OWN;
   status = STATUS;
-  checkAnswer = () => Response.json(ANSWER);
   logIn(["settings.edit", "agent.use"]);
-  vi.stubGlobal("fetch", respond);
   HTMLDialogElement.prototype.close ??= () => undefined; // jsdom has no dialogs
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 describe("the test of a language model", () => {
   it("clears its results when a field is changed", async () => {
@@ -109,7 +102,7 @@ describe("the test of a language model", () => {
     show();
     await userEvent.click(await screen.findByRole("button", { name: "Test" }));
     const results = within(await screen.findByRole("list", { name: "Results of the test" }));
-    expect(sent).toEqual([
+    expect(sent()).toEqual([
       {
         method: "POST",
         path: CHECK_PATH,
@@ -140,26 +133,27 @@ describe("the test of a language model", () => {
     await userEvent.type(await screen.findByLabelText(/^Key/), "sk-new");
     await userEvent.click(screen.getByRole("button", { name: "Test" }));
     await screen.findByRole("list", { name: "Results of the test" });
-    expect(sent[0]!.body).toMatchObject({ draft: { key: "sk-new" } });
+    expect(sent()[0]!.body).toMatchObject({ draft: { key: "sk-new" } });
   });
 
   it("shows its progress, and is not sent twice", async () => {
-    let finish: (response: Response) => void = () => undefined;
-    checkAnswer = () => new Promise((resolve) => (finish = resolve));
+    let finish: (answer: ModelCheckAnswer) => void = () => undefined;
+    const finished = new Promise<ModelCheckAnswer>((resolve) => (finish = resolve));
+    server.use(http.post(CHECK_PATH, async ({ response }) => response(200).json(await finished)));
     show();
     const button = await screen.findByRole("button", { name: "Test" });
     await userEvent.click(button);
     await userEvent.click(button);
     expect(screen.getByRole("status").textContent).toContain("Testing");
     expect(button.getAttribute("aria-disabled")).toBe("true");
-    expect(sent).toHaveLength(1);
-    finish(Response.json({ ...ANSWER, ok: true, checks: [ANSWER.checks[0], ANSWER.checks[3]] }));
+    expect(sent()).toHaveLength(1);
+    finish({ ...ANSWER, ok: true, checks: [ANSWER.checks[0]!, ANSWER.checks[3]!] });
     expect(await screen.findByText(/The agent can work with .*, with 1 warning\./)).toBeTruthy();
   });
 
   it("shows the server's messages at the fields", async () => {
     const errors = [{ field: "draft.key", message: "Enter the key again.", code: "required" }];
-    checkAnswer = () => Response.json({ title: "Invalid", detail: "Invalid", errors }, { status: 422 });
+    server.use(http.post(CHECK_PATH, ({ response }) => response.untyped(refusal(422, { errors }))));
     show();
     await userEvent.click(await screen.findByRole("button", { name: "Test" }));
     const key = await screen.findByLabelText(/^Key/);
@@ -175,14 +169,14 @@ describe("the test of a language model", () => {
     show();
     await userEvent.click(await screen.findByRole("button", { name: "Test this model" }));
     await screen.findByRole("list", { name: "Results of the test" });
-    expect(sent).toEqual([{ method: "POST", path: CHECK_PATH, body: {} }]);
+    expect(sent()).toEqual([{ method: "POST", path: CHECK_PATH, body: {} }]);
   });
 
   it("is not sent with a form that is not complete", async () => {
     own = null;
     show();
     await userEvent.click(await screen.findByRole("button", { name: "Test" }));
-    expect(sent).toEqual([]);
+    expect(sent()).toEqual([]);
   });
 });
 
@@ -193,8 +187,8 @@ describe("the page of the language model", () => {
     await userEvent.clear(model);
     await userEvent.type(model, "qwen4");
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
-    expect(sent[0]).toEqual({
+    await vi.waitFor(() => expect(sent()).toHaveLength(1));
+    expect(sent()[0]).toEqual({
       method: "PUT",
       path: "/api/v1/org/model",
       body: {

@@ -2,10 +2,12 @@
 import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { PipelineRow, Run } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, noteRequests, part, startServer } from "@/test-server";
 import { foundCommands, matchingCommands, runCommand, searchText } from "./commands";
 
-const ORDERS = { id: "p1", name: "Orders", domain: null };
+const ORDERS = part<PipelineRow>({ id: "p1", name: "Orders", domain: null });
 
 describe("the palette finds", () => {
   it("pages and actions by words in any order", () => {
@@ -35,17 +37,17 @@ describe("the palette finds", () => {
 });
 
 describe("with the keyboard", () => {
-  const requests: string[] = [];
-  beforeEach(() => {
-    requests.length = 0;
-    startApp(["read", "pipelines.run"], (request) => {
-      const { pathname, searchParams } = new URL(request.url);
-      requests.push(`${request.method} ${pathname}`);
-      const isFound = pathname === "/api/v1/pipelines" && searchParams.get("q") === "orders";
-      if (request.method === "POST") return Response.json({ id: "r1" }, { status: 201 });
-      return Response.json({ results: isFound ? [ORDERS] : [], next: null, previous: null, count: 0 });
-    });
-  });
+  const server = startServer(
+    http.post("/api/v1/pipelines/{id}/run", ({ response }) => response(201).json(part<Run>({ id: "r1" }))),
+    http.get("/api/v1/pipelines", ({ query, response }) => {
+      const results = query.get("q") === "orders" ? [ORDERS] : [];
+      return response(200).json({ results, next: null, previous: null, count: results.length });
+    }),
+    EMPTY_LISTS,
+  );
+  const requests = noteRequests(server);
+  const posted = () => requests.filter(({ method }) => method === "POST").map(({ url }) => url.pathname);
+  beforeEach(() => startApp(["read", "pipelines.run"]));
   afterEach(cleanup);
 
   it("Ctrl+K, a name and Enter run a pipeline", async () => {
@@ -55,7 +57,7 @@ describe("with the keyboard", () => {
     await userEvent.type(await screen.findByRole("combobox", { name: "Search everything" }), "run orders");
     await screen.findByRole("option", { name: /Run Orders/ });
     await userEvent.keyboard("{Enter}");
-    await waitFor(() => expect(requests).toContain("POST /api/v1/pipelines/p1/run"));
+    await waitFor(() => expect(posted()).toContain("/api/v1/pipelines/p1/run"));
     expect(screen.queryByRole("combobox", { name: "Search everything" })).toBeNull();
   });
 

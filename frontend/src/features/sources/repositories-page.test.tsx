@@ -1,11 +1,12 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Repository } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "@/test-server";
 
-const PATH = "/api/v1/repositories/r1";
-const REPOSITORY = {
+const REPOSITORY = part<Repository>({
   id: "r1",
   url: "https://git.example.com/team/sources.git",
   branch: "main",
@@ -19,46 +20,57 @@ const REPOSITORY = {
   commit: null,
   outcomes: [],
   webhook_url: "https://drover.example.com/api/v1/hooks/o1/repositories/r1",
-};
+});
 
-let saved: typeof REPOSITORY;
+let saved: Repository;
 let version: number;
 let sent: { method: string; ifMatch: string | null; body: unknown }[];
 
 /** A colleague changes the repository. The page has not heard of it. */
-function saveElsewhere(changes: Partial<typeof REPOSITORY>) {
+function saveElsewhere(changes: Partial<Repository>) {
   saved = { ...saved, ...changes };
   version += 1;
 }
 
-/** Answers as the server, which refuses a change of an older version. */
-async function respond(request: Request): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (pathname !== PATH)
-    return Response.json({ results: pathname.endsWith("/repositories") ? [saved] : [], next: null });
-  if (request.method !== "GET") {
-    const ifMatch = request.headers.get("If-Match");
-    const body = request.method === "PATCH" ? ((await request.json()) as object) : null;
-    sent.push({ method: request.method, ifMatch, body });
-    if (ifMatch !== `"${version}"`) return Response.json({ detail: "Changed meanwhile" }, { status: 412 });
-    if (body) saveElsewhere(body);
-  }
-  return Response.json(saved, { headers: { ETag: `"${version}"` } });
+const etag = () => `"${version}"`;
+
+/** Notes a change. Returns whether the server refuses it, because it is of an older version. */
+function isRefused({ method, headers }: Request, body: unknown): boolean {
+  const ifMatch = headers.get("If-Match");
+  sent.push({ method, ifMatch, body });
+  return ifMatch !== etag();
 }
+
+startServer(
+  http.get("/api/v1/repositories", ({ response }) =>
+    response(200).json({ results: [saved], next: null, previous: null, count: 1 }),
+  ),
+  http.get("/api/v1/repositories/{id}", ({ response }) =>
+    response(200).json(saved, { headers: { ETag: etag() } }),
+  ),
+  http.patch("/api/v1/repositories/{id}", async ({ request, response }) => {
+    const body = await request.json();
+    if (isRefused(request, body)) return response.untyped(refusal(412));
+    const { branch, path } = body ?? {};
+    saveElsewhere({ ...(branch && { branch }), ...(path && { path }) });
+    return response(200).json(saved, { headers: { ETag: etag() } });
+  }),
+  http.delete("/api/v1/repositories/{id}", ({ request, response }) =>
+    isRefused(request, null) ? response.untyped(refusal(412)) : response(204).empty(),
+  ),
+  EMPTY_LISTS,
+);
 
 beforeEach(async () => {
   saved = REPOSITORY;
   version = 1;
   sent = [];
-  startApp(["read", "custom_sources.edit"], respond);
+  startApp(["read", "custom_sources.edit"]);
   await openPage("/sources/repositories");
   await userEvent.click(await screen.findByRole("button", { name: /^Edit ?https/ }));
   await screen.findByRole("form", { name: "Edit repository" });
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 async function fill(label: RegExp, text: string) {
   await userEvent.clear(screen.getByLabelText(label));

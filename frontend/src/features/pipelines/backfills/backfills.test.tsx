@@ -1,43 +1,23 @@
 // @vitest-environment jsdom
 import { cleanup, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Backfill, BackfillPossibility, Permission, Pipeline } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { incrementalStream, PIPELINE } from "@/test-pipeline";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 
-const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const stream = (name: string) => ({
-  stream: name,
-  table: name,
-  sync_mode: "incremental",
-  cursor_field: "at",
-  primary_key: [],
-  write_mode: "append",
-  transforms: [],
-});
-const pipeline = {
-  id: ID,
-  name: "Flights",
-  domain: null,
-  tags: [],
-  enabled: true,
-  version: 1,
-  source_kind: "postgres",
-  destination_kind: "postgres",
-  stream: "flights",
+const ID = PIPELINE.id;
+const pipeline: Pipeline = {
+  ...PIPELINE,
   stream_count: 2,
-  schedule: null,
-  last_run: null,
-  warnings: [],
-  description: "",
-  timeout_seconds: 3600,
-  max_attempts: 3,
   config: {
-    source: { connector_id: null, kind: "postgres", config: {} },
-    streams: [stream("flights"), stream("planes")],
+    ...PIPELINE.config,
+    streams: [incrementalStream("flights", "at"), incrementalStream("planes", "at")],
     destination: { connector_id: null, kind: "postgres", config: {} },
   },
 };
-const backfill = {
+const backfill: Backfill = {
   id: "b1",
   stream: "flights",
   cursor_field: "at",
@@ -58,7 +38,7 @@ const backfill = {
   finished_at: null,
 };
 const REFUSAL = "The stream has no saved position: its next run reads all rows.";
-const possible = (name: string, refusal = "") => ({
+const possible = (name: string, refusal = ""): BackfillPossibility => ({
   stream: name,
   cursor_field: "at",
   window_mode: refusal ? null : "replace",
@@ -68,33 +48,45 @@ const possible = (name: string, refusal = "") => ({
 });
 const estimate = { rows: 27004, rows_counted: true, chunks: 1, from: null, to: "2026-02-01" };
 
-/** Opens the tab, and returns the requests that were posted: the end of their path, and their body. */
+/** What the server knows, and the requests that were posted: the end of their path, and their body. */
+let results: Backfill[];
+let streams: BackfillPossibility[];
+let requests: [string, unknown][];
+
+startServer(
+  http.get("/api/v1/pipelines/{id}", ({ response }) => response(200).json(pipeline)),
+  http.get("/api/v1/pipelines/{id}/state", ({ response }) => response(200).json(part({ streams: [] }))),
+  http.get("/api/v1/pipelines/{id}/backfills", ({ response }) =>
+    response(200).json(part({ results, streams })),
+  ),
+  http.post("/api/v1/pipelines/{id}/backfills", async ({ request, response }) => {
+    requests.push(["", await request.json()]);
+    return response(201).json(part({ results: [backfill] }));
+  }),
+  http.post("/api/v1/pipelines/{id}/backfills/estimate", async ({ request, response }) => {
+    requests.push(["/estimate", await request.json()]);
+    return response(200).json(part({ results: [estimate] }));
+  }),
+  http.post("/api/v1/pipelines/{id}/backfills/{backfill}/cancel", ({ params, response }) => {
+    requests.push([`/${params.backfill}/cancel`, null]);
+    return response(200).json(backfill);
+  }),
+  EMPTY_LISTS,
+);
+
+/** Opens the tab, and returns the requests that were posted. */
 async function openTab(
-  permissions: string[],
-  { results = [backfill], streams = [possible("flights")] } = {},
+  permissions: Permission[],
+  known: { results?: Backfill[]; streams?: BackfillPossibility[] } = {},
 ) {
-  const requests: [string, unknown][] = [];
-  startApp(permissions, async (request) => {
-    const { pathname } = new URL(request.url);
-    const end = pathname.split("/backfills")[1];
-    if (end !== undefined && request.method === "POST") {
-      requests.push([end, end.endsWith("/cancel") ? null : await request.json()]);
-      return Response.json({ results: [{ ...backfill, ...estimate }] }, { status: end === "" ? 201 : 200 });
-    }
-    if (end !== undefined) return Response.json({ results, streams });
-    if (pathname.endsWith("/state")) return Response.json({ streams: [] });
-    if (pathname === `/api/v1/pipelines/${ID}`) return Response.json(pipeline, { headers: { ETag: '"1"' } });
-    return Response.json({ results: [], runs: [], next: null });
-  });
+  [results, streams, requests] = [known.results ?? [backfill], known.streams ?? [possible("flights")], []];
+  startApp(permissions);
   await openPage(`/pipelines/${ID}/state`);
   await screen.findByRole("heading", { name: "Backfills" });
   return requests;
 }
 
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 describe("the backfills of a pipeline", () => {
   it("shows the window and the progress of a backfill, and lets a reader change nothing", async () => {
@@ -126,8 +118,8 @@ describe("the backfills of a pipeline", () => {
 
   it("reads a stream as a whole if its source cannot read a window", async () => {
     const whole = { ...backfill, from: null, to: null, rows_expected: null, rows_read: 7 };
-    const streams = [{ ...possible("flights"), window_mode: "merge", reads_whole: true }];
-    const requests = await openTab(["read", "pipelines.run"], { results: [whole as never], streams });
+    const streams = [{ ...possible("flights"), window_mode: "merge" as const, reads_whole: true }];
+    const requests = await openTab(["read", "pipelines.run"], { results: [whole], streams });
     expect(screen.getByText("The whole stream")).toBeDefined();
     expect(screen.getByText(/7\srecords · started/)).toBeDefined();
     await userEvent.click(screen.getByRole("button", { name: "Start a backfill" }));

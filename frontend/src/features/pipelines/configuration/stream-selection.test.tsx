@@ -3,13 +3,14 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Pipeline } from "@/api/types";
 import type { Values } from "@/format/merge";
+import { http, part, startServer, type Part } from "@/test-server";
 import { StreamSelection } from "./stream-selection";
 import { changeOf, streamKey, valuesOf, type StreamValues } from "./values";
 
-const stream = (name: string) => ({
+const stream = (name: string): Part<Pipeline["config"]["streams"][number]> => ({
   stream: name,
   table: name,
   sync_mode: "full_refresh",
@@ -18,7 +19,7 @@ const stream = (name: string) => ({
   write_mode: "replace",
   transforms: [],
 });
-const pipeline = {
+const pipeline = part<Pipeline>({
   name: "Shop",
   description: "",
   domain: null,
@@ -30,28 +31,26 @@ const pipeline = {
     streams: [stream("items"), stream("orders")],
     destination: { connector_id: "c2", kind: "parquet", config: null },
   },
-} as unknown as Pipeline;
+});
 let values: Values;
 
-function answer() {
-  const streams = ["customers", "items", "orders"].map((name) => ({
-    name,
-    fields: [{ name: "id", type: "integer" }],
-    sync_modes: ["full_refresh", "incremental"],
-    cursor_fields: ["id"],
-    primary_key: ["id"],
-  }));
-  return Promise.resolve(Response.json({ ok: true, streams, found_at: null, failure: null }));
-}
+startServer(
+  http.get("/api/v1/connectors/{id}/streams", ({ response }) => {
+    const streams = ["customers", "items", "orders"].map((name) => ({
+      name,
+      fields: [{ name: "id", type: "integer" }],
+      sync_modes: ["full_refresh" as const, "incremental" as const],
+      cursor_fields: ["id"],
+      primary_key: ["id"],
+    }));
+    return response(200).json(part({ ok: true, streams, found_at: null, failure: null }));
+  }),
+);
 
 beforeEach(() => {
   values = valuesOf(pipeline);
-  vi.stubGlobal("fetch", answer);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 function SelectionWithState({ errors }: { errors: Record<string, string> }) {
   const [current, setCurrent] = useState(values);

@@ -1,61 +1,39 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import type { SourceChange } from "@/api/types";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Permission, Pipeline, SourceChange } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { NO_STATISTICS, PIPELINE } from "@/test-pipeline";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 import { NEW_COLUMN } from "@/components/source-changes/test-change";
 import { changeInWords } from "@/components/source-changes/words";
 
-const ID = "0b6a7f0e-0000-4000-8000-000000000001";
-const pipeline = {
-  id: ID,
-  name: "Flights",
-  description: "",
-  domain: null,
-  tags: [],
-  enabled: true,
-  version: 1,
-  source_kind: "postgres",
-  destination_kind: "parquet",
-  stream: "flights",
-  stream_count: 1,
-  schedule: null as object | null,
-  next_run_at: null,
-  last_run: null,
-  created_at: "2026-01-01T00:00:00Z",
-  updated_at: "2026-01-01T00:00:00Z",
-  timeout_seconds: 3600,
-  max_attempts: 3,
-  warnings: [],
-  config: {
-    source: { connector_id: null, kind: "postgres", config: {} },
-    streams: [],
-    destination: { connector_id: null, kind: "parquet", config: {} },
-  },
-};
+const ID = PIPELINE.id;
+let schedule: Pipeline["schedule"];
+let changes: SourceChange[];
+let decisions: unknown[];
+
+startServer(
+  http.get("/api/v1/pipelines/{id}", ({ response }) => response(200).json({ ...PIPELINE, schedule })),
+  http.get("/api/v1/pipelines/{id}/drift", ({ response }) =>
+    response(200).json({ results: changes, next: null, previous: null, count: changes.length }),
+  ),
+  http.post("/api/v1/pipelines/{id}/drift/{change_id}", async ({ request, response }) => {
+    decisions.push(await request.json());
+    changes = [];
+    return response(200).json(NEW_COLUMN);
+  }),
+  NO_STATISTICS,
+  EMPTY_LISTS,
+);
+
 afterEach(cleanup);
-afterEach(() => vi.unstubAllGlobals());
 
 /** Shows the page of the pipeline with one change, and returns the decisions that were sent. */
-async function open(permissions: string[], schedule: object | null = null) {
-  const decisions: unknown[] = [];
-  let changes = [NEW_COLUMN];
-  startApp(permissions, async (request) => {
-    const { pathname } = new URL(request.url);
-    if (request.method === "POST" && pathname.endsWith("/drift/c1")) {
-      decisions.push(await request.json());
-      changes = [];
-      return Response.json(NEW_COLUMN);
-    }
-    if (pathname.endsWith("/drift")) {
-      return Response.json({ results: changes, next: null, previous: null, count: changes.length });
-    }
-    if (pathname === `/api/v1/pipelines/${ID}`) {
-      return Response.json({ ...pipeline, schedule }, { headers: { ETag: '"1"' } });
-    }
-    return Response.json({ results: [], runs: [], next: null });
-  });
+async function open(permissions: Permission[], shown: Pipeline["schedule"] = null) {
+  [schedule, changes, decisions] = [shown, [NEW_COLUMN], []];
+  startApp(permissions);
   await openPage(`/pipelines/${ID}`);
   return decisions;
 }
@@ -73,8 +51,13 @@ describe("the changes at the source of a pipeline", () => {
   });
 
   it("can pause the schedule", async () => {
-    const schedule = { cron: "0 6 * * *", interval_seconds: null, timezone: "UTC", paused_at: null };
-    const decisions = await open(["read", "pipelines.edit"], schedule);
+    const daily = part<NonNullable<Pipeline["schedule"]>>({
+      cron: "0 6 * * *",
+      interval_seconds: null,
+      timezone: "UTC",
+      paused_at: null,
+    });
+    const decisions = await open(["read", "pipelines.edit"], daily);
     await userEvent.click(await screen.findByRole("button", { name: /^Pause schedule: flights/ }));
     await waitFor(() => expect(decisions).toEqual([{ decision: "pause" }]));
   });

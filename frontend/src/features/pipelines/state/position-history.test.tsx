@@ -1,45 +1,19 @@
 // @vitest-environment jsdom
 import { cleanup, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import type { Permission, Pipeline, PipelineState, PositionHistory } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { incrementalStream, PIPELINE } from "@/test-pipeline";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "@/test-server";
 
-const ID = "0b6a7f0e-0000-4000-8000-000000000001";
+const ID = PIPELINE.id;
 const RUN = "0b6a7f0e-0000-4000-8000-000000000002";
-const pipeline = {
-  id: ID,
-  name: "Flights",
-  domain: null,
-  tags: [],
-  enabled: true,
-  version: 1,
-  source_kind: "postgres",
-  destination_kind: "parquet",
-  stream: "flights",
-  stream_count: 1,
-  schedule: null,
-  last_run: null,
-  warnings: [],
-  description: "",
-  timeout_seconds: 3600,
-  max_attempts: 3,
-  config: {
-    source: { connector_id: null, kind: "postgres", config: {} },
-    streams: [
-      {
-        stream: "flights",
-        table: "flights",
-        sync_mode: "incremental",
-        cursor_field: "id",
-        primary_key: [],
-        write_mode: "append",
-        transforms: [],
-      },
-    ],
-    destination: { connector_id: null, kind: "parquet", config: {} },
-  },
+const pipeline: Pipeline = {
+  ...PIPELINE,
+  config: { ...PIPELINE.config, streams: [incrementalStream("flights")] },
 };
-const state = (after: number) => ({
+const state = (after: number): PipelineState => ({
   streams: [
     {
       stream: "flights",
@@ -51,6 +25,7 @@ const state = (after: number) => ({
       rejected: 0,
       skipped: 0,
       updated_at: "2026-01-02T00:00:00Z",
+      columns: null,
     },
   ],
 });
@@ -61,7 +36,7 @@ const change = {
   changed_by: null,
   complete: true,
 };
-const history = {
+const history: PositionHistory = {
   count: 2,
   next_offset: null,
   results: [
@@ -77,31 +52,34 @@ const history = {
   ],
 };
 
+const RESTORE = "/api/v1/pipelines/{id}/state/restore";
+let requests: unknown[];
+
+const server = startServer(
+  http.get("/api/v1/pipelines/{id}", ({ response }) => response(200).json(pipeline)),
+  http.get("/api/v1/pipelines/{id}/state", ({ response }) => response(200).json(state(5))),
+  http.get("/api/v1/pipelines/{id}/state/history", ({ response }) => response(200).json(history)),
+  http.post(RESTORE, async ({ request, response }) => {
+    requests.push(await request.json());
+    return response(200).json(state(20));
+  }),
+  http.get("/api/v1/pipelines/{id}/backfills", ({ response }) =>
+    response(200).json(part({ results: [], streams: [] })),
+  ),
+  EMPTY_LISTS,
+);
+
 /** Opens the history of the stream, and returns the bodies of the requests to restore a position. */
-async function openHistory(permissions: string[], restored: () => Response = () => Response.json(state(20))) {
-  const requests: unknown[] = [];
-  startApp(permissions, async (request) => {
-    const { pathname } = new URL(request.url);
-    if (pathname.endsWith("/state/history")) return Response.json(history);
-    if (pathname.endsWith("/state/restore")) {
-      requests.push(await request.json());
-      return restored();
-    }
-    if (pathname.endsWith("/state")) return Response.json(state(5));
-    if (pathname.endsWith("/backfills")) return Response.json({ results: [], streams: [] });
-    if (pathname === `/api/v1/pipelines/${ID}`) return Response.json(pipeline, { headers: { ETag: '"1"' } });
-    return Response.json({ results: [], next: null });
-  });
+async function openHistory(permissions: Permission[]) {
+  requests = [];
+  startApp(permissions);
   await openPage(`/pipelines/${ID}/state`);
   await userEvent.click(await screen.findByRole("button", { name: /^History/ }));
   await screen.findByText("Changes of the position");
   return requests;
 }
 
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 describe("the history of a position", () => {
   it("says what has changed the position, with a link to the run", async () => {
@@ -126,13 +104,9 @@ describe("the history of a position", () => {
   });
 
   it("names the run if the server refuses because a run is in progress", async () => {
-    const refusal = {
-      title: "Conflict",
-      detail: "A run is in progress.",
-      code: "run_in_progress",
-      run_id: RUN,
-    };
-    await openHistory(["read", "state.edit"], () => Response.json(refusal, { status: 409 }));
+    const problem = { detail: "A run is in progress.", code: "run_in_progress", run_id: RUN };
+    server.use(http.post(RESTORE, ({ response }) => response.untyped(refusal(409, problem))));
+    await openHistory(["read", "state.edit"]);
     await userEvent.click(screen.getAllByRole("button", { name: /^Restore/ })[0] as HTMLElement);
     const dialog = within(screen.getByRole("dialog"));
     await userEvent.click(dialog.getByRole("button", { name: "Restore position" }));

@@ -2,7 +2,7 @@
 import { cleanup, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { http as untyped, HttpResponse } from "msw";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openPage, startApp } from "@/test-app";
 import { http, startServer } from "@/test-server";
 import { addDays, calendarWeeks, dayInWords } from "./calendar-days";
@@ -69,13 +69,9 @@ const pipeline = {
 };
 
 beforeEach(() => {
-  const send = globalThis.fetch;
-  startApp(["read"], (request) => send(request));
+  startApp(["read"]);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 describe("the charts of a pipeline", () => {
   it("say who changed what before it began to fail", async () => {
