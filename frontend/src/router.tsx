@@ -415,7 +415,7 @@ const apiKeys = createRoute({
   getParentRoute: () => settings,
   path: "/api-keys",
   component: withPermission(
-    { permission: "api_keys.own", title: "API keys", action: "create API keys" },
+    { permission: "api_keys.own", title: "API keys", action: "create API keys", isSetting: true },
     lazyPage(() => import("@/features/settings/api-keys-page"), "ApiKeysPage"),
   ),
 });
@@ -424,7 +424,7 @@ const sso = createRoute({
   getParentRoute: () => settings,
   path: "/sso",
   component: withPermission(
-    { permission: "settings.edit", title: "Single sign-on", action: "edit the settings" },
+    { permission: "settings.edit", title: "Single sign-on", action: "edit the settings", isSetting: true },
     lazyPage(() => import("@/features/settings/sso-page"), "SsoPage"),
   ),
 });
@@ -433,7 +433,7 @@ const languageModel = createRoute({
   getParentRoute: () => settings,
   path: "/model",
   component: withPermission(
-    { permission: "agent.use", title: "Language model", action: "use the agent" },
+    { permission: "agent.use", title: "Language model", action: "use the agent", isSetting: true },
     lazyPage(() => import("@/features/settings/model-page"), "ModelPage"),
   ),
 });
@@ -449,7 +449,7 @@ const audit = createRoute({
   path: "/audit",
   validateSearch: parseAuditFilter,
   component: withPermission(
-    { permission: "audit.view", title: "Audit log", action: "view the audit log" },
+    { permission: "audit.view", title: "Audit log", action: "view the audit log", isSetting: true },
     lazyPage(() => import("@/features/settings/audit-page"), "AuditPage"),
   ),
 });

@@ -4,6 +4,7 @@ import { buttonClasses } from "./button";
 import { CodeNotLoadedNotice } from "./code-boundary";
 import { CodeNotLoaded } from "./lazy-code";
 import { EmptyState, ErrorNotice } from "./notice";
+import { usePageTitle } from "./page";
 
 /** A page without the navigation. Users who are logged in see `NotFound` inside the navigation. */
 export function NotFoundPage() {
@@ -21,8 +22,10 @@ export function LoadErrorPage({ error, retry }: { error: unknown; retry: () => v
 }
 
 export function NotFound() {
+  usePageTitle("Page not found");
   return (
     <EmptyState
+      isPage
       title="Page not found"
       action={
         <Link to="/pipelines" className={buttonClasses("primary")}>

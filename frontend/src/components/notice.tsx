@@ -97,14 +97,18 @@ export function EmptyState({
   title,
   children,
   action,
+  isPage = false,
 }: {
   title: string;
   children: ReactNode;
   action?: ReactNode;
+  /** Whether it is the whole page, so that its title is the page's main heading. */
+  isPage?: boolean;
 }) {
+  const Heading = isPage ? "h1" : "h2";
   return (
     <div className="grid justify-items-center gap-2 px-6 py-14 text-center">
-      <h2 className="text-base font-semibold">{title}</h2>
+      <Heading className="text-base font-semibold">{title}</Heading>
       <div className="max-w-[34rem] text-soft">{children}</div>
       {action && <div className="mt-3">{action}</div>}
     </div>

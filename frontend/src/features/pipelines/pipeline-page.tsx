@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useBlocker, useNavigate, useParams } from "@tanstack/react-router";
+import { Link, Outlet, useBlocker, useLocation, useNavigate, useParams } from "@tanstack/react-router";
 import { Switch } from "radix-ui";
 import type { Versioned } from "@/api/client";
 import { pipelineQuery } from "@/api/pipelines";
@@ -28,7 +28,7 @@ export function PipelinePage() {
   useOrgEvents();
   const { data, error, refetch } = useQuery(pipelineQuery(pipelineId));
   const pipeline = dataIfFound(data, error);
-  usePageTitle(pipeline?.name ?? "Pipeline");
+  usePageTitle(useTitle(pipeline));
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       {error && !pipeline && <LoadErrorPage error={error} retry={() => void refetch()} />}
@@ -36,6 +36,14 @@ export function PipelinePage() {
       {pipeline && <PipelineContent key={pipeline.id} pipeline={pipeline} />}
     </div>
   );
+}
+
+/** The name of the pipeline, and the tab that is open. The first tab is the page itself. */
+function useTitle(pipeline: Pipeline | undefined): string {
+  const end = useLocation({ select: ({ pathname }) => pathname.split("/")[3] });
+  const name = pipeline?.name ?? "Pipeline";
+  const tab = TABS.find(({ to }) => to.split("/")[3] === end);
+  return end && tab ? `${tab.label} · ${name}` : name;
 }
 
 function PipelineContent({ pipeline }: { pipeline: Versioned<Pipeline> }) {

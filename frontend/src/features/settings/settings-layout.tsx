@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { PageHeader } from "@/components/page";
+import { PageHeader, usePageTitle } from "@/components/page";
 import type { Permission } from "@/api/types";
 import { useHasPermission, useSession } from "@/session/use-session";
 
@@ -51,6 +51,9 @@ function useTabInView() {
 
 export function SettingsLayout() {
   const tabRow = useTabInView();
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  const openTab = [...ACCOUNT_TABS, ...ORGANIZATION_TABS].find(({ to }) => to === path);
+  usePageTitle(openTab ? `${openTab.label} · Settings` : "Settings");
   const session = useSession();
   const hasPermission = useHasPermission();
   const isOpen = session?.organization && !session.organization.closed;

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { usePageTitle } from "@/components/page";
 import logo from "@/logo.svg";
 
 /** The layout of the pages for users who are not logged in. */
@@ -11,6 +12,7 @@ export function SignInLayout({
   children: ReactNode;
   footer: ReactNode;
 }) {
+  usePageTitle(title);
   return (
     <main className="grid min-h-dvh place-items-center px-4 py-10">
       <div className="w-full max-w-[23rem]">

@@ -64,6 +64,8 @@ function SourceBuilder({ conversationId, agent }: Props) {
   }
   return (
     <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] lg:h-dvh xl:grid-cols-[minmax(0,1fr)_27rem] xl:grid-rows-1">
+      {/* On a narrow page, the heading beside the editor is hidden with it. */}
+      {shownSide === "agent" && <h1 className="sr-only xl:hidden">Source builder</h1>}
       <SideButtons shown={shownSide} onShow={setShownSide} />
       <div
         className={classNames(
