@@ -83,6 +83,19 @@ def test_a_preview_shows_the_same_times_for_an_unsaved_and_a_saved_schedule(worl
     assert pipeline["next_run_at"] == saved["times"][0]
 
 
+def test_a_preview_says_which_times_the_next_changes_of_the_clocks_move(world: World) -> None:
+    body = {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}, "count": 1}
+    answer = world.client(Role.VIEWER).post("/api/v1/schedules/preview", body).json()
+    changes = {change["kind"]: change for change in answer["clock_changes"]}
+    assert set(changes) == {"skipped", "repeated"}  # each year has one of each
+    assert "02:30 does not exist on" in changes["skipped"]["in_words"]
+    assert changes["skipped"]["runs_at"].endswith("T01:00:00Z")
+    assert changes["repeated"]["local_times"][0].endswith("T02:30:00")
+    utc = {"schedule": "30 2 * * *", "count": 1}
+    no_changes = world.client(Role.VIEWER).post("/api/v1/schedules/preview", utc).json()
+    assert no_changes["clock_changes"] == []
+
+
 def test_words_are_read_as_a_schedule_with_its_next_times(world: World) -> None:
     client = world.client(Role.VIEWER)
 

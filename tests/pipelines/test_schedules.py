@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.pipelines.schedules.clock_changes import clock_changes
 from apps.pipelines.schedules.cron import Cron, CronError, parse
 from apps.pipelines.schedules.times import jitter, next_run_at, next_times
 
@@ -137,6 +138,64 @@ def test_a_local_time_that_occurs_twice_runs_once() -> None:
         "25 02:30+0200",
         "26 02:30+0100",
     ]
+
+
+def changes_in_words(cron: str, zone: str, after: str = "2026-11-30T00:00") -> list[str]:
+    found = clock_changes(PlannedSchedule(cron, timezone=zone), utc_time(after))
+    return [change.in_words(ZoneInfo(zone)) for change in found]
+
+
+def test_a_schedule_says_what_the_next_changes_of_the_clocks_do_to_its_times() -> None:
+    assert changes_in_words("30 2 * * *", "Europe/Berlin") == [
+        "02:30 does not exist on 28 March 2027: clocks go forward. It runs at 03:00 instead.",
+        "02:30 occurs twice on 31 October 2027: clocks go back. It runs only the first time.",
+    ]
+    assert changes_in_words("0,30 2 * * *", "Europe/Berlin")[0].startswith(
+        "02:00 and 02:30 do not exist on 28 March 2027: clocks go forward. It runs once, at 03:00"
+    )
+    assert changes_in_words("*/10 1-2 * 10 *", "Europe/Berlin") == [
+        "The times from 02:00 to 02:50 occur twice on 31 October 2027: clocks go back. It runs only the first time."
+    ]
+    assert changes_in_words("15 2 * * *", "Australia/Lord_Howe")[0] == (
+        "02:15 does not exist on 3 October 2027: clocks go forward. It runs at 02:30 instead."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone"),
+    [
+        ("30 2 * * *", "UTC"),
+        ("30 2 * * *", "Asia/Tokyo"),
+        ("30 4 * * *", "Europe/Berlin"),
+        ("30 2 * * 1-5", "Europe/Berlin"),  # clocks change on Sundays
+        ("30 * * * *", "Europe/Berlin"),  # follows elapsed time
+        ("30 2 29 2 *", "Europe/Berlin"),
+    ],
+)
+def test_a_schedule_that_no_change_of_the_clocks_affects_says_nothing(cron: str, zone: str) -> None:
+    assert changes_in_words(cron, zone) == []
+    interval = PlannedSchedule(interval_seconds=3600, timezone=zone)
+    assert clock_changes(interval, utc_time("2026-11-30")) == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(cron_expressions, zones_and_days)
+def test_what_a_schedule_says_about_changes_of_the_clocks_is_what_it_does(
+    text: str, zone_and_day: tuple[str, str]
+) -> None:
+    name, day = zone_and_day
+    zone, plan = ZoneInfo(name), PlannedSchedule(text, timezone=name)
+    for change in clock_changes(plan, utc_time(day)):
+        [run] = next_times(plan, change.runs_at - timedelta(seconds=1), 1)
+        assert run == change.runs_at
+        day_of_runs = next_times(plan, change.runs_at - timedelta(hours=30), 3000)
+        for local_time in change.local_times:
+            as_written = [
+                moment
+                for moment in day_of_runs
+                if moment.astimezone(zone).replace(tzinfo=None, fold=0) == local_time
+            ]
+            assert len(as_written) == (0 if change.kind == "skipped" else 1)
 
 
 def test_an_hourly_schedule_runs_once_in_every_elapsed_hour() -> None:

@@ -38,6 +38,20 @@ class WordsAnswer(serializers.Serializer[Any]):
     times = serializers.ListField(child=serializers.DateTimeField())
 
 
+class ClockChangeSerializer(serializers.Serializer[Any]):
+    """Times of the schedule that a change of the clocks skips or repeats."""
+
+    kind = serializers.ChoiceField(["skipped", "repeated"])
+    local_times = serializers.ListField(
+        child=serializers.CharField(), help_text="In the time zone of the schedule, without offset."
+    )
+    runs_at = serializers.DateTimeField(help_text="When the pipeline runs instead, or first.")
+    in_words = serializers.CharField()
+
+
 class TimesAnswer(serializers.Serializer[Any]):
     times = serializers.ListField(child=serializers.DateTimeField())
     timezone = serializers.CharField()
+    clock_changes = ClockChangeSerializer(
+        many=True, help_text="Those of the next year that affect the schedule."
+    )

@@ -88,7 +88,7 @@ def _cron_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetim
     When clocks are set back, a later hour can contain an earlier time, so times are collected before they are yielded.
     """
     pending: set[datetime] = set()
-    for hour in _matching_hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
+    for hour in matching_hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
         if pending:
             hour_start = _first_moment(hour, zone)
             finished = sorted(moment for moment in pending if moment < hour_start)
@@ -105,7 +105,7 @@ def _cron_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetim
     yield from sorted(pending)
 
 
-def _matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
+def matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
     """Yield the expression's hours in local time, from `day` on."""
     while day.year < 9999:
         if cron.runs_on(day):
@@ -139,9 +139,14 @@ def _last_moment(local_time: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _end_of_gap(local_time: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment at which clocks jump over `local_time`. Search for the change of the offset by bisection."""
+    """Return the moment at which clocks jump over `local_time`."""
     late = local_time.replace(tzinfo=zone, fold=0).astimezone(UTC)  # after the jump
     early = local_time.replace(tzinfo=zone, fold=1).astimezone(UTC)  # before the jump
+    return moment_of_change(early, late, zone)
+
+
+def moment_of_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first second with the offset of `late`. Search by bisection; the offset changes once between the two."""
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) / 2

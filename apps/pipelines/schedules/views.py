@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.schedules import english, plans, services, words
+from apps.pipelines.schedules.clock_changes import clock_changes
 from apps.pipelines.schedules.serializers import (
     PauseRequest,
     TimesAnswer,
@@ -30,6 +32,14 @@ from apps.web.views import data_of, query_of
 TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
     "timezone": "Europe/Paris",
+    "clock_changes": [
+        {
+            "kind": "skipped",
+            "local_times": ["2027-03-28T02:30:00"],
+            "runs_at": "2027-03-28T01:00:00Z",
+            "in_words": "02:30 does not exist on 28 March 2027: clocks go forward. It runs at 03:00 instead.",
+        }
+    ],
 }
 PAUSED_EXAMPLE = {
     **examples.SCHEDULE,
@@ -145,5 +155,15 @@ class ScheduleOfWords(OrgView):
 
 
 def times_response(schedule: ScheduleLike, count: int) -> Response:
-    times = next_times(schedule, timezone.now(), count)
-    return Response({"times": times, "timezone": schedule.timezone})
+    now, zone = timezone.now(), ZoneInfo(schedule.timezone)
+    changes = [
+        {
+            "kind": change.kind,
+            "local_times": [time.isoformat() for time in change.local_times],
+            "runs_at": change.runs_at,
+            "in_words": change.in_words(zone),
+        }
+        for change in clock_changes(schedule, now)
+    ]
+    times = next_times(schedule, now, count)
+    return Response({"times": times, "timezone": schedule.timezone, "clock_changes": changes})

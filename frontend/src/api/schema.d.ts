@@ -4239,6 +4239,20 @@ export interface components {
         };
         /** @enum {string} */
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";
+        /** @description Times of the schedule that a change of the clocks skips or repeats. */
+        ClockChange: {
+            kind: components["schemas"]["ClockChangeKindEnum"];
+            /** @description In the time zone of the schedule, without offset. */
+            local_times: string[];
+            /**
+             * Format: date-time
+             * @description When the pipeline runs instead, or first.
+             */
+            runs_at: string;
+            in_words: string;
+        };
+        /** @enum {string} */
+        ClockChangeKindEnum: "skipped" | "repeated";
         /** @enum {string} */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
         CodeMessage: {
@@ -7615,6 +7629,8 @@ export interface components {
         TimesAnswer: {
             times: string[];
             timezone: string;
+            /** @description Those of the next year that affect the schedule. */
+            clock_changes: components["schemas"]["ClockChange"][];
         };
         TimesRequestRequest: {
             /** @default 10 */

@@ -21,6 +21,7 @@ export type BulkResult = Schemas["BulkResult"];
 export type BulkAction = Schemas["BulkRequestRequest"]["action"];
 export type SavedView = Schemas["ViewRow"];
 export type Pipeline = Schemas["PipelineDetail"];
+export type ClockChange = Schemas["ClockChange"];
 export type PipelineVersion = Schemas["VersionRow"];
 export type VersionDiff = Schemas["VersionDiff"];
 export type PipelineState = Schemas["PipelineState"];

@@ -2,8 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { nextTimesQuery } from "@/api/schedules";
+import type { ClockChange } from "@/api/types";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
-import { browserTimeZone, shortTime } from "@/format/time";
+import { browserTimeZone } from "@/format/time";
 import { Field, TextField } from "./field";
 
 type Timing = "manual" | "interval" | "daily" | "cron";
@@ -11,9 +12,11 @@ type Timing = "manual" | "interval" | "daily" | "cron";
 const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600]; // seconds
 const DAILY = /^(\d{1,2}) (\d{1,2}) \* \* \*$/;
 
-interface CheckedSchedule {
+export interface CheckedSchedule {
   /** The next times, or an empty list until the server has answered. */
   times: string[];
+  /** The changes of the clocks that move times of the schedule. */
+  changes: ClockChange[];
   /** Why the schedule cannot be used, or null. */
   problem: string | null;
   errors: Record<string, string>;
@@ -23,14 +26,15 @@ interface CheckedSchedule {
 export function useCheckedSchedule(schedule: Schedule | null, count: number): CheckedSchedule {
   const isIncomplete = typeof schedule?.cron === "string" && !hasFiveFields(schedule.cron);
   const { data, error, isPlaceholderData } = useQuery(nextTimesQuery(isIncomplete ? null : schedule, count));
-  if (schedule === null) return { times: [], problem: null, errors: {} };
-  if (isIncomplete) return { times: [], problem: "The cron expression needs five fields", errors: {} };
+  const unchecked = { times: [], changes: [], errors: {} };
+  if (schedule === null) return { ...unchecked, problem: null };
+  if (isIncomplete) return { ...unchecked, problem: "The cron expression needs five fields" };
   if (error) {
     const errors = messagesBelow(fieldMessages(error), "schedule");
-    return { times: [], problem: Object.values(errors)[0] ?? error.message, errors };
+    return { ...unchecked, problem: Object.values(errors)[0] ?? error.message, errors };
   }
-  const isChecking = data === undefined || isPlaceholderData;
-  return { times: data?.times ?? [], problem: isChecking ? "Checking the schedule" : null, errors: {} };
+  if (data === undefined || isPlaceholderData) return { ...unchecked, problem: "Checking the schedule" };
+  return { times: data.times, changes: data.clock_changes, problem: null, errors: {} };
 }
 
 function hasFiveFields(cron: string): boolean {
@@ -142,16 +146,6 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
         </Field>
       )}
     </div>
-  );
-}
-
-/** The line has its full height even without times, so that the page does not move when they arrive. */
-export function NextTimes({ times }: { times: string[] }) {
-  return (
-    <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
-      {times.length > 0 &&
-        `Next runs, in your time zone: ${times.map((time) => shortTime(time)).join(" · ")}`}
-    </p>
   );
 }
 

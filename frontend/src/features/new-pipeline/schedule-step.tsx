@@ -1,5 +1,6 @@
 import { useState } from "react";
-import { NextTimes, ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
+import { NextRuns } from "@/components/next-runs";
+import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
 import type { Schedule } from "@/format/schedule";
 import { StepActions } from "./step";
 
@@ -21,7 +22,12 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
         onChange={setNewSchedule}
         errors={{ ...checked.errors, ...errors }}
       />
-      {newSchedule && <NextTimes times={checked.problem ? [] : checked.times} />}
+      {newSchedule && (
+        <section aria-label="Next runs" className="min-h-28">
+          <h3 className="mb-1 text-[0.8125rem] font-medium">Next runs</h3>
+          <NextRuns schedule={newSchedule} checked={checked} />
+        </section>
+      )}
       <StepActions nextLabel="Continue" disabledReason={checked.problem} onNext={() => onDone(newSchedule)} />
     </div>
   );

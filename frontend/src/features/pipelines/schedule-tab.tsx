@@ -5,12 +5,12 @@ import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
 import { Field, TextField } from "@/components/field";
 import { RelativeTime } from "@/components/relative-time";
+import { NextRuns } from "@/components/next-runs";
 import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
 import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
 import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, type Schedule } from "@/format/schedule";
-import { shortTime } from "@/format/time";
 import { SaveBar } from "./configuration-tab";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline, usePauseSchedule } from "./queries";
@@ -63,25 +63,15 @@ export function ScheduleTab() {
             The schedule is paused, so the pipeline does not start at these times.
           </p>
         )}
-        <NextRuns times={schedule && !checked.problem ? checked.times : []} isManual={schedule === null} />
+        {schedule ? (
+          <div className="min-h-64">
+            <NextRuns schedule={schedule} checked={checked} />
+          </div>
+        ) : (
+          <p className="text-soft">It runs only when somebody starts it.</p>
+        )}
       </section>
     </div>
-  );
-}
-
-function NextRuns({ times, isManual }: { times: string[]; isManual: boolean }) {
-  if (isManual) return <p className="text-soft">It runs only when somebody starts it.</p>;
-  return (
-    <>
-      <ol className="grid min-h-56 content-start gap-1 text-[0.8125rem] tabular-nums" aria-live="polite">
-        {times.map((time) => (
-          <li key={time}>
-            <time dateTime={time}>{shortTime(time)}</time>
-          </li>
-        ))}
-      </ol>
-      <p className="mt-2 text-xs text-faint">In your time zone.</p>
-    </>
   );
 }
 

@@ -1,0 +1,45 @@
+// @vitest-environment jsdom
+import { cleanup, render, screen } from "@testing-library/react";
+import { afterEach, expect, it, vi } from "vitest";
+import * as time from "@/format/time";
+import { NextRuns } from "./next-runs";
+
+const SKIPPED = {
+  kind: "skipped" as const,
+  local_times: ["2027-03-28T02:30:00"],
+  runs_at: "2027-03-28T01:00:00Z",
+  in_words: "02:30 does not exist on 28 March 2027: clocks go forward. It runs at 03:00 instead.",
+};
+const schedule = { cron: "30 2 * * *", timezone: "Europe/Berlin" };
+
+function show(times: string[], changes = [SKIPPED]) {
+  const checked = { times, changes, problem: null, errors: {} };
+  render(<NextRuns schedule={schedule} checked={checked} />);
+}
+
+afterEach(() => {
+  cleanup();
+  vi.restoreAllMocks();
+});
+
+it("shows the next times in the zone of the schedule, and in the user's where it differs", () => {
+  vi.spyOn(time, "browserTimeZone").mockReturnValue("UTC");
+  show(["2027-03-27T01:30:00Z"]);
+  expect(screen.getByText("Sat 27 Mar, 02:30")).toBeTruthy();
+  expect(screen.getByText("your time: Sat 27 Mar, 01:30")).toBeTruthy();
+  expect(screen.getByText(/In the time zone Europe\/Berlin of the schedule/)).toBeTruthy();
+  cleanup();
+  vi.spyOn(time, "browserTimeZone").mockReturnValue("Europe/Paris");
+  show(["2027-03-27T01:30:00Z"]);
+  expect(screen.queryByText(/your time:/)).toBeNull();
+});
+
+it("marks the time that a change of the clocks moves, and says what happens on that day", () => {
+  show(["2027-03-27T01:30:00Z", "2027-03-28T01:00:00Z"]);
+  const marked = screen.getByText("clocks change").closest("li")!;
+  expect(marked.textContent).toContain("Sun 28 Mar, 03:00");
+  expect(screen.getByRole("list", { name: "When clocks change" }).textContent).toBe(SKIPPED.in_words);
+  cleanup();
+  show(["2027-03-27T01:30:00Z"], []);
+  expect(screen.queryByRole("list", { name: "When clocks change" })).toBeNull();
+});

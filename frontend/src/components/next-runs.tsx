@@ -1,0 +1,56 @@
+import type { ClockChange } from "@/api/types";
+import type { CheckedSchedule } from "@/components/schedule-fields";
+import type { Schedule } from "@/format/schedule";
+import { browserTimeZone, shortTime } from "@/format/time";
+import { WarningIcon } from "./icons";
+
+interface Props {
+  schedule: Schedule | null;
+  checked: CheckedSchedule;
+}
+
+/**
+ * The next times of a schedule in its own time zone, and in the user's where the two differ. The list has its full height
+ * even without times, so that the page does not move when they arrive.
+ */
+export function NextRuns({ schedule, checked: { times, changes } }: Props) {
+  const own = browserTimeZone();
+  const zone = (schedule?.cron && schedule.timezone) || own; // An interval does not depend on local time.
+  const differs = times.some((time) => shortTime(time, zone) !== shortTime(time, own));
+  return (
+    <>
+      <ol className="grid content-start gap-1 text-[0.8125rem] tabular-nums" aria-live="polite">
+        {times.map((time) => (
+          <li key={time} className="flex flex-wrap gap-x-2">
+            <time dateTime={time}>{shortTime(time, zone)}</time>
+            {differs && <span className="text-faint">your time: {shortTime(time, own)}</span>}
+            {changes.some(({ runs_at }) => Date.parse(runs_at) === Date.parse(time)) && (
+              <span className="text-wait">clocks change</span>
+            )}
+          </li>
+        ))}
+      </ol>
+      {times.length > 0 && (
+        <p className="mt-2 text-xs text-faint">
+          {differs ? `In the time zone ${zone} of the schedule.` : "In your time zone."}
+        </p>
+      )}
+      <ClockChanges changes={changes} />
+    </>
+  );
+}
+
+/** What the next changes of the clocks do to the times of the schedule. */
+export function ClockChanges({ changes }: { changes: ClockChange[] }) {
+  if (changes.length === 0) return null;
+  return (
+    <ul aria-label="When clocks change" className="mt-2 grid gap-1 text-[0.8125rem] text-soft">
+      {changes.map(({ in_words }) => (
+        <li key={in_words} className="flex gap-1.5">
+          <WarningIcon className="mt-0.5 shrink-0 text-wait" />
+          {in_words}
+        </li>
+      ))}
+    </ul>
+  );
+}
