@@ -184,6 +184,9 @@ class CheckStep(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     message = serializers.CharField()
     ms = serializers.FloatField(help_text="Duration in milliseconds.")
+    next_step = serializers.CharField(
+        allow_null=True, help_text="What to do about a failed step; null for the others."
+    )
 
 
 class CheckAnswer(serializers.Serializer[Any]):

@@ -9,12 +9,13 @@ from apps.json import JsonObject
 
 
 class Step(TypedDict):
-    """A step of a check; `ms` is its duration in milliseconds."""
+    """A step of a check; `ms` is its duration in milliseconds. The engine leaves `next_step` to its caller."""
 
     step: str
     ok: bool
     message: str
     ms: float
+    next_step: NotRequired[str | None]
 
 
 class CheckAnswer(TypedDict):

@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from apps.connectors import engine
+from apps.connectors.checks.next_steps import STEPS, with_next_steps
 from apps.connectors.models import Connector
+from apps.engine.answers import Step
 from apps.orgs.roles import Role
 from tests import database
 from tests.threads import DatabaseThread
@@ -79,7 +81,8 @@ def test_a_check_of_a_working_connector_passes_each_step_and_stores_the_result(
     answer = world.client().post(f"{URL}/{connector.pk}/check", {})
     assert answer.status_code == 200, answer.content
     assert answer.json()["ok"] is True
-    assert {"step", "ok", "message", "ms"} == answer.json()["steps"][0].keys()
+    assert {"step", "ok", "message", "ms", "next_step"} == answer.json()["steps"][0].keys()
+    assert [step["next_step"] for step in answer.json()["steps"]] == [None]
     assert world.client().get(f"{URL}/{connector.pk}").json()["check_ok"] is True
 
 
@@ -88,8 +91,18 @@ def test_a_refused_connection_is_reported_as_a_failed_step(world: World) -> None
     answer = world.client().post(f"{URL}/check", body)
     assert answer.status_code == 200, answer.content
     assert answer.json()["ok"] is False
-    assert [step["ok"] for step in answer.json()["steps"]][-1] is False
+    resolve, connect = answer.json()["steps"]
+    assert (resolve["step"], resolve["ok"], resolve["next_step"]) == ("resolve", True, None)
+    assert (connect["step"], connect["ok"]) == ("connect", False)
+    assert "the host and the port" in connect["next_step"]
     assert PASSWORD not in answer.content.decode()
+
+
+def test_each_failed_step_says_what_to_do() -> None:
+    for name in (*STEPS, "a step of a custom source"):
+        step = Step(step=name, ok=False, message="It failed.", ms=1.0)
+        [told] = with_next_steps({"ok": False, "steps": [step]})["steps"]
+        assert told["next_step"]
 
 
 def test_changed_settings_are_checked_with_the_stored_secret_and_stay_unsaved(

@@ -15,6 +15,7 @@ from django.utils import timezone
 from apps.connectors import engine, services
 from apps.connectors.checks import discoveries
 from apps.connectors.checks.discoveries import FoundStreams
+from apps.connectors.checks.next_steps import with_next_steps
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.engine import StreamSizes
 from apps.connectors.exceptions import NotASource
@@ -133,4 +134,6 @@ def _require_edit_in_some_domain(by: Principal) -> None:
 
 def _prepare_check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], CheckAnswer]:
     code = custom_kinds.code_for_kind(org, kind)
-    return partial(engine.check, org_id=org.pk, role=role, kind=kind, config=config, code=code)
+    return lambda: with_next_steps(
+        engine.check(org_id=org.pk, role=role, kind=kind, config=config, code=code)
+    )

@@ -10,6 +10,7 @@ from uuid import UUID
 from rest_framework.request import Request
 
 from apps.connectors.checks import services as checks
+from apps.connectors.checks.next_steps import STEPS
 from apps.connectors.serializers import (
     ChangedSettings,
     CheckAnswer,
@@ -26,8 +27,20 @@ from apps.web.views import data_of, query_of
 CHECK_EXAMPLE = {
     "ok": False,
     "steps": [
-        {"step": "resolve", "ok": True, "message": "db.example.com is 93.184.216.34", "ms": 3.1},
-        {"step": "connect", "ok": False, "message": "connection refused", "ms": 12.4},
+        {
+            "step": "resolve",
+            "ok": True,
+            "message": "db.example.com is 93.184.216.34",
+            "ms": 3.1,
+            "next_step": None,
+        },
+        {
+            "step": "connect",
+            "ok": False,
+            "message": "connection refused",
+            "ms": 12.4,
+            "next_step": STEPS["connect"],
+        },
     ],
 }
 STREAMS_EXAMPLE = {

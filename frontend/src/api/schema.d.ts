@@ -4236,6 +4236,8 @@ export interface components {
              * @description Duration in milliseconds.
              */
             ms: number;
+            /** @description What to do about a failed step; null for the others. */
+            next_step: string | null;
         };
         /** @enum {string} */
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";

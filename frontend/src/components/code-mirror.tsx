@@ -1,13 +1,12 @@
-import { indentWithTab } from "@codemirror/commands";
-import { python } from "@codemirror/lang-python";
-import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, setDiagnostics } from "@codemirror/lint";
-import { EditorState, type Text } from "@codemirror/state";
+import { EditorState, type Extension, type Text } from "@codemirror/state";
 import { EditorView, keymap } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
 import { useEffect, useEffectEvent, useRef } from "react";
 import type { CodeMessage } from "@/api/types";
+import { classNames } from "./class-names";
 
 export interface CodeProps {
   label: string;
@@ -22,13 +21,20 @@ export interface CodeProps {
   minHeight?: string;
   /** The height from which on the code scrolls, as a CSS length. */
   maxHeight?: string;
+  isInvalid?: boolean;
+}
+
+interface Props extends CodeProps {
+  /** The language with its keys. It must be the same object each time, because another one starts the editor anew. */
+  language: Extension;
 }
 
 /**
- * A Python editor that shows the server's messages beside the lines. It is rendered in a shadow root, because there
+ * An editor of code that shows the server's messages beside the lines. It is rendered in a shadow root, because there
  * CodeMirror adds its styles as adopted style sheets. The Content-Security-Policy blocks style elements.
  */
 export function CodeMirror({
+  language,
   label,
   value,
   onChange,
@@ -38,7 +44,8 @@ export function CodeMirror({
   onSave,
   minHeight = "24rem",
   maxHeight = "calc(100dvh - 15rem)",
-}: CodeProps) {
+  isInvalid = false,
+}: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const currentValue = useEffectEvent(() => value);
@@ -54,8 +61,7 @@ export function CodeMirror({
         doc: currentValue(), // The next effect applies later changes of `value`.
         extensions: [
           basicSetup,
-          python(),
-          indentUnit.of("    "),
+          language,
           lintGutter(),
           editorTheme,
           EditorView.theme({ "&": { minHeight, maxHeight } }),
@@ -65,7 +71,7 @@ export function CodeMirror({
           EditorView.editable.of(!readOnly),
           // With `tabindex` the keyboard can also scroll code that cannot be edited.
           EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true", tabindex: "0" }),
-          keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (save(), true) }, indentWithTab]),
+          keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (save(), true) }]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) notifyChange(update.state.doc.toString());
           }),
@@ -74,7 +80,7 @@ export function CodeMirror({
     });
     view.current = editor;
     return () => editor.destroy();
-  }, [label, readOnly, minHeight, maxHeight]);
+  }, [language, label, readOnly, minHeight, maxHeight]);
 
   useEffect(() => {
     const editor = view.current;
@@ -101,7 +107,18 @@ export function CodeMirror({
     editor.focus();
   }, [cursorTarget]);
 
-  return <div ref={host} className="overflow-hidden rounded-card border border-line" />;
+  return (
+    <div
+      ref={host}
+      // The editor is in a shadow root, so what moves the focus to a field finds only this element.
+      tabIndex={-1}
+      data-wrong={isInvalid || undefined}
+      onFocus={() => {
+        if (!host.current?.shadowRoot?.activeElement) view.current?.focus();
+      }}
+      className={classNames("overflow-hidden rounded-card border", isInvalid ? "border-bad" : "border-line")}
+    />
+  );
 }
 
 function offsetOf(doc: Text, line: number, column: number): number {

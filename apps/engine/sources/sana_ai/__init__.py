@@ -65,6 +65,7 @@ class Config(SourceSettings):
         max_length=20_000,
         description="The report's query",
         examples=["SELECT * FROM users"],
+        json_schema_extra={"format": "sql"},
     )
     authentication: OAuth = Field(description="Authentication")
 

@@ -10,7 +10,7 @@ export function CheckSteps({ steps }: { steps: CheckStep[] }) {
       aria-label="Connection test"
       className="grid gap-1 rounded-card border border-line p-3 text-[0.8125rem]"
     >
-      {steps.map(({ step, ok, message, ms }) => (
+      {steps.map(({ step, ok, message, ms, next_step }) => (
         <li key={step} className="grid grid-cols-[1.25rem_6.5rem_1fr_auto] items-start gap-x-2">
           {ok ? <CheckIcon className="mt-0.5 text-good" /> : <CrossIcon className="mt-0.5 text-bad" />}
           <span className="font-medium">
@@ -19,6 +19,12 @@ export function CheckSteps({ steps }: { steps: CheckStep[] }) {
           </span>
           <span className={ok ? "min-w-0 break-words text-soft" : "min-w-0 break-words text-bad"}>
             {message}
+            {next_step && (
+              <span className="mt-0.5 block text-ink">
+                <span className="font-medium">What to do: </span>
+                {next_step}
+              </span>
+            )}
           </span>
           <span className="text-faint tabular-nums">{formatDuration(ms / 1000)}</span>
         </li>

@@ -5,13 +5,17 @@ import type { CatalogueEntry, CheckStep, Connector, DomainChoice } from "@/api/t
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { missingFields, type Config, type Schema } from "@/components/schema-form/schema";
+import { useFocusOnWrongField } from "@/components/schema-form/focus";
+import type { Config, Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
+import { missingFields, REQUIRED, settingErrors, type Messages } from "@/components/schema-form/validation";
 import { nameInWords } from "@/format/name";
 import { CheckSteps } from "./check-steps";
 import { DomainField } from "./domain-field";
 import { proposedName } from "./proposed-name";
 import { savedConnectorsQuery, useCheckSettings, useCreateConnector, type Role } from "./queries";
+import { UntestedSave } from "./untested-save";
+import { useTestedSave } from "./use-tested-save";
 
 /** The fields of a connector that show the server's messages themselves. */
 const SHOWN_FIELDS = /^(config\.|(name|description|domain_id)$)/;
@@ -23,55 +27,76 @@ export function useNewConnector(role: Role, entry: CatalogueEntry, domains: Doma
   const [config, setConfig] = useState<Config>({});
   const [typedName, setName] = useState<string | null>(null);
   const [chosenDomain, setDomainId] = useState<string | null | undefined>(undefined);
-  const [wasSubmitted, setWasSubmitted] = useState(false);
+  const [refusals, setRefusals] = useState(0); // submissions with wrong fields
+  const [testedConfig, setTestedConfig] = useState<Config | null>(null); // the settings that have passed the last test
   const check = useCheckSettings(role);
   const create = useCreateConnector(role);
+  const testedSave = useTestedSave();
   const takenNames = saved?.results.map(({ name }) => name) ?? [];
   const name = typedName ?? proposedName(entry.name, takenNames);
   const domainId = chosenDomain === undefined ? (domains[0]?.id ?? null) : chosenDomain;
-  const missingPaths = missingFields(schema, schema, config);
+  const wrong = settingErrors(schema, config);
 
-  function runIfComplete(action: () => void) {
-    setWasSubmitted(true);
-    if (missingPaths.length === 0) action();
+  function runIfValid(isValid: boolean, action: () => void) {
+    if (isValid) action();
+    else setRefusals(refusals + 1);
+  }
+  async function test() {
+    const answer = await check.mutateAsync({ kind: entry.kind, config });
+    setTestedConfig(answer.ok ? config : null);
+    return answer;
   }
   return {
     schema,
     config,
-    setConfig,
+    setConfig: (next: Config) => {
+      setConfig(next);
+      testedSave.cancel();
+    },
     name,
     setName,
     domains,
     domainId,
     setDomainId,
-    missingPaths,
-    wasSubmitted,
+    errors: refusals > 0 ? wrong : {},
+    refusals,
     check,
     create,
-    test: () => runIfComplete(() => check.mutate({ kind: entry.kind, config })),
+    waiting: testedSave.waiting,
+    isSaving: create.isPending || testedSave.waiting?.state === "testing",
+    test: () => runIfValid(isEmpty(wrong), () => void test().catch(() => undefined)),
     save: (onSaved: (connector: Connector) => void) =>
-      runIfComplete(() => {
-        if (name.trim() !== "")
+      runIfValid(isEmpty(wrong) && name.trim() !== "", () => {
+        const saveNow = (isTested: boolean) =>
           create.mutate(
-            { kind: entry.kind, config, name: name.trim(), domainId },
+            { kind: entry.kind, config, name: name.trim(), domainId, isTested },
             { onSuccess: (created) => onSaved(created) },
           );
+        if (testedConfig === config) saveNow(true);
+        else void testedSave.save(test, saveNow);
       }),
   };
+}
+
+function isEmpty(messages: Messages): boolean {
+  return Object.keys(messages).length === 0;
 }
 
 type NewConnectorForm = ReturnType<typeof useNewConnector>;
 
 export function NewConnectorFields({ form }: { form: NewConnectorForm }) {
-  const messages = fieldMessages(form.create.error ?? form.check.error);
-  const errors = {
-    ...messagesBelow(messages, "config"),
-    ...(form.wasSubmitted ? requiredErrors(form.missingPaths) : {}),
-  };
-  const emptyName = form.wasSubmitted && form.name.trim() === "" ? "This field is required." : null;
+  const error = form.create.error ?? form.check.error;
+  const messages = fieldMessages(error);
+  const container = useFocusOnWrongField([form.refusals, error]);
+  const emptyName = form.refusals > 0 && form.name.trim() === "" ? REQUIRED : null;
   return (
-    <>
-      <SchemaForm schema={form.schema} value={form.config} onChange={form.setConfig} errors={errors} />
+    <div ref={container} className="grid gap-4">
+      <SchemaForm
+        schema={form.schema}
+        value={form.config}
+        onChange={form.setConfig}
+        errors={{ ...messagesBelow(messages, "config"), ...form.errors }}
+      />
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           label="Save as"
@@ -89,7 +114,7 @@ export function NewConnectorFields({ form }: { form: NewConnectorForm }) {
           error={messages.domain_id}
         />
       </div>
-    </>
+    </div>
   );
 }
 
@@ -99,7 +124,8 @@ export function NewConnectorResult({ form }: { form: NewConnectorForm }) {
   return (
     <>
       <TestResult steps={form.check.data?.steps} error={nameTakenMessage(error) ? null : error} />
-      {form.wasSubmitted && <MissingFields paths={form.missingPaths} />}
+      <WrongFields errors={form.errors} />
+      <UntestedSave waiting={form.waiting} />
     </>
   );
 }
@@ -125,12 +151,18 @@ function SettingsError({ error }: { error: unknown }) {
   );
 }
 
-export function MissingFields({ paths }: { paths: string[] }) {
-  if (paths.length === 0) return null;
-  const names = paths.map((path) => nameInWords(path.split(".").at(-1)!));
+/** Names the required fields that are empty, and says that there are wrong ones. Each has its own message too. */
+export function WrongFields({ errors }: { errors: Messages }) {
+  const missing = missingFields(errors).map((path) => nameInWords(path.split(".").at(-1)!));
+  const isWrong = Object.keys(errors).length > missing.length;
+  if (missing.length === 0 && !isWrong) return null;
+  const texts = [
+    missing.length > 0 && `Fill in the required fields: ${missing.join(", ")}.`,
+    isWrong && "Some fields are invalid. Each has a message.",
+  ];
   return (
     <p role="alert" className="text-bad">
-      Fill in the required fields: {names.join(", ")}.
+      {texts.filter(Boolean).join(" ")}
     </p>
   );
 }
@@ -141,8 +173,4 @@ export function TestButton({ isPending, onClick }: { isPending: boolean; onClick
       {isPending ? "Testing…" : "Test connection"}
     </Button>
   );
-}
-
-export function requiredErrors(paths: string[]): Record<string, string> {
-  return Object.fromEntries(paths.map((path) => [path, "This field is required."]));
 }

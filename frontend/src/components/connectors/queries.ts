@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow } from "@/api/types";
@@ -82,6 +82,8 @@ interface NewConnector {
   kind: string;
   config: Config;
   domainId: string | null;
+  /** Whether these settings have just passed a test. */
+  isTested: boolean;
 }
 
 export function useCreateConnector(role: Role) {
@@ -94,6 +96,20 @@ export function useCreateConnector(role: Role) {
           body: { role, name, kind, config: withoutEmptyFields(config), domain_id: domainId },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.lists }),
+    onSuccess: ({ id }, { isTested }) => {
+      if (isTested) void testSavedSettings(client, id);
+      return client.invalidateQueries({ queryKey: queryKeys.connectors.lists });
+    },
   });
+}
+
+/** Tests a connector that was just saved after a passed test, because the server stores only the results of saved settings. */
+export async function testSavedSettings(client: QueryClient, id: string): Promise<void> {
+  try {
+    await unwrap(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } }, body: {} }));
+  } catch {
+    return; // The connector stays marked as not tested, and can be tested on its page.
+  }
+  await client.invalidateQueries({ queryKey: queryKeys.connectors.one(id), exact: true });
+  await client.invalidateQueries({ queryKey: queryKeys.connectors.lists });
 }

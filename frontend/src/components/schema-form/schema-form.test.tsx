@@ -1,14 +1,16 @@
 // @vitest-environment jsdom
-import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
-import { afterEach, describe, expect, it } from "vitest";
-import { missingFields, withoutEmptyFields, type Config, type Schema } from "./schema";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { focusSetting, useFocusOnWrongField } from "./focus";
+import { withoutEmptyFields, type Config, type Schema } from "./schema";
 import { SchemaForm } from "./schema-form";
+import { settingErrors } from "./validation";
 
 const SCHEMA: Schema = {
   type: "object",
-  required: ["host", "password"],
+  required: ["host", "password", "needed", "lone"],
   properties: {
     host: { type: "string", title: "Host", description: "Name or address." },
     port: { type: "integer", title: "Port", default: 5432 },
@@ -23,6 +25,14 @@ const SCHEMA: Schema = {
     },
     method: { title: "Method", oneOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }] },
     paging: { title: "Paging", oneOf: [{ $ref: "#/$defs/None" }, { $ref: "#/$defs/User" }] },
+    headers: { type: "object", additionalProperties: { type: "string" }, title: "Headers" },
+    query: { type: "string", format: "sql", title: "Query" },
+    lone: { title: "Lone", anyOf: [{ $ref: "#/$defs/Account" }], default: {} },
+    needed: {
+      title: "Needed",
+      anyOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }],
+      default: { kind: "none" },
+    },
     own_paging: {
       title: "Own paging",
       description: "Own paging.",
@@ -41,6 +51,11 @@ const SCHEMA: Schema = {
         key: { type: "string", title: "Secret key", format: "password" },
       },
     },
+    Account: {
+      title: "Account",
+      type: "object",
+      properties: { account: { type: "string", title: "Account" } },
+    },
     User: {
       title: "User",
       type: "object",
@@ -52,6 +67,15 @@ const SCHEMA: Schema = {
 
 let formValue: Config = {};
 
+function Refused({ refusal, ...form }: { refusal: number; initial: Config; errors: Record<string, string> }) {
+  const container = useFocusOnWrongField([refusal]);
+  return (
+    <div ref={container}>
+      <TestForm {...form} />
+    </div>
+  );
+}
+
 function TestForm({ initial = {}, errors = {} }: { initial?: Config; errors?: Record<string, string> }) {
   const [value, setValue] = useState<Config>(initial);
   const change = (next: Config) => {
@@ -61,6 +85,9 @@ function TestForm({ initial = {}, errors = {} }: { initial?: Config; errors?: Re
   return <SchemaForm schema={SCHEMA} value={value} onChange={change} errors={errors} />;
 }
 
+beforeEach(() => {
+  Element.prototype.scrollIntoView = () => undefined; // jsdom has no layout
+});
 afterEach(cleanup);
 
 describe("SchemaForm", () => {
@@ -105,33 +132,111 @@ describe("SchemaForm", () => {
     expect(document.getElementById(input.getAttribute("aria-describedby")!)!.textContent).toMatch(
       /not valid JSON/,
     );
-    expect(missingFields(SCHEMA, SCHEMA, formValue)).toEqual(["filter"]);
+    expect(settingErrors(SCHEMA, formValue)).toHaveProperty("filter", "This is not valid JSON.");
     fireEvent.change(input, { target: { value: '{"a": 2}' } });
     expect(input.getAttribute("aria-invalid")).toBeNull();
-    expect(missingFields(SCHEMA, SCHEMA, formValue)).toEqual([]);
+    expect(settingErrors(SCHEMA, formValue)).toEqual({});
     expect(formValue.filter).toEqual({ a: 2 });
   });
 
-  it("shows the fields of the chosen option and sets its constant", async () => {
+  it("shows the fields of the chosen tab, sets its constant, and keeps what was entered for the other one", async () => {
     const user = userEvent.setup();
     render(<TestForm />);
-    await user.selectOptions(screen.getByLabelText("Method"), "User");
+    const tabs = within(screen.getByRole("tablist", { name: "Method" }));
+    await user.click(tabs.getByRole("tab", { name: "User" }));
     await user.type(screen.getByLabelText("User name"), "ada");
     expect(formValue.method).toEqual({ kind: "user", user: "ada" });
-    await user.selectOptions(screen.getByLabelText("Method"), "Key");
+    await user.click(tabs.getByRole("tab", { name: "User" }));
+    await user.keyboard("{ArrowLeft}");
     expect(formValue.method).toEqual({ kind: "key" });
+    expect(tabs.getByRole("tab", { name: "Key" })).toBe(document.activeElement);
+    expect(screen.queryByLabelText("User name")).toBeNull();
+    await user.keyboard("{ArrowRight}");
+    expect(formValue.method).toEqual({ kind: "user", user: "ada" });
   });
 
-  it("shows one option for leaving a union unset, and no description that repeats the title", () => {
+  it("has one tab for leaving an option unset, none selected until a required one is chosen, and no repeated title", () => {
     render(<TestForm />);
-    const optionsOf = (label: string) => {
-      const select = screen.getByLabelText<HTMLSelectElement>(label);
-      return [select.selectedOptions[0]!.text, [...select.options].map((option) => option.text)];
+    const tabsOf = (label: string) => {
+      const tabs = within(screen.getByRole("tablist", { name: label })).getAllByRole("tab");
+      const selected = tabs.find((tab) => tab.getAttribute("aria-selected") === "true");
+      return [selected?.textContent ?? null, tabs.map(({ textContent }) => textContent)];
     };
-    expect(optionsOf("Paging")).toEqual(["None", ["None", "User"]]);
-    expect(optionsOf("Own paging")).toEqual(["Not set", ["Not set", "None", "User"]]);
-    expect(optionsOf("Method")).toEqual(["Choose…", ["Choose…", "Key", "User"]]);
+    expect(tabsOf("Paging")).toEqual(["None", ["None", "User"]]);
+    expect(tabsOf("Own paging")).toEqual(["Not set", ["Not set", "None", "User"]]);
+    expect(tabsOf("Login")).toEqual(["None", ["None", "Key"]]);
+    expect(tabsOf("Needed")).toEqual([null, ["Key", "User"]]);
+    expect(screen.queryByRole("tablist", { name: "Lone" })).toBeNull(); // a lone choice is made
+    expect(screen.getByLabelText(/^Account/)).toBeTruthy();
     expect(screen.queryByText("Own paging.")).toBeNull(); // this description only repeats the title
+  });
+
+  it("adds and removes names and values by the keyboard", async () => {
+    const user = userEvent.setup();
+    render(<TestForm />);
+    await user.click(screen.getByRole("button", { name: "Add to Headers" }));
+    await waitFor(() => expect(screen.getByLabelText("Headers: name 1")).toBe(document.activeElement));
+    await user.keyboard("Accept{Enter}");
+    await waitFor(() => expect(screen.getByLabelText("Headers: value 1")).toBe(document.activeElement));
+    await user.keyboard("text/csv{Enter}");
+    await waitFor(() => expect(screen.getByLabelText("Headers: name 2")).toBe(document.activeElement));
+    expect(formValue.headers).toEqual({ Accept: "text/csv" });
+    await user.keyboard("{Backspace}");
+    await waitFor(() => expect(screen.getByLabelText("Headers: name 1")).toBe(document.activeElement));
+    expect(screen.queryByLabelText("Headers: name 2")).toBeNull();
+    await user.click(screen.getByRole("button", { name: "Remove Accept" }));
+    const add = screen.getByRole("button", { name: "Add to Headers" });
+    await waitFor(() => expect(add).toBe(document.activeElement));
+    expect(formValue.headers).toBeUndefined();
+  });
+
+  it("says which name is missing or stands twice, and shows the server's message at its name", async () => {
+    const user = userEvent.setup();
+    render(<TestForm initial={{ headers: { Accept: "a" } }} errors={{ "headers.Accept": "At most 1." }} />);
+    const first = screen.getByLabelText("Headers: name 1");
+    expect(document.getElementById(first.getAttribute("aria-describedby")!)!.textContent).toBe("At most 1.");
+    await user.click(screen.getByRole("button", { name: "Add to Headers" }));
+    await user.type(screen.getByLabelText("Headers: value 2"), "x");
+    expect(screen.getByText(/Enter a name/)).toBeTruthy();
+    await user.type(screen.getByLabelText("Headers: name 2"), "Accept");
+    expect(screen.getByText("This name stands above already.")).toBeTruthy();
+  });
+
+  it("edits a query as SQL, in an editor that loads when it is needed", async () => {
+    render(<TestForm initial={{ query: "select 1" }} errors={{ query: "At most 3 characters." }} />);
+    const field = screen.getByText("Query").closest<HTMLElement>("[data-setting]")!;
+    await waitFor(() => {
+      // jsdom cannot measure text, which CodeMirror reports and survives.
+      const editor = [...field.querySelectorAll("div")].find(({ shadowRoot }) => shadowRoot);
+      expect(editor!.shadowRoot!.querySelector("[aria-label='Query']")!.textContent).toBe("select 1");
+    });
+    expect(screen.getByText("At most 3 characters.")).toBeTruthy();
+  });
+
+  it("moves the focus to the first wrong field, also one of a collapsed, nested or chosen group", () => {
+    const method = { kind: "user", user: "a" };
+    const { rerender } = render(<Refused initial={{ method }} errors={{}} refusal={0} />);
+    const expectFocus = (label: RegExp) => expect(screen.getByLabelText(label)).toBe(document.activeElement);
+    rerender(<Refused initial={{}} errors={{ host: "No.", "method.user": "No." }} refusal={1} />);
+    expectFocus(/^Host/);
+    rerender(<Refused initial={{}} errors={{ "method.user": "No." }} refusal={2} />);
+    expectFocus(/^User name/);
+    rerender(<Refused initial={{}} errors={{ tls: "No." }} refusal={3} />);
+    expectFocus(/^TLS/);
+    screen.getByLabelText("Password").focus();
+    rerender(<Refused initial={{}} errors={{ host: "No." }} refusal={3} />);
+    expectFocus(/^Password/); // only a new refusal moves it
+  });
+
+  it("moves the focus to the setting that a link names, or to the nearest one around it", () => {
+    render(<TestForm initial={{ method: { kind: "user" } }} />);
+    expect(focusSetting("method.user")).toBe(true);
+    expect(document.activeElement).toBe(screen.getByLabelText("User name"));
+    expect(focusSetting("tls")).toBe(true);
+    expect(screen.getByText("More settings").closest("details")!.open).toBe(true);
+    expect(focusSetting("headers.Accept")).toBe(true);
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Add to Headers" }));
+    expect(focusSetting("no_such_setting")).toBe(false);
   });
 
   it("never collapses a setting that nearly everybody looks for", () => {

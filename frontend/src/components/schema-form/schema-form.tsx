@@ -1,27 +1,31 @@
-import { useId, useState } from "react";
+import { useId, useState, type ReactNode } from "react";
 import { Button } from "@/components/button";
+import { CodeEditor } from "@/components/code-editor";
 import { Field } from "@/components/field";
 import { PlusIcon } from "@/components/icons";
+import { MapInput } from "./map-input";
+import { isAtOrBelow, messageFor } from "./messages";
 import {
   constantsOf,
   fieldsOf,
   isObject,
-  optionIndex,
   shapeOf,
   type Config,
-  type FieldShape,
   type FormField,
   type Schema,
+  type UnionOption,
 } from "./schema";
-import { Checkbox, Control, MapInput, TextWithCode } from "./setting-inputs";
+import { asText, Checkbox, Control, TextWithCode } from "./setting-inputs";
+import { UnionField } from "./union-field";
+import type { Messages } from "./validation";
 
 interface FormProps {
   schema: Schema;
   root?: Schema;
   value: Config;
   onChange: (value: Config) => void;
-  /** Error messages by the paths that the server uses, such as `config.port`. */
-  errors: Record<string, string>;
+  /** Error messages by the paths that the server uses, such as `auth.token`. */
+  errors: Messages;
   path?: string;
 }
 
@@ -42,15 +46,16 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
     Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))),
   );
   const renderField = (field: FormField) => (
-    <SchemaField
-      key={field.name}
-      field={field}
-      root={root}
-      value={value[field.name]}
-      onChange={(next) => onChange({ ...constantsOf(schema, root), ...value, [field.name]: next })}
-      errors={errors}
-      path={pathOf(field.name)}
-    />
+    <div key={field.name} data-setting={pathOf(field.name)} className="min-w-0">
+      <SchemaField
+        field={field}
+        root={root}
+        value={value[field.name]}
+        onChange={(next) => onChange({ ...constantsOf(schema, root), ...value, [field.name]: next })}
+        errors={errors}
+        path={pathOf(field.name)}
+      />
+    </div>
   );
   return (
     <div className="grid gap-4">
@@ -78,10 +83,6 @@ function isPassword({ name, schema }: FormField, root: Schema): boolean {
   return shape.kind === "secret" && !shape.nullable;
 }
 
-function isAtOrBelow(key: string, path: string): boolean {
-  return key === path || key.startsWith(`${path}.`);
-}
-
 interface FieldProps {
   field: FormField;
   root: Schema;
@@ -93,80 +94,141 @@ interface FieldProps {
 
 function SchemaField({ field, root, value, onChange, errors, path }: FieldProps) {
   const shape = shapeOf(field.name, field.schema, root);
-  if (shape.kind === "group") {
-    return (
-      <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <SchemaForm
-          schema={shape.schema}
-          root={root}
-          value={isObject(value) ? value : {}}
+  const group = { title: shape.title, description: shape.description, error: errors[path] };
+  const inner = { root, errors, path };
+  switch (shape.kind) {
+    case "group":
+      return (
+        <Group {...group}>
+          <SchemaForm
+            {...inner}
+            schema={shape.schema}
+            value={isObject(value) ? value : {}}
+            onChange={onChange}
+          />
+        </Group>
+      );
+    case "union":
+      return (
+        <Group {...group} error={unionMessage(errors, path, shape.options, root)}>
+          <UnionField shape={shape} required={field.required} root={root} value={value} onChange={onChange}>
+            {({ schema }) => (
+              <SchemaForm
+                {...inner}
+                schema={schema}
+                value={isObject(value) ? value : {}}
+                onChange={onChange}
+              />
+            )}
+          </UnionField>
+        </Group>
+      );
+    case "list":
+      return (
+        <Group {...group}>
+          <ListItems
+            {...inner}
+            title={shape.title}
+            schema={shape.schema}
+            value={Array.isArray(value) ? value : []}
+            onChange={onChange}
+          />
+        </Group>
+      );
+    case "switch":
+      return <Checkbox shape={shape} value={value} onChange={onChange} error={errors[path]} />;
+    case "map":
+      return (
+        <Group {...group}>
+          <MapInput
+            title={shape.title}
+            value={isObject(value) ? value : {}}
+            secret={shape.secret}
+            onChange={onChange}
+            errors={errors}
+            path={path}
+          />
+        </Group>
+      );
+    case "sql":
+      return (
+        <SqlField
+          {...group}
+          error={messageFor(errors, path)}
+          optional={!field.required}
+          value={asText(value)}
           onChange={onChange}
-          errors={errors}
-          path={path}
         />
-      </Group>
-    );
+      );
+    default:
+      return (
+        <Field
+          label={shape.title}
+          hint={shape.description && <TextWithCode text={shape.description} />}
+          error={messageFor(errors, path)}
+          optional={!field.required}
+        >
+          {(control) => <Control shape={shape} control={control} value={value} onChange={onChange} />}
+        </Field>
+      );
   }
-  if (shape.kind === "union") {
-    return (
-      <UnionField
-        shape={shape}
-        required={field.required}
-        root={root}
+}
+
+/** The message of the choice itself, which the server may give for the constant that names the option. */
+function unionMessage(
+  errors: Messages,
+  path: string,
+  options: UnionOption[],
+  root: Schema,
+): string | undefined {
+  const constants = options.flatMap(({ schema }) => Object.keys(constantsOf(schema, root)));
+  return [path, ...constants.map((name) => `${path}.${name}`)].map((key) => errors[key]).find(Boolean);
+}
+
+interface SqlProps extends Omit<GroupProps, "children"> {
+  optional: boolean;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+function SqlField({ title, description, error, optional, value, onChange }: SqlProps) {
+  const id = useId();
+  return (
+    <div className="grid gap-1">
+      <p className="text-[0.8125rem] font-medium">
+        {title} {optional && <span className="ml-0.5 font-normal text-faint">optional</span>}
+      </p>
+      <CodeEditor
+        language="sql"
+        label={title}
         value={value}
         onChange={onChange}
-        errors={errors}
-        path={path}
+        messages={NO_MESSAGES}
+        isInvalid={error !== undefined}
+        minHeight="6rem"
+        maxHeight="24rem"
       />
-    );
-  }
-  if (shape.kind === "list") {
-    return (
-      <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <ListItems
-          title={shape.title}
-          schema={shape.schema}
-          root={root}
-          value={Array.isArray(value) ? value : []}
-          onChange={onChange}
-          errors={errors}
-          path={path}
-        />
-      </Group>
-    );
-  }
-  if (shape.kind === "switch") {
-    return <Checkbox shape={shape} value={value} onChange={onChange} error={errors[path]} />;
-  }
-  if (shape.kind === "map") {
-    return (
-      <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <MapInput
-          title={shape.title}
-          value={isObject(value) ? value : {}}
-          secret={shape.secret}
-          onChange={onChange}
-        />
-      </Group>
-    );
-  }
-  return (
-    <Field
-      label={shape.title}
-      hint={shape.description && <TextWithCode text={shape.description} />}
-      error={errors[path]}
-      optional={!field.required}
-    >
-      {(control) => <Control shape={shape} control={control} value={value} onChange={onChange} />}
-    </Field>
+      {description && (
+        <p className="text-xs text-faint">
+          <TextWithCode text={description} />
+        </p>
+      )}
+      {error && (
+        <p id={id} role="alert" className="text-xs text-bad">
+          {error}
+        </p>
+      )}
+    </div>
   );
 }
+
+const NO_MESSAGES: never[] = [];
 
 interface GroupProps {
   title: string;
   description: string | null;
-  error?: string;
-  children: React.ReactNode;
+  error: string | undefined;
+  children: ReactNode;
 }
 
 function Group({ title, description, error, children }: GroupProps) {
@@ -174,7 +236,8 @@ function Group({ title, description, error, children }: GroupProps) {
   return (
     <fieldset
       aria-describedby={error ? id : undefined}
-      className="grid gap-3 rounded-card border border-line p-3"
+      data-wrong={error ? "" : undefined}
+      className="grid min-w-0 gap-3 rounded-card border border-line p-3"
     >
       <legend className="px-1 text-[0.8125rem] font-medium">{title}</legend>
       {description && (
@@ -189,49 +252,6 @@ function Group({ title, description, error, children }: GroupProps) {
         </p>
       )}
     </fieldset>
-  );
-}
-
-type UnionProps = Omit<FieldProps, "field"> & {
-  required: boolean;
-  shape: Extract<FieldShape, { kind: "union" }>;
-};
-
-function UnionField({ shape, required, root, value, onChange, errors, path }: UnionProps) {
-  const noneIndex = shape.options.findIndex((option) => option.title === "None");
-  const selectedIndex = optionIndex(value ?? shape.defaultValue, shape.options);
-  const shownIndex = selectedIndex < 0 && !shape.nullable && !required ? noneIndex : selectedIndex;
-  const option = shape.options[shownIndex];
-  const unsetLabel = !shape.nullable ? "Choose…" : noneIndex < 0 ? "None" : "Not set";
-  return (
-    <Group title={shape.title} description={shape.description} error={errors[path]}>
-      <select
-        aria-label={shape.title}
-        className="control"
-        value={shownIndex}
-        onChange={({ target }) => {
-          const next = shape.options[Number(target.value)];
-          onChange(next ? constantsOf(next.schema, root) : undefined);
-        }}
-      >
-        {(shape.nullable || noneIndex < 0 || required) && <option value={-1}>{unsetLabel}</option>}
-        {shape.options.map(({ title }, index) => (
-          <option key={index} value={index}>
-            {title}
-          </option>
-        ))}
-      </select>
-      {option && (
-        <SchemaForm
-          schema={option.schema}
-          root={root}
-          value={isObject(value) ? value : {}}
-          onChange={onChange}
-          errors={errors}
-          path={path}
-        />
-      )}
-    </Group>
   );
 }
 

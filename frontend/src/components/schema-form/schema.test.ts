@@ -3,7 +3,6 @@ import {
   constantsOf,
   fieldsOf,
   isMaskedSecret,
-  missingFields,
   optionIndex,
   withoutEmptyFields,
   shapeOf,
@@ -113,24 +112,6 @@ describe("the fields of a settings schema", () => {
     expect(constantsOf(auth.options[1]!.schema, REST)).toEqual({ type: "basic_auth" });
     expect(optionIndex({ type: "basic_auth", username: "x" }, auth.options)).toBe(1);
     expect(optionIndex(undefined, auth.options)).toBe(-1);
-  });
-
-  it("missingFields returns the paths of empty required fields", () => {
-    expect(missingFields(REST, REST, {})).toEqual(["base_url", "auth"]);
-    expect(missingFields(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual([
-      "auth.token",
-      "tls.mode",
-    ]);
-    const streams = [{ mode: "a" }, {}];
-    expect(
-      missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams }),
-    ).toEqual(["streams.1.mode"]);
-    expect(
-      missingFields(REST, REST, {
-        base_url: "x",
-        auth: { type: "bearer", token: { set: true, last4: "1234" } },
-      }),
-    ).toEqual([]);
   });
 
   it("withoutEmptyFields removes empty values, but not false, zero, null and stored secrets", () => {

@@ -18,7 +18,7 @@ interface BaseShape {
 
 export type FieldShape = BaseShape &
   (
-    | { kind: "text" | "secret" | "long-text" | "uploaded-file" }
+    | { kind: "text" | "secret" | "long-text" | "sql" | "uploaded-file" }
     | { kind: "number"; integer: boolean; minimum: number | null; maximum: number | null }
     | { kind: "switch" }
     | { kind: "choice"; choices: (string | number)[] }
@@ -30,7 +30,7 @@ export type FieldShape = BaseShape &
     | { kind: "json" }
   );
 
-interface UnionOption {
+export interface UnionOption {
   title: string;
   schema: Schema;
   /** The property whose constant value identifies this option. */
@@ -44,7 +44,7 @@ export interface FormField {
 }
 
 /** Returns the schema with its `$ref` resolved, and with an `allOf` of one schema merged into it. */
-function resolve(schema: Schema, root: Schema): Schema {
+export function resolve(schema: Schema, root: Schema): Schema {
   const { $ref, allOf, ...otherKeywords } = schema;
   if (typeof $ref === "string") return { ...resolve(lookUpReference($ref, root), root), ...otherKeywords };
   if (Array.isArray(allOf) && allOf.length === 1)
@@ -137,7 +137,7 @@ function plainShape(node: Schema, root: Schema): object {
   if (Array.isArray(node.enum)) return { kind: "choice", choices: node.enum };
   switch (Array.isArray(node.type) ? node.type.find((type) => type !== "null") : node.type) {
     case "string":
-      if (node.format === "uploaded-file") return { kind: "uploaded-file" };
+      if (node.format === "uploaded-file" || node.format === "sql") return { kind: node.format };
       return { kind: isLong(node) ? "long-text" : "text" };
     case "integer":
     case "number":
@@ -183,7 +183,7 @@ function isScalar(schema: Schema): boolean {
   );
 }
 
-function alternatives(node: Schema): Schema[] {
+export function alternatives(node: Schema): Schema[] {
   const options = node.anyOf ?? node.oneOf;
   return Array.isArray(options) ? options.filter(isObject) : [];
 }
@@ -246,31 +246,6 @@ function isEmpty(value: unknown): boolean {
 /** Text in a JSON field that is not valid JSON. The form cannot be submitted with it. */
 export class InvalidJson {
   constructor(readonly text: string) {}
-}
-
-/** Returns the paths of required fields that are empty, and of fields with invalid JSON. */
-export function missingFields(schema: Schema, root: Schema, value: Config, path = ""): string[] {
-  return fieldsOf(schema, root).flatMap(({ name, required, schema: inner }) => {
-    const fieldPath = path ? `${path}.${name}` : name;
-    const shape = shapeOf(name, inner, root);
-    const fieldValue = value[name];
-    if (fieldValue instanceof InvalidJson) return [fieldPath];
-    if (shape.kind === "group" && (required || isObject(fieldValue))) {
-      return missingFields(shape.schema, root, isObject(fieldValue) ? fieldValue : {}, fieldPath);
-    }
-    if (shape.kind === "union" && isObject(fieldValue)) {
-      const option = shape.options[optionIndex(fieldValue, shape.options)];
-      return option ? missingFields(option.schema, root, fieldValue, fieldPath) : [fieldPath];
-    }
-    if (shape.kind === "list" && Array.isArray(fieldValue) && fieldValue.length > 0) {
-      return fieldValue.flatMap((item: unknown, index) =>
-        missingFields(shape.schema, root, isObject(item) ? item : {}, `${fieldPath}.${index}`),
-      );
-    }
-    const isEmptyField =
-      fieldValue === undefined || fieldValue === "" || (fieldValue === null && !shape.nullable);
-    return required && isEmptyField && shape.defaultValue === undefined ? [fieldPath] : [];
-  });
 }
 
 function allowsOnlyText(options: Schema[]): boolean {

@@ -1,8 +1,7 @@
 import { useId, useState } from "react";
-import { Button } from "@/components/button";
-import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
+import { InvalidJson, type FieldShape } from "./schema";
+import { SecretInput } from "./secret-input";
 import { UploadedFileInput } from "./uploaded-file-input";
-import { isMaskedSecret, InvalidJson, type Config, type FieldShape } from "./schema";
 
 /** Shows the parts of the text between backticks as code. */
 export function TextWithCode({ text }: { text: string }) {
@@ -83,7 +82,7 @@ function placeholderOf({ defaultValue, example }: FieldShape): string | undefine
   return example === null ? undefined : `Example: ${example}`;
 }
 
-function asText(value: unknown): string {
+export function asText(value: unknown): string {
   return value === undefined || value === null ? "" : String(value);
 }
 
@@ -111,41 +110,10 @@ function Choice({
   );
 }
 
-interface InputProps {
+export interface InputProps {
   control: object;
   value: unknown;
   onChange: (value: unknown) => void;
-}
-
-/** An input for a secret. It shows only the last four characters of a stored secret. */
-function SecretInput({ control, value, onChange }: InputProps) {
-  const [stored] = useState(() => (isMaskedSecret(value) && value.set ? value : null));
-  if (isMaskedSecret(value) && value.set) {
-    return (
-      <div className="flex items-center gap-2">
-        <span className="control flex items-center gap-2 bg-hover! text-soft!">
-          <LockIcon className="shrink-0 text-faint" />
-          {value.last4 ? `Set, ends in ${value.last4}` : "Set"}
-        </span>
-        <Button {...control} aria-invalid={undefined} aria-label="Replace" onClick={() => onChange("")}>
-          Replace
-        </Button>
-      </div>
-    );
-  }
-  return (
-    <div className="flex items-center gap-2">
-      <input
-        className="control"
-        type="password"
-        autoComplete="new-password"
-        {...control}
-        value={typeof value === "string" ? value : ""}
-        onChange={({ target }) => onChange(target.value)}
-      />
-      {stored && <Button onClick={() => onChange(stored)}>Keep current</Button>}
-    </div>
-  );
 }
 
 /** An input for a list of texts, one per line. */
@@ -249,69 +217,6 @@ export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
           {error}
         </p>
       )}
-    </div>
-  );
-}
-
-interface MapInputProps {
-  title: string;
-  value: Config;
-  secret: boolean;
-  onChange: (value: Config | undefined) => void;
-}
-
-/** An input for pairs of a name and a value, such as HTTP headers. */
-export function MapInput({ title, value, secret, onChange }: MapInputProps) {
-  const [rows, setRows] = useState<[string, unknown][]>(() => Object.entries(value));
-  function changeRows(next: [string, unknown][]) {
-    setRows(next);
-    const namedRows = next.filter(([name]) => name !== "");
-    onChange(namedRows.length > 0 ? Object.fromEntries(namedRows) : undefined);
-  }
-  const replaceRow = (index: number, row: [string, unknown]) =>
-    changeRows(rows.map((old, i) => (i === index ? row : old)));
-  return (
-    <div className="grid gap-2">
-      {rows.map(([name, rowValue], index) => (
-        <div key={index} className="flex gap-2">
-          <input
-            aria-label={`${title}: name ${index + 1}`}
-            className="control"
-            placeholder="Name"
-            value={name}
-            onChange={({ target }) => replaceRow(index, [target.value, rowValue])}
-          />
-          {secret ? (
-            <SecretInput
-              control={{ "aria-label": `${title}: value ${index + 1}` }}
-              value={rowValue}
-              onChange={(next) => replaceRow(index, [name, next])}
-            />
-          ) : (
-            <input
-              aria-label={`${title}: value ${index + 1}`}
-              className="control"
-              placeholder="Value"
-              value={asText(rowValue)}
-              onChange={({ target }) => replaceRow(index, [name, target.value])}
-            />
-          )}
-          <Button
-            look="quiet"
-            size="icon"
-            aria-label={`Remove ${name || `row ${index + 1}`}`}
-            onClick={() => changeRows(rows.filter((_, i) => i !== index))}
-          >
-            <CrossIcon />
-          </Button>
-        </div>
-      ))}
-      <div>
-        <Button size="small" onClick={() => setRows([...rows, ["", ""]])}>
-          <PlusIcon className="-ml-0.5" />
-          Add
-        </Button>
-      </div>
     </div>
   );
 }

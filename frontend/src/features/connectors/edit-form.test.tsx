@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider, useQuery } from "@tanstack/react-query";
-import { cleanup, render, screen, within } from "@testing-library/react";
+import { cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Connector } from "@/api/types";
@@ -29,16 +29,19 @@ const SHOP = part<Connector>({
   version: 1,
 });
 
+const PASSED = { step: "connect", ok: true, message: "connected", ms: 3, next_step: null };
+const FAILED = { step: "connect", ok: false, message: "refused", ms: 3, next_step: "Check the host." };
+
 /** The requests that change or test something, and what is saved now. */
 const sent: { path: string; ifMatch: string | null; body: unknown }[] = [];
 let saved: Connector;
+let testPasses: boolean;
 
 startServer(
   http.get("/api/v1/connectors/{id}", ({ response }) => response(200).json(saved)),
   http.post("/api/v1/connectors/{id}/check", async ({ request, response }) => {
     await note(request);
-    const steps = [{ step: "connect" as const, ok: true, message: "connected", ms: 3 }];
-    return response(200).json(part({ ok: true, steps }));
+    return response(200).json(part({ ok: testPasses, steps: [testPasses ? PASSED : FAILED] }));
   }),
   // As the server, it refuses a change of an older version.
   http.patch("/api/v1/connectors/{id}", async ({ request, response }) => {
@@ -59,6 +62,8 @@ async function note(request: Request): Promise<string | null> {
 beforeEach(() => {
   sent.length = 0;
   saved = SHOP;
+  testPasses = true;
+  Element.prototype.scrollIntoView = () => undefined; // jsdom has no layout
   logIn(["connectors.edit"]);
 });
 afterEach(cleanup);
@@ -104,15 +109,52 @@ const click = (name: string) => userEvent.click(screen.getByRole("button", { nam
 const valueOf = (label: string) => fieldOf(label).value;
 
 describe("a change of a connector", () => {
-  it("is sent with the version that was edited, and without what was not changed", async () => {
+  it("is tested, then sent with the version that was edited and without what was not changed, then stored as tested", async () => {
     await show();
     expect(screen.getByRole("button", { name: "Save" }).getAttribute("aria-disabled")).toBe("true");
     await click("Replace");
     await type("Password", "the next one");
     await click("Save");
-    expect(sent).toEqual([
-      { path: "/api/v1/connectors/c1", ifMatch: '"1"', body: { config: { password: "the next one" } } },
-    ]);
+    const body = { config: { password: "the next one" } };
+    await waitFor(() =>
+      expect(sent).toEqual([
+        { path: "/api/v1/connectors/c1/check", ifMatch: null, body },
+        { path: "/api/v1/connectors/c1", ifMatch: '"1"', body },
+        { path: "/api/v1/connectors/c1/check", ifMatch: null, body: {} },
+      ]),
+    );
+  });
+
+  it("is not tested if it changes no setting", async () => {
+    await show();
+    await type("Name", "Store");
+    await click("Save");
+    await waitFor(() => expect(sent).toHaveLength(1));
+    expect(sent[0]).toMatchObject({ path: "/api/v1/connectors/c1", body: { name: "Store" } });
+  });
+
+  it("that fails its test is not saved, until the user saves it anyway, marked as not tested", async () => {
+    testPasses = false;
+    await show();
+    await type("Port", "5433");
+    await click("Save");
+    const alert = await screen.findByText(/The test failed, so nothing is saved yet/);
+    expect(alert.closest("[role=alert]")!.textContent).toContain("marked as not tested");
+    expect(screen.getByText("Check the host.")).toBeTruthy();
+    expect(sent.map(({ path }) => path)).toEqual(["/api/v1/connectors/c1/check"]);
+    await click("Save anyway");
+    await waitFor(() => expect(sent).toHaveLength(2)); // without a test of the saved settings
+    expect(sent[1]).toMatchObject({ path: "/api/v1/connectors/c1", body: { config: { port: 5433 } } });
+  });
+
+  it("cannot be saved without a passed test any more after another change", async () => {
+    testPasses = false;
+    await show();
+    await type("Port", "5433");
+    await click("Save");
+    await screen.findByRole("button", { name: "Save anyway" });
+    await type("Port", "5434");
+    expect(screen.queryByRole("button", { name: "Save anyway" })).toBeNull();
   });
 
   it("can be tested before it is saved", async () => {
@@ -131,6 +173,7 @@ describe("a change of a connector", () => {
     await userEvent.clear(fieldOf("Host"));
     await click("Save");
     expect(screen.getByRole("alert").textContent).toBe("Fill in the required fields: Host.");
+    expect(document.activeElement).toBe(fieldOf("Host"));
     expect(sent).toEqual([]);
   });
 });
@@ -157,7 +200,7 @@ describe("if somebody else saves a change first", () => {
     saved = { ...SHOP, version: 2, name: "Store", config: { ...SHOP.config, port: 7000 } };
     await click("Save");
     const alert = await screen.findByRole("alert");
-    expect(document.activeElement).toBe(alert);
+    await waitFor(() => expect(document.activeElement).toBe(alert));
     expect(within(alert).getByText("Name: Store")).toBeTruthy();
     expect(alert.textContent).toMatch(/Keep yours6000Take theirs7000/);
     expect([valueOf("Port"), valueOf("Description")]).toEqual(["6000", "Nightly"]);
@@ -165,7 +208,9 @@ describe("if somebody else saves a change first", () => {
     await click("Continue editing");
     expect([valueOf("Port"), valueOf("Description"), valueOf("Name")]).toEqual(["7000", "Nightly", "Store"]);
     await click("Save");
-    expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { description: "Nightly" } });
+    await waitFor(() =>
+      expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { description: "Nightly" } }),
+    );
   });
 
   it("a password that the user has typed is neither lost nor shown", async () => {
@@ -180,6 +225,11 @@ describe("if somebody else saves a change first", () => {
     expect(alert.textContent).not.toContain("typed-canary");
     expect(valueOf("Password")).toBe("typed-canary");
     await click("Save the chosen values");
-    expect(sent.at(-1)).toMatchObject({ ifMatch: '"2"', body: { config: { password: "typed-canary" } } });
+    await waitFor(() =>
+      expect(sent.filter(({ ifMatch }) => ifMatch)).toMatchObject([
+        { ifMatch: '"1"' },
+        { ifMatch: '"2"', body: { config: { password: "typed-canary" } } },
+      ]),
+    );
   });
 });

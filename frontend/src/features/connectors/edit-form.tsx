@@ -1,16 +1,21 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { fieldMessages, isChangedMeanwhile, messagesBelow, nameTakenMessage } from "@/api/problem";
 import type { Connector } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
 import { DomainField } from "@/components/connectors/domain-field";
-import { MissingFields, requiredErrors, TestButton, TestResult } from "@/components/connectors/new-connector";
-import { useCheckConnector } from "@/components/connectors/queries";
+import { TestButton, TestResult, WrongFields } from "@/components/connectors/new-connector";
+import { testSavedSettings, useCheckConnector } from "@/components/connectors/queries";
+import { UntestedSave } from "@/components/connectors/untested-save";
+import { useTestedSave } from "@/components/connectors/use-tested-save";
 import { Field, TextField } from "@/components/field";
 import { SaveError } from "@/components/save-error";
 import { isSame } from "@/components/schema-form/merge-patch";
-import { missingFields, type Schema } from "@/components/schema-form/schema";
+import { useFocusOnWrongField } from "@/components/schema-form/focus";
+import type { Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
+import { REQUIRED, settingErrors } from "@/components/schema-form/validation";
 import { showSuccess } from "@/components/toast";
 import { useEdits } from "@/components/use-edits";
 import type { Values } from "@/format/merge";
@@ -36,10 +41,12 @@ interface Props {
  * else has saved a change first, the user chooses a value for each field that both have changed.
  */
 export function EditForm({ connector, schema }: Props) {
-  const [wasSubmitted, setWasSubmitted] = useState(false);
+  const [refusals, setRefusals] = useState(0); // submissions with wrong fields
+  const client = useQueryClient();
   const domains = useEditableDomains("connectors.edit");
   const update = useUpdateConnector(connector.id);
   const check = useCheckConnector(connector.id);
+  const testedSave = useTestedSave();
 
   const saved = fieldsOf(valuesOf(connector), schema);
   const edits = useEdits(saved, isSame);
@@ -47,31 +54,40 @@ export function EditForm({ connector, schema }: Props) {
   const values = valuesOfFields(edits.values);
   const changes = changesOf(valuesOfFields(edits.base), values);
   const isChanged = Object.keys(changes).length > 0;
-  const missingPaths = missingFields(schema, schema, values.config);
+  const wrong = settingErrors(schema, values.config);
+  const shownErrors = refusals > 0 ? wrong : {};
   const isStale = isChangedMeanwhile(update.error);
   const messages = { ...fieldMessages(check.error), ...fieldMessages(update.error) };
-  const settingErrors = {
-    ...messagesBelow(messages, "config"),
-    ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
-  };
+  const isSaving = update.isPending || testedSave.waiting?.state === "testing";
+  const container = useFocusOnWrongField([refusals, update.error, check.error]);
 
-  function runIfComplete(action: () => void) {
-    setWasSubmitted(true);
-    if (missingPaths.length === 0 && values.name.trim() !== "") action();
+  function change(next: Values) {
+    edits.change(next);
+    testedSave.cancel();
   }
+  function runIfValid(action: () => void) {
+    if (Object.keys(wrong).length === 0 && values.name.trim() !== "") action();
+    else setRefusals(refusals + 1);
+  }
+  /** Saves the values. Changed settings are tested first. */
   function save(next: Values) {
     const request = {
       version: connector.version,
       changes: changesOf(valuesOf(connector), valuesOfFields(next)),
     };
-    update.mutate(request, {
-      onSuccess: ({ name }) => {
-        edits.finish();
-        setWasSubmitted(false);
-        check.reset();
-        showSuccess(`${name} was saved. The next runs use it.`);
-      },
-    });
+    const { config } = request.changes;
+    const saveNow = (isTested: boolean) =>
+      update.mutate(request, {
+        onSuccess: ({ name }) => {
+          edits.finish();
+          setRefusals(0);
+          check.reset();
+          if (isTested) void testSavedSettings(client, connector.id);
+          showSuccess(`${name} was saved. The next runs use it.`);
+        },
+      });
+    if (config) void testedSave.save(() => check.mutateAsync(config), saveNow);
+    else saveNow(false);
   }
   return (
     <div className="grid gap-4">
@@ -81,22 +97,20 @@ export function EditForm({ connector, schema }: Props) {
           saved={saved}
           labelOf={(field) => titleOf(field, schema)}
           textOf={(field, value) => valueInWords(field, value, schema, domains)}
-          isSaving={update.isPending}
+          isSaving={isSaving}
           takesFocus={update.isError}
           onSave={save}
           onContinue={update.reset}
         />
       )}
-      <div key={edits.formKey} className="grid gap-4">
+      <div key={edits.formKey} ref={container} className="grid gap-4">
         <div className="grid gap-4 sm:grid-cols-2">
           <TextField
             label="Name"
             value={values.name}
-            onChange={({ target }) => edits.change({ name: target.value })}
+            onChange={({ target }) => change({ name: target.value })}
             error={
-              messages.name ??
-              nameTakenMessage(update.error) ??
-              (values.name.trim() === "" ? "This field is required." : null)
+              messages.name ?? nameTakenMessage(update.error) ?? (values.name.trim() === "" ? REQUIRED : null)
             }
             maxLength={120}
             required
@@ -104,7 +118,7 @@ export function EditForm({ connector, schema }: Props) {
           <DomainField
             domains={domains}
             value={values.domainId}
-            onChange={(domain_id) => edits.change({ domain_id })}
+            onChange={(domain_id) => change({ domain_id })}
             error={messages.domain_id}
           />
         </div>
@@ -116,15 +130,15 @@ export function EditForm({ connector, schema }: Props) {
               maxLength={1000}
               {...control}
               value={values.description}
-              onChange={({ target }) => edits.change({ description: target.value })}
+              onChange={({ target }) => change({ description: target.value })}
             />
           )}
         </Field>
         <SchemaForm
           schema={schema}
           value={values.config}
-          onChange={(config) => edits.change(settingFields(values.config, config))}
-          errors={settingErrors}
+          onChange={(config) => change(settingFields(values.config, config))}
+          errors={{ ...messagesBelow(messages, "config"), ...shownErrors }}
         />
       </div>
       <TestResult
@@ -132,12 +146,13 @@ export function EditForm({ connector, schema }: Props) {
         error={isStale || nameTakenMessage(update.error) ? null : (update.error ?? check.error)}
       />
       {isStale && <SaveError error={update.error} hasConflict={hasConflict} />}
-      {wasSubmitted && <MissingFields paths={missingPaths} />}
+      <WrongFields errors={shownErrors} />
+      <UntestedSave waiting={testedSave.waiting} />
       <div className="flex flex-wrap gap-2">
         <Button
           look="primary"
           disabledReason={
-            update.isPending
+            isSaving
               ? "Saving"
               : hasConflict
                 ? "First decide about what somebody else has saved"
@@ -145,20 +160,21 @@ export function EditForm({ connector, schema }: Props) {
                   ? null
                   : "Nothing has changed"
           }
-          onClick={() => runIfComplete(() => save(edits.values))}
+          onClick={() => runIfValid(() => save(edits.values))}
         >
-          {update.isPending ? "Saving…" : "Save"}
+          {isSaving ? "Saving…" : "Save"}
         </Button>
         <TestButton
           isPending={check.isPending}
-          onClick={() => runIfComplete(() => check.mutate(changes.config ?? null))}
+          onClick={() => runIfValid(() => check.mutate(changes.config ?? null))}
         />
         {isChanged && (
           <Button
             look="quiet"
             onClick={() => {
               edits.discard();
-              setWasSubmitted(false);
+              setRefusals(0);
+              testedSave.cancel();
               update.reset();
               check.reset();
             }}

@@ -91,7 +91,6 @@ interface SettingsProps {
 function Settings({ role, entry, onChooseAnother }: SettingsProps) {
   const form = useNewConnector(role, entry, useEditableDomains("connectors.edit"));
   const navigate = useNavigate();
-  const isSaving = form.create.isPending;
   return (
     <ChosenConnector title={entry.name} text={`New ${role}`} isNew onChooseAnother={onChooseAnother}>
       <NewConnectorFields form={form} />
@@ -99,7 +98,7 @@ function Settings({ role, entry, onChooseAnother }: SettingsProps) {
       <div className="flex flex-wrap gap-2">
         <Button
           look="primary"
-          disabledReason={isSaving ? "Saving" : null}
+          disabledReason={form.isSaving ? "Saving" : null}
           onClick={() =>
             form.save(({ id, name }) => {
               showSuccess(`${name} was created.`);
@@ -107,7 +106,7 @@ function Settings({ role, entry, onChooseAnother }: SettingsProps) {
             })
           }
         >
-          {isSaving ? "Saving…" : "Save connector"}
+          {form.isSaving ? "Saving…" : "Save connector"}
         </Button>
         <TestButton isPending={form.check.isPending} onClick={form.test} />
       </div>

@@ -1,8 +1,7 @@
-import { useRef, useState, type DragEvent, type ReactNode } from "react";
-import { Button } from "@/components/button";
+import { useState, type DragEvent, type ReactNode } from "react";
 import { classNames } from "@/components/class-names";
-import { UploadIcon } from "@/components/icons";
-import { startUploads } from "./uploads";
+import { ChooseFiles } from "@/components/uploads/choose-files";
+import { startUploads } from "@/components/uploads/uploads";
 
 /** An area on which files can be dropped. Its button opens the browser's dialog, also for users of the keyboard. */
 export function DropZone({ hint }: { hint: ReactNode }) {
@@ -30,37 +29,5 @@ export function DropZone({ hint }: { hint: ReactNode }) {
       <ChooseFiles label="Choose files" onChoose={(files) => startUploads(files)} multiple look="primary" />
       <p className="w-full text-center text-[0.8125rem] text-faint">{hint}</p>
     </section>
-  );
-}
-
-interface ChooseProps {
-  label: ReactNode;
-  onChoose: (files: File[]) => void;
-  multiple?: boolean;
-  look?: "primary";
-  size?: "small";
-}
-
-/** A button that opens the browser's dialog for files. */
-export function ChooseFiles({ label, onChoose, multiple, look, size }: ChooseProps) {
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <input
-        ref={input}
-        type="file"
-        multiple={multiple}
-        hidden
-        onChange={({ target }) => {
-          const files = [...(target.files ?? [])];
-          target.value = "";
-          onChoose(files);
-        }}
-      />
-      <Button look={look} size={size} onClick={() => input.current?.click()}>
-        {look === "primary" && <UploadIcon className="-ml-0.5" />}
-        {label}
-      </Button>
-    </>
   );
 }

@@ -12,13 +12,15 @@ import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { showError, showSuccess } from "@/components/toast";
+import { ChooseFiles } from "@/components/uploads/choose-files";
+import { limitsQuery } from "@/components/uploads/queries";
+import { UploadList } from "@/components/uploads/upload-list";
+import { onUploadComplete, startUploads } from "@/components/uploads/uploads";
 import { formatBytes, formatCount } from "@/format/number";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { parseFileFilter } from "./filter";
-import { ChooseFiles, DropZone } from "./drop-zone";
-import { filesQuery, limitsQuery, useDeleteFile } from "./queries";
-import { UploadList } from "./upload-list";
-import { onUploadComplete, startUploads } from "./uploads";
+import { DropZone } from "./drop-zone";
+import { filesQuery, useDeleteFile } from "./queries";
 
 export function FilesPage() {
   // The router also passes parameters on that the page does not know.

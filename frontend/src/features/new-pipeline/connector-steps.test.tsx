@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -35,6 +35,7 @@ const SAVED = part<ConnectorRow>({ id: "c1", name: "PostgreSQL", kind: "postgres
 /** The connectors that were created, and the domains of the organization. */
 const created: unknown[] = [];
 let domains: { id: string; name: string }[];
+let answerTest: () => Promise<object> | object;
 
 startServer(
   http.get("/api/v1/catalog/sources", ({ response }) => response(200).json(part({ results: [KIND] }))),
@@ -45,6 +46,8 @@ startServer(
   http.get("/api/v1/connectors", ({ response }) =>
     response(200).json(part({ results: [SAVED], next: null })),
   ),
+  http.post("/api/v1/connectors/check", async ({ response }) => response(200).json(part(await answerTest()))),
+  http.post("/api/v1/connectors/{id}/check", async ({ response }) => response(200).json(part(await answerTest()))),
   http.post("/api/v1/connectors", async ({ request, response }) => {
     const { name, kind } = await request.clone().json();
     created.push(await request.json());
@@ -55,6 +58,8 @@ startServer(
 beforeEach(() => {
   created.length = 0;
   domains = [];
+  answerTest = () => ({ ok: true, steps: [] });
+  Element.prototype.scrollIntoView = () => undefined; // jsdom has no layout
   logIn(["connectors.edit"]);
 });
 afterEach(cleanup);
@@ -103,7 +108,52 @@ describe("the step of the source", () => {
     await newKind();
     await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
     await click(/^Save and continue$/);
-    expect(created).toMatchObject([{ domain_id: "d2" }]);
+    await waitFor(() => expect(created).toMatchObject([{ domain_id: "d2" }]));
+  });
+
+  it("saves a source whose test fails only if the user wants that", async () => {
+    const failed = { step: "connect", ok: false, message: "refused", ms: 3, next_step: "Check the host." };
+    answerTest = () => ({ ok: false, steps: [failed] });
+    const onDone = vi.fn();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Save and continue$/);
+    await screen.findByText("Check the host.");
+    expect(created).toEqual([]);
+    await click(/^Save anyway$/);
+    await waitFor(() => expect(onDone).toHaveBeenCalledOnce());
+    expect(created).toHaveLength(1);
+  });
+
+  it("does not wait for a slow test if the user saves without it, and saves once", async () => {
+    let passTest: (answer: object) => void = () => undefined;
+    answerTest = () => new Promise((resolve) => (passTest = resolve));
+    const onDone = vi.fn();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Save and continue$/);
+    await click(/^Save without testing$/);
+    await waitFor(() => expect(onDone).toHaveBeenCalledOnce());
+    passTest({ ok: true, steps: [] });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(created).toHaveLength(1);
+  });
+
+  it("saves at once what has just passed a test", async () => {
+    let tests = 0;
+    answerTest = () => ({ ok: true, steps: [], number: (tests += 1) });
+    const onDone = vi.fn();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Test connection$/);
+    await screen.findByRole("button", { name: "Test connection" });
+    await waitFor(() => expect(tests).toBe(1));
+    await click(/^Save and continue$/);
+    await waitFor(() => expect(onDone).toHaveBeenCalledOnce());
+    await waitFor(() => expect(tests).toBe(2)); // that of the saved connector, whose result is stored
   });
 });
 
@@ -117,7 +167,8 @@ describe("the step of the destination", () => {
     await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
     await click(/^Save and continue$/);
     const body = { role: "destination", name: "PostgreSQL 2", config: { host: "db.example.com" } };
-    expect(created).toMatchObject([body]);
+    await waitFor(() => expect(created).toMatchObject([body]));
+    await waitFor(() => expect(onDone).toHaveBeenCalled());
     expect(onDone).toHaveBeenCalledWith(
       expect.objectContaining({
         destination: { connectorId: "c2", kind: "postgres", label: "PostgreSQL 2" },

@@ -217,7 +217,6 @@ function SavedDestination({
 
 function NewDestination({ entry, children, ...step }: StepProps & { entry: CatalogueEntry }) {
   const form = useNewConnector("destination", entry, useEditableDomains("connectors.edit"));
-  const isSaving = form.create.isPending;
   return (
     <ChosenConnector
       title={entry.name}
@@ -229,8 +228,8 @@ function NewDestination({ entry, children, ...step }: StepProps & { entry: Catal
       {children}
       <NewConnectorResult form={form} />
       <StepActions
-        nextLabel={isSaving ? "Saving…" : "Save and continue"}
-        disabledReason={isSaving ? "Saving" : step.disabledReason}
+        nextLabel={form.isSaving ? "Saving…" : "Save and continue"}
+        disabledReason={form.isSaving ? "Saving" : step.disabledReason}
         onNext={() => step.requireTable(() => form.save((connector) => step.onDone(endpointOf(connector))))}
       >
         <TestButton isPending={form.check.isPending} onClick={form.test} />

@@ -71,14 +71,13 @@ interface NewProps {
 
 function NewSource({ entry, onChooseAnother, onDone }: NewProps) {
   const form = useNewConnector("source", entry, useEditableDomains("connectors.edit"));
-  const isSaving = form.create.isPending;
   return (
     <ChosenConnector title={entry.name} text="New source" isNew onChooseAnother={onChooseAnother}>
       <NewConnectorFields form={form} />
       <NewConnectorResult form={form} />
       <StepActions
-        nextLabel={isSaving ? "Saving…" : "Save and continue"}
-        disabledReason={isSaving ? "Saving" : null}
+        nextLabel={form.isSaving ? "Saving…" : "Save and continue"}
+        disabledReason={form.isSaving ? "Saving" : null}
         onNext={() => form.save((connector) => onDone(endpointOf(connector)))}
       >
         <TestButton isPending={form.check.isPending} onClick={form.test} />

@@ -11,10 +11,10 @@ import { GeneralFields } from "./configuration/general-fields";
 import { PatternSection } from "./configuration/pattern-section";
 import {
   hasSnapshots,
-  missingSettings,
   SideFields,
   sideText,
   useSideChoices,
+  wrongSettings,
 } from "./configuration/side-fields";
 import { SeveralStreamsFields } from "./configuration/several-streams-fields";
 import { StreamSelection } from "./configuration/stream-selection";
@@ -60,18 +60,16 @@ function ConfigurationForm() {
     enabled: Boolean(pipeline.config.patterns),
   });
   const destination = values.destination as Side;
-  const missing = {
-    ...requiredErrors("source", changed.includes("source") ? missingSettings(source, sources) : []),
-    ...requiredErrors(
-      "destination",
-      changed.includes("destination") ? missingSettings(destination, destinations) : [],
-    ),
+  const wrong = {
+    ...(changed.includes("source") && below("source.config", wrongSettings(source, sources))),
+    ...(changed.includes("destination") &&
+      below("destination.config", wrongSettings(destination, destinations))),
   };
   const nameTaken = nameTakenMessage(save.error);
   const errors: Record<string, string> = {
     ...errorsByField(fieldMessages(save.error), listedStreams(values)),
     ...(nameTaken && { name: nameTaken }),
-    ...missing,
+    ...wrong,
   };
 
   function submit(next: Values) {
@@ -183,8 +181,8 @@ function ConfigurationForm() {
               ? "Saving"
               : String(values.name).trim() === ""
                 ? "Enter a name first"
-                : Object.keys(missing).length > 0
-                  ? "Fill in the required settings first"
+                : Object.keys(wrong).length > 0
+                  ? "Fill in the required settings, and correct the wrong ones, first"
                   : null
           }
           onSave={() => submit(values)}
@@ -198,8 +196,10 @@ function ConfigurationForm() {
   );
 }
 
-function requiredErrors(side: string, paths: string[]): Record<string, string> {
-  return Object.fromEntries(paths.map((path) => [`${side}.config.${path}`, "This field is required."]));
+function below(path: string, messages: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(messages).map(([field, message]) => [`${path}.${field}`, message]),
+  );
 }
 
 interface BarProps {

@@ -4,8 +4,9 @@ import { useId } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "@/components/connectors/queries";
 import { Field, TextField } from "@/components/field";
-import { missingFields, withoutSecrets, type Config, type Schema } from "@/components/schema-form/schema";
+import { withoutSecrets, type Config, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
+import { settingErrors, type Messages } from "@/components/schema-form/validation";
 import type { Side } from "./values";
 
 interface Choices {
@@ -37,10 +38,10 @@ export function hasSnapshots(kind: string, { kinds }: Choices): boolean {
   return kinds.find((entry) => entry.kind === kind)?.shares_snapshots ?? false;
 }
 
-/** The paths of required settings that are empty. */
-export function missingSettings({ connector_id, kind, config }: Side, { kinds }: Choices): string[] {
+/** The messages of settings of this pipeline that are missing or wrong. */
+export function wrongSettings({ connector_id, kind, config }: Side, { kinds }: Choices): Messages {
   const schema = connector_id ? null : schemaOf(kind, kinds);
-  return schema ? missingFields(schema, schema, config ?? {}) : [];
+  return schema ? settingErrors(schema, config ?? {}) : {};
 }
 
 function schemaOf(kind: string, kinds: CatalogueEntry[]): Schema | null {
@@ -116,7 +117,7 @@ export function SideFields({ role, side, choices, onChange, errors }: Props) {
           schema={schema}
           value={side.config ?? {}}
           onChange={(config: Config) => onChange({ ...side, config })}
-          errors={settingErrors(errors)}
+          errors={belowConfig(errors)}
         />
       )}
     </section>
@@ -159,7 +160,7 @@ function sideOf(choice: string, { connectors }: Choices): Side {
   return { connector_id: choice, kind, config: null };
 }
 
-function settingErrors(errors: Record<string, string>): Record<string, string> {
+function belowConfig(errors: Record<string, string>): Record<string, string> {
   const settings = Object.entries(errors).filter(([path]) => path.startsWith("config."));
   return Object.fromEntries(settings.map(([path, message]) => [path.slice("config.".length), message]));
 }

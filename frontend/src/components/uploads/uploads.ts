@@ -44,14 +44,17 @@ export function onUploadComplete(listener: (upload: Upload) => void): () => void
   return () => completionListeners.delete(listener);
 }
 
-/** Uploads new files, or with `replaced` the new content of one file. */
-export function startUploads(contents: Iterable<File>, replaced: DataFile | null = null): void {
+/** Uploads new files, or with `replaced` the new content of one file. Returns the ids of the uploads. */
+export function startUploads(contents: Iterable<File>, replaced: DataFile | null = null): number[] {
+  const ids: number[] = [];
   for (const content of contents) {
     lastId += 1;
+    ids.push(lastId);
     const name = replaced?.name ?? content.name.normalize("NFC");
     setUploads([...uploads, { id: lastId, name, content, replaced, state: { status: "waiting" } }]);
   }
   sendNext();
+  return ids;
 }
 
 /** Replaces the file that has the name of this upload. */

@@ -11,9 +11,9 @@ import {
   type Upload,
 } from "./uploads";
 
-/** The uploads that are not complete, and those that have just been completed. */
-export function UploadList() {
-  const uploads = useUploads();
+/** The uploads that are not complete, and those that have just been completed. With `only`, the one with this id. */
+export function UploadList({ only }: { only?: number }) {
+  const uploads = useUploads().filter(({ id }) => only === undefined || id === only);
   return (
     <>
       <Announcement />
