@@ -1,4 +1,4 @@
-"""What a user can do about a failure: the next step in words, and the side whose connector to check."""
+"""What a user can do about a failure: the next step in words, the side whose connector to check, and the setting to change."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ from apps.engine.failures import (
 )
 
 Side = Literal["source", "destination"]
+Setting = Literal[
+    "timeout_seconds",
+    "stream",
+    "table",
+    "sync_mode",
+    "cursor_field",
+    "primary_key",
+    "write_mode",
+    "allow_empty",
+    "max_rejected_share",
+    "contract",
+    "transforms",
+]
 SIDES: tuple[Side, ...] = ("source", "destination")
 # The classes of failures that the settings of a connector can cause, and the sides whose settings may be wrong.
 SIDES_BY_CLASS: dict[FailureClass, tuple[Side, ...]] = {
@@ -97,6 +110,24 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
     },
     FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
 }
+# The setting of the pipeline that a message is about. The first text counts that the message has.
+SETTINGS_BY_MESSAGE: dict[FailureClass, dict[str, Setting]] = {
+    FailureClass.CONFIGURATION: {
+        "primary key": "primary_key",
+        "choose another table": "table",
+        "write mode": "write_mode",
+        "cursor field": "cursor_field",
+        "has no column": "cursor_field",
+        "by full refresh": "sync_mode",
+        "no stream": "stream",
+        WITH_READABLE_COLUMNS: "stream",
+    },
+    FailureClass.CONTRACT: {
+        REMOVES_ALL_ROWS: "allow_empty",
+        TOO_MANY_REJECTED: "max_rejected_share",
+        COLUMNS_CHANGED: "contract",
+    },
+}
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
 
 
@@ -114,3 +145,14 @@ def next_step(failure: FailureClass, message: str) -> str:
 def sides_to_check(failure: FailureClass) -> tuple[Side, ...]:
     """Return the sides of the pipeline whose connectors the user may have to change or test."""
     return SIDES_BY_CLASS.get(failure, ())
+
+
+def setting_to_change(failure: FailureClass, message: str) -> Setting | None:
+    """Return the setting of the pipeline, or of its stream, that the failure is about. None if it is about no single one."""
+    if message.startswith("The transform "):
+        return "transforms"
+    if failure is FailureClass.TIMEOUT:
+        has_own_step = any(text in message for text in TIMEOUT_STEPS)
+        return None if has_own_step else "timeout_seconds"
+    settings = SETTINGS_BY_MESSAGE.get(failure, {})
+    return next((name for text, name in settings.items() if text.lower() in message.lower()), None)

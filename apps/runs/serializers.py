@@ -5,7 +5,7 @@ Responses are rendered from rows; these classes document them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
@@ -16,6 +16,7 @@ from apps.engine.frames.left_out import KINDS, MAX_KEPT
 from apps.pipelines.models import RunKind
 from apps.pipelines.serializers import RUN_KIND_HELP
 from apps.runs.models import Status, Trigger
+from apps.runs.next_steps import Setting
 from apps.runs.outputs.log_search import LEVELS
 
 
@@ -108,6 +109,11 @@ class FailureSerializer(serializers.Serializer[Any]):
     sides = serializers.ListField(
         child=serializers.ChoiceField(ConnectorRole.choices),
         help_text="The sides of the pipeline whose connectors may be the cause.",
+    )
+    setting = serializers.ChoiceField(
+        list(get_args(Setting)),
+        allow_null=True,
+        help_text="The setting of the pipeline, or of its stream, that the failure is about.",
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

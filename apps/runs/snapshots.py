@@ -12,7 +12,7 @@ from apps.engine.failures import FailureClass
 from apps.json import JsonObject
 from apps.runs.claiming import admission
 from apps.runs.models import Attempt, Run, RunStream, Status, kind_of_run
-from apps.runs.next_steps import Side, next_step, sides_to_check
+from apps.runs.next_steps import Setting, Side, next_step, setting_to_change, sides_to_check
 
 COLUMNS = (
     "id",
@@ -85,6 +85,7 @@ FailureSnapshot = TypedDict(
         "retryable": bool,
         "next_step": str,
         "sides": Sequence[Side],
+        "setting": Setting | None,
     },
 )
 
@@ -324,6 +325,7 @@ def _render_failure(row: Mapping[str, Any]) -> FailureSnapshot:
         "retryable": row["failure_retryable"],
         "next_step": next_step(failure, row["failure_message"]),
         "sides": sides_to_check(failure),
+        "setting": setting_to_change(failure, row["failure_message"]),
     }
 
 

@@ -17,6 +17,7 @@ import { parseFileFilter } from "@/features/files/filter";
 import { parseOverviewFilter } from "@/features/overview/filter";
 import { parseDataSearch } from "@/features/pipelines/data-search";
 import { parsePipelineSearch } from "@/features/pipelines/list/filter";
+import { parseSettingSearch } from "@/features/pipelines/configuration/setting-search";
 import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { overviewQuery, timelineQuery } from "@/features/overview/queries";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
@@ -223,6 +224,7 @@ const pipelineData = createRoute({
 const pipelineConfiguration = createRoute({
   getParentRoute: () => pipeline,
   path: "/configuration",
+  validateSearch: parseSettingSearch,
   component: lazyPage(() => import("@/features/pipelines/configuration-tab"), "ConfigurationTab"),
 });
 

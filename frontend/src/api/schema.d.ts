@@ -4808,6 +4808,8 @@ export interface components {
             next_step: string;
             /** @description The sides of the pipeline whose connectors may be the cause. */
             sides: components["schemas"]["ConnectorRoleEnum"][];
+            /** @description The setting of the pipeline, or of its stream, that the failure is about. */
+            setting: components["schemas"]["SettingEnum"] | components["schemas"]["NullEnum"];
         };
         FailureStart: {
             /**
@@ -7425,6 +7427,8 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        /** @enum {string} */
+        SettingEnum: "timeout_seconds" | "stream" | "table" | "sync_mode" | "cursor_field" | "primary_key" | "write_mode" | "allow_empty" | "max_rejected_share" | "contract" | "transforms";
         /** @enum {string} */
         SeverityEnum: "error" | "warning";
         SharedMoment: {

@@ -35,6 +35,7 @@ export type SourceChange = Schemas["SourceChange"];
 export type SourceChangePage = Schemas["SourceChangePage"];
 export type StreamState = Schemas["StreamState"];
 export type PipelineChange = Schemas["PatchedPipelineUpdateRequest"];
+export type PipelineSetting = Schemas["SettingEnum"];
 export type Run = Schemas["Run"];
 export type RunRow = Schemas["RunRow"];
 export type RunRowPage = Schemas["RunRowPage"];

@@ -19,18 +19,20 @@ export function LimitFields({ limits, onChange, errors = {} }: Props) {
   }
   return (
     <>
-      <TextField
-        label="Rejected records allowed, in percent"
-        hint="A run with a larger share of records that cannot be read or do not fit fails, and publishes nothing."
-        type="number"
-        min={0}
-        max={100}
-        step="any"
-        value={percent}
-        onChange={({ target }) => changePercent(target.value)}
-        error={errors.max_rejected_share}
-      />
-      <div className="grid content-start gap-1">
+      <div data-setting="max_rejected_share">
+        <TextField
+          label="Rejected records allowed, in percent"
+          hint="A run with a larger share of records that cannot be read or do not fit fails, and publishes nothing."
+          type="number"
+          min={0}
+          max={100}
+          step="any"
+          value={percent}
+          onChange={({ target }) => changePercent(target.value)}
+          error={errors.max_rejected_share}
+        />
+      </div>
+      <div data-setting="allow_empty" className="grid content-start gap-1">
         <label htmlFor={id} className="flex items-start gap-2">
           <input
             id={id}

@@ -22,8 +22,10 @@ from pytest_django import Settings
 from apps.engine.contract import Progress
 from apps.engine.failures import (
     CODE_WAS_SILENT,
+    COLUMNS_CHANGED,
     LACKS_PERMISSION,
     NO_SUCH,
+    RUN_WAS_SILENT,
     SECONDS_OF_CPU_TIME,
     TABLE_GONE,
     WITH_READABLE_COLUMNS,
@@ -240,6 +242,47 @@ def test_a_failure_names_the_sides_whose_connectors_may_be_the_cause(
     failure: FailureClass, sides: tuple[str, ...]
 ) -> None:
     assert next_steps.sides_to_check(failure) == sides
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "setting"),
+    [
+        (FailureClass.CONFIGURATION, "The write mode merge needs a primary key", "primary_key"),
+        (
+            FailureClass.CONFIGURATION,
+            "'note' of public.orders cannot be the cursor field, because its values (json) do not sort by time",
+            "cursor_field",
+        ),
+        (FailureClass.CONFIGURATION, "public.orders has no column 'updated'", "cursor_field"),
+        (FailureClass.CONFIGURATION, "Files do not support the write mode merge", "write_mode"),
+        (
+            FailureClass.CONFIGURATION,
+            "main.orders contains rows of another pipeline: choose another table",
+            "table",
+        ),
+        (
+            FailureClass.CONFIGURATION,
+            "there is no stream 'order'; the streams are orders",
+            "stream",
+        ),
+        (FailureClass.CONFIGURATION, "the bucket's settings are not valid", None),
+        (FailureClass.CONTRACT, "3 of 200 records were rejected", "max_rejected_share"),
+        (
+            FailureClass.CONTRACT,
+            "Publishing 0 records would remove all rows of orders",
+            "allow_empty",
+        ),
+        (FailureClass.CONTRACT, f"{COLUMNS_CHANGED}: note was added", "contract"),
+        (FailureClass.CONTRACT, "The transform raised KeyError: 'id'", "transforms"),
+        (FailureClass.TIMEOUT, "The run took longer than 3,600 seconds", "timeout_seconds"),
+        (FailureClass.TIMEOUT, RUN_WAS_SILENT, None),
+        (FailureClass.SOURCE, "the primary key of the source is broken", None),
+    ],
+)
+def test_a_failure_names_the_setting_of_the_pipeline_that_it_is_about(
+    failure: FailureClass, message: str, setting: str | None
+) -> None:
+    assert next_steps.setting_to_change(failure, message) == setting
 
 
 @pytest.mark.parametrize("failure", [FailureClass.AUTHENTICATION, FailureClass.SOURCE])

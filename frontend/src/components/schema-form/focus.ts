@@ -2,7 +2,7 @@
 import { useEffect, useRef, type RefObject } from "react";
 import { isAtOrBelow } from "./messages";
 
-const CONTROLS = "input, select, textarea, button, [tabindex]";
+const CONTROLS = "input, select, textarea, button, summary, [tabindex]";
 const WRONG = "[aria-invalid='true'], [data-wrong]";
 
 /**
@@ -27,7 +27,15 @@ export function focusSetting(path: string, container: ParentNode = document): bo
   return focusOn(around.at(-1)); // Inner fields come after the outer ones.
 }
 
-function focusOn(field: HTMLElement | null | undefined): boolean {
+/** Moves the focus to the setting that the address of the page names, when its form is there. */
+export function useFocusedSetting(path: string | undefined, isReady: boolean): void {
+  useEffect(() => {
+    if (path !== undefined && isReady) focusSetting(path);
+  }, [path, isReady]);
+}
+
+/** Moves the focus to the first control of the element. Returns whether there is one. */
+export function focusOn(field: HTMLElement | null | undefined): boolean {
   if (!field) return false;
   for (let outer = field.closest("details"); outer; outer = outer.parentElement!.closest("details"))
     outer.open = true;

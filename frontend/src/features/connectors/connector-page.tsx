@@ -7,6 +7,7 @@ import { LoadErrorPage } from "@/components/error-pages";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { useFocusedSetting } from "@/components/schema-form/focus";
 import type { Schema } from "@/components/schema-form/schema";
 import { settingsInWords } from "@/components/schema-form/settings-in-words";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
@@ -16,7 +17,6 @@ import { parseConnectorSearch } from "./filter";
 import { kindQuery } from "./queries";
 import { TestState } from "./test-state";
 import { UsedBy } from "./used-by";
-import { useFocusedSetting } from "./use-focused-setting";
 
 export function ConnectorPage() {
   const { connectorId } = useParams({ from: "/app/connectors/$connectorId" });
@@ -40,7 +40,7 @@ function Content({ connector }: { connector: Connector }) {
   const isUnknown = kind.error instanceof ProblemError && kind.error.status === 404;
   const schema = kind.data ? (kind.data.config_schema as Schema) : null;
   const { field } = useSearch({ from: "/app/connectors/$connectorId", select: parseConnectorSearch });
-  useFocusedSetting(field, canEdit ? schema : null);
+  useFocusedSetting(field, canEdit && schema !== null);
   return (
     <>
       <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">

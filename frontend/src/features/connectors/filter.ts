@@ -23,7 +23,7 @@ export function isRole(value: unknown): value is Role {
 }
 
 interface ConnectorSearch {
-  /** The name of the setting that is to be changed. */
+  /** The path of the setting that is to be changed, such as `auth.token`. */
   field?: string;
 }
 

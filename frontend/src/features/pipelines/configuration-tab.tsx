@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useSearch } from "@tanstack/react-router";
 import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
@@ -16,6 +17,7 @@ import {
   useSideChoices,
   wrongSettings,
 } from "./configuration/side-fields";
+import { useSettingOfUrl } from "./configuration/setting-search";
 import { SeveralStreamsFields } from "./configuration/several-streams-fields";
 import { StreamSelection } from "./configuration/stream-selection";
 import { StreamList } from "./configuration/stream-fields";
@@ -52,6 +54,8 @@ function ConfigurationForm() {
   const hasConflict = !save.isPending && edits.isOutdated;
   const isEdited = changed.length > 0;
   const author = useAuthor(pipeline, hasConflict);
+  const search = useSearch({ from: "/app/pipelines/$pipelineId/configuration" });
+  useSettingOfUrl(search, sources.kinds.length > 0 && destinations.kinds.length > 0);
 
   const streams = keptStreams(values);
   const source = values.source as Side;
@@ -155,6 +159,7 @@ function ConfigurationForm() {
         <StreamList
           pipelineId={pipeline.id}
           streams={streams}
+          opened={search.stream}
           valuesOf={(stream) => streamValues(values, stream)}
           onChange={changeStream}
           errors={errors}

@@ -44,6 +44,7 @@ const run = {
     retryable: true,
     next_step: "Test the source's connector, then retry.",
     sides: ["source" as const],
+    setting: null,
   },
   streams_total: 1,
   streams_failed: 1,

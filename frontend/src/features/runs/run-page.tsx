@@ -22,7 +22,7 @@ import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
 import { CompareLink } from "./comparison/compare-link";
-import { FailureCard } from "./failure-card";
+import { FailureCard } from "./repair/failure-card";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";

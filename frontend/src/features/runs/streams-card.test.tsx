@@ -39,6 +39,7 @@ const FAILURE: RunStream["failure"] = {
   retryable: false,
   next_step: "",
   sides: [],
+  setting: null,
 };
 
 function show(streams: RunStream[], moments: RunStreamPage["moments"] = []) {

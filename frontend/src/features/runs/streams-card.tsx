@@ -12,6 +12,7 @@ import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatBytes, formatCount } from "@/format/number";
 import { streamsQuery, type StreamFilter } from "./queries";
+import { SettingLink } from "./repair/setting-link";
 import { roughDuration } from "./time-left";
 
 /** The streams of a run that has several: the state, the counts and the failure of each. */
@@ -35,7 +36,7 @@ export function StreamsCard({ run }: { run: Run }) {
       {query.isPending && <TableSkeleton rows={run.streams_total} />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       <Moments moments={query.data?.pages.at(-1)?.moments ?? []} />
-      {streams.length > 0 && <StreamTable streams={streams} />}
+      {streams.length > 0 && <StreamTable run={run} streams={streams} />}
       {query.hasNextPage && (
         <Button
           className="justify-self-start"
@@ -108,7 +109,7 @@ function TableSkeleton({ rows }: { rows: number }) {
   );
 }
 
-function StreamTable({ streams }: { streams: RunStream[] }) {
+function StreamTable({ run, streams }: { run: Run; streams: RunStream[] }) {
   return (
     <div role="region" aria-label="Streams" tabIndex={0} className="max-h-[32rem] overflow-auto">
       <table className="w-full text-[0.8125rem]">
@@ -126,7 +127,7 @@ function StreamTable({ streams }: { streams: RunStream[] }) {
         </thead>
         <tbody className="divide-y divide-line">
           {streams.map((stream) => (
-            <StreamRow key={stream.position} stream={stream} />
+            <StreamRow key={stream.position} run={run} stream={stream} />
           ))}
         </tbody>
       </table>
@@ -134,7 +135,7 @@ function StreamTable({ streams }: { streams: RunStream[] }) {
   );
 }
 
-function StreamRow({ stream }: { stream: RunStream }) {
+function StreamRow({ run, stream }: { run: Run; stream: RunStream }) {
   return (
     <tr className="align-top">
       <td className="min-w-32 py-1.5 pr-3 wrap-anywhere">
@@ -144,6 +145,11 @@ function StreamRow({ stream }: { stream: RunStream }) {
           <p className="mt-0.5 max-w-[60ch] text-bad wrap-break-word first-letter:uppercase">
             <span className="font-medium">{nameInWords(stream.failure.class)}:</span> {stream.failure.message}
           </p>
+        )}
+        {stream.failure && (
+          <div className="mt-1 empty:hidden">
+            <SettingLink run={run} failure={stream.failure} stream={stream.stream} />
+          </div>
         )}
       </td>
       <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft max-md:hidden">{stream.table}</td>

@@ -65,14 +65,16 @@ export function GeneralFields({ values, onChange, errors, domain }: Props) {
           )}
         </Field>
       )}
-      <TextField
-        label="Time limit of a run, in minutes"
-        type="number"
-        min={1}
-        max={7 * 1440}
-        step="any"
-        {...text("timeout_minutes")}
-      />
+      <div data-setting="timeout_seconds">
+        <TextField
+          label="Time limit of a run, in minutes"
+          type="number"
+          min={1}
+          max={7 * 1440}
+          step="any"
+          {...text("timeout_minutes")}
+        />
+      </div>
       <TextField
         label="Attempts of a run"
         hint="How often a run tries again by itself after an error that may pass, the first try included."

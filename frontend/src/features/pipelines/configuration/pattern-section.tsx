@@ -29,7 +29,7 @@ export function PatternSection({ values, onChange, errors, sourceConnectorId, na
     Object.entries(errors).map(([field, message]) => [field.replace(/^patterns\./, ""), message]),
   );
   return (
-    <section aria-labelledby={titleId} className="card min-w-0 p-4">
+    <section aria-labelledby={titleId} data-patterns className="card min-w-0 p-4">
       <details open={isShown} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
         <summary className="rounded-card">
           <h2 id={titleId} className="inline font-semibold">

@@ -117,7 +117,8 @@ export function SideFields({ role, side, choices, onChange, errors }: Props) {
           schema={schema}
           value={side.config ?? {}}
           onChange={(config: Config) => onChange({ ...side, config })}
-          errors={belowConfig(errors)}
+          errors={withPrefix(role, errors)}
+          path={`${role}.config`}
         />
       )}
     </section>
@@ -160,7 +161,8 @@ function sideOf(choice: string, { connectors }: Choices): Side {
   return { connector_id: choice, kind, config: null };
 }
 
-function belowConfig(errors: Record<string, string>): Record<string, string> {
-  const settings = Object.entries(errors).filter(([path]) => path.startsWith("config."));
-  return Object.fromEntries(settings.map(([path, message]) => [path.slice("config.".length), message]));
+function withPrefix(path: string, messages: Messages): Messages {
+  return Object.fromEntries(
+    Object.entries(messages).map(([field, message]) => [`${path}.${field}`, message]),
+  );
 }

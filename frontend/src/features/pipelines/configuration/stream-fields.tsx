@@ -19,18 +19,21 @@ interface ListProps {
   /** The source's saved connector, which knows the fields of its streams. */
   sourceConnectorId: string | null;
   isChanged: (stream: string) => boolean;
+  /** The stream that is open at first. */
+  opened?: string;
 }
 
 /** The streams of the pipeline, each with its settings. If there are several, one opens at a time. */
-export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: ListProps) {
+export function StreamList({ streams, valuesOf, errors, isChanged, opened, ...props }: ListProps) {
   const titleId = useId();
   const search = useStreamSearch(streams);
   // A stream that the server refuses is shown, so that its message is.
   const refused = streams.filter((stream) =>
     Object.keys(errors).some((field) => field.endsWith(`/${stream}`)),
   );
-  const shown = [...new Set([...refused, ...search.shown])];
-  const [openStream, setOpenStream] = useState(streams.length === 1 ? streams[0]! : null);
+  const linked = streams.filter((stream) => stream === opened);
+  const shown = [...new Set([...refused, ...linked, ...search.shown])];
+  const [openStream, setOpenStream] = useState(linked[0] ?? (streams.length === 1 ? streams[0]! : null));
   if (streams.length === 0) return null;
   return (
     <section aria-labelledby={titleId} className="card min-w-0 p-4">
@@ -43,7 +46,7 @@ export function StreamList({ streams, valuesOf, errors, isChanged, ...props }: L
           const values = valuesOf(stream);
           const hasError = refused.includes(stream);
           return (
-            <li key={stream} className="min-w-0">
+            <li key={stream} data-stream-settings={stream} className="min-w-0">
               <details
                 open={openStream === stream || hasError}
                 onToggle={({ currentTarget }) => {
@@ -85,56 +88,68 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
   return (
     <div className="grid gap-4 border-t border-line p-3">
       <div className="grid gap-4 sm:grid-cols-2">
-        <ChoiceField
-          label="Sync mode"
-          hint={SYNC_MODE_HINTS[values.sync_mode]}
-          error={errorOf("sync_mode")}
-          words={SYNC_MODES}
-          value={values.sync_mode}
-          onChange={(mode) => change({ sync_mode: mode as StreamValues["sync_mode"] })}
-        />
-        {values.sync_mode === "incremental" && (
-          <TextField
-            label="Cursor column"
-            optional
-            hint="A column whose values only increase, such as the time of the last change."
-            list={listId}
-            value={values.cursor_field}
-            error={errorOf("cursor_field")}
-            maxLength={200}
-            spellCheck={false}
-            onChange={({ target }) => change({ cursor_field: target.value })}
+        <div data-setting="sync_mode">
+          <ChoiceField
+            label="Sync mode"
+            hint={SYNC_MODE_HINTS[values.sync_mode]}
+            error={errorOf("sync_mode")}
+            words={SYNC_MODES}
+            value={values.sync_mode}
+            onChange={(mode) => change({ sync_mode: mode as StreamValues["sync_mode"] })}
           />
+        </div>
+        {values.sync_mode === "incremental" && (
+          <div data-setting="cursor_field">
+            <TextField
+              label="Cursor column"
+              optional
+              hint="A column whose values only increase, such as the time of the last change."
+              list={listId}
+              value={values.cursor_field}
+              error={errorOf("cursor_field")}
+              maxLength={200}
+              spellCheck={false}
+              onChange={({ target }) => change({ cursor_field: target.value })}
+            />
+          </div>
         )}
-        <TextField
-          label="Primary key"
-          optional
-          hint="The columns that identify a record, separated by commas."
-          value={values.primary_key}
-          error={errorOf("primary_key")}
-          spellCheck={false}
-          onChange={({ target }) => change({ primary_key: target.value })}
-        />
-        <TextField
-          label="Destination table"
-          value={values.table}
-          error={errorOf("table")}
-          maxLength={127}
-          spellCheck={false}
-          onChange={({ target }) => change({ table: target.value })}
-        />
-        <ChoiceField
-          label="Write mode"
-          error={errorOf("write_mode")}
-          words={WRITE_MODES}
-          value={values.write_mode}
-          onChange={(mode) => change({ write_mode: mode as StreamValues["write_mode"] })}
-        />
-        <ContractField
-          contract={values.contract}
-          error={errorOf("contract")}
-          onChange={(contract) => change({ contract })}
-        />
+        <div data-setting="primary_key">
+          <TextField
+            label="Primary key"
+            optional
+            hint="The columns that identify a record, separated by commas."
+            value={values.primary_key}
+            error={errorOf("primary_key")}
+            spellCheck={false}
+            onChange={({ target }) => change({ primary_key: target.value })}
+          />
+        </div>
+        <div data-setting="table">
+          <TextField
+            label="Destination table"
+            value={values.table}
+            error={errorOf("table")}
+            maxLength={127}
+            spellCheck={false}
+            onChange={({ target }) => change({ table: target.value })}
+          />
+        </div>
+        <div data-setting="write_mode">
+          <ChoiceField
+            label="Write mode"
+            error={errorOf("write_mode")}
+            words={WRITE_MODES}
+            value={values.write_mode}
+            onChange={(mode) => change({ write_mode: mode as StreamValues["write_mode"] })}
+          />
+        </div>
+        <div data-setting="contract">
+          <ContractField
+            contract={values.contract}
+            error={errorOf("contract")}
+            onChange={(contract) => change({ contract })}
+          />
+        </div>
         <LimitFields
           limits={{ allowEmpty: values.allow_empty, maxRejectedShare: values.max_rejected_share }}
           onChange={({ allowEmpty, maxRejectedShare }) =>
@@ -156,14 +171,16 @@ function StreamFields({ pipelineId, stream, values, onChange, errors, sourceConn
         known={known.names}
         error={errorOf("fields")}
       />
-      <StreamTransform
-        pipelineId={pipelineId}
-        stream={stream}
-        code={values.code}
-        fields={values.fields}
-        onChange={(code) => change({ code })}
-        error={errorOf("code")}
-      />
+      <div data-setting="transforms" className="min-w-0">
+        <StreamTransform
+          pipelineId={pipelineId}
+          stream={stream}
+          code={values.code}
+          fields={values.fields}
+          onChange={(code) => change({ code })}
+          error={errorOf("code")}
+        />
+      </div>
     </div>
   );
 }

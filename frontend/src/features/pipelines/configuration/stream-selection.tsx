@@ -34,7 +34,7 @@ export function StreamSelection(props: Props) {
   const titleId = useId();
   const [isOpen, setIsOpen] = useState(addedStreams(props.values).length > 0);
   return (
-    <section aria-labelledby={titleId} className="card min-w-0 p-4">
+    <section aria-labelledby={titleId} data-setting="stream" className="card min-w-0 p-4">
       <details open={isOpen} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
         <summary className="rounded-card">
           <h2 id={titleId} className="inline font-semibold">

@@ -7,6 +7,7 @@ import { failureClassLabel } from "@/format/failure-class";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import type { Run } from "@/api/types";
 import { ConnectorLinks } from "./connector-links";
+import { SettingLink } from "./setting-link";
 
 /** Next steps that ask the user to reset the stream, which is done on the pipeline's page. */
 const RESET_STREAM = /reset the stream/i;
@@ -53,7 +54,8 @@ export function FailureCard({ run, failure, children }: Props) {
                 Reset the stream
               </Link>
             )}
-            {NEEDS_CONFIGURATION.test(failure.next_step) && (
+            <SettingLink run={run} failure={failure} />
+            {!failure.setting && NEEDS_CONFIGURATION.test(failure.next_step) && (
               <Link
                 to="/pipelines/$pipelineId/configuration"
                 params={{ pipelineId: run.pipeline.id }}

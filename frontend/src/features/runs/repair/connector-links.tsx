@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { pipelineQuery } from "@/api/pipelines";
-import type { Run } from "@/api/types";
+import type { Pipeline, Run } from "@/api/types";
 import { buttonClasses } from "@/components/button";
-import { catalogueQuery, connectorQuery } from "@/components/connectors/queries";
+import { catalogueQuery, connectorQuery, type Role } from "@/components/connectors/queries";
 import { nameInWords } from "@/format/name";
 import { useHasPermission } from "@/session/use-session";
 import { fieldToChange } from "./field-to-change";
@@ -15,8 +15,40 @@ export function ConnectorLinks({ run }: { run: Run }) {
   if (!pipeline || !failure) return null;
   return failure.sides.map((side) => {
     const id = pipeline.config[side].connector_id;
-    return id && <ConnectorLink key={side} id={id} failure={failure} />;
+    if (id) return <ConnectorLink key={side} id={id} failure={failure} />;
+    return <OwnSettingsLink key={side} side={side} pipeline={pipeline} failure={failure} />;
   });
+}
+
+interface OwnSettingsProps {
+  side: Role;
+  pipeline: Pipeline;
+  failure: NonNullable<Run["failure"]>;
+}
+
+/** Leads to the setting of a source or destination that only this pipeline has, if the failure names one. */
+function OwnSettingsLink({ side, pipeline, failure }: OwnSettingsProps) {
+  const canEdit = useHasPermission()("pipelines.edit", pipeline.domain?.id);
+  const { data: catalogue } = useQuery(catalogueQuery(side));
+  const { kind, config } = pipeline.config[side];
+  const entry = catalogue?.results.find((each) => each.kind === kind);
+  const field = entry && canEdit ? fieldToChange(entry, failure, config) : null;
+  if (!field) return null;
+  return (
+    <Link
+      to="/pipelines/$pipelineId/configuration"
+      params={{ pipelineId: pipeline.id }}
+      search={{ setting: `${side}.config.${field}` }}
+      className={buttonClasses("plain", "small")}
+    >
+      Change the {labelOf(field)} of the {side}
+    </Link>
+  );
+}
+
+/** The last name of the path in words. */
+function labelOf(field: string): string {
+  return nameInWords(field.split(".").at(-1)!).toLowerCase();
 }
 
 interface LinkProps {
@@ -33,7 +65,7 @@ function ConnectorLink({ id, failure }: LinkProps) {
   if (!connector) return null;
   const kind = catalogue?.results.find((entry) => entry.kind === connector.kind);
   const canEdit = hasPermission("connectors.edit", connector.domain?.id);
-  const field = kind && canEdit ? fieldToChange(kind, failure) : null;
+  const field = kind && canEdit ? fieldToChange(kind, failure, connector.config) : null;
   return (
     <Link
       to="/connectors/$connectorId"
@@ -42,8 +74,7 @@ function ConnectorLink({ id, failure }: LinkProps) {
       className={buttonClasses("plain", "small")}
     >
       <span className="max-w-72 truncate">
-        {field ? `Change the ${nameInWords(field).toLowerCase()} of` : `Open ${connector.role}`}{" "}
-        <bdi>{connector.name}</bdi>
+        {field ? `Change the ${labelOf(field)} of` : `Open ${connector.role}`} <bdi>{connector.name}</bdi>
       </span>
     </Link>
   );
