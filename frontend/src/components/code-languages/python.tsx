@@ -2,7 +2,7 @@ import { indentWithTab } from "@codemirror/commands";
 import { python } from "@codemirror/lang-python";
 import { indentUnit } from "@codemirror/language";
 import { keymap } from "@codemirror/view";
-import { CodeMirror, type CodeProps } from "../code-mirror";
+import { CodeMirror, type CodeProps } from "@/components/code-mirror";
 
 const PYTHON = [python(), indentUnit.of("    "), keymap.of([indentWithTab])];
 

@@ -1,5 +1,5 @@
 import { PostgreSQL, sql } from "@codemirror/lang-sql";
-import { CodeMirror, type CodeProps } from "../code-mirror";
+import { CodeMirror, type CodeProps } from "@/components/code-mirror";
 
 const SQL = [sql({ dialect: PostgreSQL, upperCaseKeywords: true })];
 

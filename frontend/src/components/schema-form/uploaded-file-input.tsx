@@ -4,8 +4,7 @@ import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import { ChooseFiles } from "@/components/uploads/choose-files";
 import { UploadList } from "@/components/uploads/upload-list";
-import { onUploadComplete, startUploads } from "@/components/uploads/uploads";
-import { useHasPermission } from "@/session/use-session";
+import { mayUpload, onUploadComplete, startUploads } from "@/components/uploads/uploads";
 import { suggestPatterns } from "./file-patterns";
 
 interface Props {
@@ -23,7 +22,7 @@ const MAX_FILES = 200; // the newest ones are offered; the user can type the nam
  */
 export function UploadedFileInput({ control, value, placeholder, onChange }: Props) {
   const listId = useId();
-  const canUpload = useHasPermission()("connectors.edit");
+  const canUpload = mayUpload();
   const { data } = useQuery({
     queryKey: queryKeys.files.names,
     queryFn: ({ signal }) =>

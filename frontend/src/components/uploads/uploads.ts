@@ -38,6 +38,15 @@ export function useUploads(): readonly Upload[] {
   return useSyncExternalStore(subscribe, () => uploads);
 }
 
+/** Whether the user may upload files: they belong to the whole organization, not to a domain. */
+export function mayUpload(): boolean {
+  const state = currentSession();
+  return (
+    state.status === "logged-in" &&
+    (state.session.organization?.permissions.includes("connectors.edit") ?? false)
+  );
+}
+
 /** Calls the listener when a file was stored. Returns a function that removes it. */
 export function onUploadComplete(listener: (upload: Upload) => void): () => void {
   completionListeners.add(listener);
