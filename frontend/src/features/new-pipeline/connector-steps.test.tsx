@@ -47,7 +47,9 @@ startServer(
     response(200).json(part({ results: [SAVED], next: null })),
   ),
   http.post("/api/v1/connectors/check", async ({ response }) => response(200).json(part(await answerTest()))),
-  http.post("/api/v1/connectors/{id}/check", async ({ response }) => response(200).json(part(await answerTest()))),
+  http.post("/api/v1/connectors/{id}/check", async ({ response }) =>
+    response(200).json(part(await answerTest())),
+  ),
   http.post("/api/v1/connectors", async ({ request, response }) => {
     const { name, kind } = await request.clone().json();
     created.push(await request.json());

@@ -1,8 +1,11 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { http, HttpResponse } from "msw";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Permission } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
+import { startServer } from "@/test-server";
 
 const RUN = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
 const PIPELINE = "0b6a7f0e-0000-4000-8000-000000000001";
@@ -67,7 +70,7 @@ function answer(request: Request): Response {
     },
   };
   const found = paths[pathname] ?? { results: [], next: null, count: 0, streams: [], moments: [], runs: [] };
-  return Response.json(found, { headers: { ETag: '"1"' } });
+  return HttpResponse.json(found, { headers: { ETag: '"1"' } });
 }
 
 const run = () => ({
@@ -122,6 +125,8 @@ const connector = {
   version: 3,
 };
 
+startServer(http.all("*/api/v1/*", ({ request }) => answer(request)));
+
 beforeEach(() => {
   streams = [stream("public.orders")];
   source = { connector_id: null, kind: "postgres", config: { password: SECRET } };
@@ -131,13 +136,10 @@ beforeEach(() => {
     setting: "cursor_field",
   };
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
-async function open(permissions = ["read", "pipelines.edit", "connectors.edit"]) {
-  startApp(permissions, answer);
+async function open(permissions: Permission[] = ["read", "pipelines.edit", "connectors.edit"]) {
+  startApp(permissions);
   await openPage(`/runs/${RUN}`);
 }
 
