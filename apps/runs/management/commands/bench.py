@@ -13,6 +13,7 @@ NAMES = (
     "data",
     "tables",
     "list",
+    "dashboard",
     "keys",
     "streams",
     "memory",

@@ -1,0 +1,170 @@
+"""Open pages in a real browser with an empty cache, and measure when they show content and how much moves."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import psycopg
+from playwright.sync_api import Page, sync_playwright
+
+from bench.dashboard.rows import LOG_LINES, PIPELINES, RUNS_OF_PIPELINE, STREAMS
+from bench.figures import Figure, figure_with_upper_bound
+from bench.scratch import ROOT, Installation, run_server
+from tests.journeys.browser import ARGUMENTS, find_browser
+
+BUILD = ROOT / "frontend" / "dist"
+INITIAL_SCRIPT = re.compile(
+    r'<(?:script|link rel="modulepreload")[^>]* (?:src|href)="/static/([^"]+\.js)"'
+)
+SETTLE_SECONDS = 3.0  # in which a page may still move
+WHEEL_STEPS = 100
+# Note how far things move without a person, and how long each frame takes. See web.dev/articles/cls.
+OBSERVER = """
+window.moved = 0; window.frames = [];
+new PerformanceObserver(list => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved += entry.value; })
+  .observe({type: "layout-shift", buffered: true});
+let last = performance.now();
+(function frame() { const now = performance.now(); window.frames.push(now - last); last = now; requestAnimationFrame(frame); })();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page, what it shows when its content is there (a selector), and how much there is to show."""
+
+    name: str
+    address: str
+    content: str
+    amount: str
+
+
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    created = _create_rows(installation)
+    rows = f"{PIPELINES:,} pipelines, {PIPELINES * RUNS_OF_PIPELINE:,} runs"
+    visits = [
+        Visit("overview", "/", "[data-row] [data-status]", rows),
+        Visit("list of pipelines", "/pipelines", "text=pipeline 0", rows),
+        Visit(
+            "run with many streams",
+            f"/runs/{created['streams']}",
+            "text=public.table_001",
+            f"{STREAMS} streams",
+        ),
+        Visit(
+            "run with a long log", f"/runs/{created['log']}", "[data-level]", f"{LOG_LINES:,} lines"
+        ),
+    ]
+    seconds, moved, calls, frames = (defaultdict[str, list[float]](list) for _ in range(4))
+    with _logged_in_page(installation, created) as page:
+        for _ in range(rounds):
+            for visit in visits:
+                seconds[visit.name].append(_open(page, visit))
+                page.wait_for_timeout(SETTLE_SECONDS * 1000)
+                moved[visit.name].append(page.evaluate("window.moved"))
+                calls[visit.name].append(_count_calls(page))
+                frames[visit.name].append(_scroll(page))
+    for visit in visits:
+        name, amount = visit.name, visit.amount
+        yield figure_with_upper_bound(
+            f"{name}: content", amount, seconds[name], at_most=1, unit="s"
+        )
+        yield figure_with_upper_bound(
+            f"{name}: layout shift", amount, moved[name], at_most=0.02, unit="CLS"
+        )
+        yield figure_with_upper_bound(
+            f"{name}: longest frame of scrolling", amount, frames[name], at_most=100, unit="ms"
+        )
+        yield figure_with_upper_bound(
+            f"{name}: requests of the API", amount, calls[name], at_most=15, unit=""
+        )
+    yield figure_with_upper_bound(
+        "initial JavaScript, gzip",
+        "the built front end",
+        [_initial_kilobytes()],
+        at_most=180,
+        unit="kB",
+    )
+
+
+def _create_rows(installation: Installation) -> dict[str, Any]:
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.dashboard.rows"],
+        cwd=ROOT,
+        env={**installation.environment, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    with psycopg.connect(installation.owner_url(), autocommit=True) as owner:
+        # Autovacuum does this within a minute. Without it, the query plan would depend on the timing.
+        owner.execute("VACUUM ANALYZE")
+    created: dict[str, Any] = orjson.loads(process.stdout)
+    return created
+
+
+@contextmanager
+def _logged_in_page(installation: Installation, created: Mapping[str, Any]) -> Iterator[Page]:
+    """Start the server and a browser, log in, and disable the browser's cache."""
+    server = run_server(
+        "config.asgi:application",
+        environment=installation.environment,
+        processes=1,
+        ready_path="/api/v1/health/live",
+    )
+    with server as address, sync_playwright() as playwright:
+        path = find_browser(playwright.chromium.executable_path)
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 900})
+        page.goto("/login")
+        page.get_by_label("E-mail").fill(created["email"])
+        page.get_by_label("Password").fill(created["password"])
+        page.get_by_role("button", name="Log in", exact=True).click()
+        page.wait_for_url(lambda url: "/login" not in url)
+        page.add_init_script(OBSERVER)
+        session = page.context.new_cdp_session(page)
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        yield page
+        browser.close()
+
+
+def _open(page: Page, visit: Visit) -> float:
+    """Open the page, and return the seconds until its content is visible."""
+    started = time.perf_counter()
+    page.goto(visit.address, wait_until="commit")
+    page.locator(visit.content).first.wait_for()
+    return time.perf_counter() - started
+
+
+def _count_calls(page: Page) -> int:
+    count: int = page.evaluate(
+        "performance.getEntriesByType('resource').filter(entry => entry.name.includes('/api/')).length"
+    )
+    return count
+
+
+def _scroll(page: Page) -> float:
+    """Turn the wheel over the list or the log, and return the longest frame in milliseconds."""
+    area = page.locator("[role=log], [role=table], table, main").first
+    area.scroll_into_view_if_needed()
+    area.hover(position={"x": 200, "y": 60})
+    page.evaluate("window.frames.length = 0")
+    for _ in range(WHEEL_STEPS):
+        page.mouse.wheel(0, 300)
+        page.wait_for_timeout(16)
+    longest: float = page.evaluate("Math.max(...window.frames)")
+    return longest
+
+
+def _initial_kilobytes() -> float:
+    """Return the size of the scripts that every page loads, compressed, in kB (1,000 bytes)."""
+    names = INITIAL_SCRIPT.findall((BUILD / "index.html").read_text())
+    return sum(len(gzip.compress((BUILD / name).read_bytes())) for name in names) / 1000
