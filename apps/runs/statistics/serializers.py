@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.pipelines.schedules import times
+from apps.pipelines.schedules.freshness import FRESHNESS
 from apps.runs.models import Status, Trigger
 from apps.runs.statistics.services import MAX_RUNS
 
@@ -64,6 +65,27 @@ class FailureStartSerializer(serializers.Serializer[Any]):
     )
 
 
+class FreshnessPointSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(help_text="The end of a run; of the last point, now.")
+    freshness = serializers.ChoiceField(
+        FRESHNESS,
+        help_text="Just before the run ended; failing if it failed. See docs/reference/freshness.md.",
+    )
+    age_seconds = serializers.FloatField(
+        allow_null=True, help_text="The time since the success before; null if there was none."
+    )
+    late_after_seconds = serializers.FloatField(
+        allow_null=True, help_text="The age from which on the data is late."
+    )
+
+
+class FreshnessOverTimeSerializer(serializers.Serializer[Any]):
+    points = FreshnessPointSerializer(many=True, help_text="Oldest first.")
+    fresh_share = serializers.FloatField(
+        allow_null=True, help_text="The share of the time since the first point that was fresh."
+    )
+
+
 class StatisticsSerializer(serializers.Serializer[Any]):
     """Chunks of backfills and replays are left out."""
 
@@ -72,4 +94,8 @@ class StatisticsSerializer(serializers.Serializer[Any]):
     since = serializers.DateField(help_text="The first day, a Monday. It is 26 weeks ago.")
     failing = FailureStartSerializer(
         allow_null=True, help_text="null if the last run succeeded, or none has ever succeeded."
+    )
+    freshness = FreshnessOverTimeSerializer(
+        allow_null=True,
+        help_text="At the end of these runs, as if the schedule of today had always been there; null without an active one.",
     )

@@ -16,9 +16,13 @@ from django.utils import timezone
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines.history import services as history
+from apps.pipelines.models import Pipeline
+from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.visibility import find_pipeline
 from apps.runs import visibility
 from apps.runs.models import ENDED, ORDINARY_RUNS, Run, Status
+from apps.runs.statistics import freshness
+from apps.runs.statistics.freshness import EndedRun, FreshnessOverTime
 
 MAX_RUNS = 100
 WEEKS = 26
@@ -68,12 +72,16 @@ class FailureStart(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatistics:
-    """The newest runs, oldest first; the days with runs of the last weeks; and since when the pipeline fails, if it does."""
+    """The newest runs, oldest first; the days with runs of the last weeks; and since when the pipeline fails, if it does.
+
+    `freshness` is that of the newest runs; None without an active schedule.
+    """
 
     runs: list[ChartedRun]
     days: list[Day]
     since: date
     failing: FailureStart | None
+    freshness: FreshnessOverTime | None
 
 
 def describe(
@@ -85,13 +93,42 @@ def describe(
     """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     runs = visibility.runs(org, by).filter(ORDINARY_RUNS, pipeline=pipeline)
-    since = _first_day(zone)
+    since, newest = _first_day(zone), _newest_runs(runs, limit)
     return PipelineStatistics(
-        runs=_newest_runs(runs, limit),
+        runs=newest,
         days=_days(runs, since, zone),
         since=since,
         failing=_failure_start(org, by, pipeline_id, runs),
+        freshness=_freshness(org, pipeline, newest, runs),
     )
+
+
+def _freshness(
+    org: Org, pipeline: Pipeline, newest: list[ChartedRun], runs: QuerySet[Run]
+) -> FreshnessOverTime | None:
+    """Return the freshness at the end of the newest runs. Makes two queries: for the schedule and the success before them."""
+    if not newest:
+        return None
+    before = runs.filter(status=Status.SUCCEEDED, created_at__lt=newest[0]["created_at"])
+    earlier = before.order_by("-created_at", "-id").values("status", "started_at", "finished_at")
+    return freshness.over_time(
+        pipeline,
+        schedule_of(org, pipeline),
+        [ended for run in newest if (ended := _ended(run))],
+        earlier=next((ended for row in earlier[:1] if (ended := _ended(row))), None),
+        now=timezone.now(),
+    )
+
+
+def _ended(run: Mapping[str, Any]) -> EndedRun | None:
+    """Return the run if it has succeeded or failed. A cancelled run says nothing about the data."""
+    if run["status"] not in {Status.SUCCEEDED, Status.FAILED} or run["finished_at"] is None:
+        return None
+    return {
+        "has_succeeded": run["status"] == Status.SUCCEEDED,
+        "started_at": run["started_at"],
+        "finished_at": run["finished_at"],
+    }
 
 
 def _first_day(zone: ZoneInfo) -> date:

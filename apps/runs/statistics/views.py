@@ -58,6 +58,17 @@ class PipelineStatisticsView(OrgView):
                 "failures": 1,
                 "versions": [{"number": 4, "created_at": "2026-03-01T05:50:00Z", "author": "Mia"}],
             },
+            "freshness": {
+                "points": [
+                    {
+                        "at": "2026-03-01T06:00:06Z",
+                        "freshness": "failing",
+                        "age_seconds": 3600.0,
+                        "late_after_seconds": 5400.0,
+                    }
+                ],
+                "fresh_share": 0.98,
+            },
         },
     )
     def get(self, request: Request, pk: UUID) -> Response:

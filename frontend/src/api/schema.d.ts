@@ -4893,6 +4893,34 @@ export interface components {
         };
         /** @enum {string} */
         FreshnessEnum: "failing" | "late" | "fresh" | "none";
+        FreshnessOverTime: {
+            /** @description Oldest first. */
+            points: components["schemas"]["FreshnessPoint"][];
+            /**
+             * Format: double
+             * @description The share of the time since the first point that was fresh.
+             */
+            fresh_share: number | null;
+        };
+        FreshnessPoint: {
+            /**
+             * Format: date-time
+             * @description The end of a run; of the last point, now.
+             */
+            at: string;
+            /** @description Just before the run ended; failing if it failed. See docs/reference/freshness.md. */
+            freshness: components["schemas"]["FreshnessEnum"];
+            /**
+             * Format: double
+             * @description The time since the success before; null if there was none.
+             */
+            age_seconds: number | null;
+            /**
+             * Format: double
+             * @description The age from which on the data is late.
+             */
+            late_after_seconds: number | null;
+        };
         /** @enum {string} */
         GraphEnum: "main" | "source_builder";
         HookAnswer: {
@@ -7510,6 +7538,8 @@ export interface components {
             since: string;
             /** @description null if the last run succeeded, or none has ever succeeded. */
             failing: components["schemas"]["FailureStart"] | null;
+            /** @description At the end of these runs, as if the schedule of today had always been there; null without an active one. */
+            freshness: components["schemas"]["FreshnessOverTime"] | null;
         };
         StoredColumn: {
             name: string;

@@ -17,7 +17,11 @@ export function RunsTab() {
   return (
     <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
       <div className="grid min-w-0 content-start gap-4">
-        <PipelineCharts pipelineId={pipeline.id} hasFailed={pipeline.last_run?.status === "failed"} />
+        <PipelineCharts
+          pipelineId={pipeline.id}
+          hasFailed={pipeline.last_run?.status === "failed"}
+          hasFreshness={pipeline.enabled && pipeline.schedule !== null && !pipeline.schedule.paused_at}
+        />
         <Runs pipelineId={pipeline.id} />
       </div>
       <aside aria-label="About this pipeline" className="grid content-start gap-4">

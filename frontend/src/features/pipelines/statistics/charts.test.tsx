@@ -40,6 +40,23 @@ startServer(
         failures: 3,
         versions: [{ number: 4, created_at: "2026-03-01T06:50:00Z", author: "Mia" }],
       },
+      freshness: {
+        points: [
+          {
+            at: "2026-03-01T06:01:00Z",
+            freshness: "none" as const,
+            age_seconds: null,
+            late_after_seconds: null,
+          },
+          {
+            at: "2026-03-01T07:01:00Z",
+            freshness: "failing" as const,
+            age_seconds: 3600,
+            late_after_seconds: 5400,
+          },
+        ],
+        fresh_share: 0.979,
+      },
     }),
   ),
   untyped.get("*/api/v1/pipelines/p1", () => HttpResponse.json(pipeline)),
@@ -91,6 +108,20 @@ describe("the charts of a pipeline", () => {
       .getAllByRole("cell")
       .map(({ textContent }) => textContent);
     expect(cells).toEqual(["1,200", "none", "none", "0"]);
+  });
+
+  it("show how old the data was at the end of each run, and from which age on it is late", async () => {
+    await openPage("/pipelines/p1");
+    const table = await screen.findByRole("table", { name: "Age of the data, fresh 97 % of the time" });
+    const headers = within(table).getAllByRole("columnheader");
+    expect(headers.map(({ textContent }) => textContent)).toEqual(["Time", "Failing", "Late after"]);
+    const cells = within(table).getAllByRole("cell");
+    expect(cells.map(({ textContent }) => textContent)).toEqual([
+      "none",
+      "none",
+      "1\u00a0h",
+      "1\u00a0h 30\u00a0min",
+    ]);
   });
 
   it("have a calendar that the keyboard can walk through", async () => {

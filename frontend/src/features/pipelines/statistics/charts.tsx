@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import type { PipelineStatistics } from "@/api/types";
+import { classNames } from "@/components/class-names";
 import { Chart, type ChartProps } from "@/components/chart/chart";
 import { ErrorNotice } from "@/components/notice";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatShortCount, countWithNoun } from "@/format/number";
-import { STATUS_WORDS } from "@/api/status-words";
+import { FRESHNESS_WORDS, STATUS_WORDS } from "@/api/status-words";
 import { Calendar } from "./calendar";
 import { FailureStart } from "./failure-start";
 import { statisticsQuery } from "./queries";
@@ -14,17 +15,24 @@ const CHART_HEIGHT = 130; // pixels
 
 type Runs = PipelineStatistics["runs"];
 
-/** How long the newest runs took, how many records they wrote, and how the days of the last half year went. */
-export function PipelineCharts({ pipelineId, hasFailed }: { pipelineId: string; hasFailed: boolean }) {
+interface Props {
+  pipelineId: string;
+  hasFailed: boolean;
+  /** Whether the pipeline has an active schedule. Without one, nothing is fresh or late. */
+  hasFreshness: boolean;
+}
+
+/** How long the newest runs took, how many records they wrote, how fresh they were, and how the days of the last half year went. */
+export function PipelineCharts({ pipelineId, hasFailed, hasFreshness }: Props) {
   const { data, error, refetch } = useQuery(statisticsQuery(pipelineId));
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
-  if (!data) return <ChartsSkeleton hasFailed={hasFailed} />;
+  if (!data) return <ChartsSkeleton hasFailed={hasFailed} hasFreshness={hasFreshness} />;
   if (data.runs.length === 0) return null;
   return (
     <div className="grid gap-4">
       {data.failing && <FailureStart pipelineId={pipelineId} failing={data.failing} />}
       <section aria-label="Charts" className="card @container grid gap-x-6 gap-y-4 p-4">
-        <div className="grid gap-x-6 gap-y-4 @2xl:grid-cols-2">
+        <div className={chartColumns(data.freshness !== null)}>
           <RunsChart name="Duration" runs={data.runs} valueOf={durationOf} format={formatDuration} />
           <RunsChart
             name="Records"
@@ -32,6 +40,11 @@ export function PipelineCharts({ pipelineId, hasFailed }: { pipelineId: string; 
             valueOf={({ records, status }) => (isEnded(status) ? records : null)}
             format={formatShortCount}
           />
+          {data.freshness && (
+            <div className={THIRD_CHART}>
+              <FreshnessChart freshness={data.freshness} />
+            </div>
+          )}
         </div>
         <Calendar days={data.days} since={data.since} />
       </section>
@@ -40,20 +53,32 @@ export function PipelineCharts({ pipelineId, hasFailed }: { pipelineId: string; 
 }
 
 /** Has the size of the charts, so that nothing moves when they appear. */
-function ChartsSkeleton({ hasFailed }: { hasFailed: boolean }) {
+function ChartsSkeleton({ hasFailed, hasFreshness }: Omit<Props, "pipelineId">) {
   return (
     <div aria-busy="true" className="grid gap-4">
       {hasFailed && <div className="skeleton h-24 rounded-card" />}
       <div className="card @container grid gap-4 p-4">
-        <div className="grid gap-x-6 gap-y-4 @2xl:grid-cols-2">
-          <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
-          <div className="skeleton" style={{ height: CHART_HEIGHT + 24 }} />
+        <div className={chartColumns(hasFreshness)}>
+          {["duration", "records", ...(hasFreshness ? ["freshness"] : [])].map((name) => (
+            <div
+              key={name}
+              className={classNames("skeleton", name === "freshness" && THIRD_CHART)}
+              style={{ height: CHART_HEIGHT + 24 }}
+            />
+          ))}
         </div>
         <div className="skeleton h-37 @2xl:h-40" />
       </div>
     </div>
   );
 }
+
+function chartColumns(hasFreshness: boolean): string {
+  return classNames("grid gap-x-6 gap-y-4 @2xl:grid-cols-2", hasFreshness && "@4xl:grid-cols-3");
+}
+
+/** The third chart is as wide as the two above it, where there is no room for three in a row. */
+const THIRD_CHART = "@2xl:@max-4xl:col-span-2";
 
 const STATUSES = [
   { status: "succeeded", color: "good" },
@@ -99,4 +124,39 @@ function isEnded(status: string): boolean {
 
 function durationOf({ started_at, finished_at }: Runs[number]): number | null {
   return started_at && finished_at ? secondsBetween(started_at, finished_at, 0) : null;
+}
+
+const FRESHNESS = [
+  { state: "fresh", color: "good" },
+  { state: "late", color: "wait" },
+  { state: "failing", color: "bad" },
+] as const;
+
+/** How old the data was when each run ended and how old it is now, in the color of its freshness, and when it is late. */
+function FreshnessChart({ freshness }: { freshness: NonNullable<PipelineStatistics["freshness"]> }) {
+  const { points, fresh_share } = freshness;
+  const series = FRESHNESS.filter(({ state }) => points.some((point) => point.freshness === state)).map(
+    ({ state, color }) => ({
+      label: FRESHNESS_WORDS[state],
+      color,
+      kind: "bars" as const,
+      values: points.map((point) => (point.freshness === state ? point.age_seconds : null)),
+    }),
+  );
+  const limit = {
+    label: "Late after",
+    color: "soft" as const,
+    kind: "line" as const,
+    values: points.map(({ late_after_seconds }) => late_after_seconds),
+  };
+  const share = fresh_share === null ? "" : `, fresh ${Math.floor(fresh_share * 100)} % of the time`;
+  return (
+    <Chart
+      title={`Age of the data${share}`}
+      times={points.map(({ at }) => at)}
+      series={[...series, limit]}
+      format={formatDuration}
+      height={CHART_HEIGHT}
+    />
+  );
 }
