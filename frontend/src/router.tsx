@@ -22,6 +22,8 @@ import { parseVersionSearch } from "@/features/pipelines/version-search";
 import { overviewQuery, timelineQuery } from "@/features/overview/queries";
 import { parseRunFilter, parseRunSearch } from "@/features/runs/filter";
 import { parseAuditFilter } from "@/features/settings/audit-filter";
+import { parseKeyFilter } from "@/features/settings/keys/key-filter";
+import { parseMemberFilter } from "@/features/settings/people/member-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
 import { parseStart } from "@/features/start/start";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
@@ -404,7 +406,8 @@ const organization = createRoute({
 const members = createRoute({
   getParentRoute: () => settings,
   path: "/members",
-  component: lazyPage(() => import("@/features/settings/members-page"), "MembersPage"),
+  validateSearch: parseMemberFilter,
+  component: lazyPage(() => import("@/features/settings/people/members-page"), "MembersPage"),
 });
 
 const domains = createRoute({
@@ -416,9 +419,10 @@ const domains = createRoute({
 const apiKeys = createRoute({
   getParentRoute: () => settings,
   path: "/api-keys",
+  validateSearch: parseKeyFilter,
   component: withPermission(
     { permission: "api_keys.own", title: "API keys", action: "create API keys", isSetting: true },
-    lazyPage(() => import("@/features/settings/api-keys-page"), "ApiKeysPage"),
+    lazyPage(() => import("@/features/settings/keys/api-keys-page"), "ApiKeysPage"),
   ),
 });
 

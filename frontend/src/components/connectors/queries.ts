@@ -1,5 +1,6 @@
 import { queryOptions, useMutation, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { allPages } from "@/api/pages";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow } from "@/api/types";
 import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
@@ -23,20 +24,16 @@ export function catalogueQuery(role: Role) {
 export function savedConnectorsQuery(role: Role) {
   return queryOptions({
     queryKey: queryKeys.connectors.saved(role),
-    queryFn: ({ signal }) => fetchAllConnectors(role, signal),
+    queryFn: ({ signal }): Promise<{ results: ConnectorRow[] }> =>
+      allPages((cursor) =>
+        unwrap(
+          api.GET("/api/v1/connectors", {
+            params: { query: { role, limit: 200, ...(cursor && { cursor }) } },
+            signal,
+          }),
+        ),
+      ),
   });
-}
-
-async function fetchAllConnectors(role: Role, signal: AbortSignal): Promise<{ results: ConnectorRow[] }> {
-  const results: ConnectorRow[] = [];
-  let cursor: string | undefined;
-  do {
-    const query = { role, limit: 200, ...(cursor && { cursor }) };
-    const page = await unwrap(api.GET("/api/v1/connectors", { params: { query }, signal }));
-    results.push(...page.results);
-    cursor = page.next ?? undefined;
-  } while (cursor);
-  return { results };
 }
 
 export function connectorQuery(id: string) {

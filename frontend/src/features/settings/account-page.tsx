@@ -12,7 +12,7 @@ import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { useSession } from "@/session/use-session";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 const fieldText = (event: FormEvent<HTMLFormElement>, name: string) =>
   String(new FormData(event.currentTarget).get(name) ?? "");

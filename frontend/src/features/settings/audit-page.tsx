@@ -8,11 +8,11 @@ import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
-import { membersQuery } from "./members-page";
+import { membersQuery } from "@/api/members";
 import { ACTIONS, actionInWords, actorInWords, changeLines, eventInWords } from "@/format/audit";
 import { nameInWords } from "@/format/name";
 import { parseAuditFilter, toQuery, type AuditFilter } from "./audit-filter";
-import { Section } from "./section";
+import { Section } from "@/components/section";
 
 const kindOf = (action: string) => action.slice(0, action.indexOf("."));
 

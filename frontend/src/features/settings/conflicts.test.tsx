@@ -10,7 +10,7 @@ import { EMPTY_LISTS, http, logIn, part, refusal, startServer } from "@/test-ser
 import { DomainsPage } from "./domains-page";
 import { ModelPage } from "./model-page";
 import { LimitsSection, RetentionSection } from "./organization-numbers";
-import { organizationQuery } from "./organization";
+import { organizationQuery } from "@/api/organization";
 import { SsoPage } from "./sso-page";
 
 const ORG = { id: "o1", name: "Acme", max_running: 4, max_pipelines: null, keep_logs_days: 30 };

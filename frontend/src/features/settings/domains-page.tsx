@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { api, unwrap, unwrapVersioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
+import { domainsQuery } from "@/api/domains";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
@@ -11,13 +12,8 @@ import { EmptyState } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { VersionedForm } from "@/components/versioned-form";
 import { useHasPermission } from "@/session/use-session";
-import { membersQuery } from "./members-page";
-import { QueryContent, Section } from "./section";
-
-export const domainsQuery = {
-  queryKey: queryKeys.domains.all,
-  queryFn: () => unwrap(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
-};
+import { membersQuery } from "@/api/members";
+import { QueryContent, Section } from "@/components/section";
 
 function domainQuery(id: string) {
   return {

@@ -8,7 +8,7 @@ import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 /** E-mail domains that are verified with a TXT record, and a form to add one. */
 export function EmailDomains() {

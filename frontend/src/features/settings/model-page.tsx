@@ -16,7 +16,7 @@ import { modelInWords, PROVIDER_NAMES } from "@/format/model";
 import { formatCount } from "@/format/number";
 import { useHasPermission } from "@/session/use-session";
 import { ModelCheck, useCheckModel } from "./model-check";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 const PROVIDERS: Record<OwnModel["provider"], string> = {
   ...PROVIDER_NAMES,

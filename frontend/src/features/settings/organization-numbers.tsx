@@ -5,7 +5,7 @@ import { VersionedForm } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
 import { useHasPermission } from "@/session/use-session";
 import { useSaveOrganization } from "./organization";
-import { Section } from "./section";
+import { Section } from "@/components/section";
 
 type Limit = "max_running" | "max_pipelines" | "max_members" | "max_rows_month" | "max_bytes_month";
 type RetentionDays = "keep_logs_days" | "keep_events_days" | "keep_runs_days" | "keep_audit_days";

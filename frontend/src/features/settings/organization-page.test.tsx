@@ -3,7 +3,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Organization } from "@/api/types";
-import { membersQuery } from "./members-page";
+import { membersQuery } from "@/api/members";
 import { TransferSection } from "./organization-page";
 
 afterEach(cleanup);

@@ -16,10 +16,11 @@ import { useHasPermission, useSession } from "@/session/use-session";
 import type { Values } from "@/format/merge";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
-import { membersQuery } from "./members-page";
-import { organizationQuery, useSaveOrganization } from "./organization";
+import { membersQuery } from "@/api/members";
+import { organizationQuery } from "@/api/organization";
+import { useSaveOrganization } from "./organization";
 import { LimitsSection, RetentionSection } from "./organization-numbers";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 export function OrganizationPage() {
   const organization = useQuery(organizationQuery);

@@ -1,15 +1,10 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, unwrapVersioned, type Versioned } from "@/api/client";
 import { isChangedMeanwhile } from "@/api/problem";
-import { queryKeys } from "@/api/query-keys";
+import { organizationQuery } from "@/api/organization";
 import { refreshSession } from "@/api/session";
 import type { Organization } from "@/api/types";
 import { showSuccess } from "@/components/toast";
-
-export const organizationQuery = {
-  queryKey: queryKeys.organization,
-  queryFn: () => unwrapVersioned(api.GET("/api/v1/org")),
-};
 
 /** Changes the organization if it is still as the page shows it. Otherwise the page gets what somebody else has saved. */
 export function useSaveOrganization({ etag }: Versioned<Organization>) {

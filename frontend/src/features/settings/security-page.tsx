@@ -13,7 +13,7 @@ import { RelativeTime } from "@/components/relative-time";
 import { wasCancelled, createPasskey, supportsPasskeys } from "@/session/passkey";
 import { useSession } from "@/session/use-session";
 import { countWithNoun } from "@/format/number";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 export function SecurityPage() {
   const user = useSession()?.user;

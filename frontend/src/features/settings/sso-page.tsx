@@ -12,7 +12,7 @@ import { VersionedForm } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { EmailDomains } from "./email-domains";
-import { QueryContent, Section } from "./section";
+import { QueryContent, Section } from "@/components/section";
 
 const providerQuery = {
   queryKey: queryKeys.identityProvider,

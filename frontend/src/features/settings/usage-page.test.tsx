@@ -3,7 +3,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, describe, expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
-import { membersQuery } from "./members-page";
+import { membersQuery } from "@/api/members";
 import { AgentSection } from "./usage-page";
 
 afterEach(cleanup);

@@ -6,8 +6,8 @@ import { Button } from "@/components/button";
 import { showError } from "@/components/toast";
 import { useHasPermission } from "@/session/use-session";
 import { formatBytes, formatCount, countWithNoun } from "@/format/number";
-import { membersQuery } from "./members-page";
-import { QueryContent, Section } from "./section";
+import { membersQuery } from "@/api/members";
+import { QueryContent, Section } from "@/components/section";
 
 const LIMIT_LABELS = {
   rows_month: "Records this month",

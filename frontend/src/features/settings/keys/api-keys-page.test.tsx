@@ -1,0 +1,121 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { http as untyped, HttpResponse } from "msw";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ApiKey } from "@/api/types";
+import { openPage, startApp } from "@/test-app";
+import { startServer } from "@/test-server";
+import { keysAsCsv, keyState } from "./key-filter";
+
+const DAY = 86_400_000;
+const NOW = Date.now();
+const at = (days: number) => new Date(NOW + days * DAY).toISOString();
+const key = (name: string, changes: Partial<ApiKey> = {}): ApiKey => ({
+  id: name,
+  name,
+  prefix: `${name}123`,
+  role: "member",
+  scopes: [],
+  domain_id: null,
+  created_by: { id: "u1", email: "ada@example.com" },
+  created_at: at(-10),
+  expires_at: null,
+  last_used_at: at(-1),
+  revoked_at: null,
+  ...changes,
+});
+let requests: string[];
+
+startServer(
+  untyped.get("*/api/v1/org/api-keys", ({ request }) => {
+    const isRevoked = new URL(request.url).searchParams.get("revoked") === "true";
+    const results = isRevoked
+      ? [key("old", { revoked_at: at(-2) })]
+      : [key("ci"), key("etl", { expires_at: at(3), scopes: ["pipelines.run"] })];
+    return HttpResponse.json({ results, next: null, count: results.length });
+  }),
+  untyped.delete("*/api/v1/org/*", ({ request }) => {
+    requests.push(`DELETE ${new URL(request.url).pathname}`);
+    return new HttpResponse(null, { status: 204 });
+  }),
+  untyped.post("*/api/v1/org/api-keys/:id/rotate", async ({ request }) => {
+    requests.push(`ROTATE ${JSON.stringify(await request.json())}`);
+    return HttpResponse.json({ ...key("ci"), key: "drv_new_secret" });
+  }),
+  untyped.get("*/api/v1/org/service-accounts", () =>
+    HttpResponse.json({ results: [{ id: "s1", name: "Loader", role: "member" }], next: null }),
+  ),
+  untyped.get("*/api/v1/*", () => HttpResponse.json({ results: [], next: null, count: 0 })),
+);
+
+beforeEach(() => {
+  requests = [];
+  const send = globalThis.fetch;
+  startApp(["read", "api_keys.own", "api_keys.manage"], (request) => send(request));
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+const dialogOf = (name: string) => within(screen.getByRole("dialog", { name }));
+
+describe("the list of API keys", () => {
+  it("says what happens next to a key that expires soon, and what it may do", async () => {
+    await openPage("/settings/api-keys");
+    const row = within((await screen.findByText("etl", { selector: "p" })).closest("tr")!);
+    expect(row.getByText(/Then requests with it are refused \(401\)\. Rotate it before/)).toBeTruthy();
+    expect(row.getByText(/^1.permission of it$/).title).toBe("pipelines.run");
+  });
+
+  it("is searched, and shows revoked keys without buttons", async () => {
+    await openPage("/settings/api-keys?q=drv_ci123");
+    await screen.findByText("ci", { selector: "p" });
+    expect(screen.queryByText("etl")).toBeNull();
+    await userEvent.click(screen.getByRole("button", { name: "Clear filters" }));
+    await userEvent.selectOptions(screen.getByLabelText("State"), "Revoked");
+    const row = within((await screen.findByText("old", { selector: "p" })).closest("tr")!);
+    expect(row.getByText(/^Revoked/)).toBeTruthy();
+    expect(row.queryAllByRole("button")).toEqual([]);
+  });
+
+  it("revokes a key only after a question that says what happens", async () => {
+    await openPage("/settings/api-keys");
+    await userEvent.click(await screen.findByRole("button", { name: /^Revoke\s*ci$/ }));
+    const dialog = dialogOf("Revoke ci?");
+    expect(dialog.getByText(/refused at once/)).toBeTruthy();
+    expect(requests).toEqual([]);
+    await userEvent.click(dialog.getByRole("button", { name: "Revoke" }));
+    await waitFor(() => expect(requests).toEqual(["DELETE /api/v1/org/api-keys/ci"]));
+  });
+
+  it("rotates a key after a question, and shows the new one once", async () => {
+    await openPage("/settings/api-keys");
+    await userEvent.click(await screen.findByRole("button", { name: /^Rotate\s*ci$/ }));
+    await userEvent.click(dialogOf("Rotate ci?").getByRole("button", { name: "Rotate" }));
+    await screen.findByText("drv_new_secret");
+    expect(requests).toEqual(['ROTATE {"grace_seconds":3600}']);
+  });
+
+  it("removes a service account only after a question", async () => {
+    await openPage("/settings/api-keys");
+    await userEvent.click(await screen.findByRole("button", { name: /^Remove\s*Loader$/ }));
+    await userEvent.click(dialogOf("Remove Loader?").getByRole("button", { name: "Remove" }));
+    await waitFor(() => expect(requests).toEqual(["DELETE /api/v1/org/members/s1"]));
+  });
+});
+
+it("a key is expired, expires soon, is unused for 90 days, or needs nothing", () => {
+  expect(keyState(key("a", { expires_at: at(-1) }), NOW)).toBe("expired");
+  expect(keyState(key("a", { expires_at: at(6) }), NOW)).toBe("expiring");
+  expect(keyState(key("a", { expires_at: at(8) }), NOW)).toBe("ok");
+  expect(keyState(key("a", { last_used_at: at(-91) }), NOW)).toBe("unused");
+  expect(keyState(key("a", { last_used_at: null, created_at: at(-91) }), NOW)).toBe("unused");
+  expect(keyState(key("a", { last_used_at: null }), NOW)).toBe("ok");
+});
+
+it("the file has no address of a service account, and no formula", () => {
+  const service = key("=cmd", { created_by: { id: "s1", email: "s1@service.invalid" } });
+  expect(keysAsCsv([service]).split("\r\n")[1]).toMatch(/^'=cmd,drv_=cmd123,member,,,2/);
+});

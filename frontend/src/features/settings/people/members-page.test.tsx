@@ -1,0 +1,132 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { http as untyped, HttpResponse } from "msw";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { router } from "@/router";
+import { openPage, startApp } from "@/test-app";
+import { startServer } from "@/test-server";
+import { membersAsCsv } from "./member-filter";
+
+const member = (number: number, role: "owner" | "admin" | "member" | "viewer", name: string) => ({
+  id: `m${number}`,
+  user_id: `u${number}`,
+  email: `${name.toLowerCase()}@example.com`,
+  name,
+  kind: "person" as const,
+  role,
+  created_at: "2026-01-01T00:00:00Z",
+});
+const MEMBERS = [
+  member(1, "owner", "Ada"),
+  member(2, "member", "Grace"),
+  { ...member(3, "viewer", "Loader"), kind: "service" as const },
+];
+const invitation = {
+  id: "i1",
+  email: "new@example.com",
+  role: "member",
+  created_at: "2026-01-01T00:00:00Z",
+  sent_at: "2026-01-01T00:00:00Z",
+  expires_at: new Date(Date.now() + 86_400_000).toISOString(),
+};
+let maxMembers: number | null;
+let withdrawn: string[];
+
+startServer(
+  // The second page has the last member.
+  untyped.get("*/api/v1/org/members", ({ request }) => {
+    const isSecond = new URL(request.url).searchParams.get("cursor") === "2";
+    const results = isSecond ? MEMBERS.slice(2) : MEMBERS.slice(0, 2);
+    return HttpResponse.json({ results, next: isSecond ? null : "2", count: 3 });
+  }),
+  untyped.get("*/api/v1/org/invitations", () => HttpResponse.json({ results: [invitation], next: null })),
+  untyped.delete("*/api/v1/org/invitations/:id", ({ params }) => {
+    withdrawn.push(String(params.id));
+    return new HttpResponse(null, { status: 204 });
+  }),
+  untyped.get("*/api/v1/org", () =>
+    HttpResponse.json({ max_members: maxMembers }, { headers: { ETag: '"1"' } }),
+  ),
+  untyped.get("*/api/v1/*", () => HttpResponse.json({ results: [], next: null, count: 0 })),
+);
+
+beforeEach(() => {
+  maxMembers = null;
+  withdrawn = [];
+  const send = globalThis.fetch;
+  startApp(["read", "members.manage", "invitations.manage", "settings.edit"], (request) => send(request));
+});
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+const names = () =>
+  within(screen.getByRole("region", { name: "Members" }))
+    .getAllByRole("row")
+    .slice(1)
+    .map((row) => row.querySelector("p")!.firstChild!.textContent);
+
+describe("the list of members", () => {
+  it("has all members, also those of further pages, and filters them by the address of the page", async () => {
+    await openPage("/settings/members");
+    await screen.findByText("Loader", { selector: "p" });
+    expect(names()).toEqual(["Ada", "Grace", "Loader"]);
+    expect(screen.getByText("you").parentElement!.textContent).toBe("Adayou");
+    await userEvent.selectOptions(screen.getByLabelText("Role"), "viewer (1)");
+    await waitFor(() => expect(names()).toEqual(["Loader"]));
+    expect(router.state.location.search).toEqual({ role: "viewer" });
+    await userEvent.click(screen.getByRole("button", { name: "Clear filters" }));
+    await userEvent.type(screen.getByLabelText("Search members"), "grace@");
+    await waitFor(() => expect(names()).toEqual(["Grace"]));
+  });
+
+  it("says that no member matches", async () => {
+    await openPage("/settings/members?q=nobody");
+    await screen.findByText("No members match");
+  });
+
+  it("is downloaded without formulas and without the placeholder addresses of service accounts", () => {
+    const csv = membersAsCsv([{ ...MEMBERS[0]!, name: "=1+1" }, MEMBERS[2]!]);
+    expect(csv.split("\r\n")).toEqual([
+      "name,email,kind,role,joined",
+      "'=1+1,ada@example.com,person,owner,2026-01-01T00:00:00Z",
+      "Loader,,service,viewer,2026-01-01T00:00:00Z",
+      "",
+    ]);
+  });
+});
+
+describe("the limit of people", () => {
+  it("counts members and open invitations, and says what happens next", async () => {
+    maxMembers = 4;
+    await openPage("/settings/members");
+    await screen.findByText(
+      /^3 of 4 people, open invitations included\. At the limit nobody else can be invited/,
+    );
+    expect(screen.getByRole("button", { name: "Invite" }).getAttribute("aria-disabled")).not.toBe("true");
+  });
+
+  it("stops invitations when it is reached, and says how to make room", async () => {
+    maxMembers = 3;
+    await openPage("/settings/members");
+    await screen.findByText(/Nobody else can be invited\. Remove a member, withdraw an invitation, or raise/);
+    expect(screen.getByRole("button", { name: "Invite" }).getAttribute("aria-disabled")).toBe("true");
+  });
+
+  it("is not shown if there is none", async () => {
+    await openPage("/settings/members");
+    await screen.findByText(/^new@example.com/, { selector: "p" });
+    expect(screen.queryByText(/open invitations included/)).toBeNull();
+  });
+});
+
+it("an invitation is withdrawn after a question", async () => {
+  await openPage("/settings/members");
+  await userEvent.click(await screen.findByRole("button", { name: /^Withdraw\s*the invitation/ }));
+  expect(withdrawn).toEqual([]);
+  const dialog = screen.getByRole("dialog", { name: "Withdraw the invitation to new@example.com?" });
+  await userEvent.click(within(dialog).getByRole("button", { name: "Withdraw" }));
+  await waitFor(() => expect(withdrawn).toEqual(["i1"]));
+});

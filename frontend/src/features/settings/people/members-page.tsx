@@ -1,0 +1,202 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, unwrap } from "@/api/client";
+import { forgetDeleted } from "@/api/deletion";
+import { saveFile } from "@/api/download";
+import { queryKeys } from "@/api/query-keys";
+import type { Member } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { EmptyState } from "@/components/notice";
+import { RelativeTime } from "@/components/relative-time";
+import { SearchField } from "@/components/search-field";
+import { showError } from "@/components/toast";
+import { formatCount } from "@/format/number";
+import { useHasPermission, useSession } from "@/session/use-session";
+import { QueryContent, RoleSelect, Section, type Role } from "@/components/section";
+import { InvitationsSection } from "./invitations-section";
+import { membersAsCsv, membersMatching, parseMemberFilter, ROLES, type MemberFilter } from "./member-filter";
+import { MemberPermissions } from "./member-permissions";
+import { membersQuery } from "@/api/members";
+
+export function MembersPage() {
+  const hasPermission = useHasPermission();
+  return (
+    <>
+      <MembersSection />
+      {hasPermission("invitations.manage") && <InvitationsSection />}
+    </>
+  );
+}
+
+function MembersSection() {
+  const client = useQueryClient();
+  const session = useSession();
+  const hasPermission = useHasPermission();
+  const [memberToRemove, setMemberToRemove] = useState<Member | null>(null);
+  const [inspectedMember, setInspectedMember] = useState<Member | null>(null);
+  const members = useQuery(membersQuery);
+  const filter = parseMemberFilter({ ...useSearch({ from: "/app/settings/members" }) });
+  const found = membersMatching(members.data?.results ?? [], filter.q);
+  const shown = found.filter(({ role }) => !filter.role || role === filter.role);
+  const invalidate = () => client.invalidateQueries({ queryKey: membersQuery.queryKey });
+  const change = useMutation({
+    mutationFn: ({ id, role }: { id: string; role: Role }) =>
+      unwrap(api.PATCH("/api/v1/org/members/{id}", { params: { path: { id } }, body: { role } })),
+    onSettled: invalidate,
+    onError: (error) => showError(error),
+  });
+  const remove = useMutation({
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
+    onSuccess: (_nothing, id) =>
+      forgetDeleted(client, { deleted: queryKeys.members.one(id), refreshed: queryKeys.members.all }),
+    onError: (error) => {
+      showError(error);
+      void invalidate();
+    },
+  });
+  const canManage = hasPermission("members.manage");
+  const ownRole = session?.organization?.role ?? "viewer";
+  return (
+    <Section
+      title="Members"
+      description="Roles apply to the whole organization. A domain can grant a higher role."
+      action={
+        <Button
+          disabledReason={shown.length === 0 ? "No members to download" : null}
+          onClick={() => saveFile(new Blob([membersAsCsv(shown)], { type: "text/csv" }), "members.csv")}
+        >
+          Download CSV
+        </Button>
+      }
+    >
+      <FilterBar filter={filter} found={found} />
+      <QueryContent query={members}>
+        {() =>
+          shown.length === 0 ? (
+            <EmptyState title="No members match">Change or clear the filters.</EmptyState>
+          ) : (
+            <div className="relative overflow-x-auto">
+              <table className="table w-full border-collapse">
+                <thead>
+                  <tr>
+                    <th scope="col">Member</th>
+                    <th scope="col">Role</th>
+                    <th scope="col" className="max-sm:hidden">
+                      Joined
+                    </th>
+                    <th scope="col">
+                      <span className="sr-only">Actions</span>
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {shown.map((member) => (
+                    <tr key={member.id}>
+                      <td className="wrap-anywhere">
+                        <p className="font-medium">
+                          {member.name || member.email}
+                          {member.user_id === session?.user.id && (
+                            <span className="ml-1.5 font-normal text-faint">you</span>
+                          )}
+                        </p>
+                        <p className="text-[0.8125rem] text-faint">
+                          {member.kind === "service" ? "Service account" : member.email}
+                        </p>
+                      </td>
+                      <td>
+                        {canManage && (ownRole === "owner" || member.role !== "owner") ? (
+                          <RoleSelect
+                            label={`Role of ${member.name || member.email}`}
+                            value={member.role}
+                            highestRole={member.kind === "service" ? "admin" : ownRole}
+                            onChange={(role) => change.mutate({ id: member.id, role })}
+                          />
+                        ) : (
+                          member.role
+                        )}
+                      </td>
+                      <td className="text-soft max-sm:hidden">
+                        <RelativeTime time={member.created_at} />
+                      </td>
+                      <td>
+                        <div className="flex justify-end gap-2">
+                          <Button size="small" look="quiet" onClick={() => setInspectedMember(member)}>
+                            View permissions<span className="sr-only"> of {member.name || member.email}</span>
+                          </Button>
+                          {canManage && member.user_id !== session?.user.id && (
+                            <Button size="small" look="danger" onClick={() => setMemberToRemove(member)}>
+                              Remove<span className="sr-only"> {member.name || member.email}</span>
+                            </Button>
+                          )}
+                        </div>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )
+        }
+      </QueryContent>
+      {inspectedMember && (
+        <MemberPermissions member={inspectedMember} onClose={() => setInspectedMember(null)} />
+      )}
+      <ConfirmDialog
+        open={memberToRemove !== null}
+        title={`Remove ${memberToRemove?.name || memberToRemove?.email}?`}
+        confirmLabel="Remove"
+        danger
+        onClose={() => setMemberToRemove(null)}
+        onConfirm={() => {
+          if (inspectedMember?.id === memberToRemove!.id) setInspectedMember(null);
+          remove.mutate(memberToRemove!.id);
+          setMemberToRemove(null);
+        }}
+      >
+        Their access ends immediately, and their API keys stop working. Everything else they created is kept.
+      </ConfirmDialog>
+    </Section>
+  );
+}
+
+interface FilterProps {
+  filter: MemberFilter;
+  /** The members that the search has found, in all roles. */
+  found: Member[];
+}
+
+function FilterBar({ filter, found }: FilterProps) {
+  const navigate = useNavigate({ from: "/settings/members" });
+  const change = (next: MemberFilter) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace: true });
+  const count = (role: Role) => formatCount(found.filter((member) => member.role === role).length);
+  return (
+    <div role="search" aria-label="Filter members" className="mb-4 flex flex-wrap items-center gap-2">
+      <SearchField
+        label="Search members"
+        value={filter.q ?? ""}
+        onChange={(q) => change({ q: q || undefined })}
+      />
+      <select
+        aria-label="Role"
+        className="control w-auto!"
+        value={filter.role ?? ""}
+        onChange={({ target }) => change({ role: parseMemberFilter({ role: target.value }).role })}
+      >
+        <option value="">All roles ({formatCount(found.length)})</option>
+        {ROLES.map((role) => (
+          <option key={role} value={role}>
+            {role} ({count(role)})
+          </option>
+        ))}
+      </select>
+      {(filter.q || filter.role) && (
+        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+          Clear filters
+        </Button>
+      )}
+    </div>
+  );
+}
