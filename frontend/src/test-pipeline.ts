@@ -35,7 +35,7 @@ export const PIPELINE: Pipeline = {
 
 /** A pipeline that has never run has no statistics. */
 export const NO_STATISTICS = http.get("/api/v1/stats/pipelines/{id}", ({ response }) =>
-  response(200).json({ runs: [], days: [], since: "2026-01-01", failing: null }),
+  response(200).json({ runs: [], days: [], since: "2026-01-01", failing: null, freshness: null }),
 );
 
 type Stream = Pipeline["config"]["streams"][number];

@@ -4,36 +4,16 @@ import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { http as untyped, HttpResponse } from "msw";
-import { startSession } from "@/api/session";
-import type { Session } from "@/api/types";
-import { http, startServer } from "@/test-server";
+import { EMPTY_LISTS, http, logIn, part, startServer } from "@/test-server";
 import { UploadedFileInput } from "./uploaded-file-input";
 
-const FILE = {
-  id: "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11",
-  name: "orders.csv",
-  bytes: 5,
-  sha256: "",
-  version: 1,
-  created_at: "2026-03-01T06:00:00Z",
-  updated_at: "2026-03-01T06:00:00Z",
-  uploaded_by: null,
-  used_by: [],
-};
-
 startServer(
-  untyped.get("*/api/v1/files", () => HttpResponse.json({ results: [], next: null, count: 0 })),
   http.get("/api/v1/files/limits", ({ response }) =>
     response(200).json({ max_file_bytes: 100, max_bytes: 1000, used_bytes: 0 }),
   ),
-  untyped.post("*/api/v1/files", () => HttpResponse.json(FILE, { status: 201 })),
+  http.post("/api/v1/files", ({ response }) => response(201).json(part({ name: "orders.csv" }))),
+  EMPTY_LISTS,
 );
-
-function logIn(permissions: string[]) {
-  const organization = { id: "o1", permissions, domains: [] };
-  startSession({ access: "token", expires_in: 600, organization } as unknown as Session);
-}
 
 function Field() {
   const [value, setValue] = useState("");

@@ -1,11 +1,10 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { http as untyped, HttpResponse } from "msw";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ApiKey } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
-import { startServer } from "@/test-server";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 import { keysAsCsv, keyState } from "./key-filter";
 
 const DAY = 86_400_000;
@@ -28,36 +27,36 @@ const key = (name: string, changes: Partial<ApiKey> = {}): ApiKey => ({
 let requests: string[];
 
 startServer(
-  untyped.get("*/api/v1/org/api-keys", ({ request }) => {
-    const isRevoked = new URL(request.url).searchParams.get("revoked") === "true";
-    const results = isRevoked
-      ? [key("old", { revoked_at: at(-2) })]
-      : [key("ci"), key("etl", { expires_at: at(3), scopes: ["pipelines.run"] })];
-    return HttpResponse.json({ results, next: null, count: results.length });
+  http.get("/api/v1/org/api-keys", ({ query, response }) => {
+    const results =
+      query.get("revoked") === "true"
+        ? [key("old", { revoked_at: at(-2) })]
+        : [key("ci"), key("etl", { expires_at: at(3), scopes: ["pipelines.run"] })];
+    return response(200).json({ results, next: null, previous: null, count: results.length });
   }),
-  untyped.delete("*/api/v1/org/*", ({ request }) => {
-    requests.push(`DELETE ${new URL(request.url).pathname}`);
-    return new HttpResponse(null, { status: 204 });
+  http.delete("/api/v1/org/api-keys/{id}", ({ params, response }) => {
+    requests.push(`revoke ${params.id}`);
+    return response(204).empty();
   }),
-  untyped.post("*/api/v1/org/api-keys/:id/rotate", async ({ request }) => {
-    requests.push(`ROTATE ${JSON.stringify(await request.json())}`);
-    return HttpResponse.json({ ...key("ci"), key: "drv_new_secret" });
+  http.delete("/api/v1/org/members/{id}", ({ params, response }) => {
+    requests.push(`remove ${params.id}`);
+    return response(204).empty();
   }),
-  untyped.get("*/api/v1/org/service-accounts", () =>
-    HttpResponse.json({ results: [{ id: "s1", name: "Loader", role: "member" }], next: null }),
+  http.post("/api/v1/org/api-keys/{id}/rotate", async ({ request, params, response }) => {
+    requests.push(`rotate ${params.id} ${JSON.stringify(await request.json())}`);
+    return response(201).json({ ...key("ci"), key: "drv_new_secret" });
+  }),
+  http.get("/api/v1/org/service-accounts", ({ response }) =>
+    response(200).json(part({ results: [{ id: "s1", name: "Loader", role: "member" }], next: null })),
   ),
-  untyped.get("*/api/v1/*", () => HttpResponse.json({ results: [], next: null, count: 0 })),
+  EMPTY_LISTS,
 );
 
 beforeEach(() => {
   requests = [];
-  const send = globalThis.fetch;
-  startApp(["read", "api_keys.own", "api_keys.manage"], (request) => send(request));
+  startApp(["read", "api_keys.own", "api_keys.manage"]);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 const dialogOf = (name: string) => within(screen.getByRole("dialog", { name }));
 
@@ -87,7 +86,7 @@ describe("the list of API keys", () => {
     expect(dialog.getByText(/refused at once/)).toBeTruthy();
     expect(requests).toEqual([]);
     await userEvent.click(dialog.getByRole("button", { name: "Revoke" }));
-    await waitFor(() => expect(requests).toEqual(["DELETE /api/v1/org/api-keys/ci"]));
+    await waitFor(() => expect(requests).toEqual(["revoke ci"]));
   });
 
   it("rotates a key after a question, and shows the new one once", async () => {
@@ -95,14 +94,14 @@ describe("the list of API keys", () => {
     await userEvent.click(await screen.findByRole("button", { name: /^Rotate\s*ci$/ }));
     await userEvent.click(dialogOf("Rotate ci?").getByRole("button", { name: "Rotate" }));
     await screen.findByText("drv_new_secret");
-    expect(requests).toEqual(['ROTATE {"grace_seconds":3600}']);
+    expect(requests).toEqual(['rotate ci {"grace_seconds":3600}']);
   });
 
   it("removes a service account only after a question", async () => {
     await openPage("/settings/api-keys");
     await userEvent.click(await screen.findByRole("button", { name: /^Remove\s*Loader$/ }));
     await userEvent.click(dialogOf("Remove Loader?").getByRole("button", { name: "Remove" }));
-    await waitFor(() => expect(requests).toEqual(["DELETE /api/v1/org/members/s1"]));
+    await waitFor(() => expect(requests).toEqual(["remove s1"]));
   });
 });
 

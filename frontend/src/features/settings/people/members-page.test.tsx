@@ -1,11 +1,10 @@
 // @vitest-environment jsdom
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { http as untyped, HttpResponse } from "msw";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { router } from "@/router";
 import { openPage, startApp } from "@/test-app";
-import { startServer } from "@/test-server";
+import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 import { membersAsCsv } from "./member-filter";
 
 const member = (number: number, role: "owner" | "admin" | "member" | "viewer", name: string) => ({
@@ -25,7 +24,7 @@ const MEMBERS = [
 const invitation = {
   id: "i1",
   email: "new@example.com",
-  role: "member",
+  role: "member" as const,
   created_at: "2026-01-01T00:00:00Z",
   sent_at: "2026-01-01T00:00:00Z",
   expires_at: new Date(Date.now() + 86_400_000).toISOString(),
@@ -35,32 +34,30 @@ let withdrawn: string[];
 
 startServer(
   // The second page has the last member.
-  untyped.get("*/api/v1/org/members", ({ request }) => {
-    const isSecond = new URL(request.url).searchParams.get("cursor") === "2";
+  http.get("/api/v1/org/members", ({ query, response }) => {
+    const isSecond = query.get("cursor") === "2";
     const results = isSecond ? MEMBERS.slice(2) : MEMBERS.slice(0, 2);
-    return HttpResponse.json({ results, next: isSecond ? null : "2", count: 3 });
+    return response(200).json({ results, next: isSecond ? null : "2", previous: null, count: 3 });
   }),
-  untyped.get("*/api/v1/org/invitations", () => HttpResponse.json({ results: [invitation], next: null })),
-  untyped.delete("*/api/v1/org/invitations/:id", ({ params }) => {
-    withdrawn.push(String(params.id));
-    return new HttpResponse(null, { status: 204 });
-  }),
-  untyped.get("*/api/v1/org", () =>
-    HttpResponse.json({ max_members: maxMembers }, { headers: { ETag: '"1"' } }),
+  http.get("/api/v1/org/invitations", ({ response }) =>
+    response(200).json(part({ results: [invitation], next: null })),
   ),
-  untyped.get("*/api/v1/*", () => HttpResponse.json({ results: [], next: null, count: 0 })),
+  http.delete("/api/v1/org/invitations/{id}", ({ params, response }) => {
+    withdrawn.push(params.id);
+    return response(204).empty();
+  }),
+  http.get("/api/v1/org", ({ response }) =>
+    response(200).json(part({ max_members: maxMembers }), { headers: { ETag: '"1"' } }),
+  ),
+  EMPTY_LISTS,
 );
 
 beforeEach(() => {
   maxMembers = null;
   withdrawn = [];
-  const send = globalThis.fetch;
-  startApp(["read", "members.manage", "invitations.manage", "settings.edit"], (request) => send(request));
+  startApp(["read", "members.manage", "invitations.manage", "settings.edit"]);
 });
-afterEach(() => {
-  cleanup();
-  vi.unstubAllGlobals();
-});
+afterEach(cleanup);
 
 const names = () =>
   within(screen.getByRole("region", { name: "Members" }))
