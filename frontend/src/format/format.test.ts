@@ -79,16 +79,28 @@ describe("schedules", () => {
     ["0 9 * * 7", "Sundays at 09:00 (UTC)"],
     ["30 2 1 * *", "Monthly on day 1 at 02:30 (UTC)"],
     ["0 0 24 12 *", "Every 24 December at 00:00 (UTC)"],
+    ["0,30 * * * *", "Hourly at minutes 0 and 30 (UTC)"],
+    ["0 9-17 * * *", "Daily every hour from 09:00 to 17:00 (UTC)"],
+    ["30 8-18/3 * * 1-5", "Weekdays every 3 hours from 08:30 to 17:30 (UTC)"],
+    ["*/15 8-18 * * mon-fri", "Weekdays every 15 minutes from 08:00 to 18:45 (UTC)"],
+    ["*/20 6 * * *", "Daily every 20 minutes from 06:00 to 06:40 (UTC)"],
+    ["* 6 * * 6", "Saturdays every minute from 06:00 to 06:59 (UTC)"],
   ])("describes %s as %s", (cron, words) => {
     expect(cronInWords(cron)).toBe(words);
   });
 
-  it.each(["*/7 * * * *", "0 9 1 * 1", "0 9-17 * * *", "* * * * * *", "", "a b c d e"])(
-    "shows %j unchanged, because there is no description for it",
-    (cron) => {
-      expect(cronInWords(cron)).toBe(`cron ${cron}`);
-    },
-  );
+  it.each([
+    "*/7 * * * *",
+    "0 9 1 * 1",
+    "*/15 8-18/2 * * *",
+    "5,20 8-18 * * *",
+    "0 18-9 * * *",
+    "* * * * * *",
+    "",
+    "a b c d e",
+  ])("shows %j unchanged, because there is no description for it", (cron) => {
+    expect(cronInWords(cron)).toBe(`cron ${cron}`);
+  });
 
   it("describes intervals, time zones and a missing schedule", () => {
     expect(scheduleInWords({ interval_seconds: 21600 })).toBe("Every 6 hours");

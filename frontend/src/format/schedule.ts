@@ -21,7 +21,7 @@ const MONTHS = [
 ];
 const DAY_ABBREVIATIONS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/** Describes a schedule in the words of `apps/pipelines/schedules/words.py`. A cron expression without a short description is returned unchanged. */
+/** Describes a schedule in the words of `apps/pipelines/schedules/words.py`, and some that it lacks. A cron expression without a short description is returned unchanged. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
   if (!schedule) return "Manual";
   if (schedule.interval_seconds) return `Every ${intervalInWords(schedule.interval_seconds)}`;
@@ -62,15 +62,16 @@ export function cronInWords(cron: string, timezone = "UTC"): string {
   const times = timesInWords(minute, hour);
   const days = daysInWords(day, month, weekday);
   if (!times || !days) return unchangedText;
-  return `${days} at ${times} (${timezone})`;
+  return `${days} ${times} (${timezone})`;
 }
 
 function minutesInWords(minute: string): string | null {
   if (minute === "*") return "Every minute";
   const step = evenStep(minute, 60);
   if (step) return step === 1 ? "Every minute" : `Every ${step} minutes`;
-  if (!isNumber(minute)) return null;
-  return `Hourly at minute ${Number(minute)}`;
+  const minutes = minute.split(",");
+  if (!minutes.every(isNumber)) return null;
+  return `Hourly at minute${minutes.length > 1 ? "s" : ""} ${joinWithAnd(minutes.map((each) => String(Number(each))))}`;
 }
 
 function hoursInWords(minute: number, hour: string): string | null {
@@ -85,11 +86,31 @@ function evenStep(field: string, cycle: number): number | null {
   return step > 0 && cycle % step === 0 ? step : null;
 }
 
+/** Returns single times of the day, or times at a steady distance within a part of it, such as `every 15 minutes from 08:00 to 18:45`. */
 function timesInWords(minute: string, hour: string): string | null {
-  if (!isNumber(minute)) return null;
+  if (!isNumber(minute)) return steadyTimesInWords(minute, hour);
   const hours = hour.split(",");
-  if (!hours.every(isNumber)) return null;
-  return joinWithAnd(hours.map((value) => `${pad(value)}:${pad(minute)}`));
+  if (hours.every(isNumber)) return `at ${joinWithAnd(hours.map((value) => `${pad(value)}:${pad(minute)}`))}`;
+  const range = hourRange(hour);
+  if (!range) return null;
+  const distance = range.step === 1 ? "every hour" : `every ${range.step} hours`;
+  return `${distance} from ${pad(range.first)}:${pad(minute)} to ${pad(range.last)}:${pad(minute)}`;
+}
+
+function steadyTimesInWords(minute: string, hour: string): string | null {
+  const step = minute === "*" ? 1 : evenStep(minute, 60);
+  const range = isNumber(hour) ? { first: Number(hour), last: Number(hour), step: 1 } : hourRange(hour);
+  if (!step || range?.step !== 1) return null;
+  const distance = step === 1 ? "every minute" : `every ${step} minutes`;
+  return `${distance} from ${pad(range.first)}:00 to ${pad(range.last)}:${pad(60 - step)}`;
+}
+
+/** Returns the hours of a field such as "8-18" or "8-18/2", or null. `last` is an hour that the steps reach. */
+function hourRange(hour: string): { first: number; last: number; step: number } | null {
+  const [, from, to, by] = /^(\d+)-(\d+)(?:\/(\d+))?$/.exec(hour) ?? [];
+  const [first, end, step] = [Number(from), Number(to), Number(by ?? 1)];
+  if (from === undefined || end <= first || end > 23 || step < 1) return null;
+  return { first, last: first + Math.floor((end - first) / step) * step, step };
 }
 
 function daysInWords(day: string, month: string, weekday: string): string | null {

@@ -35,7 +35,8 @@ export function OptionTabs({ label, options, selected, onSelect, children }: Pro
         ))}
       </Tabs.List>
       {selected >= 0 && (
-        <Tabs.Content value={String(selected)} tabIndex={-1}>
+        // With a key, controls of another option with the same name do not keep what was typed in these.
+        <Tabs.Content key={selected} value={String(selected)} tabIndex={-1}>
           {children}
         </Tabs.Content>
       )}

@@ -223,9 +223,20 @@ describe("SchemaForm", () => {
     expectFocus(/^User name/);
     rerender(<Refused initial={{}} errors={{ tls: "No." }} refusal={3} />);
     expectFocus(/^TLS/);
+    rerender(<Refused initial={{}} errors={{ auth: "No." }} refusal={4} />);
+    expect(document.activeElement).toBe(
+      within(screen.getByRole("tablist", { name: "Login" })).getAllByRole("tab")[0],
+    );
     screen.getByLabelText("Password").focus();
-    rerender(<Refused initial={{}} errors={{ host: "No." }} refusal={3} />);
+    rerender(<Refused initial={{}} errors={{ host: "No." }} refusal={4} />);
     expectFocus(/^Password/); // only a new refusal moves it
+  });
+
+  it("moves the focus to a stored secret that must be entered again", () => {
+    const initial = { password: { set: true, last4: "1234" } };
+    const { rerender } = render(<Refused initial={initial} errors={{}} refusal={0} />);
+    rerender(<Refused initial={initial} errors={{ password: "Enter this secret again." }} refusal={1} />);
+    expect(document.activeElement).toBe(screen.getByRole("button", { name: "Replace" }));
   });
 
   it("moves the focus to the setting that a link names, or to the nearest one around it", () => {

@@ -46,7 +46,12 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
     Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))),
   );
   const renderField = (field: FormField) => (
-    <div key={field.name} data-setting={pathOf(field.name)} className="min-w-0">
+    <div
+      key={field.name}
+      data-setting={pathOf(field.name)}
+      data-wrong={errors[pathOf(field.name)] ? "" : undefined}
+      className="min-w-0"
+    >
       <SchemaField
         field={field}
         root={root}
