@@ -26,12 +26,16 @@ it("shows the next times in the zone of the schedule, and in the user's where it
   vi.spyOn(time, "browserTimeZone").mockReturnValue("UTC");
   show(["2027-03-27T01:30:00Z"]);
   expect(screen.getByText("Sat 27 Mar, 02:30")).toBeTruthy();
-  expect(screen.getByText("your time: Sat 27 Mar, 01:30")).toBeTruthy();
+  expect(screen.getByText("01:30 your time")).toBeTruthy();
   expect(screen.getByText(/In the time zone Europe\/Berlin of the schedule/)).toBeTruthy();
+  cleanup();
+  vi.spyOn(time, "browserTimeZone").mockReturnValue("America/New_York");
+  show(["2027-03-27T01:30:00Z"]);
+  expect(screen.getByText("Fri 26 Mar, 21:30 your time")).toBeTruthy(); // another day
   cleanup();
   vi.spyOn(time, "browserTimeZone").mockReturnValue("Europe/Paris");
   show(["2027-03-27T01:30:00Z"]);
-  expect(screen.queryByText(/your time:/)).toBeNull();
+  expect(screen.queryByText(/ your time$/)).toBeNull();
 });
 
 it("marks the time that a change of the clocks moves, and says what happens on that day", () => {

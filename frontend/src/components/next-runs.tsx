@@ -23,7 +23,7 @@ export function NextRuns({ schedule, checked: { times, changes } }: Props) {
         {times.map((time) => (
           <li key={time} className="flex flex-wrap gap-x-2">
             <time dateTime={time}>{shortTime(time, zone)}</time>
-            {differs && <span className="text-faint">your time: {shortTime(time, own)}</span>}
+            {differs && <span className="text-faint">{ownTime(time, zone, own)} your time</span>}
             {changes.some(({ runs_at }) => Date.parse(runs_at) === Date.parse(time)) && (
               <span className="text-wait">clocks change</span>
             )}
@@ -38,6 +38,15 @@ export function NextRuns({ schedule, checked: { times, changes } }: Props) {
       <ClockChanges changes={changes} />
     </>
   );
+}
+
+/** The time in the user's zone, with its day only where this is another one. */
+function ownTime(time: string, zone: string, own: string): string {
+  const [[there], [here, clock]] = [zone, own].map((each) => shortTime(time, each).split(", ")) as [
+    string[],
+    string[],
+  ];
+  return here === there ? clock! : shortTime(time, own);
 }
 
 /** What the next changes of the clocks do to the times of the schedule. */

@@ -16,6 +16,9 @@ const ABBREVIATIONS = new Set([
   "utf",
 ]);
 
+/** Words with a spelling of their own. */
+const SPELLED: Record<string, string> = { oauth: "OAuth", oauth2: "OAuth 2" };
+
 /** Formats a field's name: `base_url` as `Base URL`, `pageSize` as `Page size`. */
 export function nameInWords(name: string): string {
   const words = name
@@ -24,6 +27,8 @@ export function nameInWords(name: string): string {
     .trim()
     .toLowerCase()
     .split(" ");
-  const text = words.map((word) => (ABBREVIATIONS.has(word) ? word.toUpperCase() : word)).join(" ");
+  const text = words
+    .map((word) => (ABBREVIATIONS.has(word) ? word.toUpperCase() : (SPELLED[word] ?? word)))
+    .join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

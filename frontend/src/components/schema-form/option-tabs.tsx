@@ -36,7 +36,7 @@ export function OptionTabs({ label, options, selected, onSelect, children }: Pro
       </Tabs.List>
       {selected >= 0 && (
         // With a key, controls of another option with the same name do not keep what was typed in these.
-        <Tabs.Content key={selected} value={String(selected)} tabIndex={-1}>
+        <Tabs.Content key={selected} value={String(selected)} tabIndex={-1} className="empty:hidden">
           {children}
         </Tabs.Content>
       )}

@@ -62,6 +62,7 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
       />
     </div>
   );
+  if (fields.length === 0) return null;
   return (
     <div className="grid gap-4">
       {visibleFields.map(renderField)}
