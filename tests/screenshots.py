@@ -31,6 +31,7 @@ PARAMETERS = {
     "$conversationId": "agent/conversations",
     "$requestId": "agent/tool-requests",
 }
+FORBIDDEN = 403
 SIGNED_OUT = ("login", "signup", "forgot-password", "reset-password", "verify-email", "invitation")
 REDIRECTING = {"/settings", "/welcome", "/no-access"}
 ROUTE = re.compile(r"(\w+) = createRoute\(\{\s*getParentRoute: \(\) => (\w+),\s*path: \"([^\"]*)\"")
@@ -48,15 +49,29 @@ def read_addresses() -> list[str]:
     return [address for address in shown if address not in REDIRECTING and address != "/$"]
 
 
-def fill_parameters(address: str, client: httpx.Client) -> str | None:
-    """Return the address with ids of the demo's objects, or None if the demo has no such object."""
+def read_ids(client: httpx.Client) -> dict[str, str]:
+    """Return the id that stands for each parameter, without those that have no object which the user may see."""
+    ids = {}
     for parameter, collection in PARAMETERS.items():
-        if parameter in address:
-            results = client.get(collection).raise_for_status().json()["results"]
-            if not results:
-                return None
-            address = address.replace(parameter, results[0]["id"])
-    return address
+        answer = client.get(collection)
+        if answer.status_code == FORBIDDEN:
+            continue
+        results = answer.raise_for_status().json()["results"]
+        if results:
+            ids[parameter] = results[0]["id"]
+    return ids
+
+
+def fill_parameters(address: str, ids: dict[str, str]) -> str | None:
+    """Return the address with ids for its parameters, or None if there is no id for one of them."""
+    for parameter, shown in ids.items():
+        address = address.replace(parameter, shown)
+    return None if "$" in address else address
+
+
+def is_signed_out(address: str) -> bool:
+    """Whether the page is for people who are not logged in."""
+    return address.strip("/").split("/")[0] in SIGNED_OUT
 
 
 def take_all(folder: Path) -> Iterator[Path]:
@@ -65,7 +80,8 @@ def take_all(folder: Path) -> Iterator[Path]:
     with start_demo() as demo, sync_playwright() as playwright:
         report = demo.make_up.read_report()
         with log_in(report) as client:
-            addresses = {address: fill_parameters(address, client) for address in read_addresses()}
+            ids = read_ids(client)
+        addresses = {address: fill_parameters(address, ids) for address in read_addresses()}
         browser = playwright.chromium.launch(
             executable_path=find_browser(playwright.chromium.executable_path), args=list(ARGUMENTS)
         )
@@ -90,7 +106,7 @@ def _take(
         reduced_motion="reduce",
     )
     page = context.new_page()
-    signed_out = [name for name in addresses if name.strip("/").split("/")[0] in SIGNED_OUT]
+    signed_out = [name for name in addresses if is_signed_out(name)]
     for name in signed_out:
         yield _photograph(page, name, addresses[name] or name, theme, width, folder)
     page.goto("/login")
@@ -105,13 +121,18 @@ def _take(
 
 
 def _photograph(page: Page, name: str, address: str, theme: str, width: int, folder: Path) -> Path:
-    page.goto(address)
-    page.get_by_role("heading").first.wait_for()
-    page.locator("[aria-label=Loading], .skeleton").first.wait_for(state="detached")
+    open_page(page, address)
     file_name = name.strip("/").replace("/", "-").replace("$", "") or "overview"
     path = folder / f"{file_name}-{theme}-{width}.png"
     page.screenshot(path=path, full_page=True)
     return path
+
+
+def open_page(page: Page, address: str) -> None:
+    """Open the page, and wait until it shows its content."""
+    page.goto(address)
+    page.get_by_role("heading").first.wait_for()
+    page.locator("[aria-label=Loading], .skeleton").first.wait_for(state="detached")
 
 
 if __name__ == "__main__":

@@ -65,19 +65,10 @@ def invite(site: Site, owner: Person, role: str) -> dict[str, str]:
 
 
 def fill_organization(client: httpx.Client) -> str:
-    """Create an object of each kind, and two runs of which one has failed. Returns the id of the failed run."""
+    """Create an object of each kind. Returns the id of a failed run. The newest pipeline and its run have succeeded."""
     _create_small_objects(client)
-    kept = create_pipeline(
-        client,
-        "Orders of all shops",
-        {
-            "source": SOURCE,
-            "streams": [{**STREAM, "max_rejected_share": 0.5}],
-            "destination": {"kind": "duckdb", "config": {}},
-        },
-        schedule="0 6 * * *",
-        tags=["shop", "daily"],
-    )
+    orders = {"name": "Orders", "role": "source", **SOURCE}
+    connector = client.post("connectors", json=orders).raise_for_status().json()["id"]
     failing = create_pipeline(
         client,
         "Rejected orders",
@@ -89,12 +80,24 @@ def fill_organization(client: httpx.Client) -> str:
     )
     failed_run = start_run(client, failing)
     wait_for_run(client, failed_run, "failed")
+    kept = create_pipeline(
+        client,
+        "Orders of all shops",
+        {
+            "source": {"connector_id": connector},
+            "streams": [{**STREAM, "max_rejected_share": 0.5}],
+            "destination": {"kind": "duckdb", "config": {}},
+        },
+        schedule="0 6 * * *",
+        tags=["shop", "daily"],
+    )
     wait_for_run(client, start_run(client, kept))
     return failed_run
 
 
 def _create_small_objects(client: httpx.Client) -> None:
-    client.post("files", params={"name": "places.csv"}, content=b"id\n1\n").raise_for_status()
+    for name in ("places.csv", "unused.csv"):
+        client.post("files", params={"name": name}, content=b"id\n1\n").raise_for_status()
     file = {"path": "places.csv", "stream_name": "places"}
     connector = {"name": "Places", "role": "source", "kind": "files", "config": file}
     for collection, body in (

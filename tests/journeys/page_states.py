@@ -1,0 +1,184 @@
+"""States of pages that an address alone does not open: dialogs, menus, forms, and errors on their fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, expect
+
+PIPELINE = "/pipelines/$pipelineId"
+SETTINGS = "/settings"
+
+
+@dataclass(frozen=True)
+class State:
+    """How a state is opened on a page, and which answers of the server belong to it."""
+
+    address: str
+    open: Callable[[Page], None]
+    expected: tuple[int, ...] = ()
+
+
+def press(*names: str) -> Callable[[Page], None]:
+    """Return a function that presses buttons or items of menus, one after the other."""
+
+    def open_state(page: Page) -> None:
+        for name in names:
+            exact = re.compile(f"^{name}")
+            button = page.get_by_role("button", name=exact)
+            button.or_(page.get_by_role("menuitem", name=exact)).first.click()
+
+    return open_state
+
+
+def select_pipelines(page: Page) -> None:
+    page.get_by_role("grid", name="Pipelines").get_by_role("checkbox").first.check()
+    expect(page.get_by_role("region", name="Selected pipelines")).to_be_visible()
+
+
+def add_tags(page: Page) -> None:
+    select_pipelines(page)
+    press("Add tags")(page)
+
+
+def search_everything(page: Page) -> None:
+    page.keyboard.press("ControlOrMeta+k")
+    page.get_by_role("combobox", name="Search everything").fill("orders")
+    expect(page.get_by_role("option", name=re.compile("Orders of all shops")).first).to_be_visible()
+
+
+def list_keys(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def open_agent(page: Page) -> None:
+    page.get_by_role("button", name="Ask the agent").click()
+    expect(page.get_by_role("complementary", name="Agent")).to_be_visible()
+
+
+def duplicate_with_a_taken_name(page: Page) -> None:
+    press("More actions", "Duplicate")(page)
+    page.get_by_label("Name of the copy").fill("Rejected orders")
+    page.get_by_role("button", name="Duplicate", exact=True).click()
+    expect(page.get_by_role("dialog").locator("[aria-invalid=true]")).to_be_visible()
+
+
+def leave_without_saving(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("Changed")
+    page.get_by_role("navigation", name="Breadcrumb").get_by_role("link").first.click()
+    expect(page.get_by_role("dialog", name="Leave without saving?")).to_be_visible()
+
+
+def clear_the_name(page: Page) -> None:
+    page.get_by_label("Name", exact=True).fill("")
+
+
+def add_streams(page: Page) -> None:
+    page.get_by_text("Add or remove streams").click()
+    expect(page.get_by_role("checkbox", name="generated")).to_be_visible()
+
+
+def enter_a_wrong_schedule(page: Page) -> None:
+    page.get_by_label("Schedule", exact=True).select_option("Custom (cron)")
+    page.get_by_label("Cron expression").fill("61 9 * * *")
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def enter_a_wrong_position(page: Page) -> None:
+    press("Edit position")(page)
+    page.get_by_label("Position (JSON)").fill("not JSON")
+
+
+def open_a_value(page: Page) -> None:
+    page.get_by_role("grid").get_by_role("gridcell").first.click()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def search_the_log(page: Page) -> None:
+    page.get_by_role("searchbox").fill("record")
+
+
+def save_an_empty_connector(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^PostgreSQL")).click()
+    page.get_by_role("button", name="Save connector").click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def begin_a_pipeline(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^PostgreSQL")).click()
+    expect(page.get_by_label("Host")).to_be_visible()
+
+
+def create_a_key(page: Page) -> None:
+    page.get_by_label("Name", exact=True).first.fill("Loader")
+    page.get_by_role("button", name="Create key").first.click()
+    expect(page.get_by_text("shown only once")).to_be_visible()
+
+
+def add_a_taken_domain(page: Page) -> None:
+    page.get_by_label("New domain").fill("Marketing")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("[aria-invalid=true]")).to_be_visible()
+
+
+def enter_a_wrong_password(page: Page) -> None:
+    page.get_by_label("Current password").first.fill("wrong")
+    page.get_by_role("button", name="Set up").click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def show_permissions(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("^View permissions")).first.click()
+    expect(page.get_by_text("Allowed for the role").first).to_be_visible()
+
+
+def open_changes(page: Page) -> None:
+    page.get_by_role("button", name="Settings of version 1").click()
+
+
+STATES = {
+    "menu of the user": State("/", press("Account of")),
+    "search everything": State("/", search_everything),
+    "keys": State("/", list_keys),
+    "selected pipelines": State("/pipelines", select_pipelines),
+    "tags of selected pipelines": State("/pipelines", add_tags),
+    "menu of a view": State("/pipelines", press("Change the view")),
+    "renamed view": State("/pipelines", press("Change the view", "Rename")),
+    "new view": State("/pipelines?q=orders", press("Save view")),
+    "no pipeline found": State("/pipelines?q=nothing", lambda page: None),
+    "duplicate": State(PIPELINE, press("More actions", "Duplicate")),
+    "taken name": State(PIPELINE, duplicate_with_a_taken_name, (409, 422)),
+    "deletion of a pipeline": State(PIPELINE, press("More actions", "Delete")),
+    "changed configuration": State(f"{PIPELINE}/configuration", clear_the_name),
+    "leave without saving": State(f"{PIPELINE}/configuration", leave_without_saving),
+    "add streams": State(f"{PIPELINE}/configuration", add_streams),
+    "wrong schedule": State(f"{PIPELINE}/schedule", enter_a_wrong_schedule, (422,)),
+    "pause of the schedule": State(f"{PIPELINE}/schedule", press("Pause schedule")),
+    "settings of a version": State(f"{PIPELINE}/versions", open_changes),
+    "history of a position": State(f"{PIPELINE}/state", press("History")),
+    "reset of a stream": State(f"{PIPELINE}/state", press("Reset stream")),
+    "wrong position": State(f"{PIPELINE}/state", enter_a_wrong_position),
+    "a value": State(f"{PIPELINE}/data", open_a_value),
+    "search in the log": State("/runs/$runId", search_the_log),
+    "empty connector": State("/connectors/new", save_an_empty_connector),
+    "deletion of a connector": State("/connectors/$connectorId", press("Delete")),
+    "new pipeline": State("/pipelines/new", begin_a_pipeline),
+    "deletion of a file": State("/files", press("Delete unused.csv")),
+    "deletion of a custom source": State("/sources/$sourceId", press("Delete")),
+    "new repository": State("/sources/repositories", press("Connect a repository")),
+    "deletion of a conversation": State("/agent/$conversationId", press("Delete")),
+    "taken domain": State(f"{SETTINGS}/domains", add_a_taken_domain, (409, 422)),
+    "roles of a domain": State(f"{SETTINGS}/domains", press("Domain roles")),
+    "deletion of a domain": State(f"{SETTINGS}/domains", press("Delete")),
+    "permissions of a member": State(f"{SETTINGS}/members", show_permissions),
+    "removal of a member": State(f"{SETTINGS}/members", press("Remove")),
+    "new API key": State(f"{SETTINGS}/api-keys", create_a_key),
+    "wrong password": State(f"{SETTINGS}/security", enter_a_wrong_password, (422,)),
+    "unknown address": State("/nothing-is-here", lambda page: None),
+    # The last one, because the panel stays open.
+    "agent beside a page": State("/pipelines", open_agent),
+}
