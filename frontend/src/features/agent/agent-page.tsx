@@ -25,9 +25,15 @@ export function AgentConversationPage() {
   return <AgentLayout openId={conversationId} />;
 }
 
+function useConversationTitle(openId: string | null): string {
+  const { data } = useInfiniteQuery(conversationsQuery);
+  const row = data?.pages.flatMap(({ results }) => results).find(({ id }) => id === openId);
+  return row?.title ? `${row.title} · Agent` : "Agent";
+}
+
 /** In a narrow window there is no room for both: the user opens the list, which then replaces the conversation. */
 function AgentLayout({ openId }: { openId: string | null }) {
-  usePageTitle("Agent");
+  usePageTitle(useConversationTitle(openId));
   const canApprove = useHasPermission()("api_keys.own");
   const [isListOpen, setIsListOpen] = useState(false);
   const listButton = useRef<HTMLButtonElement>(null);
