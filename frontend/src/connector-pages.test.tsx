@@ -118,6 +118,8 @@ describe("a viewer", () => {
     const main = within(screen.getByRole("main"));
     expect(main.queryAllByRole("button")).toEqual([]);
     expect(main.queryAllByRole("textbox")).toEqual([]);
+    await main.findByText(/^No pipeline uses it yet/);
+    expect(main.queryByRole("link", { name: "new pipeline" })).toBeNull();
   });
 
   it("is told why no connector can be created", async () => {

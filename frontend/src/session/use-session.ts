@@ -34,6 +34,12 @@ export function useReadOnlyReason(): string | null {
   return null;
 }
 
+/** Whether to offer a link to the page on which a pipeline is created. */
+export function useCanCreatePipelines(): boolean {
+  const isEditor = useHasPermissionSomewhere("pipelines.edit");
+  return useReadOnlyReason() === null && isEditor;
+}
+
 /** Whether the user has the permission in the organization or in any of its domains. */
 export function useHasPermissionSomewhere(permission: Permission): boolean {
   const organization = useSession()?.organization;

@@ -5,10 +5,12 @@ import { ErrorNotice, Skeletons } from "@/components/notice";
 import { liveKindInWords } from "@/api/run-status";
 import { StatusBadge } from "@/components/status";
 import { formatCount } from "@/format/number";
+import { useCanCreatePipelines } from "@/session/use-session";
 import { MAX_SHOWN_PIPELINES, pipelinesOfConnectorQuery } from "./queries";
 
 /** The pipelines that use the connector. */
 export function UsedBy({ connector }: { connector: Connector }) {
+  const canCreate = useCanCreatePipelines();
   const { data, error, refetch } = useQuery(pipelinesOfConnectorQuery(connector.id));
   return (
     <section aria-labelledby="used-by-title" className="card p-4">
@@ -22,11 +24,16 @@ export function UsedBy({ connector }: { connector: Connector }) {
       {!data && !error && <Skeletons rows={2} />}
       {data?.results.length === 0 && (
         <p className="text-[0.8125rem] text-soft">
-          No pipeline uses it yet. Choose it as the {connector.role} of a{" "}
-          <Link to="/pipelines/new" className="underline">
-            new pipeline
-          </Link>
-          .
+          No pipeline uses it yet.{" "}
+          {canCreate && (
+            <>
+              Choose it as the {connector.role} of a{" "}
+              <Link to="/pipelines/new" className="underline">
+                new pipeline
+              </Link>
+              .
+            </>
+          )}
         </p>
       )}
       {data && data.results.length > 0 && <PipelineList pipelines={data.results} count={data.count} />}

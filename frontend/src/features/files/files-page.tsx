@@ -17,7 +17,7 @@ import { limitsQuery } from "@/components/uploads/queries";
 import { UploadList } from "@/components/uploads/upload-list";
 import { onUploadComplete, startUploads } from "@/components/uploads/uploads";
 import { formatBytes, formatCount } from "@/format/number";
-import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
+import { useCanCreatePipelines, useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { parseFileFilter } from "./filter";
 import { DropZone } from "./drop-zone";
 import { filesQuery, useDeleteFile } from "./queries";
@@ -29,13 +29,14 @@ export function FilesPage() {
   const hasPermission = useHasPermission();
   const isReadOnly = useReadOnlyReason() !== null;
   const canEdit = hasPermission("connectors.edit") && !isReadOnly;
+  const canCreatePipelines = useCanCreatePipelines();
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(filesQuery(filter));
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
   useRefreshAfterUploads();
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
       <PageHeader title="Files" count={data?.pages[0]?.count}>
-        {canEdit && (
+        {canCreatePipelines && (
           <Link to="/pipelines/new" className={buttonClasses()}>
             <PlusIcon /> New pipeline
           </Link>

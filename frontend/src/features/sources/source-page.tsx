@@ -12,7 +12,7 @@ import { Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
-import { useHasPermission } from "@/session/use-session";
+import { useCanCreatePipelines, useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
@@ -37,6 +37,7 @@ export function SourcePage() {
 
 function SourceEditor({ source }: { source: Versioned<CustomSource> }) {
   const isEditor = useHasPermission()("custom_sources.edit");
+  const canCreatePipelines = useCanCreatePipelines();
   const canEdit = isEditor && source.repository_id === null; // the next sync would replace an edit here
   const change = useChangeSource(source.id);
   const { code, setCode, isChanged, newerVersion, openVersion } = useOpenedVersion(source);
@@ -59,7 +60,7 @@ function SourceEditor({ source }: { source: Versioned<CustomSource> }) {
   return (
     <>
       <PageHeader title={source.name}>
-        {source.approved_version !== null && !source.archived && (
+        {canCreatePipelines && source.approved_version !== null && !source.archived && (
           <Link to="/pipelines/new" className={buttonClasses()}>
             Use in a pipeline
           </Link>
