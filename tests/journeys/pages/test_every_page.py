@@ -22,8 +22,8 @@ from tests.journeys.organizations import (
     new_person,
     use_agent,
 )
-from tests.journeys.page_checks import LOOKS, PageChecks, set_look
-from tests.journeys.page_states import STATES
+from tests.journeys.pages.checks import LOOKS, PageChecks, set_look
+from tests.journeys.pages.states import STATES
 from tests.screenshots import fill_parameters, is_signed_out, open_page, read_addresses, read_ids
 
 WITHOUT_SECRET = (400, 401, 404, 410, 422)  # how a page answers whose address has no secret
