@@ -31,6 +31,11 @@ export async function goTo(path: string) {
   await router.navigate({ href: path });
 }
 
+/** The parameters of the address that the app shows. */
+export function currentSearch(): object {
+  return router.state.location.search;
+}
+
 /** jsdom has no layout, media queries or modal dialogs. */
 function addMissingBrowserParts() {
   const nothing = () => undefined;

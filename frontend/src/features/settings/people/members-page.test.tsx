@@ -2,8 +2,7 @@
 import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { router } from "@/router";
-import { openPage, startApp } from "@/test-app";
+import { currentSearch, openPage, startApp } from "@/test-app";
 import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 import { membersAsCsv } from "./member-filter";
 
@@ -73,7 +72,7 @@ describe("the list of members", () => {
     expect(screen.getByText("you").parentElement!.textContent).toBe("Adayou");
     await userEvent.selectOptions(screen.getByLabelText("Role"), "viewer (1)");
     await waitFor(() => expect(names()).toEqual(["Loader"]));
-    expect(router.state.location.search).toEqual({ role: "viewer" });
+    expect(currentSearch()).toEqual({ role: "viewer" });
     await userEvent.click(screen.getByRole("button", { name: "Clear filters" }));
     await userEvent.type(screen.getByLabelText("Search members"), "grace@");
     await waitFor(() => expect(names()).toEqual(["Grace"]));
