@@ -51,8 +51,8 @@ startServer(
           {
             at: "2026-03-01T07:01:00Z",
             freshness: "failing" as const,
-            age_seconds: 3600,
-            late_after_seconds: 5400,
+            age_seconds: 7200,
+            late_after_seconds: 9000,
           },
         ],
         fresh_share: 0.979,
@@ -112,16 +112,13 @@ describe("the charts of a pipeline", () => {
 
   it("show how old the data was at the end of each run, and from which age on it is late", async () => {
     await openPage("/pipelines/p1");
-    const table = await screen.findByRole("table", { name: "Age of the data, fresh 97 % of the time" });
+    const table = await screen.findByRole("table", {
+      name: "Age of the data, late above the line: fresh 97 % of the time",
+    });
     const headers = within(table).getAllByRole("columnheader");
     expect(headers.map(({ textContent }) => textContent)).toEqual(["Time", "Failing", "Late after"]);
     const cells = within(table).getAllByRole("cell");
-    expect(cells.map(({ textContent }) => textContent)).toEqual([
-      "none",
-      "none",
-      "1\u00a0h",
-      "1\u00a0h 30\u00a0min",
-    ]);
+    expect(cells.map(({ textContent }) => textContent)).toEqual(["none", "none", "2\u00a0h", "2.5\u00a0h"]);
   });
 
   it("have a calendar that the keyboard can walk through", async () => {

@@ -5,7 +5,7 @@ import { classNames } from "@/components/class-names";
 import { Chart, type ChartProps } from "@/components/chart/chart";
 import { ErrorNotice } from "@/components/notice";
 import { formatDuration, secondsBetween } from "@/format/duration";
-import { formatShortCount, countWithNoun } from "@/format/number";
+import { formatShortCount, countWithNoun, withUnit } from "@/format/number";
 import { FRESHNESS_WORDS, STATUS_WORDS } from "@/api/status-words";
 import { Calendar } from "./calendar";
 import { FailureStart } from "./failure-start";
@@ -132,30 +132,43 @@ const FRESHNESS = [
   { state: "failing", color: "bad" },
 ] as const;
 
+/** Units of ages: the largest that is at most half of the greatest age, so that the axis has round numbers. */
+const UNITS: [seconds: number, unit: string][] = [
+  [86_400, "d"],
+  [3600, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
 /** How old the data was when each run ended and how old it is now, in the color of its freshness, and when it is late. */
 function FreshnessChart({ freshness }: { freshness: NonNullable<PipelineStatistics["freshness"]> }) {
   const { points, fresh_share } = freshness;
+  const greatest = Math.max(
+    ...points.flatMap(({ age_seconds, late_after_seconds }) => [age_seconds ?? 0, late_after_seconds ?? 0]),
+  );
+  const [size, unit] = UNITS.find(([seconds]) => greatest >= 2 * seconds) ?? UNITS.at(-1)!;
+  const inUnits = (seconds: number | null) => (seconds === null ? null : seconds / size);
   const series = FRESHNESS.filter(({ state }) => points.some((point) => point.freshness === state)).map(
     ({ state, color }) => ({
       label: FRESHNESS_WORDS[state],
       color,
       kind: "bars" as const,
-      values: points.map((point) => (point.freshness === state ? point.age_seconds : null)),
+      values: points.map((point) => (point.freshness === state ? inUnits(point.age_seconds) : null)),
     }),
   );
   const limit = {
     label: "Late after",
     color: "soft" as const,
     kind: "line" as const,
-    values: points.map(({ late_after_seconds }) => late_after_seconds),
+    values: points.map(({ late_after_seconds }) => inUnits(late_after_seconds)),
   };
-  const share = fresh_share === null ? "" : `, fresh ${Math.floor(fresh_share * 100)} % of the time`;
+  const share = fresh_share === null ? "" : `: fresh ${Math.floor(fresh_share * 100)} % of the time`;
   return (
     <Chart
-      title={`Age of the data${share}`}
+      title={`Age of the data, late above the line${share}`}
       times={points.map(({ at }) => at)}
       series={[...series, limit]}
-      format={formatDuration}
+      format={(value) => withUnit(String(Math.round(value * 10) / 10), unit)}
       height={CHART_HEIGHT}
     />
   );

@@ -44,6 +44,7 @@ export function FailureCard({ run, failure, children }: Props) {
             {failure.next_step}
           </p>
           <div className="mt-3 flex flex-wrap gap-2 empty:hidden">
+            <SettingLink run={run} failure={failure} />
             <ConnectorLinks run={run} />
             {RESET_STREAM.test(failure.next_step) && (
               <Link
@@ -54,7 +55,6 @@ export function FailureCard({ run, failure, children }: Props) {
                 Reset the stream
               </Link>
             )}
-            <SettingLink run={run} failure={failure} />
             {!failure.setting && NEEDS_CONFIGURATION.test(failure.next_step) && (
               <Link
                 to="/pipelines/$pipelineId/configuration"

@@ -2,6 +2,7 @@ import type { ApiKey } from "@/api/types";
 import { Button } from "@/components/button";
 import { useNow } from "@/components/clock";
 import { RelativeTime } from "@/components/relative-time";
+import { STACKED_ROW, STACKED_TABLE } from "@/components/stacked-table";
 import { countWithNoun } from "@/format/number";
 import { isOfService, keyState, STATE_WORDS } from "./key-filter";
 
@@ -13,7 +14,7 @@ interface Props {
 export function KeysTable({ keys, onAsk }: Props) {
   return (
     <div className="relative overflow-x-auto">
-      <table className="table w-full border-collapse">
+      <table className={`table w-full border-collapse ${STACKED_TABLE}`}>
         <thead>
           <tr>
             <th scope="col">Key</th>
@@ -43,8 +44,8 @@ function KeyRow({ apiKey, onAsk }: { apiKey: ApiKey } & Pick<Props, "onAsk">) {
   const state = keyState(apiKey, useNow());
   const isRevoked = apiKey.revoked_at !== null;
   return (
-    <tr>
-      <td className="wrap-anywhere">
+    <tr className={STACKED_ROW}>
+      <td className="wrap-anywhere max-sm:w-full">
         <p className="font-medium">{apiKey.name}</p>
         <p className="text-[0.8125rem] text-faint">
           <code>drv_{apiKey.prefix}_…</code>
@@ -77,7 +78,7 @@ function KeyRow({ apiKey, onAsk }: { apiKey: ApiKey } & Pick<Props, "onAsk">) {
             Revoked <RelativeTime time={apiKey.revoked_at} />
           </span>
         ) : (
-          <div className="flex justify-end gap-2 max-sm:flex-col max-sm:items-end">
+          <div className="flex justify-end gap-2 ">
             {state !== "expired" && (
               <Button size="small" onClick={() => onAsk("rotate", apiKey)}>
                 Rotate<span className="sr-only"> {apiKey.name}</span>

@@ -15,6 +15,7 @@ import { showError } from "@/components/toast";
 import { formatCount } from "@/format/number";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { QueryContent, RoleSelect, Section, type Role } from "@/components/section";
+import { STACKED_ROW, STACKED_TABLE } from "@/components/stacked-table";
 import { InvitationsSection } from "./invitations-section";
 import { membersAsCsv, membersMatching, parseMemberFilter, ROLES, type MemberFilter } from "./member-filter";
 import { MemberPermissions } from "./member-permissions";
@@ -78,7 +79,7 @@ function MembersSection() {
             <EmptyState title="No members match">Change or clear the filters.</EmptyState>
           ) : (
             <div className="relative overflow-x-auto">
-              <table className="table w-full border-collapse">
+              <table className={`table w-full border-collapse ${STACKED_TABLE}`}>
                 <thead>
                   <tr>
                     <th scope="col">Member</th>
@@ -93,8 +94,8 @@ function MembersSection() {
                 </thead>
                 <tbody>
                   {shown.map((member) => (
-                    <tr key={member.id}>
-                      <td className="wrap-anywhere">
+                    <tr key={member.id} className={STACKED_ROW}>
+                      <td className="wrap-anywhere max-sm:w-full">
                         <p className="font-medium">
                           {member.name || member.email}
                           {member.user_id === session?.user.id && (
