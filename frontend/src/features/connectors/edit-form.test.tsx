@@ -168,6 +168,18 @@ describe("a change of a connector", () => {
     expect(sent.map(({ body }) => body)).toEqual([{ config: { port: 5433 } }, {}]);
   });
 
+  it("is saved at once if exactly this change has just passed a test", async () => {
+    await show();
+    await type("Port", "5433");
+    await click("Test connection");
+    await screen.findByText("The test used your changes. They are not saved yet.");
+    await click("Save");
+    await screen.findByRole("button", { name: "Save" });
+    const saved = () => sent.filter(({ ifMatch }) => ifMatch !== null);
+    await waitFor(() => expect(saved()).toHaveLength(1));
+    expect(sent.indexOf(saved()[0]!)).toBe(1); // after one test, not after two
+  });
+
   it("is not sent while a required setting is empty", async () => {
     await show();
     await userEvent.clear(fieldOf("Host"));

@@ -86,8 +86,9 @@ export function EditForm({ connector, schema }: Props) {
           showSuccess(`${name} was saved. The next runs use it.`);
         },
       });
-    if (config) void testedSave.save(() => check.mutateAsync(config), saveNow);
-    else saveNow(false);
+    const hasPassed = config !== undefined && check.data?.ok && isSame(check.variables, config);
+    if (config && !hasPassed) void testedSave.save(() => check.mutateAsync(config), saveNow);
+    else saveNow(config !== undefined);
   }
   return (
     <div className="grid gap-4">
