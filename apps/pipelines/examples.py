@@ -60,6 +60,7 @@ ROW: dict[str, Any] = {
         "kind": "ordinary",
         "finished_at": "2026-11-22T05:01:07Z",
         "records": 336776,
+        "duration_seconds": 66.8,
     },
     "freshness": "fresh",
     "last_success_at": "2026-11-22T05:01:07Z",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from math import isfinite
 from uuid import UUID
 
 import orjson
@@ -42,7 +43,8 @@ ROW_JSON = f"""json_build_object(
     'next_run_at', {_utc_text("s.next_run_at")},
     'last_run', CASE WHEN p.last_run_id IS NOT NULL THEN json_build_object(
         'id', p.last_run_id, 'status', p.last_run_status, 'kind', p.last_run_kind,
-        'finished_at', {_utc_text("p.last_run_finished_at")}, 'records', p.last_run_records) END,
+        'finished_at', {_utc_text("p.last_run_finished_at")}, 'records', p.last_run_records,
+        'duration_seconds', p.last_run_seconds) END,
     'freshness', {FRESHNESS_SQL}, 'last_success_at', {_utc_text("p.last_success_at")},
     'failing_since', {_utc_text("p.failing_since")}, 'late_at', {_utc_text("p.late_at")},
     'created_at', {_utc_text("p.created_at")}, 'updated_at', {_utc_text("p.updated_at")})"""
@@ -87,6 +89,8 @@ ORDERS = {
         "timestamptz",
         True,
     ),
+    # Pipelines without a finished run are last.
+    "duration": ListOrder("coalesce(p.last_run_seconds, -1)", "double precision", True),
 }
 DEFAULT_ORDER = "newest"
 MAX_LIMIT = 1000  # rows per page; the dashboard shows all pipelines, so that it can group them
@@ -148,9 +152,12 @@ def render_page(page: ListPage, *, order: str, cursor: Cursor | None) -> bytes:
 
 def is_valid_cursor_value(order: str, value: str) -> bool:
     """Whether a cursor's value is valid for this order. The database raises an error for an invalid value."""
-    if ORDERS[order].sql_type != "timestamptz" or value in ("infinity", "-infinity"):
+    sql_type = ORDERS[order].sql_type
+    if sql_type == "text" or value in ("infinity", "-infinity"):
         return True
     try:
+        if sql_type == "double precision":
+            return isfinite(float(value))
         return datetime.fromisoformat(value).tzinfo is not None
     except ValueError:
         return False

@@ -66,6 +66,7 @@ class Pipeline(OrgOwned):
     )
     last_run_finished_at = models.DateTimeField(null=True, editable=False)
     last_run_records = models.BigIntegerField(null=True, editable=False)
+    last_run_seconds = models.FloatField(null=True, editable=False)
     # See schedules.freshness.
     last_success_at = models.DateTimeField(null=True, editable=False)
     last_success_seconds = models.PositiveIntegerField(null=True, editable=False)

@@ -40,6 +40,7 @@ class LastRun(TypedDict):
     kind: str
     finished_at: datetime | None
     records: int | None
+    duration_seconds: float | None
 
 
 class ScheduleDetail(TypedDict):
@@ -154,4 +155,5 @@ def _render_last_run(pipeline: Pipeline) -> LastRun | None:
         "kind": pipeline.last_run_kind,
         "finished_at": pipeline.last_run_finished_at,
         "records": pipeline.last_run_records,
+        "duration_seconds": pipeline.last_run_seconds,
     }

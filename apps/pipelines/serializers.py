@@ -221,6 +221,9 @@ class LastRun(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(RunKind.choices, help_text=RUN_KIND_HELP)
     finished_at = serializers.DateTimeField(allow_null=True)
     records = serializers.IntegerField(allow_null=True)
+    duration_seconds = serializers.FloatField(
+        allow_null=True, help_text="From its start to its end; null until it has ended."
+    )
 
 
 class PipelineRow(serializers.Serializer[Any]):

@@ -264,12 +264,12 @@ def stream(row: RunStream) -> StreamSnapshot:
         "snapshot_at": row.snapshot_at,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
-        "duration_seconds": _seconds_between(row.started_at, row.finished_at),
+        "duration_seconds": seconds_between(row.started_at, row.finished_at),
         "failure": _render_failure(vars(row)) if row.failure_class else None,
     }
 
 
-def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
@@ -304,7 +304,7 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "created_at": row["created_at"],
         "started_at": started,
         "finished_at": finished,
-        "duration_seconds": _seconds_between(started, finished),
+        "duration_seconds": seconds_between(started, finished),
         "progress": progress(row),
         "failure": _render_failure(row) if row["failure_class"] else None,
         "streams_total": row["streams_total"],

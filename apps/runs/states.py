@@ -129,9 +129,10 @@ def announce_pending(*, org_id: UUID, run_ids: Sequence[UUID]) -> None:
         pipeline.last_run_id, pipeline.last_run_status = by_pipeline[pipeline.pk], Status.PENDING
         pipeline.last_run_kind = RunKind.ORDINARY
         pipeline.last_run_finished_at = pipeline.last_run_records = None
+        pipeline.last_run_seconds = None
     columns = [
         *("last_run_id", "last_run_status", "last_run_kind"),
-        *("last_run_finished_at", "last_run_records"),
+        *("last_run_finished_at", "last_run_records", "last_run_seconds"),
     ]
     Pipeline.objects.for_org(org_id).bulk_update(locked, columns)
     for snapshot in found:
@@ -154,6 +155,7 @@ def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
         last_run_kind=snapshot["kind"],
         last_run_finished_at=snapshot["finished_at"],
         last_run_records=snapshot["progress"]["written"] if has_ended else None,
+        last_run_seconds=snapshot["duration_seconds"] if has_ended else None,
     )
     if status == Status.SUCCEEDED:
         _record_success(org_id, snapshot)
@@ -184,4 +186,7 @@ def _copy_newest_run(org_id: UUID, pipeline_id: UUID) -> None:
         last_run_kind=RunKind.ORDINARY,
         last_run_finished_at=run.finished_at if run else None,
         last_run_records=run.records_written if run else None,
+        last_run_seconds=snapshots.seconds_between(run.started_at, run.finished_at)
+        if run
+        else None,
     )

@@ -110,6 +110,8 @@ async function confirm(name: RegExp) {
   await userEvent.click(screen.getByRole("button", { name }));
   const dialogs = await screen.findAllByRole("dialog");
   const dialog = dialogs.find((element) => element.hasAttribute("open"))!;
+  const field = within(dialog).getByLabelText<HTMLInputElement>(/^Type .* to confirm$/);
+  await userEvent.type(field, field.labels![0]!.textContent.replace(/^Type (.*) to confirm\s*$/, "$1"));
   await userEvent.click(within(dialog).getByRole("button", { name: /Delete|Remove/ }));
   await vi.waitFor(() => expect(isDeleted).toBe(true));
 }

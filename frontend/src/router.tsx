@@ -8,8 +8,9 @@ import {
 } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { resetAgentPanel } from "@/agent-panel";
-import { currentSession, onSessionChange, resumeSession } from "@/api/session";
+import { currentSession, onSessionChange, openSession, resumeSession } from "@/api/session";
 import { Toasts } from "@/components/toast";
+import { LoginAgain } from "@/features/sign-in/login-again";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
@@ -27,7 +28,7 @@ import { parseMemberFilter } from "@/features/settings/people/member-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
 import { parseStart } from "@/features/start/start";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
-import { NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
+import { AppErrorPage, NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { loadCode } from "@/components/lazy-code";
 import { Shell } from "@/features/shell/shell";
 import { withPermission } from "./permission-gate";
@@ -54,7 +55,7 @@ function RootLayout() {
 const root = createRootRoute({
   component: RootLayout,
   notFoundComponent: NotFoundPage,
-  errorComponent: RouteErrorPage,
+  errorComponent: AppErrorPage,
 });
 
 function parseNext(search: Record<string, unknown>): { next?: string } {
@@ -113,7 +114,7 @@ const noAccess = createRoute({
 
 async function requireSession({ location }: { location: { href: string } }) {
   if (currentSession().status === "unknown") await resumeSession();
-  if (currentSession().status !== "logged-in") {
+  if (openSession() === null) {
     const next = location.href === "/" ? {} : { next: location.href };
     throw redirect({ to: "/login", search: next });
   }
@@ -143,7 +144,12 @@ function AppLayout() {
       </Suspense>
     </CodeBoundary>
   );
-  return <Shell agentPanel={agentPanel} />;
+  return (
+    <>
+      <Shell agentPanel={agentPanel} />
+      <LoginAgain />
+    </>
+  );
 }
 
 const app = createRoute({
@@ -151,13 +157,12 @@ const app = createRoute({
   id: "app",
   beforeLoad: async ({ location }) => {
     await requireSession({ location });
-    const state = currentSession();
-    const organization = state.status === "logged-in" ? state.session.organization : null;
+    const organization = openSession()?.organization ?? null;
     const isClosed = !organization || organization.closed !== null;
     if (isClosed && !ACCOUNT_PATHS.includes(location.pathname)) throw redirect({ to: "/no-access" });
   },
   component: AppLayout,
-  errorComponent: RouteErrorPage,
+  errorComponent: AppErrorPage,
 });
 
 const home = createRoute({
@@ -536,16 +541,26 @@ export const router = createRouter({
 });
 
 let organizationId: string | undefined;
+let userId: string | undefined;
 
 // The panel's conversation belongs to one organization, so close the panel after a switch to another one.
 onSessionChange(() => {
-  const state = currentSession();
-  const openedId = state.status === "logged-in" ? state.session.organization?.id : undefined;
+  const openedId = openSession()?.organization?.id;
   if (organizationId !== undefined && openedId !== organizationId) resetAgentPanel();
   organizationId = openedId ?? organizationId;
 });
 
-// Show the log-in page if the session ends while a page is open, for example by a log-out in another tab.
+// Another user has logged in with this browser, so forget what the user before has loaded.
+onSessionChange(() => {
+  const openedId = openSession()?.user.id;
+  if (openedId !== undefined && userId !== undefined && openedId !== userId) {
+    queryClient.clear();
+    resetAgentPanel();
+  }
+  userId = openedId ?? userId;
+});
+
+// Show the log-in page after a log-out, also in another tab. After the end of a session the page asks to log in again.
 onSessionChange(() => {
   if (currentSession().status !== "anonymous") return;
   queryClient.clear();

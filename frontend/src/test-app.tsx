@@ -54,6 +54,7 @@ function addMissingBrowserParts() {
     },
   );
   Element.prototype.scrollIntoView = nothing;
+  Range.prototype.getClientRects = () => [] as unknown as DOMRectList;
   HTMLDialogElement.prototype.showModal = function () {
     this.open = true;
   };

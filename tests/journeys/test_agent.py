@@ -206,7 +206,9 @@ def rename_and_delete(page: Page) -> None:
     expect(conversations.get_by_role("link", name=re.compile("^My pipelines"))).to_be_visible()
     expect(rename).to_be_focused()
     conversations.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Type delete to confirm").fill("delete")
+    dialog.get_by_role("button", name="Delete").click()
     expect(page).to_have_url(re.compile("/agent$"))
     expect(page.get_by_role("link", name=re.compile("^My pipelines"))).to_have_count(0)
 

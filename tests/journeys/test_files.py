@@ -142,6 +142,7 @@ def delete_a_file_with_the_keyboard(page: Page) -> None:
     row_of(page, "orders-2.csv").get_by_role("button", name="Delete").press("Enter")
     dialog = page.get_by_role("dialog", name="Delete orders-2.csv?")
     expect(dialog).to_contain_text("cannot be restored")
+    dialog.get_by_label("Type orders-2.csv to confirm").fill("orders-2.csv")
     dialog.get_by_role("button", name="Delete").press("Enter")
     expect(page.get_by_text("orders-2.csv was deleted.")).to_be_visible()
     expect(row_of(page, "orders-2.csv")).to_have_count(0)

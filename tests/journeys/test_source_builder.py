@@ -133,5 +133,8 @@ def save_it(page: Page) -> None:
 
 def delete_it(page: Page) -> None:
     page.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    name = dialog.get_by_role("heading").inner_text().removeprefix("Delete ").removesuffix("?")
+    dialog.get_by_label(f"Type {name} to confirm").fill(name)
+    dialog.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Custom sources", level=1)).to_be_visible()

@@ -58,7 +58,9 @@ def list_all_names(client: Any, **query: Any) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("order", ["newest", "oldest", "name", "updated", "next_run", "last_run"])
+@pytest.mark.parametrize(
+    "order", ["newest", "oldest", "name", "updated", "next_run", "last_run", "duration"]
+)
 def test_paging_returns_every_pipeline_once_in_every_order(world: World, order: str) -> None:
     create_pipelines(world, 23)
     names = list_all_names(world.client(Role.VIEWER), limit=4, order=order)
@@ -68,6 +70,18 @@ def test_paging_returns_every_pipeline_once_in_every_order(world: World, order: 
     if order == "newest":
         oldest_first = list_all_names(world.client(Role.VIEWER), limit=5, order="oldest")
         assert names == oldest_first[::-1]
+
+
+def test_pipelines_can_be_sorted_by_the_duration_of_their_last_run(world: World) -> None:
+    durations = {"a": 0.1, "b": 12.25, "c": None, "d": 12.25, "e": 0.30000000000000004, "f": 1e6}
+    for name, seconds in durations.items():
+        pipeline = make_pipeline(world, name=name)
+        with world.scope():
+            Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk).update(
+                last_run_seconds=seconds
+            )
+    names = list_all_names(world.client(Role.VIEWER), limit=1, order="duration")
+    assert "".join(names) in ("fbdeac", "fdbeac")
 
 
 def test_a_long_list_needs_as_many_queries_as_a_list_of_one_pipeline(
@@ -165,7 +179,10 @@ def test_a_listed_pipeline_contains_its_schedule_last_run_and_domain(world: Worl
     run_id = new_id()
     with world.scope():
         Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk).update(
-            last_run_id=run_id, last_run_status="succeeded", last_run_records=2**40
+            last_run_id=run_id,
+            last_run_status="succeeded",
+            last_run_records=2**40,
+            last_run_seconds=0.1,
         )
     (row,) = world.client().get(URL).json()["results"]
     assert row["last_run"] == {
@@ -174,6 +191,7 @@ def test_a_listed_pipeline_contains_its_schedule_last_run_and_domain(world: Worl
         "kind": "ordinary",
         "finished_at": None,
         "records": 2**40,
+        "duration_seconds": 0.1,
     }
     assert row["schedule"]["interval_seconds"] == 900
     assert row["schedule"]["cron"] is None

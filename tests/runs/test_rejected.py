@@ -74,6 +74,11 @@ def test_a_run_lists_the_records_that_it_rejected_and_skipped(
     }
     pages = [read_left_out(acme, run_id, kind="skipped", offset=n) for n in (0, 100, 200)]
     assert [page["next_offset"] for page in pages] == [100, 200, None]
+    assert read_left_out(acme, run_id, role="viewer")["results"][0]["record"] is None
+    query = {"action": "data.viewed"}
+    looks = acme.client("owner").get("/api/v1/org/audit", query).json()["results"]
+    assert [event["changes"]["records"][1] for event in looks] == ["skipped", "rejected"]
+    assert {event["object_label"] for event in looks} == {pipeline.name}
     records = [record for page in pages for record in page["results"]]
     assert [record["position"] for record in records] == [
         f"page 1, record {n}" for n in range(1, 251)

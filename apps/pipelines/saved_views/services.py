@@ -11,7 +11,7 @@ from apps.auth.constraints import violates
 from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Conflict, SessionNeeded
-from apps.orgs.models import Org
+from apps.orgs.models import Membership, Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
 from apps.orgs.tenancy import OrgQuerySet
@@ -58,6 +58,8 @@ def find_view(*, org: Org, by: Principal, view_id: UUID) -> SavedView:
 
 def create(*, org: Org, by: Principal, values: ViewChanges) -> SavedView:
     """Save a filter; `values` has both values. Raises ViewNameTaken and TooManyViews."""
+    # The member is locked, so that two requests cannot both save the last view.
+    Membership.objects.for_org(org).select_for_update(no_key=True).get(pk=_membership_id(by))
     if views(org, by).count() >= MAX_VIEWS:
         raise TooManyViews
     view = SavedView(org=org, membership_id=_membership_id(by), **values)

@@ -97,7 +97,9 @@ def retry(*, org: Org, by: Principal, ids: Sequence[UUID]) -> Outcome:
     with transaction.atomic():
         # Locked in the order of their ids, so that two requests cannot deadlock.
         locked = last_runs.order_by("pk").select_for_update(of=("self",)).select_related("pipeline")
-        runs = {run.pipeline_id: run for run in locked}
+        found = {run.pk: run for run in locked}
+        # Another run may have become the last one before the lock. That one is not retried: nobody has chosen it.
+        runs = {pk: found[run_id] for pk, run_id in _last_run_ids(org, outcome) if run_id in found}
         _leave_out(outcome, {p.pk: NotRetryable() for p in outcome.done if p.pk not in runs})
         _leave_out(outcome, _in_progress(org, outcome.done))
         chosen = [runs[pipeline.pk] for pipeline in outcome.done]
@@ -110,6 +112,11 @@ def retry(*, org: Org, by: Principal, ids: Sequence[UUID]) -> Outcome:
             _retry_each(org, by, ordinary, outcome)
         _retry_each(org, by, [run for run in chosen if not run.is_ordinary], outcome)
     return outcome
+
+
+def _last_run_ids(org: Org, outcome: Outcome) -> list[tuple[UUID, UUID | None]]:
+    rows = Pipeline.objects.for_org(org).filter(pk__in=[p.pk for p in outcome.done])
+    return list(rows.values_list("pk", "last_run_id"))
 
 
 def _retry_ordinary(org: Org, by: Principal, runs: Sequence[Run]) -> None:

@@ -40,6 +40,7 @@ class DemoPipeline:
     table: str
     tags: tuple[str, ...]
     stream_options: Mapping[str, Any] = field(default_factory=dict)
+    cron: str = ""  # without one, the pipeline has no schedule, and the overview does not measure its freshness
 
 
 def demo_pipelines(locations: Locations) -> tuple[DemoPipeline, DemoPipeline, DemoPipeline]:
@@ -64,6 +65,7 @@ def _flights(locations: Locations) -> DemoPipeline:
         stream="flights",
         table="flights",
         tags=("nyc", "flights"),
+        cron="0 6 * * *",
     )
 
 
@@ -99,6 +101,7 @@ def _weather(locations: Locations) -> DemoPipeline:
         stream="weather",
         table="weather",
         tags=("nyc", "weather"),
+        cron="15 6 * * *",
         stream_options={
             "sync_mode": "incremental",
             "cursor_field": "time_hour",
@@ -133,6 +136,7 @@ def _ensure_pipeline(org: Org, by: Principal, demo: DemoPipeline) -> Pipeline:
         name=demo.name,
         description=demo.description,
         tags=demo.tags,
+        schedule={"cron": demo.cron, "timezone": "UTC"} if demo.cron else None,
         config={
             "source": {"connector_id": str(source.pk)},
             "streams": [{"stream": demo.stream, "table": demo.table, **demo.stream_options}],

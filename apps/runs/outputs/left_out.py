@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.utils import timezone
 
 from apps.engine.frames.left_out import FILE_NAME, Kind, without_value
 from apps.engine.stream_keys import stream_digest
-from apps.orgs.models import Org
+from apps.json import JsonObject
+from apps.orgs import audit
+from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
@@ -25,6 +29,7 @@ from apps.runs.models import Run, RunStream
 from apps.runs.outputs import storage
 
 PAGE_SIZE = 100  # records
+LOOK_TIME = timedelta(hours=1)
 VALUES_HIDDEN = "The records are shown to members who may look at data."
 
 
@@ -51,6 +56,30 @@ def read(
     return SlowCall(
         lambda: _load(org, run, streams, kind, offset, shows_values=shows_values),
         lambda principal: _require_same_rights(org, principal, run_id, shows_values),
+        lambda page: _record_look(org, by, run, kind) if shows_values and page.records else None,
+    )
+
+
+def _record_look(org: Org, by: Principal, run: Run, kind: Kind) -> None:
+    """Record that the principal has looked at values. Further pages within LOOK_TIME belong to the same look."""
+    changes: JsonObject = {"run": [None, str(run.pk)], "records": [None, kind]}
+    looks = AuditEvent.objects.for_org(org).filter(
+        at__gte=timezone.now() - LOOK_TIME,
+        actor_id=by.actor.id,
+        action="data.viewed",
+        object_id=run.pipeline_id,
+        changes=changes,
+    )
+    if looks.exists():
+        return
+    audit.record(
+        org=org,
+        by=by,
+        action="data.viewed",
+        object_kind="pipeline",
+        object_id=run.pipeline_id,
+        object_label=run.pipeline.name,
+        changes=changes,
     )
 
 

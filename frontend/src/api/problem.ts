@@ -58,6 +58,11 @@ export class OfflineError extends Error {
   }
 }
 
+/** Why the dashboard itself has not done something, in a sentence for the user. */
+export class ActionRefused extends Error {
+  override readonly name = "ActionRefused";
+}
+
 interface ErrorDescription {
   title: string;
   nextStep: string | null;
@@ -89,6 +94,7 @@ export function describeError(error: unknown): ErrorDescription {
   if (error instanceof OfflineError) {
     return { title: error.message, nextStep: "Check your network connection, then try again." };
   }
+  if (error instanceof ActionRefused) return { title: error.message, nextStep: null };
   return { title: "Something went wrong on this page.", nextStep: "Reload the page and try again." };
 }
 

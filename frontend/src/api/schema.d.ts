@@ -5031,6 +5031,11 @@ export interface components {
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
+            /**
+             * Format: double
+             * @description From its start to its end; null until it has ended.
+             */
+            duration_seconds: number | null;
         };
         /** @enum {string} */
         LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
@@ -21598,7 +21603,7 @@ export interface operations {
                 freshness?: "failing" | "late" | "fresh" | "none";
                 /** @description Rows per page. */
                 limit?: number;
-                order?: "newest" | "oldest" | "name" | "updated" | "next_run" | "last_run";
+                order?: "newest" | "oldest" | "name" | "updated" | "next_run" | "last_run" | "duration";
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;

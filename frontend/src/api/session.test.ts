@@ -82,14 +82,50 @@ describe("the session", () => {
     expect(calls).toHaveLength(3);
   });
 
-  it("becomes anonymous and calls the listeners if the refresh is refused", async () => {
-    const { module } = await loadModule(() => jsonResponse({}, 401));
+  it("keeps the session of the open page if the refresh is refused, and sends nothing until the next log-in", async () => {
+    const { module, calls } = await loadModule(() => jsonResponse({}, 401));
     module.startSession(makeSession("old"));
     const listener = vi.fn();
     module.onSessionChange(listener);
     await module.authorizedFetch(getRequest());
-    expect(module.currentSession().status).toBe("anonymous");
+    expect(module.currentSession().status).toBe("expired");
+    expect(module.openSession()?.user.id).toBe("u1");
     expect(listener).toHaveBeenCalled();
+    expect(calls).toHaveLength(2);
+    expect((await module.authorizedFetch(getRequest())).status).toBe(401);
+    expect(calls).toHaveLength(2);
+  });
+
+  it("becomes anonymous if there was no page to keep", async () => {
+    localStorage.setItem("drover.remembered", "yes");
+    const { module } = await loadModule(() => jsonResponse({}, 401));
+    await module.resumeSession();
+    expect(module.currentSession().status).toBe("anonymous");
+  });
+
+  it("goes on with a log-in that was faster than a refused refresh", async () => {
+    let refuse: (() => void) | null = null;
+    const { module } = await loadModule(
+      () => new Promise((resolve) => (refuse = () => resolve(jsonResponse({}, 401)))),
+    );
+    module.startSession(makeSession("old"));
+    const refresh = module.refreshSession();
+    await vi.waitFor(() => expect(refuse).not.toBeNull());
+    module.startSession(makeSession("new"));
+    refuse!();
+    expect(await refresh).toBe(true);
+    expect(module.currentSession().status).toBe("logged-in");
+  });
+
+  it("gets the permissions anew after a refused request, but not after each", async () => {
+    const { module, calls } = await loadModule((request) =>
+      request.url.endsWith("/refresh") ? jsonResponse(makeSession("new")) : jsonResponse({}, 403),
+    );
+    module.startSession(makeSession("old"));
+    await module.authorizedFetch(getRequest());
+    await module.authorizedFetch(getRequest());
+    await vi.waitFor(() => expect(calls.filter(({ path }) => path.endsWith("/refresh"))).toHaveLength(1));
+    expect(module.currentSession()).toMatchObject({ session: { access: "new" } });
   });
 
   it("stays logged in if the server responds with 503", async () => {

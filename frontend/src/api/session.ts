@@ -7,21 +7,32 @@ import { noticeRelease } from "./release";
  * cookie survives a reload, and scripts cannot read it.
  */
 type SessionState =
-  { status: "unknown" } | { status: "anonymous" } | { status: "logged-in"; session: Session };
+  | { status: "unknown" }
+  | { status: "anonymous" }
+  | { status: "logged-in"; session: Session }
+  // The server has ended the session while a page was open. The page stays as it is until the user logs in again.
+  | { status: "expired"; session: Session };
 
 const ORG_KEY = "drover.org"; // stores an id, so that each tab resumes in its own organization
 const HINT_KEY = "drover.remembered"; // set if there may be a refresh cookie; contains no user data
 const REFRESH_MARGIN = 20_000; // milliseconds before the token's expiry at which it is refreshed
+const REFUSAL_INTERVAL = 30_000; // milliseconds between two refreshes because of refused requests
 
 let state: SessionState = { status: "unknown" };
 let access: { token: string; expiresAt: number } | null = null;
 let pendingRefresh: Promise<boolean> | null = null;
+let refusedAt = -Infinity;
 const listeners = new Set<() => void>();
 const otherTabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("drover-session") : null;
 otherTabs?.addEventListener("message", () => clearSession());
 
 export function currentSession(): SessionState {
   return state;
+}
+
+/** The session to which the open page belongs, also if the user has to log in again to go on. */
+export function openSession(): Session | null {
+  return "session" in state ? state.session : null;
 }
 
 export function onSessionChange(listener: () => void): () => void {
@@ -56,6 +67,13 @@ export function rememberOrganization(id: string | null): void {
   else sessionStorage.removeItem(ORG_KEY);
 }
 
+/** Keep the open page of a session that has ended, so that nothing is lost that the user has typed. */
+function expireSession(): void {
+  access = null;
+  if ("session" in state) setState({ status: "expired", session: state.session });
+  else clearSession();
+}
+
 /** Restore the session when a page is opened. Sends no request if this browser has no session. */
 export async function resumeSession(): Promise<void> {
   if (localStorage.getItem(HINT_KEY)) await refreshSession();
@@ -88,6 +106,7 @@ async function withLock(task: () => Promise<boolean>): Promise<boolean> {
 async function refreshOnce(): Promise<boolean> {
   // All tabs share the cookie, but each tab may use another organization.
   const org = sessionStorage.getItem(ORG_KEY);
+  const accessBefore = access;
   const response = await post("/api/v1/auth/refresh", org ? { org } : {});
   if (response.ok) {
     startSession((await response.json()) as Session);
@@ -97,7 +116,12 @@ async function refreshOnce(): Promise<boolean> {
     rememberOrganization(null); // not a member any more, so request any organization
     return refreshOnce();
   }
-  if (response.status === 401 || response.status === 403) {
+  if (response.status === 401) {
+    if (access !== accessBefore) return access !== null; // the user has logged in again meanwhile
+    expireSession();
+    return false;
+  }
+  if (response.status === 403) {
     clearSession();
     return false;
   }
@@ -131,18 +155,31 @@ async function readBody(response: Response): Promise<unknown> {
 /** Returns a valid access token, or null if nobody is logged in. Refreshes a token that expires soon. */
 export async function accessToken(): Promise<string | null> {
   if (access && access.expiresAt - Date.now() > REFRESH_MARGIN) return access.token;
-  if (state.status === "anonymous") return null;
+  if (state.status === "anonymous" || state.status === "expired") return null;
   await (state.status === "unknown" ? resumeSession() : refreshSession());
   return access ? (access as { token: string }).token : null;
 }
 
-/** `fetch` with the bearer token. After a 401 it refreshes the token and sends the request once more. */
+/**
+ * `fetch` with the bearer token. After a 401 it refreshes the token and sends the request once more. While the user has to
+ * log in again, it sends nothing and returns 401.
+ */
 export async function authorizedFetch(request: Request): Promise<Response> {
   const secondRequest = request.clone();
-  const response = await send(request, await accessToken());
+  const token = await accessToken();
+  if (state.status === "expired") return new Response(null, { status: 401 });
+  const response = await send(request, token);
+  if (response.status === 403) refreshPermissions();
   if (response.status !== 401) return response;
   if (!(await refreshSession())) return response;
   return send(secondRequest, access?.token ?? null);
+}
+
+/** Get the permissions anew: the page has offered something that the user may not do any more. */
+function refreshPermissions(): void {
+  if (state.status !== "logged-in" || Date.now() - refusedAt < REFUSAL_INTERVAL) return;
+  refusedAt = Date.now();
+  refreshSession().catch(() => undefined); // the next refresh gets them
 }
 
 /** `fetch` without a token, for requests before the log-in. */

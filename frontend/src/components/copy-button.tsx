@@ -14,17 +14,20 @@ export function CopyButton({
   label?: string;
   className?: string;
 }) {
-  const [isCopied, setIsCopied] = useState(false);
+  const [outcome, setOutcome] = useState<"Copied" | "Not copied" | null>(null);
   if (!("clipboard" in navigator)) return null;
   async function copy() {
-    await navigator.clipboard.writeText(text);
-    setIsCopied(true);
-    setTimeout(() => setIsCopied(false), CONFIRMATION_DURATION);
+    const isCopied = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false, // the browser did not allow it
+    );
+    setOutcome(isCopied ? "Copied" : "Not copied");
+    setTimeout(() => setOutcome(null), CONFIRMATION_DURATION);
   }
   return (
     <Button look="quiet" size="small" className={className} onClick={() => void copy()}>
-      {isCopied ? <CheckIcon /> : <CopyIcon />}
-      {isCopied ? "Copied" : label}
+      {outcome === "Copied" ? <CheckIcon /> : <CopyIcon />}
+      {outcome ?? label}
     </Button>
   );
 }

@@ -1,6 +1,7 @@
 import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { Button } from "./button";
 import { TextField } from "./field";
+import { Name } from "./name";
 
 interface Props {
   open: boolean;
@@ -39,7 +40,7 @@ export function ConfirmDialog({
     if (open) dialog.current?.showModal();
     else dialog.current?.close();
   }, [open]);
-  const isConfirmed = nameToType === undefined || typedName.trim() === nameToType;
+  const isConfirmed = nameToType === undefined || inOneLine(typedName) === inOneLine(nameToType);
   const refusal = disabledReason ?? (isConfirmed ? null : "Type the name first");
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -65,7 +66,7 @@ export function ConfirmDialog({
           <TextField
             label={
               <>
-                Type <span className="font-semibold wrap-anywhere">{nameToType}</span> to confirm
+                Type <Name className="font-semibold">{nameToType}</Name> to confirm
               </>
             }
             autoComplete="off"
@@ -90,4 +91,9 @@ export function ConfirmDialog({
       </form>
     </dialog>
   );
+}
+
+/** A field shows a name without its line breaks and outer spaces. */
+function inOneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
 }

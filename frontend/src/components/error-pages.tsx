@@ -3,7 +3,7 @@ import { ProblemError } from "@/api/problem";
 import { buttonClasses } from "./button";
 import { CodeNotLoadedNotice } from "./code-boundary";
 import { CodeNotLoaded } from "./lazy-code";
-import { EmptyState, ErrorNotice } from "./notice";
+import { EmptyState, ErrorNotice, Skeletons } from "./notice";
 import { usePageTitle } from "./page";
 
 /** A page without the navigation. Users who are logged in see `NotFound` inside the navigation. */
@@ -15,7 +15,7 @@ export function NotFoundPage() {
   );
 }
 
-/** The content of a page whose data could not be loaded. */
+/** The content of a list whose rows could not be loaded. */
 export function LoadErrorPage({ error, retry }: { error: unknown; retry: () => void }) {
   if (error instanceof ProblemError && error.status === 404) return <NotFound />;
   return <ErrorNotice error={error} retry={retry} />;
@@ -38,25 +38,95 @@ export function NotFound() {
   );
 }
 
-/** Replaces a page that has thrown an error, or whose code could not be loaded. */
-export function RouteErrorPage({ error, reset }: { error: unknown; reset: () => void }) {
-  const router = useRouter();
-  if (error instanceof CodeNotLoaded) {
-    return (
-      <div className="mx-auto max-w-2xl p-6">
-        <CodeNotLoadedNotice />
-      </div>
-    );
-  }
+/** What has a page of its own: its name, and the list that it belongs to. */
+const ITEMS = {
+  pipeline: { noun: "pipeline", to: "/pipelines", list: "pipelines" },
+  run: { noun: "run", to: "/runs", list: "runs" },
+  comparison: { noun: "comparison of runs", to: "/runs", list: "runs" },
+  connector: { noun: "connector", to: "/connectors", list: "connectors" },
+  source: { noun: "custom source", to: "/sources", list: "custom sources" },
+  request: { noun: "request", to: "/approvals", list: "requests of programs" },
+  conversation: { noun: "conversation", to: "/agent", list: "conversations" },
+} as const;
+
+interface ItemProps {
+  item: keyof typeof ITEMS;
+  error: unknown;
+  retry: () => void;
+}
+
+/** The page of one item while it is loaded, and if it cannot be shown: why, and what the user can do next. */
+export function ItemPlaceholder({ item, error, retry }: ItemProps) {
+  const { noun, to, list } = ITEMS[item];
+  usePageTitle(capitalize(noun));
+  if (error instanceof ProblemError && error.status === 404) return <MissingItem item={item} />;
   return (
-    <div className="mx-auto max-w-2xl p-6">
-      <ErrorNotice
-        error={error}
-        retry={() => {
-          reset();
-          void router.invalidate();
-        }}
-      />
+    <>
+      <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-faint">
+        <Link to={to} className="hover:underline">
+          {capitalize(list)}
+        </Link>
+      </nav>
+      <h1 className="mb-4 text-xl font-semibold tracking-tight">{capitalize(noun)}</h1>
+      {error ? <ErrorNotice error={error} retry={retry} /> : <Skeletons />}
+    </>
+  );
+}
+
+/** The item does not exist. It may have been deleted while its page was open. */
+export function MissingItem({ item, isPage = true }: Pick<ItemProps, "item"> & { isPage?: boolean }) {
+  const { noun, to, list } = ITEMS[item];
+  return (
+    <EmptyState
+      title={`This ${noun} does not exist`}
+      isPage={isPage}
+      action={
+        <Link to={to} className={buttonClasses("primary")}>
+          Go to {list}
+        </Link>
+      }
+    >
+      It was deleted, belongs to another organization, or the address is wrong.
+    </EmptyState>
+  );
+}
+
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+interface RouteErrorProps {
+  error: unknown;
+  reset: () => void;
+}
+
+/** Replaces a page that has thrown an error, or whose code could not be loaded. */
+export function RouteErrorPage({ error, reset }: RouteErrorProps) {
+  const router = useRouter();
+  usePageTitle("Error");
+  return (
+    <div className="mx-auto grid max-w-2xl gap-4 p-6">
+      <h1 className="text-xl font-semibold tracking-tight">This page cannot be shown</h1>
+      {error instanceof CodeNotLoaded ? (
+        <CodeNotLoadedNotice />
+      ) : (
+        <ErrorNotice
+          error={error}
+          retry={() => {
+            reset();
+            void router.invalidate();
+          }}
+        />
+      )}
     </div>
+  );
+}
+
+/** Like `RouteErrorPage`, for an error because of which there is no navigation either. */
+export function AppErrorPage(props: RouteErrorProps) {
+  return (
+    <main>
+      <RouteErrorPage {...props} />
+    </main>
   );
 }

@@ -56,7 +56,7 @@ type TextFieldProps = Omit<FieldProps, "children"> & InputHTMLAttributes<HTMLInp
 export function TextField({ label, hint, error, optional, action, ...input }: TextFieldProps) {
   return (
     <Field label={label} hint={hint} error={error} optional={optional} action={action}>
-      {(control) => <input className="control" {...control} {...input} />}
+      {(control) => <input dir="auto" className="control" {...control} {...input} />}
     </Field>
   );
 }

@@ -33,11 +33,16 @@ export function Notice({ title, nextStep, retry, retryLabel = "Try again", child
   );
 }
 
+interface ErrorProps extends Pick<NoticeProps, "retry" | "retryLabel" | "children"> {
+  error: unknown;
+}
+
 /** An error's message, its next step and its field messages. */
-export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
+export function ErrorNotice({ error, retry, retryLabel, children }: ErrorProps) {
   const fields = Object.entries(fieldMessages(error));
   return (
-    <Notice {...describeError(error)} retry={retry}>
+    <Notice {...describeError(error)} retry={retry} retryLabel={retryLabel}>
+      {children}
       {requestIdOf(error) && <RequestId id={requestIdOf(error)!} />}
       {fields.length > 0 && (
         <ul className="text-soft">

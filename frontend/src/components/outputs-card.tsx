@@ -20,7 +20,7 @@ export function OutputsCard({ runId, mayDownload }: { runId: string; mayDownload
         {data.results.map((output) => (
           <li key={output.name} className="flex items-center gap-2">
             <div className="min-w-0 flex-1">
-              <p className="truncate" title={output.name}>
+              <p dir="auto" className="truncate text-left" title={output.name}>
                 {output.name}
               </p>
               <p className="text-xs text-faint">

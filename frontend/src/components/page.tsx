@@ -1,5 +1,6 @@
 import { useEffect, type ReactNode } from "react";
 import { formatCount } from "@/format/number";
+import { Name } from "./name";
 
 interface Props {
   title: string;
@@ -12,8 +13,8 @@ export function PageHeader({ title, count, children }: Props) {
   usePageTitle(title);
   return (
     <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
-      <h1 className="text-xl font-semibold tracking-tight">
-        {title}{" "}
+      <h1 className="min-w-0 text-xl font-semibold tracking-tight">
+        <Name>{title}</Name>{" "}
         {count != null && (
           <span className="ml-1 font-normal text-faint tabular-nums">{formatCount(count)}</span>
         )}

@@ -8,6 +8,7 @@ import { useNow } from "./clock";
 import { StatusBadge } from "./status";
 import { RelativeTime } from "./relative-time";
 import { WaitingReason } from "./waiting-reason";
+import { Name } from "./name";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
   // On narrow screens these columns are hidden, and the cell of the pipeline shows them in a second line.
@@ -54,9 +55,9 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
                 <Link
                   to="/runs/$runId"
                   params={{ runId: run.id }}
-                  className="block truncate py-0.5 font-medium hover:underline"
+                  className="block py-0.5 font-medium hover:underline"
                 >
-                  {run.pipeline.name}
+                  <Name cut>{run.pipeline.name}</Name>
                 </Link>
                 <p className="truncate text-[0.8125rem] text-soft @lg:hidden">
                   <RelativeTime time={run.created_at} />, {countWithNoun(run.progress.written, "record")}
@@ -72,8 +73,8 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
             <td className={classNames("text-right tabular-nums", wideOnlyClass)}>
               {formatCount(run.progress.written)}
             </td>
-            <td className="hidden max-w-48 truncate text-soft @3xl:table-cell">
-              {run.triggered_by ?? run.trigger}
+            <td className="hidden max-w-48 text-soft @3xl:table-cell">
+              <Name cut>{run.triggered_by ?? run.trigger}</Name>
             </td>
             <td className="hidden max-w-0 truncate text-soft @5xl:table-cell @5xl:w-1/3">
               {run.failure?.message ?? <WaitingReason run={run} />}

@@ -1,4 +1,5 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
+import { OfflineError, ProblemError, type ResponseHeaders } from "@/api/problem";
 
 export type StreamState = "connecting" | "live" | "waiting" | "closed";
 
@@ -9,6 +10,8 @@ interface FollowOptions {
   /** Returns `"stop"` if this is the last event of the stream. */
   onEvent: (event: EventSourceMessage) => "stop" | void;
   onState?: (state: StreamState) => void;
+  /** Called with the reason why a connection could not be opened. It is tried again. */
+  onFailure?: (error: unknown) => void;
   /** Reconnect if no data was received for this many milliseconds. */
   timeout?: number;
   /** Returns the milliseconds to wait before reconnect number `attempt` since the last data, counted from 1. */
@@ -16,9 +19,9 @@ interface FollowOptions {
 }
 
 /** The server refused the stream with a status for which a retry is useless, such as 403 or 404. */
-export class StreamRefused extends Error {
-  constructor(readonly status: number) {
-    super(`The live view was refused (${status}).`);
+export class StreamRefused extends ProblemError {
+  constructor(status: number, headers: ResponseHeaders | null = null) {
+    super(status, null, headers);
     this.name = "StreamRefused";
   }
 }
@@ -62,10 +65,17 @@ async function readConnection(options: FollowOptions, position: Position): Promi
   let outcome: Outcome = "no-data";
   try {
     const response = await openStream(options, position, timeoutController.signal);
-    if (response === null) return outcome;
-    if (isFinalRefusal(response.status)) throw new StreamRefused(response.status);
-    if (response.status === 204) return "stop";
-    if (!response.ok || !response.body) return outcome;
+    if (response === null) {
+      if (!options.signal.aborted) options.onFailure?.(new OfflineError());
+      return outcome;
+    }
+    const { status, headers } = response;
+    if (isFinalRefusal(status)) throw new StreamRefused(status, headers);
+    if (status === 204) return "stop";
+    if (!response.ok || !response.body) {
+      options.onFailure?.(new ProblemError(status, null, headers));
+      return outcome;
+    }
     onState?.("live");
     const events: EventSourceMessage[] = [];
     const parser = createParser({

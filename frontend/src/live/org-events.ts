@@ -4,7 +4,7 @@ import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch, currentSession, onSessionChange } from "@/api/session";
 import type { RunRow } from "@/api/types";
 import { followStream } from "./event-stream";
-import { useTabVisible } from "./visibility";
+import { useMayFollow } from "./visibility";
 
 const REFRESH_DELAY = 1_000; // milliseconds, so that a list is refreshed at most once per second
 const OVERVIEW_DELAY = 3_000; // the overview is about all pipelines, so it is refreshed less often
@@ -20,7 +20,7 @@ const runListeners = new Set<(run: RunRow) => void>();
  * each run. All components of a tab share one stream. */
 export function useOrgEvents(onRun?: (run: RunRow) => void): void {
   const client = useQueryClient();
-  const visible = useTabVisible();
+  const mayFollow = useMayFollow();
   const org = useSyncExternalStore(onSessionChange, currentOrg);
   const handleRun = useRef(onRun);
   useEffect(() => {
@@ -36,7 +36,7 @@ export function useOrgEvents(onRun?: (run: RunRow) => void): void {
     };
   }, [hasListener]);
   useEffect(() => {
-    if (!visible || org === undefined) return;
+    if (!mayFollow || org === undefined) return;
     followers += 1;
     if (stream?.org !== org) {
       stream?.stop();
@@ -51,7 +51,7 @@ export function useOrgEvents(onRun?: (run: RunRow) => void): void {
         stream = undefined;
       });
     };
-  }, [client, visible, org]);
+  }, [client, mayFollow, org]);
 }
 
 function currentOrg(): string | undefined {

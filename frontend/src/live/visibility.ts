@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { currentSession, onSessionChange } from "@/api/session";
 
 function subscribe(listener: () => void): () => void {
   document.addEventListener("visibilitychange", listener);
@@ -11,4 +12,10 @@ function subscribe(listener: () => void): () => void {
  */
 export function useTabVisible(): boolean {
   return useSyncExternalStore(subscribe, () => !document.hidden);
+}
+
+/** Whether to follow event streams now: the tab is visible, and the user need not log in again first. */
+export function useMayFollow(): boolean {
+  const isExpired = useSyncExternalStore(onSessionChange, () => currentSession().status === "expired");
+  return useTabVisible() && !isExpired;
 }

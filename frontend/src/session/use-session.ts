@@ -1,11 +1,10 @@
 import { useSyncExternalStore } from "react";
-import { currentSession, onSessionChange } from "@/api/session";
+import { onSessionChange, openSession } from "@/api/session";
 import type { Permission, Session } from "@/api/types";
 
-/** The current session, or null if nobody is logged in. */
+/** The session of the open page, or null if nobody is logged in. */
 export function useSession(): Session | null {
-  const state = useSyncExternalStore(onSessionChange, currentSession);
-  return state.status === "logged-in" ? state.session : null;
+  return useSyncExternalStore(onSessionChange, openSession);
 }
 
 type Organization = NonNullable<Session["organization"]>;

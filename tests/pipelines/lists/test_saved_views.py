@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
 from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import SavedView
@@ -64,6 +67,14 @@ def test_a_member_has_a_limited_number_of_views(world: World) -> None:
         )
     refused = client.post(URL, {**VIEW, "name": "One more"})
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_views")
+
+
+def test_views_of_one_member_are_counted_one_request_after_the_other(world: World) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        world.client(Role.MEMBER).post(URL, VIEW)
+    statements = [query["sql"] for query in queries]
+    count = next(n for n, sql in enumerate(statements) if "COUNT(*)" in sql and "view" in sql)
+    assert any("orgs_membership" in sql and "NO KEY UPDATE" in sql for sql in statements[:count])
 
 
 def test_a_filter_is_a_small_set_of_texts(world: World) -> None:

@@ -11,7 +11,9 @@ import pytest
 from apps.auth.models import new_id
 from apps.orgs.models import AuditEvent, Domain, Org
 from apps.orgs.roles import Role
+from apps.pipelines.bulk.changes import permitted_pipelines
 from apps.pipelines.models import Pipeline, Schedule
+from apps.runs.bulk import services
 from apps.runs.models import Event, Run, RunStream, Status
 from tests.world import World, make_pipeline
 
@@ -116,6 +118,26 @@ def test_a_bulk_retry_retries_the_failed_last_runs(world: World) -> None:
         assert RunStream.objects.for_org(world.org).get(run=run).status == "pending"
         pipeline = Pipeline.objects.for_org(world.org).get(pk=failed.pk)
         assert (pipeline.last_run_id, pipeline.last_run_status) == (run.pk, "pending")
+
+
+def test_a_run_that_is_not_the_last_one_any_more_is_not_retried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = make_pipeline(world)
+    run = fail_run(world, pipeline)
+    read = permitted_pipelines
+
+    def read_before_another_run_ends(*args: Any, **kwargs: Any) -> Any:
+        outcome = read(*args, **kwargs)
+        fail_run(world, pipeline)
+        return outcome
+
+    monkeypatch.setattr(services, "permitted_pipelines", read_before_another_run_ends)
+    answer = act(world, Role.MEMBER, "retry", [pipeline.pk])
+    assert failed_codes(answer) == ["not_retryable"]
+    with world.scope():
+        run.refresh_from_db()
+    assert run.status == "failed"
 
 
 @pytest.mark.parametrize("action", ["run", "retry", "enable", "disable", "tag", "untag"])

@@ -1,6 +1,7 @@
 import { lazy, Suspense, useId } from "react";
 import { CodeBoundary } from "@/components/code-boundary";
 import { loadCode } from "@/components/lazy-code";
+import type { AxisUnit } from "@/format/axis";
 import { shortTime } from "@/format/time";
 import type { Series } from "./plot";
 
@@ -14,6 +15,8 @@ export interface ChartProps {
   series: Series[];
   /** Writes a value with its unit. */
   format: (value: number) => string;
+  /** What the values are. It decides about the marks of the vertical axis. */
+  unit?: AxisUnit;
   /** In pixels. */
   height?: number;
   /** Opens what belongs to the value with this index. */
@@ -24,7 +27,7 @@ export interface ChartProps {
  * A chart of values over time. The library that draws it is loaded when the first chart is shown. A table that only screen
  * readers see has the same values. The chart has its height from the start, so that nothing moves when it appears.
  */
-export function Chart({ title, times, series, format, height = 160, onPick }: ChartProps) {
+export function Chart({ title, times, series, format, unit = "count", height = 160, onPick }: ChartProps) {
   const titleId = useId();
   return (
     <figure aria-labelledby={titleId} className="relative">
@@ -35,7 +38,7 @@ export function Chart({ title, times, series, format, height = 160, onPick }: Ch
       <div aria-hidden="true" className="[contain:inline-size]" style={{ height }}>
         <CodeBoundary fallback={<p className="text-soft">The chart could not be loaded.</p>}>
           <Suspense fallback={<div className="skeleton h-full" />}>
-            <Plot times={times} series={series} format={format} height={height} onPick={onPick} />
+            <Plot times={times} series={series} format={format} unit={unit} height={height} onPick={onPick} />
           </Suspense>
         </CodeBoundary>
       </div>

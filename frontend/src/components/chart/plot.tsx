@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { axisMarks, type AxisUnit } from "@/format/axis";
 import { shortTime } from "@/format/time";
 import type { ChartProps } from "./chart";
 
@@ -13,16 +14,17 @@ export interface Series {
   kind: "bars" | "line";
 }
 
-type PlotProps = Required<Pick<ChartProps, "times" | "series" | "format" | "height">> &
+type PlotProps = Required<Pick<ChartProps, "times" | "series" | "format" | "unit" | "height">> &
   Pick<ChartProps, "onPick">;
 
 const AXIS_FONT = "11px ui-sans-serif, system-ui, sans-serif";
 const Y_AXIS_WIDTH = 64; // pixels, for texts such as "1 h 20 min"
 const MAX_BAR_WIDTH = 28; // pixels
+const LEAST_STEP = 50; // least height of a step of the vertical axis, in pixels, with the space around the plot
 const LABEL_DISTANCE = 60; // least distance of two times on the axis, in pixels
 
 /** Draws the chart on a canvas. It is drawn anew when its series, its size or the theme change. */
-export function Plot({ times, series, format, height, onPick }: PlotProps) {
+export function Plot({ times, series, format, unit, height, onPick }: PlotProps) {
   const container = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const shown = useRef({ times, series, format, onPick });
@@ -40,7 +42,7 @@ export function Plot({ times, series, format, height, onPick }: PlotProps) {
     // Some browsers forbid canvases. The table below the chart has the same values.
     if (!element || !document.createElement("canvas").getContext("2d")) return;
     const drawn = new uPlot(
-      optionsOf(element, height, shown, setPointed),
+      optionsOf(element, height, unit, shown, setPointed),
       dataOf(shown.current.times, shown.current.series),
       element,
     );
@@ -55,7 +57,7 @@ export function Plot({ times, series, format, height, onPick }: PlotProps) {
       drawn.destroy();
       plot.current = null;
     };
-  }, [layout, height, theme]);
+  }, [layout, height, unit, theme]);
 
   return (
     <div className="relative">
@@ -108,10 +110,12 @@ function dataOf(times: string[], series: Series[]): uPlot.AlignedData {
 function optionsOf(
   element: HTMLElement,
   height: number,
+  unit: AxisUnit,
   shown: { current: Pick<PlotProps, "times" | "series" | "format"> },
   onPoint: (pointed: Pointed | null) => void,
 ): uPlot.Options {
   const [text, line] = [colorOf(element, "faint"), colorOf(element, "line")];
+  const marks = (greatest: number) => axisMarks(greatest, unit, Math.floor(height / LEAST_STEP));
   const axis = { font: AXIS_FONT, stroke: text, ticks: { show: false } };
   return {
     width: element.clientWidth,
@@ -122,7 +126,7 @@ function optionsOf(
     hooks: { setCursor: [(plot) => onPoint(pointedOf(plot))] },
     scales: {
       x: { time: false, range: (_plot, first, last) => [first - 0.6, last + 0.6] },
-      y: { range: (_plot, _least, greatest) => [0, (greatest || 1) * 1.1] },
+      y: { range: (_plot, _least, greatest) => [0, marks(greatest ?? 0).at(-1)!] },
     },
     axes: [
       {
@@ -137,7 +141,7 @@ function optionsOf(
         ...axis,
         grid: { stroke: line, width: 1 },
         size: Y_AXIS_WIDTH,
-        space: 36,
+        splits: (_plot, _axis, _least, greatest) => marks(greatest),
         values: (_plot, splits) => splits.map((value) => shown.current.format(value)),
       },
     ],

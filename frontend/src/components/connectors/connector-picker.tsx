@@ -3,6 +3,7 @@ import { useId, useState, type ReactNode } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { SearchIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
+import { Name } from "@/components/name";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "./queries";
 
 interface Props {
@@ -102,7 +103,9 @@ function Card({ title, text, onClick }: { title: string; text: string; onClick: 
       onClick={onClick}
       className="flex min-h-14 min-w-0 flex-col rounded-card border border-line bg-surface px-3 py-2 text-left hover:bg-hover"
     >
-      <span className="max-w-full truncate font-medium">{title}</span>
+      <Name cut className="max-w-full font-medium">
+        {title}
+      </Name>
       <span className="line-clamp-3 text-xs text-soft">{text}</span>
     </button>
   );

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useState, type ReactNode } from "react";
-import { ProblemError } from "@/api/problem";
+import { ActionRefused, ProblemError } from "@/api/problem";
 import type { StoredRows } from "@/api/types";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
@@ -142,7 +142,7 @@ function LoadedRecords({
   const copy = useCallback((text: string) => {
     navigator.clipboard.writeText(text).then(
       () => showSuccess("Copied"),
-      () => showError(new Error("The browser did not allow copying")),
+      () => showError(new ActionRefused("The browser did not allow copying.")),
     );
   }, []);
   function copyCell(position: CellPosition) {

@@ -2,7 +2,7 @@
 import { useSyncExternalStore } from "react";
 import { newIdempotencyKey } from "@/api/client";
 import { ProblemError } from "@/api/problem";
-import { currentSession, onSessionChange } from "@/api/session";
+import { onSessionChange, openSession } from "@/api/session";
 import type { DataFile } from "@/api/types";
 import { sendContent } from "@/api/upload";
 import { formatBytes } from "@/format/number";
@@ -40,11 +40,7 @@ export function useUploads(): readonly Upload[] {
 
 /** Whether the user may upload files: they belong to the whole organization, not to a domain. */
 export function mayUpload(): boolean {
-  const state = currentSession();
-  return (
-    state.status === "logged-in" &&
-    (state.session.organization?.permissions.includes("connectors.edit") ?? false)
-  );
+  return openSession()?.organization?.permissions.includes("connectors.edit") ?? false;
 }
 
 /** Calls the listener when a file was stored. Returns a function that removes it. */
@@ -154,8 +150,7 @@ let organizationId: string | undefined;
 
 // Uploads belong to one organization, so cancel them when the user logs out or switches to another one.
 onSessionChange(() => {
-  const state = currentSession();
-  const openedId = state.status === "logged-in" ? state.session.organization?.id : undefined;
+  const openedId = openSession()?.organization?.id;
   if (organizationId !== undefined && openedId !== organizationId)
     uploads.forEach(({ id }) => dismissUpload(id));
   organizationId = openedId;

@@ -4,13 +4,15 @@ import { useId, useRef, useState } from "react";
 import type { ConversationRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { ChevronIcon, PlusIcon } from "@/components/icons";
+import { CopyId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
+import { Name } from "@/components/name";
 import { useHasPermission } from "@/session/use-session";
 import { ConversationView } from "./conversation-view";
 import { conversationsQuery, useDeleteConversation, useRenameConversation } from "./queries";
@@ -200,15 +202,15 @@ function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
         className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
         onClick={onChoose}
       >
-        <span title={title} className={classNames("block truncate", isOpen && "font-medium")}>
+        <Name cut className={isOpen ? "font-medium" : undefined}>
           {title}
-        </span>
+        </Name>
         <span className="text-xs text-soft">
           <RelativeTime time={row.updated_at} />
         </span>
       </Link>
       {isOpen && (
-        <div className="flex gap-1 px-1 pb-1">
+        <div className="flex flex-wrap gap-x-1 px-1 pb-1">
           <Button
             look="quiet"
             size="small"
@@ -219,6 +221,7 @@ function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
             Rename
           </Button>
           <DeleteButton row={row} title={title} />
+          <CopyId id={row.id} path={`/agent/${row.id}`} />
         </div>
       )}
     </div>
@@ -270,19 +273,16 @@ function DeleteButton({ row, title }: { row: ConversationRow; title: string }) {
       <Button look="quiet" size="small" onClick={() => setIsConfirming(true)}>
         Delete
       </Button>
-      <ConfirmDialog
-        open={isConfirming}
+      <DestroyDialog
+        target={isConfirming ? row.id : null}
+        nameOf={() => "delete"} // the title may be a whole message
         title="Delete this conversation?"
-        confirmLabel="Delete"
-        danger
+        verb="Delete"
+        destruction={remove}
         onClose={() => setIsConfirming(false)}
-        onConfirm={() => {
-          setIsConfirming(false);
-          remove.mutate(row.id, { onError: (error) => showError(error) });
-        }}
       >
         “{title}” is deleted with everything that was said in it. What the agent has changed stays as it is.
-      </ConfirmDialog>
+      </DestroyDialog>
     </>
   );
 }

@@ -1,5 +1,8 @@
 import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { ProblemError } from "@/api/problem";
+import { MissingItem } from "@/components/error-pages";
 import { ErrorNotice, Skeletons } from "@/components/notice";
+import { StreamRefused } from "@/live/event-stream";
 import { announcementOf } from "./announcement";
 import { Composer } from "./composer";
 import { EarlierTurns } from "./earlier-turns";
@@ -63,10 +66,17 @@ function OpenConversation(props: Props & { conversationId: string }) {
   useEffect(() => {
     if (code !== null) reportCode(code);
   }, [code]);
+  if (error instanceof ProblemError && error.status === 404)
+    return <MissingItem item="conversation" isPage={false} />;
   if (error && !conversation) {
     return (
-      <div className="p-4">
-        <ErrorNotice error={new Error("This conversation does not exist or was deleted.")} />
+      <div className="grid gap-2 p-4">
+        <ErrorNotice error={error} />
+        {!(error instanceof StreamRefused) && (
+          <p role="status" className="text-soft">
+            The page tries again by itself.
+          </p>
+        )}
       </div>
     );
   }

@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRef, useState, type ChangeEvent, type FormEvent } from "react";
+import { ActionRefused } from "@/api/problem";
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
@@ -119,7 +120,8 @@ function FileButton({ onRead }: { onRead: (name: string, content: string) => voi
     const file = target.files?.[0];
     if (!file) return;
     target.value = ""; // so that the same file can be chosen again
-    if (file.size > MAX_FILE) return showError(new Error("The file is larger than 2 MB."));
+    if (file.size > MAX_FILE)
+      return showError(new ActionRefused("The file is larger than 2 MB. Choose a smaller one."));
     onRead(file.name, await file.text());
   }
   return (

@@ -3,7 +3,7 @@ import { useEffect, useReducer, useState } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
 import { followStream, type StreamState } from "@/live/event-stream";
-import { useTabVisible } from "@/live/visibility";
+import { useMayFollow } from "@/live/visibility";
 import { applyEvent, type Conversation, type ConversationEvent } from "./transcript";
 
 type Received = { snapshot: Conversation } | { event: ConversationEvent };
@@ -12,7 +12,7 @@ interface LiveConversation {
   /** Null until the stream has sent the conversation. */
   conversation: Conversation | null;
   streamState: StreamState;
-  /** Why the server refused the stream, for example because the conversation was deleted. */
+  /** Why the conversation cannot be followed, for example because it was deleted. Null while there is a connection. */
   error: unknown;
 }
 
@@ -22,19 +22,23 @@ interface LiveConversation {
  */
 export function useConversation(id: string): LiveConversation {
   const client = useQueryClient();
-  const visible = useTabVisible();
+  const mayFollow = useMayFollow();
   const [conversation, receive] = useReducer(reduce, null);
   const [streamState, setStreamState] = useState<StreamState>("connecting");
   const [error, setError] = useState<unknown>(null);
 
   useEffect(() => {
-    if (!visible) return;
+    if (!mayFollow) return;
     const abort = new AbortController();
     followStream({
       url: `/api/v1/agent/conversations/${id}/events`,
       signal: abort.signal,
       fetch: authorizedFetch,
-      onState: setStreamState,
+      onState: (state) => {
+        setStreamState(state);
+        if (state === "live") setError(null);
+      },
+      onFailure: setError,
       onEvent: ({ event: kind = "", data, id: number }) => {
         const body: unknown = JSON.parse(data);
         if (kind === "conversation") return receive({ snapshot: body as Conversation });
@@ -42,9 +46,9 @@ export function useConversation(id: string): LiveConversation {
         if (kind === "tool_result") refreshOpenPage(client);
         if (kind === "done") void client.invalidateQueries({ queryKey: queryKeys.conversations });
       },
-    }).catch((refusal: unknown) => setError(refusal));
+    }).catch(setError);
     return () => abort.abort();
-  }, [client, id, visible]);
+  }, [client, id, mayFollow]);
 
   return { conversation, streamState, error };
 }

@@ -1,25 +1,27 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
+import { dataIfFound } from "@/api/problem";
 import type { ToolRequest } from "@/api/types";
 import { Button } from "@/components/button";
 import { ChangeCard } from "@/components/change-card";
-import { LoadErrorPage } from "@/components/error-pages";
+import { ItemPlaceholder } from "@/components/error-pages";
 import { TextField } from "@/components/field";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { ErrorNotice } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { Name } from "@/components/name";
 import { toolRequestQuery, useDecide, type DecisionInput } from "./queries";
 import { describeState } from "./states";
 
 /** What a program has asked for over MCP. A person approves or rejects it here. */
 export function ApprovalPage() {
   const { requestId } = useParams({ from: "/app/approvals/$requestId" });
-  const { data: request, error, refetch } = useQuery(toolRequestQuery(requestId));
+  const { data, error, refetch } = useQuery(toolRequestQuery(requestId));
+  const request = dataIfFound(data, error);
   return (
     <div className="mx-auto max-w-[48rem] px-4 py-5 md:px-6">
-      {error && !request && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!request && !error && <Skeletons />}
+      {!request && <ItemPlaceholder item="request" error={error} retry={() => void refetch()} />}
       {request && <Request key={request.id} request={request} />}
     </div>
   );
@@ -35,7 +37,7 @@ function Request({ request }: { request: ToolRequest }) {
       </nav>
       <PageHeader title={request.card.title} />
       <p className="mb-4 text-soft">
-        A program with the API key <strong>{request.key_name}</strong> asked for this{" "}
+        A program with the API key <Name className="font-semibold">{request.key_name}</Name> asked for this{" "}
         <RelativeTime time={request.created_at} />.
       </p>
       <section aria-label="What would change" className="card grid min-w-0 grid-cols-1 gap-3 p-4">

@@ -6,6 +6,7 @@ import { LoadErrorPage } from "@/components/error-pages";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { Name } from "@/components/name";
 import { openRequestsQuery } from "./queries";
 
 /** What programs have asked for over MCP, and nobody has decided. */
@@ -54,7 +55,8 @@ function RequestLink({ row }: { row: ToolRequestRow }) {
     >
       <span className="block font-medium wrap-anywhere">{row.title}</span>
       <span className="text-[0.8125rem] wrap-anywhere text-soft">
-        {row.key_name}, <RelativeTime time={row.created_at} />. Expires <RelativeTime time={row.expires_at} />
+        <Name>{row.key_name}</Name>, <RelativeTime time={row.created_at} />. Expires{" "}
+        <RelativeTime time={row.expires_at} />
       </span>
     </Link>
   );

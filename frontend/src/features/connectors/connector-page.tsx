@@ -3,13 +3,15 @@ import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { ProblemError, dataIfFound } from "@/api/problem";
 import type { Connector } from "@/api/types";
 import { connectorQuery } from "@/components/connectors/queries";
-import { LoadErrorPage } from "@/components/error-pages";
+import { ItemPlaceholder } from "@/components/error-pages";
+import { ItemId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { useFocusedSetting } from "@/components/schema-form/focus";
 import type { Schema } from "@/components/schema-form/schema";
 import { settingsInWords } from "@/components/schema-form/settings-in-words";
+import { Name } from "@/components/name";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { DeleteButton } from "./delete-button";
 import { EditForm } from "./edit-form";
@@ -25,8 +27,7 @@ export function ConnectorPage() {
   usePageTitle(connector?.name ?? "Connector");
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
-      {error && !connector && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!connector && !error && <Skeletons />}
+      {!connector && <ItemPlaceholder item="connector" error={error} retry={() => void refetch()} />}
       {connector && <Content key={connector.id} connector={connector} />}
     </div>
   );
@@ -50,7 +51,9 @@ function Content({ connector }: { connector: Connector }) {
               Connectors
             </Link>
           </nav>
-          <h1 className="text-xl font-semibold tracking-tight break-words">{connector.name}</h1>
+          <h1 className="text-xl font-semibold tracking-tight">
+            <Name>{connector.name}</Name>
+          </h1>
           <p className="text-[0.8125rem] text-soft">
             {kind.data?.name ?? connector.kind} {connector.role}
           </p>
@@ -150,8 +153,8 @@ function Details({ connector }: { connector: Connector }) {
           </>
         )}
         <dt className="text-faint">ID</dt>
-        <dd className="truncate font-mono text-xs leading-5" title={connector.id}>
-          {connector.id}
+        <dd className="min-w-0">
+          <ItemId id={connector.id} path={`/connectors/${connector.id}`} />
         </dd>
       </dl>
     </section>

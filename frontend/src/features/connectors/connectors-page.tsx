@@ -9,6 +9,7 @@ import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { SearchField } from "@/components/search-field";
+import { Name } from "@/components/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
 import { isRole, parseConnectorFilter, type ConnectorFilter } from "./filter";
@@ -62,14 +63,15 @@ function NewConnectorLink() {
 
 function FilterBar({ filter }: { filter: ConnectorFilter }) {
   const navigate = useNavigate({ from: "/connectors" });
-  const change = (next: ConnectorFilter) =>
-    void navigate({ search: (current) => ({ ...current, ...next }), replace: true });
+  // Back undoes a choice, but not each letter of a search.
+  const change = (next: ConnectorFilter, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
     <div role="search" aria-label="Filter connectors" className="mb-4 flex flex-wrap items-center gap-2">
       <SearchField
         label="Search connectors"
         value={filter.q ?? ""}
-        onChange={(q) => change({ q: q || undefined })}
+        onChange={(q) => change({ q: q || undefined }, true)}
       />
       <select
         aria-label="Role"
@@ -82,7 +84,7 @@ function FilterBar({ filter }: { filter: ConnectorFilter }) {
         <option value="destination">Destinations</option>
       </select>
       {(filter.q || filter.role) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
           Clear filters
         </Button>
       )}
@@ -137,17 +139,25 @@ function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
                   params={{ connectorId: row.id }}
                   className="row-link font-medium hover:underline"
                 >
-                  {row.name}
+                  <Name>{row.name}</Name>
                 </Link>
                 <p className="text-[0.8125rem] text-faint sm:hidden">
                   {kindName(row.role, row.kind)}, {row.role}
                 </p>
-                {row.description && <p className="line-clamp-2 text-soft">{row.description}</p>}
+                {row.description && (
+                  <p dir="auto" className="line-clamp-2 text-left text-soft">
+                    {row.description}
+                  </p>
+                )}
               </td>
               <td className="max-sm:hidden">
                 {kindName(row.role, row.kind)} <span className="text-faint">{row.role}</span>
               </td>
-              {hasDomains && <td className="text-soft max-lg:hidden">{row.domain?.name ?? "–"}</td>}
+              {hasDomains && (
+                <td className="text-soft max-lg:hidden">
+                  <Name>{row.domain?.name ?? "–"}</Name>
+                </td>
+              )}
               <td className="whitespace-nowrap tabular-nums">
                 {row.pipeline_count > 0 ? (
                   countWithNoun(row.pipeline_count, "pipeline")

@@ -4,6 +4,7 @@ import type { Connector, PipelineRow } from "@/api/types";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { liveKindInWords } from "@/api/run-status";
 import { StatusBadge } from "@/components/status";
+import { Name } from "@/components/name";
 import { formatCount } from "@/format/number";
 import { useCanCreatePipelines } from "@/session/use-session";
 import { MAX_SHOWN_PIPELINES, pipelinesOfConnectorQuery } from "./queries";
@@ -52,7 +53,7 @@ function PipelineList({ pipelines, count }: { pipelines: PipelineRow[]; count: n
               params={{ pipelineId: id }}
               className="mr-auto min-w-0 wrap-anywhere hover:underline"
             >
-              {name}
+              <Name>{name}</Name>
             </Link>
             {last_run && (
               <StatusBadge status={last_run.status} label={liveKindInWords(last_run)} className="shrink-0" />

@@ -1,4 +1,5 @@
 import { useState, type ReactNode } from "react";
+import { ActionRefused } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Chart } from "@/components/chart/chart";
 import { ChoiceField } from "@/components/choice-field";
@@ -55,7 +56,7 @@ export function ComponentsPage() {
             <Button size="small" onClick={() => showSuccess("Orders was saved.")}>
               Show a success
             </Button>
-            <Button size="small" onClick={() => showError(new Error("The server did not answer."))}>
+            <Button size="small" onClick={() => showError(new ActionRefused("The server did not answer."))}>
               Show an error
             </Button>
           </div>

@@ -4,14 +4,16 @@ import { useEffect, useState } from "react";
 import { queryKeys } from "@/api/query-keys";
 import type { DataFile, FileUser } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Hint } from "@/components/hint";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
-import { showError, showSuccess } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
+import { CopyId } from "@/components/item-id";
+import { Name } from "@/components/name";
 import { ChooseFiles } from "@/components/uploads/choose-files";
 import { limitsQuery } from "@/components/uploads/queries";
 import { UploadList } from "@/components/uploads/upload-list";
@@ -121,7 +123,8 @@ function FilesTable({ rows, canEdit }: { rows: DataFile[]; canEdit: boolean }) {
           {rows.map((file) => (
             <tr key={file.id}>
               <td className="wrap-anywhere">
-                <span className="font-medium">{file.name}</span>
+                <Name className="font-medium">{file.name}</Name>
+                <CopyId id={file.id} path={`/files?q=${encodeURIComponent(file.name)}`} />
                 <div className="text-[0.8125rem] sm:hidden">
                   <UsedBy users={file.used_by} />
                 </div>
@@ -137,7 +140,12 @@ function FilesTable({ rows, canEdit }: { rows: DataFile[]; canEdit: boolean }) {
               </td>
               <td className="text-soft max-sm:hidden">
                 <RelativeTime time={file.updated_at} />
-                {file.uploaded_by && <span className="text-faint"> by {file.uploaded_by}</span>}
+                {file.uploaded_by && (
+                  <span className="text-faint">
+                    {" "}
+                    by <Name>{file.uploaded_by}</Name>
+                  </span>
+                )}
               </td>
               {canEdit && (
                 <td className="w-0">
@@ -163,10 +171,10 @@ function UsedBy({ users }: { users: FileUser[] }) {
         <li key={user.id}>
           {user.type === "pipeline" ? (
             <Link to="/pipelines/$pipelineId" params={{ pipelineId: user.id }} className="hover:underline">
-              {user.name}
+              <Name>{user.name}</Name>
             </Link>
           ) : (
-            user.name
+            <Name>{user.name}</Name>
           )}
           <span className="text-faint">
             {" "}
@@ -207,26 +215,17 @@ function FileActions({ file, onDelete }: { file: DataFile; onDelete: () => void 
 }
 
 function DeletionDialog({ file, onClose }: { file: DataFile | null; onClose: () => void }) {
-  const deletion = useDeleteFile();
-  function confirm() {
-    onClose();
-    if (!file) return;
-    deletion.mutate(file, {
-      onSuccess: () => showSuccess(`${file.name} was deleted.`),
-      onError: (error) => showError(error),
-    });
-  }
+  const deletion = useDeleteFile((name) => showSuccess(`${name} was deleted.`));
   return (
-    <ConfirmDialog
-      open={file !== null}
-      title={`Delete ${file?.name}?`}
-      confirmLabel="Delete"
-      danger
+    <DestroyDialog
+      target={file}
+      nameOf={({ name }) => name}
+      verb="Delete"
+      destruction={deletion}
       onClose={onClose}
-      onConfirm={confirm}
     >
       {file && deletionText(file)}
-    </ConfirmDialog>
+    </DestroyDialog>
   );
 }
 

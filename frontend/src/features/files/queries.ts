@@ -20,7 +20,7 @@ export function filesQuery(filter: FileFilter) {
   });
 }
 
-export function useDeleteFile() {
+export function useDeleteFile(onDeleted: (name: string) => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: ({ id, version }: DataFile) =>
@@ -29,6 +29,7 @@ export function useDeleteFile() {
           params: { path: { id }, header: { "If-Match": `"${version}"` } },
         }),
       ),
+    onSuccess: (_nothing, { name }) => onDeleted(name),
     onSettled: () => client.invalidateQueries({ queryKey: queryKeys.files.all }),
   });
 }

@@ -42,7 +42,11 @@ export function Step({ number, title, summary, state, onOpen, children }: StepPr
           {state === "done" ? <CheckIcon width="14" height="14" /> : number}
         </span>
         <span className={classNames("font-semibold", state === "later" && "text-faint")}>{title}</span>
-        {state === "done" && <span className="min-w-0 truncate text-soft">{summary}</span>}
+        {state === "done" && (
+          <span dir="auto" className="min-w-0 truncate text-left text-soft">
+            {summary}
+          </span>
+        )}
         {state === "done" && (
           <Button
             look="quiet"

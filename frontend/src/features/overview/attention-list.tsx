@@ -62,7 +62,7 @@ function Attention({ item }: { item: AttentionItem }) {
       <div className="min-w-0 flex-1 basis-64">
         <p className="flex min-w-0 items-center gap-2">
           <KindBadge item={item} />
-          <span className="truncate font-medium" title={item.name}>
+          <span dir="auto" className="truncate text-left font-medium" title={item.name}>
             {item.pipeline_id ? (
               <Link
                 to="/pipelines/$pipelineId"
@@ -81,7 +81,7 @@ function Attention({ item }: { item: AttentionItem }) {
             </span>
           )}
         </p>
-        <p className="mt-0.5 line-clamp-2 text-[0.8125rem] break-words text-soft" title={item.cause}>
+        <p className="mt-0.5 line-clamp-2 text-[0.8125rem] wrap-anywhere text-soft" title={item.cause}>
           {item.failure_class && <b className="font-medium">{failureClassLabel(item.failure_class)}: </b>}
           {item.cause}
         </p>

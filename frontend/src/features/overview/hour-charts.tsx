@@ -63,6 +63,7 @@ export function HourCharts({ overview }: { overview: Overview | undefined }) {
           times={charts.times}
           series={[...charts.duration]}
           format={formatDuration}
+          unit="seconds"
           height={120}
         />
       </div>

@@ -3,6 +3,7 @@ import type { Overview } from "@/api/types";
 import { Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
+import { Name } from "@/components/name";
 import { formatCount } from "@/format/number";
 
 /** The first waiting runs, with their places and why they wait. */
@@ -39,9 +40,9 @@ export function QueueList({ overview }: { overview: Overview | undefined }) {
                 <Link
                   to="/runs/$runId"
                   params={{ runId: run.id }}
-                  className="block truncate font-medium hover:underline"
+                  className="block font-medium hover:underline"
                 >
-                  {run.pipeline.name}
+                  <Name cut>{run.pipeline.name}</Name>
                 </Link>
                 <span className="block truncate text-[0.8125rem] text-soft first-letter:uppercase">
                   <WaitingReason run={run} />

@@ -50,7 +50,8 @@ export const TimelineRowView = memo(function TimelineRowView(props: Props) {
         data-stop
         tabIndex={shownFocusable === 0 ? 0 : -1}
         title={row.name}
-        className={classNames(LABEL_CLASS, "truncate px-3 text-[0.8125rem] hover:underline")}
+        dir="auto"
+        className={classNames(LABEL_CLASS, "truncate px-3 text-left text-[0.8125rem] hover:underline")}
       >
         {row.name}
       </Link>

@@ -6,11 +6,12 @@ import { pipelineQuery } from "@/api/pipelines";
 import { dataIfFound } from "@/api/problem";
 import type { Pipeline } from "@/api/types";
 import { ConfirmDialog } from "@/components/dialog";
-import { LoadErrorPage } from "@/components/error-pages";
-import { Skeletons, WarningNotices } from "@/components/notice";
+import { ItemPlaceholder } from "@/components/error-pages";
+import { WarningNotices } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { showError } from "@/components/toast";
 import { useEdits } from "@/components/use-edits";
+import { Name } from "@/components/name";
 import { useOrgEvents } from "@/live/org-events";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { valuesOf } from "./configuration/values";
@@ -18,7 +19,7 @@ import { SourceChanges } from "./drift/source-changes";
 import { PipelinePageContext } from "./page-context";
 import { PipelineActions } from "./pipeline-actions";
 import { useSetEnabled } from "./queries";
-import { RouteLine, streamsInWords } from "./list/route-line";
+import { PipelineRoute } from "./pipeline-route";
 import { RunButton } from "./list/run-button";
 import { StreamDecisions } from "./stream-decisions";
 import { scheduleValues } from "./schedule-values";
@@ -31,8 +32,7 @@ export function PipelinePage() {
   usePageTitle(useTitle(pipeline));
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !pipeline && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!pipeline && !error && <Skeletons />}
+      {!pipeline && <ItemPlaceholder item="pipeline" error={error} retry={() => void refetch()} />}
       {pipeline && <PipelineContent key={pipeline.id} pipeline={pipeline} />}
     </div>
   );
@@ -81,12 +81,10 @@ function Header({ pipeline, canEdit }: { pipeline: Versioned<Pipeline>; canEdit:
             Pipelines
           </Link>
         </nav>
-        <h1 className="text-xl font-semibold tracking-tight wrap-anywhere">{pipeline.name}</h1>
-        <RouteLine
-          source={pipeline.source_kind}
-          destination={pipeline.destination_kind}
-          stream={streamsInWords(pipeline)}
-        />
+        <h1 className="text-xl font-semibold tracking-tight">
+          <Name>{pipeline.name}</Name>
+        </h1>
+        <PipelineRoute pipeline={pipeline} />
       </div>
       {canEdit && <EnabledSwitch pipeline={pipeline} />}
       {canRun && (

@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
+import { ItemId } from "@/components/item-id";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { RunsTable } from "@/components/runs-table";
@@ -17,11 +18,13 @@ export function RunsTab() {
   return (
     <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
       <div className="grid min-w-0 content-start gap-4">
-        <PipelineCharts
-          pipelineId={pipeline.id}
-          hasFailed={pipeline.last_run?.status === "failed"}
-          hasFreshness={pipeline.enabled && pipeline.schedule !== null && !pipeline.schedule.paused_at}
-        />
+        {pipeline.last_run && (
+          <PipelineCharts
+            pipelineId={pipeline.id}
+            isFailing={isFailing(pipeline)}
+            hasFreshness={pipeline.enabled && pipeline.schedule !== null && !pipeline.schedule.paused_at}
+          />
+        )}
         <Runs pipelineId={pipeline.id} />
       </div>
       <aside aria-label="About this pipeline" className="grid content-start gap-4">
@@ -29,6 +32,11 @@ export function RunsTab() {
       </aside>
     </div>
   );
+}
+
+/** Whether it has begun to fail after a success. Only then the statistics say what was changed before. */
+function isFailing({ failing_since, last_success_at }: Pipeline): boolean {
+  return failing_since !== null && last_success_at !== null;
 }
 
 function Runs({ pipelineId }: { pipelineId: string }) {
@@ -91,6 +99,10 @@ function About({ pipeline }: { pipeline: Pipeline }) {
         </dd>
         <dt className="text-faint">Version</dt>
         <dd>{pipeline.version}</dd>
+        <dt className="text-faint">ID</dt>
+        <dd className="min-w-0">
+          <ItemId id={pipeline.id} path={`/pipelines/${pipeline.id}`} />
+        </dd>
       </dl>
     </section>
   );

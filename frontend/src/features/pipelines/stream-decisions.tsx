@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId } from "react";
-import { ProblemError } from "@/api/problem";
+import { ActionRefused, ProblemError } from "@/api/problem";
 import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
 import { showError, showSuccess } from "@/components/toast";
@@ -123,5 +123,5 @@ function message(decision: "add" | "ignore", streams: string[]): string {
 /** The reason why a table is taken, which the answer has as the message of a field. */
 function firstReason(error: unknown): unknown {
   const reason = error instanceof ProblemError ? error.fields[0]?.message : undefined;
-  return reason ? new Error(reason) : error;
+  return reason ? new ActionRefused(reason) : error;
 }

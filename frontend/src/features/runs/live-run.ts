@@ -6,7 +6,7 @@ import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
 import type { LogLine, Run } from "@/api/types";
 import { followStream, type StreamState } from "@/live/event-stream";
-import { useTabVisible } from "@/live/visibility";
+import { useMayFollow } from "@/live/visibility";
 import { runQuery } from "./queries";
 
 type OnLines = (first: number, lines: LogLine[]) => void;
@@ -34,11 +34,11 @@ export class LogFeed {
 export function useLiveRun(runId: string, live: boolean): { feed: LogFeed; streamState: StreamState } {
   const client = useQueryClient();
   const [feed] = useState(() => new LogFeed());
-  const visible = useTabVisible();
+  const mayFollow = useMayFollow();
   const [streamState, setStreamState] = useState<StreamState>("closed");
 
   useEffect(() => {
-    if (!live || !visible) return;
+    if (!live || !mayFollow) return;
     const abort = new AbortController();
     const key = runQuery(runId).queryKey;
     function onEvent({ event, data }: EventSourceMessage): "stop" | void {
@@ -66,7 +66,7 @@ export function useLiveRun(runId: string, live: boolean): { feed: LogFeed; strea
         void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
       });
     return () => abort.abort();
-  }, [runId, live, feed, visible, client]);
+  }, [runId, live, feed, mayFollow, client]);
 
   return { feed, streamState };
 }

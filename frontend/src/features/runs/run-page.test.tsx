@@ -131,7 +131,7 @@ describe("the page of a run", () => {
     server.use(untyped.get(`*/api/v1/runs/${ID}`, () => HttpResponse.json({}, { status: 404 })));
     await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
     await waitFor(() => expect(screen.queryByText("The connection was lost", { exact: false })).toBeNull());
-    expect(await screen.findByText("Page not found")).toBeTruthy();
+    expect(await screen.findByText("This run does not exist")).toBeTruthy();
   });
 
   it("keeps the page if only the log cannot be read, and reads it again", async () => {

@@ -8,16 +8,17 @@ import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
+import { ItemId } from "@/components/item-id";
 import { NetworkTable } from "@/components/network-table";
 import { OutputsCard } from "@/components/outputs-card";
-import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
 import { useHasPermission, useHasPermissionSomewhere } from "@/session/use-session";
-import { LoadErrorPage } from "@/components/error-pages";
+import { ItemPlaceholder } from "@/components/error-pages";
+import { Name } from "@/components/name";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
@@ -48,8 +49,7 @@ function LiveRun({ runId }: { runId: string }) {
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !run && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!run && !error && <Skeletons />}
+      {!run && <ItemPlaceholder item="run" error={error} retry={() => void refetch()} />}
       {run && (
         <>
           <Header run={run} />
@@ -75,9 +75,10 @@ function LiveRun({ runId }: { runId: string }) {
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <RunDetails run={run} />
-              {!live && <OutputsCard runId={run.id} mayDownload={mayLook} />}
               <Network run={run} />
               <Attempts run={run} />
+              {/* Last, because its height is not known before it is loaded. */}
+              {!live && <OutputsCard runId={run.id} mayDownload={mayLook} />}
             </aside>
           </div>
         </>
@@ -213,7 +214,9 @@ function RunDetails({ run }: { run: Run }) {
       </h2>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
-        <dd className="truncate">{run.triggered_by ?? run.trigger}</dd>
+        <dd>
+          <Name cut>{run.triggered_by ?? run.trigger}</Name>
+        </dd>
         {run.trigger === "replay" && <ReplayedRun run={run} />}
         <dt className="text-faint">Created</dt>
         <dd>
@@ -230,8 +233,8 @@ function RunDetails({ run }: { run: Run }) {
         <dt className="text-faint">Attempt</dt>
         <dd>{run.attempt || "–"}</dd>
         <dt className="text-faint">ID</dt>
-        <dd className="truncate font-mono text-xs leading-5" title={run.id}>
-          {run.id}
+        <dd className="min-w-0">
+          <ItemId id={run.id} path={`/runs/${run.id}`} />
         </dd>
       </dl>
     </section>

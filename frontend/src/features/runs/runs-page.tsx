@@ -27,7 +27,6 @@ export function RunsPage() {
           onChange={({ target }) =>
             void navigate({
               search: isRunStatus(target.value) ? { status: target.value } : {},
-              replace: true,
             })
           }
         >

@@ -42,8 +42,9 @@ export function AccountPage() {
         hasPassword={user.has_password ?? false}
       />
       <PasswordSection hasPassword={user.has_password ?? false} />
-      <ProvidersSection hasPassword={user.has_password ?? false} />
       <ConversationsSection />
+      {/* Last, so that nothing moves when it is known whether there are providers. */}
+      <ProvidersSection hasPassword={user.has_password ?? false} />
     </>
   );
 }
@@ -259,6 +260,8 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.linkedProviders }),
   });
   const availableProviders = providers.data?.providers ?? [];
+  if (providers.isError)
+    return <ErrorNotice error={providers.error} retry={() => void providers.refetch()} />;
   if (availableProviders.length === 0) return null;
   const error = link.error ?? unlink.error;
   const messages = fieldMessages(error);

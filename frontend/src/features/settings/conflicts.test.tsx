@@ -180,8 +180,10 @@ describe("if somebody else saves first", () => {
     await userEvent.click(await screen.findByRole("button", { name: /^Delete ?Marketing/ }));
     await screen.findByText("Delete Marketing?");
     saveElsewhere(PATHS.domain, { name: "Growth" });
+    await userEvent.type(screen.getByLabelText("Type Marketing to confirm"), "Marketing");
     await userEvent.click(screen.getByRole("button", { name: "Delete", hidden: true }));
     await waitFor(() => expect(sent).toHaveLength(1));
     expect(sent[0]).toMatchObject({ method: "DELETE", ifMatch: '"1"', status: 412 });
+    expect(await screen.findByRole("alert", { hidden: true })).toBeTruthy();
   });
 });

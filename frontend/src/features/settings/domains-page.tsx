@@ -6,11 +6,12 @@ import { domainsQuery } from "@/api/domains";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { VersionedForm } from "@/components/versioned-form";
+import { Name } from "@/components/name";
 import { useHasPermission } from "@/session/use-session";
 import { membersQuery } from "@/api/members";
 import { QueryContent, Section } from "@/components/section";
@@ -20,6 +21,11 @@ function domainQuery(id: string) {
     queryKey: queryKeys.domains.one(id),
     queryFn: () => unwrapVersioned(api.GET("/api/v1/org/domains/{id}", { params: { path: { id } } })),
   };
+}
+
+interface DomainRole {
+  member: string;
+  role: "member" | "admin";
 }
 
 /** What a dialog asks about: the domain with the version that the dialog names. */
@@ -46,12 +52,11 @@ export function DomainsPage() {
       unwrap(
         api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id }, header: { "If-Match": etag } } }),
       ),
-    onSuccess: (_nothing, { id }) =>
-      forgetDeleted(client, { deleted: queryKeys.domains.one(id), refreshed: queryKeys.domains.all }),
-    onError: (error) => {
-      showError(error);
-      void invalidate();
+    onSuccess: (_nothing, { id }) => {
+      if (openDomain === id) setOpenDomain(null);
+      return forgetDeleted(client, { deleted: queryKeys.domains.one(id), refreshed: queryKeys.domains.all });
     },
+    onError: invalidate,
   });
 
   function askToRemove(id: string) {
@@ -96,7 +101,7 @@ export function DomainsPage() {
               {results.map(({ id, name }) => (
                 <li key={id}>
                   <div className="flex flex-wrap items-center gap-2">
-                    <span className="flex-1 font-medium">{name}</span>
+                    <Name className="min-w-0 flex-1 basis-48 font-medium">{name}</Name>
                     <Button
                       size="small"
                       aria-expanded={openDomain === id}
@@ -127,20 +132,15 @@ export function DomainsPage() {
           )
         }
       </QueryContent>
-      <ConfirmDialog
-        open={domainToRemove !== null}
-        title={`Delete ${domainToRemove?.name}?`}
-        confirmLabel="Delete"
-        danger
+      <DestroyDialog
+        target={domainToRemove}
+        nameOf={({ name }) => name}
+        verb="Delete"
+        destruction={remove}
         onClose={() => setDomainToRemove(null)}
-        onConfirm={() => {
-          if (openDomain === domainToRemove!.id) setOpenDomain(null);
-          remove.mutate(domainToRemove!);
-          setDomainToRemove(null);
-        }}
       >
         Its pipelines and connectors are kept, without a domain. API keys limited to the domain stop working.
-      </ConfirmDialog>
+      </DestroyDialog>
     </Section>
   );
 }
@@ -198,7 +198,7 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
   const members = useQuery(membersQuery);
   const requestOptions = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
   const setRole = useMutation({
-    mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
+    mutationFn: ({ member, role }: DomainRole) =>
       unwrap(
         api.PUT("/api/v1/org/domains/{id}/members/{member_id}", {
           ...requestOptions(member),
@@ -209,8 +209,15 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
     onError: (error) => showError(error),
   });
   const removeRole = useMutation({
-    mutationFn: (member: string) =>
+    mutationFn: ({ member }: DomainRole) =>
       unwrap(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", requestOptions(member))),
+    onSuccess: (_nothing, role) =>
+      showSuccess(
+        "The domain role was removed.",
+        <button type="button" className="link" onClick={() => setRole.mutate(role)}>
+          Undo
+        </button>,
+      ),
     onSettled: invalidate,
     onError: (error) => showError(error),
   });
@@ -238,7 +245,12 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
                   {email} <span className="text-faint">{role}</span>
                 </span>
                 {canManage && (
-                  <Button size="small" onClick={() => removeRole.mutate(member_id)}>
+                  <Button
+                    size="small"
+                    onClick={() =>
+                      removeRole.mutate({ member: member_id, role: role === "admin" ? "admin" : "member" })
+                    }
+                  >
                     Remove<span className="sr-only"> from {email}</span>
                   </Button>
                 )}

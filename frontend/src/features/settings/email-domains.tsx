@@ -1,10 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import type { FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { VerifiedDomain } from "@/api/types";
 import { Button } from "@/components/button";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
@@ -28,12 +29,12 @@ export function EmailDomains() {
     onSettled: invalidate,
     onError: (error) => showError(error),
   });
+  const [removed, setRemoved] = useState<{ id: string; domain: string } | null>(null);
   const remove = useMutation({
-    mutationFn: (id: string) =>
+    mutationFn: ({ id }: { id: string }) =>
       unwrap(api.DELETE("/api/v1/org/verified-domains/{id}", { params: { path: { id } } })),
     onSuccess: () => showSuccess("Domain removed. Existing members keep their access."),
     onSettled: invalidate,
-    onError: (error) => showError(error),
   });
   const messages = fieldMessages(add.error);
 
@@ -66,7 +67,11 @@ export function EmailDomains() {
                     <Button onClick={() => check.mutate(id)} aria-label={`Verify ${domain}`}>
                       {check.isPending && check.variables === id ? "Verifying…" : "Verify"}
                     </Button>
-                    <Button look="danger" onClick={() => remove.mutate(id)} aria-label={`Remove ${domain}`}>
+                    <Button
+                      look="danger"
+                      onClick={() => setRemoved({ id, domain })}
+                      aria-label={`Remove ${domain}`}
+                    >
                       Remove
                     </Button>
                   </div>
@@ -91,6 +96,15 @@ export function EmailDomains() {
           )
         }
       </QueryContent>
+      <DestroyDialog
+        target={removed}
+        nameOf={({ domain }) => domain}
+        verb="Remove"
+        destruction={remove}
+        onClose={() => setRemoved(null)}
+      >
+        New people with its addresses have to confirm by e-mail. Existing members keep their access.
+      </DestroyDialog>
       <form onSubmit={submit} className="grid max-w-md gap-3">
         {add.error && Object.keys(messages).length === 0 && <ErrorNotice error={add.error} />}
         <TextField

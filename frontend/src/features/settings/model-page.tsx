@@ -5,11 +5,11 @@ import { fieldMessages, isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { AgentStatus, ModelDraft, OwnModel, OwnModelChange } from "@/api/types";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { SecretField, typedSecret } from "@/components/secret-field";
-import { showError, showSuccess } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
 import { modelInWords, PROVIDER_NAMES } from "@/format/model";
@@ -189,7 +189,12 @@ function ModelForm({ current: { value: model, etag } }: { current: Optional<OwnM
           <ModelFields {...fields} messages={{ ...draftMessages(check.error), ...fields.messages }} />
         )}
       </VersionedForm>
-      <RemoveDialog etag={etag} open={isRemoving} onClose={() => setIsRemoving(false)} />
+      <RemoveDialog
+        model={model?.model ?? ""}
+        etag={etag}
+        open={isRemoving}
+        onClose={() => setIsRemoving(false)}
+      />
     </>
   );
 }
@@ -326,35 +331,33 @@ function draftMessages(error: unknown): Record<string, string> {
 }
 
 interface RemoveProps {
+  /** The name of the model. */
+  model: string;
   etag: string;
   open: boolean;
   onClose: () => void;
 }
 
-function RemoveDialog({ etag, open, onClose }: RemoveProps) {
+function RemoveDialog({ model, etag, open, onClose }: RemoveProps) {
   const refresh = useRefreshModel();
   const remove = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/org/model", { params: { header: { "If-Match": etag } } })),
     onSuccess: refresh,
     onError: async (error) => {
-      showError(error);
       if (isChangedMeanwhile(error)) await refresh();
     },
   });
   return (
-    <ConfirmDialog
-      open={open}
+    <DestroyDialog
+      target={open ? model : null}
+      nameOf={(name) => name}
       title="Remove the language model?"
-      confirmLabel="Remove"
-      danger
+      verb="Remove"
+      destruction={{ ...remove, mutate: (_model, options) => remove.mutate(undefined, options) }}
       onClose={onClose}
-      onConfirm={() => {
-        onClose();
-        remove.mutate();
-      }}
     >
       Its key is deleted. The agent then uses the default of this installation, or guided mode.
-    </ConfirmDialog>
+    </DestroyDialog>
   );
 }
 

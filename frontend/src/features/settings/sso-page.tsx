@@ -1,9 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { api, unwrap, unwrapOptional, type Optional } from "@/api/client";
 import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { OwnProvider, OwnProviderChange, ProviderCheck } from "@/api/types";
 import { Button } from "@/components/button";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
 import { SecretField, typedSecret } from "@/components/secret-field";
@@ -186,102 +188,112 @@ function IdentityProviderForm({ current: { value: saved, etag } }: { current: Op
   const remove = useMutation({
     mutationFn: () => unwrap(api.DELETE("/api/v1/org/identity-provider", { params })),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.identityProvider }),
-    onError: (error) => {
-      showError(error);
-      return refetch(error);
-    },
+    onError: refetch,
   });
+  const [isRemoving, setIsRemoving] = useState(false);
 
   return (
-    <VersionedForm
-      saved={providerValues(saved)}
-      labels={PROVIDER_LABELS}
-      secrets={["client_secret"]}
-      textOf={(field, value) => (field === "join_role" ? JOIN_ROLES[String(value)] : undefined)}
-      save={save}
-      canEdit={canEdit}
-      onSave={(values, _changed, done) => save.mutate(providerChange(values), { onSuccess: done })}
-      actions={({ values }) => (
-        <>
-          <Button onClick={() => check.mutate(String(values.issuer).trim())}>
-            {check.isPending ? "Testing…" : "Test issuer"}
-          </Button>
-          {saved && (
-            <Button look="danger" onClick={() => remove.mutate()}>
-              Remove
+    <>
+      <VersionedForm
+        saved={providerValues(saved)}
+        labels={PROVIDER_LABELS}
+        secrets={["client_secret"]}
+        textOf={(field, value) => (field === "join_role" ? JOIN_ROLES[String(value)] : undefined)}
+        save={save}
+        canEdit={canEdit}
+        onSave={(values, _changed, done) => save.mutate(providerChange(values), { onSuccess: done })}
+        actions={({ values }) => (
+          <>
+            <Button onClick={() => check.mutate(String(values.issuer).trim())}>
+              {check.isPending ? "Testing…" : "Test issuer"}
             </Button>
-          )}
-        </>
-      )}
-      below={
-        <>
-          {check.data && <CheckSteps steps={check.data.steps} />}
-          {saved && <Addresses provider={saved} />}
-        </>
-      }
-    >
-      {({ values, base, change, messages }) => (
-        <>
-          <TextField
-            label={PROVIDER_LABELS.issuer}
-            type="url"
-            required
-            placeholder="https://login.example.com"
-            value={String(values.issuer)}
-            onChange={({ target }) => change({ issuer: target.value })}
-            readOnly={!canEdit}
-            error={messages.issuer}
-          />
-          <TextField
-            label={PROVIDER_LABELS.client_id}
-            required
-            value={String(values.client_id)}
-            onChange={({ target }) => change({ client_id: target.value })}
-            readOnly={!canEdit}
-            error={messages.client_id}
-          />
-          <SecretField
-            label={PROVIDER_LABELS.client_secret}
-            value={values.client_secret}
-            stored={base.client_secret}
-            onChange={(client_secret) => change({ client_secret })}
-            placeholder={saved ? `Set, ends in ${saved.client_secret.last4 || "…"}` : undefined}
-            readOnly={!canEdit}
-            error={messages.client_secret}
-          />
-          <Field
-            label={PROVIDER_LABELS.join_role}
-            hint="Before they join, users must open a link in an e-mail, unless their address is in a verified e-mail domain."
-            error={messages.join_role}
-          >
-            {(control) => (
-              <select
-                {...control}
-                className="control w-auto!"
-                value={String(values.join_role)}
-                onChange={({ target }) => change({ join_role: target.value })}
-                disabled={!canEdit}
-              >
-                {Object.entries(JOIN_ROLES).map(([role, words]) => (
-                  <option key={role} value={role}>
-                    {words}
-                  </option>
-                ))}
-              </select>
+            {saved && (
+              <Button look="danger" onClick={() => setIsRemoving(true)}>
+                Remove
+              </Button>
             )}
-          </Field>
-          <label className="flex items-center gap-2.5">
-            <input
-              type="checkbox"
-              checked={Boolean(values.enabled)}
-              onChange={({ target }) => change({ enabled: target.checked })}
-              disabled={!canEdit}
+          </>
+        )}
+        below={
+          <>
+            {check.data && <CheckSteps steps={check.data.steps} />}
+            {saved && <Addresses provider={saved} />}
+          </>
+        }
+      >
+        {({ values, base, change, messages }) => (
+          <>
+            <TextField
+              label={PROVIDER_LABELS.issuer}
+              type="url"
+              required
+              placeholder="https://login.example.com"
+              value={String(values.issuer)}
+              onChange={({ target }) => change({ issuer: target.value })}
+              readOnly={!canEdit}
+              error={messages.issuer}
             />
-            {PROVIDER_LABELS.enabled}
-          </label>
-        </>
-      )}
-    </VersionedForm>
+            <TextField
+              label={PROVIDER_LABELS.client_id}
+              required
+              value={String(values.client_id)}
+              onChange={({ target }) => change({ client_id: target.value })}
+              readOnly={!canEdit}
+              error={messages.client_id}
+            />
+            <SecretField
+              label={PROVIDER_LABELS.client_secret}
+              value={values.client_secret}
+              stored={base.client_secret}
+              onChange={(client_secret) => change({ client_secret })}
+              placeholder={saved ? `Set, ends in ${saved.client_secret.last4 || "…"}` : undefined}
+              readOnly={!canEdit}
+              error={messages.client_secret}
+            />
+            <Field
+              label={PROVIDER_LABELS.join_role}
+              hint="Before they join, users must open a link in an e-mail, unless their address is in a verified e-mail domain."
+              error={messages.join_role}
+            >
+              {(control) => (
+                <select
+                  {...control}
+                  className="control w-auto!"
+                  value={String(values.join_role)}
+                  onChange={({ target }) => change({ join_role: target.value })}
+                  disabled={!canEdit}
+                >
+                  {Object.entries(JOIN_ROLES).map(([role, words]) => (
+                    <option key={role} value={role}>
+                      {words}
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
+            <label className="flex items-center gap-2.5">
+              <input
+                type="checkbox"
+                checked={Boolean(values.enabled)}
+                onChange={({ target }) => change({ enabled: target.checked })}
+                disabled={!canEdit}
+              />
+              {PROVIDER_LABELS.enabled}
+            </label>
+          </>
+        )}
+      </VersionedForm>
+      <DestroyDialog
+        target={isRemoving ? (saved?.issuer ?? null) : null}
+        nameOf={(issuer) => issuer}
+        title="Remove the identity provider?"
+        verb="Remove"
+        destruction={{ ...remove, mutate: (_issuer, options) => remove.mutate(undefined, options) }}
+        onClose={() => setIsRemoving(false)}
+      >
+        Members can no longer log in through it. Those without a password need a link to set one.
+      </DestroyDialog>
+    </>
   );
 }
 

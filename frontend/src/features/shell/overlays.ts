@@ -11,6 +11,10 @@ export function openOverlay(overlay: Overlay): void {
   listeners.forEach((listener) => listener());
 }
 
+export function isOverlayOpen(): boolean {
+  return open !== null;
+}
+
 export function useOverlay(): Overlay {
   return useSyncExternalStore(
     (listener) => {

@@ -4,6 +4,7 @@ import { useEffect, useId, useRef, useState, type KeyboardEvent } from "react";
 import { openAgentPanel } from "@/agent-panel";
 import { classNames } from "@/components/class-names";
 import { showError, showSuccess } from "@/components/toast";
+import { Name } from "@/components/name";
 import { useHasPermission, useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
 import { saveTheme } from "@/theme";
 import { openOverlay } from "./overlays";
@@ -95,7 +96,9 @@ export function Palette() {
             onClick={() => choose(command)}
           >
             <span className="w-28 shrink-0 text-xs text-faint max-sm:hidden">{command.group}</span>
-            <span className="min-w-0 flex-1 truncate">{command.label}</span>
+            <Name cut className="flex-1">
+              {command.label}
+            </Name>
             {command.hint && <kbd className="font-mono text-xs text-faint">{command.hint}</kbd>}
           </li>
         ))}

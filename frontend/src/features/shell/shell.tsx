@@ -25,7 +25,8 @@ import {
   UserIcon,
 } from "@/components/icons";
 import { Menu, MenuChoice, MenuItem, MenuSeparator } from "@/components/menu";
-import { showError } from "@/components/toast";
+import { ActionErrors, clearErrors, showError } from "@/components/toast";
+import { Name } from "@/components/name";
 import logo from "@/logo.svg";
 import { absoluteTime } from "@/format/time";
 import { useEnterOrganization } from "@/session/use-enter-organization";
@@ -35,18 +36,21 @@ import { Banners } from "./banners";
 import { Overlay } from "./overlay";
 import { openOverlay } from "./overlays";
 import { EmailNotice } from "./email-notice";
+import { RoleNotice } from "./role-notice";
 import { useShortcuts } from "./shortcuts";
 
 /** The frame of all pages. `agentPanel` is shown beside the page when the user opens it. */
 export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
   useShortcuts();
-  const org = useSession()?.organization?.id;
+  const session = useSession();
+  const key = `${session?.user.id} ${session?.organization?.id}`;
   const isAgentPage = useIsAgentPage();
   const { isOpen } = useAgentPanel();
   const isPanelOpen = isOpen && canUseAgent && !isAgentPage;
   const isCovered = useIsNarrow() && isPanelOpen; // there is no room for the panel beside the page
   useCloseOnNavigation();
+  useForgottenErrors();
   const menu = usePhoneMenu();
   return (
     <div
@@ -127,10 +131,12 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         <Banners />
         <EmailNotice />
         <OrganizationNotice />
-        {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
-        <Outlet key={org} />
+        <RoleNotice />
+        <ActionErrors />
+        {/* The key renders all pages again after a switch, so that nothing of the other organization or user stays visible. */}
+        <Outlet key={key} />
       </main>
-      {isPanelOpen && <Fragment key={org}>{agentPanel}</Fragment>}
+      {isPanelOpen && <Fragment key={key}>{agentPanel}</Fragment>}
       <Overlay />
     </div>
   );
@@ -203,6 +209,12 @@ function useCloseOnNavigation(): void {
     addressBefore.current = address;
     if (narrowQuery?.matches) closeAgentPanel();
   }, [address]);
+}
+
+/** The errors of actions belong to the page on which they happened. */
+function useForgottenErrors(): void {
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  useEffect(() => clearErrors, [path]);
 }
 
 function SearchButton() {
@@ -302,7 +314,11 @@ function OrganizationMenu() {
   if (!session?.organization) return null;
   const { organization, organizations = [] } = session;
   if (organizations.length < 2) {
-    return <span className="min-w-0 truncate font-semibold max-lg:max-w-28">{organization.name}</span>;
+    return (
+      <Name cut className="font-semibold max-lg:max-w-28">
+        {organization.name}
+      </Name>
+    );
   }
   return (
     <Menu
@@ -312,7 +328,9 @@ function OrganizationMenu() {
           type="button"
           className={classNames(buttonClasses("quiet"), "px-1.5! text-ink! max-sm:px-0.5!")}
         >
-          <span className="max-w-[5rem] truncate font-semibold lg:max-w-[8.5rem]">{organization.name}</span>
+          <Name cut className="max-w-[5rem] font-semibold lg:max-w-[8.5rem]">
+            {organization.name}
+          </Name>
           <ChevronIcon className="shrink-0 text-faint" />
         </button>
       }
@@ -325,8 +343,8 @@ function OrganizationMenu() {
           value: id,
           label: (
             <>
-              <BuildingIcon className="text-faint" />
-              {name}
+              <BuildingIcon className="shrink-0 text-faint" />
+              <Name cut>{name}</Name>
             </>
           ),
         }))}
@@ -362,15 +380,25 @@ function UserMenu() {
             {initials(user.name || user.email)}
           </span>
           <span className="sr-only">Account of </span>
-          <span className="min-w-0 flex-1 truncate text-left max-lg:sr-only">{user.name || user.email}</span>
+          <Name cut className="flex-1 max-lg:sr-only">
+            {user.name || user.email}
+          </Name>
         </button>
       }
     >
       <div className="px-2.5 py-1.5">
-        <p className="font-medium">{user.name}</p>
-        <p className="text-[0.8125rem] text-faint">{user.email}</p>
-        <p className="text-[0.8125rem] text-faint">
-          {organization && `${organization.name}, ${organization.role}`}
+        <p className="max-w-72 font-medium">
+          <Name>{user.name}</Name>
+        </p>
+        <p className="max-w-72 text-[0.8125rem] text-faint">
+          <Name>{user.email}</Name>
+        </p>
+        <p className="max-w-72 text-[0.8125rem] text-faint">
+          {organization && (
+            <>
+              <Name>{organization.name}</Name>, {organization.role}
+            </>
+          )}
         </p>
       </div>
       <MenuSeparator />

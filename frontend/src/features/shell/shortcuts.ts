@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import { toggleAgentPanel } from "@/agent-panel";
 import { useHasPermissionSomewhere } from "@/session/use-session";
 import { PAGES } from "./keys";
-import { openOverlay } from "./overlays";
+import { isOverlayOpen, openOverlay } from "./overlays";
 
 const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
 
@@ -26,6 +26,7 @@ export function useShortcuts(): void {
         return focusMessageField() || toggleAgentPanel();
       }
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || isInDialog(event)) return;
+      if (isOverlayOpen()) return; // its code is being loaded, and what is typed is meant for it
       const followsG = performance.now() - gPressedAt < SEQUENCE_TIMEOUT;
       gPressedAt = 0;
       if (event.key === "/") return focusSearch(event);

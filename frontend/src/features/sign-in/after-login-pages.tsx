@@ -1,7 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
-import { useEffect, type FormEvent } from "react";
+import { useEffect, useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
+import { describeError } from "@/api/problem";
 import { endSession, refreshSession, rememberOrganization } from "@/api/session";
 import type { Session } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
@@ -18,16 +19,21 @@ import { CodeForm } from "./login-page";
 /** The page after a log-in through an identity provider. The session cookie is already set. This page fetches the access token. */
 export function WelcomePage() {
   const router = useRouter();
+  const [parameters] = useState(takeHashParameters);
+  const { mutate: resume, error } = useMutation({
+    mutationFn: refreshSession,
+    onSuccess: (isLoggedIn) => {
+      const next = parameters.get("next");
+      router.history.replace(!isLoggedIn ? "/login" : isSameSitePath(next) ? next : "/");
+    },
+  });
   useEffect(() => {
-    const parameters = takeHashParameters();
-    const nextPath = parameters.get("next");
-    const next = isSameSitePath(nextPath) ? nextPath : "/";
     if (parameters.get("org")) rememberOrganization(parameters.get("org"));
-    void refreshSession().then((isLoggedIn) => router.history.replace(isLoggedIn ? next : "/login"));
-  }, [router]);
+    resume();
+  }, [parameters, resume]);
   return (
     <SignInLayout title="Welcome" footer={null}>
-      <Skeletons rows={3} />
+      {error ? <ErrorNotice error={error} retry={resume} /> : <Skeletons rows={3} />}
     </SignInLayout>
   );
 }
@@ -40,19 +46,25 @@ export function NoAccessPage() {
   return <ClosedOrganization session={session} organization={session.organization} />;
 }
 
-const logoutButton = (
-  <button
-    type="button"
-    className="link"
-    onClick={() =>
-      void unwrap(
-        api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } }),
-      ).then(endSession)
-    }
-  >
-    Log out
-  </button>
-);
+function LogoutButton() {
+  const logout = useMutation({
+    mutationFn: () =>
+      unwrap(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
+    onSuccess: endSession,
+  });
+  return (
+    <>
+      <button type="button" className="link" onClick={() => logout.mutate()}>
+        Log out
+      </button>
+      {logout.error && (
+        <span role="alert" className="block text-bad">
+          {describeError(logout.error).title} You are still logged in.
+        </span>
+      )}
+    </>
+  );
+}
 
 function NoOrganization({ session }: { session: Session }) {
   const enter = useEnterOrganization();
@@ -67,7 +79,7 @@ function NoOrganization({ session }: { session: Session }) {
   }
 
   return (
-    <SignInLayout title="Create an organization" footer={logoutButton}>
+    <SignInLayout title="Create an organization" footer={<LogoutButton />}>
       <p className="mb-4 text-soft">
         {session.user.email} is not a member of any organization. Create one, or open the link in an
         invitation.
@@ -112,11 +124,12 @@ function ClosedOrganization({
   });
   const reason = organization.closed;
   return (
-    <SignInLayout title={organization.name} footer={logoutButton}>
+    <SignInLayout title={organization.name} footer={<LogoutButton />}>
       <div className="grid gap-4">
-        <p>
+        <p className="wrap-anywhere">
           {organization.name} {reason && REASON_TEXTS[reason]}
         </p>
+        {switchOrganization.error && <ErrorNotice error={switchOrganization.error} />}
         {reason === "sso_required" && (
           <a
             href={`/api/v1/auth/sso/start?org=${encodeURIComponent(organization.slug)}`}

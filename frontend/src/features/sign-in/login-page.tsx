@@ -169,7 +169,7 @@ export function CodeForm({
 }
 
 /** Returns the error, or null if the server only requests a code. */
-function withoutCodeRequest(error: unknown): unknown {
+export function withoutCodeRequest(error: unknown): unknown {
   return error instanceof ProblemError && error.code === "second_factor_needed" ? null : error;
 }
 
@@ -182,7 +182,7 @@ function Alert({ children }: { children: string }) {
 }
 
 /** Shows the same text for a wrong address and a wrong password, so that it does not reveal whether the account exists. */
-function LoginError({ error }: { error: unknown }) {
+export function LoginError({ error }: { error: unknown }) {
   const isWrongLogin = error instanceof ProblemError && [400, 401, 422].includes(error.status);
   if (!isWrongLogin) return <ErrorNotice error={error} />;
   return <Alert>The e-mail address or the password is incorrect. Check both and try again.</Alert>;

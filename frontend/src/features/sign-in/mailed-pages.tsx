@@ -2,7 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, ProblemError } from "@/api/problem";
 import { plainFetch } from "@/api/session";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
@@ -99,11 +99,16 @@ export function VerifyEmailPage() {
   useEffect(() => mutate(), [mutate]);
   return (
     <SignInLayout title="Confirm your e-mail address" footer={loginLink}>
-      {error && <ErrorNotice error={error} />}
+      {error && <ErrorNotice error={error} retry={isSpent(error) ? undefined : mutate} />}
       {isSuccess && <DoneMessage>Your e-mail address is confirmed.</DoneMessage>}
       {!error && !isSuccess && <p role="status">Confirming…</p>}
     </SignInLayout>
   );
+}
+
+/** Whether the server has refused the link itself, so that another try is useless. */
+function isSpent(error: unknown): boolean {
+  return error instanceof ProblemError && error.status < 429;
 }
 
 function DoneMessage({ children }: { children: string }) {

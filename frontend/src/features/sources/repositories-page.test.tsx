@@ -107,6 +107,7 @@ it("a repository that somebody else has changed is not disconnected", async () =
   saveElsewhere({ branch: "theirs" });
   await click("Disconnect");
   const dialog = await screen.findByRole("dialog");
+  await userEvent.type(within(dialog).getByLabelText(/^Type/), "https://git.example.com/team/sources.git");
   await userEvent.click(within(dialog).getByRole("button", { name: "Disconnect" }));
   await waitFor(() => expect(sent).toEqual([{ method: "DELETE", ifMatch: '"1"', body: null }]));
   await waitFor(() => expect(screen.getByLabelText<HTMLInputElement>(/^Branch/).value).toBe("theirs"));

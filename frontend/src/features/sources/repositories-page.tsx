@@ -5,7 +5,7 @@ import type { Versioned } from "@/api/client";
 import { dataIfFound, fieldMessages } from "@/api/problem";
 import type { Repository } from "@/api/types";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
@@ -376,20 +376,19 @@ function LoadedEditForm({
           </>
         )}
       </VersionedForm>
-      <ConfirmDialog
-        open={isConfirming}
-        title="Disconnect this repository?"
-        confirmLabel="Disconnect"
-        danger
-        onClose={() => setIsConfirming(false)}
-        onConfirm={() => {
-          setIsConfirming(false);
-          disconnect.mutate(undefined, { onError: (error) => showError(error) });
+      <DestroyDialog
+        target={isConfirming ? repository : null}
+        nameOf={({ url }) => url}
+        verb="Disconnect"
+        destruction={{
+          ...disconnect,
+          mutate: (_repository, options) => disconnect.mutate(undefined, options),
         }}
+        onClose={() => setIsConfirming(false)}
       >
         Its custom sources and their versions are kept, and can then be edited here. The webhook stops
         working.
-      </ConfirmDialog>
+      </DestroyDialog>
     </>
   );
 }

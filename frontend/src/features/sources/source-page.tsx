@@ -6,14 +6,14 @@ import { dataIfFound } from "@/api/problem";
 import type { CustomSource } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { CodeEditor } from "@/components/code-editor";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
-import { Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
 import { useCanCreatePipelines, useHasPermission } from "@/session/use-session";
-import { LoadErrorPage } from "@/components/error-pages";
+import { ItemPlaceholder } from "@/components/error-pages";
+import { ItemId } from "@/components/item-id";
 import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
 import { useOpenedVersion } from "./opened-version";
@@ -28,8 +28,7 @@ export function SourcePage() {
   const source = dataIfFound(data, error);
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !source && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!source && !error && <Skeletons />}
+      {!source && <ItemPlaceholder item="source" error={error} retry={() => void refetch()} />}
       {source && <SourceEditor key={source.id} source={source} />}
     </div>
   );
@@ -78,6 +77,7 @@ function SourceEditor({ source }: { source: Versioned<CustomSource> }) {
         {(report) => (
           <section aria-label="Save" className="card grid gap-3 p-4">
             <p className="text-soft">{versionStatus(source)}</p>
+            <ItemId id={source.id} path={`/sources/${source.id}`} />
             {newerVersion !== null && (
               <div role="status" className="grid gap-2">
                 <p>
@@ -182,19 +182,15 @@ function ArchiveAndDelete({ source }: { source: Versioned<CustomSource> }) {
       <Button look="danger" onClick={() => setIsConfirming(true)}>
         Delete
       </Button>
-      <ConfirmDialog
-        open={isConfirming}
-        title={`Delete ${source.name}?`}
-        confirmLabel="Delete"
-        danger
+      <DestroyDialog
+        target={isConfirming ? source : null}
+        nameOf={({ name }) => name}
+        verb="Delete"
+        destruction={{ ...remove, mutate: (_source, options) => remove.mutate(undefined, options) }}
         onClose={() => setIsConfirming(false)}
-        onConfirm={() => {
-          setIsConfirming(false);
-          remove.mutate(undefined, { onError: (error) => showError(error) });
-        }}
       >
         All its versions are deleted too. You cannot delete it while a connector or a pipeline uses it.
-      </ConfirmDialog>
+      </DestroyDialog>
     </>
   );
 }

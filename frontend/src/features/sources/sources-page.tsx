@@ -8,6 +8,7 @@ import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
+import { Name } from "@/components/name";
 import { parseSourceFilter } from "./filter";
 import { sourcesQuery } from "./queries";
 import { useUploadSources } from "./repository-queries";
@@ -52,7 +53,7 @@ export function SourcesPage() {
             type="checkbox"
             checked={filter.archived ?? false}
             onChange={({ target }) =>
-              void navigate({ search: { ...filter, archived: target.checked || undefined }, replace: true })
+              void navigate({ search: { ...filter, archived: target.checked || undefined } })
             }
           />{" "}
           Archived only{" "}
@@ -111,16 +112,20 @@ function SourcesTable({ rows }: { rows: CustomSourceRow[] }) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.id}>
-              <td>
+              <td className="wrap-anywhere">
                 <Link
                   to="/sources/$sourceId"
                   params={{ sourceId: row.id }}
                   className="row-link font-medium hover:underline"
                 >
-                  {row.name}
+                  <Name>{row.name}</Name>
                 </Link>
                 {row.repository_path && <p className="text-faint">{row.repository_path}</p>}
-                {row.description && <p className="text-soft">{row.description}</p>}
+                {row.description && (
+                  <p dir="auto" className="text-left text-soft">
+                    {row.description}
+                  </p>
+                )}
               </td>
               <td>
                 {row.approved_version === null ? (

@@ -4,6 +4,7 @@ import { useId } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "@/components/connectors/queries";
 import { Field, TextField } from "@/components/field";
+import { ErrorNotice, Skeletons } from "@/components/notice";
 import { withoutSecrets, type Config, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
 import { settingErrors, type Messages } from "@/components/schema-form/validation";
@@ -12,13 +13,23 @@ import type { Side } from "./values";
 interface Choices {
   connectors: ConnectorRow[];
   kinds: CatalogueEntry[];
+  isLoading: boolean;
+  /** Why the connectors or the kinds could not be loaded, or null. */
+  error: unknown;
+  reload: () => void;
 }
 
 /** The saved connectors and the kinds of one side. The lists are empty until they are loaded. */
 export function useSideChoices(role: Role): Choices {
   const connectors = useQuery(savedConnectorsQuery(role));
   const kinds = useQuery(catalogueQuery(role));
-  return { connectors: connectors.data?.results ?? [], kinds: kinds.data?.results ?? [] };
+  return {
+    connectors: connectors.data?.results ?? [],
+    kinds: kinds.data?.results ?? [],
+    isLoading: connectors.isPending || kinds.isPending,
+    error: connectors.data && kinds.data ? null : (connectors.error ?? kinds.error),
+    reload: () => void Promise.all([connectors.refetch(), kinds.refetch()]),
+  };
 }
 
 /** A source or destination in words, with its settings but without secrets. */
@@ -111,6 +122,8 @@ export function SideFields({ role, side, choices, onChange, errors }: Props) {
           }
         />
       )}
+      {choices.error !== null && <ErrorNotice error={choices.error} retry={choices.reload} />}
+      {!side.connector_id && choices.isLoading && choices.error === null && <Skeletons rows={3} />}
       {schema && (
         <SchemaForm
           key={side.kind}
@@ -125,7 +138,8 @@ export function SideFields({ role, side, choices, onChange, errors }: Props) {
   );
 }
 
-function SideOptions({ side, choices: { connectors, kinds } }: { side: Side; choices: Choices }) {
+function SideOptions({ side, choices }: { side: Side; choices: Choices }) {
+  const { connectors, kinds } = choices;
   const isConnectorListed = connectors.some(({ id }) => id === side.connector_id);
   const isKindListed = kinds.some(({ kind }) => kind === side.kind);
   return (
@@ -133,7 +147,12 @@ function SideOptions({ side, choices: { connectors, kinds } }: { side: Side; cho
       {(connectors.length > 0 || side.connector_id) && (
         <optgroup label="Saved connectors">
           {side.connector_id && !isConnectorListed && (
-            <option value={side.connector_id}>A connector that you cannot see ({side.kind})</option>
+            <option value={side.connector_id}>
+              {choices.isLoading || choices.error !== null
+                ? "Saved connector"
+                : "A connector that you cannot see"}{" "}
+              ({side.kind})
+            </option>
           )}
           {connectors.map(({ id, name, kind }) => (
             <option key={id} value={id}>

@@ -21,7 +21,7 @@ export const LINE_CLASSES = [
   "grid-cols-[var(--check)_2.75rem_minmax(0,1fr)_auto_2rem]",
   "md:grid-cols-[var(--check)_2.75rem_minmax(8rem,1fr)_6.125rem_6rem_8.5rem_2rem]",
   "@5xl:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.6fr)_minmax(7rem,1fr)_6rem_6.125rem_6rem_8.5rem_2rem]",
-  "@[68rem]:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.5fr)_minmax(5rem,0.9fr)_minmax(6rem,1.1fr)_minmax(6rem,1fr)_5.25rem_6.125rem_6rem_8.5rem_2rem]",
+  "@[68rem]:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.5fr)_minmax(5rem,0.9fr)_minmax(5rem,1.1fr)_minmax(6rem,1fr)_5.25rem_6.125rem_6rem_3.75rem_8.5rem_2rem]",
 ].join(" ");
 
 /** In the order of the line. In a narrow window, the runs and the freshness are in a second line, and others are left out. */
@@ -45,6 +45,11 @@ export const COLUMNS = {
     className: "max-md:col-span-2 max-md:col-start-2 max-md:row-start-2",
   },
   last: { label: "Last run", order: "last_run", className: "max-md:hidden" },
+  duration: {
+    label: "Duration",
+    order: "duration",
+    className: "hidden truncate text-right text-soft tabular-nums @[68rem]:block",
+  },
   freshness: {
     label: "Freshness",
     className: "min-w-0 max-md:col-start-4 max-md:row-start-2",

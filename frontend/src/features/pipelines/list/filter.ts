@@ -8,7 +8,7 @@ const MAX_SEARCH_LENGTH = 120;
 const MAX_TAG_LENGTH = 200;
 const MAX_KIND_LENGTH = 60;
 
-const ORDERS = ["newest", "oldest", "name", "updated", "next_run", "last_run"] as const;
+const ORDERS = ["newest", "oldest", "name", "updated", "next_run", "last_run", "duration"] as const;
 const GROUPS = ["domain", "source", "destination", "tag"] as const;
 const FRESHNESS = ["failing", "late", "fresh", "none"] as const;
 

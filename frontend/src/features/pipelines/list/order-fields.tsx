@@ -8,6 +8,7 @@ const ORDERS = [
   ["updated", "Last changed"],
   ["next_run", "Next run"],
   ["last_run", "Last run"],
+  ["duration", "Longest last run"],
 ] as const;
 const GROUPS = [
   ["", "No groups"],

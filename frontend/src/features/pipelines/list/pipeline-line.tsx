@@ -6,6 +6,8 @@ import { ConnectorLogo } from "@/components/connector-logo";
 import { ArrowIcon, PlayIcon } from "@/components/icons";
 import { RelativeTime } from "@/components/relative-time";
 import { StatusBadge } from "@/components/status";
+import { Name } from "@/components/name";
+import { formatDuration } from "@/format/duration";
 import { formatCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
 import { absoluteTime } from "@/format/time";
@@ -49,17 +51,21 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
         <a
           href={`/pipelines/${row.id}`}
           title={row.name}
+          dir="auto"
           tabIndex={tabIndex}
-          className={classNames("truncate font-medium hover:underline", !row.enabled && "text-faint")}
+          className={classNames(
+            "truncate text-left font-medium hover:underline",
+            !row.enabled && "text-faint",
+          )}
         >
-          <bdi>{row.name}</bdi>
+          {row.name}
         </a>
       </div>
       <div role="gridcell" className={COLUMNS.streams.className} title={streamsInWords(row)}>
         {streamsInWords(row)}
       </div>
       <div role="gridcell" className={COLUMNS.labels.className}>
-        {row.domain && <span className="truncate">{row.domain.name}</span>}
+        {row.domain && <Name cut>{row.domain.name}</Name>}
         {row.tags.map((tag) => (
           <button
             type="button"
@@ -84,6 +90,9 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
       </div>
       <div role="gridcell" className={COLUMNS.last.className}>
         <LastRun row={row} tabIndex={tabIndex} />
+      </div>
+      <div role="gridcell" className={COLUMNS.duration.className}>
+        {row.last_run?.duration_seconds != null && formatDuration(row.last_run.duration_seconds)}
       </div>
       <div role="gridcell" className={COLUMNS.freshness.className}>
         <FreshnessLabel row={row} />

@@ -233,6 +233,7 @@ const HEADINGS: { label: string; order?: Order; className: string }[] = [
   COLUMNS.next,
   COLUMNS.runs,
   COLUMNS.last,
+  COLUMNS.duration,
   COLUMNS.freshness,
 ];
 
@@ -251,7 +252,7 @@ function Heading({
         {label}
       </div>
     );
-  const direction = order === "last_run" ? "descending" : "ascending";
+  const direction = order === "last_run" || order === "duration" ? "descending" : "ascending";
   return (
     <div role="columnheader" className={classes} aria-sort={isChosen ? direction : undefined}>
       <button

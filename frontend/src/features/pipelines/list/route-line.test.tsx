@@ -5,10 +5,8 @@ import { RouteLine } from "./route-line";
 
 afterEach(cleanup);
 
-it.each([
-  ["postgres", "postgres · bikes"],
-  ["custom-01a224dc-71a7-73fc-a417-ade759522c1d", "custom source · bikes"],
-])("the line of a pipeline names the source in words: %s", (source, text) => {
-  const { container } = render(<RouteLine source={source} destination="parquet" stream="bikes" />);
-  expect(container.textContent).toBe(`${text}parquet`);
+it("the line of a pipeline names its source, its stream and its destination", () => {
+  const { container } = render(<RouteLine source="Shop" destination="Warehouse" stream="bikes" />);
+  expect(container.textContent).toBe("Shop · bikesWarehouse");
+  expect(container.querySelector("[title='Shop · bikes']")).toBeTruthy();
 });

@@ -1,8 +1,9 @@
 import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
+import { Name } from "@/components/name";
 import { countWithNoun, formatCount } from "@/format/number";
 
-/** Shows source and destination, such as `postgres -> parquet`, and the stream if there is one. */
+/** Shows source and destination, such as `Shop -> Warehouse`, and the stream if there is one. */
 export function RouteLine({
   source,
   destination,
@@ -14,8 +15,8 @@ export function RouteLine({
 }) {
   return (
     <span className="flex max-w-full min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
-      <span className="truncate">
-        {kindInWords(source)}
+      <span className="truncate" title={stream ? `${source} · ${stream}` : source}>
+        <bdi>{source}</bdi>
         {stream && <span className="text-faint max-sm:hidden"> · {stream}</span>}
       </span>
       <ArrowIcon
@@ -26,7 +27,9 @@ export function RouteLine({
         aria-hidden={undefined}
         aria-label="to"
       />
-      <span className="truncate">{destination}</span>
+      <span className="truncate" title={destination}>
+        <bdi>{destination}</bdi>
+      </span>
     </span>
   );
 }
@@ -40,16 +43,14 @@ export function streamsInWords({
   return stream_count > 1 ? `${stream} + ${formatCount(stream_count - 1)} more` : stream;
 }
 
-/** The kind of a custom source contains its id, which says nothing to a person. */
-function kindInWords(kind: string): string {
-  return kind.startsWith("custom-") ? "custom source" : kind;
-}
-
 export function Tag({ children }: { children: string }) {
   return (
-    <span className="inline-block max-w-32 truncate rounded border border-line px-1.5 text-xs leading-5 text-soft">
+    <Name
+      cut
+      className="inline-block! max-w-32 rounded border border-line px-1.5 text-xs leading-5 text-soft"
+    >
       {children}
-    </span>
+    </Name>
   );
 }
 

@@ -19,6 +19,7 @@ export function useStartRun() {
         kind: "ordinary",
         finished_at: null,
         records: null,
+        duration_seconds: null,
       } as const;
       client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: queryKeys.pipelines.lists }, (data) =>
         withChangedRow(data, id, (row) => ({ ...row, last_run: newRun })),

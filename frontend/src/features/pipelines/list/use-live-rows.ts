@@ -69,7 +69,8 @@ function withRun(row: PipelineRow, run: RunRow | undefined): PipelineRow {
   if (!run) return row;
   const { id, status, finished_at } = run;
   const records = isLive(status) ? null : run.progress.written;
-  return { ...row, last_run: { id, status, kind: "ordinary", finished_at, records } };
+  const duration_seconds = isLive(status) ? null : run.duration_seconds;
+  return { ...row, last_run: { id, status, kind: "ordinary", finished_at, records, duration_seconds } };
 }
 
 function changeRecentRuns(client: QueryClient, runs: ReadonlyMap<string, RunRow>) {

@@ -76,7 +76,16 @@ const pipeline = {
   stream_count: 1,
   schedule: null,
   next_run_at: null,
-  last_run: null,
+  last_run: {
+    id: RUN,
+    status: "failed",
+    kind: "ordinary",
+    finished_at: "2026-03-01T07:00:00Z",
+    records: 0,
+    duration_seconds: 60,
+  },
+  failing_since: "2026-03-01T07:00:00Z",
+  last_success_at: "2026-03-01T06:00:00Z",
   warnings: [],
   config: {
     source: { connector_id: null, kind: "postgres", config: {} },

@@ -17,23 +17,29 @@ type Runs = PipelineStatistics["runs"];
 
 interface Props {
   pipelineId: string;
-  hasFailed: boolean;
+  isFailing: boolean;
   /** Whether the pipeline has an active schedule. Without one, nothing is fresh or late. */
   hasFreshness: boolean;
 }
 
 /** How long the newest runs took, how many records they wrote, how fresh they were, and how the days of the last half year went. */
-export function PipelineCharts({ pipelineId, hasFailed, hasFreshness }: Props) {
+export function PipelineCharts({ pipelineId, isFailing, hasFreshness }: Props) {
   const { data, error, refetch } = useQuery(statisticsQuery(pipelineId));
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
-  if (!data) return <ChartsSkeleton hasFailed={hasFailed} hasFreshness={hasFreshness} />;
+  if (!data) return <ChartsSkeleton isFailing={isFailing} hasFreshness={hasFreshness} />;
   if (data.runs.length === 0) return null;
   return (
     <div className="grid gap-4">
       {data.failing && <FailureStart pipelineId={pipelineId} failing={data.failing} />}
       <section aria-label="Charts" className="card @container grid gap-x-6 gap-y-4 p-4">
         <div className={chartColumns(data.freshness !== null)}>
-          <RunsChart name="Duration" runs={data.runs} valueOf={durationOf} format={formatDuration} />
+          <RunsChart
+            name="Duration"
+            runs={data.runs}
+            valueOf={durationOf}
+            format={formatDuration}
+            unit="seconds"
+          />
           <RunsChart
             name="Records"
             runs={data.runs}
@@ -53,10 +59,10 @@ export function PipelineCharts({ pipelineId, hasFailed, hasFreshness }: Props) {
 }
 
 /** Has the size of the charts, so that nothing moves when they appear. */
-function ChartsSkeleton({ hasFailed, hasFreshness }: Omit<Props, "pipelineId">) {
+function ChartsSkeleton({ isFailing, hasFreshness }: Omit<Props, "pipelineId">) {
   return (
     <div aria-busy="true" className="grid gap-4">
-      {hasFailed && <div className="skeleton h-24 rounded-card" />}
+      {isFailing && <div className="skeleton h-24 rounded-card" />}
       <div className="card @container grid gap-4 p-4">
         <div className={chartColumns(hasFreshness)}>
           {["duration", "records", ...(hasFreshness ? ["freshness"] : [])].map((name) => (
@@ -86,14 +92,14 @@ const STATUSES = [
   { status: "cancelled", color: "soft" },
 ] as const;
 
-interface RunsChartProps extends Pick<ChartProps, "format"> {
+interface RunsChartProps extends Pick<ChartProps, "format" | "unit"> {
   name: string;
   runs: Runs;
   valueOf: (run: Runs[number]) => number | null;
 }
 
 /** A bar for each run, in the color of its status. A click opens the run. */
-function RunsChart({ name, runs, valueOf, format }: RunsChartProps) {
+function RunsChart({ name, runs, valueOf, format, unit }: RunsChartProps) {
   const navigate = useNavigate();
   const series = STATUSES.filter(({ status }) => runs.some((run) => run.status === status)).map(
     ({ status, color }) => ({
@@ -109,6 +115,7 @@ function RunsChart({ name, runs, valueOf, format }: RunsChartProps) {
       times={runs.map(({ created_at }) => created_at)}
       series={series}
       format={format}
+      unit={unit}
       height={CHART_HEIGHT}
       onPick={(index) => {
         const run = runs[index];

@@ -4,8 +4,7 @@ import type { ReactNode } from "react";
 import { dataIfFound } from "@/api/problem";
 import type { RunComparison, RunRow } from "@/api/types";
 import { ChangeCard } from "@/components/change-card";
-import { LoadErrorPage } from "@/components/error-pages";
-import { Skeletons } from "@/components/notice";
+import { ItemPlaceholder } from "@/components/error-pages";
 import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { isMaskedSecret } from "@/components/schema-form/schema";
@@ -25,8 +24,7 @@ export function ComparisonPage() {
   usePageTitle(comparison ? `Comparison of runs of ${comparison.run.pipeline.name}` : "Comparison of runs");
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
-      {error && !comparison && <LoadErrorPage error={error} retry={() => void refetch()} />}
-      {!comparison && !error && <Skeletons />}
+      {!comparison && <ItemPlaceholder item="comparison" error={error} retry={() => void refetch()} />}
       {comparison && <Content comparison={comparison} />}
     </div>
   );

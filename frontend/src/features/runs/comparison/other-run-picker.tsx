@@ -14,7 +14,9 @@ export function OtherRunPicker({ run, other }: { run: RunRow; other: RunRow }) {
   const now = useNow();
   const { data } = useInfiniteQuery(runsQuery({ pipeline: run.pipeline.id }, OFFERED_RUNS));
   const newest = (data?.pages.flatMap(({ results }) => results) ?? []).filter(isOrdinary);
-  const offered = newest.some(({ id }) => id === other.id) ? newest : [other, ...newest];
+  const others = newest.filter(({ id }) => id !== run.id);
+  // The address may name a run that is not among the newest, or the run itself.
+  const offered = others.some(({ id }) => id === other.id) ? others : [other, ...others];
   return (
     <label className="grid gap-1 text-[0.8125rem]">
       <span className="text-soft">Compare with</span>
@@ -29,13 +31,13 @@ export function OtherRunPicker({ run, other }: { run: RunRow; other: RunRow }) {
           })
         }
       >
-        {offered
-          .filter(({ id }) => id !== run.id)
-          .map(({ id, created_at, status }) => (
-            <option key={id} value={id}>
-              {shortTime(created_at)} ({relativeTime(created_at, now)}), {status}
-            </option>
-          ))}
+        {offered.map(({ id, created_at, status }) => (
+          <option key={id} value={id}>
+            {id === run.id
+              ? "The run itself: choose another"
+              : `${shortTime(created_at)} (${relativeTime(created_at, now)}), ${status}`}
+          </option>
+        ))}
       </select>
     </label>
   );

@@ -73,7 +73,7 @@ function ConnectorLink({ id, failure }: LinkProps) {
       search={field ? { field } : {}}
       className={buttonClasses("plain", "small")}
     >
-      <span className="max-w-72 truncate">
+      <span title={connector.name} className="max-w-72 truncate">
         {field ? `Change the ${labelOf(field)} of` : `Open ${connector.role}`} <bdi>{connector.name}</bdi>
       </span>
     </Link>
