@@ -124,8 +124,8 @@ describe("the session", () => {
     module.startSession(makeSession("old"));
     await module.authorizedFetch(getRequest());
     await module.authorizedFetch(getRequest());
-    await vi.waitFor(() => expect(calls.filter(({ path }) => path.endsWith("/refresh"))).toHaveLength(1));
-    expect(module.currentSession()).toMatchObject({ session: { access: "new" } });
+    await vi.waitFor(() => expect(module.currentSession()).toMatchObject({ session: { access: "new" } }));
+    expect(calls.filter(({ path }) => path.endsWith("/refresh"))).toHaveLength(1);
   });
 
   it("stays logged in if the server responds with 503", async () => {

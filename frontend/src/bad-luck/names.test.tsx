@@ -43,7 +43,7 @@ function listsOf(name: string): Record<string, object> {
     }), // prettier-ignore
     "/api/v1/org/domains": page({ id: ID, name }),
     "/api/v1/org/api-keys": page({
-      id: ID, name, prefix: "ab", role: "viewer", last_used_at: null, expires_at: null, created_by: { email: "a@b.c" },
+      id: ID, name, prefix: "ab", role: "viewer", scopes: [], domain_id: null, last_used_at: null, expires_at: null, created_at: TIME, revoked_at: null, created_by: { email: "a@b.c" },
     }), // prettier-ignore
     "/api/v1/org/service-accounts": page({ id: ID, name, role: "viewer" }),
   };

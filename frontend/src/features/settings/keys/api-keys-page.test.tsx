@@ -63,18 +63,18 @@ const dialogOf = (name: string) => within(screen.getByRole("dialog", { name }));
 describe("the list of API keys", () => {
   it("says what happens next to a key that expires soon, and what it may do", async () => {
     await openPage("/settings/api-keys");
-    const row = within((await screen.findByText("etl", { selector: "p" })).closest("tr")!);
+    const row = within((await screen.findByText("etl", { selector: "bdi" })).closest("tr")!);
     expect(row.getByText(/Then requests with it are refused \(401\)\. Rotate it before/)).toBeTruthy();
     expect(row.getByText(/^1.permission of it$/).title).toBe("pipelines.run");
   });
 
   it("is searched, and shows revoked keys without buttons", async () => {
     await openPage("/settings/api-keys?q=drv_ci123");
-    await screen.findByText("ci", { selector: "p" });
+    await screen.findByText("ci", { selector: "bdi" });
     expect(screen.queryByText("etl")).toBeNull();
     await userEvent.click(screen.getByRole("button", { name: "Clear filters" }));
     await userEvent.selectOptions(screen.getByLabelText("State"), "Revoked");
-    const row = within((await screen.findByText("old", { selector: "p" })).closest("tr")!);
+    const row = within((await screen.findByText("old", { selector: "bdi" })).closest("tr")!);
     expect(row.getByText(/^Revoked/)).toBeTruthy();
     expect(row.queryAllByRole("button")).toEqual([]);
   });
@@ -85,6 +85,7 @@ describe("the list of API keys", () => {
     const dialog = dialogOf("Revoke ci?");
     expect(dialog.getByText(/refused at once/)).toBeTruthy();
     expect(requests).toEqual([]);
+    await userEvent.type(dialog.getByLabelText("Type ci to confirm"), "ci");
     await userEvent.click(dialog.getByRole("button", { name: "Revoke" }));
     await waitFor(() => expect(requests).toEqual(["revoke ci"]));
   });
@@ -100,7 +101,9 @@ describe("the list of API keys", () => {
   it("removes a service account only after a question", async () => {
     await openPage("/settings/api-keys");
     await userEvent.click(await screen.findByRole("button", { name: /^Remove\s*Loader$/ }));
-    await userEvent.click(dialogOf("Remove Loader?").getByRole("button", { name: "Remove" }));
+    const dialog = dialogOf("Remove Loader?");
+    await userEvent.type(dialog.getByLabelText("Type Loader to confirm"), "Loader");
+    await userEvent.click(dialog.getByRole("button", { name: "Remove" }));
     await waitFor(() => expect(requests).toEqual(["remove s1"]));
   });
 });

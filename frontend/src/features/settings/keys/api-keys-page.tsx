@@ -8,6 +8,7 @@ import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { ApiKey } from "@/api/types";
 import { Button } from "@/components/button";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
@@ -85,7 +86,6 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   const revoke = useMutation({
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/api-keys/{id}", { params: { path: { id } } })),
     onSettled: invalidate,
-    onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
 
@@ -165,20 +165,16 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
         A new key with the same permissions is shown once. The old one keeps working for one hour; then
         requests with it are refused.
       </ConfirmDialog>
-      <ConfirmDialog
-        open={asked?.action === "revoke"}
-        title={`Revoke ${asked?.key.name}?`}
-        confirmLabel="Revoke"
-        danger
+      <DestroyDialog
+        target={asked?.action === "revoke" ? asked.key : null}
+        nameOf={({ name }) => name}
+        verb="Revoke"
+        destruction={{ ...revoke, mutate: ({ id }, options) => revoke.mutate(id, options) }}
         onClose={() => setAsked(null)}
-        onConfirm={() => {
-          revoke.mutate(asked!.key.id);
-          setAsked(null);
-        }}
       >
         Requests with this key are refused at once. It cannot be restored.{" "}
         <LastUse keyRow={asked?.key ?? null} />
-      </ConfirmDialog>
+      </DestroyDialog>
     </Section>
   );
 }

@@ -1,6 +1,7 @@
 import type { ApiKey } from "@/api/types";
 import { Button } from "@/components/button";
 import { useNow } from "@/components/clock";
+import { Name } from "@/components/name";
 import { RelativeTime } from "@/components/relative-time";
 import { STACKED_ROW, STACKED_TABLE } from "@/components/stacked-table";
 import { countWithNoun } from "@/format/number";
@@ -46,7 +47,9 @@ function KeyRow({ apiKey, onAsk }: { apiKey: ApiKey } & Pick<Props, "onAsk">) {
   return (
     <tr className={STACKED_ROW}>
       <td className="wrap-anywhere max-sm:w-full">
-        <p className="font-medium">{apiKey.name}</p>
+        <p className="font-medium">
+          <Name>{apiKey.name}</Name>
+        </p>
         <p className="text-[0.8125rem] text-faint">
           <code>drv_{apiKey.prefix}_…</code>
           {isOfService(apiKey) ? ", of a service account" : `, by ${apiKey.created_by.email}`}

@@ -5,7 +5,7 @@ import { allPages } from "@/api/pages";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { showError } from "@/components/toast";
@@ -51,7 +51,6 @@ export function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCr
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
     // The keys of a removed account are gone too.
     onSettled: () => Promise.all([invalidate(), client.invalidateQueries({ queryKey: queryKeys.apiKeys })]),
-    onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
 
@@ -95,19 +94,15 @@ export function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCr
           </ul>
         )}
       </QueryContent>
-      <ConfirmDialog
-        open={toRemove !== null}
-        title={`Remove ${toRemove?.name}?`}
-        confirmLabel="Remove"
-        danger
+      <DestroyDialog
+        target={toRemove}
+        nameOf={({ name }) => name}
+        verb="Remove"
+        destruction={{ ...remove, mutate: ({ id }, options) => remove.mutate(id, options) }}
         onClose={() => setToRemove(null)}
-        onConfirm={() => {
-          remove.mutate(toRemove!.id);
-          setToRemove(null);
-        }}
       >
         All its keys stop working at once. Everything that it created is kept.
-      </ConfirmDialog>
+      </DestroyDialog>
     </Section>
   );
 }

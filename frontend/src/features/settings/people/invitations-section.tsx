@@ -7,7 +7,7 @@ import { queryKeys } from "@/api/query-keys";
 import type { Invitation } from "@/api/types";
 import { Button } from "@/components/button";
 import { useNow } from "@/components/clock";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
@@ -46,7 +46,6 @@ export function InvitationsSection() {
     mutationFn: (id: string) =>
       unwrap(api.DELETE("/api/v1/org/invitations/{id}", { params: { path: { id } } })),
     onSettled: invalidate,
-    onError: (error) => showError(error),
   });
   const messages = fieldMessages(invite.error);
 
@@ -123,19 +122,16 @@ export function InvitationsSection() {
           )
         }
       </QueryContent>
-      <ConfirmDialog
-        open={toWithdraw !== null}
+      <DestroyDialog
+        target={toWithdraw}
+        nameOf={({ email }) => email}
         title={`Withdraw the invitation to ${toWithdraw?.email}?`}
-        confirmLabel="Withdraw"
-        danger
+        verb="Withdraw"
+        destruction={{ ...withdraw, mutate: ({ id }, options) => withdraw.mutate(id, options) }}
         onClose={() => setToWithdraw(null)}
-        onConfirm={() => {
-          withdraw.mutate(toWithdraw!.id);
-          setToWithdraw(null);
-        }}
       >
         The link in the e-mail stops working at once. You can invite the person again.
-      </ConfirmDialog>
+      </DestroyDialog>
     </Section>
   );
 }

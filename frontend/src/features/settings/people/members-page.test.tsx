@@ -67,7 +67,7 @@ const names = () =>
 describe("the list of members", () => {
   it("has all members, also those of further pages, and filters them by the address of the page", async () => {
     await openPage("/settings/members");
-    await screen.findByText("Loader", { selector: "p" });
+    await screen.findByText("Loader", { selector: "bdi" });
     expect(names()).toEqual(["Ada", "Grace", "Loader"]);
     expect(screen.getByText("you").parentElement!.textContent).toBe("Adayou");
     await userEvent.selectOptions(screen.getByLabelText("Role"), "viewer (1)");
@@ -123,6 +123,7 @@ it("an invitation is withdrawn after a question", async () => {
   await userEvent.click(await screen.findByRole("button", { name: /^Withdraw\s*the invitation/ }));
   expect(withdrawn).toEqual([]);
   const dialog = screen.getByRole("dialog", { name: "Withdraw the invitation to new@example.com?" });
+  await userEvent.type(within(dialog).getByLabelText(/^Type/), "new@example.com");
   await userEvent.click(within(dialog).getByRole("button", { name: "Withdraw" }));
   await waitFor(() => expect(withdrawn).toEqual(["i1"]));
 });

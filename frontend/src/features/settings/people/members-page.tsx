@@ -7,7 +7,8 @@ import { saveFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
+import { DestroyDialog } from "@/components/destroy-dialog";
+import { Name } from "@/components/name";
 import { EmptyState } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { SearchField } from "@/components/search-field";
@@ -50,12 +51,11 @@ function MembersSection() {
   });
   const remove = useMutation({
     mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
-    onSuccess: (_nothing, id) =>
-      forgetDeleted(client, { deleted: queryKeys.members.one(id), refreshed: queryKeys.members.all }),
-    onError: (error) => {
-      showError(error);
-      void invalidate();
+    onSuccess: (_nothing, id) => {
+      if (inspectedMember?.id === id) setInspectedMember(null);
+      return forgetDeleted(client, { deleted: queryKeys.members.one(id), refreshed: queryKeys.members.all });
     },
+    onError: invalidate,
   });
   const canManage = hasPermission("members.manage");
   const ownRole = session?.organization?.role ?? "viewer";
@@ -97,13 +97,13 @@ function MembersSection() {
                     <tr key={member.id} className={STACKED_ROW}>
                       <td className="wrap-anywhere max-sm:w-full">
                         <p className="font-medium">
-                          {member.name || member.email}
+                          <Name>{member.name || member.email}</Name>
                           {member.user_id === session?.user.id && (
                             <span className="ml-1.5 font-normal text-faint">you</span>
                           )}
                         </p>
                         <p className="text-[0.8125rem] text-faint">
-                          {member.kind === "service" ? "Service account" : member.email}
+                          {member.kind === "service" ? "Service account" : <Name>{member.email}</Name>}
                         </p>
                       </td>
                       <td>
@@ -144,20 +144,15 @@ function MembersSection() {
       {inspectedMember && (
         <MemberPermissions member={inspectedMember} onClose={() => setInspectedMember(null)} />
       )}
-      <ConfirmDialog
-        open={memberToRemove !== null}
-        title={`Remove ${memberToRemove?.name || memberToRemove?.email}?`}
-        confirmLabel="Remove"
-        danger
+      <DestroyDialog
+        target={memberToRemove}
+        nameOf={({ name, email }) => name || email}
+        verb="Remove"
+        destruction={{ ...remove, mutate: ({ id }, options) => remove.mutate(id, options) }}
         onClose={() => setMemberToRemove(null)}
-        onConfirm={() => {
-          if (inspectedMember?.id === memberToRemove!.id) setInspectedMember(null);
-          remove.mutate(memberToRemove!.id);
-          setMemberToRemove(null);
-        }}
       >
         Their access ends immediately, and their API keys stop working. Everything else they created is kept.
-      </ConfirmDialog>
+      </DestroyDialog>
     </Section>
   );
 }
