@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, configure, screen } from "@testing-library/react";
+import { cleanup, screen } from "@testing-library/react";
 import { delay, http, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { queryClient } from "@/query-client";
@@ -13,7 +13,6 @@ const server = startServer();
 const errors: string[] = [];
 
 beforeEach(() => {
-  configure({ asyncUtilTimeout: 5000 });
   queryClient.setDefaultOptions({ queries: { retry: false } });
   errors.length = 0;
   vi.spyOn(console, "error").mockImplementation((...args) => void errors.push(String(args[0]).slice(0, 300)));

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, configure, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import { http, HttpResponse } from "msw";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { queryClient } from "@/query-client";
@@ -66,7 +66,6 @@ function serve(name: string) {
 }
 
 beforeEach(() => {
-  configure({ asyncUtilTimeout: 5000 });
   queryClient.setDefaultOptions({ queries: { retry: false } });
 });
 afterEach(cleanup);

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, configure, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { http, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -43,7 +43,6 @@ const session = () => ({
 });
 
 beforeEach(() => {
-  configure({ asyncUtilTimeout: 5000 });
   queryClient.setDefaultOptions({ queries: { retry: false } });
   state = { isExpired: false, permissions: PERMISSIONS, changes: [] };
   server.use(
