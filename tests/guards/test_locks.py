@@ -79,6 +79,7 @@ UNTESTED_PLACES = {
         "apps/pipelines/history/versions.py:usable_connectors",
         "apps/pipelines/bulk/changes.py:_change",
         "apps/pipelines/bulk/changes.py:permitted_pipelines",
+        "apps/pipelines/saved_views/services.py:create",
         "apps/pipelines/saved_views/services.py:delete",
         "apps/pipelines/saved_views/services.py:update",
         "apps/runs/bulk/services.py:retry",

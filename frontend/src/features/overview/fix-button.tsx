@@ -30,14 +30,11 @@ function RunButton({ fix, name }: Pick<Props, "fix" | "name">) {
   const isRetry = fix.action === "retry";
   if (start.isSuccess)
     return (
-      <Link
-        to="/runs/$runId"
-        params={{ runId: start.data.id }}
-        className={buttonClasses("plain", "small")}
-        role="status"
-      >
-        Started, open run
-      </Link>
+      <span role="status">
+        <Link to="/runs/$runId" params={{ runId: start.data.id }} className={buttonClasses("plain", "small")}>
+          Started, open run
+        </Link>
+      </span>
     );
   return (
     <span className="flex flex-col items-end gap-1">

@@ -77,7 +77,7 @@ it("a failing pipeline shows its cause and can be retried in place", async () =>
   expect(list.textContent).toContain("Source: The source has closed the connection.");
   expect(within(list).getByRole("link", { name: /Open source Shop/ })).toBeTruthy();
   await userEvent.click(within(list).getByRole("button", { name: /Retry/ }));
-  const started = await within(list).findByRole("status");
+  const started = await within(list).findByRole("link", { name: "Started, open run" });
   expect(started.getAttribute("href")).toBe(`/runs/${RUN_ID}`);
   expect(retried).toEqual([RUN_ID]);
 });

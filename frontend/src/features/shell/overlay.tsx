@@ -1,13 +1,24 @@
-import { lazy, Suspense, useEffect } from "react";
+import { createElement, lazy, Suspense, useEffect, type ComponentType } from "react";
 import { CodeBoundary } from "@/components/code-boundary";
 import { loadCode } from "@/components/lazy-code";
 import { useOverlay } from "./overlays";
 
 const loadPalette = loadCode(() => import("./palette").then(({ Palette }) => ({ default: Palette })));
 const Palette = lazy(loadPalette);
+/** The palette when its code has been loaded. React would show `lazy` components of loaded code only after 0.3 seconds. */
+let readyPalette: ComponentType | null = null;
 const KeysDialog = lazy(
   loadCode(() => import("./keys-dialog").then(({ KeysDialog }) => ({ default: KeysDialog }))),
 );
+
+function preloadPalette(): void {
+  loadPalette().then(
+    (module) => {
+      readyPalette = module.default;
+    },
+    () => undefined, // the palette says so when it is opened
+  );
+}
 
 const PRELOAD_DELAY = 3_000; // milliseconds after which the page itself has been loaded
 
@@ -18,10 +29,11 @@ const PRELOAD_DELAY = 3_000; // milliseconds after which the page itself has bee
 export function Overlay() {
   const overlay = useOverlay();
   useEffect(() => {
-    const timer = setTimeout(() => void loadPalette().catch(() => undefined), PRELOAD_DELAY);
+    const timer = setTimeout(preloadPalette, PRELOAD_DELAY);
     return () => clearTimeout(timer);
   }, []);
   if (overlay === null) return null;
+  if (overlay === "palette" && readyPalette) return createElement(readyPalette);
   return (
     <CodeBoundary fallback={null}>
       <Suspense fallback={null}>{overlay === "palette" ? <Palette /> : <KeysDialog />}</Suspense>

@@ -148,11 +148,12 @@ function useCarryOut(): (command: Command) => void {
   const run = useRunPipeline();
   return ({ to, run: pipelineId, act }) => {
     if (to) void router.navigate({ href: to });
+    // Callbacks of `mutate` would not be called, because the palette has been closed.
     if (pipelineId)
-      run.mutate(pipelineId, {
-        onSuccess: ({ id }) => void router.navigate({ to: "/runs/$runId", params: { runId: id } }),
-        onError: (error) => showError(error),
-      });
+      run
+        .mutateAsync(pipelineId)
+        .then(({ id }) => router.navigate({ to: "/runs/$runId", params: { runId: id } }))
+        .catch(showError);
     if (act === "agent") openAgentPanel();
     if (act === "keys") openOverlay("keys");
     if (act === "copy-link")
