@@ -169,3 +169,16 @@ def test_a_child_that_is_killed_around_the_only_batch_of_a_stream_loses_and_repe
     run_id = shop.run_with_kill(moment)
     assert run_id is not None, "the child was not killed"
     continue_and_check(shop, moment, run_id)
+
+
+def test_a_stream_that_the_next_attempt_reads_alone_is_not_as_of_the_snapshot_of_the_attempt_before(
+    faulty_mover: Mover,
+) -> None:
+    shop = Shop(faulty_mover, "postgres", "one batch", "replace")
+    shop.add_rows()
+    run_id = shop.run_with_kill("checkpoint 1")
+    assert run_id is not None, "the child was not killed"
+    continue_and_check(shop, "checkpoint 1", run_id)
+    snapshots = {name: row["snapshot_at"] for name, row in faulty_mover.streams(run_id).items()}
+    assert snapshots.pop(VICTIM) is None
+    assert None not in snapshots.values()

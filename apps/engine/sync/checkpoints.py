@@ -178,8 +178,7 @@ class StateBackend:
                 pages_never_change=pages_never_change,
             )
             if not reason:
-                self._execute(statements.RESUME_JOB, job=unfinished_job.id)
-                return self._load_job(unfinished_job.id)
+                return self._resume_job(unfinished_job.id)
             from_start = reset_requested or unfinished_job.is_reset
             return self._replace_job(unfinished_job.id, from_start=from_start, reason=reason)
 
@@ -217,6 +216,13 @@ class StateBackend:
         if not belongs_to_run and not (pages_never_change and identity.sync_mode == "incremental"):
             return "it belongs to an earlier run, and the source may have changed since then"
         return ""
+
+    def _resume_job(self, job_id: str) -> Job:
+        """Take an unfinished job over. What it still has to read is not as of the snapshot of an earlier attempt."""
+        job = self._load_job(job_id)
+        snapshot_at = job.snapshot_at if job.exhausted else self._own_identity.inputs.snapshot_at
+        self._execute(statements.RESUME_JOB, job=job_id, snapshot_at=snapshot_at)
+        return replace(job, snapshot_at=snapshot_at)
 
     def restart(self, job: Job, *, reason: str = "", columns: SchemaJson | None = None) -> Job:
         """Cancel an unfinished job that cannot be continued, and create a new job, with `columns` if they are known."""

@@ -93,7 +93,11 @@ select exists ({UNFINISHED_JOB}) as has_unfinished_job,
 READ_STREAM_DONE_ONCE = READ_STREAM.replace(JOB_FINISHED_BY_RUN, JOB_DONE_ONCE)
 
 RESUME_JOB = """
-with job as (update engine_job set run_id = %(run_id)s where job_id = %(job)s)
+with job as (
+    update engine_job set run_id = %(run_id)s,
+        inputs = jsonb_set(inputs, '{snapshot_at}', coalesce(to_jsonb(%(snapshot_at)s::text), 'null'))
+    where job_id = %(job)s
+)
 update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
 where id = %(job)s
 """
