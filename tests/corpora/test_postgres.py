@@ -526,6 +526,25 @@ def test_a_table_that_begins_again_below_the_position_is_refused_until_it_is_res
     assert syncs.run() == ([1] if "LIKE" in change[0] else [1, 2])
 
 
+def test_a_position_that_is_not_of_the_type_of_the_cursor_column_is_refused_with_a_repair(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS subject CASCADE",
+        "CREATE TABLE subject (n serial PRIMARY KEY, at timestamptz)",
+        FILL,
+    )
+    syncs = Syncs(database)
+    syncs.spec = INCREMENTAL | {"cursor_field": "n"}
+    assert syncs.run() == [1, 2]
+    assert syncs.state is not None
+    syncs.state = {**syncs.state, "after": ["abc"]}
+    with pytest.raises(
+        ConfigurationError, match=r"'abc' of n is not a value of the type integer.*reset"
+    ):
+        syncs.run()
+
+
 def test_a_table_that_is_rewritten_emptied_or_shortened_keeps_its_position(
     database: SourceDatabase,
 ) -> None:

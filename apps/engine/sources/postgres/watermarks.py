@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, LiteralString
 
+import psycopg
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, ContractError
@@ -202,7 +203,18 @@ class Watermark:
         if not state.get("after"):
             return
         value = state["after"][0]
-        if state.get("contents", contents) != contents:
+        try:
+            self._check_value(
+                cursor, value, is_other_table=state.get("contents", contents) != contents
+            )
+        except psycopg.DataError as error:
+            raise ConfigurationError(
+                f"the saved position {value!r} of {self.cursor.name} is not a value of the type {self.cursor.type}:"
+                " reset the stream, or set its position to a value of this type"
+            ) from error
+
+    def _check_value(self, cursor: Cursor, value: str, *, is_other_table: bool) -> None:
+        if is_other_table:
             self._require_reached(cursor, value)
         query = sql.SQL("SELECT {} FROM (SELECT {} AS {}) AS {}").format(
             self.has_place,
