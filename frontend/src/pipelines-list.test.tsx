@@ -123,6 +123,15 @@ describe("the list of pipelines", () => {
     await waitFor(() => expect(router.state.location.pathname).toBe(`/pipelines/${ROWS[1]!.id}`));
   });
 
+  it("is entered by j after a click in the navigation", async () => {
+    start(MEMBER);
+    await openPage("/pipelines");
+    await screen.findByText("Pipeline 1");
+    await userEvent.click(screen.getByRole("link", { name: "Pipelines" }));
+    await userEvent.keyboard("j");
+    await waitFor(() => expect(document.activeElement).toBe(lines()[0]));
+  });
+
   it("is grouped by headings that can be closed", async () => {
     start(MEMBER);
     await openPage("/pipelines?group=domain");

@@ -30,7 +30,7 @@ export function Field({ label, hint, error, optional, action, children }: FieldP
         {label} {optional && <span className="ml-0.5 font-normal text-faint">optional</span>}
       </label>
       {action ? (
-        <div className="flex gap-2">
+        <div className="flex min-w-0 gap-2">
           {control}
           {action}
         </div>

@@ -1,6 +1,9 @@
-import { useEffect, type ReactNode } from "react";
+import { useLocation } from "@tanstack/react-router";
+import { useEffect, useRef, type ReactNode } from "react";
 import { formatCount } from "@/format/number";
 import { Name } from "./name";
+
+const VISIBLE_OVERLAP = 40; // pixels of the previous tab that stay visible
 
 interface Props {
   title: string;
@@ -31,4 +34,16 @@ export function usePageTitle(title: string): void {
       document.title = "Drover";
     };
   }, [title]);
+}
+
+/** Scrolls a row of tabs to the tab of the open page, if the row is wider than the screen. */
+export function useTabInView() {
+  const row = useRef<HTMLElement>(null);
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  useEffect(() => {
+    const tab = row.current?.querySelector<HTMLElement>("[aria-current=page]");
+    if (row.current && tab)
+      row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - VISIBLE_OVERLAP;
+  }, [path]);
+  return row;
 }

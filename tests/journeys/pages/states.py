@@ -172,6 +172,7 @@ STATES = {
     "new repository": State("/sources/repositories", press("Connect a repository")),
     "deletion of a conversation": State("/agent/$conversationId", press("Delete")),
     "taken domain": State(f"{SETTINGS}/domains", add_a_taken_domain, (409, 422)),
+    "transfer of ownership": State(f"{SETTINGS}/organization", press("Transfer")),
     "roles of a domain": State(f"{SETTINGS}/domains", press("Domain roles")),
     "deletion of a domain": State(f"{SETTINGS}/domains", press("Delete")),
     "permissions of a member": State(f"{SETTINGS}/members", show_permissions),

@@ -8,7 +8,7 @@ import type { Pipeline } from "@/api/types";
 import { ConfirmDialog } from "@/components/dialog";
 import { ItemPlaceholder } from "@/components/error-pages";
 import { WarningNotices } from "@/components/notice";
-import { usePageTitle } from "@/components/page";
+import { usePageTitle, useTabInView } from "@/components/page";
 import { showError } from "@/components/toast";
 import { useEdits } from "@/components/use-edits";
 import { Name } from "@/components/name";
@@ -136,8 +136,13 @@ function changedTabs(configuration: string[], schedule: string[]): TabLabel[] {
 function Tabs({ pipeline, changedTabs }: { pipeline: Pipeline; changedTabs: TabLabel[] }) {
   const mayLook = useHasPermission()("data.view", pipeline.domain?.id);
   const tabs = TABS.filter(({ label }) => label !== "Data" || mayLook);
+  const row = useTabInView();
   return (
-    <nav aria-label="Pipeline" className="mb-4 flex gap-1 overflow-x-auto border-b border-line max-sm:gap-0">
+    <nav
+      ref={row}
+      aria-label="Pipeline"
+      className="mb-4 flex gap-1 overflow-x-auto border-b border-line max-sm:gap-0"
+    >
       {tabs.map(({ to, label }) => (
         <Link
           key={to}

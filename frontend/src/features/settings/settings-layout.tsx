@@ -1,6 +1,5 @@
-import { useEffect, useRef } from "react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { PageHeader, usePageTitle } from "@/components/page";
+import { PageHeader, usePageTitle, useTabInView } from "@/components/page";
 import type { Permission } from "@/api/types";
 import { useHasPermission, useSession } from "@/session/use-session";
 
@@ -34,20 +33,6 @@ const ORGANIZATION_TABS: Tab[] = [
   { to: "/settings/usage", label: "Usage" },
   { to: "/settings/audit", label: "Audit log", requiredPermission: "audit.view" },
 ];
-
-const VISIBLE_OVERLAP = 40; // pixels of the previous tab that stay visible
-
-/** Scrolls a row of tabs to the tab of the open page, if the row is wider than the screen. */
-function useTabInView() {
-  const row = useRef<HTMLElement>(null);
-  const path = useLocation({ select: ({ pathname }) => pathname });
-  useEffect(() => {
-    const tab = row.current?.querySelector<HTMLElement>("[aria-current=page]");
-    if (row.current && tab)
-      row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - VISIBLE_OVERLAP;
-  }, [path]);
-  return row;
-}
 
 export function SettingsLayout() {
   const tabRow = useTabInView();

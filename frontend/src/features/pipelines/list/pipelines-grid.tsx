@@ -87,7 +87,9 @@ export function PipelinesGrid(props: Props) {
     function enterList(event: globalThis.KeyboardEvent) {
       if (event.key !== "j" && event.key !== "k") return;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (document.activeElement === document.body) latestFocusLine.current();
+      // After a click on the link of this page the focus is in the navigation.
+      if (document.activeElement === document.body || document.activeElement?.closest("nav"))
+        latestFocusLine.current();
     }
     document.addEventListener("keydown", enterList);
     return () => document.removeEventListener("keydown", enterList);
