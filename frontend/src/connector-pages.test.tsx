@@ -100,6 +100,14 @@ describe("the list of connectors", () => {
     expect(Object.fromEntries(search)).toEqual({ role: "source", q: "sho", limit: "50" });
   });
 
+  it("has a filter that Back undoes", async () => {
+    await open("/connectors");
+    await userEvent.selectOptions(await screen.findByLabelText("Role"), "Sources");
+    await waitFor(() => expect(router.state.location.search).toEqual({ role: "source" }));
+    router.history.back();
+    await waitFor(() => expect(router.state.location.href).toBe("/connectors"));
+  });
+
   it("says what connectors are for if there are none", async () => {
     connectors = [];
     await open("/connectors");
