@@ -28,7 +28,6 @@ LIBRARY_SETTINGS = {
     "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # No threads may run before a fork.
     "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": "131072",  # bytes; larger blocks return to the system when they are freed
     "MIMALLOC_ARENA_RESERVE": "65536",  # KiB; the default of one GiB would count against the limit
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "2",

@@ -81,7 +81,7 @@ export function fieldInWords(field: string, stream?: string): string {
 export function valueInWords(field: string, value: unknown): unknown {
   if (typeof value === "boolean") return value ? "Yes" : "No";
   if (field === "timeout_seconds" && typeof value === "number") return formatDuration(value);
-  if (settingOf(field) === "max_rejected_share" && typeof value === "number") return `${percentOf(value)} %`;
+  if (settingOf(field) === "max_rejected_share" && typeof value === "number") return `${percentOf(value)}%`;
   if (settingOf(field) === "transforms") return codeOf(value);
   if (settingOf(field) === "fields.rules" && Array.isArray(value))
     return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");

@@ -12,7 +12,7 @@ import { missingFields, REQUIRED, settingErrors, type Messages } from "@/compone
 import { nameInWords } from "@/format/name";
 import { CheckSteps } from "./check-steps";
 import { DomainField } from "./domain-field";
-import { proposedName } from "./proposed-name";
+import { proposedName } from "@/format/proposed-name";
 import { savedConnectorsQuery, useCheckSettings, useCreateConnector, type Role } from "./queries";
 import { UntestedSave } from "./untested-save";
 import { useTestedSave } from "./use-tested-save";

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import { refreshRuns, startRun } from "@/api/runs";
@@ -11,6 +11,16 @@ export function usePreview() {
       unwrap(
         api.POST("/api/v1/pipelines/preview", { body: { config: definitionOf(draft), max_records: 10 } }),
       ),
+  });
+}
+
+/** The names of pipelines that contain the suggested name, which may be taken. */
+export function similarNamesQuery(suggestion: string) {
+  const filter = { q: suggestion, limit: 200 };
+  return queryOptions({
+    queryKey: queryKeys.pipelines.list(filter),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/pipelines", { params: { query: filter }, signal })),
+    select: ({ results }) => results.map(({ name }) => name),
   });
 }
 

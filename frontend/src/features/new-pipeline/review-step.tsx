@@ -1,3 +1,4 @@
+import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
@@ -8,10 +9,11 @@ import { PatternMatches, usePatternMatches } from "@/components/pattern-matches"
 import { NO_PATTERNS } from "@/format/patterns";
 import { ON_STREAM_FAILURE, ON_STREAM_FAILURE_HINTS, SYNC_MODES, WRITE_MODES } from "@/format/modes";
 import { countWithNoun, formatCount } from "@/format/number";
+import { proposedName } from "@/format/proposed-name";
 import type { StreamDraft } from "@/components/streams/stream-draft";
 import { isSeveral, type Draft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
-import { usePreview } from "./queries";
+import { similarNamesQuery, usePreview } from "./queries";
 import { StepActions } from "./step";
 import { TransformEditor, transformError } from "@/components/transform-editor";
 
@@ -27,7 +29,10 @@ interface Props {
 }
 
 export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: Props) {
-  const [name, setName] = useState(draft.name || suggestedName(draft));
+  const suggestion = suggestedName(draft);
+  const { data: takenNames = [] } = useQuery(similarNamesQuery(suggestion));
+  const [typedName, setName] = useState<string | null>(draft.name || null);
+  const name = typedName ?? proposedName(suggestion, takenNames);
   const [tags, setTags] = useState(draft.tags.join(", "));
   const [transform, setTransform] = useState(draft.transform);
   const preview = usePreview();

@@ -63,7 +63,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
               ["Write mode", WRITE_MODES[stream.write_mode]],
               [
                 "Rejected records",
-                limits.maxRejectedShare ? `up to ${percentOf(limits.maxRejectedShare)} %` : "none allowed",
+                limits.maxRejectedShare ? `up to ${percentOf(limits.maxRejectedShare)}%` : "none allowed",
               ],
               ["Empty result", limits.allowEmpty ? "may replace rows" : "fails over a table with rows"],
               ["New and changed columns", CONTRACTS[stream.contract ?? "evolve"]],
