@@ -54,6 +54,8 @@ export const queryKeys = {
     lists: ["pipelines", "list"],
     list: (filter: object) => ["pipelines", "list", filter] as const,
     facets: (filter: object) => ["pipelines", "facets", filter] as const,
+    // Not below `lists`, whose data has several pages.
+    similarNames: (name: string) => ["pipelines", "similar-names", name] as const,
     allRecentRuns: ["pipelines", "recent-runs"],
     recentRuns: (pipelines: string) => ["pipelines", "recent-runs", pipelines] as const,
     one: (id: string) => ["pipelines", "one", id] as const,

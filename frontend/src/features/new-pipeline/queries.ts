@@ -16,10 +16,10 @@ export function usePreview() {
 
 /** The names of pipelines that contain the suggested name, which may be taken. */
 export function similarNamesQuery(suggestion: string) {
-  const filter = { q: suggestion, limit: 200 };
   return queryOptions({
-    queryKey: queryKeys.pipelines.list(filter),
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/pipelines", { params: { query: filter }, signal })),
+    queryKey: queryKeys.pipelines.similarNames(suggestion),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/api/v1/pipelines", { params: { query: { q: suggestion, limit: 200 } }, signal })),
     select: ({ results }) => results.map(({ name }) => name),
   });
 }
