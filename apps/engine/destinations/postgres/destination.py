@@ -24,6 +24,7 @@ from apps.engine.destinations.postgres.identifiers import (
     TableName,
     column_name,
     column_names,
+    rename_columns,
     staging_name,
     table_name,
 )
@@ -144,7 +145,7 @@ class PostgresDestination(Destination):
             )
         self._require_keys(frame)
         names = column_names(frame.columns)
-        frame, native = frame.rename(names), native.renamed(names)
+        frame, native = rename_columns(frame, names), native.renamed(names)
         with self._open_staging_transaction() as cursor:
             if self.holds_batch and are_unique(frame, list(map(column_name, self._key)), native):
                 self._staging.has_row_numbers = False
@@ -155,7 +156,7 @@ class PostgresDestination(Destination):
     ) -> None:
         names = column_names(columns.columns)
         copied_names = tuple(names[name] for name in rows.columns)
-        columns, native = columns.rename(names), native.renamed(names)
+        columns, native = rename_columns(columns, names), native.renamed(names)
         with self._open_staging_transaction() as cursor:
             if self.holds_batch and self._are_unique(rows, columns, native):
                 self._staging.has_row_numbers = False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError
@@ -64,6 +65,16 @@ def column_names(names: Sequence[str]) -> dict[str, str]:
     if len(set(columns.values())) < len(columns):
         raise ConfigurationError("Two fields of the stream would get the same column name")
     return columns
+
+
+def rename_columns(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame with these column names, by its own.
+
+    `DataFrame.rename` would start the query engine of polars, of which 10 MB of code would be loaded.
+    """
+    renamed = frame.clone()
+    renamed.columns = [names[name] for name in frame.columns]
+    return renamed
 
 
 def column_name(name: str) -> str:
