@@ -20,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 from bench.dashboard.rows import LOG_LINES, PIPELINES, RUNS_OF_PIPELINE, STREAMS
 from bench.figures import Figure, figure_with_upper_bound
 from bench.scratch import ROOT, Installation, run_server
+from local import frontend
 from tests.journeys.browser import ARGUMENTS, find_browser
 
 BUILD = ROOT / "frontend" / "dist"
@@ -40,15 +41,21 @@ let last = performance.now();
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A page, what it shows when its content is there (a selector), and how much there is to show."""
+    """A page, and how much there is to show.
+
+    `content` is a selector of what it shows when its content is there. `scrolled` is one of what is scrolled: an element
+    with a scroll bar of its own, or `html` if it is the page.
+    """
 
     name: str
     address: str
     content: str
     amount: str
+    scrolled: str = "html"
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    frontend.build()
     created = _create_rows(installation)
     rows = f"{PIPELINES:,} pipelines, {PIPELINES * RUNS_OF_PIPELINE:,} runs"
     visits = [
@@ -59,9 +66,14 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
             f"/runs/{created['streams']}",
             "text=public.table_001",
             f"{STREAMS} streams",
+            scrolled="[role=region][aria-label=Streams]",
         ),
         Visit(
-            "run with a long log", f"/runs/{created['log']}", "[data-level]", f"{LOG_LINES:,} lines"
+            "run with a long log",
+            f"/runs/{created['log']}",
+            "[data-level]",
+            f"{LOG_LINES:,} lines",
+            scrolled="[role=log]",
         ),
     ]
     seconds, moved, calls, frames = (defaultdict[str, list[float]](list) for _ in range(4))
@@ -72,7 +84,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
                 page.wait_for_timeout(SETTLE_SECONDS * 1000)
                 moved[visit.name].append(page.evaluate("window.moved"))
                 calls[visit.name].append(_count_calls(page))
-                frames[visit.name].append(_scroll(page))
+                frames[visit.name].append(_scroll(page, visit))
     for visit in visits:
         name, amount = visit.name, visit.amount
         yield figure_with_upper_bound(
@@ -151,15 +163,22 @@ def _count_calls(page: Page) -> int:
     return count
 
 
-def _scroll(page: Page) -> float:
-    """Turn the wheel over the list or the log, and return the longest frame in milliseconds."""
-    area = page.locator("[role=log], [role=table], table, main").first
-    area.scroll_into_view_if_needed()
-    area.hover(position={"x": 200, "y": 60})
+def _scroll(page: Page, visit: Visit) -> float:
+    """Turn the wheel over what the visit scrolls, and return the longest frame in milliseconds.
+
+    Raises RuntimeError if nothing has scrolled.
+    """
+    area = page.locator(visit.scrolled).first
+    if visit.scrolled != "html":
+        area.scroll_into_view_if_needed()
+    area.hover(position={"x": 200, "y": 160})
+    begin = area.evaluate("element => element.scrollTop")
     page.evaluate("window.frames.length = 0")
     for _ in range(WHEEL_STEPS):
         page.mouse.wheel(0, 300)
         page.wait_for_timeout(16)
+    if area.evaluate("element => element.scrollTop") == begin:
+        raise RuntimeError(f"the page of the {visit.name} has not scrolled")
     longest: float = page.evaluate("Math.max(...window.frames)")
     return longest
 
@@ -167,4 +186,6 @@ def _scroll(page: Page) -> float:
 def _initial_kilobytes() -> float:
     """Return the size of the scripts that every page loads, compressed, in kB (1,000 bytes)."""
     names = INITIAL_SCRIPT.findall((BUILD / "index.html").read_text())
+    if not names:
+        raise RuntimeError("the built front end has no scripts")
     return sum(len(gzip.compress((BUILD / name).read_bytes())) for name in names) / 1000
