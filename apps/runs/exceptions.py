@@ -22,6 +22,12 @@ class AlreadyEnded(Conflict):
     code = "already_ended"
 
 
+class BackfillEnded(Conflict):
+    """The backfill has ended already."""
+
+    code = "already_ended"
+
+
 class NoPosition(Conflict):
     """The stream has no finished sync yet, so there is no position to change: run the pipeline first."""
 

@@ -24,9 +24,16 @@ PATTERNS = (
     ),
     (re.compile(r"(invalid input (?:syntax|value) for [^:]*: ).*"), rf"\1{HIDDEN}"),
     # The saved position of a stream, in messages of the source PostgreSQL.
-    (re.compile(r"(The window may end at ).*?( at the latest)"), rf"\1{HIDDEN}\2"),
-    (re.compile(r"(must be less than `to` )\(.*\)"), rf"\1({HIDDEN})"),
-    (re.compile(r"(the saved position )'.*'( of .+ hides all rows)"), rf"\1{HIDDEN}\2"),
+    (re.compile(r"(The window of .+ may end at ).*?( at the latest)"), rf"\1{HIDDEN}\2"),
+    (re.compile(r"(must be before the saved position )\(.*?\)(, where)"), rf"\1({HIDDEN})\2"),
+    (
+        re.compile(r"(the saved position )'.*'( of .+ (?:hides all rows|is not a value))"),
+        rf"\1{HIDDEN}\2",
+    ),
+    (
+        re.compile(r"(its greatest .+? )'.*'( is below the saved position )'.*'(, so its rows)"),
+        rf"\1{HIDDEN}\2{HIDDEN}\3",
+    ),
     # An address is looked for once in each word: otherwise a long word without "@" needs quadratic time.
     (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"), HIDDEN),
 )

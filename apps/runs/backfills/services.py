@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
@@ -30,7 +31,12 @@ from apps.pipelines.visibility import find_pipeline
 from apps.runs import services as runs
 from apps.runs.backfills import possible
 from apps.runs.backfills.possible import Possibility
-from apps.runs.exceptions import AlreadyEnded, BackfillInProgress, PipelineDisabled
+from apps.runs.exceptions import (
+    AlreadyEnded,
+    BackfillEnded,
+    BackfillInProgress,
+    PipelineDisabled,
+)
 from apps.runs.models import LIVE, Backfill, Run, Status
 from apps.runs.visibility import find_permitted_pipeline
 
@@ -226,7 +232,7 @@ def _refuse_second(org: Org, pipeline_id: UUID, streams: Sequence[str]) -> None:
 
 
 def cancel(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> BackfillRow:
-    """Cancel a backfill and its run. What was loaded stays. Raises NotFound, PermissionMissing and AlreadyEnded."""
+    """Cancel a backfill and its run. What was loaded stays. Raises NotFound, PermissionMissing and BackfillEnded."""
     pipeline = find_permitted_pipeline(
         Permission.RUNS_CANCEL, org=org, by=by, pipeline_id=pipeline_id
     )
@@ -234,10 +240,11 @@ def cancel(*, org: Org, by: Principal, pipeline_id: UUID, backfill_id: UUID) -> 
     with transaction.atomic():
         unfinished = Backfill.objects.for_org(org).filter(pk=backfill.pk, status=Status.RUNNING)
         if not unfinished.update(status=Status.CANCELLED, finished_at=Now()):
-            raise AlreadyEnded
+            raise BackfillEnded
         live_run = Run.objects.for_org(org).filter(backfill=backfill, status__in=LIVE).first()
         if live_run is not None:
-            runs.cancel(org=org, by=by, run_id=live_run.pk)
+            with suppress(AlreadyEnded):  # It has ended since it was read.
+                runs.cancel(org=org, by=by, run_id=live_run.pk)
         _audit(org, by, "backfill.cancel", backfill, pipeline.name)
     return show(org=org, by=by, pipeline_id=pipeline_id, backfill_id=backfill_id)
 

@@ -264,6 +264,7 @@ def test_a_backfill_can_be_cancelled_and_what_was_loaded_stays(
     assert (run["status"], run["trigger"]) == ("cancelled", "backfill")
     again = client.post(url)
     assert (again.status_code, again.json()["code"]) == (409, "already_ended")
+    assert again.json()["detail"] == "The backfill has ended already."
     assert chunks.start_due() == 0
     assert len(events.arrived("text = 'changed'")) == pytest.approx(100, abs=3)
     with events.world.scope():
@@ -297,10 +298,24 @@ def test_the_estimate_creates_nothing(events: Events, this_worker: Worker) -> No
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        ({"from": "yesterday's"}, "`from` is not a value of the cursor field"),
-        ({"to": "2030-01-01"}, "The window may end at 2026-01-04 11:20:00+00 at the latest"),
-        ({"from": "2026-01-03", "to": "2026-01-02"}, "must be less than `to`"),
-        ({"from": "-infinity"}, "`from` must be finite"),
+        (
+            {"from": "yesterday's"},
+            "`from` of shop.events is not a value of the cursor field at, which has the type timestamp with time zone",
+        ),
+        (
+            {"to": "2030-01-01"},
+            "The window of shop.events may end at 2026-01-04 11:20:00+00 at the latest",
+        ),
+        (
+            {"from": "2026-01-03", "to": "2026-01-02"},
+            "The window of shop.events has no rows: `from` (2026-01-03 00:00:00+00) must be before `to` (2026-01-02 00:00:00+00)",
+        ),
+        (
+            {"from": "2026-01-05"},
+            "The window of shop.events has no rows: `from` (2026-01-05 00:00:00+00) must be before the saved position"
+            " (2026-01-04 11:20:00+00), where a window without `to` ends",
+        ),
+        ({"from": "-infinity"}, "`from` of shop.events must be finite"),
     ],
 )
 def test_a_window_that_is_not_possible_is_refused(

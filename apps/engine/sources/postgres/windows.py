@@ -98,22 +98,36 @@ def plan_window(
     column = window_column(table, request.field)
     after = state.get("after")
     if not isinstance(after, list) or not after or state.get("cursor_field") != request.field:
-        raise ConfigurationError("The stream has no saved position: its next run reads all rows")
-    position = _to_value(cursor, column, str(after[0]), "the saved position")
-    end = _to_value(cursor, column, request.end, "`to`") if request.end else position
-    start = _to_value(cursor, column, request.start, "`from`") if request.start else None
+        raise ConfigurationError(
+            f"{table.stream_name} has no saved position: its next run reads all rows"
+        )
+    name = table.stream_name
+    position = _to_value(cursor, column, str(after[0]), f"the saved position of {name}")
+    end = _to_value(cursor, column, request.end, f"`to` of {name}") if request.end else position
+    start = None
+    if request.start:
+        start = _to_value(cursor, column, request.start, f"`from` of {name}")
     if _is_less(cursor, column, position, end):
         raise ConfigurationError(
-            f"The window may end at {position} at the latest, the saved position of the stream: its runs read the rows"
-            " from there on"
+            f"The window of {name} may end at {position} at the latest, its saved position: its runs read the rows from"
+            " there on"
         )
     if start is not None and not _is_less(cursor, column, start, end):
-        raise ConfigurationError(f"`from` ({start}) must be less than `to` ({end})")
+        raise ConfigurationError(_empty_window(name, start, request.end and end, position))
     rows, is_counted = count_window(cursor, table, CursorWindow(request.field, start, end))
     count = min(MAX_CHUNKS, max(1, ceil(rows / request.rows_per_chunk)))
     low = start or (_first_value(cursor, table, column, end) if count > 1 else None)
     between = _values_between(cursor, column, low, end, count) if low and count > 1 else []
     return WindowPlan(start, end, tuple(between), rows, is_counted)
+
+
+def _empty_window(name: str, start: str, end: str | None, position: str) -> str:
+    if end:
+        return f"The window of {name} has no rows: `from` ({start}) must be before `to` ({end})"
+    return (
+        f"The window of {name} has no rows: `from` ({start}) must be before the saved position ({position}), where a window"
+        " without `to` ends"
+    )
 
 
 def _to_value(cursor: Cursor, column: PgColumn, text: str, name: str) -> str:
@@ -123,7 +137,7 @@ def _to_value(cursor: Cursor, column: PgColumn, text: str, name: str) -> str:
         row = cursor.execute(query).fetchone()
     except psycopg.DataError as error:
         raise ConfigurationError(
-            f"{name} is not a value of the cursor field, which has the type {column.type}"
+            f"{name} is not a value of the cursor field {column.name}, which has the type {column.type}"
         ) from error
     value = str(row[0]) if row else ""
     if value.lstrip("-") == "infinity":
