@@ -34,6 +34,8 @@ NO_SUCH = "no such"
 RESET_STREAM = "reset the stream"
 WITH_READABLE_COLUMNS = "with columns that the user may read"
 TABLE_GONE = "A table no longer exists"
+# These texts show that the run has reached a limit of its organization.
+LIMITS_OF_ORG = ("The organization's limit of", "a limit of its organization")
 # These texts show why a result was not published.
 REMOVES_ALL_ROWS = "would remove all rows"
 TOO_MANY_REJECTED = "records were rejected"

@@ -9,6 +9,7 @@ from apps.engine.failures import (
     COLUMNS_CHANGED,
     IS_PINNED,
     LACKS_PERMISSION,
+    LIMITS_OF_ORG,
     NO_SUCH,
     REMOVES_ALL_ROWS,
     RESET_STREAM,
@@ -62,6 +63,19 @@ NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
 }
 
+# The steps after failures for which another attempt without a change is useless, where `NEXT_STEPS` would advise one.
+STEPS_BEFORE_RETRY: dict[FailureClass, str] = {
+    FailureClass.RATE_LIMIT: "Run this pipeline less often: the source or the destination limits the number of requests.",
+    FailureClass.SOURCE: "Correct what the message and the evidence name: at the source, in the settings of its connector, or in "
+    "the stream of this pipeline. Then run the pipeline again.",
+    FailureClass.DESTINATION: "Correct what the message and the evidence name: at the destination, in the settings of its "
+    "connector, or in the stream of this pipeline. Then run the pipeline again.",
+    FailureClass.TIMEOUT: "Reduce the work of one run, for example by a smaller page size or fewer streams, then run the pipeline "
+    "again.",
+    FailureClass.CRASHED: "Check the last lines of the log and how much memory the run needs. Correct what they show, then run the "
+    "pipeline again.",
+}
+
 TIMEOUT_STEPS: dict[str, str] = {  # {text in the failure's message: next step}
     RUN_WAS_SILENT: "Check whether the source or the destination hangs, then retry: the run continues from the last "
     "checkpoint. If such pauses are normal, ask the operator of Drover to raise DROVER_RUN_SILENCE_SECONDS.",
@@ -81,6 +95,11 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         RESET_STREAM: "Undo the change, or reset the stream under State on the pipeline's page (POST "
         "/api/v1/pipelines/{id}/state/reset) and run the pipeline: it reads all records again and replaces those that it has "
         "published.",
+        **dict.fromkeys(
+            LIMITS_OF_ORG,
+            "Ask an admin to raise the organization's limit, or wait for the next month. Then retry: the run continues "
+            "from the last checkpoint.",
+        ),
         NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
         WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
         "USAGE on its schema, then run the pipeline again.",
@@ -131,14 +150,20 @@ SETTINGS_BY_MESSAGE: dict[FailureClass, dict[str, Setting]] = {
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
 
 
-def next_step(failure: FailureClass, message: str) -> str:
-    """Return advice for the user. It depends on the message too, which names, for example, the reached limit."""
+def next_step(failure: FailureClass, message: str, *, retryable: bool | None) -> str:
+    """Return advice for the user. It depends on the message too, which names, for example, the reached limit.
+
+    If a retry without a change cannot help (`retryable` is False), the advice names a change first. None is
+    the value of attempts that older releases stored.
+    """
     may_be_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
     if may_be_code and message.startswith(USER_CODE_PREFIXES):
         return CODE_STEP
     for text, step in STEPS_BY_MESSAGE.get(failure, {}).items():
         if text in message:
             return step
+    if retryable is False and failure in STEPS_BEFORE_RETRY:
+        return STEPS_BEFORE_RETRY[failure]
     return NEXT_STEPS[failure]
 
 

@@ -323,7 +323,7 @@ def _render_failure(row: Mapping[str, Any]) -> FailureSnapshot:
         "message": row["failure_message"],
         "evidence": row.get("failure_evidence", []),
         "retryable": row["failure_retryable"],
-        "next_step": next_step(failure, row["failure_message"]),
+        "next_step": next_step(failure, row["failure_message"], retryable=row["failure_retryable"]),
         "sides": sides_to_check(failure),
         "setting": setting_to_change(failure, row["failure_message"]),
     }

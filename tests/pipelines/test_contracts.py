@@ -64,7 +64,7 @@ def test_an_unknown_contract_is_refused(world: World, contract: Any) -> None:
 
 def test_a_failure_because_of_the_contract_says_what_to_do() -> None:
     failed = Failed(FailureClass.CONTRACT, f"{COLUMNS_CHANGED}: there are new columns, 'x'.", ())
-    step = next_step(failed.failure_class, failed.message)
+    step = next_step(failed.failure_class, failed.message, retryable=failed.retryable)
     assert "contract of the stream" in step
     assert "reset the stream" in step
 

@@ -269,6 +269,19 @@ _CREDENTIALS_REFUSED = re.compile(
 )
 _DATABASE_MISSING = re.compile(r"database \S+ does not exist", re.IGNORECASE)
 UNKNOWN_NAME_SQLSTATES = {"3D000", "3F000", "42P01", "42703"}
+QUERY_CANCELED = "57014"
+# The classes of SQLSTATEs whose errors follow from the data, from the definition of a view or function, or from the statement,
+# so the same statement fails again. 40 (transaction rollback), 53 (resources), 55 (locks), 57 and 58 may pass.
+PERMANENT_SQLSTATE_CLASSES = (
+    "0A",  # a feature that the server lacks
+    "21",  # a subquery that returns several rows
+    "22",  # a value that cannot be computed or converted
+    "23",  # a constraint
+    "2F", "38", "39", "P0",  # a function that failed, or raised an error
+    "42",  # a statement that is not valid
+    "44",  # a view with WITH CHECK OPTION
+    "54",  # a limit of PostgreSQL, such as the number of columns
+)  # fmt: skip
 
 
 def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | None:
@@ -296,10 +309,13 @@ def _recognise_postgres_error(error: BaseException, side: Side) -> Finding | Non
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
     if sqlstate in {"53100", "58030"}:
         return Finding(_SIDE_CLASS[side], f"The disk of the {side_name} is full.", evidence)
+    if sqlstate == QUERY_CANCELED:
+        message = f"The {side_name} cancelled the query."
+        return Finding(_SIDE_CLASS[side], message, evidence)
     if not sqlstate or sqlstate[:2] in {"08", "57"}:
         return Finding(_SIDE_CLASS[side], f"The connection to the {side_name} was lost.", evidence)
-    is_bad_data = sqlstate.startswith(("22", "23", "42", "0A"))
-    return Finding(_SIDE_CLASS[side], f"The {side_name} refused: {text}", evidence, not is_bad_data)
+    retryable = not sqlstate.startswith(PERMANENT_SQLSTATE_CLASSES)
+    return Finding(_SIDE_CLASS[side], f"The {side_name} refused: {text}", evidence, retryable)
 
 
 # Files, object stores, embedded databases

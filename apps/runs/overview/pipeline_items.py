@@ -73,9 +73,9 @@ def _fixes_of_failure(row: Row, run: Row, by: Principal) -> Iterator[Fix]:
     """Yield what can be done about a failure of this class and with this message, the best first."""
     may_run = by.may(Permission.PIPELINES_RUN, domain_id=row["domain_id"])
     may_edit = by.may(Permission.PIPELINES_EDIT, domain_id=row["domain_id"])
-    failure = FailureClass(run["failure_class"])
+    failure, retryable = FailureClass(run["failure_class"]), run["failure_retryable"]
     retry = [Fix("retry", run["id"])] if may_run else []
-    if run["failure_retryable"]:
+    if retryable:
         yield from retry
     if may_edit:
         saved = [
@@ -84,7 +84,8 @@ def _fixes_of_failure(row: Row, run: Row, by: Principal) -> Iterator[Fix]:
         for side in saved:
             label = f"{side} {row[f'{side}_connector__name']}"
             yield Fix("open_connector", row[f"{side}_connector_id"], label)
-        if "reset the stream" in next_step(failure, run["failure_message"]).lower():
+        step = next_step(failure, run["failure_message"], retryable=retryable)
+        if "reset the stream" in step.lower():
             yield Fix("reset_stream", row["id"])
         elif failure == FailureClass.CONTRACT or (
             failure == FailureClass.CONFIGURATION and len(saved) < len(SIDES)

@@ -201,7 +201,7 @@ def test_attempts_with_progress_do_not_count_towards_the_maximum_of_attempts(
 def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
     message: str, setting: str
 ) -> None:
-    step = next_steps.next_step(FailureClass.TIMEOUT, message)
+    step = next_steps.next_step(FailureClass.TIMEOUT, message, retryable=False)
     assert setting in step
     assert "time limit," not in step
 
@@ -226,7 +226,7 @@ def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
 def test_the_next_step_names_what_to_change(
     failure: FailureClass, message: str, advice: str
 ) -> None:
-    assert advice in next_steps.next_step(failure, message)
+    assert advice in next_steps.next_step(failure, message, retryable=None)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,9 @@ def test_a_failure_names_the_setting_of_the_pipeline_that_it_is_about(
 def test_the_next_step_after_an_error_of_the_source_is_to_test_the_connector(
     failure: FailureClass,
 ) -> None:
-    step = next_steps.next_step(failure, "The source refused: The code is not valid.")
+    step = next_steps.next_step(
+        failure, "The source refused: The code is not valid.", retryable=True
+    )
     assert "connector" in step
     assert ADVICE_FOR_CODE not in step
 

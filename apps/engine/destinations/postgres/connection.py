@@ -42,9 +42,11 @@ FAILURES_BY_SQLSTATE: dict[str, tuple[type[EngineError], str]] = {
     "53100": (DestinationError, "The disk of the database is full"),
     "53200": (DestinationError, "The database is out of memory"),
     "53300": (DestinationError, "The database has too many connections"),
+    "54": (ConfigurationError, "The table or a record exceeds a limit of PostgreSQL"),
     "55P03": (DestinationError, "The table is locked by another session"),
     "57014": (DestinationError, "PostgreSQL cancelled a statement that took too long"),
     "57P": (DestinationError, "The database is shutting down or starting"),
+    "P0": (ContractError, "A trigger or function of the database refused a record"),
     "25006": (ConfigurationError, "The database is read-only"),
 }
 

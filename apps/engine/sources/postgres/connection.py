@@ -20,12 +20,15 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.postgres import Connection, Cursor
-from apps.engine.reporting.classify import UNKNOWN_NAME_SQLSTATES
+from apps.engine.reporting.classify import (
+    PERMANENT_SQLSTATE_CLASSES,
+    QUERY_CANCELED,
+    UNKNOWN_NAME_SQLSTATES,
+)
 from apps.engine.sources.postgres.columns import UnreadableRows
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for an exclusive lock of another transaction
-QUERY_CANCELED = "57014"  # SQLSTATE
 CONFLICT_MESSAGE = (
     "PostgreSQL ended the read, because a replica had to apply changes that conflict with it. Read from the primary"
     " server, raise max_standby_streaming_delay, or set `snapshot` to paged for a table with a key"
@@ -135,9 +138,6 @@ def convert_server_error(state: str, server_message: str) -> EngineError:
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state in {"55P03", "40P01"}:  # a timeout, or a deadlock
         return SourceError("the table is locked by another session", evidence=evidence)
-    if state.startswith("22"):
-        message = "PostgreSQL could not compute or convert a value of the stream"
-        return UnreadableRows(message, evidence=evidence)
     if state == "55000":  # such as a materialized view that was never filled
         message = "PostgreSQL cannot read the stream in its present state"
         return UnreadableRows(message, evidence=evidence)
@@ -152,4 +152,7 @@ def convert_server_error(state: str, server_message: str) -> EngineError:
         return ConfigurationError(message, evidence=evidence)
     if state[:2] in {"42", "3F", "3D"}:
         return ConfigurationError("PostgreSQL refused the query", evidence=evidence)
+    if state.startswith(PERMANENT_SQLSTATE_CLASSES):
+        message = "PostgreSQL could not compute or convert a value of the stream"
+        return UnreadableRows(message, evidence=evidence)
     return SourceError("PostgreSQL failed", evidence=evidence)

@@ -34,8 +34,8 @@ export function FailureCard({ run, failure, children }: Props) {
         <div className="min-w-0 flex-1">
           <h2 id="failure-title" className="font-semibold">
             {failureClassLabel(failure.class)}
-            {!failure.retryable && (
-              <span className="ml-2 font-normal text-soft">Retrying won't fix this</span>
+            {failure.retryable === false && (
+              <span className="ml-2 font-normal text-soft">Retrying without a change won't help</span>
             )}
           </h2>
           <p className="mt-0.5 break-words first-letter:uppercase">{failure.message}</p>
