@@ -6,8 +6,12 @@ The web process uses this module, so it does not import the sources. `{}` is a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -87,11 +91,12 @@ def find_faults(
     *,
     saved: JsonObject,
     cursor_field: str | None,
+    types: Mapping[str, str],
 ) -> dict[str, str]:
     """Return a sentence for each part of the position from which a source of this kind could not continue.
 
     `saved` is the position until now. Its parts are allowed, also those that only an older release has used.
-    `cursor_field` is that of the stream, None if the source decides.
+    `cursor_field` is that of the stream, None if the source decides. `types` are the types of the columns that are known.
     """
     shape = SHAPES.get(kind)
     if shape is None or not position:
@@ -111,7 +116,11 @@ def find_faults(
             for name in [str(problem["loc"][0])]
         }
     faults = _find_other_cursor(parsed, cursor_field or _saved_cursor_field(saved))
-    return faults or _find_other_key(parsed, _saved_key(saved))
+    if faults or not isinstance(parsed, PostgresPosition):
+        return faults
+    return _find_other_key(parsed, _saved_key(saved)) or _find_wrong_values(
+        parsed, _saved_key(saved), types
+    )
 
 
 def _sentence(shape: type[Position], name: str, problem: str) -> str:
@@ -140,16 +149,90 @@ def _saved_key(saved: JsonObject) -> list[str] | None:
     return [str(name) for name in key] if isinstance(key, list) else None
 
 
-def _find_other_key(position: Position, saved_key: list[str] | None) -> dict[str, str]:
+def _find_other_key(position: PostgresPosition, saved_key: list[str] | None) -> dict[str, str]:
     """Compare with the key of the saved position, which is that of the table unless the key has changed since."""
-    if not isinstance(position, PostgresPosition):
-        return {}
     if position.key is not None and saved_key is not None and position.key != saved_key:
-        return {"key": f"Must be {saved_key}, the key of the table at the last run."}
+        known = ", ".join(saved_key) or "empty"
+        return {"key": f"Must be {known}, the key of the table at the last run."}
     key = saved_key if position.key is None else position.key
     if position.after is None or key is None:
         return {}
-    names = [position.cursor_field, *(name for name in key if name != position.cursor_field)]
+    names = [position.cursor_field, *_rest_of(key, position)]
     if len(position.after) == len(names):
         return {}
     return {"after": f"Must have a value for each of: {', '.join(names)}."}
+
+
+def _rest_of(key: Sequence[str], position: CursorPosition) -> list[str]:
+    """Return the columns of the key without the cursor field."""
+    return [name for name in key if name != position.cursor_field]
+
+
+def _find_wrong_values(
+    position: PostgresPosition, saved_key: list[str] | None, types: Mapping[str, str]
+) -> dict[str, str]:
+    """Find values that are not of the type of their column, and rows with the last value that are no keys."""
+    key = saved_key if position.key is None else position.key
+    if position.after is None or key is None:
+        return {}
+    rest = _rest_of(key, position)
+    if fault := _wrong_value([position.cursor_field, *rest], position.after, types):
+        return {"after": fault}
+    if not rest:
+        return {}
+    for tie in position.ties or []:
+        if not isinstance(tie, list) or len(tie) != len(rest):
+            return {"ties": f"Must have for each row a list with a value of: {', '.join(rest)}."}
+        if fault := _wrong_value(rest, tie, types):
+            return {"ties": fault}
+    return {}
+
+
+def _wrong_value(
+    names: Sequence[str], values: Sequence[str], types: Mapping[str, str]
+) -> str | None:
+    for name, value in zip(names, values, strict=True):
+        full_type = types.get(name, "")
+        read = READERS.get(re.sub(r"\(.*?\)", "", full_type))
+        if read is not None and not _can_be_read(read, value):
+            return f"{value!r} is not a value of {name}, which has the type {full_type}."
+    return None
+
+
+def _can_be_read(read: Callable[[str], object], value: str) -> bool:
+    try:
+        read(value.strip())
+    except (ValueError, ArithmeticError):
+        return False
+    return True
+
+
+def _reads_whole_number(bits: int) -> Callable[[str], object]:
+    def read(text: str) -> None:
+        if not -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1):
+            raise ValueError(text)
+
+    return read
+
+
+def _read_time(text: str) -> None:
+    """Accept ISO 8601. The years that Python lacks are left to the database."""
+    if not re.match(r"-?\d{5,}-|.* BC$", text):
+        datetime.fromisoformat(text)
+
+
+def _read_date(text: str) -> None:
+    if not re.match(r"-?\d{5,}-|.* BC$", text):
+        date.fromisoformat(text)
+
+
+# What reads a text as a value of a type of PostgreSQL. All other types accept any text here, and the run decides.
+READERS: Mapping[str, Callable[[str], object]] = {
+    "smallint": _reads_whole_number(16),
+    "integer": _reads_whole_number(32),
+    "bigint": _reads_whole_number(64),
+    **dict.fromkeys(("numeric", "real", "double precision"), Decimal),
+    "date": _read_date,
+    **dict.fromkeys(("timestamp with time zone", "timestamp without time zone"), _read_time),
+    "uuid": UUID,
+}

@@ -27,6 +27,7 @@ def make_pipeline(
     destination: dict[str, Any] | None = None,
     table: str = "rows",
     write_mode: str = "replace",
+    sync_mode: str = "full_refresh",
     source_kind: str = "dummy",
     stream: str = "generated",
     streams: Mapping[str, str] | None = None,
@@ -62,7 +63,7 @@ def make_pipeline(
                     {
                         "stream": name,
                         "table": its_table,
-                        "sync_mode": "full_refresh",
+                        "sync_mode": sync_mode,
                         "cursor_field": None,
                         "primary_key": ["id"],
                         "write_mode": write_mode,

@@ -24,7 +24,7 @@ from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, StreamDocument
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import find_stream
@@ -105,8 +105,9 @@ def set_position(
 ) -> dict[str, Any]:
     """Let the next incremental sync of a stream continue from `position`. Returns the new positions.
 
-    Without `stream`, it is the pipeline's only stream. Raises RunInProgress, Invalid for an unknown stream or for a
-    position from which the source could not continue, and NoPosition before the first finished sync.
+    Without `stream`, it is the pipeline's only stream. Raises RunInProgress, Invalid for an unknown stream, for one that
+    has no position, or for a position from which the source could not continue, and NoPosition before the first finished
+    sync.
     """
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
@@ -116,7 +117,8 @@ def set_position(
         (name,) = _chosen(names, stream)
         key = stream_key(org.pk, pipeline_id, name)
         before = state.read_state(settings.ENGINE_DATABASE_URL, key)
-        _require_known_shape(org, pipeline, name, position, before)
+        stream_document = _find_incremental(org, pipeline, name, field="state")
+        _require_known_shape(pipeline, stream_document, position, before)
         text = orjson.dumps(position).decode()
         if not state.continue_from(
             settings.ENGINE_DATABASE_URL, key, text, user_id=_user_id_of(by)
@@ -137,8 +139,8 @@ def restore_position(
 ) -> dict[str, Any]:
     """Let the next incremental sync continue from the position before or after a change. Returns the new positions.
 
-    Raises NotFound for an unknown change, RunInProgress, Invalid if there was no position or the pipeline has no such
-    stream any more, and NoPosition before the first finished sync.
+    Raises NotFound for an unknown change, RunInProgress, Invalid if there was no position, or if the pipeline has no such
+    stream any more or reads all of it in each run, and NoPosition before the first finished sync.
     """
     with transaction.atomic():
         pipeline = _lock_pipeline(org, by, pipeline_id)
@@ -152,6 +154,7 @@ def restore_position(
             raise Invalid(
                 [("side", "The stream had no position: reset it instead.", "no_position")]
             )
+        _find_incremental(org, pipeline, name, field="change")
         key = stream_key(org.pk, pipeline_id, name)
         if not state.continue_from(dsn, key, position, cause="restore", user_id=_user_id_of(by)):
             raise NoPosition
@@ -199,22 +202,39 @@ def _chosen(names: list[str], stream: str | None) -> list[str]:
     return [stream]
 
 
+def _find_incremental(org: Org, pipeline: Pipeline, name: str, *, field: str) -> StreamDocument:
+    """Return the stream. Raises Invalid if it has no position, because each run reads all of it."""
+    version = versions.get_version(org, pipeline, pipeline.version)
+    stream = find_stream(org, pipeline, Definition(version.definition), name)
+    if stream is None:
+        raise Invalid([("stream", "The pipeline has no such stream.", "unknown")])
+    if stream["sync_mode"] != "incremental":
+        message = (
+            f"Each run reads all records of {name} (sync mode full_refresh), so it has no position. Choose incremental for the"
+            " stream first."
+        )
+        raise Invalid([(field, message, "not_incremental")])
+    return stream
+
+
 def _require_known_shape(
-    org: Org,
     pipeline: Pipeline,
-    name: str,
+    stream: StreamDocument,
     position: dict[str, Any],
     before: state.StreamState | None,
 ) -> None:
     """Raise Invalid, with the parts of the position from which the source could not continue."""
-    version = versions.get_version(org, pipeline, pipeline.version)
-    stream = find_stream(org, pipeline, Definition(version.definition), name)
+    found = SourceStream.objects.for_org(pipeline.org_id).filter(
+        pipeline=pipeline, stream=stream["stream"]
+    )
+    columns = found.values_list("columns", flat=True).first()
     saved = orjson.loads(before.position) if before and before.position else {}
     faults = find_faults(
         pipeline.source_kind,
         position,
         saved=saved,
-        cursor_field=stream["cursor_field"] if stream else None,
+        cursor_field=stream["cursor_field"],
+        types=columns or {},
     )
     if faults:
         raise Invalid([(f"state.{part}", text, "invalid") for part, text in faults.items()])

@@ -442,7 +442,7 @@ def test_a_run_whose_pipeline_version_does_not_exist_fails_with_configuration(
 def test_the_state_of_a_stream_can_be_set_and_reset_except_during_a_run(
     acme: World, this_worker: Worker
 ) -> None:
-    pipeline = make_pipeline(acme, source={"rows": 20})
+    pipeline = make_pipeline(acme, source={"rows": 20}, sync_mode="incremental")
     path = f"/api/v1/pipelines/{pipeline.pk}/state"
     client = acme.client()
     assert client.get(path).json() == {"streams": []}

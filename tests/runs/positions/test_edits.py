@@ -91,11 +91,92 @@ def test_each_kind_of_source_has_its_shape(
     kind: str, position: dict[str, Any], parts: set[str]
 ) -> None:
     cursor_field = "updated" if kind == "rest" else None
-    faults = find_faults(kind, position, saved={}, cursor_field=cursor_field)
+    faults = find_faults(kind, position, saved={}, cursor_field=cursor_field, types={})
     assert faults.keys() == parts
 
 
 def test_the_parts_of_an_older_release_may_stay() -> None:
     saved = {**REST_POSITION, "old": 1}
-    assert not find_faults("rest", saved, saved=saved, cursor_field=None)
-    assert find_faults("rest", saved, saved=REST_POSITION, cursor_field=None)
+    assert not find_faults("rest", saved, saved=saved, cursor_field=None, types={})
+    assert find_faults("rest", saved, saved=REST_POSITION, cursor_field=None, types={})
+
+
+def test_a_value_that_is_not_of_the_type_of_its_column_is_refused(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline(write_mode="append")
+    events.run(this_worker, pipeline)
+    saved = events.position(pipeline)[0]["state"]
+    day, number = saved["after"]
+    wrong = {
+        "the cursor": ("state.after", {"after": ["soon", number]}, "'soon' is not a value of at"),
+        "a day that is not in the calendar": (
+            "state.after",
+            {"after": ["2026-02-31", number]},
+            "'2026-02-31' is not a value of at",
+        ),
+        "the key": ("state.after", {"after": [day, "abc"]}, "'abc' is not a value of id"),
+        "a large key": (
+            "state.after",
+            {"after": [day, "99999999999"]},
+            "which has the type integer",
+        ),
+        "a row with the last value": ("state.ties", {"ties": [["x"]]}, "'x' is not a value of id"),
+        "a row with two keys": ("state.ties", {"ties": [["1", "2"]]}, "a value of: id"),
+        "a digest": ("state.ties", {"ties": ["2f0b"]}, "a value of: id"),
+    }
+    for field, change, text in wrong.values():
+        answer = put(events, pipeline, {**saved, **change})
+        assert answer.status_code == 422, (change, answer.content)
+        (error,) = answer.json()["errors"]
+        assert error["field"] == field
+        assert text in error["message"]
+    assert events.position(pipeline)[0]["state"] == saved, "nothing was stored"
+    assert put(events, pipeline, {**saved, "after": ["2026-01-02", "7"]}).status_code == 200
+
+
+def test_a_stream_that_each_run_reads_whole_has_no_position_to_write(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline(
+        sync_mode="full_refresh", cursor_field=None, write_mode="replace"
+    )
+    events.run(this_worker, pipeline)
+    before = events.position(pipeline)
+    for position in ({"foo": 1}, {}, {"cursor_field": "at"}):
+        answer = put(events, pipeline, position)
+        assert answer.status_code == 422, answer.content
+        (error,) = answer.json()["errors"]
+        assert (error["field"], error["code"]) == ("state", "not_incremental")
+        assert "reads all records of shop.events" in error["message"]
+    assert events.position(pipeline) == before
+
+
+VALUES = [
+    ("integer", "42", True),
+    ("integer", "2147483648", False),
+    ("bigint", "-1", True),
+    ("bigint", "1.5", False),
+    ("numeric(10,2)", "1.50", True),
+    ("numeric(10,2)", "one", False),
+    ("double precision", "1e5", True),
+    ("uuid", "019caa57-7cbc-7a47-9e75-d7e5a0a3a6a9", True),
+    ("uuid", "019caa57", False),
+    ("date", "2026-02-28", True),
+    ("date", "2026-02-30", False),
+    ("date", "0044-03-15 BC", True),
+    ("timestamp with time zone", "2026-02-28 23:00:00.5+00", True),
+    ("timestamp(3) with time zone", "2026-02-28 25:00:00+00", False),
+    ("timestamp without time zone", "12026-02-28 23:00:00", True),
+    ("character varying(5)", "anything", True),
+    ("", "anything", True),
+]
+
+
+@pytest.mark.parametrize(("type_", "value", "is_accepted"), VALUES)
+def test_a_value_is_compared_with_the_type_of_its_column(
+    type_: str, value: str, *, is_accepted: bool
+) -> None:
+    position = {"cursor_field": "c", "after": [value], "key": ["c"]}
+    faults = find_faults("postgres", position, saved={}, cursor_field="c", types={"c": type_})
+    assert (not faults) is is_accepted
