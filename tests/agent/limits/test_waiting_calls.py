@@ -17,7 +17,6 @@ from tests.agent.tools.test_busy import all_places_taken
 from tests.world import make_connector, make_world
 
 MANY = 30  # calls in one answer of the model, which are more than the threads of a worker
-PROMPTLY = 5.0  # seconds, on a busy machine
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +46,17 @@ def test_another_org_is_answered_while_many_calls_of_one_turn_wait(
     call = ("list_streams", {"connector_id": str(make_connector(greedy).pk)})
     use_script(monkeypatch, Step("I look.", [call] * MANY), Step("Done."))
     waiting = begin(greedy, "Look at it.")
-    with all_places_taken(greedy, PROMPTLY + 5):
+    with all_places_taken(greedy) as free_places:
         thread = work_in_background(waiting)
         waiting.wait_for(lambda talk: "tool_call" in talk.kinds())
         time.sleep(1)
         monkeypatch.setattr(slow_work, "BUSY_SECONDS", 0.1)
         use_script(monkeypatch, Step("Hello."))
         talk = begin(other, "Hello")
-        began = time.monotonic()
         talk.work()
-        assert time.monotonic() - began < PROMPTLY
+        assert talk.turn()["status"] == "done"
         assert waiting.turn()["status"] == "running", "its calls still wait"
+        free_places()
     thread.join()
     assert talk.turn()["status"] == waiting.turn()["status"] == "done"
     assert waiting.kinds().count("tool_result") == MANY

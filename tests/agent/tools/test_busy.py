@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -20,15 +20,17 @@ from tests.world import World, make_connector, make_pipeline
 
 
 @contextmanager
-def all_places_taken(world: World, seconds: float) -> Iterator[None]:
-    """Let other calls take all places of the org for this time."""
+def all_places_taken(world: World, seconds: float | None = None) -> Iterator[Callable[[], None]]:
+    """Let other calls take all places of the org: for this time, or until the function is called that it yields."""
     taken = ExitStack()
     for _ in range(engine.MAX_CALLS_OF_ORG):
         taken.enter_context(engine._count_call(world.org.pk))
-    timer = threading.Timer(seconds, taken.close)
-    timer.start()
-    yield
-    timer.join()
+    timer = threading.Timer(seconds or 0, taken.close)
+    if seconds is not None:
+        timer.start()
+    yield taken.close
+    if seconds is not None:
+        timer.join()
 
 
 @pytest.fixture(scope="module", autouse=True)
