@@ -166,3 +166,30 @@ def test_the_first_rejected_record_is_hidden_in_the_failure_of_a_run(world: Worl
     with world.scope():
         context = context_of(world)
     assert hide_values(context, message) == message[: message.index(" line")] + f" {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "The window of shop.events may end at 2026-01-04 at the latest, its saved position: its runs read on",
+            f"The window of shop.events may end at {HIDDEN} at the latest, its saved position: its runs read on",
+        ),
+        (
+            "`from` (2026-01-05) must be before the saved position (2026-01-04), where a window without `to` ends",
+            f"`from` (2026-01-05) must be before the saved position ({HIDDEN}), where a window without `to` ends",
+        ),
+        (
+            "the saved position '2026-01-04' of n is not a value of the type integer: reset the stream",
+            f"the saved position {HIDDEN} of n is not a value of the type integer: reset the stream",
+        ),
+        (
+            "its greatest at '2025' is below the saved position '2026', so its rows would not be read",
+            f"its greatest at {HIDDEN} is below the saved position {HIDDEN}, so its rows would not be read",
+        ),
+    ],
+)
+def test_a_saved_position_is_hidden_in_messages(world: World, message: str, shown: str) -> None:
+    with world.scope():
+        context = context_of(world)
+    assert hide_values(context, message) == shown
