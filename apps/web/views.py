@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, TypeVar, cast
 
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Serializer
 from rest_framework.views import APIView
@@ -14,6 +16,65 @@ from apps.web.problems import Problem
 from apps.web.wire import refuse_nul_in_query
 
 DataT = TypeVar("DataT")  # the type of a serializer's validated data, a TypedDict
+
+
+# The words of the REST framework are those of Python: a dictionary, the type "NoneType", a valid string.
+NUMBER_MESSAGES = {
+    "max_value": "Must be at most {max_value}.",
+    "min_value": "Must be at least {min_value}.",
+    "max_string_length": "This number has too many digits.",
+    "overflow": "This number is too large.",
+}
+LIST_MESSAGES = {
+    "not_a_list": "Must be a list.",
+    "empty": "At least one entry.",
+    "min_length": "At least {min_length} entries.",
+    "max_length": "At most {max_length} entries.",
+}
+PLAIN_MESSAGES: Mapping[type[Field[Any, Any, Any, Any]], Mapping[str, str]] = {
+    serializers.BooleanField: {"invalid": "Must be true or false."},
+    serializers.CharField: {
+        "invalid": "Must be a text.",
+        "blank": "Must not be empty.",
+        "max_length": "At most {max_length} characters.",
+        "min_length": "At least {min_length} characters.",
+    },
+    serializers.IntegerField: {"invalid": "Must be a whole number.", **NUMBER_MESSAGES},
+    serializers.FloatField: {"invalid": "Must be a number.", **NUMBER_MESSAGES},
+    serializers.DateTimeField: dict.fromkeys(
+        ("invalid", "date"), "Must be a time, such as 2026-03-01T06:00:00Z."
+    ),
+    serializers.DateField: dict.fromkeys(
+        ("invalid", "datetime"), "Must be a day, such as 2026-03-01."
+    ),
+    serializers.ChoiceField: {"invalid_choice": "This is not one of the allowed values."},
+    serializers.MultipleChoiceField: LIST_MESSAGES,
+    serializers.ListField: LIST_MESSAGES,
+    ListSerializer: LIST_MESSAGES,
+    serializers.DictField: {"not_a_dict": "Must be an object."},
+    Serializer: {"invalid": "Must be an object."},
+}
+for _field, _messages in PLAIN_MESSAGES.items():
+    _field.default_error_messages = {**_field.default_error_messages, **_messages}
+
+
+def _with_choices(field: Any, detail: Any) -> Any:
+    """Return the errors of a serializer's field, with the allowed values of each choice."""
+    if isinstance(detail, Mapping):
+        return {name: _with_choices(_inner(field, name), inner) for name, inner in detail.items()}
+    if isinstance(detail, list):
+        child = field.child if isinstance(field, ListSerializer) else field
+        return [_with_choices(child, inner) for inner in detail]
+    is_choice = getattr(detail, "code", "") == "invalid_choice"
+    if not is_choice or not isinstance(field, serializers.ChoiceField):
+        return detail
+    return ErrorDetail(f"Must be one of {', '.join(map(str, field.choices))}.", detail.code)
+
+
+def _inner(field: Any, name: Any) -> Any:
+    return (
+        field.fields.get(name) if isinstance(field, Serializer) else getattr(field, "child", None)
+    )
 
 
 class PublicView(APIView):
@@ -34,7 +95,8 @@ def data_of(
     if unknown:
         errors = [(name, "This field is not known.", "unknown") for name in unknown]
         raise Problem(422, "Some fields are invalid.", "invalid", errors)
-    form.is_valid(raise_exception=True)
+    if not form.is_valid():
+        raise ValidationError(_with_choices(form, form.errors))
     return cast(DataT, dict(form.validated_data))
 
 
@@ -67,7 +129,9 @@ def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
     form = serializer(data=values)
     unknown = sorted(set(values) - set(form.fields))
     if unknown or not form.is_valid():
-        errors = {name: ["This parameter is not known."] for name in unknown} or form.errors
+        errors = {name: ["This parameter is not known."] for name in unknown} or _with_choices(
+            form, form.errors
+        )
         flat = [(str(name), str(messages[0]), "invalid") for name, messages in errors.items()]
         raise Problem(400, "Some query parameters are invalid.", "malformed", flat)
     return cast(DataT, dict(form.validated_data))

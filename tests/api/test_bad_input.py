@@ -6,6 +6,7 @@ some in a single field; each operation and each field gets different ones. `make
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -257,11 +258,25 @@ def assert_documented_response(
     )
     if answer.status_code != 422:
         return
-    reported = error_fields(read_problem(answer, 422))
+    problem = read_problem(answer, 422)
+    assert_plain_words(problem)
+    reported = error_fields(problem)
     assert all(reported)
     if "config" in wrong_fields:  # an error names a path inside the config, like source.config.port
         return
     assert any(field.startswith(tuple(wrong_fields)) for field in reported), (body, reported)
+
+
+# Words of Python, of the REST framework and of pydantic, which a user of the API does not know.
+FRAMEWORK_WORDS = re.compile(
+    r"NoneType|got type|ctionary|list of items|\bdict\b|\bstr\b|\bbool\b|\bfloat\b|Input should|Error\b|Not a valid"
+    r"|A valid|valid boolean|is not a valid choice|wrong format|String value|None\b|True\b|False\b"
+)
+
+
+def assert_plain_words(problem: dict[str, Any]) -> None:
+    messages = [problem["detail"], *(error["message"] for error in problem["errors"])]
+    assert [message for message in messages if FRAMEWORK_WORDS.search(message)] == []
 
 
 def _encodable(value: Any) -> Any:
@@ -434,3 +449,43 @@ def test_a_body_with_too_many_values_gets_400(world: World) -> None:
     answer = world.client().post("/api/v1/connectors", body, content_type="application/json")
     assert answer.status_code == 400
     assert "values" in answer.json()["detail"]
+
+
+# Wrong bodies whose errors come from each place that finds them: serializers, definitions, positions, windows, schemas.
+WRONG_BODIES: list[tuple[str, dict[str, Any], set[str]]] = [
+    ("pipelines_create", {"name": ["x"], "config": {}}, {"name"}),
+    ("pipelines_create", {"name": "x", "config": []}, {"config"}),
+    ("pipelines_create", {"name": "x", "config": {"source": [], "streams": {}}}, {"config.source", "source"}),
+    ("pipelines_create", {"name": "x", "config": {}, "enabled": "perhaps"}, {"enabled"}),
+    ("pipelines_create", {"name": "x", "config": {}, "max_attempts": {}}, {"max_attempts"}),
+    ("pipelines_state_put", {"state": []}, {"state"}),
+    ("pipelines_state_put", {"state": None, "stream": {}}, {"state", "stream"}),
+    ("pipelines_state_restore", {"change": 1, "side": {"a": 1}}, {"change", "side"}),
+    ("pipelines_backfills_create", {"streams": {}}, {"streams"}),
+    ("pipelines_backfills_create", {"streams": [None, {}]}, {"streams"}),
+    ("pipelines_backfills_create", {"streams": ["x"], "from": {}, "rows_per_chunk": "many"}, {"from", "rows_per_chunk"}),
+    ("connectors_create", {"role": "both", "kind": None, "name": {}, "config": "x"}, {"role"}),
+    ("connectors_create", {"role": "source", "kind": "postgres", "name": "x", "config": {"port": {}, "schemas": "x"}}, {"config.port", "config.schemas"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "body", "fields"), WRONG_BODIES)
+def test_the_error_of_a_wrong_body_has_plain_words(
+    planted: PlantedOrg, name: str, body: dict[str, Any], fields: set[str]
+) -> None:
+    problem = read_problem(send(planted, name, orjson.dumps(body)), 422)
+    reported = {field for error in error_fields(problem) for field in _beginnings(error)}
+    assert reported & fields, problem
+    assert_plain_words(problem)
+
+
+def _beginnings(field: str) -> Iterator[str]:
+    steps = field.split(".")
+    for count in range(1, len(steps) + 1):
+        yield ".".join(steps[:count])
+
+
+def test_the_error_of_a_choice_lists_what_is_allowed(planted: PlantedOrg) -> None:
+    body = orjson.dumps({"change": str(uuid4()), "side": "between"})
+    problem = read_problem(send(planted, "pipelines_state_restore", body), 422)
+    assert problem["errors"][0]["message"] == "Must be one of before, after."

@@ -12,6 +12,7 @@ from apps.engine import destinations, sources
 from apps.engine.contract import DestinationSpec, RunSpec, SandboxSpec, SourceSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
+from apps.engine.reporting import setting_problems
 from apps.engine.sources.base import StreamSource
 from apps.engine.sources.connector import ConnectorSource, SourceSettings, StreamConfig
 from apps.engine.sync.jobs import Job
@@ -98,10 +99,7 @@ def parse_settings(model: type[Settings], config: Mapping[str, Any]) -> Settings
         return model.model_validate(dict(config))
     except ValidationError as error:
         issues = error.errors(include_input=False, include_context=False, include_url=False)
-        lines = tuple(
-            f"config.{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}"
-            for issue in issues[:20]
-        )
+        lines = setting_problems.describe(issues, "config.")
         raise ConfigurationError("the settings are not valid", evidence=lines) from None
 
 

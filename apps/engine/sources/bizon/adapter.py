@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, EngineError, SourceError
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.reporting import setting_problems
 from apps.engine.sources.bizon.guard import RequestLog, guarded_class, to_complete_response
 from apps.engine.sources.connector import (
     ConnectorSource,
@@ -109,7 +110,7 @@ class BizonSource(ConnectorSource[SettingsT]):
             return self.bizon_class.get_config_class().model_validate(values)
         except ValidationError as error:
             issues = error.errors(include_input=False, include_context=False, include_url=False)
-            lines = tuple(f"{'.'.join(map(str, i['loc']))}: {i['msg']}" for i in issues[:10])
+            lines = setting_problems.describe(issues)
             raise ConfigurationError("the settings are not valid", evidence=lines) from None
 
     def _read_page(self, get_page: Callable[[], Any]) -> SourcePage:
