@@ -239,6 +239,7 @@ SPECTACULAR_SETTINGS = {
         "RunStatusEnum": "apps.runs.models.Status",
         "RunKindEnum": "apps.pipelines.models.RunKind",
         "ChangeDecisionEnum": "apps.pipelines.models.ChangeDecision",
+        "LeftOutKindEnum": "apps.engine.frames.left_out.KINDS",
     },
     "SERVERS": [],
     "APPEND_COMPONENTS": {

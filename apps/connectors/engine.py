@@ -31,6 +31,7 @@ from apps.engine.answers import (
     DiscoveryAnswer,
     Failure,
     Field,
+    LeftOutReason,
     PreviewAnswer,
     Report,
     Repository,
@@ -41,9 +42,10 @@ from apps.engine.answers import (
     TrialAnswer,
     UnpackedFiles,
 )
-from apps.engine.contract import CodeSpec, SourceSpec
+from apps.engine.contract import CodeSpec, Contract, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.engine.field_rules import NO_RULES, FieldRules
+from apps.engine.sync.state import PublishedColumns
 from apps.engine.windows import WindowPlan, WindowRequest
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
@@ -84,6 +86,14 @@ class StreamSizes(TypedDict):
     problem: str
 
 
+class ContractSpec(TypedDict):
+    """The contract of a stream, and the columns of its newest finished sync that it compares with."""
+
+    contract: Contract
+    write_mode: str
+    published: PublishedColumns | None
+
+
 class Preview(TypedDict):
     """At most the requested number of records, or the reason why there are none."""
 
@@ -91,6 +101,7 @@ class Preview(TypedDict):
     records: list[JsonObject]
     rejected: int
     skipped: int
+    left_out: list[LeftOutReason]
     columns: list[Field]
     ms: float
     read_as: str
@@ -199,6 +210,7 @@ def preview(
     limit: int,
     fields: FieldRules = NO_RULES,
     transform: CodeSpec | None = None,
+    contract: ContractSpec | None = None,
 ) -> Preview:
     """Return at most `limit` records, with changed fields and transformed. Writes nothing."""
     payload = {
@@ -206,6 +218,7 @@ def preview(
         **asdict(source),
         "fields": asdict(fields),
         "transform": asdict(transform) if transform else None,
+        **(contract or {}),
         "limit": limit,
         **_common_payload(org_id),
     }
@@ -219,6 +232,7 @@ def preview(
             "records": [],
             "rejected": 0,
             "skipped": 0,
+            "left_out": [],
             "columns": [],
             "ms": 0.0,
             "read_as": "",
@@ -229,6 +243,7 @@ def preview(
         "records": answer["records"],
         "rejected": answer["rejected"],
         "skipped": answer["skipped"],
+        "left_out": answer["left_out"],
         "columns": answer["fields"],
         "ms": answer["ms"],
         "read_as": answer["read_as"],
@@ -301,6 +316,7 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> TrialAnswer:
             "records": [],
             "rejected": 0,
             "skipped": 0,
+            "left_out": [],
             "columns": [],
             "ms": 0.0,
             "requests": [],

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from apps.connectors.models import ConnectorRole
 from apps.connectors.services import ConnectorChanges
+from apps.engine.frames.left_out import KINDS
 from apps.json import JsonObject
 from apps.orgs.http.texts import MultilineTextField, NameField
 
@@ -237,3 +238,13 @@ class StreamsAnswer(serializers.Serializer[Any]):
         allow_null=True, help_text="When the source listed its streams. Lists are stored for a day."
     )
     failure = ConnectionFailure(allow_null=True)
+
+
+class LeftOutReason(serializers.Serializer[Any]):
+    """Why records of a preview are left out, and how many of those that were kept for the preview."""
+
+    kind = serializers.ChoiceField(KINDS)
+    reason = serializers.CharField(
+        help_text="If it names a value, the value of the first of the records."
+    )
+    count = serializers.IntegerField()

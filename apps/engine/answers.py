@@ -68,12 +68,21 @@ class SizesAnswer(TypedDict):
     names: list[str] | None
 
 
+class LeftOutReason(TypedDict):
+    """Why records of a preview are left out: see `apps.engine.contract.LeftOutReason`."""
+
+    kind: str
+    reason: str
+    count: int
+
+
 class PreviewAnswer(TypedDict):
-    """At most 100 records, how many records a run would reject and skip, and how the source reads them."""
+    """At most 100 records, how many records a run would reject and skip and why, and how the source reads them."""
 
     records: list[JsonObject]
     rejected: int
     skipped: int
+    left_out: list[LeftOutReason]
     fields: list[Field]
     ms: float
     read_as: str
@@ -130,6 +139,7 @@ class TrialAnswer(TypedDict):
     records: list[JsonObject]
     rejected: int
     skipped: int
+    left_out: list[LeftOutReason]
     columns: list[Field]
     ms: float
     failure: Failure | None

@@ -1,8 +1,8 @@
 """Check connectors, discover streams, preview records. Arguments and results are JSON.
 
 The functions run in a child of the fork server. They take the same payload: `{"role", "kind", "config", "stream",
-"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "code", "fields", "transform", "sandbox", "files", "data",
-"allow_private_networks", "limit"}`. `role`, `kind` and `config` are always required. `files` and `data` are storage
+"sync_mode", "cursor_field", "primary_key", "table", "write_mode", "code", "fields", "transform", "contract", "published",
+"sandbox", "files", "data", "allow_private_networks", "limit"}`. `role`, `kind` and `config` are always required. `files` and `data` are storage
 roots as JSON. The functions raise EngineError.
 """
 
@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -23,6 +23,7 @@ from apps.engine.contract import (
     CodeSpec,
     DestinationSpec,
     FieldInfo,
+    LeftOutReason,
     PreviewResult,
     SandboxSpec,
     SizeEstimate,
@@ -32,20 +33,23 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError, EngineError
-from apps.engine.field_rules import FieldRules
+from apps.engine.field_rules import NO_RULES, FieldRules
+from apps.engine.frames.contracts import ColumnContract
 from apps.engine.frames.decoding import DecodedPage, StreamSchema
 from apps.engine.frames.display import display_rows
-from apps.engine.frames.left_out import LeftOutRecords
+from apps.engine.frames.left_out import KINDS, LeftOutRecords, most_frequent
 from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.fields import FieldChanges
+from apps.engine.sync.identity import changed_effects
 from apps.engine.sync.transforms import Transform
 from apps.engine.windows import WindowRequest
 
 MAX_PREVIEW_RECORDS = 100
 ESTIMATE_SECONDS = 1.5  # after this time, no further stream is estimated
+MAX_PREVIEW_REASONS = 10  # of each kind
 MAX_PREVIEW_PAGES = 20  # a limit for sources whose first pages are empty
 
 Payload = Mapping[str, Any]
@@ -143,7 +147,8 @@ def preview(payload: Payload) -> dict[str, Any]:
             stack.enter_context(_build_transform(payload)) if payload.get("transform") else None
         )
         fields = FieldChanges(rules) if rules else None
-        records = read_first_records(source, limit, transform, fields)
+        contract = _contract_of(payload, source, rules)
+        records = read_first_records(source, limit, transform, fields, contract)
         if transform:
             transform.conclude()
         read_as = source.read_as
@@ -152,22 +157,50 @@ def preview(payload: Payload) -> dict[str, Any]:
     )
     ms = round((time.perf_counter() - started) * 1000, 1)
     rows = tuple(display_rows(records.frame))
-    shown = asdict(PreviewResult(rows, records.rejected, records.skipped, columns, ms, read_as))
+    shown = asdict(
+        PreviewResult(
+            rows, records.rejected, records.skipped, records.reasons, columns, ms, read_as
+        )
+    )
     redactor = redactor_of_payload(payload)
     return {
         **shown,
         **{name: redactor.mask_records(shown[name]) for name in ("records", "fields")},
+        "left_out": redactor.mask_value(shown["left_out"]),
     }
+
+
+def _contract_of(
+    payload: Payload, source: ConnectorSource[Any], rules: FieldRules
+) -> ColumnContract:
+    """Return the contract, with the columns that the newest run has published, if a run would keep their types.
+
+    `published` in the payload has `columns` and `inputs` of the newest finished sync (`SyncRunner`, `Checkpoints`).
+    """
+    mode, published = payload.get("contract") or "evolve", payload.get("published")
+    replaces_all = (payload.get("write_mode"), payload.get("sync_mode")) == (
+        "replace",
+        "full_refresh",
+    )
+    may_evolve = mode == "evolve" and source.has_typed_columns and replaces_all
+    if not published or may_evolve:
+        return ColumnContract(StreamSchema(), mode, rules.chosen)
+    earlier = StreamSchema.from_json(published["columns"])
+    may_arrive = NO_RULES if payload.get("transform") else rules
+    gone = {name for name in earlier.columns if not may_arrive.may_arrive(name)}
+    changed = changed_effects(published["inputs"], rules.effects())
+    return ColumnContract(earlier.pin(without=gone, changed=changed), mode, rules.chosen)
 
 
 @dataclass(frozen=True, slots=True)
 class FirstRecords:
-    """The first records of a stream, and how many records a run would reject, such as empty ones, and skip."""
+    """The first records of a stream, how many records a run would reject and skip, and the most frequent reasons."""
 
     frame: pl.DataFrame
     schema: StreamSchema
     rejected: int
     skipped: int
+    reasons: tuple[LeftOutReason, ...]
 
 
 def read_first_records(
@@ -175,9 +208,13 @@ def read_first_records(
     limit: int,
     transform: Transform | None = None,
     fields: FieldChanges | None = None,
+    contract: ColumnContract | None = None,
 ) -> FirstRecords:
-    """Return at most `limit` records of the first pages, as a run would write them."""
-    schema = StreamSchema()
+    """Return at most `limit` records of the first pages, as a run would write them.
+
+    Raises ContractError if the contract forbids what has changed.
+    """
+    contract = contract or ColumnContract(StreamSchema())
     source_pages: list[Any] = []
     pages: list[DecodedPage] = []
     left_out = LeftOutRecords()
@@ -189,16 +226,32 @@ def read_first_records(
         page = fields.apply(page) if fields else page
         page = transform.apply(page) if transform else page
         source_pages.append(page)
-        pages.append(_decode_page(page, schema, limit))
+        pages.append(_decode_page(page, contract, limit))
         left_out.extend(getattr(page, "left_out", None) or LeftOutRecords())
         if not token or sum(decoded.frame.height for decoded in pages) >= limit:
             break
-    if schema.respelled:  # A run would read the source once more.
-        schema = schema.complete()
-        pages = [_decode_page(page, schema, limit) for page in source_pages]
-    frame = pl.concat([schema.conform(decoded.frame) for decoded in pages]).head(limit)
-    rejected = sum(len(decoded.rejected) for decoded in pages) + left_out.count("rejected")
-    return FirstRecords(frame, schema, rejected, left_out.count("skipped"))
+    if contract.schema.respelled:  # A run would read the source once more.
+        contract = replace(contract, schema=contract.schema.complete())
+        pages = [_decode_page(page, contract, limit) for page in source_pages]
+    for decoded in pages:
+        for kind, items in (("rejected", decoded.rejected), ("skipped", decoded.skipped)):
+            for item in items:
+                left_out.add(kind, item.record, reason=item.reason, position="")
+    frame = pl.concat([contract.schema.conform(decoded.frame) for decoded in pages]).head(limit)
+    return FirstRecords(
+        frame,
+        contract.schema,
+        left_out.count("rejected"),
+        left_out.count("skipped"),
+        tuple(_reasons(left_out)),
+    )
+
+
+def _reasons(left_out: LeftOutRecords) -> Iterator[LeftOutReason]:
+    for kind in KINDS:
+        reasons = (record.reason for record in left_out.kept(kind))
+        for reason, count in most_frequent(reasons, MAX_PREVIEW_REASONS):
+            yield LeftOutReason(kind, reason, count)
 
 
 def _truncate_page(page: Any, limit: int) -> SourceIteration:
@@ -215,11 +268,13 @@ def _build_transform(payload: Payload) -> Transform:
     return Transform(CodeSpec.from_json(payload["transform"]), sandbox)
 
 
-def _decode_page(page: Any, schema: StreamSchema, limit: int) -> DecodedPage:
+def _decode_page(page: Any, contract: ColumnContract, limit: int) -> DecodedPage:
+    # Only a contract compares the types that the source declares. The columns of a preview have Drover's types.
+    native = None if contract.schema.earlier is None else getattr(page, "native", None)
     if isinstance(page, FrameIteration):
-        return schema.decode_frame(page.frame.head(limit))
+        return contract.decode_frame(page.frame.head(limit), native)
     rows = page.rows if isinstance(page, RowsIteration) else page.records
-    return schema.decode(rows[:limit])
+    return contract.decode(rows[:limit], native)
 
 
 @contextmanager

@@ -426,15 +426,25 @@ class SizeEstimate:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOutReason:
+    """Why records of a preview are left out, and how many. A reason that names a value is that of the first record."""
+
+    kind: Literal["rejected", "skipped"]
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewResult:
     """At most 100 records as JSON-able rows, and how many records a run would reject and skip.
 
-    `read_as` is how the source reads the records, in words, if it has detected that.
+    `left_out` has their most frequent reasons. `read_as` is how the source reads the records, in words, if it has detected that.
     """
 
     records: tuple[Mapping[str, Any], ...]
     rejected: int
     skipped: int
+    left_out: tuple[LeftOutReason, ...]
     fields: tuple[FieldInfo, ...]
     ms: float
     read_as: str = ""

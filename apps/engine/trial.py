@@ -26,7 +26,7 @@ MAX_MESSAGE = 2_000  # characters
 def try_source(payload: Payload) -> Answer:
     """Return a preview for the author: the records, and the log of requests and messages, even after a failure.
 
-    It is `{"ok", "records", "rejected", "skipped", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
+    It is `{"ok", "records", "rejected", "skipped", "left_out", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
     started = time.perf_counter()
     redactor = redactor_of_payload(payload)
@@ -39,6 +39,7 @@ def try_source(payload: Payload) -> Answer:
         "records": [],
         "rejected": 0,
         "skipped": 0,
+        "left_out": [],
         "columns": [],
         "failure": None,
     }
@@ -58,6 +59,7 @@ def try_source(payload: Payload) -> Answer:
             "records": redactor.mask_records(display_rows(records.frame)),
             "rejected": records.rejected,
             "skipped": records.skipped,
+            "left_out": redactor.mask_value([asdict(reason) for reason in records.reasons]),
             "columns": redactor.mask_records([asdict(field) for field in records.schema.fields()]),
         }
     # This is the outermost handler of the call. It returns every error, so that the author also sees the log.

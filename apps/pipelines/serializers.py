@@ -12,6 +12,7 @@ from apps.connectors.serializers import (
     MAX_NAME_LENGTH,
     ConnectionFailure,
     DomainLabel,
+    LeftOutReason,
     SettingsField,
     StreamField,
 )
@@ -319,6 +320,15 @@ ValidateAnswer = inline_serializer(
             },
             many=True,
         ),
+        "unchecked": inline_serializer(
+            "UncheckedPart",
+            {
+                "field": serializers.CharField(help_text="Path, like streams.0.cursor_field."),
+                "message": serializers.CharField(),
+            },
+            many=True,
+            help_text="Parts of a valid pipeline that could not be compared with what the source has, and why.",
+        ),
     },
 )
 
@@ -352,6 +362,9 @@ class PreviewAnswer(serializers.Serializer[Any]):
     )
     skipped = serializers.IntegerField(
         help_text="Number of records that are left out by choice, such as those for which a transform returns nothing."
+    )
+    left_out = LeftOutReason(
+        many=True, help_text="The most frequent reasons why records are rejected or skipped."
     )
     columns = StreamField(many=True)
     ms = serializers.FloatField()

@@ -24,7 +24,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match
 from apps.pipelines import definition, removal, targets, transforms
-from apps.pipelines.definition import Definition, Document, RequestDocument
+from apps.pipelines.definition import Definition, Document, RequestDocument, discovered
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
 from apps.pipelines.history.audited import audit_changes
@@ -35,7 +35,12 @@ from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.services import apply_plan, schedule_of, update_next_run
 from apps.pipelines.transforms import CheckedCode
-from apps.pipelines.visibility import find_pipeline, lock_pipeline, require_edit_in_domain
+from apps.pipelines.visibility import (
+    find_pipeline,
+    lock_pipeline,
+    require_edit_in_domain,
+    unused_name,
+)
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
 LIVE_STATUSES = ("pending", "running")  # values of last_run_status, which apps.runs sets
@@ -208,7 +213,7 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     )
     copy = Pipeline(
         org=org,
-        name=name or _unused_name(org, pipeline.name),
+        name=name or unused_name(org, pipeline.name),
         description=pipeline.description,
         enabled=False,
         domain_id=pipeline.domain_id,
@@ -251,7 +256,7 @@ def restore(
     checked = CheckedCode(dict.fromkeys(transforms.changed_codes(old, None), ()))
     config = definition.document_with_secrets(old)
     new_definition, _ = build_definition_and_plan(
-        org=org, by=by, config=config, schedule=None, checked=checked
+        org=org, by=by, config=config, schedule=None, checked=checked, kept=old
     )
     if new_definition == before:
         return pipeline
@@ -273,12 +278,13 @@ def build_definition_and_plan(
     config: RequestDocument,
     schedule: Any,
     checked: CheckedCode | None = None,
+    kept: Definition | None = None,
 ) -> tuple[Definition, Plan | None]:
     """Return the definition and the schedule of a new pipeline, in stored form.
 
-    Raises Invalid with all errors, and CodeUnchecked.
+    What `kept` has too is not compared with the source. Raises Invalid with all errors, and CodeUnchecked.
     """
-    new_definition, errors = _build_definition(org, by, config, checked=checked)
+    new_definition, errors = _build_definition(org, by, config, checked=checked, kept=kept)
     plan, schedule_errors = plans.parse_plan(schedule)
     if errors or schedule_errors:
         raise Invalid([*errors, *schedule_errors])
@@ -323,12 +329,14 @@ def _build_definition(
     before: Definition | None = None,
     patch: bool = False,
     checked: CheckedCode | None,
+    kept: Definition | None = None,
 ) -> tuple[Definition, list[Error]]:
     """Return the definition and its errors. Raises CodeUnchecked."""
     connectors = versions.usable_connectors(org, by, config, before.document if before else {})
     new_definition, errors = definition.build(
         config, connectors=connectors, previous=before, patch=patch
     )
+    errors = errors or discovered.find_errors(org, new_definition, kept=before or kept)
     return new_definition, errors or transforms.code_errors(org.pk, new_definition, before, checked)
 
 
@@ -405,19 +413,6 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
         if not violates(error, "pipelines_pipeline_name"):
             raise
         raise PipelineNameTaken from None
-
-
-def _unused_name(org: Org, name: str) -> str:
-    """Return the first unused name among "X (copy)", "X (copy 2)" and so on."""
-    stem = name[:100]
-    taken = {
-        existing.lower()
-        for existing in Pipeline.objects.for_org(org)
-        .filter(name__istartswith=f"{stem} (copy")
-        .values_list("name", flat=True)
-    }
-    names = (f"{stem} (copy{f' {n}' if n > 1 else ''})" for n in range(1, len(taken) + 2))
-    return next(candidate for candidate in names if candidate.lower() not in taken)
 
 
 def _masked_document(new_definition: Definition) -> Document:

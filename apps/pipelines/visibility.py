@@ -81,3 +81,16 @@ def require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> N
     require_placement(
         org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id
     )
+
+
+def unused_name(org: Org, name: str) -> str:
+    """Return the first unused name among "X (copy)", "X (copy 2)" and so on."""
+    stem = name[:100]
+    taken = {
+        existing.lower()
+        for existing in Pipeline.objects.for_org(org)
+        .filter(name__istartswith=f"{stem} (copy")
+        .values_list("name", flat=True)
+    }
+    names = (f"{stem} (copy{f' {n}' if n > 1 else ''})" for n in range(1, len(taken) + 2))
+    return next(candidate for candidate in names if candidate.lower() not in taken)

@@ -13,6 +13,7 @@ const PREVIEW = part<Preview>({
   ok: true,
   records: [{ airport: "JFK" }],
   rejected: 0,
+  left_out: [],
   skipped: 0,
   columns: [{ name: "airport", type: "string", nullable: false }],
   ms: 1,

@@ -61,6 +61,7 @@ PREVIEW_ANSWER = {
     "records": [{"id": 1}],
     "rejected": 0,
     "skipped": 0,
+    "left_out": [],
     "columns": [{"name": "id", "type": "integer", "nullable": True}],
     "ms": 310.5,
     "requests": [

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.connectors.models import Origin
-from apps.connectors.serializers import MAX_NAME_LENGTH, SettingsField
+from apps.connectors.serializers import MAX_NAME_LENGTH, LeftOutReason, SettingsField
 from apps.orgs.http.texts import MultilineTextField, NameField
 
 MAX_CODE_LENGTH = 512 * 1024  # characters, the same limit as in the engine's validation
@@ -221,6 +221,9 @@ class TryAnswer(serializers.Serializer[Any]):
     )
     skipped = serializers.IntegerField(
         help_text="Number of records that are left out by choice, such as those for which a transform returns nothing."
+    )
+    left_out = LeftOutReason(
+        many=True, help_text="The most frequent reasons why records are rejected or skipped."
     )
     columns = TryColumn(many=True)
     ms = serializers.FloatField()

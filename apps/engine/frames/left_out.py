@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -125,6 +126,16 @@ class LeftOutRecords:
 def without_value(reason: str) -> str:
     """Return the reason without the value that it names, for those who may not see the records."""
     return _NAMED_VALUE.sub(r"\1 has a value that does not fit\2", reason)
+
+
+def most_frequent(reasons: Iterable[str], limit: int) -> list[tuple[str, int]]:
+    """Return the most frequent reasons and their counts. Reasons that differ only by a value count as the first of them."""
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for reason in reasons:
+        first.setdefault(without_value(reason), reason)
+        counts[without_value(reason)] += 1
+    return [(first[reason], count) for reason, count in counts.most_common(limit)]
 
 
 def page_position(page: int, record: int, *, is_transformed: bool = False) -> str:

@@ -57,9 +57,7 @@ class StreamInputs:
 
     def changed_effects(self, earlier: Mapping[str, Any] | None) -> set[str]:
         """Return the names of the columns that are cast, hashed or redacted in another way than before."""
-        before = (earlier or {}).get("effects", {})
-        names = before.keys() | self.effects.keys()
-        return {name for name in names if before.get(name) != self.effects.get(name)}
+        return changed_effects(earlier, self.effects)
 
     def _newly_protected(self, earlier: Mapping[str, Any]) -> list[str]:
         before = earlier.get("effects", {})
@@ -68,6 +66,13 @@ class StreamInputs:
             for name in self.changed_effects(earlier)
             if {before.get(name), self.effects.get(name)} & {*PROTECTIONS}
         )
+
+
+def changed_effects(earlier: Mapping[str, Any] | None, effects: Mapping[str, str]) -> set[str]:
+    """Return the names of the columns that are cast, hashed or redacted in another way than `earlier` inputs say."""
+    before = (earlier or {}).get("effects", {})
+    names = before.keys() | effects.keys()
+    return {name for name in names if before.get(name) != effects.get(name)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
+
+from apps.json import JsonObject
 
 SCHEMA = "engine"
 _INSTALL_LOCK = 0x64726F7665725F65  # "drover_e" as a number; concurrent installations lock it
@@ -274,6 +276,33 @@ def read_states(state_dsn: str, stream_keys: Sequence[str]) -> dict[str, StreamS
 def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
     """Return the newest job of the stream, or None if the stream never ran."""
     return read_states(state_dsn, [stream_key]).get(stream_key)
+
+
+class PublishedColumns(TypedDict):
+    """The columns of the newest finished sync of a stream, and its `StreamInputs`, both as JSON."""
+
+    columns: JsonObject
+    inputs: JsonObject | None
+
+
+# A pending reset decides the columns anew, and so does a sync to another table.
+_PUBLISHED_COLUMNS = """
+select e.columns, e.inputs from (
+    select id from stream_jobs where name = %(key)s and status = 'succeeded'
+    order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where e.destination = %(place)s and e.columns is not null and not exists (
+    select 1 from stream_resets where name = %(key)s and consumed_at is null)
+"""
+
+
+def read_published_columns(
+    state_dsn: str, stream_key: str, *, place: str
+) -> PublishedColumns | None:
+    """Return what the newest finished sync has published to the table `place`, None if the next run decides anew."""
+    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
+        row = connection.execute(_PUBLISHED_COLUMNS, {"key": stream_key, "place": place}).fetchone()
+    return {"columns": row[0], "inputs": row[1]} if row else None
 
 
 def reset(state_dsn: str, stream_key: str, *, user_id: str | None = None) -> bool:

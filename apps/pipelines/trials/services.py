@@ -6,17 +6,23 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from apps.connectors import engine
-from apps.connectors.engine import Preview
+from django.conf import settings
+
+from apps.connectors import engine, storage
+from apps.connectors.engine import ContractSpec, Preview
 from apps.connectors.schemas import Error
+from apps.engine.stream_keys import stream_key
+from apps.engine.sync import state
+from apps.engine.targets import place_of
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import SlowCall
-from apps.pipelines import definition, specs, transforms
+from apps.pipelines import definition, specs, targets, transforms
 from apps.pipelines import services as pipelines
 from apps.pipelines.definition import Definition, RequestDocument, StreamDocument
+from apps.pipelines.definition.discovered import Unchecked, find_unchecked
 from apps.pipelines.history import versions
 from apps.pipelines.matching.choosing import known_documents
 from apps.pipelines.models import Pipeline
@@ -32,12 +38,16 @@ def validate(
     schedule: Any = None,
     domain_id: UUID | None = None,
     checked: CheckedCode | None = None,
-) -> None:
-    """Raise Invalid with all errors of a new pipeline. Raises PermissionMissing and CodeUnchecked."""
+) -> list[Unchecked]:
+    """Raise Invalid with all errors of a new pipeline. Returns what could not be compared with its source.
+
+    Raises PermissionMissing and CodeUnchecked.
+    """
     require_edit_in_domain(org, by, domain_id)
-    pipelines.build_definition_and_plan(
+    draft, _ = pipelines.build_definition_and_plan(
         org=org, by=by, config=config, schedule=schedule, checked=checked
     )
+    return find_unchecked(org, draft)
 
 
 def preview(
@@ -62,10 +72,34 @@ def preview(
         draft = _require_valid(
             *definition.replace_transforms(draft, stream, overrides["transforms"], "transforms")
         )
-    read_preview = _prepare_preview(org, draft, max_records, before, field="transforms.0.code")
+    contract = _contract_of(org, pipeline, before, stream)
+    read_preview = _prepare_preview(
+        org, draft, max_records, before, field="transforms.0.code", contract=contract
+    )
     return SlowCall(
         read_preview, lambda principal: _find_editable_pipeline(org, principal, pipeline_id)
     )
+
+
+def _contract_of(
+    org: Org, pipeline: Pipeline, saved: Definition, stream: StreamDocument
+) -> ContractSpec:
+    """Return the contract of a saved stream, with the columns that its newest run has published to its table."""
+    row = versions.get_version(org, pipeline, pipeline.version)
+    destination = targets.destination_of(org, saved.document, own_database=row.own_database)
+    place = place_of(
+        destination.kind,
+        destination.config,
+        stream["table"],
+        shared_folder=destination.shared_folder,
+        own_folder=storage.data_root(org.pk, pipeline.pk).prefix,
+    )
+    key = stream_key(org.pk, pipeline.pk, stream["stream"])
+    return {
+        "contract": stream.get("contract", "evolve"),
+        "write_mode": stream["write_mode"],
+        "published": state.read_published_columns(settings.ENGINE_DATABASE_URL, key, place=place),
+    }
 
 
 def preview_unsaved(
@@ -119,6 +153,7 @@ def _prepare_preview(
     max_records: int,
     before: Definition | None = None,
     field: str = "streams.0.transforms.0.code",
+    contract: ContractSpec | None = None,
 ) -> Callable[[], Preview]:
     """Return the function that reads records of the draft's first stream."""
     stream = _require_stream(draft, None)
@@ -130,7 +165,12 @@ def _prepare_preview(
         checked = transforms.check_codes(org_id=org.pk, fields=fields)
         _require_valid(draft, [error for errors in checked.errors.values() for error in errors])
         return engine.preview(
-            org_id=org.pk, source=source, limit=max_records, fields=rules, transform=transform
+            org_id=org.pk,
+            source=source,
+            limit=max_records,
+            fields=rules,
+            transform=transform,
+            contract=contract,
         )
 
     return read_preview

@@ -14,6 +14,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.http.views import OrgView, respond_after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
+from apps.pipelines.definition.discovered import Unchecked
 from apps.pipelines.serializers import (
     PipelineCreate,
     PreviewAnswer,
@@ -31,8 +32,9 @@ from apps.web.views import data_of
 PREVIEW_EXAMPLE = {
     "ok": True,
     "records": [{"id": 1, "carrier": "UA"}],
-    "rejected": 0,
+    "rejected": 1,
     "skipped": 0,
+    "left_out": [{"kind": "rejected", "reason": "the record has no fields", "count": 1}],
     "columns": [
         {"name": "id", "type": "integer", "nullable": True},
         {"name": "carrier", "type": "string", "nullable": True},
@@ -61,6 +63,7 @@ class Validate(OrgView):
                     "code": "type",
                 }
             ],
+            "unchecked": [],
         },
         request_example=examples.CREATE_REQUEST,
     )
@@ -68,15 +71,23 @@ class Validate(OrgView):
         return respond_after_check(partial(self._validate, request), once=False)
 
     def _validate(self, request: Request, checked: CheckedCode | None) -> Response:
-        errors = self._errors(request, checked)
+        errors, unchecked = self._errors(request, checked)
         rendered = [{"field": f, "message": m, "code": c} for f, m, c in errors]
-        return Response({"valid": not errors, "errors": rendered})
+        return Response(
+            {
+                "valid": not errors,
+                "errors": rendered,
+                "unchecked": [part._asdict() for part in unchecked],
+            }
+        )
 
-    def _errors(self, request: Request, checked: CheckedCode | None) -> list[Error]:
-        """Return the errors of the 422 response that a request to create this pipeline would get."""
+    def _errors(
+        self, request: Request, checked: CheckedCode | None
+    ) -> tuple[list[Error], list[Unchecked]]:
+        """Return the errors of the 422 response that a request to create this pipeline would get, and what is not checked."""
         try:
             data = data_of(PipelineCreate, request)
-            services.validate(
+            unchecked = services.validate(
                 org=self.org,
                 by=self.principal,
                 config=data["config"],
@@ -88,8 +99,8 @@ class Validate(OrgView):
             problem = as_problem(error)
             if problem is None or problem.status != 422:
                 raise
-            return list(problem.errors)
-        return []
+            return list(problem.errors), []
+        return [], unchecked
 
 
 class PreviewSaved(OrgView):

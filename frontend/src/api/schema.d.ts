@@ -5052,6 +5052,13 @@ export interface components {
         };
         /** @enum {string} */
         LeftOutKindEnum: "rejected" | "skipped";
+        /** @description Why records of a preview are left out, and how many of those that were kept for the preview. */
+        LeftOutReason: {
+            kind: components["schemas"]["LeftOutKindEnum"];
+            /** @description If it names a value, the value of the first of the records. */
+            reason: string;
+            count: number;
+        };
         LeftOutRecord: {
             /** @description Number among the kept records of the run, from 0. */
             number: number;
@@ -6597,6 +6604,8 @@ export interface components {
             rejected: number;
             /** @description Number of records that are left out by choice, such as those for which a transform returns nothing. */
             skipped: number;
+            /** @description The most frequent reasons why records are rejected or skipped. */
+            left_out: components["schemas"]["LeftOutReason"][];
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
             ms: number;
@@ -7802,6 +7811,8 @@ export interface components {
             rejected: number;
             /** @description Number of records that are left out by choice, such as those for which a transform returns nothing. */
             skipped: number;
+            /** @description The most frequent reasons why records are rejected or skipped. */
+            left_out: components["schemas"]["LeftOutReason"][];
             columns: components["schemas"]["TryColumn"][];
             /** Format: double */
             ms: number;
@@ -7873,6 +7884,11 @@ export interface components {
             output_tokens: number;
             items: components["schemas"]["TranscriptItem"][];
         };
+        UncheckedPart: {
+            /** @description Path, like streams.0.cursor_field. */
+            field: string;
+            message: string;
+        };
         UploadAnswer: {
             results: components["schemas"]["FileOutcome"][];
         };
@@ -7910,6 +7926,8 @@ export interface components {
         ValidateAnswer: {
             valid: boolean;
             errors: components["schemas"]["Invalidity"][];
+            /** @description Parts of a valid pipeline that could not be compared with what the source has, and why. */
+            unchecked: components["schemas"]["UncheckedPart"][];
         };
         VerifiedDomainList: {
             domains: components["schemas"]["VerifiedDomainRow"][];

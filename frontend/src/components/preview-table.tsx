@@ -3,27 +3,43 @@ import { countWithNoun } from "@/format/number";
 
 /** Records that were read from the stream for a preview. */
 export function PreviewTable({ preview }: { preview: Preview }) {
-  const { records, rejected, skipped, read_as: readAs } = preview;
+  const { records, rejected, skipped, left_out: reasons, read_as: readAs } = preview;
   return (
     <>
       {readAs && <p className="text-soft">Read as {readAs}. Each of these can be set in the source.</p>}
       {rejected > 0 && (
-        <p className="text-soft">
-          {countWithNoun(rejected, "record")} left out: a run rejects records that are empty or cannot be
-          stored as a row.
-        </p>
+        <Reasons
+          title={`A run would reject ${countWithNoun(rejected, "record")}:`}
+          reasons={reasons.filter(({ kind }) => kind === "rejected")}
+        />
       )}
       {skipped > 0 && (
-        <p className="text-soft">
-          {countWithNoun(skipped, "record")} skipped by choice: the transform returns nothing, or a line of a
-          file cannot be read.
-        </p>
+        <Reasons
+          title={`A run would skip ${countWithNoun(skipped, "record")} by choice:`}
+          reasons={reasons.filter(({ kind }) => kind === "skipped")}
+        />
       )}
       {rejected + skipped + records.length === 0 && (
         <p className="text-soft">The stream has no records at the moment.</p>
       )}
       {records.length > 0 && <Records {...preview} />}
     </>
+  );
+}
+
+/** Why records are left out, the most frequent reason first. */
+function Reasons({ title, reasons }: { title: string; reasons: Preview["left_out"] }) {
+  return (
+    <div className="text-soft">
+      <p>{title}</p>
+      <ul className="list-disc pl-5">
+        {reasons.map(({ reason, count }) => (
+          <li key={reason} className="wrap-anywhere">
+            {countWithNoun(count, "record")}: {reason}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

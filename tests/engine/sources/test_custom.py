@@ -475,6 +475,9 @@ def test_a_preview_counts_records_that_a_run_would_reject(tmp_path: Path) -> Non
     ):
         assert list(answer["records"]) == [{"n": 1}]
         assert answer["rejected"] == 3
+        assert list(answer["left_out"]) == [
+            {"kind": "rejected", "reason": "the record has no fields", "count": 3}
+        ]
 
 
 def preview_payload(text: str, home: Path) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from apps.agent.tools.links import describe_streams, kind_label, pipeline_link
 from apps.agent.tools.preview_pipeline.arguments import PreviewPipeline
 from apps.agent.tools.slow_work import wait_while_busy
 from apps.connectors.engine import Preview
+from apps.engine.frames.left_out import without_value
 from apps.orgs.roles import Permission
 from apps.pipelines import visibility
 from apps.pipelines.models import Pipeline
 from apps.pipelines.trials import services as trials
 
-FOREIGN_FIELDS = frozenset({"columns", "records"})
+FOREIGN_FIELDS = frozenset({"columns", "reasons", "records"})
 MAX_VALUES = 5  # records whose values are sent to the model, if an admin allows it
 NOTE = "Drover connects to the source now, with the stored credentials. Nothing is written."
 VALUES_SENT = "The values of up to five records are sent to the language model."
@@ -61,6 +62,15 @@ def _render(context: ToolContext, pipeline: Pipeline, preview: Preview) -> Answe
         "records_read": count,
         "records_rejected": preview["rejected"],
         "records_skipped": preview["skipped"],
+        "reasons": [
+            {
+                **each,
+                "reason": each["reason"]
+                if context.values_allowed
+                else without_value(each["reason"]),
+            }
+            for each in preview["left_out"]
+        ],
         "columns": preview["columns"],
         "milliseconds": round(preview["ms"]),
     }
