@@ -21,6 +21,7 @@ from bizon.source.models import SourceIteration
 from apps.egress.exceptions import EgressError
 from apps.engine.contract import (
     CodeSpec,
+    Contract,
     DestinationSpec,
     FieldInfo,
     LeftOutReason,
@@ -177,7 +178,8 @@ def _contract_of(
 
     `published` in the payload has `columns` and `inputs` of the newest finished sync (`SyncRunner`, `Checkpoints`).
     """
-    mode, published = payload.get("contract") or "evolve", payload.get("published")
+    mode: Contract = payload.get("contract") or "evolve"
+    published = payload.get("published")
     replaces_all = (payload.get("write_mode"), payload.get("sync_mode")) == (
         "replace",
         "full_refresh",
@@ -234,9 +236,10 @@ def read_first_records(
         contract = replace(contract, schema=contract.schema.complete())
         pages = [_decode_page(page, contract, limit) for page in source_pages]
     for decoded in pages:
-        for kind, items in (("rejected", decoded.rejected), ("skipped", decoded.skipped)):
-            for item in items:
-                left_out.add(kind, item.record, reason=item.reason, position="")
+        for item in decoded.rejected:
+            left_out.add("rejected", item.record, reason=item.reason, position="")
+        for item in decoded.skipped:
+            left_out.add("skipped", item.record, reason=item.reason, position="")
     frame = pl.concat([contract.schema.conform(decoded.frame) for decoded in pages]).head(limit)
     return FirstRecords(
         frame,

@@ -28,9 +28,9 @@ from psycopg import sql
 from apps.engine.failures import SourceError
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.process.progress import progress
+from apps.engine.reporting.classify import QUERY_CANCELED
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import (
-    QUERY_CANCELED,
     convert_server_error,
     settings_statement,
 )
