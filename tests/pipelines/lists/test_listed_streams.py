@@ -68,13 +68,13 @@ def rename(field: str, name: str) -> dict[str, Any]:
 
 
 INCREMENTAL = {"stream": "orders", "sync_mode": "incremental", "write_mode": "append"}
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a stream": ({"stream": "oders"}, "stream", "did you mean orders?"),
     "a cursor field": ({**INCREMENTAL, "cursor_field": "updted"}, "cursor_field", "did you mean updated?"),
     "a primary key": ({"stream": "orders", "primary_key": ["id", "zzz"]}, "primary_key", "it has id, note, updated."),
     "a name": ({"stream": "orders", "fields": rename("note", "id")}, "fields.rules.0.name", "another field id"),
 }  # fmt: skip
-FITTING = {
+FITTING: dict[str, dict[str, Any]] = {
     "all names": {**INCREMENTAL, "cursor_field": "updated", "primary_key": ["id"]},
     "a schema that is left out": {"stream": "public.orders"},
     "a key that a transform may add": {
