@@ -68,10 +68,20 @@ function parseLogin(search: Record<string, unknown>): { next?: string; problem?:
   return { ...parseNext(search), ...(typeof problem === "string" ? { problem } : {}) };
 }
 
+/** Opens the wanted page instead of a form for people who have a session already. */
+async function skipIfLoggedIn({ search }: { search: { next?: string; problem?: string } }) {
+  // A log-in through a provider has failed, or still requires a second factor.
+  if (search.problem !== undefined || globalThis.location.hash) return;
+  // Without an answer of the server, show the form.
+  if (currentSession().status === "unknown") await resumeSession().catch(() => undefined);
+  if (currentSession().status === "logged-in") throw redirect({ href: search.next ?? "/", replace: true });
+}
+
 const login = createRoute({
   getParentRoute: () => root,
   path: "/login",
   validateSearch: parseLogin,
+  beforeLoad: skipIfLoggedIn,
   component: LoginPage,
 });
 
@@ -114,8 +124,11 @@ const noAccess = createRoute({
 
 async function requireSession({ location }: { location: { href: string } }) {
   if (currentSession().status === "unknown") await resumeSession();
+  const state = currentSession();
   if (openSession() === null) {
-    const next = location.href === "/" ? {} : { next: location.href };
+    // After a log-out somebody else may log in, so the log-in page gets no address to return to.
+    const hasLoggedOut = state.status === "anonymous" && state.hasLoggedOut;
+    const next = location.href === "/" || hasLoggedOut ? {} : { next: location.href };
     throw redirect({ to: "/login", search: next });
   }
 }
@@ -128,6 +141,7 @@ const signup = createRoute({
   getParentRoute: () => root,
   path: "/signup",
   validateSearch: parseNext,
+  beforeLoad: skipIfLoggedIn,
   component: SignupPage,
 });
 

@@ -8,7 +8,7 @@ import { noticeRelease } from "./release";
  */
 type SessionState =
   | { status: "unknown" }
-  | { status: "anonymous" }
+  | { status: "anonymous"; hasLoggedOut: boolean }
   | { status: "logged-in"; session: Session }
   // The server has ended the session while a page was open. The page stays as it is until the user logs in again.
   | { status: "expired"; session: Session };
@@ -24,7 +24,7 @@ let pendingRefresh: Promise<boolean> | null = null;
 let refusedAt = -Infinity;
 const listeners = new Set<() => void>();
 const otherTabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("drover-session") : null;
-otherTabs?.addEventListener("message", () => clearSession());
+otherTabs?.addEventListener("message", () => clearSession({ hasLoggedOut: true }));
 
 export function currentSession(): SessionState {
   return state;
@@ -51,14 +51,14 @@ export function startSession(session: Session): void {
 /** End the session in this tab and in all other tabs, which share the cookie. */
 export function endSession(): void {
   otherTabs?.postMessage("ended");
-  clearSession();
+  clearSession({ hasLoggedOut: true });
 }
 
-function clearSession(): void {
+function clearSession({ hasLoggedOut = false } = {}): void {
   access = null;
   rememberOrganization(null);
   localStorage.removeItem(HINT_KEY);
-  setState({ status: "anonymous" });
+  setState({ status: "anonymous", hasLoggedOut });
 }
 
 /** Store the organization that this tab requests at the next refresh; null for any organization. */

@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { Link, Outlet, useLocation, useRouter } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { Fragment, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
 import { closeAgentPanel, toggleAgentPanel, useAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
@@ -355,15 +355,11 @@ function OrganizationMenu() {
 
 function UserMenu() {
   const session = useSession();
-  const router = useRouter();
   const [theme, setTheme] = useState(storedTheme);
   const logout = useMutation({
     mutationFn: () =>
       unwrap(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
-    onSuccess: async () => {
-      await router.navigate({ to: "/login", search: {} }); // before the session ends, so that the log-in page gets no address to return to
-      endSession();
-    },
+    onSuccess: endSession,
     onError: (error) => showError(error),
   });
   if (!session) return null;

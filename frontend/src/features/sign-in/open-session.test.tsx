@@ -1,0 +1,55 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { http as untyped } from "msw";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { endSession } from "@/api/session";
+import { router } from "@/router";
+import { currentSearch, openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, startServer } from "@/test-server";
+
+startServer(
+  untyped.get("*/api/v1/stats/*", () => new Promise(() => undefined)), // it is still loading
+  http.post("/api/v1/auth/logout", ({ response }) => response(204).empty()),
+  EMPTY_LISTS,
+);
+
+const path = () => router.state.location.pathname;
+
+beforeEach(() => startApp(["read"]));
+afterEach(cleanup);
+
+describe.each(["/login", "/signup"])("%s of a user who is logged in", (form) => {
+  it("opens the wanted page", async () => {
+    await openPage(`${form}?next=${encodeURIComponent("/runs?status=failed")}`);
+    expect(path()).toBe("/runs");
+    expect(currentSearch()).toEqual({ status: "failed" });
+  });
+
+  it("opens the overview if no page is wanted", async () => {
+    await openPage(form);
+    expect(path()).toBe("/");
+  });
+});
+
+it("/login shows a problem of the log-in through a provider also with a session", async () => {
+  await openPage("/login?problem=linked_elsewhere");
+  expect(await screen.findByText(/linked to another account/)).toBeTruthy();
+});
+
+describe("without a session", () => {
+  it.each(["/login", "/signup"])("%s shows its form", async (form) => {
+    endSession();
+    await openPage(form);
+    expect(path()).toBe(form);
+    expect(await screen.findByLabelText(/^Password/)).toBeTruthy();
+  });
+
+  it("the next user does not return to the page on which the last one logged out", async () => {
+    await openPage("/runs");
+    await userEvent.click(await screen.findByRole("button", { name: /Your account|Ada/ }));
+    await userEvent.click(await screen.findByRole("menuitem", { name: "Log out" }));
+    await waitFor(() => expect(path()).toBe("/login"));
+    expect(currentSearch()).toEqual({});
+  });
+});
