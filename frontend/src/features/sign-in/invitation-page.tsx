@@ -11,6 +11,7 @@ import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
+import { BrokenLinkPage, isLinkRefused } from "./broken-link";
 import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
@@ -37,6 +38,7 @@ export function InvitationPage() {
     queryKey: queryKeys.openInvitation(token),
     queryFn: () => unwrap(api.POST("/api/v1/invitations/show", { body: { token }, fetch: plainFetch })),
     retry: false,
+    enabled: token !== "",
   });
 
   const enterWithSession = (session: Session) => {
@@ -54,6 +56,16 @@ export function InvitationPage() {
     onSuccess: enterWithSession,
   });
 
+  if (!token || isLinkRefused(invitation.error ?? accept.error ?? register.error)) {
+    return (
+      <BrokenLinkPage title="This invitation can't be opened">
+        <p className="text-soft">
+          Open the whole link in the newest e-mail. If it does not work either, ask the person who invited you
+          to send the invitation again. If you have accepted it before, log in.
+        </p>
+      </BrokenLinkPage>
+    );
+  }
   if (!invitation.data) {
     return (
       <SignInLayout title="Invitation" footer={null}>

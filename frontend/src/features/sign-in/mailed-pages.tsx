@@ -2,12 +2,13 @@ import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
-import { fieldMessages, ProblemError } from "@/api/problem";
+import { fieldMessages } from "@/api/problem";
 import { plainFetch } from "@/api/session";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import { BrokenLinkPage, isLinkRefused } from "./broken-link";
 import { SignInLayout } from "./sign-in-layout";
 import { useLinkSecret } from "./link-secret";
 
@@ -56,6 +57,20 @@ export function ResetPasswordPage() {
   });
   const passwordMessage = fieldMessages(reset.error).password;
 
+  if (!token || isLinkRefused(reset.error)) {
+    return (
+      <BrokenLinkPage title="The password can't be set with this link">
+        <p className="text-soft">
+          Open the whole link in the newest e-mail, or{" "}
+          <Link to="/forgot-password" className="link">
+            request a new link
+          </Link>
+          . It works for one hour.
+        </p>
+      </BrokenLinkPage>
+    );
+  }
+
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     reset.mutate(String(new FormData(event.currentTarget).get("password")));
@@ -96,19 +111,26 @@ export function VerifyEmailPage() {
   const { mutate, error, isSuccess } = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/auth/email/verify", { body: { token }, fetch: plainFetch })),
   });
-  useEffect(() => mutate(), [mutate]);
+  useEffect(() => {
+    if (token) mutate();
+  }, [token, mutate]);
+  if (!token || isLinkRefused(error)) {
+    return (
+      <BrokenLinkPage title="The address can't be confirmed with this link">
+        <p className="text-soft">
+          Open the whole link in the newest e-mail. If it does not work either, log in: until the address is
+          confirmed, Drover offers there to send a new link.
+        </p>
+      </BrokenLinkPage>
+    );
+  }
   return (
     <SignInLayout title="Confirm your e-mail address" footer={loginLink}>
-      {error && <ErrorNotice error={error} retry={isSpent(error) ? undefined : mutate} />}
+      {error && <ErrorNotice error={error} retry={mutate} />}
       {isSuccess && <DoneMessage>Your e-mail address is confirmed.</DoneMessage>}
       {!error && !isSuccess && <p role="status">Confirming…</p>}
     </SignInLayout>
   );
-}
-
-/** Whether the server has refused the link itself, so that another try is useless. */
-function isSpent(error: unknown): boolean {
-  return error instanceof ProblemError && error.status < 429;
 }
 
 function DoneMessage({ children }: { children: string }) {
