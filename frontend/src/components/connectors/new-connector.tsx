@@ -1,18 +1,20 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import type { CatalogueEntry, CheckStep, Connector, DomainChoice } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { useFocusOnWrongField } from "@/components/schema-form/focus";
-import type { Config, Schema } from "@/components/schema-form/schema";
+import { keptConfig, type Config, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
 import { missingFields, REQUIRED, settingErrors, type Messages } from "@/components/schema-form/validation";
 import { nameInWords } from "@/format/name";
 import { CheckSteps } from "./check-steps";
 import { DomainField } from "./domain-field";
 import { proposedName } from "@/format/proposed-name";
+import { useKept, type Kept } from "@/session/use-kept";
+import type { ConnectorForm, KeptSettings } from "./kept-settings";
 import { savedConnectorsQuery, useCheckSettings, useCreateConnector, type Role } from "./queries";
 import { UntestedSave } from "./untested-save";
 import { useTestedSave } from "./use-tested-save";
@@ -21,11 +23,18 @@ import { useTestedSave } from "./use-tested-save";
 const SHOWN_FIELDS = /^(config\.|(name|description|domain_id)$)/;
 
 /** The state of the form of a new connector. Use it with `NewConnectorFields` and `NewConnectorResult`. */
-export function useNewConnector(role: Role, entry: CatalogueEntry, domains: DomainChoice[]) {
+export function useNewConnector(
+  role: Role,
+  entry: CatalogueEntry,
+  domains: DomainChoice[],
+  form: ConnectorForm,
+) {
   const schema = entry.config_schema as Schema;
+  const keptSettings: Kept<KeptSettings> = useKept(form);
+  const [restored] = useState(() => keptSettings.read());
   const { data: saved } = useQuery(savedConnectorsQuery(role));
-  const [config, setConfig] = useState<Config>({});
-  const [typedName, setName] = useState<string | null>(null);
+  const [config, setConfig] = useState<Config>(restored?.config ?? {});
+  const [typedName, setName] = useState<string | null>(restored?.name ?? null);
   const [chosenDomain, setDomainId] = useState<string | null | undefined>(undefined);
   const [refusals, setRefusals] = useState(0); // submissions with wrong fields
   const [testedConfig, setTestedConfig] = useState<Config | null>(null); // the settings that have passed the last test
@@ -36,6 +45,9 @@ export function useNewConnector(role: Role, entry: CatalogueEntry, domains: Doma
   const name = typedName ?? proposedName(entry.name, takenNames);
   const domainId = chosenDomain === undefined ? (domains[0]?.id ?? null) : chosenDomain;
   const wrong = settingErrors(schema, config);
+  useEffect(() => {
+    keptSettings.write({ kind: entry.kind, config: keptConfig(schema, config), name: typedName });
+  }, [keptSettings, entry.kind, schema, config, typedName]);
 
   function runIfValid(isValid: boolean, action: () => void) {
     if (isValid) action();
@@ -48,6 +60,8 @@ export function useNewConnector(role: Role, entry: CatalogueEntry, domains: Doma
   }
   return {
     schema,
+    /** Whether the settings were typed before the page was opened. */
+    isRestored: restored !== null && Object.keys(restored.config).length > 0,
     config,
     setConfig: (next: Config) => {
       setConfig(next);
@@ -70,7 +84,12 @@ export function useNewConnector(role: Role, entry: CatalogueEntry, domains: Doma
         const saveNow = (isTested: boolean) =>
           create.mutate(
             { kind: entry.kind, config, name: name.trim(), domainId, isTested },
-            { onSuccess: (created) => onSaved(created) },
+            {
+              onSuccess: (created) => {
+                keptSettings.forget();
+                onSaved(created);
+              },
+            },
           );
         if (testedConfig === config) saveNow(true);
         else void testedSave.save(test, saveNow);
@@ -91,6 +110,11 @@ export function NewConnectorFields({ form }: { form: NewConnectorForm }) {
   const emptyName = form.refusals > 0 && form.name.trim() === "" ? REQUIRED : null;
   return (
     <div ref={container} className="grid gap-4">
+      {form.isRestored && (
+        <p role="status" className="text-soft">
+          These are the settings that you typed before. Secrets are not kept: enter them again.
+        </p>
+      )}
       <SchemaForm
         schema={form.schema}
         value={form.config}

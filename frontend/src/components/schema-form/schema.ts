@@ -274,27 +274,42 @@ function numberOrNull(value: unknown): number | null {
 
 /** Returns the settings with a placeholder for each secret, so that they can be shown. */
 export function withoutSecrets(schema: Schema, root: Schema, value: Config): Config {
+  return replaceSecrets(schema, root, value, HIDDEN);
+}
+
+/** Returns the settings that may be kept in the browser: all but the secrets. */
+export function keptConfig(schema: Schema, value: Config): Config {
+  return replaceSecrets(schema, schema, value, undefined);
+}
+
+/** Returns the settings with `hidden` in place of each secret. */
+function replaceSecrets(schema: Schema, root: Schema, value: Config, hidden: Hidden): Config {
   const shapes = new Map(
     fieldsOf(schema, root).map((field) => [field.name, shapeOf(field.name, field.schema, root)]),
   );
   return Object.fromEntries(
-    Object.entries(value).map(([name, inner]) => [name, valueWithoutSecrets(shapes.get(name), root, inner)]),
+    Object.entries(value).map(([name, inner]) => [
+      name,
+      withoutSecret(shapes.get(name), root, inner, hidden),
+    ]),
   );
 }
 
 const HIDDEN = "(secret)";
+type Hidden = typeof HIDDEN | undefined;
 
-function valueWithoutSecrets(shape: FieldShape | undefined, root: Schema, value: unknown): unknown {
-  if (isMaskedSecret(value)) return HIDDEN;
-  if (shape === undefined) return typeof value === "object" ? HIDDEN : value; // a constant, such as the type of a union
-  if (shape.kind === "secret" || (shape.kind === "map" && shape.secret)) return HIDDEN;
-  if (shape.kind === "group" && isObject(value)) return withoutSecrets(shape.schema, root, value);
+function withoutSecret(shape: FieldShape | undefined, root: Schema, value: unknown, hidden: Hidden): unknown {
+  if (isMaskedSecret(value) || value instanceof InvalidJson) return hidden;
+  if (shape === undefined) return typeof value === "object" ? hidden : value; // a constant, such as the type of a union
+  if (shape.kind === "secret" || (shape.kind === "map" && shape.secret)) return hidden;
+  const replaceIn = (schema: Schema, inner: Config) => replaceSecrets(schema, root, inner, hidden);
+  if (shape.kind === "group" && isObject(value)) return replaceIn(shape.schema, value);
   if (shape.kind === "list" && Array.isArray(value)) {
-    return value.map((item: unknown) => (isObject(item) ? withoutSecrets(shape.schema, root, item) : item));
+    return value.map((item: unknown) => (isObject(item) ? replaceIn(shape.schema, item) : item));
   }
   if (shape.kind === "union" && isObject(value)) {
     const option = shape.options[optionIndex(value, shape.options)];
-    return option ? withoutSecrets(option.schema, root, value) : HIDDEN;
+    return option ? replaceIn(option.schema, value) : hidden;
   }
   return value;
 }

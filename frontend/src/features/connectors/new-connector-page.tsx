@@ -10,6 +10,7 @@ import {
   TestButton,
   useNewConnector,
 } from "@/components/connectors/new-connector";
+import { useChosenKind } from "@/components/connectors/kept-settings";
 import { EmptyState } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { showSuccess } from "@/components/toast";
@@ -72,13 +73,13 @@ function Choices() {
 }
 
 function KindAndSettings({ role }: { role: Role }) {
-  const [entry, setEntry] = useState<CatalogueEntry | null>(null);
+  const kind = useChosenKind(role, `new-connector.${role}`);
   const [hasChosen, setHasChosen] = useState(false);
   function choose(next: CatalogueEntry | null) {
-    setEntry(next);
+    kind.choose(next);
     setHasChosen(true);
   }
-  if (entry) return <Settings role={role} entry={entry} onChooseAnother={() => choose(null)} />;
+  if (kind.entry) return <Settings role={role} entry={kind.entry} onChooseAnother={() => choose(null)} />;
   return <ConnectorPicker role={role} autoFocus={hasChosen} onSelectKind={choose} />;
 }
 
@@ -89,7 +90,7 @@ interface SettingsProps {
 }
 
 function Settings({ role, entry, onChooseAnother }: SettingsProps) {
-  const form = useNewConnector(role, entry, useEditableDomains("connectors.edit"));
+  const form = useNewConnector(role, entry, useEditableDomains("connectors.edit"), `new-connector.${role}`);
   const navigate = useNavigate();
   return (
     <ChosenConnector title={entry.name} text={`New ${role}`} isNew onChooseAnother={onChooseAnother}>

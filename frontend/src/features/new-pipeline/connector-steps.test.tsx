@@ -18,7 +18,10 @@ const KIND = part<CatalogueEntry>({
   config_schema: {
     type: "object",
     required: ["host"],
-    properties: { host: { type: "string", title: "Host" } },
+    properties: {
+      host: { type: "string", title: "Host" },
+      password: { type: "string", title: "Password", writeOnly: true },
+    },
   },
   write_modes: ["replace", "append"],
 });
@@ -59,6 +62,7 @@ startServer(
 
 beforeEach(() => {
   created.length = 0;
+  sessionStorage.clear();
   domains = [];
   answerTest = () => ({ ok: true, steps: [] });
   Element.prototype.scrollIntoView = () => undefined; // jsdom has no layout
@@ -89,6 +93,51 @@ describe("the step of the source", () => {
     show(<SourceStep source={null} onDone={vi.fn()} />);
     await newKind();
     expect(screen.getByLabelText<HTMLInputElement>("Save as").value).toBe("PostgreSQL 2");
+  });
+
+  it("keeps what was typed after a reload, without secrets", async () => {
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await userEvent.type(screen.getByLabelText(/^Password/), "hunter2-hunter2");
+    await userEvent.clear(screen.getByLabelText("Save as"));
+    await userEvent.type(screen.getByLabelText("Save as"), "Shop");
+    expect(JSON.stringify({ ...sessionStorage })).not.toContain("hunter2");
+    cleanup();
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    expect((await screen.findByLabelText<HTMLInputElement>("Host")).value).toBe("db.example.com");
+    expect(screen.getByLabelText<HTMLInputElement>(/^Password/).value).toBe("");
+    expect(screen.getByLabelText<HTMLInputElement>("Save as").value).toBe("Shop");
+    expect(screen.getByText(/Secrets are not kept/)).toBeTruthy();
+  });
+
+  it("forgets what was typed when another kind is chosen, and when the source is saved", async () => {
+    const onDone = vi.fn();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Choose another$/);
+    await newKind();
+    expect(screen.getByLabelText<HTMLInputElement>("Host").value).toBe("");
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    await click(/^Save and continue$/);
+    await waitFor(() => expect(onDone).toHaveBeenCalledOnce());
+    cleanup();
+    show(<SourceStep source={null} onDone={onDone} />);
+    await newKind();
+    expect(screen.getByLabelText<HTMLInputElement>("Host").value).toBe("");
+  });
+
+  it("shows nothing of what another user has typed in this tab", async () => {
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    const key = "drover.new-pipeline.source";
+    const stored = sessionStorage.getItem(key)!;
+    cleanup();
+    sessionStorage.setItem(key, stored.replace("u1", "u2"));
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    expect(await screen.findByRole("searchbox")).toBeTruthy();
   });
 
   it("continues with a saved source", async () => {

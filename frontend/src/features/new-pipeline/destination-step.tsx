@@ -10,6 +10,7 @@ import {
   TestResult,
   useNewConnector,
 } from "@/components/connectors/new-connector";
+import { useChosenKind } from "@/components/connectors/kept-settings";
 import { catalogueQuery, useCheckConnector } from "@/components/connectors/queries";
 import { Field, TextField } from "@/components/field";
 import { LimitFields } from "@/components/limit-fields";
@@ -46,7 +47,7 @@ interface Props {
 export function DestinationStep({ draft, errors, connectorError, onDone }: Props) {
   const { data: catalogue } = useQuery(catalogueQuery("destination"));
   const [saved, setSaved] = useState<Endpoint | null>(draft.destination);
-  const [newEntry, setNewEntry] = useState<CatalogueEntry | null>(null);
+  const { entry: newEntry, choose: chooseKind } = useChosenKind("destination", "new-pipeline.destination");
   const [hasChosen, setHasChosen] = useState(false);
   const [streams, setStreams] = useState(draft.patterns ? [] : draft.streams);
   const [limits, setLimits] = useState(draft.limits);
@@ -54,7 +55,7 @@ export function DestinationStep({ draft, errors, connectorError, onDone }: Props
 
   function choose(connector: Endpoint | null, entry: CatalogueEntry | null) {
     setSaved(connector);
-    setNewEntry(entry);
+    chooseKind(entry);
     setHasChosen(true);
     setWasSubmitted(false);
   }
@@ -216,7 +217,8 @@ function SavedDestination({
 }
 
 function NewDestination({ entry, children, ...step }: StepProps & { entry: CatalogueEntry }) {
-  const form = useNewConnector("destination", entry, useEditableDomains("connectors.edit"));
+  const domains = useEditableDomains("connectors.edit");
+  const form = useNewConnector("destination", entry, domains, "new-pipeline.destination");
   return (
     <ChosenConnector
       title={entry.name}

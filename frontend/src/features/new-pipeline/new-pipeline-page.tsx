@@ -10,7 +10,7 @@ import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
 import { type StreamDraft } from "@/components/streams/stream-draft";
 import { EMPTY_DRAFT, type Draft } from "./draft";
-import { forgetProgress, useKeptProgress } from "./kept-draft";
+import { useKeptProgress } from "./kept-draft";
 import { useCreatePipeline, useStartFirstRun } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
@@ -25,7 +25,7 @@ const LIMIT_FIELDS = ["allow_empty", "max_rejected_share"];
 const TABLE_FIELDS = ["table", "write_mode"];
 
 export function NewPipelinePage() {
-  const { progress, setProgress, isContinued, startOver } = useKeptProgress();
+  const { progress, setProgress, isContinued, startOver, forget, round } = useKeptProgress();
   const { draft, openStep, furthestStep } = progress;
   const setOpenStep = (step: number) => setProgress((before) => ({ ...before, openStep: step }));
   const changeDraft = (change: Partial<Draft>) =>
@@ -69,7 +69,7 @@ export function NewPipelinePage() {
     changeDraft(choice);
     create.mutate(finalDraft, {
       onSuccess: (pipeline) => {
-        forgetProgress();
+        forget();
         showSuccess(`${pipeline.name} was created.`);
         if (!runs) return openPipeline(pipeline.id);
         start.mutate(pipeline.id, {
@@ -86,7 +86,7 @@ export function NewPipelinePage() {
 
   const stepContents = [
     <SourceStep
-      key={draft.source?.connectorId}
+      key={`${round} ${draft.source?.connectorId}`}
       source={draft.source}
       onDone={(source) => finishStep(0, { ...EMPTY_DRAFT, source })}
     />,

@@ -9,6 +9,7 @@ import {
   TestResult,
   useNewConnector,
 } from "@/components/connectors/new-connector";
+import { useChosenKind } from "@/components/connectors/kept-settings";
 import { useCheckConnector } from "@/components/connectors/queries";
 import { useEditableDomains } from "@/session/use-editable-domains";
 import { endpointOf, type Endpoint } from "./draft";
@@ -22,16 +23,16 @@ interface Props {
 /** Saves a new source as a connector, because the API lists streams of saved connectors only. */
 export function SourceStep({ source, onDone }: Props) {
   const [saved, setSaved] = useState(source);
-  const [entry, setEntry] = useState<CatalogueEntry | null>(null);
+  const kind = useChosenKind("source", "new-pipeline.source");
   const [hasChosen, setHasChosen] = useState(false);
 
   function choose(connector: Endpoint | null, newEntry: CatalogueEntry | null) {
     setSaved(connector);
-    setEntry(newEntry);
+    kind.choose(newEntry);
     setHasChosen(true);
   }
   const chooseAnother = () => choose(null, null);
-  if (entry) return <NewSource entry={entry} onChooseAnother={chooseAnother} onDone={onDone} />;
+  if (kind.entry) return <NewSource entry={kind.entry} onChooseAnother={chooseAnother} onDone={onDone} />;
   if (saved)
     return <SavedSource source={saved} isNew={hasChosen} onChooseAnother={chooseAnother} onDone={onDone} />;
   return (
@@ -70,7 +71,7 @@ interface NewProps {
 }
 
 function NewSource({ entry, onChooseAnother, onDone }: NewProps) {
-  const form = useNewConnector("source", entry, useEditableDomains("connectors.edit"));
+  const form = useNewConnector("source", entry, useEditableDomains("connectors.edit"), "new-pipeline.source");
   return (
     <ChosenConnector title={entry.name} text="New source" isNew onChooseAnother={onChooseAnother}>
       <NewConnectorFields form={form} />
