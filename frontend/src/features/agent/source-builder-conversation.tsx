@@ -1,8 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useRef, useState, type ChangeEvent, type FormEvent } from "react";
 import { ActionRefused } from "@/api/problem";
-import { api, unwrap } from "@/api/client";
-import { queryKeys } from "@/api/query-keys";
+import { agentStatusQuery } from "@/api/agent-status";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { showError } from "@/components/toast";
@@ -142,10 +141,7 @@ function FileButton({ onRead }: { onRead: (name: string, content: string) => voi
 
 /** Offers to send the user's changes to the agent. Guided mode cannot continue with changed code. */
 function ChangedCode({ conversationId, code }: { conversationId: string; code: string }) {
-  const { data: status } = useQuery({
-    queryKey: queryKeys.languageModel.status,
-    queryFn: () => unwrap(api.GET("/api/v1/agent/status")),
-  });
+  const { data: status } = useQuery(agentStatusQuery);
   const send = useSendMessage(() => undefined);
   const reason = send.isPending
     ? "Sending"

@@ -22,7 +22,10 @@ const STREAM: StreamInfo = {
   primary_key: [],
 };
 
+let mode: "guided" | "model";
+
 startServer(
+  http.get("/api/v1/agent/status", ({ response }) => response(200).json(part({ mode }))),
   http.get("/api/v1/connectors", ({ query, response }) => {
     const results = query.get("role") === "source" ? [CONNECTOR] : [];
     return response(200).json({ results, next: null, previous: null, count: results.length });
@@ -35,6 +38,7 @@ startServer(
 
 beforeEach(() => {
   sessionStorage.clear();
+  mode = "guided";
   startApp(["read", "pipelines.edit"]);
 });
 afterEach(cleanup);
@@ -47,6 +51,24 @@ async function chooseSource() {
 }
 
 const stepOf = (name: string) => within(screen.getByRole("heading", { name: new RegExp(name) }));
+
+describe("the agent", () => {
+  it("is offered to describe the pipeline to, if a language model answers", async () => {
+    mode = "model";
+    startApp(["read", "pipelines.edit", "agent.use"]);
+    await openPage("/pipelines/new");
+    await userEvent.click(await screen.findByRole("button", { name: "Describe it to the agent" }));
+    expect(await screen.findByRole("textbox", { name: "Message to the agent" })).toBeTruthy();
+  });
+
+  it.each(["guided mode", "a user who may not use it"])("is not offered in %s", async (who) => {
+    mode = who === "guided mode" ? "guided" : "model";
+    startApp(["read", "pipelines.edit", ...(who === "guided mode" ? (["agent.use"] as const) : [])]);
+    await openPage("/pipelines/new");
+    await screen.findByText("Shop");
+    expect(screen.queryByRole("button", { name: "Describe it to the agent" })).toBeNull();
+  });
+});
 
 describe("a pipeline that is half made", () => {
   it("is still there after the user has left the page and come back", async () => {

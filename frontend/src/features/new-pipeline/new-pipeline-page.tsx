@@ -1,5 +1,8 @@
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
+import { openAgentPanel, showInAgentPanel } from "@/agent-panel";
+import { agentStatusQuery } from "@/api/agent-status";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { PageHeader } from "@/components/page";
@@ -7,6 +10,7 @@ import { showError, showSuccess } from "@/components/toast";
 import { messageOfRule } from "@/format/fields";
 import { patternList } from "@/format/patterns";
 import { scheduleInWords } from "@/format/schedule";
+import { useHasPermission } from "@/session/use-session";
 import { DestinationStep } from "./destination-step";
 import { type StreamDraft } from "@/components/streams/stream-draft";
 import { EMPTY_DRAFT, type Draft } from "./draft";
@@ -134,6 +138,7 @@ export function NewPipelinePage() {
   return (
     <div className="mx-auto max-w-4xl px-4 py-5 md:px-6">
       <PageHeader title="New pipeline">
+        <DescribeButton />
         {isContinued && (
           <Button
             onClick={() => {
@@ -165,6 +170,23 @@ export function NewPipelinePage() {
         ))}
       </ol>
     </div>
+  );
+}
+
+/** Offers to describe the pipeline to the agent instead, if a language model answers there. */
+function DescribeButton() {
+  const canUseAgent = useHasPermission()("agent.use");
+  const { data: status } = useQuery({ ...agentStatusQuery, enabled: canUseAgent });
+  if (!canUseAgent || status?.mode !== "model") return null;
+  return (
+    <Button
+      onClick={() => {
+        showInAgentPanel(null);
+        openAgentPanel();
+      }}
+    >
+      Describe it to the agent
+    </Button>
   );
 }
 

@@ -12,6 +12,7 @@ import { SecretField, typedSecret } from "@/components/secret-field";
 import { showSuccess } from "@/components/toast";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
+import { agentStatusQuery } from "@/api/agent-status";
 import { modelInWords, PROVIDER_NAMES } from "@/format/model";
 import { formatCount } from "@/format/number";
 import { useHasPermission } from "@/session/use-session";
@@ -26,10 +27,7 @@ const PROVIDERS: Record<OwnModel["provider"], string> = {
 /** The language model of the organization's agent. */
 export function ModelPage() {
   const canEdit = useHasPermission()("settings.edit");
-  const status = useQuery({
-    queryKey: queryKeys.languageModel.status,
-    queryFn: () => unwrap(api.GET("/api/v1/agent/status")),
-  });
+  const status = useQuery(agentStatusQuery);
   return (
     <>
       <Section title="Language model" description="Which model answers in the agent.">
