@@ -56,7 +56,15 @@ type TextFieldProps = Omit<FieldProps, "children"> & InputHTMLAttributes<HTMLInp
 export function TextField({ label, hint, error, optional, action, ...input }: TextFieldProps) {
   return (
     <Field label={label} hint={hint} error={error} optional={optional} action={action}>
-      {(control) => <input dir="auto" className="control" {...control} {...input} />}
+      {(control) => (
+        <input
+          dir="auto"
+          className="control"
+          {...control}
+          {...input}
+          placeholder={input.placeholder ?? (input.readOnly ? "Not set" : undefined)}
+        />
+      )}
     </Field>
   );
 }

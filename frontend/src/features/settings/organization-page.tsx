@@ -123,7 +123,10 @@ function AccessRulesSection({ org }: { org: Versioned<Organization> }) {
   }
 
   return (
-    <Section title="Access rules" description="A rule that would lock you out is rejected.">
+    <Section
+      title="Access rules"
+      description={canEdit ? "A rule that would lock you out is rejected." : "Admins set these rules."}
+    >
       <VersionedForm
         saved={saved}
         labels={RULES}
@@ -145,11 +148,18 @@ function AccessRulesSection({ org }: { org: Versioned<Organization> }) {
               />
             ))}
             {LISTED_RULES.map(([name, hint]) => (
-              <Field key={name} label={RULES[name]} optional hint={hint} error={listMessage(messages, name)}>
+              <Field
+                key={name}
+                label={RULES[name]}
+                optional={canEdit}
+                hint={canEdit && hint}
+                error={listMessage(messages, name)}
+              >
                 {(control) => (
                   <textarea
                     {...control}
-                    rows={2}
+                    rows={canEdit ? 2 : Math.max(1, String(values[name]).split("\n").length)}
+                    placeholder={canEdit ? undefined : "Any"}
                     className="control h-auto! py-1.5 font-mono"
                     value={String(values[name])}
                     onChange={({ target }) => change({ [name]: target.value })}

@@ -227,7 +227,7 @@ function IdentityProviderForm({ current: { value: saved, etag } }: { current: Op
               label={PROVIDER_LABELS.issuer}
               type="url"
               required
-              placeholder="https://login.example.com"
+              placeholder={canEdit ? "https://login.example.com" : undefined}
               value={String(values.issuer)}
               onChange={({ target }) => change({ issuer: target.value })}
               readOnly={!canEdit}

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import type { Pipeline } from "@/api/types";
+import { classNames } from "@/components/class-names";
 import { CodeEditor } from "@/components/code-editor";
 import { rulesInWords, rulesOf } from "@/format/fields";
 import { limitsOf, percentOf } from "@/format/limits";
@@ -68,7 +69,7 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
               ["Empty result", limits.allowEmpty ? "may replace rows" : "fails over a table with rows"],
               ["New and changed columns", CONTRACTS[stream.contract ?? "evolve"]],
               ["Fields", <Text>{rulesInWords(rulesOf(stream.fields))}</Text>],
-              ["Transform", <Transform code={stream.transforms[0]?.code ?? ""} />],
+              ["Transform", <Transform code={stream.transforms[0]?.code ?? ""} />, "wide"],
             ]}
           />
         );
@@ -77,7 +78,8 @@ export function ConfigurationView({ pipeline }: { pipeline: Pipeline }) {
   );
 }
 
-type Fact = [string, ReactNode];
+/** A name and its value. Code has a line of its own, because it is not readable in a narrow column. */
+type Fact = [string, ReactNode, "wide"?];
 
 function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
   const patterns = patternValues(pipeline.config);
@@ -91,7 +93,7 @@ function PatternFacts({ pipeline }: { pipeline: Pipeline }) {
         ["Write mode", patterns.writeMode ? WRITE_MODES[patterns.writeMode] : "Default"],
         ["New and changed columns", CONTRACTS[patterns.contract]],
         ["Fields", <Text>{rulesInWords(patterns.fields)}</Text>],
-        ["Transform", <Transform code={patterns.code} />],
+        ["Transform", <Transform code={patterns.code} />, "wide"],
         ["Destination tables", patterns.naming || "Default"],
         ["New streams", NEW_STREAMS[patterns.newStreams]],
       ]}
@@ -103,11 +105,13 @@ function Facts({ title, facts }: { title: string; facts: Fact[] }) {
   return (
     <section aria-label={title} className="card min-w-0 p-4">
       <h2 className="mb-2 font-semibold wrap-anywhere">{title}</h2>
-      <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-[0.8125rem]">
-        {facts.map(([name, value]) => (
+      <dl className="grid gap-x-4 gap-y-1.5 text-[0.8125rem] sm:grid-cols-[auto_minmax(0,1fr)]">
+        {facts.map(([name, value, width]) => (
           <div key={name} className="contents">
-            <dt className="text-faint">{name}</dt>
-            <dd className="min-w-0 wrap-anywhere">{value}</dd>
+            <dt className={classNames("text-faint", width && "sm:col-span-2")}>{name}</dt>
+            <dd className={classNames("min-w-0 wrap-anywhere max-sm:mb-1.5", width && "sm:col-span-2")}>
+              {value}
+            </dd>
           </div>
         ))}
       </dl>
