@@ -257,8 +257,8 @@ API_BODY_LIMIT = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; a large
 # Longest time between two parts of a body, in seconds. After that the response is 408.
 BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)
 # Uploaded data files, see docs/howto/data-files.md. Sizes are in bytes.
-FILE_SIZE = env.integer("DROVER_FILE_MB", 1024) * 2**20
-FILES_SIZE_PER_ORG = env.integer("DROVER_FILES_MB_PER_ORG", 10_240) * 2**20
+FILE_SIZE = env.integer("DROVER_FILE_MB", 1000) * 10**6
+FILES_SIZE_PER_ORG = env.integer("DROVER_FILES_MB_PER_ORG", 10_000) * 10**6
 FILES_PER_ORG = env.integer("DROVER_FILES_PER_ORG", 10_000)
 FILE_UPLOADS_PER_ORG_AT_ONCE = env.integer("DROVER_FILE_UPLOADS_PER_ORG_AT_ONCE", 5)
 FILE_UPLOADS_PER_ORG_PER_MINUTE = env.integer("DROVER_FILE_UPLOADS_PER_ORG_PER_MINUTE", 60)
@@ -406,9 +406,9 @@ AGENT_ORG_TURNS_AT_ONCE = env.integer("DROVER_AGENT_ORG_TURNS_AT_ONCE", 20)
 # Conversations that a member and an org may have, and the bytes that the turns and documents of one may need.
 CONVERSATIONS_PER_MEMBER = env.integer("DROVER_CONVERSATIONS_PER_MEMBER", 1000)
 CONVERSATIONS_PER_ORG = env.integer("DROVER_CONVERSATIONS_PER_ORG", 20_000)
-CONVERSATION_SIZE = env.integer("DROVER_CONVERSATION_MB", 20) * 2**20
+CONVERSATION_SIZE = env.integer("DROVER_CONVERSATION_MB", 20) * 10**6
 # The bytes that all conversations of an org may need.
-CONVERSATIONS_SIZE_PER_ORG = env.integer("DROVER_CONVERSATIONS_MB_PER_ORG", 10_000) * 2**20
+CONVERSATIONS_SIZE_PER_ORG = env.integer("DROVER_CONVERSATIONS_MB_PER_ORG", 10_000) * 10**6
 # Days after which a conversation that nobody has used is deleted.
 CONVERSATION_RETENTION = timedelta(days=env.integer("DROVER_CONVERSATION_DAYS", 365))
 # Seconds in which a user has to approve a tool call of the agent.

@@ -87,12 +87,12 @@ def check_size(org_id: UUID, conversation_id: UUID) -> None:
     conversations = Conversation.objects.for_org(org_id)
     size = conversations.values_list("stored_bytes", flat=True).get(pk=conversation_id)
     if size >= settings.CONVERSATION_SIZE:
-        megabytes = settings.CONVERSATION_SIZE >> 20
+        megabytes = settings.CONVERSATION_SIZE // 10**6
         message = f"This conversation stores {megabytes} MB, which is the limit: begin a new conversation."
         raise ConversationFull(message)
     size_of_all = conversations.aggregate(size=Sum("stored_bytes"))["size"]
     if size_of_all >= settings.CONVERSATIONS_SIZE_PER_ORG:
-        megabytes = settings.CONVERSATIONS_SIZE_PER_ORG >> 20
+        megabytes = settings.CONVERSATIONS_SIZE_PER_ORG // 10**6
         message = (
             f"The conversations of your organization store {megabytes:,} MB, which is the limit:"
             " its members have to delete some."

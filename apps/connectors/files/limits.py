@@ -39,7 +39,7 @@ def reserve(*, org: Org, size: int, replaced_size: int | None) -> FileUpload:
         _check_count(org.pk)
     limit = settings.FILES_SIZE_PER_ORG
     if stored_bytes(org.pk) + _reserved_bytes(org.pk) + size - (replaced_size or 0) > limit:
-        message = f"The uploaded files of this organization may need {limit >> 20:,} MiB together: delete some first."
+        message = f"The uploaded files of this organization may need {limit // 10**6:,} MB together: delete some first."
         raise FileLimitReached(message, what="bytes", limit=limit)
     return FileUpload.unscoped.create(org=org, bytes=size, alive_until=now + LEASE)
 
@@ -72,7 +72,7 @@ def read(org_id: UUID) -> dict[str, int]:
 
 
 def too_large() -> Problem:
-    message = f"A file may have at most {settings.FILE_SIZE >> 20:,} MiB."
+    message = f"A file may have at most {settings.FILE_SIZE // 10**6:,} MB."
     return Problem(413, message, "too_large", extra={"limit": settings.FILE_SIZE})
 
 
