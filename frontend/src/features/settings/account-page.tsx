@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import type { FormEvent, ReactNode } from "react";
+import { useState, type FormEvent, type ReactNode } from "react";
 import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { fieldMessages } from "@/api/problem";
@@ -7,6 +7,7 @@ import { providersQuery } from "@/api/providers";
 import { queryKeys } from "@/api/query-keys";
 import { refreshSession } from "@/api/session";
 import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
@@ -259,6 +260,9 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
       unwrap(api.POST("/api/v1/auth/links/{provider}/remove", requestOptions(provider, password))),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.linkedProviders }),
   });
+  const [unlinking, setUnlinking] = useState<{ provider: string; password: string; name: string } | null>(
+    null,
+  );
   const availableProviders = providers.data?.providers ?? [];
   if (providers.isError)
     return <ErrorNotice error={providers.error} retry={() => void providers.refetch()} />;
@@ -271,6 +275,19 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
       description="Link an identity provider to log in without your password."
     >
       {error && !messages.current_password && <ErrorNotice error={error} />}
+      <ConfirmDialog
+        open={unlinking !== null}
+        title={`Unlink ${unlinking?.name}?`}
+        confirmLabel="Unlink"
+        danger
+        onClose={() => setUnlinking(null)}
+        onConfirm={() => {
+          if (unlinking) unlink.mutate(unlinking);
+          setUnlinking(null);
+        }}
+      >
+        You can no longer log in with {unlinking?.name} until you link it again.
+      </ConfirmDialog>
       <QueryContent query={links}>
         {(data) => (
           <ul className="grid gap-3">
@@ -283,7 +300,7 @@ function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
                     onSubmit={(event) => {
                       event.preventDefault();
                       const request = { provider: id, password: fieldText(event, "current_password") };
-                      if (linked) unlink.mutate(request);
+                      if (linked) setUnlinking({ ...request, name });
                       else link.mutate(request);
                     }}
                   >

@@ -3,10 +3,12 @@ import { useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { fieldMessages, ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
+import type { components } from "@/api/schema";
 import { refreshSession } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import { ConfirmDialog } from "@/components/dialog";
 import { OneTimeSecret } from "@/components/one-time-secret";
 import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
@@ -268,6 +270,8 @@ function CodeInput({
   );
 }
 
+type SessionRow = Pick<components["schemas"]["SessionRow"], "id" | "user_agent">;
+
 function SessionsSection() {
   const client = useQueryClient();
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.sessions });
@@ -286,12 +290,29 @@ function SessionsSection() {
     onSuccess: invalidate,
     onError: (error) => showError(error),
   });
+  const [ending, setEnding] = useState<SessionRow | "others" | null>(null);
+  const endingDevice = ending && ending !== "others" ? deviceName(ending.user_agent) : null;
   return (
     <Section
       title="Sessions"
       description="The devices on which you are logged in. Ending a session logs that device out immediately."
-      action={<Button onClick={() => endOtherSessions.mutate()}>Log out everywhere else</Button>}
+      action={<Button onClick={() => setEnding("others")}>Log out everywhere else</Button>}
     >
+      <ConfirmDialog
+        open={ending !== null}
+        title={endingDevice ? `End the session of ${endingDevice}?` : "Log out everywhere else?"}
+        confirmLabel={endingDevice ? "End session" : "Log out everywhere else"}
+        danger
+        onClose={() => setEnding(null)}
+        onConfirm={() => {
+          if (ending === "others") endOtherSessions.mutate();
+          else if (ending) endSession.mutate(ending.id);
+          setEnding(null);
+        }}
+      >
+        {endingDevice ? "That device" : "Every other device"} must log in again, and loses what was not saved
+        there.
+      </ConfirmDialog>
       <QueryContent query={sessions}>
         {({ results }) => (
           <ul className="grid gap-3">
@@ -309,7 +330,7 @@ function SessionsSection() {
                   </p>
                 </div>
                 {!session.current && (
-                  <Button size="small" onClick={() => endSession.mutate(session.id)}>
+                  <Button size="small" onClick={() => setEnding(session)}>
                     End<span className="sr-only"> {deviceName(session.user_agent)}</span>
                   </Button>
                 )}
