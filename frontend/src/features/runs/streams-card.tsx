@@ -111,18 +111,18 @@ function TableSkeleton({ rows }: { rows: number }) {
 
 function StreamTable({ run, streams }: { run: Run; streams: RunStream[] }) {
   return (
-    <div role="region" aria-label="Streams" tabIndex={0} className="max-h-[32rem] overflow-auto">
+    <div role="region" aria-label="Streams" tabIndex={0} className="@container max-h-[32rem] overflow-auto">
       <table className="w-full text-[0.8125rem]">
         <thead className="sticky top-0 bg-surface text-left text-soft">
           <tr>
             <th className="py-1.5 pr-3 font-medium">Stream</th>
-            <th className="py-1.5 pr-3 font-medium max-md:hidden">Table</th>
+            <th className="py-1.5 pr-3 font-medium @max-2xl:hidden">Table</th>
             <th className="py-1.5 pr-3 font-medium">Status</th>
-            <th className="py-1.5 pr-3 text-right font-medium max-sm:hidden">Read</th>
+            <th className="py-1.5 pr-3 text-right font-medium @max-md:hidden">Read</th>
             <th className="py-1.5 pr-3 text-right font-medium">Written</th>
-            <th className="py-1.5 pr-3 text-right font-medium whitespace-nowrap max-md:hidden">Left out</th>
-            <th className="py-1.5 pr-3 text-right font-medium max-lg:hidden">Volume</th>
-            <th className="py-1.5 text-right font-medium max-sm:hidden">Duration</th>
+            <th className="py-1.5 pr-3 text-right font-medium whitespace-nowrap @max-xl:hidden">Left out</th>
+            <th className="py-1.5 pr-3 text-right font-medium @max-3xl:hidden">Volume</th>
+            <th className="py-1.5 text-right font-medium @max-md:hidden">Duration</th>
           </tr>
         </thead>
         <tbody className="divide-y divide-line">
@@ -152,27 +152,27 @@ function StreamRow({ run, stream }: { run: Run; stream: RunStream }) {
           </div>
         )}
       </td>
-      <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft max-md:hidden">{stream.table}</td>
+      <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft @max-2xl:hidden">{stream.table}</td>
       <td className="py-1.5 pr-3">
         <StatusBadge
           status={stream.status}
           label={stream.status === "cancelled" && stream.started_at === null ? "Not started" : undefined}
         />
       </td>
-      <td className="py-1.5 pr-3 text-right tabular-nums max-sm:hidden">
+      <td className="py-1.5 pr-3 text-right tabular-nums @max-md:hidden">
         {formatCount(stream.read)}
         {stream.status === "running" && stream.total !== null && (
           <span className="block text-faint">of {formatCount(stream.total)}</span>
         )}
       </td>
       <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>
-      <td className="py-1.5 pr-3 text-right tabular-nums max-md:hidden">
+      <td className="py-1.5 pr-3 text-right tabular-nums @max-xl:hidden">
         {formatCount(stream.rejected + stream.skipped)}
       </td>
-      <td className="py-1.5 pr-3 text-right whitespace-nowrap tabular-nums max-lg:hidden">
+      <td className="py-1.5 pr-3 text-right whitespace-nowrap tabular-nums @max-3xl:hidden">
         {formatBytes(stream.bytes)}
       </td>
-      <td className="py-1.5 text-right whitespace-nowrap tabular-nums max-sm:hidden">
+      <td className="py-1.5 text-right whitespace-nowrap tabular-nums @max-md:hidden">
         <StreamDuration stream={stream} />
       </td>
     </tr>
