@@ -29,7 +29,7 @@ MAX_SOURCES = 3  # sources of one proposal that are asked
 MAX_ESTIMATED = 500  # streams of one source
 MAX_LAST_RUNS = 20  # streams whose last runs are looked up
 NOT_ESTIMATED = no_sizes("the proposal has too many sources")
-ROWS = "Rows to expect"
+ROWS = "Records to expect"
 REQUESTS = "Requests to expect"
 ROWS_AND_REQUESTS = "Rows and requests to expect"
 # Kinds of sources that do not read pages over HTTP. All others do.

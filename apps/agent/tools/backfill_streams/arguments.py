@@ -26,5 +26,5 @@ class BackfillStreams(Arguments):
         1_000_000,
         ge=1_000,
         le=100_000_000,
-        description="About how many rows a run loads before runs that are due are started.",
+        description="About how many records a run loads before runs that are due are started.",
     )

@@ -85,7 +85,7 @@ def _facts(plan: StreamPlan) -> Iterator[tuple[str, str]]:
     yield "Window", f"{plan.cursor_field} from {start} to {window.end}"
     about = "" if window.is_counted else "about "
     chunks = counted(len(plan.bounds) - 1, "chunk")
-    yield "Rows to expect", f"{about}{window.rows:,}, in {chunks}".capitalize()
+    yield "Records to expect", f"{about}{window.rows:,}, in {chunks}".capitalize()
     yield "Write mode", WAYS[BackfillMode(plan.mode)]
 
 

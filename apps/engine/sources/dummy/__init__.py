@@ -4,7 +4,7 @@ from apps.engine.sources.dummy.source import Config, DummySource
 
 KIND = "dummy"
 TITLE = "Dummy"
-DESCRIPTION = "Made-up records for trying things out: a few creatures and plants, or millions of generated rows."
+DESCRIPTION = "Made-up records for trying things out: a few creatures and plants, or millions of generated records."
 DOCS_URL = "https://github.com/bizon-data/bizon-core"
 ICON = "flask"
 

@@ -194,7 +194,7 @@ class Config(SourceSettings):
         ),
     )
     page_size: int = Field(
-        50_000, ge=1, le=1_000_000, description="Approximate number of rows read at a time"
+        50_000, ge=1, le=1_000_000, description="Approximate number of records read at a time"
     )
     max_download_mb: int = Field(
         1024, ge=1, le=100_000, description="Largest file to download from a web address, in MB"

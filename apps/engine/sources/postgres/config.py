@@ -55,7 +55,9 @@ class Config(SourceSettings):
         description="Seconds by which an incremental sync by time starts before its last position, to include rows that were"
         " committed late; the write mode must be merge",
     )
-    page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")
+    page_size: int = Field(
+        50_000, ge=1, le=1_000_000, description="Maximum number of records read at a time"
+    )
     snapshot: Snapshot = Field(
         "auto",
         description="`whole`: all rows as of one moment; a new attempt begins anew, and TRUNCATE and ALTER of the table"

@@ -4,7 +4,7 @@ from apps.engine.sources.samples.source import Config, SamplesSource
 
 KIND = "samples"
 TITLE = "Sample data"
-DESCRIPTION = "Made-up flights and weather for a first pipeline. Needs no settings; new records appear every hour."
+DESCRIPTION = "Made-up flights and weather for a first pipeline. Needs no settings; new records appear every half hour."
 DOCS_URL = "https://en.wikipedia.org/wiki/Sample_(statistics)"
 ICON = "sparkles"
 

@@ -5,6 +5,7 @@ import { SearchIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { Name } from "@/components/name";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "./queries";
+import { unlistedKind } from "./use-kind-name";
 
 interface Props {
   role: Role;
@@ -57,7 +58,7 @@ export function ConnectorPicker({ role, onSelectConnector, onSelectKind, autoFoc
             <Card
               key={connector.id}
               title={connector.name}
-              text={kindNames.get(connector.kind) ?? connector.kind}
+              text={kindNames.get(connector.kind) ?? unlistedKind(connector.kind)}
               onClick={() => onSelectConnector(connector)}
             />
           ))}

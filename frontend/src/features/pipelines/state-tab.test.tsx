@@ -49,6 +49,11 @@ describe("the state of a pipeline whose streams are chosen by patterns", () => {
     expect(screen.getByRole("button", { name: /Edit position ?of orders/ })).toBeDefined();
   });
 
+  it("does not call a sync running whose run has failed", async () => {
+    await openState([{ ...state, status: "running" }]);
+    expect(await screen.findByText(/Incremental, did not finish/)).toBeDefined();
+  });
+
   it("says that nothing has been chosen before the first run", async () => {
     await openState([]);
     await screen.findByText(/patterns have chosen no stream yet/);

@@ -154,7 +154,7 @@ function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps)
         )}
       </div>
       {state ? (
-        <StateFacts state={state} />
+        <StateFacts state={state} isRunning={runningReason !== null} />
       ) : (
         <p className="text-soft">
           This stream has not run yet. The first run reads all records; there is nothing to reset.
@@ -187,7 +187,13 @@ function StreamCard({ pipeline, stream, syncMode, state, canEdit }: StreamProps)
   );
 }
 
-function StateFacts({ state }: { state: StreamState }) {
+/** What became of the last sync. The engine still calls it running if its run has failed. */
+function outcomeOf({ status }: StreamState, isRunning: boolean): string {
+  const isUnfinished = ["started", "running"].includes(status) && !isRunning;
+  return isUnfinished ? "did not finish" : nameInWords(status).toLowerCase();
+}
+
+function StateFacts({ state, isRunning }: { state: StreamState; isRunning: boolean }) {
   return (
     <dl className="grid grid-cols-[auto_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-[0.8125rem]">
       <dt className="text-faint">Position</dt>
@@ -202,7 +208,7 @@ function StateFacts({ state }: { state: StreamState }) {
       </dd>
       <dt className="text-faint">Last sync</dt>
       <dd>
-        {SYNC_MODES[state.sync_mode] ?? state.sync_mode}, {nameInWords(state.status).toLowerCase()},{" "}
+        {SYNC_MODES[state.sync_mode] ?? state.sync_mode}, {outcomeOf(state, isRunning)},{" "}
         <RelativeTime time={state.updated_at} />
       </dd>
       <dt className="text-faint">Records</dt>

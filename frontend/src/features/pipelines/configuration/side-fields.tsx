@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useId } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "@/components/connectors/queries";
+import { unlistedKind } from "@/components/connectors/use-kind-name";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { withoutSecrets, type Config, type Schema } from "@/components/schema-form/schema";
@@ -34,7 +35,7 @@ export function useSideChoices(role: Role): Choices {
 
 /** A source or destination in words, with its settings but without secrets. */
 export function sideText({ connector_id, kind, config }: Side, { connectors, kinds }: Choices): string {
-  const kindName = kinds.find((entry) => entry.kind === kind)?.name ?? kind;
+  const kindName = nameOfKind(kind, kinds);
   if (connector_id) {
     const name = connectors.find(({ id }) => id === connector_id)?.name ?? "a connector that you cannot see";
     return `${name} (${kindName})`;
@@ -53,6 +54,10 @@ export function hasSnapshots(kind: string, { kinds }: Choices): boolean {
 export function wrongSettings({ connector_id, kind, config }: Side, { kinds }: Choices): Messages {
   const schema = connector_id ? null : schemaOf(kind, kinds);
   return schema ? settingErrors(schema, config ?? {}) : {};
+}
+
+function nameOfKind(kind: string, kinds: CatalogueEntry[]): string {
+  return kinds.find((entry) => entry.kind === kind)?.name ?? unlistedKind(kind);
 }
 
 function schemaOf(kind: string, kinds: CatalogueEntry[]): Schema | null {
@@ -151,18 +156,20 @@ function SideOptions({ side, choices }: { side: Side; choices: Choices }) {
               {choices.isLoading || choices.error !== null
                 ? "Saved connector"
                 : "A connector that you cannot see"}{" "}
-              ({side.kind})
+              ({nameOfKind(side.kind, kinds)})
             </option>
           )}
           {connectors.map(({ id, name, kind }) => (
             <option key={id} value={id}>
-              {name} ({kinds.find((entry) => entry.kind === kind)?.name ?? kind})
+              {name} ({nameOfKind(kind, kinds)})
             </option>
           ))}
         </optgroup>
       )}
       <optgroup label="Settings of this pipeline">
-        {!side.connector_id && !isKindListed && <option value={`kind:${side.kind}`}>{side.kind}</option>}
+        {!side.connector_id && !isKindListed && (
+          <option value={`kind:${side.kind}`}>{unlistedKind(side.kind)}</option>
+        )}
         {kinds.map(({ kind, name }) => (
           <option key={kind} value={`kind:${kind}`}>
             {name}

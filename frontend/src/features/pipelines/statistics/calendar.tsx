@@ -26,7 +26,7 @@ export function Calendar({ days, since }: { days: Day[]; since: string }) {
   return (
     <figure className="min-w-0">
       <figcaption id="calendar-title" className="mb-1 text-[0.8125rem] text-soft">
-        Days of the last {weeks.length} weeks
+        Days of the last {weeks.length === 1 ? "week" : `${weeks.length} weeks`}
       </figcaption>
       <table
         role="grid"

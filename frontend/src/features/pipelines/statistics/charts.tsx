@@ -111,7 +111,7 @@ function RunsChart({ name, runs, valueOf, format, unit }: RunsChartProps) {
   );
   return (
     <Chart
-      title={`${name} of the last ${countWithNoun(runs.length, "run")}`}
+      title={`${name} of the last ${runs.length === 1 ? "run" : countWithNoun(runs.length, "run")}`}
       times={runs.map(({ created_at }) => created_at)}
       series={series}
       format={format}
