@@ -134,6 +134,57 @@ def actions_with_words() -> set[str]:
     return set(re.findall(r'^  "([a-z_.]+)": ', table, re.M))
 
 
+# Recorded fields that read well with the spelling of their names, such as "Client secret".
+READ_WELL = frozenset(
+    {
+        "archived", "client_secret", "column", "domain", "file", "format", "issuer", "model", "reason",
+        "role", "scopes", "streams", "token", "verified", "version",
+    }
+)  # fmt: skip
+IDS = frozenset({"copied_from", "pipeline_id", "replay_id", "run"})  # the page shows no ids
+SETTINGS = frozenset({"config"})  # the page shows each of the settings inside of it
+
+
+def recorded_fields() -> set[str]:
+    """Return the fields of the changes that are written as `{field: [before, after]}` where events are recorded."""
+    fields: set[str] = set()
+    for found in find_nodes("apps", words=("audit.record", "_record(", "edits.record", "_audit(")):
+        for name, value in _pairs(found.node):
+            if isinstance(value, ast.List) and len(value.elts) == 2:
+                fields |= {name.value} if isinstance(name, ast.Constant) else set()
+    return fields
+
+
+def _pairs(node: ast.AST) -> Iterator[tuple[ast.expr | None, ast.expr]]:
+    if isinstance(node, ast.Dict):
+        yield from zip(node.keys, node.values, strict=True)
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        yield node.targets[0].slice, node.value
+
+
+def fields_with_words() -> set[str]:
+    audit, change = WORDS.read_text(), (WORDS.parent / "change.ts").read_text()
+    tables = [
+        re.findall(pattern, text, re.S)
+        for text, pattern in (
+            (audit, r"FIELDS: Record<string, string> = \{\n(.*?)\n\};"),
+            (change, r"LABELS: Record<string, string> = \{\n(.*?)\n\};"),
+        )
+    ]
+    names = {name for (table,) in tables for name in re.findall(r'^  "?([\w.]+)"?:', table, re.M)}
+    (unlisted,) = re.findall(r"const UNLISTED = \[(.*?)\];", audit)
+    return names | set(re.findall(r'"(\w+)"', unlisted))
+
+
+def test_the_dashboard_has_words_for_every_recorded_field() -> None:
+    recorded = recorded_fields()
+    assert len(recorded) > 30
+    missing = recorded - fields_with_words() - READ_WELL - IDS - SETTINGS
+    assert not missing, f"add words to FIELDS in {WORDS.relative_to(ROOT)}: {sorted(missing)}"
+    stale = (READ_WELL | IDS | SETTINGS) - recorded
+    assert not stale, f"no code records these fields: {sorted(stale)}"
+
+
 def test_every_computed_action_is_listed() -> None:
     _, computing = recorded_actions()
     assert computing == set(COMPUTED_ACTIONS)

@@ -65,8 +65,10 @@ def test_a_new_user_registers_with_the_link_and_becomes_a_member(world: World) -
     with world.scope():
         events = AuditEvent.objects.for_org(world.org).filter(object_kind="invitation")
         actions = list(events.order_by("id").values_list("action", "actor_label"))
+        accepted = events.get(action="invitation.accept")
     admin = world.users[Role.ADMIN].email
     assert actions == [("invitation.create", admin), ("invitation.accept", "grace@example.com")]
+    assert accepted.changes == {"role": [None, "member"], "invited_by": [None, admin]}
 
 
 def test_a_user_with_an_account_accepts_and_has_access_at_once(

@@ -171,7 +171,9 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
             member.save(update_fields=["role"])
         invitation.accepted_at, invitation.digest = timezone.now(), None
         invitation.save(update_fields=["accepted_at", "digest"])
-        _record(org, by, "invitation.accept", invitation, {"role": [None, member.role]})
+        inviter = invitation.invited_by.email if invitation.invited_by else None
+        changes = {"role": [None, member.role], "invited_by": [None, inviter]}
+        _record(org, by, "invitation.accept", invitation, changes)
     if user.email_verified_at is None:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])

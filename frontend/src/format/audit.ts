@@ -1,15 +1,29 @@
 import { fieldInWords, valueInWords } from "./change";
+import { formatDuration } from "./duration";
 import { isId } from "./id";
 import { nameInWords } from "./name";
+import { formatBytes } from "./number";
 import { scheduleInWords } from "./schedule";
+import { absoluteTime } from "./time";
 
 /** What the sentence about an event is made of. A change is `[before, after]` or a single value. */
 export interface RecordedEvent {
   action: string;
+  actor_label?: string;
   object_kind: string;
   object_label: string;
   changes: Record<string, unknown>;
 }
+
+/** How the page calls what the log has by its e-mail address or technical name. */
+export interface Names {
+  /** The name of the person with this address, or the address if it belongs to nobody in the organization. */
+  person: (email: string) => string;
+  /** The title of a kind of connector, such as PostgreSQL. */
+  kind: (kind: string) => string;
+}
+
+const AS_RECORDED: Names = { person: (email) => email, kind: nameInWords };
 
 /** What each action is called. The name of the object follows, and for `…` it takes this place. */
 export const ACTIONS: Record<string, string> = {
@@ -59,13 +73,13 @@ export const ACTIONS: Record<string, string> = {
   "identity_provider.link": "linked an account of the identity provider:",
   "identity_provider.remove": "removed single sign-on",
   "identity_provider.save": "changed single sign-on",
-  "invitation.accept": "accepted the invitation of",
+  "invitation.accept": "accepted an invitation",
   "invitation.create": "invited",
   "invitation.resend": "sent the invitation again to",
   "invitation.withdraw": "withdrew the invitation of",
   "member.change_role": "changed the role of",
-  "member.join": "joined:",
-  "member.leave": "left:",
+  "member.join": "added the member",
+  "member.leave": "removed the member",
   "member.remove": "removed the member",
   "operator.access": "requested access to this organization",
   "operator.list": "listed rows of this organization",
@@ -119,34 +133,63 @@ export const ACTIONS: Record<string, string> = {
   "view.update": "changed the view",
 };
 
+/** What a person did to the own membership. The name is not repeated. */
+const OWN_ACTIONS: Record<string, string> = {
+  "member.join": "joined the organization",
+  "member.leave": "left the organization",
+};
+
 /** The action without an object, such as "Started a run". */
 export function actionInWords(action: string): string {
-  const phrase = (ACTIONS[action] ?? action).replace("… ", "").replace(/( of| in| to| the| for| as)?:?$/, "");
+  const known = OWN_ACTIONS[action] ?? ACTIONS[action] ?? nameInWords(action.split(".").at(-1) ?? action);
+  const phrase = known.replace("… ", "").replace(/( of| in| to| the| for| as)?:?$/, "");
   return phrase.charAt(0).toUpperCase() + phrase.slice(1);
 }
 
 /** Returns the name of the actor, and of the person for whom it acted. */
-export function actorInWords(event: { actor_label: string; on_behalf_of?: { name: string } | null }): string {
-  const person = event.on_behalf_of;
-  return person ? `${event.actor_label} for ${person.name}` : event.actor_label;
+export function actorInWords(
+  event: { actor_label: string; on_behalf_of?: { name: string } | null },
+  { person } = AS_RECORDED,
+): string {
+  const actor = person(event.actor_label);
+  return event.on_behalf_of ? `${actor} for ${person(event.on_behalf_of.name)}` : actor;
 }
 
 const MAX_VALUE_LENGTH = 60; // characters of a value inside the sentence; longer ones are in the list below it
 
 /** Says what was done, after the name of who did it: "changed the schedule of Orders from Hourly to Daily at 06:00". */
-export function eventInWords(event: RecordedEvent): string {
-  return (
-    oneChangeInWords(event) ?? withObject(ACTIONS[event.action] ?? unknownAction(event), event.object_label)
-  );
+export function eventInWords(event: RecordedEvent, names = AS_RECORDED): string {
+  const own = event.actor_label === event.object_label ? OWN_ACTIONS[event.action] : undefined;
+  if (own) return own;
+  if (event.action === "invitation.accept") return acceptanceInWords(event, names);
+  const phrase = ACTIONS[event.action] ?? unknownAction(event);
+  return oneChangeInWords(event, names) ?? withObject(phrase, names.person(event.object_label));
 }
 
 /** The changes of the event as lines, without one that `eventInWords` has said already. */
-export function changeLines(event: RecordedEvent): string[] {
-  if (oneChangeInWords(event) !== null) return [];
-  return changesOf(event).map(({ field, before, after }) => {
-    if (isEmpty(after)) return `${field} removed (was ${before})`;
-    return isEmpty(before) ? `${field} set to ${after}` : `${field} changed from ${before} to ${after}`;
-  });
+export function changeLines(event: RecordedEvent, names = AS_RECORDED): string[] {
+  if (oneChangeInWords(event, names) !== null) return [];
+  return changesOf(event, names).map((change) => lineOf(change, isChangeOfSettings(event)));
+}
+
+function lineOf({ field, before, after, isHidden }: Change, isChangeOfSettings: boolean): string {
+  if (isHidden)
+    return `${field} ${isEmpty(after) ? "removed" : isEmpty(before) && field !== CODE ? "set" : "changed"}`;
+  if (before === after) return `${field}: ${after}`;
+  if (isEmpty(after)) return isChangeOfSettings ? `${field} removed (was ${before})` : `${field}: ${before}`;
+  if (!isEmpty(before)) return `${field} changed from ${before} to ${after}`;
+  return isChangeOfSettings ? `${field} set to ${after}` : `${field}: ${after}`;
+}
+
+/** Whether the values are settings that the object has got. Otherwise they describe what was done. */
+function isChangeOfSettings({ action }: RecordedEvent): boolean {
+  return /\.(update|save|change_role|set_role|clear_role|put|rename|members|streams)$/.test(action);
+}
+
+/** The actor is who was invited. The invitation is of the person who has sent it, whom earlier releases did not record. */
+function acceptanceInWords({ changes }: RecordedEvent, { person }: Names): string {
+  const [, inviter] = (changes.invited_by as [null, string] | undefined) ?? [];
+  return inviter ? `accepted the invitation of ${person(inviter)}` : ACTIONS["invitation.accept"]!;
 }
 
 function withObject(phrase: string, label: string): string {
@@ -160,41 +203,120 @@ function unknownAction({ action, object_kind }: RecordedEvent): string {
 }
 
 /** A sentence with the value before and after, if the event has changed only one setting that has both. */
-function oneChangeInWords(event: RecordedEvent): string | null {
+function oneChangeInWords(event: RecordedEvent, names: Names): string | null {
   if (!/\.(update|change_role|rename)$/.test(event.action)) return null;
-  const [change, ...others] = changesOf(event);
+  const [change, ...others] = changesOf(event, names);
   if (!change || others.length > 0 || isEmpty(change.before) || isEmpty(change.after)) return null;
+  if (change.isHidden || change.before === change.after) return null;
   if (change.before.length > MAX_VALUE_LENGTH || change.after.length > MAX_VALUE_LENGTH) return null;
   const field = change.field.charAt(0).toLowerCase() + change.field.slice(1);
   const values = `from ${change.before} to ${change.after}`;
-  return `changed the ${field} of ${event.object_label} ${values}`;
+  return `changed the ${field} of ${names.person(event.object_label)} ${values}`;
 }
 
+/** One line of the list. The values of a hidden change say nothing to a reader, such as the digest of code. */
 interface Change {
   field: string;
   before: string;
   after: string;
+  isHidden: boolean;
 }
 
-function changesOf(event: RecordedEvent): Change[] {
-  const { schedule, others } = takeSchedule(withoutPrefix(event.changes));
-  const changes = Object.entries(others).map(([field, change]) => {
-    const [before, after] = Array.isArray(change) && change.length === 2 ? change : [null, change];
-    const name = fieldInWords(field);
-    return {
-      field: name === field ? nameInWords(field) : name,
-      before: text(field, before),
-      after: text(field, after),
-    };
-  });
-  return [...(schedule ? [schedule] : []), ...changes].filter(saysSomething);
-}
+/** What the sentence has said already, or what says nothing to a reader. */
+const UNLISTED = ["decision", "invited_by"];
 
-/** The settings of a new pipeline are recorded below `config`, those of a changed one are not. */
-function withoutPrefix(changes: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(changes).map(([field, change]) => [field.replace(/^config\./, ""), change]),
+function changesOf(event: RecordedEvent, names: Names): Change[] {
+  const leaves = Object.entries(event.changes)
+    .filter(([field]) => !UNLISTED.includes(field))
+    .flatMap(([field, change]) => {
+      const [before, after] = Array.isArray(change) && change.length === 2 ? change : [null, change];
+      // The settings of a new pipeline are recorded below `config`, those of a changed one are not.
+      return leavesOf(field.replace(/^config\./, ""), before as unknown, after as unknown);
+    });
+  const { schedule, others } = takeSchedule(leaves);
+  const changes = others.map((leaf) => describe(leaf, event.action, names));
+  // The code of a new object is not a change.
+  const isNew = event.action.endsWith(".create");
+  return [...(schedule ? [schedule] : []), ...changes].filter(
+    (change) => saysSomething(change) && !(isNew && change.isHidden),
   );
+}
+
+interface Leaf {
+  field: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** The settings inside of settings that differ, such as `config.host` of `config`. */
+function leavesOf(field: string, before: unknown, after: unknown): Leaf[] {
+  const isNested = [before, after].every((side) => side === null || isSettings(side));
+  if (!isNested || (before === null && after === null)) return [{ field, before, after }];
+  const sides = [before ?? {}, after ?? {}] as Record<string, unknown>[];
+  const keys = new Set(sides.flatMap((side) => Object.keys(side)));
+  return [...keys].flatMap((key) => {
+    const [old, now] = sides.map((side) => side[key] ?? null);
+    if (before !== null && after !== null && JSON.stringify(old) === JSON.stringify(now)) return [];
+    return leavesOf(field === "config" ? key : `${field}.${key}`, old, now);
+  });
+}
+
+function isSettings(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isHint(value);
+}
+
+/** Whether this is what the server shows of a secret. */
+function isHint(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "set" in value;
+}
+
+function describe({ field, before, after }: Leaf, action: string, names: Names): Change {
+  const isHidden =
+    /(^|\.)(sha256|key|token|client_secret)$/.test(field) ||
+    [before, after].some((side) => hasNoWords(field, side));
+  return {
+    field: fieldName(field, action, names),
+    before: text(field, before, names),
+    after: text(field, after, names),
+    isHidden,
+  };
+}
+
+/** Whether the value is the hint of a secret, code of which the log has only the digest, or a list of objects. */
+function hasNoWords(field: string, value: unknown): boolean {
+  const words = valueInWords(field, value);
+  if (Array.isArray(words)) return words.some((item) => typeof item === "object" && item !== null);
+  return typeof words === "object" && words !== null;
+}
+
+const CODE = "Code"; // the log has no digest of the code before
+
+/** What the log calls in another way than the forms do. */
+const FIELDS: Record<string, string> = {
+  approved: "Approved version",
+  bytes: "Size",
+  change: "Change",
+  deletion_at: "Erased on",
+  from: "From",
+  grace_seconds: "The old key works for",
+  hosts: "Allowed hosts",
+  kind: "Kind",
+  prefix: "Beginning of the key",
+  records: "Records",
+  secrets_replaced: "Replaced secrets",
+  sha256: CODE,
+  side: "Position",
+  state: "Position",
+  subject: "Account at the provider",
+  to: "To",
+};
+
+function fieldName(field: string, action: string, { person }: Names): string {
+  if (action.startsWith("domain.") && action.endsWith("_role")) return `Role of ${person(field)}`;
+  if (action === "pipeline.streams") return `Stream ${field.replace(/^streams\./, "")}`;
+  if (Object.hasOwn(FIELDS, field)) return FIELDS[field]!;
+  const name = fieldInWords(field);
+  return name === field ? nameInWords(field.replaceAll(".", " ")) : name;
 }
 
 /** Ids say nothing to a reader, and neither does a setting that was empty and still is. */
@@ -206,27 +328,58 @@ function saysSomething({ before, after }: Change): boolean {
 const SCHEDULE_FIELDS = ["schedule.cron", "schedule.interval_seconds"];
 
 /** Takes the fields that together say when the pipeline runs, as one change. */
-function takeSchedule(changes: Record<string, unknown>) {
-  const others = Object.fromEntries(
-    Object.entries(changes).filter(([field]) => !SCHEDULE_FIELDS.includes(field)),
+function takeSchedule(leaves: Leaf[]): { schedule: Change | null; others: Leaf[] } {
+  const others = leaves.filter(({ field }) => !SCHEDULE_FIELDS.includes(field));
+  if (others.length === leaves.length) return { schedule: null, others };
+  // Of a schedule that is new or removed, the times are enough: the rest has its usual values.
+  const isWhole = leaves.some(
+    ({ field, before, after }) => field === "schedule.overlap" && (!before || !after),
   );
-  if (Object.keys(others).length === Object.keys(changes).length) return { schedule: null, others };
-  const at = (side: 0 | 1) => {
-    const value = (field: string) => (changes[field] as unknown[] | undefined)?.[side];
+  const at = (side: "before" | "after") => {
+    const value = (field: string) => leaves.find((leaf) => leaf.field === field)?.[side];
     return scheduleInWords({
       cron: value("schedule.cron") as string | null | undefined,
       interval_seconds: value("schedule.interval_seconds") as number | null | undefined,
     }).replace(" (UTC)", "");
   };
-  return { schedule: { field: "Schedule", before: at(0), after: at(1) }, others };
+  return {
+    schedule: { field: "Schedule", before: at("before"), after: at("after"), isHidden: false },
+    others: isWhole ? others.filter(({ field }) => !field.startsWith("schedule.")) : others,
+  };
 }
 
-function text(field: string, value: unknown): string {
+/** Fields whose values are technical names. */
+const NAMED_VALUES = [
+  "change",
+  "provider",
+  "records",
+  "scopes",
+  "trigger",
+  "schedule.overlap",
+  "schedule.misfire",
+];
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+(Z|[+-]\d\d:\d\d)$/;
+
+function text(field: string, value: unknown, names: Names): string {
   const words = valueInWords(field, value);
-  if (words === null || words === undefined || words === "") return "";
-  return typeof words === "string" ? words : JSON.stringify(words);
+  if (words === null || words === undefined) return "";
+  if (typeof words === "string") {
+    if (/(^|\.)kind$/.test(field)) return names.kind(words);
+    if (TIME.test(words)) return absoluteTime(words);
+    return NAMED_VALUES.includes(field) ? nameInWords(words.replaceAll(".", " ")) : words;
+  }
+  if (typeof words === "number") return numberInWords(field, words);
+  if (Array.isArray(words)) return words.map((value) => text(field, value, names)).join(", ");
+  return "set"; // is not shown, see `hasNoWords`
+}
+
+function numberInWords(field: string, value: number): string {
+  if (/(^|_|\.)bytes$/.test(field)) return formatBytes(value);
+  if (/_seconds$/.test(field)) return formatDuration(value);
+  return String(value);
 }
 
 function isEmpty(value: string): boolean {
-  return value === "" || value === "[]" || value === "{}";
+  return value === "";
 }

@@ -9,7 +9,8 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { membersQuery } from "@/api/members";
-import { ACTIONS, actionInWords, actorInWords, changeLines, eventInWords } from "@/format/audit";
+import { useKindName } from "@/components/connectors/use-kind-name";
+import { ACTIONS, actionInWords, actorInWords, changeLines, eventInWords, type Names } from "@/format/audit";
 import { nameInWords } from "@/format/name";
 import { parseAuditFilter, toQuery, type AuditFilter } from "./audit-filter";
 import { Section } from "@/components/section";
@@ -26,6 +27,7 @@ export function AuditPage() {
   const filter = parseAuditFilter({ ...useSearch({ from: "/app/settings/audit" }) });
   const navigate = useNavigate({ from: "/settings/audit" });
   const members = useQuery(membersQuery);
+  const names = useNames();
   const query = useInfiniteQuery({
     queryKey: queryKeys.audit(filter),
     queryFn: ({ pageParam, signal }) =>
@@ -95,7 +97,7 @@ export function AuditPage() {
               <option value="">Anyone</option>
               {members.data?.results.map(({ user_id, name, email }) => (
                 <option key={user_id} value={user_id}>
-                  {email || name}
+                  {email && name ? `${name} (${email})` : email || name}
                 </option>
               ))}
             </select>
@@ -130,14 +132,16 @@ export function AuditPage() {
         {events.map((event) => (
           <li key={event.id} className="border-b border-line pb-3">
             <p>
-              <span className="font-medium">{actorInWords(event)}</span>{" "}
-              <span title={event.action}>{eventInWords(event)}</span>{" "}
+              <span className="font-medium" title={addressOf(event.actor_label)}>
+                {actorInWords(event, names)}
+              </span>{" "}
+              <span title={addressOf(event.object_label)}>{eventInWords(event, names)}</span>{" "}
               <span className="text-faint">
                 <RelativeTime time={event.at} />
                 {event.ip && `, from ${event.ip}`}
               </span>
             </p>
-            <Changes lines={changeLines(event)} />
+            <Changes lines={changeLines(event, names)} />
           </li>
         ))}
       </ul>
@@ -148,6 +152,21 @@ export function AuditPage() {
       )}
     </Section>
   );
+}
+
+/** The e-mail address in place of which a name is shown, for the tooltip. */
+function addressOf(label: string): string | undefined {
+  return label.includes("@") ? label : undefined;
+}
+
+/** The names of the members, and the titles of the kinds of connectors. */
+function useNames(): Names {
+  const members = useQuery(membersQuery).data?.results;
+  const kindName = useKindName();
+  return {
+    person: (address) => members?.find(({ email }) => email === address)?.name || address,
+    kind: (kind) => kindName(null, kind),
+  };
 }
 
 function Changes({ lines }: { lines: string[] }) {
