@@ -118,7 +118,10 @@ def use_agent(site: Site, person: Person) -> None:
     body = {"name": "Assistant", "role": "member", "expires_at": None}
     key = client.post("org/api-keys", json=body).raise_for_status().json()["key"]
     ask_over_mcp(
-        site, key, "set_pipeline_enabled", {"pipeline_id": pipeline["id"], "enabled": True}
+        site,
+        key,
+        "set_pipeline_enabled",
+        {"pipeline_id": pipeline["id"], "enabled": not pipeline["enabled"]},
     )
 
 

@@ -337,9 +337,8 @@ def test_a_key_has_at_most_fifty_open_requests(server: str, world: World) -> Non
                 card={"title": "Another"},
                 expires_at=timezone.now() + timedelta(hours=1),
             )
-    ok, answer = call(
-        server, key, "set_pipeline_enabled", pipeline_id=str(pipeline.pk), enabled=True
-    )
+    other = make_pipeline(world, name="other")
+    ok, answer = call(server, key, "set_pipeline_enabled", pipeline_id=str(other.pk), enabled=False)
     assert not ok
     assert answer["error"]["code"] == "too_many_requests"
     assert disable(server, key, pipeline)["request_id"] == request["request_id"]

@@ -111,6 +111,32 @@ def test_the_card_shows_another_time_zone_of_an_interval_although_its_words_stay
     ]
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("set_pipeline_enabled", {"enabled": True}, "enabled"),
+        ("set_schedule_paused", {"paused": False}, "paused"),
+    ],
+)
+def test_nobody_is_asked_to_approve_what_changes_nothing(
+    world: World, tool: str, arguments: dict[str, Any], field: str
+) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    with pytest.raises(Invalid, match="nothing would change") as refusal:
+        card(world, tool, pipeline_id=str(pipeline.pk), **arguments)
+    assert [(path, code) for path, _, code in refusal.value.errors] == [(field, "unchanged")]
+
+
+def test_a_second_pause_shows_the_other_note_as_its_change(world: World) -> None:
+    pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
+    arguments: dict[str, Any] = {"pipeline_id": str(pipeline.pk), "paused": True}
+    use(world, "set_schedule_paused", **arguments, note="Move")
+    shown = card(world, "set_schedule_paused", **arguments, note="Holidays")
+    assert shown["changes"] == [
+        {"field": "schedule.paused_note", "before": "Move", "after": "Holidays"}
+    ]
+
+
 def test_the_card_names_connectors_and_says_what_happens_at_the_same_time(world: World) -> None:
     pipeline = make_pipeline(world, name="flights", schedule="0 6 * * *")
     source = make_connector(world, name="Airports")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.set_pipeline_enabled.arguments import SetPipelineEnabled
+from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from apps.pipelines import services, visibility
 
@@ -25,12 +26,17 @@ def perform(context: ToolContext, arguments: SetPipelineEnabled) -> Answer:
 
 
 def show(context: ToolContext, arguments: SetPipelineEnabled) -> Card:
+    """Return the card. Raises Invalid if nothing would change, so that nobody is asked to approve nothing."""
     before = visibility.find_pipeline(
         org=context.org, by=context.by, pipeline_id=arguments.pipeline_id
-    ).enabled
+    )
+    if before.enabled == arguments.enabled:
+        state = "enabled" if before.enabled else "disabled"
+        message = f"{before.name} is {state} already, so nothing would change."
+        raise Invalid([("enabled", message, "unchanged")])
     answer = perform(context, arguments)
     verb = "Enable" if arguments.enabled else "Disable"
-    change = {"field": "enabled", "before": before, "after": arguments.enabled}
+    change = {"field": "enabled", "before": before.enabled, "after": arguments.enabled}
     return Card(f"{verb} the pipeline {answer.content['name']}", changes=(change,))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from apps.agent.tools.base import Answer, Card, Effect, Level, Tool, ToolContext
 from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.set_schedule_paused.arguments import SetSchedulePaused
+from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
+from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import services, words
 from apps.pipelines.visibility import find_pipeline
 
@@ -31,17 +33,32 @@ def perform(context: ToolContext, arguments: SetSchedulePaused) -> Answer:
 
 
 def show(context: ToolContext, arguments: SetSchedulePaused) -> Card:
+    """Return the card. Raises Invalid if nothing would change, so that nobody is asked to approve nothing."""
     pipeline = find_pipeline(org=context.org, by=context.by, pipeline_id=arguments.pipeline_id)
     before = services.schedule_of(context.org, pipeline)
-    was_paused = before is not None and before.paused_at is not None
+    changes = _changes(before, arguments) if before is not None else ()
+    if before is not None and not changes:
+        state = "paused already" if arguments.paused else "not paused"
+        message = f"The schedule of {pipeline.name} is {state}, so nothing would change."
+        raise Invalid([("paused", message, "unchanged")])
     answer = perform(context, arguments)
     verb = "Pause" if arguments.paused else "Resume"
     next_run_at = answer.content["next_run_at"]
     zone = before.timezone if before is not None else "UTC"
     next_time = words.describe_times([next_run_at], zone) if next_run_at else "None"
-    change = {"field": "schedule.paused", "before": was_paused, "after": arguments.paused}
     title = f"{verb} the schedule of {answer.content['name']}"
-    return Card(title, facts=(("Next run", next_time),), changes=(change,))
+    return Card(title, facts=(("Next run", next_time),), changes=changes)
+
+
+def _changes(before: Schedule, arguments: SetSchedulePaused) -> tuple[dict[str, object], ...]:
+    """Return what differs. A second pause only changes the note."""
+    was_paused = before.paused_at is not None
+    if was_paused != arguments.paused:
+        return ({"field": "schedule.paused", "before": was_paused, "after": arguments.paused},)
+    if was_paused and before.paused_note != arguments.note:
+        note = {"before": before.paused_note or None, "after": arguments.note or None}
+        return ({"field": "schedule.paused_note", **note},)
+    return ()
 
 
 TOOL = Tool(
