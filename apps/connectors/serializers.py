@@ -101,6 +101,10 @@ class ConnectorRow(serializers.Serializer[Any]):
         allow_null=True, help_text="Whether the last check succeeded; null if there was none."
     )
     checked_at = serializers.DateTimeField(allow_null=True)
+    worked_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When a pipeline with these settings last succeeded; null if none has since they were changed.",
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     pipeline_count = serializers.IntegerField(

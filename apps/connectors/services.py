@@ -6,8 +6,9 @@ permission in the object's domain.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, TypedDict
 from uuid import UUID
@@ -38,8 +39,23 @@ SEAL_KIND = "connector"
 
 SettingsWatcher = Callable[[Org, Principal, Connector], list[Error]]
 _settings_watchers: list[SettingsWatcher] = []
-PipelineCounter = Callable[[Org, Principal, Sequence[UUID]], Mapping[UUID, int]]
-_pipeline_counters: list[PipelineCounter] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The pipelines with a connector that a principal can see: how many, and when one of them last succeeded."""
+
+    pipeline_count: int = 0
+    succeeded_at: datetime | None = None
+
+    def worked_at(self, changed_at: datetime) -> datetime | None:
+        """Return when the settings worked in a run, or None if they were changed after it."""
+        worked = self.succeeded_at is not None and self.succeeded_at > changed_at
+        return self.succeeded_at if worked else None
+
+
+UsageReader = Callable[[Org, Principal, Sequence[UUID]], Mapping[UUID, Usage]]
+_usage_readers: list[UsageReader] = []
 
 
 def watch_settings(watcher: SettingsWatcher) -> SettingsWatcher:
@@ -51,10 +67,10 @@ def watch_settings(watcher: SettingsWatcher) -> SettingsWatcher:
     return watcher
 
 
-def count_pipelines_with(counter: PipelineCounter) -> PipelineCounter:
-    """Register the function of another app that counts the pipelines of connectors that the principal can see."""
-    _pipeline_counters.append(counter)
-    return counter
+def read_usage_with(reader: UsageReader) -> UsageReader:
+    """Register the function of another app that knows the pipelines of connectors that the principal can see."""
+    _usage_readers.append(reader)
+    return reader
 
 
 @cache
@@ -202,13 +218,13 @@ def find_connector(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
     return connector
 
 
-def pipeline_counts(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> Counter[UUID]:
-    """Return how many pipelines that the principal can see use each of these connectors. Makes one query."""
+def usage_of(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> Mapping[UUID, Usage]:
+    """Return the usage of each of these connectors, as far as the principal can see it. Makes one query."""
     _import_registrations()
-    counts: Counter[UUID] = Counter()
-    for counter in _pipeline_counters:
-        counts.update(counter(org, by, connector_ids))
-    return counts
+    found = {connector_id: Usage() for connector_id in connector_ids}
+    for reader in _usage_readers:
+        found.update(reader(org, by, connector_ids))
+    return found
 
 
 def store_check_result(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:

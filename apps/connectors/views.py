@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors import services
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, ConnectorColumns
 from apps.connectors.serializers import (
     ConnectorCreate,
     ConnectorDetail,
@@ -19,7 +18,7 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
-from apps.connectors.services import ConnectorChanges
+from apps.connectors.services import ConnectorChanges, Usage
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest_first, page
@@ -35,6 +34,7 @@ ROW_EXAMPLE = {
     "domain": {"id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f11", "name": "Sales"},
     "check_ok": True,
     "checked_at": "2026-11-22T10:00:00Z",
+    "worked_at": "2026-11-22T11:00:07Z",
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z",
     "pipeline_count": 2,
@@ -51,22 +51,24 @@ CREATE_EXAMPLE = {
     "kind": "postgres",
     "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
 }
-COPIED_FIELDS = [name for name in ROW_EXAMPLE if name not in {"domain", "pipeline_count"}]
+COMPUTED_FIELDS = {"domain", "pipeline_count", "worked_at"}
+COPIED_FIELDS = [name for name in ROW_EXAMPLE if name not in COMPUTED_FIELDS]
 ORDERS = {"newest": newest_first(), "name": Order("name"), "updated": newest_first("updated_at")}
 
 
-def render_row(values: Mapping[str, object], pipeline_count: int) -> dict[str, object]:
+def render_row(values: ConnectorColumns, usage: Usage) -> dict[str, object]:
     """Render a connector in a list, from `.rows()`."""
-    copied = {name: values[name] for name in COPIED_FIELDS}
+    copied = {name: values[name] for name in COPIED_FIELDS}  # type: ignore[literal-required]
     domain = {"id": values["domain_id"], "name": values["domain__name"]}
     return {
         **copied,
         "domain": domain if values["domain_id"] else None,
-        "pipeline_count": pipeline_count,
+        "worked_at": usage.worked_at(values["updated_at"]),
+        "pipeline_count": usage.pipeline_count,
     }
 
 
-def render_detail(connector: Connector, pipeline_count: int) -> dict[str, Any]:
+def render_detail(connector: Connector, usage: Usage) -> dict[str, Any]:
     domain = connector.domain
     return {
         "id": connector.pk,
@@ -77,9 +79,10 @@ def render_detail(connector: Connector, pipeline_count: int) -> dict[str, Any]:
         "domain": {"id": domain.pk, "name": domain.name} if domain else None,
         "check_ok": connector.check_ok,
         "checked_at": connector.checked_at,
+        "worked_at": usage.worked_at(connector.updated_at),
         "created_at": connector.created_at,
         "updated_at": connector.updated_at,
-        "pipeline_count": pipeline_count,
+        "pipeline_count": usage.pipeline_count,
         "config": services.masked_config(connector),
         "version": connector.version,
     }
@@ -89,8 +92,8 @@ class ConnectorView(OrgView):
     """Base of the views that return a connector."""
 
     def connector_response(self, connector: Connector, status: int = 200) -> Response:
-        counts = services.pipeline_counts(self.org, self.principal, [connector.pk])
-        body = render_detail(connector, counts[connector.pk])
+        usage = services.usage_of(self.org, self.principal, [connector.pk])
+        body = render_detail(connector, usage[connector.pk])
         return Response(body, status=status, headers={"ETag": etag(connector.version)})
 
 
@@ -110,9 +113,8 @@ class Connectors(ConnectorView):
         rows = services.connectors(self.org, self.principal).matching(**filters).rows()
         answer = page(request, rows, orders=ORDERS, default="newest")
         results = answer.data["results"]
-        ids = [row["id"] for row in results]
-        counts = services.pipeline_counts(self.org, self.principal, ids)
-        answer.data["results"] = [render_row(row, counts[row["id"]]) for row in results]
+        usage = services.usage_of(self.org, self.principal, [row["id"] for row in results])
+        answer.data["results"] = [render_row(row, usage[row["id"]]) for row in results]
         return answer
 
     @operation(

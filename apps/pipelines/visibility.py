@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
 from apps.connectors.models import Connector
+from apps.connectors.services import Usage
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object, require_placement, visible_objects
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
-from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 
 
 def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
@@ -27,15 +29,24 @@ def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     return find_object(pipelines(org, by).select_related("domain"), pipeline_id)
 
 
-def count_by_connector(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Return how many pipelines that the principal can see use each connector. Unused connectors are left out."""
+def usage_by_connector(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> dict[UUID, Usage]:
+    """Return the usage by pipelines that the principal can see. Unused connectors are left out."""
+    current = PipelineVersion.objects.for_org(org).filter(
+        pipeline=OuterRef("pk"), number=OuterRef("version")
+    )
+    # An earlier version may have had another connector.
+    is_of_current = Q(last_success_at__gt=Subquery(current.values("created_at")))
 
-    def counts_of(column: str) -> QuerySet[Pipeline, tuple[UUID, int]]:
+    def usage_as(column: str) -> QuerySet[Pipeline, tuple[UUID, int, datetime | None]]:
         users = pipelines(org, by).filter(**{f"{column}__in": connector_ids})
-        return users.order_by().values_list(column).annotate(count=Count("pk"))
+        return (
+            users.order_by()
+            .values_list(column)
+            .annotate(count=Count("pk"), succeeded_at=Max("last_success_at", filter=is_of_current))
+        )
 
-    sources, destinations = (counts_of("source_connector"), counts_of("destination_connector"))
-    return dict(sources.union(destinations, all=True))
+    rows = usage_as("source_connector").union(usage_as("destination_connector"), all=True)
+    return {connector_id: Usage(count, at) for connector_id, count, at in rows}
 
 
 def has_succeeded_with(org: Org, connector: Connector) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.connectors import services
 from apps.connectors.models import Connector
@@ -144,15 +145,49 @@ def test_a_connector_says_how_many_pipelines_use_it(world: World, stranger: Worl
     assert {row["name"] for row in names} == {"Flights 0", "Flights 1"}
 
 
+def worked_at(world: World, connector: Connector) -> str | None:
+    client = world.client(Role.VIEWER)
+    (listed,) = [r for r in client.get(URL).json()["results"] if r["id"] == str(connector.pk)]
+    shown = client.get(f"{URL}/{connector.pk}").json()
+    assert listed["worked_at"] == shown["worked_at"]
+    found: str | None = listed["worked_at"]
+    return found
+
+
+def test_a_connector_says_when_a_run_succeeded_with_its_settings(world: World) -> None:
+    source, other = make_connector(world), make_connector(world)
+    pipeline = make_pipeline(world, config=definition_with(source))
+    assert worked_at(world, source) is None
+    with world.scope():
+        pipeline.last_success_at = timezone.now()
+        pipeline.save(update_fields=["last_success_at"])
+    assert worked_at(world, source) is not None
+    assert worked_at(world, other) is None
+
+    changes = {"config": definition_with(other)}
+    assert world.client().patch(f"/api/v1/pipelines/{pipeline.pk}", changes).status_code == 200
+    assert worked_at(world, other) is None, "the run was of a version with another source"
+
+
+def test_a_run_says_nothing_about_settings_that_were_changed_after_it(world: World) -> None:
+    source = make_connector(world)
+    pipeline = make_pipeline(world, config=definition_with(source))
+    with world.scope():
+        pipeline.last_success_at = timezone.now()
+        pipeline.save(update_fields=["last_success_at"])
+    assert world.client().patch(f"{URL}/{source.pk}", {"description": "New"}).status_code == 200
+    assert worked_at(world, source) is None
+
+
 def test_listing_many_connectors_takes_as_many_queries_as_listing_one(
     world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
 ) -> None:
     client = world.client(Role.VIEWER)
-    make_connector(world)
+    make_pipeline(world, config=definition_with(make_connector(world)))
     with django_assert_max_num_queries(12) as queries:
         client.get(URL)
-    for _ in range(15):
-        make_connector(world)
+    for number in range(15):
+        make_pipeline(world, name=f"{number}", config=definition_with(make_connector(world)))
     with django_assert_num_queries(len(queries)):
         assert len(client.get(URL).json()["results"]) == 16
 

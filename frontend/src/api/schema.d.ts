@@ -4345,6 +4345,11 @@ export interface components {
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
+            /**
+             * Format: date-time
+             * @description When a pipeline with these settings last succeeded; null if none has since they were changed.
+             */
+            worked_at: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -4382,6 +4387,11 @@ export interface components {
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
+            /**
+             * Format: date-time
+             * @description When a pipeline with these settings last succeeded; null if none has since they were changed.
+             */
+            worked_at: string | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */

@@ -120,6 +120,7 @@ export const CONNECTOR = {
   domain: null,
   check_ok: null,
   checked_at: null,
+  worked_at: null,
   created_at: TIME,
   updated_at: TIME,
   pipeline_count: 0,

@@ -17,6 +17,7 @@ import { DeleteButton } from "./delete-button";
 import { EditForm } from "./edit-form";
 import { parseConnectorSearch } from "./filter";
 import { kindQuery } from "./queries";
+import { unlistedKind } from "@/components/connectors/use-kind-name";
 import { TestState } from "./test-state";
 import { UsedBy } from "./used-by";
 
@@ -55,7 +56,7 @@ function Content({ connector }: { connector: Connector }) {
             <Name>{connector.name}</Name>
           </h1>
           <p className="text-[0.8125rem] text-soft">
-            {kind.data?.name ?? connector.kind} {connector.role}
+            {kind.data?.name ?? unlistedKind(connector.kind)} {connector.role}
           </p>
         </div>
         {canEdit && <DeleteButton connector={connector} />}
@@ -124,7 +125,7 @@ function Details({ connector }: { connector: Connector }) {
         Details
       </h2>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
-        <dt className="text-faint">Last test</dt>
+        <dt className="text-faint">Health</dt>
         <dd>
           <TestState connector={connector} />
         </dd>

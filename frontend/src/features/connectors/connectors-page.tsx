@@ -123,7 +123,7 @@ function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
             )}
             <th scope="col">Used by</th>
             <th scope="col" className="max-sm:hidden">
-              Last test
+              Health
             </th>
             <th scope="col" className="max-lg:hidden">
               Updated

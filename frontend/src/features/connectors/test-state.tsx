@@ -2,16 +2,22 @@ import type { ConnectorRow } from "@/api/types";
 import { CheckIcon, CrossIcon } from "@/components/icons";
 import { RelativeTime } from "@/components/relative-time";
 
-/** The result of the last test of the saved settings. */
-export function TestState({ connector }: { connector: Pick<ConnectorRow, "check_ok" | "checked_at"> }) {
-  const { check_ok, checked_at } = connector;
-  if (check_ok === null) return <span className="text-faint">Not tested</span>;
+type Tested = Pick<ConnectorRow, "check_ok" | "checked_at" | "worked_at">;
+
+/** The newest proof that the saved settings work or not: the last test of them, or a run. */
+export function TestState({ connector }: { connector: Tested }) {
+  const { check_ok, checked_at, worked_at } = connector;
+  const hasWorked = worked_at !== null && Date.parse(worked_at) > Date.parse(checked_at ?? "1970-01-01");
+  if (check_ok === null && !hasWorked) return <span className="text-faint">Not tested</span>;
+  const isGood = hasWorked || check_ok;
   return (
     <span className="inline-flex flex-wrap items-center gap-x-1.5">
-      {check_ok ? <CheckIcon className="text-good" /> : <CrossIcon className="text-bad" />}
-      <span className={check_ok ? "" : "text-bad"}>{check_ok ? "Passed" : "Failed"}</span>
+      {isGood ? <CheckIcon className="text-good" /> : <CrossIcon className="text-bad" />}
+      <span className={isGood ? "" : "text-bad"}>
+        {hasWorked ? "Worked in a run" : check_ok ? "Passed" : "Failed"}
+      </span>
       <span className="text-soft">
-        <RelativeTime time={checked_at} />
+        <RelativeTime time={hasWorked ? worked_at : checked_at} />
       </span>
     </span>
   );
