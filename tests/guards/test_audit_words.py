@@ -137,12 +137,13 @@ def actions_with_words() -> set[str]:
 # Recorded fields that read well with the spelling of their names, such as "Client secret".
 READ_WELL = frozenset(
     {
-        "archived", "client_secret", "column", "domain", "file", "format", "issuer", "model", "reason",
+        "archived", "client_secret", "column", "domain", "file", "format", "issuer", "key", "model", "reason",
         "role", "scopes", "streams", "token", "verified", "version",
     }
 )  # fmt: skip
 IDS = frozenset({"copied_from", "pipeline_id", "replay_id", "run"})  # the page shows no ids
 SETTINGS = frozenset({"config"})  # the page shows each of the settings inside of it
+NO_EVENTS = frozenset({"checks", "rules"})  # pairs of other dictionaries in the same modules
 
 
 def recorded_fields() -> set[str]:
@@ -179,9 +180,9 @@ def fields_with_words() -> set[str]:
 def test_the_dashboard_has_words_for_every_recorded_field() -> None:
     recorded = recorded_fields()
     assert len(recorded) > 30
-    missing = recorded - fields_with_words() - READ_WELL - IDS - SETTINGS
+    missing = recorded - fields_with_words() - READ_WELL - IDS - SETTINGS - NO_EVENTS
     assert not missing, f"add words to FIELDS in {WORDS.relative_to(ROOT)}: {sorted(missing)}"
-    stale = (READ_WELL | IDS | SETTINGS) - recorded
+    stale = (READ_WELL | IDS | SETTINGS | NO_EVENTS) - recorded
     assert not stale, f"no code records these fields: {sorted(stale)}"
 
 

@@ -134,14 +134,14 @@ export const ACTIONS: Record<string, string> = {
 };
 
 /** What a person did to the own membership. The name is not repeated. */
-const OWN_ACTIONS: Record<string, string> = {
+const OWN_MEMBERSHIP: Record<string, string> = {
   "member.join": "joined the organization",
   "member.leave": "left the organization",
 };
 
 /** The action without an object, such as "Started a run". */
 export function actionInWords(action: string): string {
-  const known = OWN_ACTIONS[action] ?? ACTIONS[action] ?? nameInWords(action.split(".").at(-1) ?? action);
+  const known = OWN_MEMBERSHIP[action] ?? ACTIONS[action] ?? nameInWords(action.split(".").at(-1) ?? action);
   const phrase = known.replace("… ", "").replace(/( of| in| to| the| for| as)?:?$/, "");
   return phrase.charAt(0).toUpperCase() + phrase.slice(1);
 }
@@ -159,7 +159,7 @@ const MAX_VALUE_LENGTH = 60; // characters of a value inside the sentence; longe
 
 /** Says what was done, after the name of who did it: "changed the schedule of Orders from Hourly to Daily at 06:00". */
 export function eventInWords(event: RecordedEvent, names = AS_RECORDED): string {
-  const own = event.actor_label === event.object_label ? OWN_ACTIONS[event.action] : undefined;
+  const own = event.actor_label === event.object_label ? OWN_MEMBERSHIP[event.action] : undefined;
   if (own) return own;
   if (event.action === "invitation.accept") return acceptanceInWords(event, names);
   const phrase = ACTIONS[event.action] ?? unknownAction(event);
@@ -367,7 +367,8 @@ function text(field: string, value: unknown, names: Names): string {
   if (typeof words === "string") {
     if (/(^|\.)kind$/.test(field)) return names.kind(words);
     if (TIME.test(words)) return absoluteTime(words);
-    return NAMED_VALUES.includes(field) ? nameInWords(words.replaceAll(".", " ")) : words;
+    const isNamed = NAMED_VALUES.includes(field) || field.endsWith(".type");
+    return isNamed ? nameInWords(words.replaceAll(".", " ")) : words;
   }
   if (typeof words === "number") return numberInWords(field, words);
   if (Array.isArray(words)) return words.map((value) => text(field, value, names)).join(", ");
