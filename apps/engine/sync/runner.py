@@ -415,7 +415,8 @@ class Runner:
             destination.close()
         self._emit_files(publication)
         cursor_after = backend.succeed(job)
-        logger.info("Published {:,} rows", publication.rows)
+        noun = "record" if publication.rows == 1 else "records"
+        logger.info("Published {:,} {}", publication.rows, noun)
         return cursor_after
 
     def _list_files_again(self, job: Job) -> None:

@@ -31,4 +31,6 @@ def log_start(spec: RunSpec, job: Job) -> None:
     elif not job.next_iteration:
         logger.info("Starting from the beginning: nothing was staged before")
     else:
-        logger.info("Continuing at page {} with {:,} rows staged", job.next_iteration, job.written)
+        logger.info(
+            "Continuing at page {} with {:,} records staged", job.next_iteration, job.written
+        )

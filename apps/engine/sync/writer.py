@@ -216,7 +216,7 @@ class Writer:
         self.totals.bytes += size
         self.totals.iterations = gathered.last + 1
         logger.debug(
-            "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
+            "Checkpoint after page {}: {} records in {} bytes", gathered.last, batch.rows, size
         )
         self._log_progress()
         self._log_left_out_columns()

@@ -16,7 +16,7 @@ from apps.web.wire import JSONRenderer
 EXAMPLE_STREAM = (
     'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"skipped":0,"rate":51200.0}\n\n'
     'id: 8\nevent: log\ndata: {"first_line":3,"lines":[{"at":"2026-11-22T09:00:01Z","level":"info",'
-    '"message":"Published 40,000 rows","fields":{}}]}\n\n'
+    '"message":"Published 40,000 records","fields":{}}]}\n\n'
     'id: 9\nevent: end\ndata: {"status":"succeeded"}\n\n'
 )
 

@@ -33,7 +33,7 @@ class LoggerDestination(Destination):
     def stage(
         self, frame: pl.DataFrame, batch: Batch, native: NativeTable = NO_NATIVE_TYPES
     ) -> None:
-        logger.info("Batch {}-{}: {:,} rows", batch.first, batch.last, batch.rows)
+        logger.info("Batch {}-{}: {:,} records", batch.first, batch.last, batch.rows)
         for row in frame.head(self.config.sample_rows).iter_rows(named=True):
             values = {name: _shorten(value) for name, value in row.items()}
             logger.bind(row=values).info("Sample row: {}", values)
