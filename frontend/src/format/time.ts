@@ -29,33 +29,42 @@ function daysBetween(start: number, end: number): number {
   return Math.round((last! - first!) / (86400 * 1000));
 }
 
+const SHORT_PARTS = {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+} as const;
+const shortFormat = formatPerTimeZone(SHORT_PARTS);
+const absoluteFormat = formatPerTimeZone({
+  ...SHORT_PARTS,
+  year: "numeric",
+  second: "2-digit",
+  timeZoneName: "short",
+});
+
+/** Keeps the formats, because creating one takes longer than formatting fifty times. */
+function formatPerTimeZone(parts: Intl.DateTimeFormatOptions) {
+  const formats = new Map<string | undefined, Intl.DateTimeFormat>();
+  return (timeZone?: string) => {
+    const known = formats.get(timeZone);
+    if (known) return known;
+    const created = new Intl.DateTimeFormat("en-GB", { ...parts, timeZone });
+    formats.set(timeZone, created);
+    return created;
+  };
+}
+
 /** Formats date and time in the user's time zone, for tooltips. */
 export function absoluteTime(time: string, timeZone?: string): string {
   const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return time;
-  return new Intl.DateTimeFormat("en-GB", {
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-    timeZoneName: "short",
-    ...(timeZone ? { timeZone } : {}),
-  }).format(date);
+  return Number.isNaN(date.getTime()) ? time : absoluteFormat(timeZone).format(date);
 }
 
 /** Formats date and time in the user's time zone: `Mon 23 Nov, 06:00`. */
 export function shortTime(time: string, timeZone?: string): string {
-  return new Intl.DateTimeFormat("en-GB", {
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    hour: "2-digit",
-    minute: "2-digit",
-    ...(timeZone ? { timeZone } : {}),
-  }).format(new Date(time));
+  return shortFormat(timeZone).format(new Date(time));
 }
 
 /** Formats the time of day with milliseconds, for log lines. */
