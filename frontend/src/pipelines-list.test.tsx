@@ -98,11 +98,12 @@ afterEach(() => {
 });
 
 describe("the list of pipelines", () => {
-  it("shows the newest runs as links with their result in words", async () => {
+  it("shows the newest runs, as links with their result in words under the mouse", async () => {
     start(MEMBER);
     await openPage("/pipelines");
-    const run = await screen.findByTitle(/^Failed, .*1\smin\s05\ss, 12\srecords$/);
-    expect(screen.getByText(/^1\srun: 1 failed$/)).toBeTruthy();
+    const summary = await screen.findByText(/^1\srun: 1 failed$/);
+    await userEvent.hover(summary.nextElementSibling!);
+    const run = screen.getByTitle(/^Failed, .*1\smin\s05\ss, 12\srecords$/);
     expect(run.getAttribute("href")).toBe("/runs/r1");
     expect(await screen.findAllByRole("img", { name: "From PostgreSQL" })).toHaveLength(2);
   });
