@@ -1,16 +1,43 @@
-import { useEffect, useState } from "react";
-import { SearchIcon } from "@/components/icons";
+import { useEffect, useState, type InputHTMLAttributes } from "react";
+import { isTypedFurther } from "@/format/parameter";
+import { classNames } from "./class-names";
+import { SearchIcon } from "./icons";
 
 const TYPING_DELAY = 250; // milliseconds without typing after which the text is passed on
 
-interface Props {
+interface InputProps extends Omit<InputHTMLAttributes<HTMLInputElement>, "onChange"> {
   label: string;
   value: string;
-  onChange: (value: string) => void;
+  onChange: (text: string) => void;
+}
+
+/** A box for searching what is shown. `className` sets its width. The key `/` moves the focus to the first one of a page. */
+export function SearchInput({ label, onChange, className = "sm:w-72", ...input }: InputProps) {
+  return (
+    <div className={classNames("relative w-full", className)}>
+      <SearchIcon className="absolute top-[calc(50%-0.5rem)] left-2.5 text-faint" />
+      <input
+        data-search
+        type="search"
+        aria-label={label}
+        placeholder="Search (press /)"
+        {...input}
+        className="control pl-8!"
+        onChange={({ target }) => onChange(target.value)}
+      />
+    </div>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  /** With `replace`, the text is only typed further. The page then replaces its entry in the history: Back undoes the whole text. */
+  onChange: (value: string, replace: boolean) => void;
 }
 
 /** A field that searches the list of a page. `value` is the text in the URL. */
-export function SearchField({ label, value, onChange }: Props) {
+export function SearchField({ label, value, onChange }: FieldProps) {
   const [text, setText] = useState(value);
   const [lastValue, setLastValue] = useState(value);
   if (lastValue !== value) {
@@ -18,22 +45,10 @@ export function SearchField({ label, value, onChange }: Props) {
     setText(value);
   }
   useEffect(() => {
-    if (text.trim() === value) return;
-    const timer = setTimeout(() => onChange(text.trim()), TYPING_DELAY);
+    const typed = text.trim();
+    if (typed === value) return;
+    const timer = setTimeout(() => onChange(typed, isTypedFurther(value, typed)), TYPING_DELAY);
     return () => clearTimeout(timer);
   }); // no dependencies, so that the timer always calls the current onChange
-  return (
-    <div className="relative w-full sm:w-64">
-      <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />
-      <input
-        data-search
-        type="search"
-        aria-label={label}
-        placeholder="Search (press /)"
-        className="control pl-8!"
-        value={text}
-        onChange={({ target }) => setText(target.value)}
-      />
-    </div>
-  );
+  return <SearchInput label={label} className="sm:w-64" value={text} onChange={setText} />;
 }

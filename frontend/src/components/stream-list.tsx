@@ -1,6 +1,7 @@
 import { useId, useState } from "react";
 import { countWithNoun, formatCount } from "@/format/number";
 import { Button } from "./button";
+import { SearchInput } from "./search-field";
 
 const SEARCHED_FROM = 10; // streams; fewer are found by looking
 const FIRST_SHOWN = 8; // streams, before all are asked for
@@ -36,13 +37,13 @@ export function StreamList({ title, count, rows }: StreamListProps) {
         {countWithNoun(count, "stream")} of {title}
       </p>
       {rows.length >= SEARCHED_FROM && (
-        <input
-          type="search"
-          aria-label={`Search streams of ${title}`}
+        <SearchInput
+          data-search={undefined} // a page can have several of these lists, and other searches
+          label={`Search streams of ${title}`}
           placeholder="Search streams and tables"
-          className="control"
+          className=""
           value={text}
-          onChange={({ target }) => setText(target.value)}
+          onChange={setText}
         />
       )}
       {found.length === 0 && (

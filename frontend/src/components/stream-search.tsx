@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { countWithNoun } from "@/format/number";
+import { SearchInput } from "./search-field";
 
 const SEARCHED_FROM = 10; // streams; fewer are found by looking
 const MAX_SHOWN = 100; // streams, because each is a card
@@ -10,14 +11,11 @@ export function useStreamSearch(streams: string[]) {
   const matches = streams.filter((name) => name.toLowerCase().includes(text.trim().toLowerCase()));
   const field =
     streams.length < SEARCHED_FROM ? null : (
-      <input
-        data-search
-        type="search"
-        aria-label="Search streams"
+      <SearchInput
+        label="Search streams"
         placeholder={`Search ${countWithNoun(streams.length, "stream")}`}
-        className="control sm:w-72!"
         value={text}
-        onChange={({ target }) => setText(target.value)}
+        onChange={setText}
       />
     );
   const note =

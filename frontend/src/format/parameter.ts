@@ -4,3 +4,8 @@ export function parseText(value: unknown, maxLength: number): string | null {
   if (typeof value !== "string") return null;
   return value.replaceAll("\0", "").slice(0, maxLength) || null; // the server refuses NUL
 }
+
+/** Whether a value of the URL is only typed further. Setting or removing it is a step in the history that Back undoes. */
+export function isTypedFurther(before: string | undefined, after: string): boolean {
+  return Boolean(before) && after !== "";
+}

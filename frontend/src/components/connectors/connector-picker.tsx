@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState, type ReactNode } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
-import { SearchIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { Name } from "@/components/name";
+import { SearchInput } from "@/components/search-field";
 import { catalogueQuery, savedConnectorsQuery, type Role } from "./queries";
 import { unlistedKind } from "./use-kind-name";
 
@@ -39,19 +39,7 @@ export function ConnectorPicker({ role, onSelectConnector, onSelectKind, autoFoc
   );
   return (
     <div className="grid gap-4">
-      <div className="relative sm:w-72">
-        <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />
-        <input
-          data-search
-          type="search"
-          aria-label={`Search ${role}s`}
-          placeholder="Search (press /)"
-          className="control pl-8!"
-          autoFocus={autoFocus}
-          value={text}
-          onChange={({ target }) => setText(target.value)}
-        />
-      </div>
+      <SearchInput label={`Search ${role}s`} autoFocus={autoFocus} value={text} onChange={setText} />
       {onSelectConnector && connectors.length > 0 && (
         <Cards title="Saved connectors">
           {connectors.map((connector) => (

@@ -1,6 +1,7 @@
 import { useDeferredValue, useMemo, useState } from "react";
 import type { StreamInfo } from "@/api/types";
 import { Button } from "@/components/button";
+import { SearchInput } from "@/components/search-field";
 import { countWithNoun, formatCount } from "@/format/number";
 import { schemaOf, schemasOf } from "./stream-choice";
 
@@ -54,14 +55,12 @@ export function FilterFields({ filter, streams, selected, failing }: FilterProps
   const choices: Shown[] = hasErrors ? ["all", "selected", "errors"] : ["all", "selected"];
   return (
     <div className="flex flex-wrap items-center gap-2">
-      <input
-        data-search
-        type="search"
-        aria-label="Search streams"
+      <SearchInput
+        label="Search streams"
         placeholder={`Search ${countWithNoun(streams.length, "stream")}`}
-        className="control sm:w-64!"
+        className="sm:w-64"
         value={filter.searchText}
-        onChange={({ target }) => filter.setSearchText(target.value)}
+        onChange={filter.setSearchText}
       />
       {schemas.length > 0 && (
         <select

@@ -63,7 +63,6 @@ function NewConnectorLink() {
 
 function FilterBar({ filter }: { filter: ConnectorFilter }) {
   const navigate = useNavigate({ from: "/connectors" });
-  // Back undoes a choice, but not each letter of a search.
   const change = (next: ConnectorFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
@@ -71,7 +70,7 @@ function FilterBar({ filter }: { filter: ConnectorFilter }) {
       <SearchField
         label="Search connectors"
         value={filter.q ?? ""}
-        onChange={(q) => change({ q: q || undefined }, true)}
+        onChange={(q, replace) => change({ q: q || undefined }, replace)}
       />
       <select
         aria-label="Role"

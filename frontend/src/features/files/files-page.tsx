@@ -11,6 +11,7 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { SearchField } from "@/components/search-field";
 import { showSuccess } from "@/components/toast";
 import { CopyId } from "@/components/item-id";
 import { Name } from "@/components/name";
@@ -46,15 +47,13 @@ export function FilesPage() {
       </PageHeader>
       {canEdit && <DropZone hint={<UploadHint />} />}
       <UploadList />
-      <input
-        data-search
-        type="search"
-        aria-label="Search files"
-        placeholder="Search"
-        className="control mb-4 sm:w-72!"
-        defaultValue={filter.q}
-        onChange={({ target }) => void navigate({ search: { q: target.value || undefined }, replace: true })}
-      />
+      <div role="search" className="mb-4">
+        <SearchField
+          label="Search files"
+          value={filter.q ?? ""}
+          onChange={(q, replace) => void navigate({ search: q ? { q } : {}, replace })}
+        />
+      </div>
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && <NoFiles canEdit={canEdit} hasFilter={Boolean(filter.q)} />}

@@ -24,10 +24,10 @@ export function RunTimeline() {
   const filter = useSearch({ from: "/app/", select: parseOverviewFilter });
   const navigate = useNavigate({ from: "/" });
   const change = useCallback(
-    (changes: OverviewFilter) =>
+    (changes: OverviewFilter, replace = false) =>
       void navigate({
         search: (before) => withoutEmptyValues({ ...parseOverviewFilter(before), ...changes }),
-        replace: true,
+        replace,
         resetScroll: false,
       }),
     [navigate],
@@ -53,7 +53,7 @@ export function RunTimeline() {
         <SearchField
           label="Search pipelines in the timeline"
           value={filter.q ?? ""}
-          onChange={(q) => change({ q })}
+          onChange={(q, replace) => change({ q }, replace)}
         />
         <select
           aria-label="Status of the runs"

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { Button } from "@/components/button";
-import { DownIcon, SearchIcon } from "@/components/icons";
+import { DownIcon } from "@/components/icons";
+import { SearchInput } from "@/components/search-field";
 import { formatCount } from "@/format/number";
 import type { LogLines } from "./log-lines";
 
@@ -75,20 +76,14 @@ export function LogSearch({
   const isMarked = markedLine !== null && awaited?.line === markedLine;
   return (
     <>
-      <div className="relative w-full sm:w-52">
-        <SearchIcon className="absolute top-1.5 left-2 text-faint" />
-        <input
-          data-search
-          type="search"
-          aria-label="Search the log"
-          placeholder="Search (press /)"
-          maxLength={200}
-          className="control h-7! pl-7.5!"
-          value={typed}
-          onChange={({ target }) => onType(target.value)}
-          onKeyDown={onKeyDown}
-        />
-      </div>
+      <SearchInput
+        label="Search the log"
+        maxLength={200}
+        className="sm:w-52 [&>input]:h-7!"
+        value={typed}
+        onChange={onType}
+        onKeyDown={onKeyDown}
+      />
       {isFiltered && (
         <div role="group" aria-label="Lines that match" className="flex items-center gap-1">
           <span role="status" className="min-w-[9ch] text-right text-[0.8125rem] text-soft tabular-nums">

@@ -6,6 +6,7 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { SearchField } from "@/components/search-field";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Name } from "@/components/name";
@@ -36,17 +37,11 @@ export function SourcesPage() {
         )}
       </PageHeader>
       <UploadResult upload={upload} />
-      <div className="mb-4 flex flex-wrap items-center gap-3">
-        <input
-          data-search
-          type="search"
-          aria-label="Search custom sources"
-          placeholder="Search"
-          className="control sm:w-72!"
-          defaultValue={filter.q}
-          onChange={({ target }) =>
-            void navigate({ search: { ...filter, q: target.value || undefined }, replace: true })
-          }
+      <div role="search" className="mb-4 flex flex-wrap items-center gap-3">
+        <SearchField
+          label="Search custom sources"
+          value={filter.q ?? ""}
+          onChange={(q, replace) => void navigate({ search: { ...filter, q: q || undefined }, replace })}
         />
         <label className="flex items-center gap-2 text-soft">
           <input

@@ -35,18 +35,17 @@ export function FilterBar({
 }) {
   const navigate = useNavigate({ from: "/pipelines" });
   const [isOpen, setOpen] = useState(false); // on narrow screens
-  function change(name: string, value: string) {
-    const isTyping = name === "q" && search.q !== undefined && value !== "";
-    void navigate({
-      search: (current) => parsePipelineSearch({ ...current, [name]: value }),
-      replace: isTyping, // Back undoes a whole search, not single letters
-    });
-  }
+  const change = (name: string, value: string, replace = false) =>
+    void navigate({ search: (current) => parsePipelineSearch({ ...current, [name]: value }), replace });
   const chosen = Object.keys(filterOf(search)).length;
   return (
     <div role="search" aria-label="Filter pipelines" className="flex flex-wrap items-center gap-1.5">
       <div className="flex w-full gap-1.5 sm:w-56">
-        <SearchField label="Search pipelines" value={search.q ?? ""} onChange={(q) => change("q", q)} />
+        <SearchField
+          label="Search pipelines"
+          value={search.q ?? ""}
+          onChange={(q, replace) => change("q", q, replace)}
+        />
         <Button className="md:hidden" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           Filters{chosen > 0 && ` (${chosen})`}
         </Button>

@@ -27,7 +27,6 @@ export function OtherRunPicker({ run, other }: { run: RunRow; other: RunRow }) {
           void navigate({
             to: "/runs/$runId/compare/$otherId",
             params: { runId: run.id, otherId: target.value },
-            replace: true,
           })
         }
       >

@@ -190,14 +190,14 @@ function LastUse({ keyRow }: { keyRow: ApiKey | null }) {
 
 function FilterBar({ filter }: { filter: KeyFilter }) {
   const navigate = useNavigate({ from: "/settings/api-keys" });
-  const change = (next: KeyFilter) =>
-    void navigate({ search: (current) => ({ ...current, ...next }), replace: true });
+  const change = (next: KeyFilter, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
     <div role="search" aria-label="Filter API keys" className="mb-4 flex flex-wrap items-center gap-2">
       <SearchField
         label="Search API keys"
         value={filter.q ?? ""}
-        onChange={(q) => change({ q: q || undefined })}
+        onChange={(q, replace) => change({ q: q || undefined }, replace)}
       />
       <select
         aria-label="State"
@@ -209,7 +209,7 @@ function FilterBar({ filter }: { filter: KeyFilter }) {
         <option value="revoked">Revoked</option>
       </select>
       {(filter.q || filter.revoked) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
           Clear filters
         </Button>
       )}

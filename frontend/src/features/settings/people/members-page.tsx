@@ -165,15 +165,15 @@ interface FilterProps {
 
 function FilterBar({ filter, found }: FilterProps) {
   const navigate = useNavigate({ from: "/settings/members" });
-  const change = (next: MemberFilter) =>
-    void navigate({ search: (current) => ({ ...current, ...next }), replace: true });
+  const change = (next: MemberFilter, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace });
   const count = (role: Role) => formatCount(found.filter((member) => member.role === role).length);
   return (
     <div role="search" aria-label="Filter members" className="mb-4 flex flex-wrap items-center gap-2">
       <SearchField
         label="Search members"
         value={filter.q ?? ""}
-        onChange={(q) => change({ q: q || undefined })}
+        onChange={(q, replace) => change({ q: q || undefined }, replace)}
       />
       <select
         aria-label="Role"
@@ -189,7 +189,7 @@ function FilterBar({ filter, found }: FilterProps) {
         ))}
       </select>
       {(filter.q || filter.role) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
           Clear filters
         </Button>
       )}
