@@ -65,8 +65,8 @@ const NEUTRAL: Logo = { path: CODE, className: "text-soft" }; // custom sources,
 
 interface Props {
   kind: string;
-  /** The name of the kind for people, as tooltip and text for screen readers. */
-  label: string;
+  /** The name of the kind for people, as tooltip and text for screen readers. Leave it out beside the name itself. */
+  label?: string;
   className?: string;
 }
 
@@ -75,14 +75,15 @@ export function ConnectorLogo({ kind, label, className }: Props) {
   const logo = LOGOS[kind] ?? NEUTRAL;
   return (
     <svg
-      role="img"
+      role={label === undefined ? undefined : "img"}
+      aria-hidden={label === undefined}
       width="16"
       height="16"
       viewBox="0 0 24 24"
       fill="currentColor"
       className={classNames("shrink-0", logo.className, className)}
     >
-      <title>{label}</title>
+      {label !== undefined && <title>{label}</title>}
       <path d={logo.path} fillRule="evenodd" />
     </svg>
   );

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState, type ReactNode } from "react";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
+import { ConnectorLogo } from "@/components/connector-logo";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { Name } from "@/components/name";
 import { SearchInput } from "@/components/search-field";
@@ -45,6 +46,7 @@ export function ConnectorPicker({ role, onSelectConnector, onSelectKind, autoFoc
           {connectors.map((connector) => (
             <Card
               key={connector.id}
+              kind={connector.kind}
               title={connector.name}
               text={kindNames.get(connector.kind) ?? unlistedKind(connector.kind)}
               onClick={() => onSelectConnector(connector)}
@@ -57,6 +59,7 @@ export function ConnectorPicker({ role, onSelectConnector, onSelectKind, autoFoc
           {kinds.map((entry) => (
             <Card
               key={entry.kind}
+              kind={entry.kind}
               title={entry.name}
               text={entry.description}
               onClick={() => onSelectKind(entry)}
@@ -85,16 +88,26 @@ function Cards({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-function Card({ title, text, onClick }: { title: string; text: string; onClick: () => void }) {
+interface CardProps {
+  kind: string;
+  title: string;
+  text: string;
+  onClick: () => void;
+}
+
+function Card({ kind, title, text, onClick }: CardProps) {
   return (
     <button
       type="button"
       onClick={onClick}
       className="flex min-h-14 min-w-0 flex-col rounded-card border border-line bg-surface px-3 py-2 text-left hover:bg-hover"
     >
-      <Name cut className="max-w-full font-medium">
-        {title}
-      </Name>
+      <span className="flex max-w-full min-w-0 items-center gap-1.5">
+        <ConnectorLogo kind={kind} />
+        <Name cut className="font-medium">
+          {title}
+        </Name>
+      </span>
       <span className="line-clamp-3 text-xs text-soft">{text}</span>
     </button>
   );

@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ConnectorRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
+import { ConnectorLogo } from "@/components/connector-logo";
 import { useKindName } from "@/components/connectors/use-kind-name";
 import { LoadErrorPage } from "@/components/error-pages";
 import { PlusIcon } from "@/components/icons";
@@ -133,13 +134,16 @@ function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
           {rows.map((row) => (
             <tr key={row.id}>
               <td className="wrap-anywhere">
-                <Link
-                  to="/connectors/$connectorId"
-                  params={{ connectorId: row.id }}
-                  className="row-link font-medium hover:underline"
-                >
-                  <Name>{row.name}</Name>
-                </Link>
+                <div className="flex items-center gap-2">
+                  <ConnectorLogo kind={row.kind} />
+                  <Link
+                    to="/connectors/$connectorId"
+                    params={{ connectorId: row.id }}
+                    className="row-link font-medium hover:underline"
+                  >
+                    <Name>{row.name}</Name>
+                  </Link>
+                </div>
                 <p className="text-[0.8125rem] text-faint sm:hidden">
                   {kindName(row.role, row.kind)}, {row.role}
                 </p>
