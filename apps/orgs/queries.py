@@ -127,8 +127,8 @@ class AuditEventColumns(TypedDict):
 
 
 class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
-    def matching(self, **filters: Any) -> AuditEventQuerySet:
-        """Filter the audit log: actor and object by id, action by name, `since` <= at < `until`."""
+    def matching(self, *, q: str = "", **filters: Any) -> AuditEventQuerySet:
+        """Filter the audit log: actor and object by id or by a part `q` of their names, action by name, `since` <= at < `until`."""
         columns = {
             "actor": "actor_id",
             "action": "action",
@@ -137,7 +137,12 @@ class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
             "since": "at__gte",
             "until": "at__lt",
         }
-        return self.filter(**{columns[name]: value for name, value in filters.items()})
+        events = self.filter(**{columns[name]: value for name, value in filters.items()})
+        return (
+            events.filter(Q(actor_label__icontains=q) | Q(object_label__icontains=q))
+            if q
+            else events
+        )
 
     def rows(self) -> Rows[AuditEvent, AuditEventColumns]:
         return self.columns(AuditEventColumns)

@@ -32,10 +32,11 @@ const LISTS = [
   ["/sources", "Search custom sources"],
   ["/settings/members", "Search members"],
   ["/settings/api-keys", "Search API keys"],
+  ["/settings/audit", "Search events"],
 ];
 
 it.each(LISTS)("on %s one Back undoes a search, however many letters it has", async (path, label) => {
-  startApp(["read", "connectors.edit", "members.manage", "api_keys.own"]);
+  startApp(["read", "connectors.edit", "members.manage", "api_keys.own", "audit.view"]);
   await openPage("/settings/account");
   await goTo(path!);
   await screen.findByLabelText(label!);

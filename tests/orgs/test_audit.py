@@ -85,6 +85,17 @@ def test_the_audit_log_can_be_filtered(world: World) -> None:
     assert len(read_events(world, until=later)) == 3
 
 
+def test_the_audit_log_is_searched_by_actor_and_object(world: World) -> None:
+    make_domain(world, "Sales 100%")
+    make_domain(world, "Two", by=Role.OWNER)
+    owner = world.users[Role.OWNER].email
+    assert {e["object_label"] for e in read_events(world, q="sales")} == {"Sales 100%"}
+    assert {e["object_label"] for e in read_events(world, q="0%")} == {"Sales 100%"}
+    assert {e["object_label"] for e in read_events(world, q=owner.upper())} == {"Two"}
+    assert len(read_events(world, q="")) == 3
+    assert "Two" not in download_export(world, q="sales")
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -93,6 +104,7 @@ def test_the_audit_log_can_be_filtered(world: World) -> None:
         {"action": "x" * 61},
         {"who": "me"},
         {"object": "\0"},
+        {"q": "x" * 121},
         {"limit": "0"},
         {"limit": "9" * 26},
         {"order": "random"},
@@ -117,6 +129,7 @@ def test_members_may_not_read_the_audit_log(world: World, path: str) -> None:
 def test_the_audit_log_contains_no_events_of_another_org(world: World, stranger: World) -> None:
     make_domain(world, "Ours")
     assert "Ours" not in str(read_events(stranger))
+    assert read_events(stranger, q="ours") == []
     assert "Ours" not in download_export(stranger)
 
 

@@ -334,6 +334,12 @@ class AuditFilter(serializers.Serializer[Any]):
     object_kind = serializers.CharField(max_length=40, required=False)
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
+    q = serializers.CharField(
+        max_length=120,
+        required=False,
+        allow_blank=True,
+        help_text="Events with this text in the name of their actor or of the changed object.",
+    )
 
 
 class AuditExportFilter(AuditFilter):

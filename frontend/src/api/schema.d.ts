@@ -17766,6 +17766,8 @@ export interface operations {
                 object?: string;
                 object_kind?: string;
                 order?: "newest" | "oldest";
+                /** @description Events with this text in the name of their actor or of the changed object. */
+                q?: string;
                 since?: string;
                 until?: string;
             };
@@ -17842,6 +17844,8 @@ export interface operations {
                 /** @description Id of the changed object. */
                 object?: string;
                 object_kind?: string;
+                /** @description Events with this text in the name of their actor or of the changed object. */
+                q?: string;
                 since?: string;
                 until?: string;
             };

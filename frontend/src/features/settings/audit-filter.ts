@@ -1,41 +1,30 @@
+import { momentsOf, parseDays, type Days } from "@/format/days";
 import { isId } from "@/format/id";
+import { parseText } from "@/format/parameter";
 
-/** The filter in the URL of the audit log. The days are dates in the user's time zone, such as 2026-03-01. */
-export interface AuditFilter {
+/** The filter in the URL of the audit log. */
+export interface AuditFilter extends Days {
+  q?: string;
   action?: string;
   actor?: string;
-  since?: string;
-  until?: string;
 }
 
-const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
 const ACTION = /^[a-z_.]{1,60}$/;
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
 export function parseAuditFilter(search: Record<string, unknown>): AuditFilter {
-  const valid = (name: keyof AuditFilter, isValid: (text: string) => boolean) => {
-    const value = search[name];
-    return typeof value === "string" && isValid(value) ? { [name]: value } : {};
-  };
+  const { action, actor } = search;
+  const q = parseText(search.q, MAX_SEARCH_LENGTH);
   return {
-    ...valid("action", (text) => ACTION.test(text)),
-    ...valid("actor", isId),
-    ...valid("since", (text) => DAY.test(text)),
-    ...valid("until", (text) => DAY.test(text)),
+    ...(q && { q }),
+    ...(typeof action === "string" && ACTION.test(action) && { action }),
+    ...(typeof actor === "string" && isId(actor) && { actor }),
+    ...parseDays(search),
   };
 }
 
-/** Returns the parameters of the API, whose times are moments. `until` includes its day. */
+/** Returns the parameters of the API. */
 export function toQuery({ since, until, ...others }: AuditFilter): AuditFilter {
-  return {
-    ...others,
-    ...(since && { since: moment(since, 0) }),
-    ...(until && { until: moment(until, 1) }),
-  };
-}
-
-function moment(day: string, daysLater: number): string {
-  const date = new Date(`${day}T00:00`);
-  date.setDate(date.getDate() + daysLater);
-  return date.toISOString();
+  return { ...others, ...momentsOf({ since, until }) };
 }

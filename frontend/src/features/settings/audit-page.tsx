@@ -1,13 +1,14 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
-import { Field, TextField } from "@/components/field";
+import { DayFields } from "@/components/day-fields";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
-import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
+import { SearchField } from "@/components/search-field";
+import { showError } from "@/components/toast";
 import { membersQuery } from "@/api/members";
 import { useKindName } from "@/components/connectors/use-kind-name";
 import { ACTIONS, actionInWords, actorInWords, changeLines, eventInWords, type Names } from "@/format/audit";
@@ -30,6 +31,7 @@ export function AuditPage() {
   const names = useNames();
   const query = useInfiniteQuery({
     queryKey: queryKeys.audit(filter),
+    placeholderData: keepPreviousData,
     queryFn: ({ pageParam, signal }) =>
       unwrap(
         api.GET("/api/v1/org/audit", {
@@ -42,7 +44,8 @@ export function AuditPage() {
   });
   const events = query.data?.pages.flatMap((page) => page.results) ?? [];
 
-  const change = (next: AuditFilter) => void navigate({ search: (current) => ({ ...current, ...next }) });
+  const change = (next: AuditFilter, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, ...next }), replace });
 
   function download(format: "csv" | "jsonl") {
     const parameters = new URLSearchParams({ ...toQuery(filter), format });
@@ -60,68 +63,48 @@ export function AuditPage() {
         </div>
       }
     >
-      <div
-        role="search"
-        aria-label="Filter events"
-        className="mb-4 grid items-end gap-3 sm:grid-cols-2 @3xl/page:grid-cols-[2fr_2fr_1fr_1fr_auto]"
-      >
-        <Field label="Action">
-          {(control) => (
-            <select
-              {...control}
-              className="control"
-              value={filter.action ?? ""}
-              onChange={({ target }) => change({ action: target.value || undefined })}
-            >
-              <option value="">All actions</option>
-              {ACTION_GROUPS.map(({ kind, actions }) => (
-                <optgroup key={kind} label={nameInWords(kind)}>
-                  {actions.map((action) => (
-                    <option key={action} value={action}>
-                      {actionInWords(action)}
-                    </option>
-                  ))}
-                </optgroup>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label="Who">
-          {(control) => (
-            <select
-              {...control}
-              className="control"
-              value={filter.actor ?? ""}
-              onChange={({ target }) => change({ actor: target.value || undefined })}
-            >
-              <option value="">Anyone</option>
-              {members.data?.results.map(({ user_id, name, email }) => (
-                <option key={user_id} value={user_id}>
-                  {email && name ? `${name} (${email})` : email || name}
+      <div role="search" aria-label="Filter events" className="mb-4 flex flex-wrap items-center gap-2">
+        <SearchField
+          label="Search events"
+          value={filter.q ?? ""}
+          onChange={(q, replace) => change({ q: q || undefined }, replace)}
+        />
+        <select
+          aria-label="Action"
+          className="control w-52!"
+          value={filter.action ?? ""}
+          onChange={({ target }) => change({ action: target.value || undefined })}
+        >
+          <option value="">All actions</option>
+          {ACTION_GROUPS.map(({ kind, actions }) => (
+            <optgroup key={kind} label={nameInWords(kind)}>
+              {actions.map((action) => (
+                <option key={action} value={action}>
+                  {actionInWords(action)}
                 </option>
               ))}
-            </select>
-          )}
-        </Field>
-        <TextField
-          label="From"
-          type="date"
-          value={filter.since ?? ""}
-          onChange={({ target }) => change({ since: target.value || undefined })}
-        />
-        <TextField
-          label="To"
-          type="date"
-          value={filter.until ?? ""}
-          onChange={({ target }) => change({ until: target.value || undefined })}
-        />
-        <Button
-          look="quiet"
-          disabledReason={Object.keys(filter).length === 0 ? "No filter is set" : null}
-          onClick={() => void navigate({ search: {} })}
+            </optgroup>
+          ))}
+        </select>
+        <select
+          aria-label="Who"
+          className="control w-52!"
+          value={filter.actor ?? ""}
+          onChange={({ target }) => change({ actor: target.value || undefined })}
         >
-          Clear
-        </Button>
+          <option value="">Anyone</option>
+          {members.data?.results.map(({ user_id, name, email }) => (
+            <option key={user_id} value={user_id}>
+              {email && name ? `${name} (${email})` : email || name}
+            </option>
+          ))}
+        </select>
+        <DayFields days={filter} onChange={change} />
+        {Object.keys(filter).length > 0 && (
+          <Button look="quiet" onClick={() => void navigate({ search: {} })}>
+            Clear filters
+          </Button>
+        )}
       </div>
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}

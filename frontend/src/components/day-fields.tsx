@@ -1,0 +1,29 @@
+import type { Days } from "@/format/days";
+import { isTypedFurther } from "@/format/parameter";
+
+interface Props {
+  days: Days;
+  /** With `replace`, the date is only typed further, see `SearchField`. */
+  onChange: (changed: Days, replace: boolean) => void;
+}
+
+/** The first and the last day of what a list shows. */
+export function DayFields({ days, onChange }: Props) {
+  const fields = [
+    { name: "since", label: "From" },
+    { name: "until", label: "To" },
+  ] as const;
+  return fields.map(({ name, label }) => (
+    <label key={name} className="flex items-center gap-1.5 text-[0.8125rem] text-soft">
+      {label}
+      <input
+        type="date"
+        className="control w-auto!"
+        value={days[name] ?? ""}
+        onChange={({ target }) =>
+          onChange({ [name]: target.value || undefined }, isTypedFurther(days[name], target.value))
+        }
+      />
+    </label>
+  ));
+}
