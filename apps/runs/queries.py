@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -31,6 +31,8 @@ def filter_runs(rows: Any, parameters: dict[str, Any]) -> QuerySet[Run, dict[str
     ):
         if parameter in parameters:
             rows = rows.filter(**{lookup: parameters[parameter]})
+    if text := parameters.get("q"):
+        rows = rows.filter(Q(pipeline__name__icontains=text) | Q(failure_message__icontains=text))
     runs: QuerySet[Run, dict[str, Any]] = rows.values(*COLUMNS)
     return runs
 

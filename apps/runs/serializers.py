@@ -37,6 +37,12 @@ class RunListQuery(serializers.Serializer[Any]):
     trigger = serializers.ChoiceField(Trigger.choices, required=False)
     since = serializers.DateTimeField(required=False, help_text="Created at this time or later.")
     until = serializers.DateTimeField(required=False, help_text="Created before this time.")
+    q = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=120,
+        help_text="Runs with this text in the name of their pipeline or in the message of their failure.",
+    )
 
 
 class LogQuery(serializers.Serializer[Any]):

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
+from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 
@@ -94,12 +95,35 @@ def test_a_pipeline_stores_its_last_run(world: World, pipeline: Pipeline) -> Non
     assert (str(pipeline.last_run_id), pipeline.last_run_status) == (run["id"], "pending")
 
 
+def test_runs_are_searched_by_pipeline_and_failure_and_a_stranger_finds_none(
+    world: World, stranger: World
+) -> None:
+    flights, orders = make_pipeline(world, name="Flights"), make_pipeline(world, name="orders_1")
+    for pipeline in (flights, orders):
+        world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+    with world.scope():
+        runs = Run.objects.for_org(world.org)
+        runs.filter(pipeline=flights).update(failure_message="Connection refused")
+
+    def found(text: str, by: World = world) -> list[str]:
+        answer = by.client(Role.VIEWER).get("/api/v1/runs", {"q": text}).json()
+        assert answer["count"] == len(answer["results"])
+        return sorted(row["pipeline"]["name"] for row in answer["results"])
+
+    assert found("") == ["Flights", "orders_1"]
+    assert found("flight") == found("REFUSED") == ["Flights"]
+    assert found("s_1") == ["orders_1"]
+    assert found("%") == []
+    assert found("flight", by=stranger) == []
+
+
 def test_unknown_or_invalid_filters_are_rejected_with_their_names(world: World) -> None:
     client = world.client()
 
     assert client.get("/api/v1/runs?color=red").json()["errors"][0]["field"] == "color"
     assert client.get("/api/v1/runs?status=sleeping").json()["errors"][0]["field"] == "status"
     assert client.get("/api/v1/runs?pipeline=7").json()["errors"][0]["field"] == "pipeline"
+    assert client.get(f"/api/v1/runs?q={'x' * 121}").json()["errors"][0]["field"] == "q"
     assert client.get(
         f"/api/v1/runs/{uuid4()}/logs?limit=99999999999999999999999999"
     ).status_code in {400, 404}

@@ -49,6 +49,8 @@ export const queryKeys = {
     timeline: (filter: object) => ["overview", "timeline", filter] as const,
   },
   palette: (text: string) => ["palette", text] as const,
+  // Not below `pipelines`, which events of runs invalidate.
+  pipelineNames: ["pipeline-names"],
   pipelines: {
     all: ["pipelines"],
     lists: ["pipelines", "list"],

@@ -2,15 +2,13 @@ import { infiniteQueryOptions, type QueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "./client";
 import { queryKeys } from "./query-keys";
 import { isLive } from "./run-status";
-import type { Run, RunRowPage, RunStatus } from "./types";
+import type { operations } from "./schema";
+import type { Run, RunRowPage } from "./types";
 
 /** Milliseconds between polls of a list with live runs. It is polled because the event stream can fail. */
 const LIVE_POLL_INTERVAL = 5_000;
 
-interface Filter {
-  status?: RunStatus;
-  pipeline?: string;
-}
+type Filter = Omit<NonNullable<operations["runs_list"]["parameters"]["query"]>, "cursor" | "limit" | "order">;
 
 /** The runs of the organization, newest first. */
 export function runsQuery(filter: Filter, limit = 50) {

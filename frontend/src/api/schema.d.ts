@@ -26468,6 +26468,8 @@ export interface operations {
                 order?: "-created_at" | "created_at";
                 /** @description Runs of this pipeline. */
                 pipeline?: string;
+                /** @description Runs with this text in the name of their pipeline or in the message of their failure. */
+                q?: string;
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";

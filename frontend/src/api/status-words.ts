@@ -1,4 +1,4 @@
-import type { Freshness, RunStatus } from "./types";
+import type { Freshness, RunStatus, RunTrigger } from "./types";
 
 /** The status of a run in words. */
 export const STATUS_WORDS: Record<RunStatus, string> = {
@@ -7,6 +7,16 @@ export const STATUS_WORDS: Record<RunStatus, string> = {
   succeeded: "Succeeded",
   failed: "Failed",
   cancelled: "Cancelled",
+};
+
+/** What started a run, in words. */
+export const TRIGGER_WORDS: Record<RunTrigger, string> = {
+  schedule: "Schedule",
+  manual: "By hand",
+  api: "API",
+  retry: "Retry",
+  backfill: "Backfill",
+  replay: "Send again",
 };
 
 /** The freshness of a pipeline in words. Without one, the pipeline is disabled, has no active schedule or has not run. */

@@ -40,6 +40,7 @@ export type Run = Schemas["Run"];
 export type RunRow = Schemas["RunRow"];
 export type RunRowPage = Schemas["RunRowPage"];
 export type RunStatus = Schemas["RunStatusEnum"];
+export type RunTrigger = Schemas["TriggerEnum"];
 export type RunStream = Schemas["RunStream"];
 export type RunStreamPage = Schemas["RunStreamList"];
 export type LeftOut = Schemas["LeftOut"];

@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import { isLive } from "@/api/run-status";
+import { TRIGGER_WORDS } from "@/api/status-words";
 import type { RunRow } from "@/api/types";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatCount, countWithNoun } from "@/format/number";
@@ -67,14 +68,14 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
             <td className={classNames("text-soft", wideOnlyClass)}>
               <RelativeTime time={run.created_at} />
             </td>
-            <td className="hidden text-soft tabular-nums @2xl:table-cell">
+            <td className="hidden whitespace-nowrap text-soft tabular-nums @2xl:table-cell">
               <RunDuration run={run} />
             </td>
             <td className={classNames("text-right tabular-nums", wideOnlyClass)}>
               {formatCount(run.progress.written)}
             </td>
             <td className="hidden max-w-48 text-soft @3xl:table-cell">
-              <Name cut>{run.triggered_by ?? run.trigger}</Name>
+              <Name cut>{run.triggered_by ?? TRIGGER_WORDS[run.trigger]}</Name>
             </td>
             <td className="hidden max-w-0 truncate text-soft @5xl:table-cell @5xl:w-1/3">
               {run.failure?.message ?? <WaitingReason run={run} />}

@@ -1,4 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
@@ -45,9 +46,16 @@ function Runs({ pipelineId }: { pipelineId: string }) {
   return (
     <div className="min-w-0">
       <section aria-labelledby="runs-title" className="card @container min-w-0 overflow-x-auto">
-        <h2 id="runs-title" className="px-3 pt-3 pb-1 font-semibold">
-          Recent runs
-        </h2>
+        <div className="flex items-baseline justify-between gap-2 px-3 pt-3 pb-1">
+          <h2 id="runs-title" className="font-semibold">
+            Recent runs
+          </h2>
+          {runs.length > 0 && (
+            <Link to="/runs" search={{ pipeline: pipelineId }} className="link text-[0.8125rem]">
+              Filter its runs
+            </Link>
+          )}
+        </div>
         {query.isPending && <Skeletons rows={4} />}
         {query.isError && runs.length === 0 && (
           <ErrorNotice error={query.error} retry={() => void query.refetch()} />

@@ -1,12 +1,35 @@
 import { isRunStatus } from "@/api/run-status";
-import type { LogLine, RunStatus } from "@/api/types";
+import { TRIGGER_WORDS } from "@/api/status-words";
+import type { LogLine, RunStatus, RunTrigger } from "@/api/types";
+import { parseDays, type Days } from "@/format/days";
+import { isId } from "@/format/id";
+import { parseText } from "@/format/parameter";
 
-interface RunFilter {
+const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
+
+/** The filter in the URL of the list of runs. */
+export interface RunFilter extends Days {
+  q?: string;
   status?: RunStatus;
+  pipeline?: string;
+  trigger?: RunTrigger;
 }
 
+/** Returns the filter in the URL. Unknown parameters and wrong values are ignored. */
 export function parseRunFilter(search: Record<string, unknown>): RunFilter {
-  return isRunStatus(search.status) ? { status: search.status } : {};
+  const { status, pipeline, trigger } = search;
+  const q = parseText(search.q, MAX_SEARCH_LENGTH);
+  return {
+    ...(q && { q }),
+    ...(isRunStatus(status) && { status }),
+    ...(typeof pipeline === "string" && isId(pipeline) && { pipeline }),
+    ...(isTrigger(trigger) && { trigger }),
+    ...parseDays(search),
+  };
+}
+
+function isTrigger(value: unknown): value is RunTrigger {
+  return typeof value === "string" && Object.hasOwn(TRIGGER_WORDS, value);
 }
 
 export interface RunSearch {

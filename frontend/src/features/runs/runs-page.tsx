@@ -1,43 +1,31 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { isRunStatus } from "@/api/run-status";
 import { runsQuery } from "@/api/runs";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useOrgEvents } from "@/live/org-events";
 import { RunsTable } from "@/components/runs-table";
-import { STATUS_WORDS } from "@/api/status-words";
+import { momentsOf } from "@/format/days";
+import { useOrgEvents } from "@/live/org-events";
 import { parseRunFilter } from "./filter";
+import { FilterBar } from "./filter-bar";
 
 export function RunsPage() {
   // The router also passes parameters on that the page does not know.
   const filter = useSearch({ from: "/app/runs", select: parseRunFilter });
-  const navigate = useNavigate({ from: "/runs" });
   useOrgEvents();
-  const query = useInfiniteQuery(runsQuery(filter));
+  const { since, until, ...others } = filter;
+  const query = useInfiniteQuery({
+    ...runsQuery({ ...others, ...momentsOf({ since, until }) }),
+    placeholderData: keepPreviousData, // the list does not vanish while a search is typed
+  });
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
+  const ofPipeline = runs.find(({ pipeline }) => pipeline.id === filter.pipeline)?.pipeline;
+  const isEmpty = query.isSuccess && !query.isPlaceholderData && runs.length === 0;
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      <PageHeader title="Runs">
-        <select
-          aria-label="Status"
-          className="control w-auto!"
-          value={filter.status ?? ""}
-          onChange={({ target }) =>
-            void navigate({
-              search: isRunStatus(target.value) ? { status: target.value } : {},
-            })
-          }
-        >
-          <option value="">Any status</option>
-          {Object.entries(STATUS_WORDS).map(([status, word]) => (
-            <option key={status} value={status}>
-              {word}
-            </option>
-          ))}
-        </select>
-      </PageHeader>
+      <PageHeader title="Runs" count={query.data?.pages[0]?.count} />
+      <FilterBar filter={filter} pipelineName={ofPipeline?.name} />
       <div className="card @container overflow-x-auto">
         {query.isPending && <Skeletons />}
         {query.isError && runs.length === 0 && (
@@ -46,13 +34,7 @@ export function RunsPage() {
           </div>
         )}
         {runs.length > 0 && <RunsTable runs={runs} withPipeline />}
-        {query.isSuccess && runs.length === 0 && (
-          <EmptyState title={filter.status ? "No runs with this status" : "No runs yet"}>
-            {filter.status
-              ? "Choose another status to see other runs."
-              : "Run a pipeline or give it a schedule. Each run will be listed here."}
-          </EmptyState>
-        )}
+        {isEmpty && <NoRuns hasFilter={Object.keys(filter).length > 0} />}
       </div>
       {query.hasNextPage && (
         <div className="mt-3 text-center">
@@ -65,5 +47,23 @@ export function RunsPage() {
         </div>
       )}
     </div>
+  );
+}
+
+function NoRuns({ hasFilter }: { hasFilter: boolean }) {
+  const navigate = useNavigate({ from: "/runs" });
+  if (!hasFilter)
+    return (
+      <EmptyState title="No runs yet">
+        Run a pipeline or give it a schedule. Each run will be listed here.
+      </EmptyState>
+    );
+  return (
+    <EmptyState
+      title="No runs match"
+      action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
+    >
+      Try fewer words, or fewer filters.
+    </EmptyState>
   );
 }

@@ -1,0 +1,92 @@
+// @vitest-environment jsdom
+import { cleanup, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RunRow } from "@/api/types";
+import { router } from "@/router";
+import { currentSearch, openPage, startApp } from "@/test-app";
+import { EMPTY_LISTS, http, noteRequests, part, startServer } from "@/test-server";
+
+const PIPELINE = "0195d39f-11aa-7f00-8000-1d2f3a4b5c6d";
+const RUN = part<RunRow>({
+  id: "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11",
+  pipeline: { id: PIPELINE, name: "Orders" },
+  status: "failed",
+  trigger: "replay",
+  triggered_by: null,
+  created_at: "2026-11-29T10:00:00Z",
+  started_at: null,
+  progress: { written: 1 },
+  failure: null,
+});
+let runs: RunRow[];
+
+const server = startServer(
+  http.get("/api/v1/runs", ({ response }) =>
+    response(200).json({ results: runs, next: null, previous: null, count: 4_321 }),
+  ),
+  http.get("/api/v1/pipelines", ({ response }) =>
+    response(200).json(part({ results: [{ id: PIPELINE, name: "Orders" }], next: null, count: 1 })),
+  ),
+  EMPTY_LISTS,
+);
+const requests = noteRequests(server);
+const sent = (path: string) =>
+  requests.filter(({ url }) => url.pathname === path).map(({ url }) => Object.fromEntries(url.searchParams));
+
+beforeEach(() => {
+  runs = [RUN];
+  startApp(["read"]);
+});
+afterEach(cleanup);
+
+describe("the list of runs", () => {
+  it("sends the filter of the URL, whose days are the user's, and counts what matches", async () => {
+    await openPage(
+      `/runs?q=time&status=failed&pipeline=${PIPELINE}&trigger=api&since=2026-11-01&until=2026-11-02&colour=red`,
+    );
+    await screen.findByText("4,321");
+    const [query] = sent("/api/v1/runs");
+    expect(query).toMatchObject({ q: "time", status: "failed", pipeline: PIPELINE, trigger: "api" });
+    expect(query!.since).toBe(new Date("2026-11-01T00:00").toISOString());
+    expect(query!.until).toBe(new Date("2026-11-03T00:00").toISOString());
+    expect(query).not.toHaveProperty("colour");
+    expect(screen.getByLabelText<HTMLSelectElement>("Pipeline").selectedOptions[0]!.text).toBe("Orders");
+  });
+
+  it("loads the names of the pipelines only when one is to be chosen", async () => {
+    await openPage("/runs");
+    await screen.findByText("Orders");
+    expect(sent("/api/v1/pipelines")).toEqual([]);
+    screen.getByLabelText("Pipeline").focus();
+    await screen.findByRole("option", { name: "Orders" });
+    await userEvent.selectOptions(screen.getByLabelText("Pipeline"), "Orders");
+    await waitFor(() => expect(currentSearch()).toEqual({ pipeline: PIPELINE }));
+  });
+
+  it("has a search that one Back undoes, however many letters it has, and filters that Back undoes", async () => {
+    await openPage("/runs");
+    await screen.findByText("Orders");
+    await userEvent.selectOptions(screen.getByLabelText("Started by"), "API");
+    await waitFor(() => expect(currentSearch()).toEqual({ trigger: "api" }));
+    const search = screen.getByLabelText("Search runs");
+    await userEvent.type(search, "ti");
+    await waitFor(() => expect(currentSearch()).toEqual({ q: "ti", trigger: "api" }));
+    await userEvent.type(search, "me");
+    await waitFor(() => expect(currentSearch()).toEqual({ q: "time", trigger: "api" }));
+    router.history.back();
+    await waitFor(() => expect(currentSearch()).toEqual({ trigger: "api" }));
+    await waitFor(() => expect(screen.getByLabelText<HTMLInputElement>("Search runs").value).toBe(""));
+    router.history.back();
+    await waitFor(() => expect(currentSearch()).toEqual({}));
+  });
+
+  it("offers to clear the filters if nothing matches", async () => {
+    runs = [];
+    await openPage("/runs?status=failed");
+    await screen.findByRole("heading", { name: "No runs match" });
+    await userEvent.click(screen.getAllByRole("button", { name: "Clear filters" }).at(-1)!);
+    await screen.findByRole("heading", { name: "No runs yet" });
+    expect(currentSearch()).toEqual({});
+  });
+});
