@@ -18,6 +18,7 @@ import { useDragZoom } from "./use-drag-zoom";
 const HOUR = 3_600_000; // milliseconds
 const LEAST_SPAN = 30_000; // milliseconds
 const TICK_DISTANCE = 90; // pixels
+const HALF_LABEL = 22; // pixels, of the widest label
 
 /** The runs of the last 24 hours by pipeline. Its part of the day and its filters are in the URL. */
 export function RunTimeline() {
@@ -134,11 +135,11 @@ function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (spa
       >
         <span className={LABEL_CLASS} />
         <div ref={axis} className="relative h-6 min-w-0 flex-1 overflow-hidden">
-          {ticksOf(span, Math.max(2, width / TICK_DISTANCE)).map((tick) => (
+          {labelsOf(span, width).map(({ tick, left }) => (
             <span
               key={tick}
               className="absolute top-1 -translate-x-1/2 whitespace-nowrap tabular-nums"
-              style={{ left: `${((tick - span.start) / (span.end - span.start)) * 100}%` }}
+              style={{ left }}
             >
               {timeOfDay(tick)}
             </span>
@@ -205,6 +206,13 @@ function Selection({ left, width }: { left: number; width: number }) {
       </span>
     </div>
   );
+}
+
+/** The labels of the axis and their distance from its begin in pixels, without those that its ends would cut. */
+function labelsOf(span: Span, width: number): { tick: number; left: number }[] {
+  return ticksOf(span, Math.max(2, width / TICK_DISTANCE))
+    .map((tick) => ({ tick, left: ((tick - span.start) / (span.end - span.start)) * width }))
+    .filter(({ left }) => left >= HALF_LABEL && left <= width - HALF_LABEL);
 }
 
 const timeFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });

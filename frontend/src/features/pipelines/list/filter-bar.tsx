@@ -10,14 +10,15 @@ import { filterOf, parsePipelineSearch, withoutEmptyValues, type PipelineSearch 
 
 type Facet = keyof PipelineFacets;
 
-const FACETS: { facet: Facet; label: string; any: string }[] = [
-  { facet: "freshness", label: "Freshness", any: "Any freshness" },
-  { facet: "status", label: "Status of the last run", any: "Any status" },
-  { facet: "domain", label: "Domain", any: "Any domain" },
-  { facet: "source", label: "Source", any: "Any source" },
-  { facet: "destination", label: "Destination", any: "Any destination" },
-  { facet: "tag", label: "Tag", any: "Any tag" },
-  { facet: "enabled", label: "Enabled", any: "Enabled or not" },
+// The widths do not depend on the values, so that the list does not move when they arrive.
+const FACETS: { facet: Facet; label: string; any: string; width: string }[] = [
+  { facet: "freshness", label: "Freshness", any: "Any freshness", width: "w-32!" },
+  { facet: "status", label: "Status of the last run", any: "Any status", width: "w-32!" },
+  { facet: "domain", label: "Domain", any: "Any domain", width: "w-29!" },
+  { facet: "source", label: "Source", any: "Any source", width: "w-29!" },
+  { facet: "destination", label: "Destination", any: "Any destination", width: "w-35!" },
+  { facet: "tag", label: "Tag", any: "Any tag", width: "w-27!" },
+  { facet: "enabled", label: "Enabled", any: "Enabled or not", width: "w-35!" },
 ];
 const WORDS: Partial<Record<Facet, Record<string, string>>> = {
   freshness: FRESHNESS_WORDS,
@@ -56,11 +57,12 @@ export function FilterBar({
           isOpen ? "flex md:contents" : "hidden md:contents",
         )}
       >
-        {FACETS.map(({ facet, label, any }) => (
+        {FACETS.map(({ facet, label, any, width }) => (
           <FacetSelect
             key={facet}
             label={label}
             any={any}
+            width={width}
             value={String(search[facet] ?? "")}
             values={facets?.[facet]}
             words={WORDS[facet]}
@@ -82,23 +84,24 @@ export function FilterBar({
   );
 }
 
-// The width does not depend on the values, so that the list does not move when they arrive.
 interface SelectProps {
   label: string;
   any: string;
+  width: string;
   value: string;
   values: PipelineFacets[Facet] | undefined; // undefined while they are loaded
   words?: Record<string, string>;
   onChange: (value: string) => void;
 }
 
-function FacetSelect({ label, any, value, values, words, onChange }: SelectProps) {
+function FacetSelect({ label, any, width, value, values, words, onChange }: SelectProps) {
   const isKnown = value === "" || values?.some((known) => known.value === value);
   return (
     <select
       aria-label={label}
       className={classNames(
-        "control h-8! w-[7.75rem]! px-1.5! text-[0.8125rem] max-md:flex-1",
+        "control h-8! px-1.5! text-[0.8125rem] max-md:flex-1",
+        width,
         value !== "" && "border-live!",
       )}
       value={value}
