@@ -20,11 +20,20 @@ const KINDS: Record<AttentionItem["kind"], { label: string; className: string }>
   limit_near: { label: "Limit", className: "bg-wait-wash text-wait" },
 };
 
+export interface ListProps {
+  overview: Overview | undefined;
+  /** Whether nothing needs attention, so that the list needs little room. */
+  isCompact: boolean;
+}
+
 /** What needs a person, the most urgent first. It scrolls inside, so that the page does not move when it changes. */
-export function AttentionList({ overview }: { overview: Overview | undefined }) {
+export function AttentionList({ overview, isCompact }: ListProps) {
   const items = overview?.attention ?? [];
   return (
-    <section aria-labelledby="attention-title" className="card flex h-96 min-w-0 flex-col overflow-hidden">
+    <section
+      aria-labelledby="attention-title"
+      className={classNames("card flex min-w-0 flex-col overflow-hidden", isCompact ? "h-36" : "h-96")}
+    >
       <h2 id="attention-title" className="border-b border-line px-4 py-2.5 font-semibold">
         Needs attention{" "}
         {items.length > 0 && (
@@ -111,10 +120,12 @@ function KindBadge({ item }: { item: AttentionItem }) {
 
 function NothingToDo() {
   return (
-    <div className="grid flex-1 place-content-center justify-items-center gap-1 p-6 text-center text-soft">
-      <CheckIcon className="size-6 text-good" />
-      <p className="font-medium text-ink">Nothing needs attention</p>
-      <p>Failing and late pipelines, decisions and limits are listed here.</p>
+    <div className="flex flex-1 items-center gap-3 px-4 text-soft">
+      <CheckIcon className="size-6 shrink-0 text-good" />
+      <div>
+        <p className="font-medium text-ink">Nothing needs attention</p>
+        <p>Failing and late pipelines, decisions and limits are listed here.</p>
+      </div>
     </div>
   );
 }

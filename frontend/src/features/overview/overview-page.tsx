@@ -15,6 +15,8 @@ export function OverviewPage() {
   useOrgEvents();
   const { data: overview, error, refetch } = useQuery(overviewQuery);
   if (overview && Object.values(overview.freshness).every((count) => count === 0)) return <GuidedStart />;
+  // The queue changes all the time, so only what needs attention decides.
+  const isCalm = overview?.attention.length === 0;
   return (
     <div className="mx-auto grid max-w-[100rem] gap-3 px-4 py-5 md:px-6">
       <div className="-mb-3">
@@ -26,11 +28,16 @@ export function OverviewPage() {
         <>
           <FreshnessTiles overview={overview} />
           <div className="grid gap-3 @4xl/page:grid-cols-[3fr_2fr]">
-            <AttentionList overview={overview} />
-            <QueueList overview={overview} />
+            <AttentionList overview={overview} isCompact={isCalm} />
+            <QueueList overview={overview} isCompact={isCalm} />
           </div>
-          <RunTimeline />
-          <HourCharts overview={overview} />
+          {/* Not before it is known how tall the lists above are, so that nothing moves. */}
+          {overview && (
+            <>
+              <RunTimeline />
+              <HourCharts overview={overview} />
+            </>
+          )}
         </>
       )}
     </div>

@@ -1,17 +1,21 @@
 import { Link } from "@tanstack/react-router";
-import type { Overview } from "@/api/types";
+import { classNames } from "@/components/class-names";
 import { Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
 import { Name } from "@/components/name";
 import { formatCount } from "@/format/number";
+import type { ListProps } from "./attention-list";
 
 /** The first waiting runs, with their places and why they wait. */
-export function QueueList({ overview }: { overview: Overview | undefined }) {
+export function QueueList({ overview, isCompact }: ListProps) {
   return (
     <section
       aria-labelledby="queue-title"
-      className="card flex h-60 min-w-0 @4xl/page:h-96 flex-col overflow-hidden"
+      className={classNames(
+        "card flex min-w-0 flex-col overflow-hidden",
+        isCompact ? "h-36" : "h-60 @4xl/page:h-96",
+      )}
     >
       <h2 id="queue-title" className="border-b border-line px-4 py-2.5 font-semibold">
         Queue{" "}
@@ -21,7 +25,7 @@ export function QueueList({ overview }: { overview: Overview | undefined }) {
       </h2>
       {!overview && <Skeletons />}
       {overview && overview.queue.length === 0 && (
-        <p className="grid flex-1 place-content-center p-6 text-center text-soft">
+        <p className="px-4 py-2.5 text-soft">
           No run is waiting.{" "}
           {overview.running > 0 &&
             (overview.running === 1 ? "One run is running." : `${overview.running} runs are running.`)}
