@@ -60,7 +60,7 @@ export function UsagePage() {
                     <p className="flex justify-between gap-2">
                       <span>{LIMIT_LABELS[name]}</span>
                       <span className="tabular-nums">
-                        {format(used)} {limit === null ? "" : `of ${format(limit)}`}
+                        {format(used)} {limit !== null && `of ${format(limit)}`}
                         {state !== "ok" && (
                           <span className={state === "reached" ? "ml-2 text-bad" : "ml-2 text-wait"}>
                             {state === "reached" ? "reached" : "nearly reached"}
@@ -69,28 +69,11 @@ export function UsagePage() {
                       </span>
                     </p>
                     {limit !== null && (
-                      <meter
-                        className="sr-only"
-                        aria-label={LIMIT_LABELS[name]}
-                        min={0}
-                        max={Math.max(limit, 1)}
-                        value={used}
-                      />
+                      <LimitBar label={LIMIT_LABELS[name]} used={used} limit={limit} state={state} />
                     )}
-                    <svg
-                      viewBox="0 0 100 1"
-                      preserveAspectRatio="none"
-                      className="mt-1 h-1.5 w-full"
-                      aria-hidden
-                    >
-                      <rect width="100" height="1" className="fill-line" />
-                      <rect
-                        width={limit === null ? 0 : Math.min((100 * used) / Math.max(limit, 1), 100)}
-                        height="1"
-                        className={STATE_COLOURS[state]}
-                      />
-                    </svg>
-                    {limit !== null && <p className="mt-1 text-xs text-faint">{CONSEQUENCES[name]}</p>}
+                    <p className="mt-1 text-xs text-faint">
+                      {limit === null ? "No limit is set." : CONSEQUENCES[name]}
+                    </p>
                   </li>
                 );
               })}
@@ -172,6 +155,27 @@ export function UsagePage() {
         </>
       )}
     </QueryContent>
+  );
+}
+
+interface LimitBarProps {
+  label: string;
+  used: number;
+  limit: number;
+  state: keyof typeof STATE_COLOURS;
+}
+
+/** How much of a limit is used. */
+function LimitBar({ label, used, limit, state }: LimitBarProps) {
+  const most = Math.max(limit, 1);
+  return (
+    <>
+      <meter className="sr-only" aria-label={label} min={0} max={most} value={used} />
+      <svg viewBox="0 0 100 1" preserveAspectRatio="none" className="mt-1 h-1.5 w-full" aria-hidden>
+        <rect width="100" height="1" className="fill-line" />
+        <rect width={Math.min((100 * used) / most, 100)} height="1" className={STATE_COLOURS[state]} />
+      </svg>
+    </>
   );
 }
 
