@@ -24,7 +24,7 @@ export const PAGES: KeyedPage[] = [
 export const OTHER_KEYS: { keys: string[]; label: string }[] = [
   { keys: ["Ctrl K", "⌘ K"], label: "Search, go to, run or create anything" },
   { keys: ["/"], label: "Search the list of the page" },
-  { keys: ["j", "k"], label: "Move in the list of pipelines, as the arrow keys do" },
+  { keys: ["j", "k"], label: "Next and previous row of a list; Enter opens it" },
   { keys: ["Space"], label: "Select in the list of pipelines; with Shift and an arrow key, several" },
   { keys: ["Ctrl J", "⌘ J"], label: "Open or close the agent" },
   { keys: ["?"], label: "Show these keys" },

@@ -31,6 +31,8 @@ export function useShortcuts(): void {
       gPressedAt = 0;
       if (event.key === "/") return focusSearch(event);
       if (event.key === "?") return openOverlay("keys");
+      if (event.key === "j") return focusRow(event, 1);
+      if (event.key === "k") return focusRow(event, -1);
       if (event.key === "g") gPressedAt = performance.now();
       const page = followsG && PAGES.find(({ key }) => key === event.key);
       if (page && (page.permission !== "agent.use" || canUseAgent)) void navigate({ to: page.to });
@@ -63,6 +65,16 @@ function isTyping(event: KeyboardEvent): boolean {
 /** A dialog is modal, so keys pressed in it must not open another page behind it. */
 function isInDialog({ target }: KeyboardEvent): boolean {
   return target instanceof Element && target.closest("dialog") !== null;
+}
+
+/** Moves the focus to the next row of the page's table, or to its first row. Enter then opens it, because it is a link. */
+function focusRow(event: KeyboardEvent, by: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("main .row-link")];
+  const current = rows.findIndex((link) => link.closest("tr")?.contains(document.activeElement));
+  const next = rows[current < 0 ? 0 : current + by];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 }
 
 function focusSearch(event: KeyboardEvent): void {
