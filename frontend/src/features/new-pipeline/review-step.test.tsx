@@ -2,6 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import { afterEach, expect, it } from "vitest";
+import { queryKeys } from "@/api/query-keys";
 import { http, part, startServer } from "@/test-server";
 import { EMPTY_DRAFT } from "./draft";
 import { ReviewStep } from "./review-step";
@@ -20,7 +21,7 @@ const connector = (label: string) => ({ connectorId: label, kind: "postgres", la
 const stream = (name: string) =>
   part<(typeof EMPTY_DRAFT.streams)[number]>({ stream: name, table: name, syncMode: "full_refresh" });
 
-it("suggests a name that no pipeline has", async () => {
+async function openReview(client: QueryClient) {
   const draft = {
     ...EMPTY_DRAFT,
     source: connector("Shop"),
@@ -28,10 +29,21 @@ it("suggests a name that no pipeline has", async () => {
     destination: connector("Lake"),
   };
   render(
-    <QueryClientProvider client={new QueryClient()}>
+    <QueryClientProvider client={client}>
       <ReviewStep draft={draft} saving={false} error={null} errors={{}} onChange={() => 0} onDone={() => 0} />
     </QueryClientProvider>,
   );
   const field = screen.getByLabelText<HTMLInputElement>(/^Name/);
   await waitFor(() => expect(field.value).toBe("2 streams of Shop to Lake 3"));
+}
+
+it("suggests a name that no pipeline has", async () => {
+  await openReview(new QueryClient());
+});
+
+it("keeps the suggestion apart from the lists whose pages a started run changes", async () => {
+  const client = new QueryClient();
+  await openReview(client);
+  expect(client.getQueriesData({ queryKey: queryKeys.pipelines.all })).toHaveLength(1);
+  expect(client.getQueriesData({ queryKey: queryKeys.pipelines.lists })).toEqual([]);
 });
