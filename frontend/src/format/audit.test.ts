@@ -115,7 +115,12 @@ it.each<[RecordedEvent, string[]]>([
     event("connector.create", {
       config: [
         null,
-        { host: "db.example.com", password: { set: true, last4: "abcd" }, tls: { mode: "require" }, auth: { type: "api_key" } },
+        {
+          host: "db.example.com",
+          password: { set: true, last4: "abcd" },
+          tls: { mode: "require" },
+          auth: { type: "api_key" },
+        },
       ],
     }),
     ["Host: db.example.com", "TLS mode: require", "Auth type: API key"],
