@@ -151,8 +151,9 @@ def recorded_fields() -> set[str]:
     fields: set[str] = set()
     for found in find_nodes("apps", words=("audit.record", "_record(", "edits.record", "_audit(")):
         for name, value in _pairs(found.node):
-            if isinstance(value, ast.List) and len(value.elts) == 2:
-                fields |= {name.value} if isinstance(name, ast.Constant) else set()
+            is_change = isinstance(value, ast.List) and len(value.elts) == 2
+            if is_change and isinstance(name, ast.Constant) and isinstance(name.value, str):
+                fields.add(name.value)
     return fields
 
 
