@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { CatalogueEntry } from "@/api/types";
 import type { Config } from "@/components/schema-form/schema";
-import { useKept, type Kept } from "@/session/use-kept";
+import { useKept, type Kept } from "@/components/use-kept";
 import { catalogueQuery, type Role } from "./queries";
 
 /** What was typed about a connector that is not saved yet, without its secrets. */

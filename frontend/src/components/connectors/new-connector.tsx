@@ -13,7 +13,7 @@ import { nameInWords } from "@/format/name";
 import { CheckSteps } from "./check-steps";
 import { DomainField } from "./domain-field";
 import { proposedName } from "@/format/proposed-name";
-import { useKept, type Kept } from "@/session/use-kept";
+import { useKept, type Kept } from "@/components/use-kept";
 import type { ConnectorForm, KeptSettings } from "./kept-settings";
 import { savedConnectorsQuery, useCheckSettings, useCreateConnector, type Role } from "./queries";
 import { UntestedSave } from "./untested-save";

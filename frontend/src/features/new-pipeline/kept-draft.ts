@@ -1,7 +1,7 @@
 /** Keeps a half-made pipeline in this tab, so that it outlasts a reload, another page and the end of the session. */
 import { useEffect, useState } from "react";
 import type { KeptSettings } from "@/components/connectors/kept-settings";
-import { useKept, type Kept } from "@/session/use-kept";
+import { useKept, type Kept } from "@/components/use-kept";
 import { NO_PATTERNS } from "@/format/patterns";
 import { EMPTY_DRAFT, type Draft } from "./draft";
 

@@ -3,10 +3,10 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { http as untyped } from "msw";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { endSession } from "@/api/session";
-import { router } from "@/router";
-import { currentSearch, openPage, startApp } from "@/test-app";
-import { EMPTY_LISTS, http, startServer } from "@/test-server";
+import { endSession } from "./api/session";
+import { router } from "./router";
+import { currentSearch, openPage, startApp } from "./test-app";
+import { EMPTY_LISTS, http, startServer } from "./test-server";
 
 startServer(
   untyped.get("*/api/v1/stats/*", () => new Promise(() => undefined)), // it is still loading

@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import { useSession } from "./use-session";
+import { openSession } from "@/api/session";
 
 /** What this tab keeps of a form that was not sent yet, for one user in one organization. It must have no secrets. */
 export interface Kept<Value> {
@@ -10,7 +10,7 @@ export interface Kept<Value> {
 
 /** Keeps a value under this name, so that it outlasts a reload, another page and the end of the session. */
 export function useKept<Value>(name: string): Kept<Value> {
-  const session = useSession();
+  const session = openSession();
   const owner = `${session?.user.id ?? ""}/${session?.organization?.id ?? ""}`;
   return useMemo(() => {
     const key = `drover.${name}`;
