@@ -31,6 +31,16 @@ export async function goTo(path: string) {
   await router.navigate({ href: path });
 }
 
+/** Goes back to the entry before in the history of the tab. */
+export function goBack() {
+  router.history.back();
+}
+
+/** The path of the address that the app shows. */
+export function currentPath(): string {
+  return router.state.location.pathname;
+}
+
 /** The parameters of the address that the app shows. */
 export function currentSearch(): object {
   return router.state.location.search;

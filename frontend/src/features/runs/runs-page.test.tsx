@@ -3,8 +3,7 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RunRow } from "@/api/types";
-import { router } from "@/router";
-import { currentSearch, openPage, startApp } from "@/test-app";
+import { currentSearch, goBack, openPage, startApp } from "@/test-app";
 import { EMPTY_LISTS, http, noteRequests, part, startServer } from "@/test-server";
 
 const PIPELINE = "0195d39f-11aa-7f00-8000-1d2f3a4b5c6d";
@@ -74,10 +73,10 @@ describe("the list of runs", () => {
     await waitFor(() => expect(currentSearch()).toEqual({ q: "ti", trigger: "api" }));
     await userEvent.type(search, "me");
     await waitFor(() => expect(currentSearch()).toEqual({ q: "time", trigger: "api" }));
-    router.history.back();
+    goBack();
     await waitFor(() => expect(currentSearch()).toEqual({ trigger: "api" }));
     await waitFor(() => expect(screen.getByLabelText<HTMLInputElement>("Search runs").value).toBe(""));
-    router.history.back();
+    goBack();
     await waitFor(() => expect(currentSearch()).toEqual({}));
   });
 

@@ -3,8 +3,7 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RunRow } from "@/api/types";
-import { router } from "@/router";
-import { openPage, startApp } from "@/test-app";
+import { currentPath, openPage, startApp } from "@/test-app";
 import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
 
 const run = (number: number) =>
@@ -45,5 +44,5 @@ it("j and k move through the rows of a table, Enter opens one, and they are lett
   expect(screen.getByLabelText<HTMLInputElement>("Search runs").value).toBe("jk");
   links[1]!.focus();
   await userEvent.keyboard("{Enter}");
-  await waitFor(() => expect(router.state.location.pathname).toBe(`/runs/${run(2).id}`));
+  await waitFor(() => expect(currentPath()).toBe(`/runs/${run(2).id}`));
 });
