@@ -190,7 +190,7 @@ def _contract_of(
     earlier = StreamSchema.from_json(published["columns"])
     may_arrive = NO_RULES if payload.get("transform") else rules
     gone = {name for name in earlier.columns if not may_arrive.may_arrive(name)}
-    changed = changed_effects(published["inputs"], rules.effects())
+    changed = changed_effects((published["inputs"] or {}).get("effects", {}), rules.effects())
     return ColumnContract(earlier.pin(without=gone, changed=changed), mode, rules.chosen)
 
 

@@ -4,8 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { http as untyped } from "msw";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { endSession } from "./api/session";
-import { router } from "./router";
-import { currentSearch, openPage, startApp } from "./test-app";
+import { currentPath, currentSearch, openPage, startApp } from "./test-app";
 import { EMPTY_LISTS, http, startServer } from "./test-server";
 
 startServer(
@@ -14,21 +13,19 @@ startServer(
   EMPTY_LISTS,
 );
 
-const path = () => router.state.location.pathname;
-
 beforeEach(() => startApp(["read"]));
 afterEach(cleanup);
 
 describe.each(["/login", "/signup"])("%s of a user who is logged in", (form) => {
   it("opens the wanted page", async () => {
     await openPage(`${form}?next=${encodeURIComponent("/runs?status=failed")}`);
-    expect(path()).toBe("/runs");
+    expect(currentPath()).toBe("/runs");
     expect(currentSearch()).toEqual({ status: "failed" });
   });
 
   it("opens the overview if no page is wanted", async () => {
     await openPage(form);
-    expect(path()).toBe("/");
+    expect(currentPath()).toBe("/");
   });
 });
 
@@ -41,7 +38,7 @@ describe("without a session", () => {
   it.each(["/login", "/signup"])("%s shows its form", async (form) => {
     endSession();
     await openPage(form);
-    expect(path()).toBe(form);
+    expect(currentPath()).toBe(form);
     expect(await screen.findByLabelText(/^Password/)).toBeTruthy();
   });
 
@@ -49,7 +46,7 @@ describe("without a session", () => {
     await openPage("/runs");
     await userEvent.click(await screen.findByRole("button", { name: /Your account|Ada/ }));
     await userEvent.click(await screen.findByRole("menuitem", { name: "Log out" }));
-    await waitFor(() => expect(path()).toBe("/login"));
+    await waitFor(() => expect(currentPath()).toBe("/login"));
     expect(currentSearch()).toEqual({});
   });
 });

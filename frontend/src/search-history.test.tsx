@@ -3,8 +3,7 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, it } from "vitest";
 import type { Overview } from "./api/types";
-import { router } from "./router";
-import { currentSearch, goTo, openPage, startApp } from "./test-app";
+import { currentPath, currentSearch, goBack, goTo, openPage, startApp } from "./test-app";
 import { EMPTY_LISTS, http, part, startServer } from "./test-server";
 
 const overview = part<Overview>({
@@ -45,7 +44,7 @@ it.each(LISTS)("on %s one Back undoes a search, however many letters it has", as
   await waitFor(() => expect(currentSearch()).toEqual({ q: "or" }));
   await userEvent.keyboard("der");
   await waitFor(() => expect(currentSearch()).toEqual({ q: "order" }));
-  router.history.back();
+  goBack();
   await waitFor(() => expect(currentSearch()).toEqual({}));
-  expect(router.state.location.pathname).toBe(path);
+  expect(currentPath()).toBe(path);
 });

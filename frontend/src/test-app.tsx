@@ -31,7 +31,7 @@ export async function goTo(path: string) {
   await router.navigate({ href: path });
 }
 
-/** Goes back to the entry before in the history of the tab. */
+/** Does what the browser's button Back does. */
 export function goBack() {
   router.history.back();
 }

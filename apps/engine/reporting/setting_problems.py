@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from pydantic_core import ErrorDetails
 
 MAX_PROBLEMS = 20
 WORDS: Mapping[str, str] = {
@@ -26,7 +27,7 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def describe(problems: Sequence[Mapping[str, Any]], prefix: str = "") -> tuple[str, ...]:
+def describe(problems: Sequence[ErrorDetails], prefix: str = "") -> tuple[str, ...]:
     """Return a line for each of pydantic's problems. It names the setting, and never shows its value."""
     lines = []
     for problem in problems[:MAX_PROBLEMS]:

@@ -57,7 +57,7 @@ class StreamInputs:
 
     def changed_effects(self, earlier: Mapping[str, Any] | None) -> set[str]:
         """Return the names of the columns that are cast, hashed or redacted in another way than before."""
-        return changed_effects(earlier, self.effects)
+        return changed_effects((earlier or {}).get("effects", {}), self.effects)
 
     def _newly_protected(self, earlier: Mapping[str, Any]) -> list[str]:
         before = earlier.get("effects", {})
@@ -68,11 +68,10 @@ class StreamInputs:
         )
 
 
-def changed_effects(earlier: Mapping[str, Any] | None, effects: Mapping[str, str]) -> set[str]:
-    """Return the names of the columns that are cast, hashed or redacted in another way than `earlier` inputs say."""
-    before = (earlier or {}).get("effects", {})
-    names = before.keys() | effects.keys()
-    return {name for name in names if before.get(name) != effects.get(name)}
+def changed_effects(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Return the names of the columns that are cast, hashed or redacted in another way than `before`."""
+    names = before.keys() | now.keys()
+    return {name for name in names if before.get(name) != now.get(name)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ const LOGOS: Record<string, Logo> = {
   files: { path: FILE, className: "text-[light-dark(#57534e,#c4c0b8)]" },
   csv: { path: TABLE, className: "text-[light-dark(#1f8a3f,#5fd08a)]" },
   logger: { path: LINES, className: "text-soft" },
+  samples: { path: TABLE, className: "text-[light-dark(#0f766e,#5eead4)]" },
   dummy: { path: FLASK, className: "text-[light-dark(#7c3aed,#c4a5ff)]" },
   cycle: { path: LOOP, className: "text-[light-dark(#0f766e,#5eead4)]" },
   periscope: { path: CHART, className: "text-[light-dark(#1d5fc4,#7ab1ff)]" },

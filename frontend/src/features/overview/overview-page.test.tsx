@@ -95,7 +95,9 @@ it("without pipelines it is the guided start", async () => {
   await waitFor(() => expect(screen.getByRole("heading", { level: 1 }).textContent).toContain("first data"));
 });
 
-it("says that nothing needs attention", async () => {
+it("says that nothing needs attention, and then needs little room for it and for the queue", async () => {
   await openOverview({ ...OVERVIEW, attention: [] });
   expect(await screen.findByText("Nothing needs attention")).toBeTruthy();
+  for (const name of ["Needs attention", "Queue"])
+    expect(screen.getByRole("region", { name }).className).toContain("h-36");
 });

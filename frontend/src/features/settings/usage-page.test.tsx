@@ -4,7 +4,7 @@ import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, describe, expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
 import { membersQuery } from "@/api/members";
-import { AgentSection } from "./usage-page";
+import { AgentSection, UsagePage } from "./usage-page";
 
 afterEach(cleanup);
 
@@ -20,6 +20,25 @@ function renderCosts(members: (typeof ADA)[]) {
     </QueryClientProvider>,
   );
 }
+
+it("a limit that is not set has words instead of an empty bar", () => {
+  const client = new QueryClient({ defaultOptions: { queries: { staleTime: Infinity } } });
+  const limits = [
+    { name: "pipelines", used: 3, limit: 10, state: "ok" },
+    { name: "members", used: 2, limit: null, state: "ok" },
+  ];
+  client.setQueryData(queryKeys.usage, { limits, months: [], kept: [] });
+  const { container } = render(
+    <QueryClientProvider client={client}>
+      <UsagePage />
+    </QueryClientProvider>,
+  );
+  expect(screen.getByText("No limit is set.").closest("li")!.textContent).toMatch(/^Members2/);
+  expect(screen.getAllByRole("meter").map((meter) => meter.getAttribute("aria-label"))).toEqual([
+    "Pipelines",
+  ]);
+  expect(container.querySelectorAll("svg")).toHaveLength(1);
+});
 
 describe("AgentSection", () => {
   it("shows what the conversations of each member cost", () => {

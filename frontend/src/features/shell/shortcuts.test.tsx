@@ -4,7 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RunRow } from "@/api/types";
 import { currentPath, openPage, startApp } from "@/test-app";
-import { EMPTY_LISTS, http, part, startServer } from "@/test-server";
+import { EMPTY_LISTS, http, part, refusal, startServer } from "@/test-server";
 
 const run = (number: number) =>
   part<RunRow>({
@@ -23,6 +23,7 @@ startServer(
   http.get("/api/v1/runs", ({ response }) =>
     response(200).json({ results: [run(1), run(2)], next: null, previous: null, count: 2 }),
   ),
+  http.get("/api/v1/runs/{id}", ({ response }) => response.untyped(refusal(404))),
   EMPTY_LISTS,
 );
 beforeEach(() => startApp(["read"]));
