@@ -8,10 +8,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import httpx
 import uvicorn
 
 from local import web
@@ -37,7 +37,7 @@ def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_ready(address)
+        _wait_until_ready(port)
         yield address
     finally:
         process.terminate()
@@ -65,12 +65,15 @@ def web_server_in_thread() -> Iterator[tuple[str, int]]:
         thread.join(30)
 
 
-def _wait_until_ready(address: str) -> None:
+def _wait_until_ready(port: int) -> None:
+    """Wait for an answer to a first request. `httpx.get` would load all certificates again for each try."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            httpx.get(f"{address}/api/v1/runs")
-        except httpx.TransportError:
+            with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+                connection.request("GET", "/api/v1/runs")
+                connection.getresponse()
+        except (OSError, HTTPException):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
