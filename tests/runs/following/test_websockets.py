@@ -248,8 +248,8 @@ LARGE_EVENTS = 100  # fewer than the notices that may wait for one client
 LARGE_NOTE = "x" * 100_000  # all of them together do not fit in the buffers of the sockets
 
 
-@pytest.fixture
-def server_for_one_stream(committed_db: None) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def server_for_one_stream(django_db_setup: None) -> Iterator[str]:
     """Allow each member one stream, so that a second stream shows that the first is not counted any more."""
     with web_server(
         DROVER_STREAMS_PER_MEMBER="1", DROVER_STREAM_SEND_SECONDS=str(SEND_SECONDS)
