@@ -265,11 +265,12 @@ def _is_reachable(before: Status, after: Status) -> bool:
 
 
 @pytest.mark.usefixtures("db")
-def test_random_actions_cause_only_allowed_moves() -> None:
+@pytest.mark.parametrize("examples", [5, pytest.param(30, marks=pytest.mark.long)])
+def test_random_actions_cause_only_allowed_moves(examples: int) -> None:
     run_state_machine_as_test(
         RunMachine,
         settings=settings(
-            max_examples=15,
+            max_examples=examples,
             stateful_step_count=25,
             deadline=None,
             phases=[Phase.generate],  # shrinking a failure would take minutes
