@@ -116,6 +116,7 @@ def claim_until(run_id: str) -> None:
     raise AssertionError("only other runs were claimed")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "lock_name", [name for name, lock in LOCKS.items() if lock.action == "send_request"]
 )
