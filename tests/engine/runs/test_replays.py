@@ -323,6 +323,7 @@ def test_records_are_appended_once_to_every_destination(
     assert arrived_ids(run) == [1, 2, 3, 4], "nothing was published once more"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "duckdb"])
 @pytest.mark.parametrize("moment", ["publish done 1", "finish done 1"])
 def test_a_later_replay_lists_the_files_of_one_that_was_killed_before_it_reported_them(
