@@ -310,7 +310,10 @@ def test_a_patch_must_leave_streams_with_different_names(
 def test_validating_a_valid_pipeline_creates_nothing(world: World) -> None:
     body = {"name": "Flights", "config": config(), "schedule": "0 0 * * *"}
     answer = world.client().post(f"{URL}/validate", body)
-    assert answer.json() == {"valid": True, "errors": []}
+    assert (answer.json()["valid"], answer.json()["errors"]) == (True, [])
+    assert [item["field"] for item in answer.json()["unchecked"]] == [
+        "streams"
+    ]  # nobody has listed them
     assert world.client().get(URL).json()["count"] == 0
 
 
