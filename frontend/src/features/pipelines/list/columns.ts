@@ -21,7 +21,7 @@ export const LINE_CLASSES = [
   "grid-cols-[var(--check)_2.75rem_minmax(0,1fr)_auto_2rem]",
   "md:grid-cols-[var(--check)_2.75rem_minmax(8rem,1fr)_6.125rem_6rem_8.5rem_2rem]",
   "@5xl:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.6fr)_minmax(7rem,1fr)_6rem_6.125rem_6rem_8.5rem_2rem]",
-  "@[68rem]:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.5fr)_minmax(5rem,0.9fr)_minmax(5rem,1.1fr)_minmax(6rem,1fr)_5.25rem_6.125rem_6rem_3.75rem_8.5rem_2rem]",
+  "@[68rem]:grid-cols-[var(--check)_2.75rem_minmax(8rem,1.5fr)_minmax(5rem,0.9fr)_minmax(5rem,1.1fr)_minmax(7rem,1.1fr)_4.75rem_6.125rem_6rem_3.75rem_8.25rem_2rem]",
 ].join(" ");
 
 /** In the order of the line. In a narrow window, the runs and the freshness are in a second line, and others are left out. */

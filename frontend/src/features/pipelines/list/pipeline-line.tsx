@@ -73,7 +73,7 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
             data-tag={tag}
             title={`Only pipelines tagged ${tag}`}
             tabIndex={tabIndex}
-            className="shrink-0"
+            className="flex shrink-0"
           >
             <Tag>{tag}</Tag>
           </button>
