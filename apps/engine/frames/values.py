@@ -32,7 +32,7 @@ from apps.engine.frames.texts import (
 
 TypedSeries = tuple[pl.Series, Column]
 
-_JSON_NUMBER_TYPES = {int, float, JsonNumber}
+_NUMBER_TYPES = {int, float, Decimal, JsonNumber}
 
 
 def series_of(name: str, values: Sequence[Any]) -> TypedSeries:
@@ -77,7 +77,8 @@ def number_series_of(name: str, values: Sequence[Any]) -> TypedSeries:
 
 
 def _as_float(value: Any) -> Any:
-    return exact_value(JsonNumber(str(value))) if type(value) is Decimal else value
+    is_finite_decimal = type(value) is Decimal and value.is_finite()
+    return exact_value(JsonNumber(str(value))) if is_finite_decimal else value
 
 
 def _as_decimal(value: Any) -> Any:
@@ -97,7 +98,7 @@ def _to_builtins(values: Sequence[Any]) -> tuple[Sequence[Any], set[type]]:
 
 
 def _json_number_series(name: str, values: Sequence[Any], python_types: set[type]) -> TypedSeries:
-    if python_types <= _JSON_NUMBER_TYPES:
+    if python_types <= _NUMBER_TYPES:
         numbers = [exact_value(value) if type(value) is JsonNumber else value for value in values]
         build = _BUILDERS.get(frozenset(set(map(type, numbers)) - {type(None), str}))
         typed_series = build(name, numbers) if build and str not in map(type, numbers) else None
