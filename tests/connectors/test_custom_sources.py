@@ -243,6 +243,26 @@ def test_each_change_is_audited_without_the_code(world: World) -> None:
     ]
 
 
+def test_the_audit_log_names_the_allowed_hosts_before_and_only_if_they_changed(
+    world: World,
+) -> None:
+    first, other = "127.0.0.1:8000", "127.0.0.1:9000"
+    source = create_source(world, code=source_code(8000), approve=True)
+    address = f"{URL}/{source['id']}"
+    world.client().patch(address, {"code": source_code(8000, orders="invoices")})
+    world.client().patch(address, {"code": source_code(9000), "approve": True})
+    with world.scope():
+        events = AuditEvent.objects.for_org(world.org).filter(object_kind="custom_source")
+        created, approved, new_code, new_host, approved_again = events.order_by("pk").values_list(
+            "changes", flat=True
+        )
+    assert created["hosts"] == [None, [first]]
+    assert approved["hosts"] == [None, [first]]
+    assert new_code == {"version": [1, 2], "sha256": [created["sha256"][1], new_code["sha256"][1]]}
+    assert new_host["hosts"] == [[first], [other]]
+    assert approved_again == {"hosts": [[first], [other]], "approved": [1, 3]}
+
+
 # Preview.
 
 

@@ -52,7 +52,7 @@ def add(
     with transaction.atomic():
         _save(source, new=True)
         _add_version(org, by, source, checked_code)
-        changes = {"name": [None, name], **_audited_code(checked_code)}
+        changes = {"name": [None, name], **_audited_code(None, checked_code)}
         record(org, by, "custom_source.create", source, changes)
         if approve:
             approve_version(org=org, by=by, source=source, number=1)
@@ -79,13 +79,8 @@ def change(
             changes[field] = [getattr(source, field), value]
             setattr(source, field, value)
     with transaction.atomic():
-        if checked_code is not None and not _is_latest(org, source, checked_code):
-            source.latest += 1
-            _add_version(org, by, source, checked_code)
-            changes |= {
-                "version": [source.latest - 1, source.latest],
-                **_audited_code(checked_code),
-            }
+        if checked_code is not None:
+            changes |= _add_changed_version(org, by, source, checked_code)
         if changes:
             source.etag += 1
             _save(source)
@@ -105,12 +100,14 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
     if source.approved == number:
         return
     before, source.approved = source.approved, number
+    hosts_before = None if before is None else find_version(org, source, before).report["hosts"]
     version.approved_at, version.approved_by_id = timezone.now(), by.user_id
     with transaction.atomic():
         version.save(update_fields=["approved_at", "approved_by"])
         source.etag += 1
         _save(source)
-        changes = {"hosts": [None, version.report["hosts"]], "approved": [before, number]}
+        hosts = [hosts_before, version.report["hosts"]]
+        changes = {"hosts": hosts, "approved": [before, number]}
         record(org, by, "custom_source.approve", source, changes)
 
 
@@ -176,13 +173,23 @@ def _add_version(org: Org, by: Principal, source: CustomSource, checked_code: Ch
     ).save(force_insert=True)
 
 
-def _is_latest(org: Org, source: CustomSource, checked_code: CheckedCode) -> bool:
-    return checked_code.sha256 == find_version(org, source, source.latest).sha256
+def _add_changed_version(
+    org: Org, by: Principal, source: CustomSource, checked_code: CheckedCode
+) -> dict[str, Any]:
+    """Add a version unless its code is that of the latest version. Returns the changes for the audit log."""
+    latest = find_version(org, source, source.latest)
+    if latest.sha256 == checked_code.sha256:
+        return {}
+    source.latest += 1
+    _add_version(org, by, source, checked_code)
+    return {"version": [latest.number, source.latest], **_audited_code(latest, checked_code)}
 
 
-def _audited_code(checked_code: CheckedCode) -> dict[str, Any]:
+def _audited_code(before: CustomSourceVersion | None, code: CheckedCode) -> dict[str, Any]:
     """Return the changes for the audit log. They leave out the code, which is stored in the versions."""
-    return {"sha256": [None, checked_code.sha256], "hosts": [None, checked_code.report["hosts"]]}
+    changes: dict[str, Any] = {"sha256": [before.sha256 if before else None, code.sha256]}
+    hosts_before, hosts = before.report["hosts"] if before else None, code.report["hosts"]
+    return changes if hosts_before == hosts else {**changes, "hosts": [hosts_before, hosts]}
 
 
 def _save(source: CustomSource, *, new: bool = False) -> None:

@@ -145,6 +145,20 @@ it.each<[RecordedEvent, string[]]>([
     ["Version changed from 1 to 2", "Code changed", "Allowed hosts set to api.example.com"],
   ],
   [
+    event("custom_source.update", { version: [1, 2], sha256: [`0${DIGEST.slice(1)}`, DIGEST] }),
+    ["Version changed from 1 to 2", "Code changed"],
+  ],
+  [
+    event("custom_source.approve", {
+      hosts: [["api.example.com"], ["api.example.com", "auth.example.com"]],
+      approved: [1, 2],
+    }),
+    [
+      "Allowed hosts changed from api.example.com to api.example.com, auth.example.com",
+      "Approved version changed from 1 to 2",
+    ],
+  ],
+  [
     event("pipeline.update", {
       "config.streams.0.transforms": [[], [{ kind: "python", sha256: DIGEST }]],
       description: ["", "Nightly"],

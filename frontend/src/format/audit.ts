@@ -289,7 +289,7 @@ function hasNoWords(field: string, value: unknown): boolean {
   return typeof words === "object" && words !== null;
 }
 
-const CODE = "Code"; // the log has no digest of the code before
+const CODE = "Code"; // earlier releases have recorded no digest of the code before
 
 /** What the log calls in another way than the forms do. */
 const FIELDS: Record<string, string> = {
