@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Greatest
 
 from apps.connectors.models import Connector
 from apps.connectors.services import Usage
@@ -31,11 +32,7 @@ def find_pipeline(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 
 def usage_by_connector(org: Org, by: Principal, connector_ids: Sequence[UUID]) -> dict[UUID, Usage]:
     """Return the usage by pipelines that the principal can see. Unused connectors are left out."""
-    current = PipelineVersion.objects.for_org(org).filter(
-        pipeline=OuterRef("pk"), number=OuterRef("version")
-    )
-    # An earlier version may have had another connector.
-    is_of_current = Q(last_success_at__gt=Subquery(current.values("created_at")))
+    is_of_current = _has_succeeded_in_current_version(org)
 
     def usage_as(column: str) -> QuerySet[Pipeline, tuple[UUID, int, datetime | None]]:
         users = pipelines(org, by).filter(**{f"{column}__in": connector_ids})
@@ -47,6 +44,27 @@ def usage_by_connector(org: Org, by: Principal, connector_ids: Sequence[UUID]) -
 
     rows = usage_as("source_connector").union(usage_as("destination_connector"), all=True)
     return {connector_id: Usage(count, at) for connector_id, count, at in rows}
+
+
+def connectors_that_work(org: Org, by: Principal) -> Exists:
+    """Return the condition that a run with a connector has succeeded since it was changed and tested.
+
+    It is of a pipeline that the principal can see. The page of connectors says the same.
+    """
+    users = pipelines(org, by).filter(
+        Q(source_connector=OuterRef("pk")) | Q(destination_connector=OuterRef("pk")),
+        _has_succeeded_in_current_version(org),
+        last_success_at__gt=Greatest(OuterRef("updated_at"), OuterRef("checked_at")),
+    )
+    return Exists(users)
+
+
+def _has_succeeded_in_current_version(org: Org) -> Q:
+    """Return the condition of a pipeline. An earlier version may have had another connector."""
+    current = PipelineVersion.objects.for_org(org).filter(
+        pipeline=OuterRef("pk"), number=OuterRef("version")
+    )
+    return Q(last_success_at__gt=Subquery(current.values("created_at")))
 
 
 def has_succeeded_with(org: Org, connector: Connector) -> bool:

@@ -15,7 +15,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.drift.services import UNDECIDED
 from apps.pipelines.models import PipelineStream, SourceChange, StreamState
-from apps.pipelines.visibility import pipelines
+from apps.pipelines.visibility import connectors_that_work, pipelines
 from apps.runs.models import LIVE, ORDINARY_RUNS, Run, Status
 from apps.runs.next_steps import SIDES, next_step, sides_to_check
 from apps.runs.overview.attention import MAX_READ, Fix, Item
@@ -189,8 +189,9 @@ def _decide(row: Row, by: Principal) -> Fix:
 
 
 def failing_connectors(org: Org, by: Principal) -> list[Item]:
-    """Return the connectors whose last check failed. Makes one query."""
-    rows = connectors(org, by).filter(check_ok=False).order_by("-checked_at", "id")[:MAX_READ]
+    """Return the connectors whose last check failed, and with which no run has worked since. Makes one query."""
+    failing = connectors(org, by).filter(~connectors_that_work(org, by), check_ok=False)
+    rows = failing.order_by("-checked_at", "id")[:MAX_READ]
     return [
         Item(
             kind="connector",

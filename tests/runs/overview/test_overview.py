@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from apps.connectors import services
 from apps.connectors.models import Connector
 from apps.orgs.models import Domain, Org
 from apps.orgs.roles import Role
@@ -53,12 +54,15 @@ def set_limits(world: World, **limits: int) -> None:
 
 def pipeline_with_connector(world: World, **fields: Any) -> tuple[Pipeline, Connector]:
     connector = make_connector(world)
-    config = {
-        "source": {"connector_id": str(connector.pk)},
+    return make_pipeline(world, config=pipeline_config(connector), **fields), connector
+
+
+def pipeline_config(source: Connector) -> dict[str, Any]:
+    return {
+        "source": {"connector_id": str(source.pk)},
         "streams": [{"stream": "creatures"}],
         "destination": {"kind": "jsonl", "config": {}},
     }
-    return make_pipeline(world, config=config, **fields), connector
 
 
 def test_the_freshness_of_all_pipelines_is_counted(world: World) -> None:
@@ -161,6 +165,38 @@ def test_decisions_connectors_and_limits_are_listed_in_the_order_of_their_urgenc
     assert items[5]["cause"] == "2 new streams wait for a decision."
     assert actions(items[4]) == actions(items[5]) == ["decide"]
     assert actions(attention(world, Role.VIEWER)["changes Orders"]) == ["open_pipeline"]
+
+
+def test_a_connector_whose_test_failed_needs_no_attention_after_a_run_worked_with_it(
+    world: World,
+) -> None:
+    pipeline, connector = pipeline_with_connector(world, name="Orders")
+    other = make_connector(world)
+
+    def fail_test(connector: Connector) -> None:
+        with world.scope():
+            services.store_check_result(
+                org=world.org, connector_id=connector.pk, version=connector.version, ok=False
+            )
+
+    def named() -> set[str]:
+        items = overview(world)["attention"]
+        return {item["name"] for item in items if item["kind"] == "connector"}
+
+    fail_test(connector)
+    end_run(world, pipeline, "failed")
+    assert named() == {connector.name}
+    end_run(world, pipeline, "succeeded")
+    assert named() == set()
+    fail_test(connector)
+    assert named() == {connector.name}, "this test is newer than the run"
+
+    fail_test(other)
+    end_run(world, pipeline, "succeeded")
+    changes = {"config": pipeline_config(other)}
+    path = f"/api/v1/pipelines/{pipeline.pk}"
+    assert world.client().patch(path, changes).status_code == 200
+    assert other.name in named(), "the run was of a version with another source"
 
 
 def test_the_queue_has_the_reason_and_the_place_of_each_waiting_run(world: World) -> None:
