@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.agent.tools.describe_connector_kind.tool import without_keywords
 from apps.agent.tools.links import connector_label
@@ -17,6 +18,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
 from tests.agent.tools.use import card, error_code, use
 from tests.world import World, make_connector, make_pipeline
 
@@ -81,6 +83,28 @@ def test_settings_may_have_the_names_of_left_out_keywords() -> None:
     assert without_keywords(schema, frozenset({"title"})) == {
         "properties": {"title": {"type": "string"}}
     }
+
+
+def test_a_listed_connector_says_when_a_run_worked_with_it(world: World) -> None:
+    used, unused = make_connector(world), make_connector(world)
+    pipeline = make_pipeline(
+        world,
+        config={
+            "source": {"connector_id": str(used.pk)},
+            "streams": [{"stream": "creatures"}],
+            "destination": {"kind": "jsonl", "config": {}},
+        },
+    )
+
+    def worked_at() -> dict[str, Any]:
+        rows = use(world, "list_connectors", Role.VIEWER).content["connectors"]
+        return {row["id"]: row["worked_at"] for row in rows}
+
+    assert worked_at() == {used.pk: None, unused.pk: None}
+    now = timezone.now()
+    with world.scope():
+        Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk).update(last_success_at=now)
+    assert worked_at() == {used.pk: now, unused.pk: None}
 
 
 def test_an_unknown_kind_is_answered_with_a_similar_one(world: World) -> None:

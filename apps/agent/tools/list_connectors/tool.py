@@ -21,9 +21,18 @@ def perform(context: ToolContext, arguments: ListConnectors) -> Answer:
     if arguments.search:
         text = arguments.search
         found = found.filter(Q(name__icontains=text) | Q(kind__icontains=text))
-    rows = list(found.order_by("role", "name", "id").values(*COLUMNS)[: arguments.limit])
+    columns = found.order_by("role", "name", "id").values(*COLUMNS, "updated_at")
+    rows = list(columns[: arguments.limit])
+    usage = services.usage_of(context.org, context.by, [row["id"] for row in rows])
+    listed = [
+        {
+            **{name: row[name] for name in COLUMNS},
+            "worked_at": usage[row["id"]].worked_at(row["updated_at"]),
+        }
+        for row in rows
+    ]
     count = found.count()
-    content = {"count": count, "connectors": rows}
+    content = {"count": count, "connectors": listed}
     summary = f"Found {counted(count, 'connector')}."
     return Answer(content, summary, foreign_fields=frozenset({"connectors"}))
 
@@ -31,7 +40,8 @@ def perform(context: ToolContext, arguments: ListConnectors) -> Answer:
 TOOL = Tool(
     name="list_connectors",
     title="List connectors",
-    description="List saved connectors: sources and destinations that pipelines can use.",
+    description="List saved connectors: sources and destinations that pipelines can use. `check_ok` is whether the"
+    " last test of the connection passed, `worked_at` when a run last succeeded with these settings.",
     level=Level.READ,
     effect=Effect.NONE,
     permission=Permission.READ,
