@@ -21,7 +21,9 @@ Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or
 MAX_ERRORS = 50
 MAX_COMPARED_NAME = 60  # characters of a name that are compared with known names
 MAX_COMPARED = 500  # known names that a name is compared with
-MAX_HINTS = 5  # unknown names of one request that are compared
+MAX_HINTS = 5  # unknown names of one request that get a hint
+MAX_NAMED = 10  # known names that a hint lists
+MAX_NAMED_LENGTH = 200  # characters of each
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -58,6 +60,17 @@ def similar_name(name: str, known: Sequence[str]) -> str:
     comparable = [each for each in known if len(each) <= MAX_COMPARED_NAME][:MAX_COMPARED]
     similar = get_close_matches(name[:MAX_COMPARED_NAME], comparable, n=1)
     return similar[0] if similar else ""
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """Return a question with the most similar known name, or else the first known names.
+
+    Its length is limited, because sources and requests may have names of any length. Give at most MAX_HINTS in one
+    answer, because comparing takes time.
+    """
+    if similar := similar_name(name, known):
+        return f"did you mean {similar}?"
+    return f"it has {', '.join(each[:MAX_NAMED_LENGTH] for each in known[:MAX_NAMED])}."
 
 
 def unknown_fields(names: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from apps.connectors import schemas
@@ -18,7 +19,6 @@ from apps.pipelines.definition.fields import rules_of
 # These sources declare all fields of a stream. The others have found them in its first records, and may have more.
 DECLARING_KINDS = frozenset({"postgres", "dummy", "samples"})
 MAX_LISTED = 10_000  # A source that lists so many streams may have more.
-MAX_NAMED = 10  # names that a message lists
 NOT_LISTED = (
     "The source has not listed its streams with these settings, so their names, their cursor fields, their primary keys and"
     " the new names of fields are not compared with it. The first run does that."
@@ -41,7 +41,7 @@ def listed_streams(org: Org, definition: Definition) -> FoundStreams | None:
 
 
 def find_errors(org: Org, definition: Definition, *, kept: Definition | None = None) -> list[Error]:
-    """Return the errors of streams and fields that the source does not have, and of fields that would get one name.
+    """Return the first errors of streams and fields that the source does not have, and of fields that would get one name.
 
     What a stream has in `kept` too is not compared, so that a table that is gone does not prevent other changes.
     """
@@ -52,7 +52,8 @@ def find_errors(org: Org, definition: Definition, *, kept: Definition | None = N
     before = (
         {stream["stream"]: stream for stream in kept.streams} if kept and is_same_source else {}
     )
-    return list(_errors(definition, _Listed(found, definition), before))
+    errors = _errors(definition, _Listed(found, definition), before)
+    return list(islice(errors, schemas.MAX_ERRORS))
 
 
 def find_unchecked(org: Org, definition: Definition) -> list[Unchecked]:
@@ -98,25 +99,20 @@ def _errors(
         offer = listed.find(name)
         if offer is None:
             if former is None and listed.is_complete:
-                hint = _hint(name, listed.names, gives_hints=hints > 0)
+                hint = f"; {schemas.hint(name, listed.names)}" if hints > 0 else "."
                 hints -= 1
-                message = f"The source has no such stream; {hint} {listed.advice}"
+                message = f"The source has no such stream{hint} {listed.advice}"
                 yield (f"{path}.stream", message, "unknown")
             continue
         fields = [field["name"] for field in offer["fields"]]
         if listed.declares_fields and fields:
             for part, field in _unknown_fields(stream, former, fields):
-                hint = _hint(field, fields, gives_hints=hints > 0)
+                hint = f"; {schemas.hint(field, fields)}" if hints > 0 else "."
                 hints -= 1
-                message = f"The stream {name} has no field {field}; {hint} {listed.advice}"
+                message = f"The stream {name} has no field {field}{hint} {listed.advice}"
                 yield (f"{path}.{part}", message, "unknown")
         if former is None or former.get("fields") != stream.get("fields"):
             yield from _taken_names(stream, path, fields)
-
-
-def _hint(name: str, known: list[str], *, gives_hints: bool) -> str:
-    similar = schemas.similar_name(name, known) if gives_hints else ""
-    return f"did you mean {similar}?" if similar else f"it has {', '.join(known[:MAX_NAMED])}."
 
 
 def _unknown_fields(

@@ -158,8 +158,8 @@ def _list_error(streams: Any) -> Error | None:
 class StreamBuilder:
     """Validates one stream, converts it to its stored form, and collects its errors.
 
-    With `patch`, missing fields keep the values of `previous`, which has the same name. An unknown stream is compared
-    with the known ones only if it `gives_hints`, because that takes time.
+    With `patch`, missing fields keep the values of `previous`, which has the same name. The error of an unknown stream
+    names known ones only if it `gives_hints`.
     """
 
     def __init__(
@@ -220,13 +220,8 @@ class StreamBuilder:
         if len(name) > MAX_STREAM_LENGTH:
             self.add_error("stream", f"At most {MAX_STREAM_LENGTH} characters.", "max_length")
         if self.known_streams and name not in self.known_streams:
-            similar = schemas.similar_name(name, self.known_streams) if self.gives_hints else ""
-            hint = (
-                f"did you mean {similar}?"
-                if similar
-                else f"it has {', '.join(self.known_streams[:10])}."
-            )
-            self.add_error("stream", f"This source has no such stream; {hint}", "unknown")
+            hint = f"; {schemas.hint(name, self.known_streams)}" if self.gives_hints else "."
+            self.add_error("stream", f"This source has no such stream{hint}", "unknown")
         return name
 
     def _parse_choice(

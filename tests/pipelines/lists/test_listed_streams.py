@@ -116,6 +116,30 @@ def test_what_the_source_has_is_accepted(world: World, fitting: str) -> None:
     assert answer.status_code == 201, answer.content
 
 
+def test_the_names_of_a_source_are_listed_in_a_few_short_errors(world: World) -> None:
+    fields = {f"{number}{'f' * 10_000}": "string" for number in range(20)}
+    names = [f"{number}{'n' * 10_000}" for number in range(20)]
+    shop = Shop(world, *(listed(name, fields) for name in ("orders", *names)))
+    wrong = [{"stream": f"wrong {number}"} for number in range(200)]
+    key = {"stream": "orders", "primary_key": [f"wrong {number}" for number in range(20)]}
+    errors = shop.validate(key, *wrong)["errors"]
+    assert len(errors) == 50
+    assert sum("it has" in error["message"] for error in errors) == 5
+    assert max(len(error["message"]) for error in errors) < 3_000
+
+
+def test_the_names_of_inline_streams_are_listed_in_a_few_short_errors(world: World) -> None:
+    streams = [{"name": f"{number}{'n' * 10_000}", "path": "/"} for number in range(20)]
+    source = {"kind": "rest", "config": {"base_url": "https://api.example.com", "streams": streams}}
+    config = {
+        "source": source,
+        "streams": [{"stream": f"wrong {number}"} for number in range(200)],
+        "destination": {"kind": "duckdb", "config": {}},
+    }
+    answer = world.client().post(f"{URL}/validate", {"name": "x", "config": config})
+    assert len(answer.content) < 100_000
+
+
 def test_validation_says_that_an_unknown_source_is_not_compared(world: World) -> None:
     shop = Shop(world)
     answer = shop.validate({**INCREMENTAL, "cursor_field": "anything"})
