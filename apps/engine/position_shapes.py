@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.json import JsonObject
 
+MAX_FAULTS = 50  # parts of a position that are named
+MAX_SHOWN = 60  # characters of a wrong value that are shown
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -110,6 +112,7 @@ def find_faults(
         parsed = shape.model_validate(known)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_context=False, include_url=False)
+        problems = problems[:MAX_FAULTS]
         return {
             name: _sentence(shape, name, problem["type"])
             for problem in reversed(problems)
@@ -195,7 +198,8 @@ def _wrong_value(
         full_type = types.get(name, "")
         read = READERS.get(re.sub(r"\(.*?\)", "", full_type))
         if read is not None and not _can_be_read(read, value):
-            return f"{value!r} is not a value of {name}, which has the type {full_type}."
+            shown = value if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]}…"
+            return f"{shown!r} is not a value of {name}, which has the type {full_type}."
     return None
 
 

@@ -180,3 +180,13 @@ def test_a_value_is_compared_with_the_type_of_its_column(
     position = {"cursor_field": "c", "after": [value], "key": ["c"]}
     faults = find_faults("postgres", position, saved={}, cursor_field="c", types={"c": type_})
     assert (not faults) is is_accepted
+
+
+def test_few_faults_of_a_position_are_named_in_short_sentences() -> None:
+    position = {"cursor_field": "c", "after": ["x" * 100_000], "key": ["c"]}
+    (fault,) = find_faults(
+        "postgres", position, saved={}, cursor_field="c", types={"c": "bigint"}
+    ).values()
+    assert len(fault) < 200
+    unknown = {f"part {number}": 1 for number in range(10_000)}
+    assert len(find_faults("rest", unknown, saved={}, cursor_field=None, types={})) <= 50
