@@ -23,19 +23,16 @@ PATTERNS = (
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"(invalid input (?:syntax|value) for [^:]*: ).*"), rf"\1{HIDDEN}"),
-    # The saved position of a stream, in messages of the source PostgreSQL.
-    (re.compile(r"(The window of .+ may end at ).*?( at the latest)"), rf"\1{HIDDEN}\2"),
-    (re.compile(r"(must be before the saved position )\(.*?\)(, where)"), rf"\1({HIDDEN})\2"),
-    (
-        re.compile(r"(the saved position )'.*'( of .+ (?:hides all rows|is not a value))"),
-        rf"\1{HIDDEN}\2",
-    ),
-    (
-        re.compile(r"(its greatest .+? )'.*'( is below the saved position )'.*'(, so its rows)"),
-        rf"\1{HIDDEN}\2{HIDDEN}\3",
-    ),
     # An address is looked for once in each word: otherwise a long word without "@" needs quadratic time.
     (re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++(?:\.[\w-]++)+"), HIDDEN),
+)
+# What surrounds the saved position of a stream in messages of the source PostgreSQL.
+AROUND_POSITIONS = (
+    (" may end at ", " at the latest, its saved position"),
+    ("must be before the saved position (", "), where a window"),
+    ("the saved position ", " hides all rows"),
+    ("the saved position ", " is not a value of the type"),
+    ("since the last sync, and its greatest ", ", so its rows would not be read"),
 )
 QUOTED_TEXT = re.compile(r"'[^']*'|\"[^\"]*\"")
 
@@ -51,7 +48,15 @@ def hide_values(context: ToolContext, text: str) -> str:
         text = QUOTED_TEXT.sub(HIDDEN, text)
     for pattern, replacement in PATTERNS:
         text = pattern.sub(replacement, text)
+    for before, after in AROUND_POSITIONS:
+        text = _hide_between(text, before, after)
     return text
+
+
+def _hide_between(text: str, before: str, after: str) -> str:
+    """Hide what is between the first `before` and the last `after`. A pattern would need cubic time for a hostile text."""
+    start, end = text.find(before) + len(before), text.rfind(after)
+    return text[:start] + HIDDEN + text[end:] if before in text and start <= end else text
 
 
 def hide_position(context: ToolContext, position: object) -> object:
