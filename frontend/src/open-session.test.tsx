@@ -16,6 +16,13 @@ startServer(
 beforeEach(() => startApp(["read"]));
 afterEach(cleanup);
 
+async function logOutOn(path: string) {
+  await openPage(path);
+  await userEvent.click(await screen.findByRole("button", { name: /Your account|Ada/ }));
+  await userEvent.click(await screen.findByRole("menuitem", { name: "Log out" }));
+  await waitFor(() => expect(currentPath()).toBe("/login"));
+}
+
 describe.each(["/login", "/signup"])("%s of a user who is logged in", (form) => {
   it("opens the wanted page", async () => {
     await openPage(`${form}?next=${encodeURIComponent("/runs?status=failed")}`);
@@ -43,10 +50,16 @@ describe("without a session", () => {
   });
 
   it("the next user does not return to the page on which the last one logged out", async () => {
-    await openPage("/runs");
-    await userEvent.click(await screen.findByRole("button", { name: /Your account|Ada/ }));
-    await userEvent.click(await screen.findByRole("menuitem", { name: "Log out" }));
-    await waitFor(() => expect(currentPath()).toBe("/login"));
+    await logOutOn("/runs");
     expect(currentSearch()).toEqual({});
+  });
+
+  it("nothing is kept in the tab of what the last user has typed", async () => {
+    sessionStorage.setItem(
+      "drover.kept.new-connector.source",
+      '{"owner":"u1/o1","value":{"kind":"postgres"}}',
+    );
+    await logOutOn("/runs");
+    expect(Object.keys(sessionStorage).filter((key) => key.startsWith("drover.kept."))).toEqual([]);
   });
 });

@@ -27,6 +27,7 @@ import { parseKeyFilter } from "@/features/settings/keys/key-filter";
 import { parseMemberFilter } from "@/features/settings/people/member-filter";
 import { parseSourceFilter } from "@/features/sources/filter";
 import { parseStart } from "@/features/start/start";
+import { forgetKept } from "@/components/use-kept";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
 import { AppErrorPage, NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { loadCode } from "@/components/lazy-code";
@@ -570,13 +571,16 @@ onSessionChange(() => {
   if (openedId !== undefined && userId !== undefined && openedId !== userId) {
     queryClient.clear();
     resetAgentPanel();
+    forgetKept();
   }
   userId = openedId ?? userId;
 });
 
 // Show the log-in page after a log-out, also in another tab. After the end of a session the page asks to log in again.
 onSessionChange(() => {
-  if (currentSession().status !== "anonymous") return;
+  const state = currentSession();
+  if (state.status !== "anonymous") return;
+  if (state.hasLoggedOut) forgetKept();
   queryClient.clear();
   void router.invalidate();
 });

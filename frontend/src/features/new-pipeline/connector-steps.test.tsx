@@ -4,6 +4,7 @@ import { cleanup, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { endSession } from "@/api/session";
 import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { DestinationStep } from "./destination-step";
 import { type StreamDraft } from "@/components/streams/stream-draft";
@@ -128,11 +129,20 @@ describe("the step of the source", () => {
     expect(screen.getByLabelText<HTMLInputElement>("Host").value).toBe("");
   });
 
+  it("keeps nothing that is typed after the log-out, while the form is still open", async () => {
+    show(<SourceStep source={null} onDone={vi.fn()} />);
+    await newKind();
+    endSession();
+    sessionStorage.clear();
+    await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
+    expect({ ...sessionStorage }).toEqual({});
+  });
+
   it("shows nothing of what another user has typed in this tab", async () => {
     show(<SourceStep source={null} onDone={vi.fn()} />);
     await newKind();
     await userEvent.type(screen.getByLabelText("Host"), "db.example.com");
-    const key = "drover.new-pipeline.source";
+    const key = "drover.kept.new-pipeline.source";
     const stored = sessionStorage.getItem(key)!;
     cleanup();
     sessionStorage.setItem(key, stored.replace("u1", "u2"));

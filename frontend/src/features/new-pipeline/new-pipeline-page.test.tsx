@@ -87,14 +87,14 @@ describe("a pipeline that is half made", () => {
     await screen.findByText("orders");
     await userEvent.click(screen.getByRole("button", { name: "Start over" }));
     expect(await screen.findByText("Shop")).toBeTruthy();
-    expect(sessionStorage.getItem("drover.new-pipeline")).toBeNull();
+    expect(sessionStorage.getItem("drover.kept.new-pipeline")).toBeNull();
   });
 
   it("is not shown to another user", async () => {
     await chooseSource();
-    const stored = sessionStorage.getItem("drover.new-pipeline")!;
+    const stored = sessionStorage.getItem("drover.kept.new-pipeline")!;
     cleanup();
-    sessionStorage.setItem("drover.new-pipeline", stored.replace("u1", "u2"));
+    sessionStorage.setItem("drover.kept.new-pipeline", stored.replace("u1", "u2"));
     await openPage("/pipelines/new");
     await screen.findByText("Shop");
     expect(screen.queryByText("orders")).toBeNull();
