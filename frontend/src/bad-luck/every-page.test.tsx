@@ -3,6 +3,7 @@ import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import { delay, http, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { queryClient } from "@/query-client";
+import { router } from "@/router";
 import { openPage, startApp } from "@/test-app";
 import { startServer } from "@/test-server";
 import { PAGES, PERMISSIONS, type Page } from "./pages";
@@ -46,6 +47,38 @@ async function expectShell() {
 
 const alerts = () => screen.findAllByRole("alert");
 const paths = PAGES.map((page): [string, Page] => [page.path, page]);
+
+/** Routes that are not among the pages of these tests. */
+const OTHER_ROUTES = [
+  // for users who are not logged in
+  "/login",
+  "/signup",
+  "/forgot-password",
+  "/reset-password",
+  "/verify-email",
+  "/invitation",
+  // they load nothing, or lead to another page
+  "/welcome",
+  "/no-access",
+  "/settings",
+  "/$",
+  // only in development
+  "/dev/components",
+];
+
+it("each route of the router is among the pages of these tests", () => {
+  const tested = PAGES.map(({ path }) => {
+    const [matched] = router.getMatchedRoutes(path.split("?")[0]!);
+    return withoutSlash(matched.at(-1)!.fullPath);
+  });
+  const routes = new Set(Object.keys(router.routesByPath).map(withoutSlash));
+  expect([...new Set(tested), ...OTHER_ROUTES].sort()).toEqual([...routes].sort());
+});
+
+/** A tab that is shown first has the path of its page and a slash. */
+function withoutSlash(path: string): string {
+  return path === "/" ? path : path.replace(/\/$/, "");
+}
 
 describe("if the server fails, the page says so with the id of the request and can be tried again", () => {
   it.each(paths)("%s", async (path) => {
