@@ -9,6 +9,8 @@ from apps.background.memory import collect_garbage_less_often
 from apps.background.private import restrict_umask
 
 NOT_STARTED = 2  # exit code of a command that could not start, as in run_pipeline; a failed command exits with 1
+# Commands that use neither the keys nor the database of an installation, so that they also run where none was made.
+WITHOUT_INSTALLATION = ("test_source", "export_openapi", "print_tools", "help", "--help", "-h")
 
 
 def main() -> None:
@@ -38,7 +40,7 @@ def main() -> None:
     from config.env import SettingInvalid, set_placeholder_settings, use_installation
 
     try:
-        if sys.argv[1:2] in (["test_source"], ["help"], ["--help"], ["-h"], []):
+        if len(sys.argv) == 1 or sys.argv[1] in WITHOUT_INSTALLATION:
             set_placeholder_settings()
         if sys.argv[1:2] == ["worker"]:
             os.environ["DROVER_PROCESS"] = "worker"

@@ -98,3 +98,16 @@ def test_help_includes_the_commands_that_are_not_django_commands(
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert expected_text in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [["export_openapi", "--check"], ["print_tools"]])
+def test_the_references_are_written_without_an_installation(
+    addresses_file: Path, arguments: list[str]
+) -> None:
+    result = subprocess.run(
+        [sys.executable, ROOT / "manage.py", *arguments],
+        env={"PATH": os.environ["PATH"], "DROVER_HOME": str(addresses_file.parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
