@@ -29,9 +29,9 @@ MAX_SOURCES = 3  # sources of one proposal that are asked
 MAX_ESTIMATED = 500  # streams of one source
 MAX_LAST_RUNS = 20  # streams whose last runs are looked up
 NOT_ESTIMATED = no_sizes("the proposal has too many sources")
-ROWS = "Records to expect"
+RECORDS = "Records to expect"
 REQUESTS = "Requests to expect"
-ROWS_AND_REQUESTS = "Rows and requests to expect"
+RECORDS_AND_REQUESTS = "Records and requests to expect"
 # Kinds of sources that do not read pages over HTTP. All others do.
 KINDS_WITHOUT_REQUESTS = frozenset({"postgres", "files", "samples", "dummy", "kafka"})
 NOT_KNOWN = "Not known before the first run"
@@ -88,7 +88,7 @@ class Sizes:
         if source_id in self.with_requests:
             return facts
         return [
-            (ROWS if label == ROWS_AND_REQUESTS else label, value)
+            (RECORDS if label == RECORDS_AND_REQUESTS else label, value)
             for label, value in facts
             if label != REQUESTS
         ]
@@ -103,7 +103,7 @@ class Sizes:
         if not known:
             return self.facts(source_id, streams[0]) if streams else []
         of_streams = f"{len(known):,} of {len(streams):,}" if len(known) < len(streams) else "all"
-        return [(ROWS, f"About {sum(known):,} in {of_streams} streams")]
+        return [(RECORDS, f"About {sum(known):,} in {of_streams} streams")]
 
     def _records(self, source_id: UUID, stream: str) -> int | None:
         if (run := self.last_runs.get((source_id, stream))) is not None:
@@ -118,7 +118,7 @@ class Sizes:
         size = found["sizes"].get(stream)
         if size is None or size["records"] is None:
             reason = (size and size["problem"]) or found["problem"] or NOT_TOLD
-            return [(ROWS_AND_REQUESTS, f"{NOT_KNOWN}: {reason}")]
+            return [(RECORDS_AND_REQUESTS, f"{NOT_KNOWN}: {reason}")]
         return _facts_of_estimate(size["records"], size)
 
 
@@ -195,7 +195,7 @@ def _last_run(context: ToolContext, stream: Stream) -> ExpectedSize | None:
 def _facts_of_run(size: ExpectedSize) -> Facts:
     since = f"as in the last run of {size.pipeline_name}"
     return [
-        (ROWS, f"{size.records:,}, {since}"),
+        (RECORDS, f"{size.records:,}, {since}"),
         (REQUESTS, f"{size.pages:,}, one for each page, {since}"),
     ]
 
@@ -203,7 +203,7 @@ def _facts_of_run(size: ExpectedSize) -> Facts:
 def _facts_of_estimate(records: int, size: StreamSize) -> Facts:
     requests: Any = size["requests"]
     return [
-        (ROWS, f"About {records:,}: {size['basis']}"),
+        (RECORDS, f"About {records:,}: {size['basis']}"),
         (
             REQUESTS,
             f"About {requests:,}, one for each page" if requests else NOT_KNOWN,

@@ -67,7 +67,7 @@ def test_a_proposal_without_a_table_gets_one_that_no_pipeline_writes(
 def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
     world: World, proposal: dict[str, Any]
 ) -> None:
-    assert facts_of(world, proposal)["Rows to expect"] == "About 1,000: counted by the source"
+    assert facts_of(world, proposal)["Records to expect"] == "About 1,000: counted by the source"
     config = {
         "source": {"connector_id": proposal["source_connector_id"]},
         "streams": [{"stream": "generated"}],
@@ -79,10 +79,10 @@ def test_the_rows_to_expect_come_from_the_last_run_of_the_same_stream(
 
     other_source = {**proposal, "source_connector_id": str(make_connector(world).pk)}
     other_stream = {**proposal, "streams": [{"stream": "plants"}]}
-    assert facts_of(world, other_source)["Rows to expect"].startswith("About 1,000")
-    assert facts_of(world, other_stream)["Rows to expect"] == "About 5: counted by the source"
+    assert facts_of(world, other_source)["Records to expect"].startswith("About 1,000")
+    assert facts_of(world, other_stream)["Records to expect"] == "About 5: counted by the source"
     facts = facts_of(world, proposal)
-    assert facts["Rows to expect"] == "336,776, as in the last run of older"
+    assert facts["Records to expect"] == "336,776, as in the last run of older"
     assert "Requests to expect" not in facts
     with world.scope():
         connector = {"pk": proposal["source_connector_id"]}
@@ -97,7 +97,7 @@ def test_the_source_estimates_the_size_of_a_stream_that_no_pipeline_has_read(
     source = make_connector(world, config={"rows": 12_345, "page_size": 1000})
     facts = facts_of(world, {**proposal, "source_connector_id": str(source.pk)})
 
-    assert facts["Rows to expect"] == "About 12,345: counted by the source"
+    assert facts["Records to expect"] == "About 12,345: counted by the source"
     assert "Requests to expect" not in facts, "the numbers are not read over HTTP"
 
 
@@ -116,7 +116,7 @@ def test_a_source_that_does_not_answer_delays_the_proposal_by_two_seconds_only(
         silent.settimeout(1)
         silent.accept()[0].close()  # the source was asked
     expected = "Not known before the first run: the source did not answer in 2 seconds"
-    assert facts["Rows to expect"] == expected
+    assert facts["Records to expect"] == expected
 
 
 def test_the_reason_why_sizes_are_not_known_is_said_once(
@@ -131,7 +131,7 @@ def test_the_reason_why_sizes_are_not_known_is_said_once(
         {**proposal, "name": name, "source_connector_id": str(source.pk)} for name in "abcde"
     ]
     shown: Any = card(world, "create_pipelines", pipelines=proposals)
-    label = "Rows to expect"
+    label = "Records to expect"
     values = [fact["value"] for fact in shown["facts"] if fact["label"] == label]
     assert values[0] == "Not known before the first run: the source cannot be read now (source)"
     assert set(values[1:]) == {"Not known before the first run, for the same reason"}
@@ -151,7 +151,7 @@ def test_an_address_that_the_egress_policy_forbids_is_not_asked_for_an_estimate(
         private.settimeout(0.2)
         with pytest.raises(TimeoutError):
             private.accept()
-    assert "egress policy does not allow" in facts["Rows to expect"]
+    assert "egress policy does not allow" in facts["Records to expect"]
 
 
 def test_the_estimate_is_shown_in_a_conversation(committed_db: None) -> None:
@@ -163,7 +163,7 @@ def test_the_estimate_is_shown_in_a_conversation(committed_db: None) -> None:
     talk.work()
 
     facts = {fact["label"]: fact["value"] for fact in talk.open_request()["card"]["facts"]}
-    assert facts["Rows to expect"] == "About 10: counted by the source"
+    assert facts["Records to expect"] == "About 10: counted by the source"
 
 
 def test_the_card_warns_of_connectors_that_are_not_known_to_work(

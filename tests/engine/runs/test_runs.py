@@ -247,7 +247,7 @@ def test_a_failed_run_is_continued_by_its_next_attempt(make_rehearsal: MakeRehea
     assert published_ids(run.folder) == []
     run.failure_flag.unlink()
     outcome = run.attempt()
-    assert any("Continuing at page 6 with 600 rows" in line.message for line in run.log)
+    assert any("Continuing at page 6 with 600 records" in line.message for line in run.log)
     assert isinstance(outcome, Succeeded)
     assert outcome.read == 1000, "the count includes earlier attempts"
     assert published_ids(run.folder) == list(range(1, 1001))

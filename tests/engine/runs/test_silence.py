@@ -65,7 +65,7 @@ def test_a_hanging_source_times_out_and_the_next_attempt_continues(
     )
     run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
-    assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
+    assert any("Continuing at page 4 with 400 records" in line.message for line in run.log)
 
 
 def test_a_hanging_destination_times_out(

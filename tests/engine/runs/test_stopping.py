@@ -72,7 +72,7 @@ def test_cancelling_a_hanging_source_keeps_the_staged_rows(make_rehearsal: MakeR
     assert outcome.failure_class is FailureClass.CANCELLED
     run.failure_flag.unlink()
     assert isinstance(run.attempt(), Succeeded)
-    assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
+    assert any("Continuing at page 4 with 400 records" in line.message for line in run.log)
 
 
 def test_a_hanging_destination_is_killed(make_rehearsal: MakeRehearsal, quick_kill: None) -> None:

@@ -60,7 +60,7 @@ def test_a_backfill_is_proposed_with_its_estimate_started_and_cancelled(
 
     shown: Any = card(acme, "backfill_streams", **window)
     facts = {fact["label"]: fact["value"] for fact in shown["facts"]}
-    assert facts["Rows to expect"] == "1,440, in 1 chunk"
+    assert facts["Records to expect"] == "1,440, in 1 chunk"
     assert facts["Write mode"] == "The rows of the window are replaced"
     assert facts["Window"].startswith("at from 2026-01-02 00:00:00")
 

@@ -98,7 +98,7 @@ def has_read(count: int) -> Any:
     return lambda run: run["progress"]["read"] >= count
 
 
-def test_a_run_whose_child_ignores_the_request_to_stop_is_cancelled_within_ten_seconds(
+def test_a_run_whose_child_ignores_the_request_to_stop_is_cancelled(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert controller.GRACE_SECONDS + controller.KILL_SECONDS < 10
