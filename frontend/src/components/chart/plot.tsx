@@ -135,7 +135,7 @@ function optionsOf(
         size: 26,
         space: LABEL_DISTANCE,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500],
-        values: (_plot, splits) => splits.map((index) => axisTime(shown.current.times, index)),
+        values: (_plot, splits) => axisLabels(shown.current.times, splits),
       },
       {
         ...axis,
@@ -163,17 +163,15 @@ function optionsOf(
   };
 }
 
-const DAYS = 2 * 86_400_000; // milliseconds from which on the axis has days instead of times
+const TWO_DAYS = 2 * 86_400_000; // milliseconds
+const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const timeFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 
-/** The day, such as `5 Nov`, or the time of day if all values are of two days. */
-function axisTime(times: string[], index: number): string {
-  const time = times[index];
-  if (time === undefined) return "";
-  const isLong = Date.parse(times.at(-1)!) - Date.parse(times[0]!) > DAYS;
-  const parts = isLong
-    ? ({ day: "numeric", month: "short" } as const)
-    : ({ hour: "2-digit", minute: "2-digit" } as const);
-  return new Intl.DateTimeFormat("en-GB", parts).format(new Date(time));
+/** The labels of these values: days, such as `5 Nov`, or times of day if all values are within two days. */
+function axisLabels(times: string[], indexes: number[]): string[] {
+  const isLong = Date.parse(times.at(-1) ?? "") - Date.parse(times[0] ?? "") > TWO_DAYS;
+  const format = isLong ? dayFormat : timeFormat;
+  return indexes.map((index) => (times[index] === undefined ? "" : format.format(new Date(times[index]))));
 }
 
 function pointedOf(plot: uPlot): Pointed | null {
