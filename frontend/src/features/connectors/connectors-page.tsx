@@ -5,15 +5,15 @@ import { Button, buttonClasses } from "@/components/button";
 import { ConnectorLogo } from "@/components/connector-logo";
 import { useKindName } from "@/components/connectors/use-kind-name";
 import { LoadErrorPage } from "@/components/error-pages";
+import { FilterBar, FilterSelect } from "@/components/filter-bar";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { Name } from "@/components/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
-import { isRole, parseConnectorFilter, type ConnectorFilter } from "./filter";
+import { parseConnectorFilter, type ConnectorFilter } from "./filter";
 import { connectorsQuery } from "./queries";
 import { TestState } from "./test-state";
 
@@ -40,7 +40,7 @@ export function ConnectorsPage() {
         </Link>
         .
       </p>
-      <FilterBar filter={filter} />
+      <Filters filter={filter} />
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && <NoConnectors filter={filter} canEdit={canEdit} />}
@@ -62,33 +62,27 @@ function NewConnectorLink() {
   );
 }
 
-function FilterBar({ filter }: { filter: ConnectorFilter }) {
+const ROLE_WORDS = { source: "Sources", destination: "Destinations" };
+
+function Filters({ filter }: { filter: ConnectorFilter }) {
   const navigate = useNavigate({ from: "/connectors" });
   const change = (next: ConnectorFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
-    <div role="search" aria-label="Filter connectors" className="mb-4 flex flex-wrap items-center gap-2">
-      <SearchField
-        label="Search connectors"
-        value={filter.q ?? ""}
-        onChange={(q, replace) => change({ q: q || undefined }, replace)}
+    <FilterBar
+      items="connectors"
+      filter={filter}
+      onSearch={(q, replace) => change({ q }, replace)}
+      onClear={() => void navigate({ search: {} })}
+    >
+      <FilterSelect
+        label="Role"
+        any="Sources and destinations"
+        value={filter.role}
+        words={ROLE_WORDS}
+        onChange={(role) => change({ role })}
       />
-      <select
-        aria-label="Role"
-        className="control w-auto!"
-        value={filter.role ?? ""}
-        onChange={({ target }) => change({ role: isRole(target.value) ? target.value : undefined })}
-      >
-        <option value="">Sources and destinations</option>
-        <option value="source">Sources</option>
-        <option value="destination">Destinations</option>
-      </select>
-      {(filter.q || filter.role) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
-          Clear filters
-        </Button>
-      )}
-    </div>
+    </FilterBar>
   );
 }
 

@@ -6,12 +6,12 @@ import type { DataFile, FileUser } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { LoadErrorPage } from "@/components/error-pages";
+import { FilterBar } from "@/components/filter-bar";
 import { Hint } from "@/components/hint";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { showSuccess } from "@/components/toast";
 import { CopyId } from "@/components/item-id";
 import { Name } from "@/components/name";
@@ -47,13 +47,12 @@ export function FilesPage() {
       </PageHeader>
       {canEdit && <DropZone hint={<UploadHint />} />}
       <UploadList />
-      <div role="search" className="mb-4">
-        <SearchField
-          label="Search files"
-          value={filter.q ?? ""}
-          onChange={(q, replace) => void navigate({ search: q ? { q } : {}, replace })}
-        />
-      </div>
+      <FilterBar
+        items="files"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ search: { q }, replace })}
+        onClear={() => void navigate({ search: {} })}
+      />
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && <NoFiles canEdit={canEdit} hasFilter={Boolean(filter.q)} />}

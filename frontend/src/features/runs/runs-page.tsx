@@ -8,7 +8,7 @@ import { RunsTable } from "@/components/runs-table";
 import { momentsOf } from "@/format/days";
 import { useOrgEvents } from "@/live/org-events";
 import { parseRunFilter } from "./filter";
-import { FilterBar } from "./filter-bar";
+import { RunFilters } from "./run-filters";
 
 export function RunsPage() {
   // The router also passes parameters on that the page does not know.
@@ -25,7 +25,7 @@ export function RunsPage() {
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       <PageHeader title="Runs" count={query.data?.pages[0]?.count} />
-      <FilterBar filter={filter} pipelineName={ofPipeline?.name} />
+      <RunFilters filter={filter} pipelineName={ofPipeline?.name} />
       <div className="card @container overflow-x-auto">
         {query.isPending && <Skeletons />}
         {query.isError && runs.length === 0 && (

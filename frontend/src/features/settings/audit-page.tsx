@@ -5,9 +5,9 @@ import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DayFields } from "@/components/day-fields";
+import { FilterBar } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { showError } from "@/components/toast";
 import { membersQuery } from "@/api/members";
 import { useKindName } from "@/components/connectors/use-kind-name";
@@ -63,12 +63,12 @@ export function AuditPage() {
         </div>
       }
     >
-      <div role="search" aria-label="Filter events" className="mb-4 flex flex-wrap items-center gap-2">
-        <SearchField
-          label="Search events"
-          value={filter.q ?? ""}
-          onChange={(q, replace) => change({ q: q || undefined }, replace)}
-        />
+      <FilterBar
+        items="events"
+        filter={filter}
+        onSearch={(q, replace) => change({ q }, replace)}
+        onClear={() => void navigate({ search: {} })}
+      >
         <select
           aria-label="Action"
           className="control w-52!"
@@ -100,12 +100,7 @@ export function AuditPage() {
           ))}
         </select>
         <DayFields days={filter} onChange={change} />
-        {Object.keys(filter).length > 0 && (
-          <Button look="quiet" onClick={() => void navigate({ search: {} })}>
-            Clear filters
-          </Button>
-        )}
-      </div>
+      </FilterBar>
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       {query.isSuccess && events.length === 0 && (

@@ -2,11 +2,11 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { CustomSourceRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
+import { FilterBar } from "@/components/filter-bar";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Name } from "@/components/name";
@@ -37,12 +37,12 @@ export function SourcesPage() {
         )}
       </PageHeader>
       <UploadResult upload={upload} />
-      <div role="search" className="mb-4 flex flex-wrap items-center gap-3">
-        <SearchField
-          label="Search custom sources"
-          value={filter.q ?? ""}
-          onChange={(q, replace) => void navigate({ search: { ...filter, q: q || undefined }, replace })}
-        />
+      <FilterBar
+        items="custom sources"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ search: { ...filter, q }, replace })}
+        onClear={() => void navigate({ search: {} })}
+      >
         <label className="flex items-center gap-2 text-soft">
           <input
             type="checkbox"
@@ -53,7 +53,7 @@ export function SourcesPage() {
           />{" "}
           Archived only{" "}
         </label>
-      </div>
+      </FilterBar>
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (

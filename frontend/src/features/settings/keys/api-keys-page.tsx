@@ -11,10 +11,10 @@ import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
+import { FilterBar, FilterSelect } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { OneTimeSecret } from "@/components/one-time-secret";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { showError } from "@/components/toast";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { QueryContent, RoleSelect, Section, type Role } from "@/components/section";
@@ -136,7 +136,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
           }
         />
       </form>
-      <FilterBar filter={filter} />
+      <Filters filter={filter} />
       <QueryContent query={keys}>
         {({ results }) =>
           results.length === 0 && !filter.revoked ? (
@@ -188,31 +188,24 @@ function LastUse({ keyRow }: { keyRow: ApiKey | null }) {
   );
 }
 
-function FilterBar({ filter }: { filter: KeyFilter }) {
+function Filters({ filter }: { filter: KeyFilter }) {
   const navigate = useNavigate({ from: "/settings/api-keys" });
   const change = (next: KeyFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
-    <div role="search" aria-label="Filter API keys" className="mb-4 flex flex-wrap items-center gap-2">
-      <SearchField
-        label="Search API keys"
-        value={filter.q ?? ""}
-        onChange={(q, replace) => change({ q: q || undefined }, replace)}
+    <FilterBar
+      items="API keys"
+      filter={filter}
+      onSearch={(q, replace) => change({ q }, replace)}
+      onClear={() => void navigate({ search: {} })}
+    >
+      <FilterSelect
+        label="State"
+        any="Not revoked"
+        value={filter.revoked && "revoked"}
+        words={{ revoked: "Revoked" }}
+        onChange={(state) => change({ revoked: state && true })}
       />
-      <select
-        aria-label="State"
-        className="control w-auto!"
-        value={filter.revoked ? "revoked" : "usable"}
-        onChange={({ target }) => change({ revoked: target.value === "revoked" || undefined })}
-      >
-        <option value="usable">Not revoked</option>
-        <option value="revoked">Revoked</option>
-      </select>
-      {(filter.q || filter.revoked) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
-          Clear filters
-        </Button>
-      )}
-    </div>
+    </FilterBar>
   );
 }

@@ -8,10 +8,10 @@ import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
+import { FilterBar, FilterSelect } from "@/components/filter-bar";
 import { Name } from "@/components/name";
 import { EmptyState } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
-import { SearchField } from "@/components/search-field";
 import { showError } from "@/components/toast";
 import { formatCount } from "@/format/number";
 import { useHasPermission, useSession } from "@/session/use-session";
@@ -72,7 +72,7 @@ function MembersSection() {
         </Button>
       }
     >
-      <FilterBar filter={filter} found={found} />
+      <Filters filter={filter} found={found} />
       <QueryContent query={members}>
         {() =>
           shown.length === 0 ? (
@@ -163,36 +163,26 @@ interface FilterProps {
   found: Member[];
 }
 
-function FilterBar({ filter, found }: FilterProps) {
+function Filters({ filter, found }: FilterProps) {
   const navigate = useNavigate({ from: "/settings/members" });
   const change = (next: MemberFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
   const count = (role: Role) => formatCount(found.filter((member) => member.role === role).length);
+  const words = Object.fromEntries(ROLES.map((role) => [role, `${role} (${count(role)})`]));
   return (
-    <div role="search" aria-label="Filter members" className="mb-4 flex flex-wrap items-center gap-2">
-      <SearchField
-        label="Search members"
-        value={filter.q ?? ""}
-        onChange={(q, replace) => change({ q: q || undefined }, replace)}
+    <FilterBar
+      items="members"
+      filter={filter}
+      onSearch={(q, replace) => change({ q }, replace)}
+      onClear={() => void navigate({ search: {} })}
+    >
+      <FilterSelect
+        label="Role"
+        any={`All roles (${formatCount(found.length)})`}
+        value={filter.role}
+        words={words as Record<Role, string>}
+        onChange={(role) => change({ role })}
       />
-      <select
-        aria-label="Role"
-        className="control w-auto!"
-        value={filter.role ?? ""}
-        onChange={({ target }) => change({ role: parseMemberFilter({ role: target.value }).role })}
-      >
-        <option value="">All roles ({formatCount(found.length)})</option>
-        {ROLES.map((role) => (
-          <option key={role} value={role}>
-            {role} ({count(role)})
-          </option>
-        ))}
-      </select>
-      {(filter.q || filter.role) && (
-        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
-          Clear filters
-        </Button>
-      )}
-    </div>
+    </FilterBar>
   );
 }

@@ -2,9 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { STATUS_WORDS, TRIGGER_WORDS } from "@/api/status-words";
-import { Button } from "@/components/button";
 import { DayFields } from "@/components/day-fields";
-import { SearchField } from "@/components/search-field";
+import { FilterBar, FilterSelect } from "@/components/filter-bar";
 import { parseRunFilter, type RunFilter } from "./filter";
 import { pipelineNamesQuery } from "./queries";
 
@@ -15,30 +14,30 @@ interface Props {
 }
 
 /** The filters of the list of runs. */
-export function FilterBar({ filter, pipelineName }: Props) {
+export function RunFilters({ filter, pipelineName }: Props) {
   const navigate = useNavigate({ from: "/runs" });
   const change = (changed: Record<string, string | undefined>, replace = false) =>
     void navigate({ search: (current) => parseRunFilter({ ...current, ...changed }), replace });
   return (
-    <div role="search" aria-label="Filter runs" className="mb-3 flex flex-wrap items-center gap-2">
-      <SearchField
-        label="Search runs"
-        value={filter.q ?? ""}
-        onChange={(q, replace) => change({ q }, replace)}
-      />
-      <Choice
+    <FilterBar
+      items="runs"
+      filter={filter}
+      onSearch={(q, replace) => change({ q }, replace)}
+      onClear={() => void navigate({ search: {} })}
+    >
+      <FilterSelect
         label="Status"
         any="Any status"
         value={filter.status}
         words={STATUS_WORDS}
         onChange={(status) => change({ status })}
       />
-      <PipelineChoice
+      <PipelineSelect
         value={filter.pipeline}
         name={pipelineName}
         onChange={(pipeline) => change({ pipeline })}
       />
-      <Choice
+      <FilterSelect
         label="Started by"
         any="Any start"
         value={filter.trigger}
@@ -46,49 +45,18 @@ export function FilterBar({ filter, pipelineName }: Props) {
         onChange={(trigger) => change({ trigger })}
       />
       <DayFields days={filter} onChange={(days, replace) => change({ ...days }, replace)} />
-      {Object.keys(filter).length > 0 && (
-        <Button look="quiet" onClick={() => void navigate({ search: {} })}>
-          Clear filters
-        </Button>
-      )}
-    </div>
+    </FilterBar>
   );
 }
 
-interface ChoiceProps {
-  label: string;
-  any: string;
-  value: string | undefined;
-  words: Record<string, string>;
-  onChange: (value: string) => void;
-}
-
-function Choice({ label, any, value = "", words, onChange }: ChoiceProps) {
-  return (
-    <select
-      aria-label={label}
-      className="control w-auto! px-1.5! text-[0.8125rem]"
-      value={value}
-      onChange={({ target }) => onChange(target.value)}
-    >
-      <option value="">{any}</option>
-      {Object.entries(words).map(([each, word]) => (
-        <option key={each} value={each}>
-          {word}
-        </option>
-      ))}
-    </select>
-  );
-}
-
-interface PipelineChoiceProps {
+interface PipelineSelectProps {
   value: string | undefined;
   name: string | undefined;
   onChange: (id: string) => void;
 }
 
 /** The names of all pipelines are loaded when they are about to be needed. */
-function PipelineChoice({ value = "", name, onChange }: PipelineChoiceProps) {
+function PipelineSelect({ value = "", name, onChange }: PipelineSelectProps) {
   const [isNeeded, setNeeded] = useState(false);
   const { data = [], isPending, isError } = useQuery({ ...pipelineNamesQuery, enabled: isNeeded });
   const isKnown = value === "" || data.some(({ id }) => id === value);
@@ -96,7 +64,7 @@ function PipelineChoice({ value = "", name, onChange }: PipelineChoiceProps) {
   return (
     <select
       aria-label="Pipeline"
-      className="control w-36! px-1.5! text-[0.8125rem]"
+      className="control w-40!"
       value={value}
       onPointerEnter={load}
       onFocus={load}
