@@ -58,6 +58,7 @@ export const queryKeys = {
     facets: (filter: object) => ["pipelines", "facets", filter] as const,
     // Not below `lists`, whose data has several pages.
     similarNames: (name: string) => ["pipelines", "similar-names", name] as const,
+    validation: (config: object) => ["pipelines", "validation", config] as const,
     allRecentRuns: ["pipelines", "recent-runs"],
     recentRuns: (pipelines: string) => ["pipelines", "recent-runs", pipelines] as const,
     one: (id: string) => ["pipelines", "one", id] as const,

@@ -24,6 +24,18 @@ export function similarNamesQuery(suggestion: string) {
   });
 }
 
+/** What a check of the draft could not compare with the source. Creating the pipeline shows its errors. */
+export function uncheckedQuery(draft: Draft) {
+  // A transform is checked when the pipeline is created. Here each of its letters would start a check.
+  const body = { name: "New pipeline", config: definitionOf({ ...draft, transform: "" }) };
+  return queryOptions({
+    queryKey: queryKeys.pipelines.validation(body.config),
+    queryFn: ({ signal }) => unwrap(api.POST("/api/v1/pipelines/validate", { body, signal })),
+    select: ({ unchecked }) => unchecked,
+    retry: false,
+  });
+}
+
 export function useCreatePipeline() {
   const client = useQueryClient();
   return useMutation({

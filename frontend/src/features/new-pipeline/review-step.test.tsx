@@ -9,7 +9,12 @@ import { ReviewStep } from "./review-step";
 
 const NAMES = ["2 streams of Shop to Lake", "2 streams of Shop to Lake 2"];
 
-startServer(
+const NO_FIELD = "The first records of orders have no field changed_at. Later ones may have it.";
+
+const server = startServer(
+  http.post("/api/v1/pipelines/validate", ({ response }) =>
+    response(200).json({ valid: true, errors: [], unchecked: [] }),
+  ),
   http.get("/api/v1/pipelines", ({ query, response }) => {
     const results = NAMES.filter((name) => name.includes(query.get("q") ?? "")).map((name) => ({ name }));
     return response(200).json(part({ results, next: null }));
@@ -44,6 +49,32 @@ it("suggests a name that no pipeline has", async () => {
 it("keeps the suggestion apart from the lists whose pages a started run changes", async () => {
   const client = new QueryClient();
   await openReview(client);
-  expect(client.getQueriesData({ queryKey: queryKeys.pipelines.all })).toHaveLength(1);
+  const names = queryKeys.pipelines.similarNames("2 streams of Shop to Lake");
+  expect(names.slice(0, 1)).toEqual(queryKeys.pipelines.all);
+  expect(client.getQueryData(names)).toBeDefined();
   expect(client.getQueriesData({ queryKey: queryKeys.pipelines.lists })).toEqual([]);
+});
+
+it("says what could not be compared with the source, and lets the pipeline be created", async () => {
+  let body: unknown;
+  server.use(
+    http.post("/api/v1/pipelines/validate", async ({ request, response }) => {
+      body = await request.json();
+      const unchecked = [{ field: "streams.0.cursor_field", message: NO_FIELD }];
+      return response(200).json({ valid: true, errors: [], unchecked });
+    }),
+  );
+  await openReview(new QueryClient());
+  const note = await screen.findByRole("region", { name: "Not checked" });
+  expect(note.textContent).toContain(NO_FIELD);
+  expect(screen.queryByRole("alert")).toBeNull();
+  expect(screen.getByRole("button", { name: "Create pipeline" }).getAttribute("aria-disabled")).toBeNull();
+  expect(body).toMatchObject({ config: { streams: [{ stream: "orders" }, { stream: "items" }] } });
+});
+
+it("shows no note if everything was compared", async () => {
+  const client = new QueryClient();
+  await openReview(client);
+  await waitFor(() => expect(client.isFetching()).toBe(0));
+  expect(screen.queryByText("Not checked")).toBeNull();
 });

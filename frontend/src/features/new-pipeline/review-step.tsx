@@ -13,7 +13,7 @@ import { proposedName } from "@/format/proposed-name";
 import type { StreamDraft } from "@/components/streams/stream-draft";
 import { isSeveral, type Draft } from "./draft";
 import { PreviewTable } from "@/components/preview-table";
-import { similarNamesQuery, usePreview } from "./queries";
+import { similarNamesQuery, uncheckedQuery, usePreview } from "./queries";
 import { StepActions } from "./step";
 import { TransformEditor, transformError } from "@/components/transform-editor";
 
@@ -31,6 +31,7 @@ interface Props {
 export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: Props) {
   const suggestion = suggestedName(draft);
   const { data: takenNames = [] } = useQuery(similarNamesQuery(suggestion));
+  const { data: unchecked = [] } = useQuery(uncheckedQuery(draft));
   const [typedName, setName] = useState<string | null>(draft.name || null);
   const name = typedName ?? proposedName(suggestion, takenNames);
   const [tags, setTags] = useState(draft.tags.join(", "));
@@ -142,6 +143,7 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
           <PreviewTable preview={preview.data} />
         </div>
       )}
+      {unchecked.length > 0 && <UncheckedParts parts={unchecked} />}
       {error != null && !nameTakenMessage(error) && !transformMessage && <ErrorNotice error={error} />}
       <StepActions
         nextLabel={saving ? "Creating…" : "Create and run"}
@@ -156,6 +158,23 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
         </Button>
       </StepActions>
     </div>
+  );
+}
+
+/** What could not be compared with the source. It does not prevent the creation. */
+function UncheckedParts({ parts }: { parts: { field: string; message: string }[] }) {
+  return (
+    <section aria-label="Not checked" className="text-[0.8125rem] text-soft">
+      <h3 className="font-medium">Not checked</h3>
+      <ul className="list-disc pl-5">
+        {parts.slice(0, MAX_LISTED).map(({ field, message }) => (
+          <li key={field} className="wrap-anywhere">
+            {message}
+          </li>
+        ))}
+        {parts.length > MAX_LISTED && <li>and {formatCount(parts.length - MAX_LISTED)} more</li>}
+      </ul>
+    </section>
   );
 }
 
@@ -178,7 +197,7 @@ function usePreviewChoices({ patterns, source, streams }: Draft): StreamDraft[] 
 
 const NO_NAMES: string[] = [];
 const MAX_CHOICES = 200; // streams in the list of the preview
-const MAX_LISTED = 20; // streams
+const MAX_LISTED = 20; // streams, or parts that are not checked
 
 /** The streams in short: where each is written, and how. */
 function StreamList({ streams }: { streams: StreamDraft[] }) {
