@@ -1,6 +1,6 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
-import { useEffect, useState, type FormEvent } from "react";
+import { useEffect, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { describeError } from "@/api/problem";
 import { endSession, refreshSession, rememberOrganization } from "@/api/session";
@@ -13,13 +13,13 @@ import { isSameSitePath } from "@/session/same-site-path";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
 import { SignInLayout } from "./sign-in-layout";
-import { takeHashParameters } from "./link-secret";
+import { useHashParameters } from "./link-secret";
 import { CodeForm } from "./login-page";
 
 /** The page after a log-in through an identity provider. The session cookie is already set. This page fetches the access token. */
 export function WelcomePage() {
   const router = useRouter();
-  const [parameters] = useState(takeHashParameters);
+  const parameters = useHashParameters();
   const { mutate: resume, error } = useMutation({
     mutationFn: refreshSession,
     onSuccess: (isLoggedIn) => {

@@ -12,23 +12,24 @@ import { ErrorNotice, Skeletons } from "@/components/notice";
 import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
 import { BrokenLinkPage, isLinkRefused } from "./broken-link";
+import { useLinkSecret } from "./link-secret";
 import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
 const STORAGE_KEY = "drover.invitation"; // key of the secret, which is stored in this tab while the user logs in
 
 /** Returns the secret after `#` in the URL and stores it. Otherwise returns the stored secret. */
-function takeSecret(): string {
-  const hash = globalThis.location.hash.slice(1);
-  if (hash) {
-    sessionStorage.setItem(STORAGE_KEY, hash);
-    history.replaceState(history.state, "", globalThis.location.pathname);
-  }
-  return hash || sessionStorage.getItem(STORAGE_KEY) || "";
+function useInvitationSecret(): string {
+  const hash = useLinkSecret();
+  const [stored] = useState(() => sessionStorage.getItem(STORAGE_KEY) ?? "");
+  useEffect(() => {
+    if (hash) sessionStorage.setItem(STORAGE_KEY, hash);
+  }, [hash]);
+  return hash || stored;
 }
 
 export function InvitationPage() {
-  const [token] = useState(takeSecret);
+  const token = useInvitationSecret();
   const enterOrganization = useEnterOrganization();
   const session = useSession();
   useEffect(() => {

@@ -1,17 +1,18 @@
-import { useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 
 /** Returns the secret after `#` in the URL of a mailed link, and removes it from the URL and the history. */
 export function useLinkSecret(): string {
-  const [secret] = useState(() => globalThis.location.hash.slice(1));
-  if (globalThis.location.hash) history.replaceState(history.state, "", globalThis.location.pathname);
-  return secret;
+  const [hash] = useState(() => globalThis.location.hash.slice(1));
+  // Not while rendering: the router renders the page again when the address changes.
+  useEffect(() => {
+    if (!globalThis.location.hash) return;
+    history.replaceState(history.state, "", globalThis.location.pathname + globalThis.location.search);
+  }, []);
+  return hash;
 }
 
 /** Returns the parameters after `#` that a log-in through a provider adds to the URL, and removes them from it. */
-export function takeHashParameters(): URLSearchParams {
-  const parameters = new URLSearchParams(globalThis.location.hash.slice(1));
-  if (globalThis.location.hash) {
-    history.replaceState(history.state, "", globalThis.location.pathname + globalThis.location.search);
-  }
-  return parameters;
+export function useHashParameters(): URLSearchParams {
+  const hash = useLinkSecret();
+  return useMemo(() => new URLSearchParams(hash), [hash]);
 }

@@ -9,7 +9,7 @@ import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { SignInLayout } from "./sign-in-layout";
-import { takeHashParameters } from "./link-secret";
+import { useHashParameters } from "./link-secret";
 import { wasCancelled, supportsPasskeys, signWithPasskey } from "@/session/passkey";
 import { providerMessage } from "./problems";
 import { Providers } from "./providers";
@@ -24,7 +24,7 @@ export function LoginPage() {
   const { next, problem } = useSearch({ from: "/login" });
   const router = useRouter();
   // The challenge of a log-in through a provider that still requires a second factor.
-  const [challenge] = useState(() => takeHashParameters().get("second_factor"));
+  const challenge = useHashParameters().get("second_factor");
   const [credentials, setCredentials] = useState<Credentials | null>(null);
 
   function enter(session: Session) {

@@ -1,8 +1,8 @@
 // @vitest-environment jsdom
-import { cleanup, screen } from "@testing-library/react";
+import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openPage, startApp } from "@/test-app";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { goTo, openPage, startApp } from "@/test-app";
 import { EMPTY_LISTS, http, noteRequests, refusal, startServer } from "@/test-server";
 
 const USED = refusal(410, { code: "link_spent", detail: "This link was already used." });
@@ -32,7 +32,8 @@ const PAGES: [string, string, RegExp, RegExp][] = [
 
 /** Opens the page, and sends its form if it has one. */
 async function follow(path: string) {
-  await openPage(path);
+  await openPage("/forgot-password"); // a page that is open already would not read the secret
+  await goTo(path);
   await screen.findByRole("heading", { level: 1 });
   const password = screen.queryByLabelText(/^New password/);
   if (password) await userEvent.type(password, "a good long password{Enter}");
@@ -44,6 +45,14 @@ describe.each(PAGES)("%s says what happened and what to do", (path, api, title, 
     expect(await screen.findByRole("heading", { name: title })).toBeTruthy();
     expect(screen.getByRole("alert").textContent).toMatch(nextStep);
     expect(requests.filter(({ url }) => url.pathname === api)).toEqual([]);
+  });
+
+  it("takes the secret out of the address, but not while it renders", async () => {
+    const warn = vi.spyOn(console, "error").mockReturnValue(undefined);
+    await follow(`${path}#secret`);
+    await waitFor(() => expect(globalThis.location.hash).toBe(""));
+    expect(warn.mock.calls.map(String).filter((text) => text.includes("while rendering"))).toEqual([]);
+    warn.mockRestore();
   });
 
   it.each([
