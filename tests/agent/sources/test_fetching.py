@@ -19,10 +19,13 @@ CHUNK = b"x" * 65_536
 
 class DocumentationServer(BaseHTTPRequestHandler):
     sent: dict[str, int] = {}
+    ended: set[str] = set()  # what was sent to its end
 
     def do_GET(self) -> None:
+        name = self.path.strip("/").partition("?")[0]
         with suppress(OSError):
-            getattr(self, f"send_{self.path.strip('/').partition('?')[0]}")()
+            getattr(self, f"send_{name}")()
+            self.ended.add(name)
 
     def begin(self, media_type: str = "text/plain", status: int = 200, **headers: str) -> None:
         self.send_response(status)
@@ -48,20 +51,20 @@ class DocumentationServer(BaseHTTPRequestHandler):
 
     def send_slow(self) -> None:
         self.begin(Content_Length="1000000")
-        for _ in range(200):
+        for _ in range(1_200):  # a minute
             self.wfile.write(b"x")
             self.wfile.flush()
             time.sleep(0.05)
 
     def send_slow_headers(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Note: ")
-        for _ in range(200):
+        for _ in range(1_200):  # a minute
             self.wfile.write(b"x")
             time.sleep(0.05)
 
     def send_continue(self) -> None:
         """Ask again and again to wait, before an answer that never comes."""
-        for _ in range(200):
+        for _ in range(1_200):  # a minute
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             time.sleep(0.05)
 
@@ -132,11 +135,9 @@ def test_a_redirect_to_the_same_host_is_followed(server: str) -> None:
 
 @pytest.mark.parametrize("path", ["large", "endless"])
 def test_a_document_of_200_mb_or_without_an_end_is_cut(server: str, path: str) -> None:
-    started = time.monotonic()
     fetched = fetching.fetch(f"{server}/{path}")
     assert fetched.truncated
     assert len(fetched.text) == MAX_BYTES
-    assert time.monotonic() - started < 20
     assert DocumentationServer.sent.get("large", 0) < 50_000_000
 
 
@@ -144,9 +145,8 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "TOTAL_SECONDS", 1.0)
-    started = time.monotonic()
     assert "not complete after 1 seconds" in problem_of(f"{server}/slow")
-    assert time.monotonic() - started < 5
+    assert "slow" not in DocumentationServer.ended, "the client has waited for the end"
 
 
 def test_the_time_limit_includes_redirects(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,9 +159,8 @@ def test_a_server_whose_headers_never_end_is_given_up(
     server: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "READ_SECONDS", 1.0)
-    started = time.monotonic()
     assert "could not be fetched" in problem_of(f"{server}/{path}")
-    assert time.monotonic() - started < 5
+    assert path not in DocumentationServer.ended, "the client has waited for the end"
 
 
 def test_a_server_that_sends_nothing_is_given_up(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,7 +20,7 @@ from apps.egress.exceptions import EgressError
 from apps.engine import arrived, destinations
 from apps.engine.destinations.base import Destination
 from apps.engine.destinations.duckdb import reading
-from apps.engine.failures import ConfigurationError, DestinationError, EngineError
+from apps.engine.failures import ConfigurationError, DestinationError, EngineError, TimedOut
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.targets import READABLE_KINDS
 from tests.engine.destinations.servers import Servers
@@ -291,10 +290,9 @@ def test_a_small_parquet_file_that_would_fill_the_memory_ends_in_its_own_process
     table = pa.table({"text": pa.DictionaryArray.from_arrays(index, pa.array([text]))})
     parquet.write_table(table, part, compression="zstd", store_schema=False)
     assert part.stat().st_size < 1_000_000
-    started = time.monotonic()
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         supervisor.call("read_rows", payload_of(target), 30, module=MODULE)
-    assert time.monotonic() - started < 25
+    assert caught.type is not TimedOut
     assert (
         supervisor.call("read_rows", payload_of(target, limit=1, offset=300), 30, module=MODULE)[
             "records"
