@@ -110,9 +110,10 @@ export function AuditPage() {
         {events.map((event) => (
           <li key={event.id} className="border-b border-line pb-3">
             <p>
-              <span className="font-medium" title={addressOf(event.actor_label)}>
-                {actorInWords(event, names)}
-              </span>{" "}
+              <span className="font-medium">{actorInWords(event, names)}</span>{" "}
+              {names.person(event.actor_label) !== event.actor_label && (
+                <span className="text-faint">({event.actor_label}) </span>
+              )}
               <span title={addressOf(event.object_label)}>{eventInWords(event, names)}</span>{" "}
               <span className="text-faint">
                 <RelativeTime time={event.at} />
