@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
 import { dataIfFound } from "@/api/problem";
 import { isLive } from "@/api/run-status";
+import { TRIGGER_WORDS } from "@/api/status-words";
 import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -215,7 +216,7 @@ function RunDetails({ run }: { run: Run }) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
         <dd>
-          <Name cut>{run.triggered_by ?? run.trigger}</Name>
+          <Name cut>{run.triggered_by ?? TRIGGER_WORDS[run.trigger]}</Name>
         </dd>
         {run.trigger === "replay" && <ReplayedRun run={run} />}
         <dt className="text-faint">Created</dt>
