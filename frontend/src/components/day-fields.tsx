@@ -1,9 +1,9 @@
 import type { Days } from "@/format/days";
-import { isTypedFurther } from "@/format/parameter";
+import { isStillTyped } from "@/format/parameter";
 
 interface Props {
   days: Days;
-  /** With `replace`, the date is only typed further, see `SearchField`. */
+  /** `replace` says whether to replace the entry in the history, see `isStillTyped`. */
   onChange: (changed: Days, replace: boolean) => void;
 }
 
@@ -21,7 +21,7 @@ export function DayFields({ days, onChange }: Props) {
         className="control w-auto!"
         value={days[name] ?? ""}
         onChange={({ target }) =>
-          onChange({ [name]: target.value || undefined }, isTypedFurther(days[name], target.value))
+          onChange({ [name]: target.value || undefined }, isStillTyped(days[name], target.value))
         }
       />
     </label>

@@ -7,7 +7,7 @@ interface BarProps {
   items: string;
   /** The filter in the URL. */
   filter: { q?: string };
-  /** With `replace`, the text is only typed further, see `SearchField`. */
+  /** `replace` says whether to replace the entry in the history, see `isStillTyped`. */
   onSearch: (q: string | undefined, replace: boolean) => void;
   onClear: () => void;
   children?: ReactNode;

@@ -1,5 +1,5 @@
 import { useEffect, useState, type InputHTMLAttributes } from "react";
-import { isTypedFurther } from "@/format/parameter";
+import { isStillTyped } from "@/format/parameter";
 import { classNames } from "./class-names";
 import { SearchIcon } from "./icons";
 
@@ -32,7 +32,7 @@ export function SearchInput({ label, onChange, className = "sm:w-72", ...input }
 interface FieldProps {
   label: string;
   value: string;
-  /** With `replace`, the text is only typed further. The page then replaces its entry in the history: Back undoes the whole text. */
+  /** `replace` says whether the page should replace its entry in the history, see `isStillTyped`. */
   onChange: (value: string, replace: boolean) => void;
 }
 
@@ -47,7 +47,7 @@ export function SearchField({ label, value, onChange }: FieldProps) {
   useEffect(() => {
     const typed = text.trim();
     if (typed === value) return;
-    const timer = setTimeout(() => onChange(typed, isTypedFurther(value, typed)), TYPING_DELAY);
+    const timer = setTimeout(() => onChange(typed, isStillTyped(value, typed)), TYPING_DELAY);
     return () => clearTimeout(timer);
   }); // no dependencies, so that the timer always calls the current onChange
   return <SearchInput label={label} className="sm:w-64" value={text} onChange={setText} />;

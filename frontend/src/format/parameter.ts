@@ -5,7 +5,10 @@ export function parseText(value: unknown, maxLength: number): string | null {
   return value.replaceAll("\0", "").slice(0, maxLength) || null; // the server refuses NUL
 }
 
-/** Whether a value of the URL is only typed further. Setting or removing it is a step in the history that Back undoes. */
-export function isTypedFurther(before: string | undefined, after: string): boolean {
+/**
+ * Whether the user is still typing this value of the URL. Such a change replaces the entry of the history, so that Back
+ * undoes the whole value. Setting the value first, or removing it, is a step of its own.
+ */
+export function isStillTyped(before: string | undefined, after: string): boolean {
   return Boolean(before) && after !== "";
 }
