@@ -5,10 +5,11 @@ import { Field, TextField } from "./field";
 const UNITS = { MB: 1e6, GB: 1e9, TB: 1e12 } as const;
 type Unit = keyof typeof UNITS;
 
-/** The largest unit in which the size is a whole number, or MB. */
+/** The largest unit in which the size is a whole number, or else MB. An empty field begins with GB. */
 function unitOf(bytes: number): Unit {
-  const units: Unit[] = ["TB", "GB", "MB"];
-  return units.find((unit) => bytes > 0 && bytes % UNITS[unit] === 0) ?? (bytes > 0 ? "MB" : "GB");
+  if (bytes === 0) return "GB";
+  const units: Unit[] = ["TB", "GB"];
+  return units.find((unit) => bytes % UNITS[unit] === 0) ?? "MB";
 }
 
 interface Props {

@@ -173,8 +173,8 @@ export function changeLines(event: RecordedEvent, names = AS_RECORDED): string[]
 }
 
 function lineOf({ field, before, after, isHidden }: Change, isChangeOfSettings: boolean): string {
-  if (isHidden)
-    return `${field} ${isEmpty(after) ? "removed" : isEmpty(before) && field !== CODE ? "set" : "changed"}`;
+  if (isHidden && isEmpty(after)) return `${field} removed`;
+  if (isHidden) return isEmpty(before) && field !== CODE ? `${field} set` : `${field} changed`;
   if (before === after) return `${field}: ${after}`;
   if (isEmpty(after)) return isChangeOfSettings ? `${field} removed (was ${before})` : `${field}: ${before}`;
   if (!isEmpty(before)) return `${field} changed from ${before} to ${after}`;

@@ -7,17 +7,20 @@ type Tested = Pick<ConnectorRow, "check_ok" | "checked_at" | "worked_at">;
 /** The newest proof that the saved settings work or not: the last test of them, or a run. */
 export function TestState({ connector }: { connector: Tested }) {
   const { check_ok, checked_at, worked_at } = connector;
-  const hasWorked = worked_at !== null && Date.parse(worked_at) > Date.parse(checked_at ?? "1970-01-01");
-  if (check_ok === null && !hasWorked) return <span className="text-faint">Not tested</span>;
-  const isGood = hasWorked || check_ok;
+  const isRunNewer =
+    worked_at !== null && (checked_at === null || Date.parse(worked_at) > Date.parse(checked_at));
+  if (isRunNewer) return <Proof isGood words="Worked in a run" time={worked_at} />;
+  if (check_ok === null) return <span className="text-faint">Not tested</span>;
+  return <Proof isGood={check_ok} words={check_ok ? "Passed" : "Failed"} time={checked_at} />;
+}
+
+function Proof({ isGood, words, time }: { isGood: boolean; words: string; time: string | null }) {
   return (
     <span className="inline-flex flex-wrap items-center gap-x-1.5">
       {isGood ? <CheckIcon className="text-good" /> : <CrossIcon className="text-bad" />}
-      <span className={isGood ? "" : "text-bad"}>
-        {hasWorked ? "Worked in a run" : check_ok ? "Passed" : "Failed"}
-      </span>
+      <span className={isGood ? "" : "text-bad"}>{words}</span>
       <span className="text-soft">
-        <RelativeTime time={hasWorked ? worked_at : checked_at} />
+        <RelativeTime time={time} />
       </span>
     </span>
   );
