@@ -15,7 +15,7 @@ function isDay(value: unknown): value is string {
   return typeof value === "string" && DAY.test(value) && !Number.isNaN(Date.parse(value));
 }
 
-/** Returns the range as moments, as the API filters by. The end is the begin of the day after `until`. */
+/** Returns the range as moments, as the API filters by. The end is the start of the day after `until`. */
 export function momentsOf({ since, until }: Days): Days {
   return { ...(since && { since: moment(since, 0) }), ...(until && { until: moment(until, 1) }) };
 }

@@ -15,7 +15,7 @@ export interface KeptSettings {
 /** The form in which the connector is made. Each keeps its own settings. */
 export type ConnectorForm = `${"new-pipeline" | "new-connector"}.${Role}`;
 
-/** The kind of connector that the user has chosen in this form, also before a reload of the page. */
+/** The kind of connector that the user has chosen in this form. A reload of the page does not change it. */
 export function useChosenKind(role: Role, form: ConnectorForm) {
   const kept: Kept<KeptSettings> = useKept(form);
   const { data: catalogue } = useQuery(catalogueQuery(role));

@@ -208,7 +208,7 @@ function Selection({ left, width }: { left: number; width: number }) {
   );
 }
 
-/** The labels of the axis and their distance from its begin in pixels, without those that its ends would cut. */
+/** The labels of the axis and their distance from its start in pixels, without those that would be cut at its ends. */
 function labelsOf(span: Span, width: number): { tick: number; left: number }[] {
   return ticksOf(span, Math.max(2, width / TICK_DISTANCE))
     .map((tick) => ({ tick, left: ((tick - span.start) / (span.end - span.start)) * width }))
