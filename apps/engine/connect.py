@@ -44,7 +44,7 @@ from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.fields import FieldChanges
-from apps.engine.sync.identity import changed_effects
+from apps.engine.sync.pinning import pinned_columns, pins_types
 from apps.engine.sync.transforms import Transform
 from apps.engine.windows import WindowRequest
 
@@ -179,19 +179,17 @@ def _contract_of(
     `published` in the payload has `columns` and `inputs` of the newest finished sync (`SyncRunner`, `Checkpoints`).
     """
     mode: Contract = payload.get("contract") or "evolve"
+    modes = {name: payload.get(name) for name in ("write_mode", "sync_mode")}
     published = payload.get("published")
-    replaces_all = (payload.get("write_mode"), payload.get("sync_mode")) == (
-        "replace",
-        "full_refresh",
-    )
-    may_evolve = mode == "evolve" and source.has_typed_columns and replaces_all
-    if not published or may_evolve:
+    if not published or not pins_types(source, contract=mode, **modes):
         return ColumnContract(StreamSchema(), mode, rules.chosen)
-    earlier = StreamSchema.from_json(published["columns"])
-    may_arrive = NO_RULES if payload.get("transform") else rules
-    gone = {name for name in earlier.columns if not may_arrive.may_arrive(name)}
-    changed = changed_effects((published["inputs"] or {}).get("effects", {}), rules.effects())
-    return ColumnContract(earlier.pin(without=gone, changed=changed), mode, rules.chosen)
+    pinned = pinned_columns(
+        published["columns"],
+        inputs=published["inputs"],
+        fields=NO_RULES if payload.get("transform") else rules,
+        effects=rules.effects(),
+    )
+    return ColumnContract(pinned, mode, rules.chosen)
 
 
 @dataclass(frozen=True, slots=True)

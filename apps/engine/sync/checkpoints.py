@@ -25,11 +25,12 @@ from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import RESET_STREAM, ResetNeeded, StreamTakenOver
-from apps.engine.frames.decoding import SchemaJson, StreamSchema
+from apps.engine.frames.decoding import SchemaJson
 from apps.engine.kept_connections import kept_connections
 from apps.engine.sync import statements
 from apps.engine.sync.identity import StreamIdentity
 from apps.engine.sync.jobs import Checkpoint, Job, StreamLease
+from apps.engine.sync.pinning import pinned_columns
 from apps.engine.sync.state import engine_conninfo
 
 # Wait for locks without a limit: a backup locks the tables while it copies files. The locks of a frozen process
@@ -292,20 +293,20 @@ class StateBackend:
         return not change
 
     def _pinned_columns(self, *, from_start: bool) -> SchemaJson | None:
-        """Return the columns of the newest finished job, whose types are kept until the stream is reset.
-
-        They are without the columns that the rules for the fields drop or rename now, and without those that are cast,
-        hashed or redacted in another way than before.
-        """
+        """Return the columns of the newest finished job, whose types are kept until the stream is reset."""
         if from_start or not self._pins_types:
             return None
         newest = self._fetch_one(statements.NEWEST_COLUMNS)
         if newest is None or newest.columns is None:
             return None
-        identity, earlier = self._own_identity, StreamSchema.from_json(newest.columns)
-        gone = {name for name in earlier.columns if not identity.fields.may_arrive(name)}
-        changed = identity.inputs.changed_effects(newest.inputs)
-        return earlier.pin(without=gone, changed=changed).to_json()
+        identity = self._own_identity
+        pinned = pinned_columns(
+            newest.columns,
+            inputs=newest.inputs,
+            fields=identity.fields,
+            effects=identity.inputs.effects,
+        )
+        return pinned.to_json()
 
     def _load_job(self, job_id: str) -> Job:
         """Return a job that an earlier attempt has created."""

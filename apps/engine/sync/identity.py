@@ -55,21 +55,18 @@ class StreamInputs:
             return f"Another protection of {', '.join(columns)} was chosen, and earlier records do not have it"
         return ""
 
-    def changed_effects(self, earlier: Mapping[str, Any] | None) -> set[str]:
-        """Return the names of the columns that are cast, hashed or redacted in another way than before."""
-        return changed_effects((earlier or {}).get("effects", {}), self.effects)
-
     def _newly_protected(self, earlier: Mapping[str, Any]) -> list[str]:
         before = earlier.get("effects", {})
         return sorted(
             name
-            for name in self.changed_effects(earlier)
+            for name in changed_effects(earlier, self.effects)
             if {before.get(name), self.effects.get(name)} & {*PROTECTIONS}
         )
 
 
-def changed_effects(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
-    """Return the names of the columns that are cast, hashed or redacted in another way than `before`."""
+def changed_effects(earlier: Mapping[str, Any] | None, now: Mapping[str, str]) -> set[str]:
+    """Return the names of the columns that are cast, hashed or redacted in another way than in the `earlier` inputs."""
+    before = (earlier or {}).get("effects", {})
     names = before.keys() | now.keys()
     return {name for name in names if before.get(name) != now.get(name)}
 

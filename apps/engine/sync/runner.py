@@ -57,6 +57,7 @@ from apps.engine.sync.jobs import Job, StreamLease
 from apps.engine.sync.kept_source import KeptRecordsSource
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
+from apps.engine.sync.pinning import pins_types
 from apps.engine.sync.seen_columns import SeenColumns
 from apps.engine.sync.start_lines import log_start
 from apps.engine.sync.transforms import Transform
@@ -123,7 +124,13 @@ class Runner:
         source = self._build_source()
         backend = self._backend = StateBackend(spec.state_dsn)
         lease = StreamLease(spec.lease, spec.run_id, spec.attempt)
-        backend.take_stream(identity_of(spec), lease, pins_types=self._pins_types(source))
+        has_pinned_types = pins_types(
+            source,
+            contract=spec.contract,
+            write_mode=spec.destination.write_mode,
+            sync_mode=spec.source.sync_mode,
+        )
+        backend.take_stream(identity_of(spec), lease, pins_types=has_pinned_types)
         backend.recognize_table(self._has_published_here)
         if spec.replay is not None:
             backend.finish_published(self._has_published_here)
@@ -179,13 +186,6 @@ class Runner:
                     " choose the write mode merge"
                 )
             return source
-
-    def _pins_types(self, source: StreamSource) -> bool:
-        """Whether the columns keep the types of the sync before, which every contract but `evolve` compares."""
-        replaces = self._spec.destination.write_mode == "replace"
-        is_full_refresh = self._spec.source.sync_mode == "full_refresh"
-        may_evolve = self._spec.contract == "evolve" and source.has_typed_columns
-        return not (may_evolve and replaces and is_full_refresh)
 
     def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec
