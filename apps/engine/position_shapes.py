@@ -121,9 +121,7 @@ def find_faults(
     faults = _find_other_cursor(parsed, cursor_field or _saved_cursor_field(saved))
     if faults or not isinstance(parsed, PostgresPosition):
         return faults
-    return _find_other_key(parsed, _saved_key(saved)) or _find_wrong_values(
-        parsed, _saved_key(saved), types
-    )
+    return _find_postgres_faults(parsed, _saved_key(saved), types)
 
 
 def _sentence(shape: type[Position], name: str, problem: str) -> str:
@@ -152,7 +150,9 @@ def _saved_key(saved: JsonObject) -> list[str] | None:
     return [str(name) for name in key] if isinstance(key, list) else None
 
 
-def _find_other_key(position: PostgresPosition, saved_key: list[str] | None) -> dict[str, str]:
+def _find_postgres_faults(
+    position: PostgresPosition, saved_key: list[str] | None, types: Mapping[str, str]
+) -> dict[str, str]:
     """Compare with the key of the saved position, which is that of the table unless the key has changed since."""
     if position.key is not None and saved_key is not None and position.key != saved_key:
         known = ", ".join(saved_key) or "empty"
@@ -160,33 +160,23 @@ def _find_other_key(position: PostgresPosition, saved_key: list[str] | None) -> 
     key = saved_key if position.key is None else position.key
     if position.after is None or key is None:
         return {}
-    names = [position.cursor_field, *_rest_of(key, position)]
-    if len(position.after) == len(names):
-        return {}
-    return {"after": f"Must have a value for each of: {', '.join(names)}."}
-
-
-def _rest_of(key: Sequence[str], position: CursorPosition) -> list[str]:
-    """Return the columns of the key without the cursor field."""
-    return [name for name in key if name != position.cursor_field]
-
-
-def _find_wrong_values(
-    position: PostgresPosition, saved_key: list[str] | None, types: Mapping[str, str]
-) -> dict[str, str]:
-    """Find values that are not of the type of their column, and rows with the last value that are no keys."""
-    key = saved_key if position.key is None else position.key
-    if position.after is None or key is None:
-        return {}
-    rest = _rest_of(key, position)
-    if fault := _wrong_value([position.cursor_field, *rest], position.after, types):
+    other_keys = [name for name in key if name != position.cursor_field]
+    names = [position.cursor_field, *other_keys]
+    if len(position.after) != len(names):
+        return {"after": f"Must have a value for each of: {', '.join(names)}."}
+    if fault := _wrong_value(names, position.after, types):
         return {"after": fault}
-    if not rest:
-        return {}
-    for tie in position.ties or []:
-        if not isinstance(tie, list) or len(tie) != len(rest):
-            return {"ties": f"Must have for each row a list with a value of: {', '.join(rest)}."}
-        if fault := _wrong_value(rest, tie, types):
+    return _find_wrong_ties(position.ties or [], other_keys, types) if other_keys else {}
+
+
+def _find_wrong_ties(
+    ties: Sequence[object], names: Sequence[str], types: Mapping[str, str]
+) -> dict[str, str]:
+    """Compare the keys of the rows that have the last value of the cursor field."""
+    for tie in ties:
+        if not isinstance(tie, list) or len(tie) != len(names):
+            return {"ties": f"Must have for each row a list with a value of: {', '.join(names)}."}
+        if fault := _wrong_value(names, tie, types):
             return {"ties": fault}
     return {}
 
@@ -219,15 +209,13 @@ def _reads_whole_number(bits: int) -> Callable[[str], object]:
     return read
 
 
-def _read_time(text: str) -> None:
-    """Accept ISO 8601. The years that Python lacks are left to the database."""
-    if not re.match(r"-?\d{5,}-|.* BC$", text):
-        datetime.fromisoformat(text)
+# Dates of years that Python lacks: five digits or more, or before Christ.
+OTHER_YEARS = re.compile(r"-?\d{5,}-|.* BC$")
 
 
-def _read_date(text: str) -> None:
-    if not re.match(r"-?\d{5,}-|.* BC$", text):
-        date.fromisoformat(text)
+def _reads_iso(read: Callable[[str], object]) -> Callable[[str], object]:
+    """Return what reads a date or time in the format of ISO 8601, and leaves the years that Python lacks to the database."""
+    return lambda text: None if OTHER_YEARS.match(text) else read(text)
 
 
 # What reads a text as a value of a type of PostgreSQL. All other types accept any text here, and the run decides.
@@ -236,7 +224,10 @@ READERS: Mapping[str, Callable[[str], object]] = {
     "integer": _reads_whole_number(32),
     "bigint": _reads_whole_number(64),
     **dict.fromkeys(("numeric", "real", "double precision"), Decimal),
-    "date": _read_date,
-    **dict.fromkeys(("timestamp with time zone", "timestamp without time zone"), _read_time),
+    "date": _reads_iso(date.fromisoformat),
+    **dict.fromkeys(
+        ("timestamp with time zone", "timestamp without time zone"),
+        _reads_iso(datetime.fromisoformat),
+    ),
     "uuid": UUID,
 }
