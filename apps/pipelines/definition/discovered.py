@@ -76,12 +76,21 @@ class _Listed:
         self.is_complete = len(found["streams"]) < MAX_LISTED
         self.names = [stream["name"] for stream in found["streams"]]
         self._streams = {_plain(stream["name"]): stream for stream in found["streams"]}
+        self._hints = 0
         time = f"{found['found_at']:%Y-%m-%d %H:%M} UTC" if found["found_at"] else "the last list"
         address = f"/api/v1/connectors/{source['connector_id']}/streams?refresh=true"
-        self.advice = f"This is as of {time}. If it is new, list the streams again (GET {address})."
+        self._advice = (
+            f"This is as of {time}. If it is new, list the streams again (GET {address})."
+        )
 
     def find(self, name: str) -> Stream | None:
         return self._streams.get(_plain(name))
+
+    def advise(self, name: str, known: list[str]) -> str:
+        """Return which names there are, and what to do. Only the first errors search similar names."""
+        self._hints += 1
+        names = f"; {schemas.hint(name, known)}" if self._hints <= schemas.MAX_HINTS else "."
+        return f"{names} {self._advice}"
 
 
 def _plain(name: str) -> str:
@@ -91,28 +100,32 @@ def _plain(name: str) -> str:
 def _errors(
     definition: Definition, listed: _Listed, before: Mapping[str, StreamDocument]
 ) -> Iterator[Error]:
-    hints = schemas.MAX_HINTS
     for number, stream in enumerate(definition.streams):
-        name, path, former = stream["stream"], f"streams.{number}", before.get(stream["stream"])
+        former = before.get(stream["stream"])
         if former == stream:
             continue
-        offer = listed.find(name)
-        if offer is None:
-            if former is None and listed.is_complete:
-                hint = f"; {schemas.hint(name, listed.names)}" if hints > 0 else "."
-                hints -= 1
-                message = f"The source has no such stream{hint} {listed.advice}"
-                yield (f"{path}.stream", message, "unknown")
-            continue
-        fields = [field["name"] for field in offer["fields"]]
-        if listed.declares_fields and fields:
-            for part, field in _unknown_fields(stream, former, fields):
-                hint = f"; {schemas.hint(field, fields)}" if hints > 0 else "."
-                hints -= 1
-                message = f"The stream {name} has no field {field}{hint} {listed.advice}"
-                yield (f"{path}.{part}", message, "unknown")
-        if former is None or former.get("fields") != stream.get("fields"):
-            yield from _taken_names(stream, path, fields)
+        for part, message, code in _errors_of_stream(stream, former, listed):
+            yield f"streams.{number}.{part}", message, code
+
+
+def _errors_of_stream(
+    stream: StreamDocument, former: StreamDocument | None, listed: _Listed
+) -> Iterator[Error]:
+    """Yield the errors of one stream. Their paths begin below it."""
+    name = stream["stream"]
+    found = listed.find(name)
+    if found is None:
+        if former is None and listed.is_complete:
+            advice = listed.advise(name, listed.names)
+            yield "stream", f"The source has no such stream{advice}", "unknown"
+        return
+    fields = [field["name"] for field in found["fields"]]
+    if listed.declares_fields and fields:
+        for part, field in _unknown_fields(stream, former, fields):
+            advice = listed.advise(field, fields)
+            yield part, f"The stream {name} has no field {field}{advice}", "unknown"
+    if former is None or former.get("fields") != stream.get("fields"):
+        yield from _taken_names(stream, fields)
 
 
 def _unknown_fields(
@@ -131,7 +144,7 @@ def _unknown_fields(
             yield "primary_key", name
 
 
-def _taken_names(stream: StreamDocument, path: str, fields: list[str]) -> Iterator[Error]:
+def _taken_names(stream: StreamDocument, fields: list[str]) -> Iterator[Error]:
     """Yield an error for each rule that gives a field the name of another field, which arrives with its own name."""
     rules = rules_of(stream)
     if rules.others == "drop":
@@ -140,13 +153,13 @@ def _taken_names(stream: StreamDocument, path: str, fields: list[str]) -> Iterat
     for number, rule in enumerate(rules.rules):
         if rule.name in unchanged:
             message = f"The stream has another field {rule.name}: choose another name, or drop or rename that field."
-            yield (f"{path}.fields.rules.{number}.name", message, "duplicate")
+            yield f"fields.rules.{number}.name", message, "duplicate"
 
 
 def _fields_of_later_records(definition: Definition, listed: _Listed) -> Iterator[Unchecked]:
     for number, stream in enumerate(definition.streams):
-        offer = listed.find(stream["stream"])
-        fields = {field["name"] for field in offer["fields"]} if offer else set()
+        found = listed.find(stream["stream"])
+        fields = {field["name"] for field in found["fields"]} if found else set()
         key = [] if stream["transforms"] else stream["primary_key"]
         for part, names in (("cursor_field", [stream["cursor_field"]]), ("primary_key", key)):
             unknown = [name for name in names if name and name not in fields]
