@@ -128,7 +128,10 @@ class AuditEventColumns(TypedDict):
 
 class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
     def matching(self, *, q: str = "", **filters: Any) -> AuditEventQuerySet:
-        """Filter the audit log: actor and object by id or by a part `q` of their names, action by name, `since` <= at < `until`."""
+        """Filter the audit log: actor and object by id, action by name, `since` <= at < `until`.
+
+        `q` is a part of the name of the actor or the object.
+        """
         columns = {
             "actor": "actor_id",
             "action": "action",
@@ -138,11 +141,9 @@ class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
             "until": "at__lt",
         }
         events = self.filter(**{columns[name]: value for name, value in filters.items()})
-        return (
-            events.filter(Q(actor_label__icontains=q) | Q(object_label__icontains=q))
-            if q
-            else events
-        )
+        if q:
+            events = events.filter(Q(actor_label__icontains=q) | Q(object_label__icontains=q))
+        return events
 
     def rows(self) -> Rows[AuditEvent, AuditEventColumns]:
         return self.columns(AuditEventColumns)

@@ -26,7 +26,7 @@ def perform(context: ToolContext, arguments: SetPipelineEnabled) -> Answer:
 
 
 def show(context: ToolContext, arguments: SetPipelineEnabled) -> Card:
-    """Return the card. Raises Invalid if nothing would change, so that nobody is asked to approve nothing."""
+    """Return the card. Raises Invalid if nothing would change: there is nothing to approve."""
     before = visibility.find_pipeline(
         org=context.org, by=context.by, pipeline_id=arguments.pipeline_id
     )

@@ -33,7 +33,7 @@ def perform(context: ToolContext, arguments: SetSchedulePaused) -> Answer:
 
 
 def show(context: ToolContext, arguments: SetSchedulePaused) -> Card:
-    """Return the card. Raises Invalid if nothing would change, so that nobody is asked to approve nothing."""
+    """Return the card. Raises Invalid if nothing would change: there is nothing to approve."""
     pipeline = find_pipeline(org=context.org, by=context.by, pipeline_id=arguments.pipeline_id)
     before = services.schedule_of(context.org, pipeline)
     changes = _changes(before, arguments) if before is not None else ()
