@@ -20,17 +20,12 @@ from tests.world import World, make_connector, make_pipeline
 
 
 @contextmanager
-def all_places_taken(world: World, seconds: float | None = None) -> Iterator[Callable[[], None]]:
-    """Let other calls take all places of the org: for this time, or until the function is called that it yields."""
-    taken = ExitStack()
-    for _ in range(engine.MAX_CALLS_OF_ORG):
-        taken.enter_context(engine._count_call(world.org.pk))
-    timer = threading.Timer(seconds or 0, taken.close)
-    if seconds is not None:
-        timer.start()
-    yield taken.close
-    if seconds is not None:
-        timer.join()
+def all_places_taken(world: World) -> Iterator[Callable[[], None]]:
+    """Let other calls take all places of the org until the end, or until the function is called that it yields."""
+    with ExitStack() as taken:
+        for _ in range(engine.MAX_CALLS_OF_ORG):
+            taken.enter_context(engine._count_call(world.org.pk))
+        yield taken.close
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,7 +38,8 @@ def _close_supervisor_afterwards() -> Iterator[None]:
 def test_a_tool_waits_for_a_place(world: World) -> None:
     connector = make_connector(world)
     started = time.monotonic()
-    with all_places_taken(world, 1):
+    with all_places_taken(world) as free_places:
+        threading.Timer(1, free_places).start()
         answer = use(world, "list_streams", connector_id=str(connector.pk))
     assert answer.ok, answer.content
     assert time.monotonic() - started >= 1
@@ -52,7 +48,7 @@ def test_a_tool_waits_for_a_place(world: World) -> None:
 def test_it_says_how_long_it_has_waited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow_work, "BUSY_SECONDS", 1.0)
     pipeline = make_pipeline(world)
-    with all_places_taken(world, 3):
+    with all_places_taken(world):
         answer = use(world, "preview_pipeline", pipeline_id=str(pipeline.pk))
     assert error_code(answer) == "busy"
     assert "seconds of waiting" in answer.summary
