@@ -202,10 +202,12 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
 def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
     """Create a disabled copy with its own secrets, schedule and state. Without `name`, choose an unused name.
 
-    If a table of the pipeline cannot be written by two pipelines, the copy gets an unused table.
+    If a table of the pipeline cannot be written by two pipelines, the copy gets an unused table. Raises
+    PipelineNameTaken and LimitReached.
     """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     require_edit_in_domain(org, by, pipeline.domain_id)
+    _require_below_limit(org)
     new_definition = with_unused_naming(
         org,
         targets.with_unused_tables(org, versions.current_definition(org, pipeline)),

@@ -143,6 +143,13 @@ def test_a_pipeline_over_the_limit_is_rejected(world: World) -> None:
     assert (refused.status_code, refused.json()["what"]) == (409, "pipelines")
 
 
+def test_a_copy_over_the_limit_is_rejected(world: World) -> None:
+    pipeline = make_pipeline(world)
+    set_limits(world, max_pipelines=1)
+    refused = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/duplicate", {})
+    assert (refused.status_code, refused.json()["what"]) == (409, "pipelines")
+
+
 @pytest.mark.parametrize(
     ("used", "limit", "state"),
     [
