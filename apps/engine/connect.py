@@ -44,7 +44,7 @@ from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.fields import FieldChanges
-from apps.engine.sync.pinning import pinned_columns, pins_types
+from apps.engine.sync.identity import pinned_columns, pins_types
 from apps.engine.sync.transforms import Transform
 from apps.engine.windows import WindowRequest
 
@@ -185,7 +185,7 @@ def _contract_of(
         return ColumnContract(StreamSchema(), mode, rules.chosen)
     pinned = pinned_columns(
         published["columns"],
-        inputs=published["inputs"],
+        earlier_effects=(published["inputs"] or {}).get("effects", {}),
         fields=NO_RULES if payload.get("transform") else rules,
         effects=rules.effects(),
     )

@@ -467,8 +467,8 @@ RUNS = {
     "pipelines_recent_runs": Case(query={"pipelines": "pipeline"}),
     "pipelines_run": Case(201, path={"id": "pipeline"}, body=lambda p: {}),
     "pipelines_state_get": Case(path={"id": "pipeline"}),
-    "pipelines_state_put": Case(  # 409, because nothing was synced yet
-        409, path={"id": "pipeline"}, body=lambda p: {"state": {}}
+    "pipelines_state_put": Case(  # 422, because each run reads the whole stream
+        422, path={"id": "pipeline"}, body=lambda p: {"state": {}}
     ),
     "pipelines_state_reset": Case(path={"id": "pipeline"}, body=lambda p: {}),
     "pipelines_state_history": Case(path={"id": "pipeline"}),

@@ -48,7 +48,7 @@ OPERATIONS_WITHOUT_EVENT = {
     "pipelines_backfills_estimate": "Asks the source for the number of rows.",
     "runs_rejected_replay": "Here the response is 409, because the run has rejected nothing. For its event see tests/runs/replays/test_replays.py.",
     "pipelines_state_restore": "Here the response is 404, because nothing was changed. For its event see tests/runs/positions/test_history.py.",
-    "pipelines_state_put": "Here the response is 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
+    "pipelines_state_put": "Here the response is 422, because each run reads the whole stream. For its event see tests/runs/claiming/test_attempts.py.",
 }
 # These operations need another request first, so that they change something: (operation, body).
 FIRST_REQUEST: dict[str, tuple[str, Any]] = {

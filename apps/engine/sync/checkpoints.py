@@ -28,9 +28,8 @@ from apps.engine.failures import RESET_STREAM, ResetNeeded, StreamTakenOver
 from apps.engine.frames.decoding import SchemaJson
 from apps.engine.kept_connections import kept_connections
 from apps.engine.sync import statements
-from apps.engine.sync.identity import StreamIdentity
+from apps.engine.sync.identity import StreamIdentity, pinned_columns
 from apps.engine.sync.jobs import Checkpoint, Job, StreamLease
-from apps.engine.sync.pinning import pinned_columns
 from apps.engine.sync.state import engine_conninfo
 
 # Wait for locks without a limit: a backup locks the tables while it copies files. The locks of a frozen process
@@ -302,7 +301,7 @@ class StateBackend:
         identity = self._own_identity
         pinned = pinned_columns(
             newest.columns,
-            inputs=newest.inputs,
+            earlier_effects=(newest.inputs or {}).get("effects", {}),
             fields=identity.fields,
             effects=identity.inputs.effects,
         )

@@ -1,4 +1,7 @@
-"""Compute the identity of a run's stream. Another attempt of the run continues a job only if it is the same."""
+"""Compute the identity of a run's stream, and what of an earlier sync stays valid for it.
+
+Another attempt of the run continues a job only if the identity is the same. The next sync keeps the types of columns.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ import orjson
 
 from apps.engine.contract import RunSpec
 from apps.engine.field_rules import NO_RULES, PROTECTIONS, FieldRules
+from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.reporting.redaction import remove_secrets
+from apps.engine.sources.base import StreamSource
 from apps.engine.targets import place_of
 
 
@@ -59,16 +64,41 @@ class StreamInputs:
         before = earlier.get("effects", {})
         return sorted(
             name
-            for name in changed_effects(earlier, self.effects)
+            for name in _changed_effects(before, self.effects)
             if {before.get(name), self.effects.get(name)} & {*PROTECTIONS}
         )
 
 
-def changed_effects(earlier: Mapping[str, Any] | None, now: Mapping[str, str]) -> set[str]:
-    """Return the names of the columns that are cast, hashed or redacted in another way than in the `earlier` inputs."""
-    before = (earlier or {}).get("effects", {})
+def _changed_effects(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Return the names of the columns that are cast, hashed or redacted in another way than before."""
     names = before.keys() | now.keys()
     return {name for name in names if before.get(name) != now.get(name)}
+
+
+def pins_types(
+    source: StreamSource, *, contract: str, write_mode: str | None, sync_mode: str | None
+) -> bool:
+    """Whether the columns keep the types of the sync before, which every contract but `evolve` compares."""
+    replaces_all = write_mode == "replace" and sync_mode == "full_refresh"
+    return not (contract == "evolve" and source.has_typed_columns and replaces_all)
+
+
+def pinned_columns(
+    columns: SchemaJson,
+    *,
+    earlier_effects: Mapping[str, str],
+    fields: FieldRules,
+    effects: Mapping[str, str],
+) -> StreamSchema:
+    """Return the `columns` of the sync before whose types are kept. A preview shows what a run would do, so it asks here too.
+
+    They are without the columns that the rules for the fields drop or rename now, and without those that are cast,
+    hashed or redacted in another way than before. `fields` are these rules, if no transform changes the records after
+    them. `effects` are those of the rules now, and `earlier_effects` those of the sync before (`FieldRules.effects`).
+    """
+    earlier = StreamSchema.from_json(columns)
+    gone = {name for name in earlier.columns if not fields.may_arrive(name)}
+    return earlier.pin(without=gone, changed=_changed_effects(earlier_effects, effects))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,11 @@ from apps.engine.sources.base import StreamSource
 from apps.engine.sync import publishing_rules
 from apps.engine.sync.build import build_destination, build_source, choose_types
 from apps.engine.sync.checkpoints import StateBackend
-from apps.engine.sync.identity import identity_of
+from apps.engine.sync.identity import identity_of, pins_types
 from apps.engine.sync.jobs import Job, StreamLease
 from apps.engine.sync.kept_source import KeptRecordsSource
 from apps.engine.sync.left_out_files import LeftOutFiles
 from apps.engine.sync.pages import PageQueue, PageReader
-from apps.engine.sync.pinning import pins_types
 from apps.engine.sync.seen_columns import SeenColumns
 from apps.engine.sync.start_lines import log_start
 from apps.engine.sync.transforms import Transform
