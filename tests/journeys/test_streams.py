@@ -103,7 +103,7 @@ def run_to_success(page: Page) -> None:
 def run_tables(page: Page, screenshots: Path) -> None:
     run_to_success(page)
     expect(page.get_by_text("3 of 3 succeeded")).to_be_visible()
-    expect(page.get_by_text("aircraft", exact=True)).to_be_visible()
+    expect(page.get_by_text("to aircraft", exact=True)).to_be_visible()
     expect(page.get_by_text("Read in one snapshot, taken")).to_be_visible()
     page.screenshot(path=screenshots / "run.png", full_page=True)
 

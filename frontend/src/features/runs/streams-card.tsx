@@ -140,6 +140,9 @@ function StreamRow({ run, stream }: { run: Run; stream: RunStream }) {
     <tr className="align-top">
       <td className="min-w-32 py-1.5 pr-3 wrap-anywhere">
         {stream.stream}
+        {stream.table !== stream.stream && (
+          <p className="hidden text-xs text-soft @max-2xl:block">to {stream.table}</p>
+        )}
         <Position stream={stream} />
         {stream.failure && (
           <p className="mt-0.5 max-w-[60ch] text-bad wrap-break-word first-letter:uppercase">
