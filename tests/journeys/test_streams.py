@@ -167,7 +167,7 @@ def review_patterns(page: Page, screenshots: Path) -> None:
 
 def run_patterns(page: Page, screenshots: Path) -> None:
     run_to_success(page)
-    expect(page.get_by_text("chosen_planes", exact=True)).to_be_visible()
+    expect(page.get_by_text("to chosen_planes", exact=True)).to_be_visible()
     page.screenshot(path=screenshots / "patterns-run.png", full_page=True)
 
 
