@@ -101,3 +101,17 @@ it("says that nothing needs attention, and then needs little room for it and for
   for (const name of ["Needs attention", "Queue"])
     expect(screen.getByRole("region", { name }).className).toContain("h-36");
 });
+
+it("requests the timeline without waiting for the summary", async () => {
+  const requested: string[] = [];
+  server.use(
+    http.get("/api/v1/stats/overview", () => new Promise<never>(() => undefined)),
+    http.get("/api/v1/stats/timeline", ({ request, response }) => {
+      requested.push(request.url);
+      return response(200).json(TIMELINE);
+    }),
+  );
+  startApp(["read"]);
+  await openPage("/");
+  await waitFor(() => expect(requested).toHaveLength(1));
+});

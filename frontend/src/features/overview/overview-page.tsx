@@ -1,23 +1,19 @@
-import { usePrefetchQuery, useQuery } from "@tanstack/react-query";
-import { useSearch } from "@tanstack/react-router";
+import { useQuery } from "@tanstack/react-query";
 import { LoadErrorPage } from "@/components/error-pages";
 import { PageHeader } from "@/components/page";
 import { useOrgEvents } from "@/live/org-events";
 import { AttentionList } from "./attention-list";
-import { parseOverviewFilter } from "./filter";
 import { FreshnessTiles } from "./freshness-tiles";
 import { GuidedStart } from "./guided-start";
 import { HourCharts } from "./hour-charts";
-import { overviewQuery, timelineQuery } from "./queries";
+import { overviewQuery } from "./queries";
 import { QueueList } from "./queue-list";
 import { RunTimeline } from "./run-timeline";
 
 /** The first page: whether the data is fresh, what needs attention, and what has run in the last 24 hours. */
 export function OverviewPage() {
   useOrgEvents();
-  const filter = useSearch({ from: "/app/", select: parseOverviewFilter });
   const { data: overview, error, refetch } = useQuery(overviewQuery);
-  usePrefetchQuery(timelineQuery(filter)); // It is rendered after the overview, and need not be requested after it.
   if (overview && Object.values(overview.freshness).every((count) => count === 0)) return <GuidedStart />;
   // The queue changes all the time, so only what needs attention decides.
   const isCalm = overview?.attention.length === 0;

@@ -1,6 +1,6 @@
 import type { Permission } from "@/api/types";
 
-interface KeyedPage {
+export interface KeyedPage {
   /** Pressed after `g`. */
   key: string;
   to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";

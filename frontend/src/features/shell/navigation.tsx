@@ -15,6 +15,7 @@ import {
   UserIcon,
 } from "@/components/icons";
 import { useHasPermissionSomewhere } from "@/session/use-session";
+import { PAGES, type KeyedPage } from "./keys";
 
 const NAVIGATION_ID = "main-navigation";
 
@@ -34,33 +35,33 @@ export function Navigation() {
           !menu.isOpen && "max-md:hidden",
         )}
       >
-        <NavLink to="/" keys="g o" icon={<OverviewIcon />} exact>
+        <NavLink to="/" icon={<OverviewIcon />} exact>
           Overview
         </NavLink>
-        <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
+        <NavLink to="/pipelines" icon={<PipelineIcon />}>
           Pipelines
         </NavLink>
-        <NavLink to="/runs" keys="g r" icon={<RunsIcon />}>
+        <NavLink to="/runs" icon={<RunsIcon />}>
           Runs
         </NavLink>
-        <NavLink to="/connectors" keys="g n" icon={<ConnectorIcon />}>
+        <NavLink to="/connectors" icon={<ConnectorIcon />}>
           Connectors
         </NavLink>
-        <NavLink to="/sources" keys="g c" icon={<CodeIcon />}>
+        <NavLink to="/sources" icon={<CodeIcon />}>
           <span>
             <span className="md:max-lg:sr-only">Custom </span>
             <span className="inline-block md:max-lg:first-letter:uppercase">sources</span>
           </span>
         </NavLink>
-        <NavLink to="/files" keys="g f" icon={<FileIcon />}>
+        <NavLink to="/files" icon={<FileIcon />}>
           Files
         </NavLink>
         {canUseAgent && (
-          <NavLink to="/agent" keys="g a" icon={<AgentIcon />}>
+          <NavLink to="/agent" icon={<AgentIcon />}>
             Agent
           </NavLink>
         )}
-        <NavLink to="/settings" keys="g s" icon={<UserIcon />}>
+        <NavLink to="/settings" icon={<UserIcon />}>
           Settings
         </NavLink>
       </nav>
@@ -104,31 +105,22 @@ function MenuButton({ isOpen, onToggle }: { isOpen: boolean; onToggle: () => voi
   );
 }
 
-function NavLink({
-  to,
-  keys,
-  icon,
-  className,
-  exact,
-  children,
-}: {
-  to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
-  keys: string;
+interface NavLinkProps {
+  to: KeyedPage["to"];
   icon: ReactNode;
-  className?: string;
   /** Whether the link is not active on the pages below its address. */
   exact?: boolean;
   children: ReactNode;
-}) {
+}
+
+function NavLink({ to, icon, exact, children }: NavLinkProps) {
+  const page = PAGES.find((keyed) => keyed.to === to);
   return (
     <Link
       to={to}
       activeOptions={{ exact, includeSearch: false }}
-      title={`Keyboard shortcut: ${keys}`}
-      className={classNames(
-        "flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink",
-        className,
-      )}
+      title={page && `Keyboard shortcut: g ${page.key}`}
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint md:max-lg:hidden">{icon}</span>
