@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Response, expect, sync_playwright
 
 from tests import database
 from tests.first_start import FirstStart, log_in
@@ -29,6 +29,9 @@ COLLECTIONS = (
     "files",
     "org/api-keys",
 )
+
+# An expectation is a step too. Some wait for a child process that reads a source, and a busy machine starts it late.
+expect.set_options(timeout=STEP_TIMEOUT)
 
 
 @dataclass(frozen=True)
