@@ -27,7 +27,7 @@ MAX_OBJECTS = 10_000  # rows stored as Python objects before they are converted
 FLUSH_ROWS = 200_000  # rows of frames
 FLUSH_RECORDS = 50_000  # rows as Python objects, which use more memory
 FLUSH_BYTES = 32 << 20
-FLUSH_COPIED_BYTES = 16 << 20  # of rows that are not decoded
+FLUSH_COPIED_BYTES = 8 << 20  # of rows that are not decoded
 FLUSH_SECONDS = 10.0
 # The first interval is short, so that the progress of a slow source is shown soon. Each next interval is twice as long, up to FLUSH_SECONDS.
 FIRST_FLUSH_SECONDS = 0.25

@@ -33,7 +33,7 @@ from apps.engine.sync.transforms import Transform
 # The limits of the queue
 MAX_ROWS = 200_000  # rows of frames
 MAX_OBJECTS = 10_000  # rows as Python objects
-MAX_BYTES = 16 << 20
+MAX_BYTES = 8 << 20
 # An escaped NUL in JSON. An escaped backslash before u0000 does not match.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 OBJECT_FACTOR = 4  # the memory of a dict, relative to the size of its JSON
