@@ -7,18 +7,18 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db.models import Case, Count, F, QuerySet, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.pipelines.models import Pipeline
 from apps.runs.models import LIVE, Run
 from apps.runs.visibility import runs
 
 LAST_DAY = timedelta(hours=24)
 MAX_RUNS = 2000
-COLUMNS = (
-    "id", "pipeline_id", "pipeline__name", "status", "created_at", "started_at", "finished_at", "records_written",
-)  # fmt: skip
+COLUMNS = ("id", "pipeline_id", "pipeline__name", "status", "start", "finished_at", "records_written")  # fmt: skip
 
 
 class TimelineRun(TypedDict):
@@ -45,7 +45,7 @@ def read_timeline(
     """Return the runs of a part of the last 24 hours: the live ones, and those that have ended, the newest first.
 
     If there are too many, return all runs of as many pipelines as possible, the most urgent pipelines first. Makes
-    three queries at most.
+    four queries at most.
     """
     now = timezone.now()
     since, until = max(since or now - LAST_DAY, now - LAST_DAY), until or now
@@ -57,7 +57,7 @@ def read_timeline(
     live = rows.filter(status__in=LIVE if status is None else [s for s in LIVE if s == status])
     ended = rows.filter(finished_at__gte=since)
     ended = ended.exclude(status__in=LIVE) if status is None else ended.filter(status=status)
-    pipelines = _most_urgent_pipelines(ended)
+    pipelines = _most_urgent_pipelines(org, ended)
     if pipelines is not None:
         ended = ended.filter(pipeline_id__in=pipelines)
     found = [*_newest(live), *_newest(ended)]
@@ -67,35 +67,34 @@ def read_timeline(
 
 def _newest(rows: QuerySet[Run]) -> list[dict[str, Any]]:
     newest = rows.order_by(F("finished_at").desc(nulls_first=True), "-id")
-    return list(newest[: MAX_RUNS + 1].values(*COLUMNS))
+    started = newest.annotate(start=Coalesce("started_at", "created_at"))
+    return list(started[: MAX_RUNS + 1].values(*COLUMNS))
 
 
-def _most_urgent_pipelines(ended: QuerySet[Run]) -> list[UUID] | None:
+def _most_urgent_pipelines(org: Org, ended: QuerySet[Run]) -> list[UUID] | None:
     """Return pipelines that have together at most MAX_RUNS of these runs: failing ones, then live and late ones first.
 
-    Return None if all pipelines together have no more than that.
+    Return None if all pipelines together have no more than that. The runs are counted without a join, because there can be
+    tens of thousands.
     """
+    counts = dict(ended.order_by().values_list("pipeline_id").annotate(count=Count("id")))
+    if sum(counts.values()) <= MAX_RUNS:
+        return None
     urgency = Case(
-        When(pipeline__enabled=True, pipeline__failing_since__isnull=False, then=0),
-        When(pipeline__last_run_status__in=LIVE, then=1),
-        When(pipeline__late_at__lte=timezone.now(), then=2),
+        When(enabled=True, failing_since__isnull=False, then=0),
+        When(last_run_status__in=LIVE, then=1),
+        When(late_at__lte=timezone.now(), then=2),
         default=3,
     )
-    counts = list(
-        ended.order_by()
-        .values("pipeline_id", "pipeline__name")
-        .annotate(urgency=urgency, count=Count("id"))
-        .order_by("urgency", "pipeline__name", "pipeline_id")
-    )
-    if sum(row["count"] for row in counts) <= MAX_RUNS:
-        return None
+    most_urgent = Pipeline.objects.for_org(org).order_by(urgency, "name", "id")
     pipelines: list[UUID] = []
     left = MAX_RUNS
-    for row in counts:
-        left -= row["count"]
+    for pipeline_id in most_urgent.values_list("pk", flat=True):
+        left -= counts.get(pipeline_id, 0)
         if left < 0 and pipelines:
             break
-        pipelines.append(row["pipeline_id"])
+        if pipeline_id in counts:
+            pipelines.append(pipeline_id)
     return pipelines
 
 
@@ -115,7 +114,7 @@ def _render_run(row: dict[str, Any], position: int) -> TimelineRun:
         "id": row["id"],
         "pipeline": position,
         "status": row["status"],
-        "start": row["started_at"] or row["created_at"],
+        "start": row["start"],
         "end": row["finished_at"],
         "records": row["records_written"],
     }
