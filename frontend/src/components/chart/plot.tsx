@@ -23,7 +23,10 @@ const MAX_BAR_WIDTH = 28; // pixels
 const LEAST_STEP = 50; // least height of a step of the vertical axis, in pixels, with the space around the plot
 const LABEL_DISTANCE = 60; // least distance of two times on the axis, in pixels
 
-/** Draws the chart on a canvas. It is drawn anew when its series, its size or the theme change. */
+/**
+ * Draws the chart on a canvas, when the browser has nothing more urgent to do. It is drawn anew when its series, its size or
+ * the theme change.
+ */
 export function Plot({ times, series, format, unit, height, onPick }: PlotProps) {
   const container = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -41,20 +44,23 @@ export function Plot({ times, series, format, unit, height, onPick }: PlotProps)
     const element = container.current;
     // Some browsers forbid canvases. The table below the chart has the same values.
     if (!element || !document.createElement("canvas").getContext("2d")) return;
-    const drawn = new uPlot(
-      optionsOf(element, height, unit, shown, setPointed),
-      dataOf(shown.current.times, shown.current.series),
-      element,
-    );
-    plot.current = drawn;
-    drawn.over.addEventListener("click", () => {
-      if (drawn.cursor.idx != null) shown.current.onPick?.(drawn.cursor.idx);
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
+    const cancel = whenIdle(() => {
+      const drawn = new uPlot(
+        optionsOf(element, height, unit, shown, setPointed),
+        dataOf(shown.current.times, shown.current.series),
+        element,
+      );
+      plot.current = drawn;
+      drawn.over.addEventListener("click", () => {
+        if (drawn.cursor.idx != null) shown.current.onPick?.(drawn.cursor.idx);
+      });
+      resized.observe(element);
     });
-    const resized = new ResizeObserver(() => drawn.setSize({ width: element.clientWidth, height }));
-    resized.observe(element);
     return () => {
+      cancel();
       resized.disconnect();
-      drawn.destroy();
+      plot.current?.destroy();
       plot.current = null;
     };
   }, [layout, height, unit, theme]);
@@ -65,6 +71,18 @@ export function Plot({ times, series, format, unit, height, onPick }: PlotProps)
       {pointed && <Tooltip pointed={pointed} times={times} series={series} format={format} />}
     </div>
   );
+}
+
+const LATEST = 1_000; // milliseconds, after which a chart is drawn also by a busy browser
+
+/** Calls the function when the browser is idle, and returns a function that prevents the call. Safari knows no idle time. */
+function whenIdle(action: () => void): () => void {
+  if (!("requestIdleCallback" in globalThis)) {
+    const timer = setTimeout(action);
+    return () => clearTimeout(timer);
+  }
+  const request = requestIdleCallback(action, { timeout: LATEST });
+  return () => cancelIdleCallback(request);
 }
 
 /** The index of the value below the pointer, and its place in the chart. */

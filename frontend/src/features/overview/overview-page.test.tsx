@@ -3,6 +3,7 @@ import { cleanup, screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, expect, it } from "vitest";
 import type { AttentionItem, Overview, Run, Timeline } from "@/api/types";
+import { queryClient } from "@/query-client";
 import { openPage, startApp } from "@/test-app";
 import { http, refusal, startServer } from "@/test-server";
 
@@ -100,6 +101,15 @@ it("says that nothing needs attention, and then needs little room for it and for
   expect(await screen.findByText("Nothing needs attention")).toBeTruthy();
   for (const name of ["Needs attention", "Queue"])
     expect(screen.getByRole("region", { name }).className).toContain("h-36");
+});
+
+it("does not change the room for what needs attention when a pipeline begins to fail", async () => {
+  await openOverview({ ...OVERVIEW, attention: [] });
+  await screen.findByText("Nothing needs attention");
+  server.use(http.get("/api/v1/stats/overview", ({ response }) => response(200).json(OVERVIEW)));
+  await queryClient.invalidateQueries();
+  await screen.findByRole("button", { name: /Retry/ });
+  expect(screen.getByRole("region", { name: /Needs attention/ }).className).toContain("h-36");
 });
 
 it("requests the timeline without waiting for the summary", async () => {

@@ -1,4 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { LoadErrorPage } from "@/components/error-pages";
 import { PageHeader } from "@/components/page";
 import { useOrgEvents } from "@/live/org-events";
@@ -14,9 +15,11 @@ import { RunTimeline } from "./run-timeline";
 export function OverviewPage() {
   useOrgEvents();
   const { data: overview, error, refetch } = useQuery(overviewQuery);
+  // The queue changes all the time, so only what needs attention decides. It decides once: a pipeline that fails later must
+  // not move the page.
+  const [isCalm, setIsCalm] = useState<boolean>();
+  if (overview && isCalm === undefined) setIsCalm(overview.attention.length === 0);
   if (overview && Object.values(overview.freshness).every((count) => count === 0)) return <GuidedStart />;
-  // The queue changes all the time, so only what needs attention decides.
-  const isCalm = overview?.attention.length === 0;
   return (
     <div className="mx-auto grid max-w-[100rem] gap-3 px-4 py-5 md:px-6">
       <div className="-mb-3">
@@ -28,8 +31,8 @@ export function OverviewPage() {
         <>
           <FreshnessTiles overview={overview} />
           <div className="grid gap-3 @4xl/page:grid-cols-[3fr_2fr]">
-            <AttentionList overview={overview} isCompact={isCalm} />
-            <QueueList overview={overview} isCompact={isCalm} />
+            <AttentionList overview={overview} isCompact={isCalm === true} />
+            <QueueList overview={overview} isCompact={isCalm === true} />
           </div>
           {/* Not before it is known how tall the lists above are, so that nothing moves. */}
           {overview && (
