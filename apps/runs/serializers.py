@@ -186,7 +186,7 @@ class RunRowSerializer(serializers.Serializer[Any]):
     progress = ProgressSerializer()
     failure = FailureSerializer(allow_null=True)
     streams_total = serializers.IntegerField(
-        help_text="The streams of the run; 0 before its first attempt."
+        help_text="The streams of the run. Before its first attempt, those that its pipeline has."
     )
     streams_failed = serializers.IntegerField()
     streams_succeeded = serializers.IntegerField()

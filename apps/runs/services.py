@@ -78,6 +78,8 @@ def start(
         backfill=backfill,
         chunk=chunk,
         replay_of=replay_of,
+        # A chunk of a backfill and a replay read one stream each, and which ones they are is decided later.
+        streams_total=pipeline.stream_count if backfill is None and replay_of is None else 0,
         max_attempts=pipeline.max_attempts,
         timeout_seconds=pipeline.timeout_seconds,
     )

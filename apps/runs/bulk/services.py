@@ -72,6 +72,7 @@ def start(*, org: Org, by: Principal, ids: Sequence[UUID]) -> Outcome:
             version=pipeline.version,
             trigger=trigger,
             triggered_by_id=by.user_id,
+            streams_total=pipeline.stream_count,
             max_attempts=pipeline.max_attempts,
             timeout_seconds=pipeline.timeout_seconds,
         )

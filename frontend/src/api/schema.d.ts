@@ -7149,7 +7149,7 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description The streams of the run; 0 before its first attempt. */
+            /** @description The streams of the run. Before its first attempt, those that its pipeline has. */
             streams_total: number;
             streams_failed: number;
             streams_succeeded: number;
@@ -7208,7 +7208,7 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description The streams of the run; 0 before its first attempt. */
+            /** @description The streams of the run. Before its first attempt, those that its pipeline has. */
             streams_total: number;
             streams_failed: number;
             streams_succeeded: number;

@@ -249,15 +249,19 @@ function useTick(milliseconds: number): number {
   return now;
 }
 
-/** A ref for an element, and the width of this element in pixels. */
+/** A ref for an element, and the width of this element in pixels. It is known before the first paint. */
 function useWidth() {
   const [element, setElement] = useState<HTMLElement | null>(null);
   const [width, setWidth] = useState(0);
+  const ref = useCallback((shown: HTMLElement | null) => {
+    setElement(shown);
+    if (shown) setWidth(shown.clientWidth);
+  }, []);
   useEffect(() => {
     if (!element) return;
     const observer = new ResizeObserver(() => setWidth(element.clientWidth));
     observer.observe(element);
     return () => observer.disconnect();
   }, [element]);
-  return [setElement, width] as const;
+  return [ref, width] as const;
 }

@@ -1,4 +1,5 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { buttonClasses } from "@/components/button";
 import { RecordsPanel } from "@/components/records/records-panel";
@@ -12,8 +13,10 @@ export function RecordsCard({ run }: { run: Run }) {
   const mayLook = useHasPermission()("data.view", run.domain_id);
   const { records, stream } = useSearch({ from: FROM, select: parseRunSearch });
   const navigate = useNavigate({ from: "/runs/$runId" });
-  if (run.streams_succeeded === 0) return null;
-  if (mayLook && records) {
+  const isPublished = run.streams_succeeded > 0;
+  // While the run is live, the card keeps its place, so that nothing moves when the first stream succeeds.
+  if (!isPublished && !isLive(run.status)) return null;
+  if (isPublished && mayLook && records) {
     return (
       <RecordsPanel
         of={{ kind: "run", id: run.id }}
@@ -23,18 +26,23 @@ export function RecordsCard({ run }: { run: Run }) {
     );
   }
   return (
-    <section aria-labelledby="records-title" className="card flex flex-wrap items-center gap-2 px-4 py-3">
+    <section
+      aria-labelledby="records-title"
+      className="card flex min-h-18.5 flex-wrap items-center gap-2 px-4 py-3"
+    >
       <div className="mr-auto">
         <h2 id="records-title" className="font-semibold">
           Records
         </h2>
         <p className="text-soft">
-          {mayLook
-            ? "The run has published its records at the destination."
-            : "The run has published its records. Members can look at them."}
+          {!isPublished
+            ? "The run has not published records yet."
+            : mayLook
+              ? "The run has published its records at the destination."
+              : "The run has published its records. Members can look at them."}
         </p>
       </div>
-      {mayLook && (
+      {isPublished && mayLook && (
         <Link
           from="/runs/$runId"
           search={(search) => ({ ...search, records: true as const })}

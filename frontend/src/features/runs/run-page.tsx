@@ -60,15 +60,15 @@ function LiveRun({ runId }: { runId: string }) {
           <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
               <ProgressCard run={run} />
-              {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && (
                 <FailureCard run={run} failure={run.failure}>
                   {canRun && run.failure.retryable && <RetryButton run={run} size="small" />}
                 </FailureCard>
               )}
               {live && <LiveConnectionNotice state={streamState} />}
-              {run.streams_total > 1 && <StreamsCard run={run} />}
-              <RecordsCard run={run} />
+              {run.streams_total > 1 && (live || run.attempt > 0) && <StreamsCard run={run} />}
+              {/* They have the same height, so that nothing moves when the run starts. */}
+              {run.status === "pending" ? <WaitingCard run={run} /> : <RecordsCard run={run} />}
               <SourceChangesCard run={run} />
               {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel run={run} feed={feed} />
@@ -114,9 +114,12 @@ function Header({ run }: { run: Run }) {
           <StatusBadge status={run.status} className="tracking-normal" />
         </h1>
       </div>
-      {!isLive(run.status) && <CompareLink run={run} />}
-      {canCancel && isLive(run.status) && <CancelButton run={run} />}
-      {canRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
+      {/* On a phone it has a line of its own, which stays when the run ends and its buttons change. */}
+      <div className="flex min-h-9 flex-wrap items-center gap-2 max-sm:w-full">
+        {!isLive(run.status) && <CompareLink run={run} />}
+        {canCancel && isLive(run.status) && <CancelButton run={run} />}
+        {canRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
+      </div>
     </div>
   );
 }
@@ -178,7 +181,7 @@ function WaitingCard({ run }: { run: Run }) {
   return (
     <section
       aria-label="Why the run is waiting"
-      className="flex gap-3 rounded-card border border-line bg-wait-wash px-4 py-3"
+      className="flex min-h-18.5 gap-3 rounded-card border border-line bg-wait-wash px-4 py-3"
     >
       <ClockIcon className="mt-0.5 shrink-0 text-wait" />
       <div>

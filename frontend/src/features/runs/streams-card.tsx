@@ -24,7 +24,7 @@ export function StreamsCard({ run }: { run: Run }) {
   const streams = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
     <section aria-labelledby="streams-title" className="card grid gap-3 p-4">
-      <div className="flex flex-wrap items-center gap-2">
+      <div className="flex min-h-7 flex-wrap items-center gap-2">
         <h2 id="streams-title" className="mr-auto font-semibold">
           Streams{" "}
           <span className="font-normal text-soft">
@@ -33,7 +33,10 @@ export function StreamsCard({ run }: { run: Run }) {
         </h2>
         {run.streams_failed > 0 && <FilterButtons run={run} filter={filter} onSelect={setFilter} />}
       </div>
-      {query.isPending && <TableSkeleton rows={run.streams_total} />}
+      {/* The first attempt creates the streams. */}
+      {(query.isPending || (isLive(run.status) && filter === "all" && streams.length === 0)) && (
+        <TableSkeleton rows={run.streams_total} />
+      )}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       <Moments moments={query.data?.pages.at(-1)?.moments ?? []} />
       {streams.length > 0 && <StreamTable run={run} streams={streams} />}
@@ -112,17 +115,20 @@ function TableSkeleton({ rows }: { rows: number }) {
 function StreamTable({ run, streams }: { run: Run; streams: RunStream[] }) {
   return (
     <div role="region" aria-label="Streams" tabIndex={0} className="@container max-h-[32rem] overflow-auto">
-      <table className="w-full text-[0.8125rem]">
+      {/* The widths of the columns are fixed, so that they do not move when numbers grow. */}
+      <table className="w-full table-fixed text-[0.8125rem]">
         <thead className="sticky top-0 bg-surface text-left text-soft">
           <tr>
             <th className="py-1.5 pr-3 font-medium">Stream</th>
             <th className="py-1.5 pr-3 font-medium @max-2xl:hidden">Table</th>
-            <th className="py-1.5 pr-3 font-medium">Status</th>
-            <th className="py-1.5 pr-3 text-right font-medium @max-md:hidden">Read</th>
-            <th className="py-1.5 pr-3 text-right font-medium">Written</th>
-            <th className="py-1.5 pr-3 text-right font-medium whitespace-nowrap @max-xl:hidden">Left out</th>
-            <th className="py-1.5 pr-3 text-right font-medium @max-3xl:hidden">Volume</th>
-            <th className="py-1.5 text-right font-medium @max-md:hidden">Duration</th>
+            <th className="w-26 py-1.5 pr-3 font-medium">Status</th>
+            <th className="w-42 py-1.5 pr-3 text-right font-medium @max-3xl:w-24 @max-md:hidden">Read</th>
+            <th className="w-24 py-1.5 pr-3 text-right font-medium">Written</th>
+            <th className="w-20 py-1.5 pr-3 text-right font-medium whitespace-nowrap @max-xl:hidden">
+              Left out
+            </th>
+            <th className="w-24 py-1.5 pr-3 text-right font-medium @max-3xl:hidden">Volume</th>
+            <th className="w-32 py-1.5 text-right font-medium @max-md:hidden">Duration</th>
           </tr>
         </thead>
         <tbody className="divide-y divide-line">
@@ -162,10 +168,10 @@ function StreamRow({ run, stream }: { run: Run; stream: RunStream }) {
           label={stream.status === "cancelled" && stream.started_at === null ? "Not started" : undefined}
         />
       </td>
-      <td className="py-1.5 pr-3 text-right tabular-nums @max-md:hidden">
+      <td className="py-1.5 pr-3 text-right whitespace-nowrap tabular-nums @max-md:hidden">
         {formatCount(stream.read)}
         {stream.status === "running" && stream.total !== null && (
-          <span className="block text-faint">of {formatCount(stream.total)}</span>
+          <span className="text-faint @max-3xl:hidden"> of {formatCount(stream.total)}</span>
         )}
       </td>
       <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>
