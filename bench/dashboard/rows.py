@@ -1,7 +1,7 @@
 """`python -m bench.dashboard.rows`: create an org with many pipelines and runs in the temporary installation.
 
-Prints the JSON {"email", "password", "streams", "log"}: how its owner logs in, and the ids of a run with many streams and of one
-with a long log.
+Prints the JSON {"email", "password", "streams", "log", "live"}: how its owner logs in, the ids of a run with many streams and
+of one with a long log, and the ids of pipelines that can run.
 """
 
 from __future__ import annotations
@@ -28,38 +28,76 @@ RUNS_OF_PIPELINE = 100
 STREAMS = 500
 LOG_LINES = 1_000_000
 LINES_AT_ONCE = 500  # that a run writes to its log
+LIVE_PIPELINES = 12
 
 
 def main() -> None:
     django.setup()
     from django.utils import timezone
 
-    from apps.auth.models import User
-    from apps.orgs.members.services import create_org
     from apps.orgs.principals import SYSTEM
     from apps.orgs.walls.scope import org_scope
     from apps.pipelines import services
     from apps.runs.models import LogPart, Run
 
-    email, password, now = "bench@example.com", secrets.token_urlsafe(16), timezone.now()
-    user = User.objects.create_user(email=email, password=password, email_verified_at=now)
-    org = create_org(name="Bench", owner=user, by=SYSTEM)
+    now = timezone.now()
+    org, owner = _create_org("bench")
+    small_org, small_owner = _create_org("small")
+    with org_scope(small_org.pk):
+        small_live = _create_live_pipelines(small_org)
     with org_scope(org.pk):
         _create_runs(org, _create_pipelines(org, now), now)
         pipeline = services.create(org=org, by=SYSTEM, name="whole database", config=LOGGING)
         streams, log = (_create_run(org, pipeline, now - timedelta(hours=n)) for n in (1, 2))
         _add_streams(org, streams)
+        live = _create_live_pipelines(org)
     parts = _store_log(org, log)  # This takes longer than a transaction may be idle.
     with org_scope(org.pk):
         LogPart.unscoped.bulk_create(parts)
         Run.objects.for_org(org).filter(pk=log.pk).update(log_lines=LOG_LINES)
     output = {
-        "email": email,
-        "password": password,
+        **owner,
         "streams": str(streams.pk),
         "log": str(log.pk),
+        "live": live,
+        "small": {**small_owner, "live": small_live},
     }
     sys.stdout.write(orjson.dumps(output).decode())
+
+
+def _create_org(name: str) -> tuple[Org, dict[str, str]]:
+    """Create an org, and return it and how its owner logs in."""
+    from django.utils import timezone
+
+    from apps.auth.models import User
+    from apps.orgs.members.services import create_org
+    from apps.orgs.principals import SYSTEM
+
+    login = {"email": f"{name}@example.com", "password": secrets.token_urlsafe(16)}
+    user = User.objects.create_user(**login, email_verified_at=timezone.now())
+    return create_org(name=name.capitalize(), owner=user, by=SYSTEM), login
+
+
+def _create_live_pipelines(org: Org) -> list[str]:
+    from apps.orgs.principals import SYSTEM
+    from apps.pipelines import services
+
+    pipelines = [
+        services.create(org=org, by=SYSTEM, name=f"live {n:02}", config=_live_config(n))
+        for n in range(LIVE_PIPELINES)
+    ]
+    return [str(pipeline.pk) for pipeline in pipelines]
+
+
+def _live_config(number: int) -> dict[str, Any]:
+    """Return the definition of three streams, which are read for about six seconds. Each fourth one fails at its end."""
+    settings = {"rows": 3000, "page_size": 150, "delay": 0.3}
+    failure = {"fail_after": 2500, "failure": "configuration"} if number % 4 == 3 else {}
+    return {
+        "source": {"kind": "dummy", "config": {**settings, **failure}},
+        "streams": [{"stream": name} for name in ("creatures", "plants", "generated")],
+        "destination": {"kind": "logger", "config": {}},
+    }
 
 
 def _create_pipelines(org: Org, now: datetime) -> list[Pipeline]:

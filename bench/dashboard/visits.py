@@ -8,20 +8,20 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import psycopg
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from bench.dashboard.browsing import logged_in_page
+from bench.dashboard.live import measure_live
 from bench.dashboard.rows import LOG_LINES, PIPELINES, RUNS_OF_PIPELINE, STREAMS
 from bench.figures import Figure, figure_with_upper_bound
 from bench.scratch import ROOT, Installation, run_server
 from local import frontend
-from tests.journeys.browser import ARGUMENTS, find_browser
 
 BUILD = ROOT / "frontend" / "dist"
 INITIAL_SCRIPT = re.compile(
@@ -29,14 +29,14 @@ INITIAL_SCRIPT = re.compile(
 )
 SETTLE_SECONDS = 3.0  # in which a page may still move
 WHEEL_STEPS = 100
-# Note how far things move without a person, and how long each frame takes. See web.dev/articles/cls.
-OBSERVER = """
-window.moved = 0; window.frames = [];
-new PerformanceObserver(list => { for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved += entry.value; })
-  .observe({type: "layout-shift", buffered: true});
-let last = performance.now();
-(function frame() { const now = performance.now(); window.frames.push(now - last); last = now; requestAnimationFrame(frame); })();
-"""
+# As the browser's developer tools emulate 3G: milliseconds, and bytes per second.
+SLOW_NETWORK = {
+    "offline": False,
+    "latency": 562.5,
+    "downloadThroughput": 180_000,
+    "uploadThroughput": 84_375,
+}
+FAST_NETWORK = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,16 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
             scrolled="[role=log]",
         ),
     ]
-    seconds, moved, calls, frames = (defaultdict[str, list[float]](list) for _ in range(4))
-    with _logged_in_page(installation, created) as page:
+    seconds, moved, calls, frames, moved_slowly = (
+        defaultdict[str, list[float]](list) for _ in range(5)
+    )
+    server = run_server(
+        "config.asgi:application",
+        environment=installation.environment,
+        processes=1,
+        ready_path="/api/v1/health/live",
+    )
+    with server as address, logged_in_page(address, created) as page:
         for _ in range(rounds):
             for visit in visits:
                 seconds[visit.name].append(_open(page, visit))
@@ -85,6 +93,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
                 moved[visit.name].append(page.evaluate("window.moved"))
                 calls[visit.name].append(_count_calls(page))
                 frames[visit.name].append(_scroll(page, visit))
+                moved_slowly[visit.name].append(_open_slowly(page, visit))
     for visit in visits:
         name, amount = visit.name, visit.amount
         yield figure_with_upper_bound(
@@ -92,6 +101,9 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
         )
         yield figure_with_upper_bound(
             f"{name}: layout shift", amount, moved[name], at_most=0.02, unit="CLS"
+        )
+        yield figure_with_upper_bound(
+            f"{name}: layout shift over 3G", amount, moved_slowly[name], at_most=0.02, unit="CLS"
         )
         yield figure_with_upper_bound(
             f"{name}: longest frame of scrolling", amount, frames[name], at_most=100, unit="ms"
@@ -106,6 +118,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
         at_most=180,
         unit="kB",
     )
+    yield from measure_live(installation, created)
 
 
 def _create_rows(installation: Installation) -> dict[str, Any]:
@@ -123,37 +136,25 @@ def _create_rows(installation: Installation) -> dict[str, Any]:
     return created
 
 
-@contextmanager
-def _logged_in_page(installation: Installation, created: Mapping[str, Any]) -> Iterator[Page]:
-    """Start the server and a browser, log in, and disable the browser's cache."""
-    server = run_server(
-        "config.asgi:application",
-        environment=installation.environment,
-        processes=1,
-        ready_path="/api/v1/health/live",
-    )
-    with server as address, sync_playwright() as playwright:
-        path = find_browser(playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        page = browser.new_page(base_url=address, viewport={"width": 1440, "height": 900})
-        page.goto("/login")
-        page.get_by_label("E-mail").fill(created["email"])
-        page.get_by_label("Password").fill(created["password"])
-        page.get_by_role("button", name="Log in", exact=True).click()
-        page.wait_for_url(lambda url: "/login" not in url)
-        page.add_init_script(OBSERVER)
-        session = page.context.new_cdp_session(page)
-        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        yield page
-        browser.close()
-
-
 def _open(page: Page, visit: Visit) -> float:
     """Open the page, and return the seconds until its content is visible."""
     started = time.perf_counter()
     page.goto(visit.address, wait_until="commit")
     page.locator(visit.content).first.wait_for()
     return time.perf_counter() - started
+
+
+def _open_slowly(page: Page, visit: Visit) -> float:
+    """Open the page over a slow network, and return how far things have moved when it shows everything."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW_NETWORK)
+    _open(page, visit)
+    page.wait_for_timeout(2 * SETTLE_SECONDS * 1000)
+    session.send("Network.emulateNetworkConditions", {**SLOW_NETWORK, **FAST_NETWORK})
+    session.detach()
+    moved: float = page.evaluate("window.moved")
+    return moved
 
 
 def _count_calls(page: Page) -> int:
