@@ -11,9 +11,11 @@ from tests.journeys.accessibility import all_violations
 from tests.journeys.conftest import Visitor
 from tests.screenshots import open_page
 
-HEIGHTS = {360: 780, 1440: 900}
-# Three of them in a row have both themes and both widths.
-LOOKS = (("light", 1440), ("dark", 360), ("light", 360), ("dark", 1440))
+THEMES = ("light", "dark")
+HEIGHTS = {360: 780, 768: 1024, 1440: 900}  # of the window in pixels, by its width
+DESKTOP = ("light", 1440)
+PHONE = ("dark", 360)
+DEAD_BUTTONS = "#main button:visible:is([aria-disabled=true], :disabled)"
 
 
 def set_look(page: Page, look: tuple[str, int]) -> None:
@@ -31,6 +33,17 @@ class PageChecks:
     url: str  # of Drover
     problems: list[str] = field(default_factory=list)
 
+    def open_in_each_look(
+        self, address: str, *, expected: tuple[int, ...] = (), may_edit: bool = True
+    ) -> None:
+        """Open a page at each width and check it in both themes. Without `may_edit`, no button of it may be disabled."""
+        for width in HEIGHTS:
+            set_look(self.visitor.page, (THEMES[0], width))
+            open_page(self.visitor.page, f"{self.url}{address}")
+            self._check_in_both_themes(address, width, expected)
+            if not may_edit:
+                self.report(f"buttons of {address} {width}", *dead_buttons(self.visitor.page))
+
     def open(self, address: str, look: tuple[str, int], *, expected: tuple[int, ...] = ()) -> None:
         """Open a page and check it. Answers with an expected status are no errors."""
         set_look(self.visitor.page, look)
@@ -39,7 +52,7 @@ class PageChecks:
 
     def check(self, name: str, look: tuple[str, int], *, expected: tuple[int, ...] = ()) -> None:
         """Check what is open."""
-        self.report(f"{name} {look}", *_problems_of_page(self.visitor.page), expected=expected)
+        self.report(f"{name} {look}", *problems_of_page(self.visitor.page), expected=expected)
 
     def report(self, name: str, *found: str, expected: tuple[int, ...] = ()) -> None:
         """Note what was found, and the errors since the last report. They have a screenshot."""
@@ -50,14 +63,22 @@ class PageChecks:
             self.visitor.page.screenshot(path=self.screenshots / f"{file_name}.png")
         self.problems += [f"{name}: {problem}" for problem in problems]
 
-    def check_state(self, name: str, *, expected: tuple[int, ...] = ()) -> None:
-        """Check what is open in the light on a wide screen, and in the dark on a phone."""
-        for look in LOOKS[:2]:
-            set_look(self.visitor.page, look)
-            self.check(name, look, expected=expected)
+    def check_in_each_look(self, name: str, *, expected: tuple[int, ...] = ()) -> None:
+        """Check what is open at each width in both themes."""
+        for width in HEIGHTS:
+            self._check_in_both_themes(name, width, expected)
+
+    def _check_in_both_themes(self, name: str, width: int, expected: tuple[int, ...]) -> None:
+        for theme in THEMES:
+            set_look(self.visitor.page, (theme, width))
+            self.check(name, (theme, width), expected=expected)
 
 
-def _problems_of_page(page: Page) -> list[str]:
+def dead_buttons(page: Page) -> list[str]:
+    return [f"{name!r} is dead" for name in page.locator(DEAD_BUTTONS).all_inner_texts()]
+
+
+def problems_of_page(page: Page) -> list[str]:
     found = all_violations(page)
     if not page.title().endswith(" · Drover"):
         found.append(f"the title is {page.title()!r}")

@@ -1,0 +1,51 @@
+"""The checks of pages find the faults that they are for, each in the look in which it is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.conftest import Visitor
+from tests.journeys.pages.checks import PageChecks, dead_buttons
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<style>@media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #eee }} }}</style>
+<meta name="viewport" content="width=device-width">
+<title>Things · Drover</title><body style="margin: 0"><main id="main"><h1>Things</h1>{}</main></html>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "problem", "looks"),
+    [
+        ("<div style='width: 500px'>Wide</div>", "140 pixels wider than the window", 2),
+        ("<div style='width: 800px'>Wide</div>", "pixels wider than the window", 4),
+        ("<p style='color: #333'>Dark on dark</p>", "color-contrast", 3),
+        ("<input>", "label (critical)", 6),
+        ("<h1>More things</h1>", "not one main heading", 6),
+        ("<p>Things without fault</p>", "", 0),
+    ],
+)
+def test_a_fault_of_a_page_is_found_in_the_looks_that_have_it(
+    visitor: Visitor, tmp_path: Path, content: str, problem: str, looks: int
+) -> None:
+    checks = PageChecks(visitor, tmp_path, url="")
+    visitor.page.set_content(PAGE.format(content))
+    checks.check_in_each_look("Things")
+    assert len(checks.problems) == looks, checks.problems
+    assert all(problem in found for found in checks.problems), checks.problems
+
+
+def test_a_button_that_does_nothing_is_found(visitor: Visitor) -> None:
+    visitor.page.set_content(PAGE.format("<button disabled>Run</button><button>Open</button>"))
+    assert dead_buttons(visitor.page) == ["'Run' is dead"]
+
+
+def test_a_refused_request_of_a_page_is_found(visitor: Visitor, tmp_path: Path) -> None:
+    page, checks = visitor.page, PageChecks(visitor, tmp_path, url="")
+    page.route("http://drover.test/", lambda route: route.fulfill(body=PAGE.format("")))
+    page.route("http://drover.test/runs", lambda route: route.fulfill(status=403))
+    page.goto("http://drover.test/")
+    page.evaluate("fetch('/runs')")
+    checks.report("Things")
+    assert "Things: 403 GET http://drover.test/runs" in checks.problems
