@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { queryKeys } from "@/api/query-keys";
 import { queryClient } from "@/query-client";
 import { openPage, startApp } from "@/test-app";
-import { http, startServer } from "@/test-server";
+import { http, logIn, startServer } from "@/test-server";
 
 const ID = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11";
 const SUCCESS = "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a12";
@@ -123,6 +123,28 @@ describe("the page of a run", () => {
     expect(compare.getAttribute("href")).toBe(`/runs/${ID}/compare/${SUCCESS}`);
     expect(screen.getAllByRole("button", { name: "Retry" })).toHaveLength(2);
     expect(screen.getByRole("button", { name: "Explain this failure" })).toBeTruthy();
+  });
+
+  it("offers a retry only to those who may run pipelines in the domain of the run", async () => {
+    logIn(["read"], [{ id: "d1", permissions: ["read", "pipelines.run"] }]);
+    await openPage(`/runs/${ID}`);
+    await screen.findByText("page 3");
+    expect(screen.queryByRole("button", { name: "Retry" })).toBeNull();
+
+    server.use(
+      http.get("/api/v1/runs/{id}", ({ response }) => response(200).json({ ...run, domain_id: "d1" })),
+    );
+    await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
+    expect(await screen.findAllByRole("button", { name: "Retry" })).toHaveLength(2);
+  });
+
+  it("offers to cancel only to those who may in the domain of the run", async () => {
+    const live = { ...run, status: "running" as const, failure: null, finished_at: null };
+    server.use(http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(live)));
+    logIn(["read"], [{ id: "d1", permissions: ["read", "runs.cancel"] }]);
+    await openPage(`/runs/${ID}`);
+    await screen.findByText("page 3");
+    expect(screen.queryByRole("button", { name: "Cancel run" })).toBeNull();
   });
 
   it("says that the run does not exist if it was deleted meanwhile", async () => {

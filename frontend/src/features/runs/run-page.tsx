@@ -17,7 +17,7 @@ import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
-import { useHasPermission, useHasPermissionSomewhere } from "@/session/use-session";
+import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { ItemPlaceholder } from "@/components/error-pages";
 import { Name } from "@/components/name";
 import { formatDuration, secondsBetween } from "@/format/duration";
@@ -45,7 +45,7 @@ function LiveRun({ runId }: { runId: string }) {
   const live = run !== undefined && isLive(run.status);
   const mayLook = useHasPermission()("data.view", run?.domain_id);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
-  const canRun = useHasPermissionSomewhere("pipelines.run");
+  const canRun = useCanRun(run);
   const { feed, streamState } = useLiveRun(runId, live);
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
@@ -88,9 +88,15 @@ function LiveRun({ runId }: { runId: string }) {
   );
 }
 
+/** Whether the user may retry the run now. */
+function useCanRun(run: Run | undefined): boolean {
+  const hasPermission = useHasPermission();
+  return useReadOnlyReason() === null && hasPermission("pipelines.run", run?.domain_id);
+}
+
 function Header({ run }: { run: Run }) {
-  const canCancel = useHasPermissionSomewhere("runs.cancel");
-  const canRun = useHasPermissionSomewhere("pipelines.run");
+  const canCancel = useHasPermission()("runs.cancel", run.domain_id);
+  const canRun = useCanRun(run);
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">
