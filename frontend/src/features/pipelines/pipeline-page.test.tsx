@@ -38,6 +38,8 @@ function saveElsewhere(change: Partial<Pipeline>) {
 const etag = () => `"${pipeline.version}"`;
 const kinds = () => part<CatalogueEntry>({ kind: "postgres", name: "PostgreSQL", config_schema: SCHEMA });
 
+type Schedule = NonNullable<Pipeline["schedule"]>;
+
 startServer(
   http.get("/api/v1/catalog/sources", ({ response }) => response(200).json({ results: [kinds()], count: 1 })),
   http.get("/api/v1/catalog/destinations", ({ response }) =>
@@ -144,5 +146,30 @@ describe("a viewer", () => {
     expect(await screen.findByText("You can view this configuration, but not change it.")).toBeTruthy();
     expect(screen.queryByRole("textbox", { name: "Name" })).toBeNull();
     expect(screen.queryByRole("button", { name: "More actions" })).toBeNull();
+  });
+});
+
+describe("a pipeline without runs", () => {
+  const schedule = part<Schedule>({ interval_seconds: 3600, timezone: "UTC" });
+  const firstRun = async () => (await screen.findByText(/Each run will be listed here/)).textContent;
+
+  it("says how the first run begins, to those who may start it", async () => {
+    startApp(["read", "pipelines.run"]);
+    pipeline = { ...saved, last_run: null, enabled: true, schedule: null };
+    await openPage(`/pipelines/${ID}`);
+    expect(await firstRun()).toMatch(/^Click Run to start the first one\./);
+    pipeline = { ...pipeline, enabled: false };
+    await refetch();
+    await screen.findByText(/^Enable the pipeline to run it\./);
+  });
+
+  it("names no button to a viewer, who has none", async () => {
+    startApp(["read"]);
+    pipeline = { ...saved, last_run: null, enabled: true, schedule };
+    await openPage(`/pipelines/${ID}`);
+    expect(await firstRun()).toMatch(/^The schedule starts the first one\./);
+    pipeline = { ...pipeline, schedule: null };
+    await refetch();
+    await screen.findByText(/^The pipeline has no schedule: ask somebody who may run it/);
   });
 });

@@ -8,6 +8,7 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { RunsTable } from "@/components/runs-table";
 import { scheduleInWords } from "@/format/schedule";
+import { useHasPermission } from "@/session/use-session";
 import { usePipelinePage } from "./page-context";
 import { PausedBadge, Tag } from "./list/route-line";
 import { PipelineCharts } from "./statistics/charts";
@@ -26,7 +27,7 @@ export function RunsTab() {
             hasFreshness={pipeline.enabled && pipeline.schedule !== null && !pipeline.schedule.paused_at}
           />
         )}
-        <Runs pipelineId={pipeline.id} />
+        <Runs pipeline={pipeline} />
       </div>
       <aside aria-label="About this pipeline" className="grid content-start gap-4">
         <About pipeline={pipeline} />
@@ -40,8 +41,9 @@ function isFailing({ failing_since, last_success_at }: Pipeline): boolean {
   return failing_since !== null && last_success_at !== null;
 }
 
-function Runs({ pipelineId }: { pipelineId: string }) {
-  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, PAGE_SIZE));
+function Runs({ pipeline }: { pipeline: Pipeline }) {
+  const canRun = useHasPermission()("pipelines.run", pipeline.domain?.id);
+  const query = useInfiniteQuery(runsQuery({ pipeline: pipeline.id }, PAGE_SIZE));
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
     <div className="min-w-0">
@@ -51,7 +53,7 @@ function Runs({ pipelineId }: { pipelineId: string }) {
             Recent runs
           </h2>
           {runs.length > 0 && (
-            <Link to="/runs" search={{ pipeline: pipelineId }} className="link text-[0.8125rem]">
+            <Link to="/runs" search={{ pipeline: pipeline.id }} className="link text-[0.8125rem]">
               Filter its runs
             </Link>
           )}
@@ -63,7 +65,7 @@ function Runs({ pipelineId }: { pipelineId: string }) {
         {runs.length > 0 && <RunsTable runs={runs} />}
         {query.isSuccess && runs.length === 0 && (
           <EmptyState title="No runs yet">
-            Click Run, or wait for the schedule. Each run will be listed here with its records and its
+            {firstRunInWords(pipeline, canRun)} Each run will be listed here with its records and its
             duration.
           </EmptyState>
         )}
@@ -80,6 +82,17 @@ function Runs({ pipelineId }: { pipelineId: string }) {
       )}
     </div>
   );
+}
+
+/** Says how the first run of the pipeline begins. */
+function firstRunInWords({ enabled, schedule }: Pipeline, canRun: boolean): string {
+  if (!enabled) return canRun ? "Enable the pipeline to run it." : "The pipeline is disabled.";
+  const hasSchedule = schedule !== null && !schedule.paused_at;
+  if (canRun)
+    return hasSchedule ? "Click Run, or wait for the schedule." : "Click Run to start the first one.";
+  return hasSchedule
+    ? "The schedule starts the first one."
+    : "The pipeline has no schedule: ask somebody who may run it to start it.";
 }
 
 function About({ pipeline }: { pipeline: Pipeline }) {
