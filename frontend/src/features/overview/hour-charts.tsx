@@ -17,7 +17,13 @@ export function HourCharts({ overview }: { overview: Overview | undefined }) {
         { label: "Records", values: hours.map(({ records }) => records), color: "live", kind: "bars" },
       ] as const,
       runs: [
-        { label: "Succeeded", values: hours.map(({ succeeded }) => succeeded), color: "good", kind: "bars" },
+        // The bars of failed runs are drawn over those of all runs.
+        {
+          label: "Runs",
+          values: hours.map(({ succeeded, failed }) => succeeded + failed),
+          color: "good",
+          kind: "bars",
+        },
         { label: "Failed", values: hours.map(({ failed }) => failed), color: "bad", kind: "bars" },
       ] as const,
       duration: [

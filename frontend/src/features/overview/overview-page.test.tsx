@@ -65,6 +65,24 @@ it("the tiles count the pipelines and lead to their lists", async () => {
   expect(tiles.textContent).toContain("99.9% succeeded");
 });
 
+it("an hour with a failed run and others shows how many there were", async () => {
+  const hour = {
+    start: "2026-03-01T06:00:00Z",
+    succeeded: 1,
+    failed: 1,
+    cancelled: 0,
+    records: 990,
+    bytes: 9,
+  };
+  await openOverview({ ...OVERVIEW, hours: [{ ...hour, average_seconds: 2, longest_seconds: 3 }] });
+  const table = await screen.findByRole("table", { name: "Runs per hour, failed ones in red" });
+  const [names, values] = within(table)
+    .getAllByRole("row")
+    .map((row) => [...row.children].slice(1).map(({ textContent }) => textContent));
+  expect(names).toEqual(["Runs", "Failed"]);
+  expect(values).toEqual(["2", "1"]);
+});
+
 it("a failing pipeline shows its cause and can be retried in place", async () => {
   const retried: string[] = [];
   server.use(
