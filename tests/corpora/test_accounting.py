@@ -183,9 +183,7 @@ def test_a_file_of_which_every_line_is_rejected_replaces_nothing(
     run.start_new_run()
     upload(run, "[1, 2]\n[3, 4]\n")
     failed = contract_failure(run.attempt())
-    assert (
-        "2 of 2 records were rejected, which is 100 %; this pipeline allows 0 %" in failed.message
-    )
+    assert "2 of 2 records were rejected, which is 100%; this pipeline allows 0%" in failed.message
     assert "The first: not an object (" in failed.message
     set_rules(run, max_rejected_share=1.0)
     assert "would remove all rows" in contract_failure(run.attempt()).message
@@ -200,7 +198,7 @@ def test_rejected_records_end_the_run_in_every_mode_and_a_retry_with_a_raised_li
     run = make_upload_pipeline(write_mode=write_mode)
     upload(run, '{"id": 1}\n[0]\n{"id": 2}\n{"id": 3}\n')
     failed = contract_failure(run.attempt())
-    assert "1 of 4 records were rejected, which is 25 %" in failed.message
+    assert "1 of 4 records were rejected, which is 25%" in failed.message
     assert not run.outputs
     set_rules(run, max_rejected_share=0.24)
     contract_failure(run.attempt())

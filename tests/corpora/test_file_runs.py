@@ -53,7 +53,7 @@ def test_a_key_with_nul_is_rejected_and_no_fault_of_drover(
     outcome = run.attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONTRACT
-    assert "1 of 1 records were rejected, which is 100 %" in outcome.message
+    assert "1 of 1 records were rejected, which is 100%" in outcome.message
     assert "a field's name cannot be a column name" in outcome.message
 
 

@@ -178,7 +178,7 @@ def test_a_retry_publishes_what_was_read_after_the_limit_was_raised(
     client = acme.client()
     failure = client.get(f"/api/v1/runs/{run_id}").json()["failure"]
     assert failure["class"] == "contract"
-    assert "1 of 400 records were rejected, which is 0.25 %" in failure["message"]
+    assert "1 of 400 records were rejected, which is 0.25%" in failure["message"]
     assert "max_rejected_share" in failure["next_step"]
 
     changed = client.patch(

@@ -47,13 +47,13 @@ class Budget:
 
     @property
     def warning(self) -> str:
-        """A sentence for the user from 80 % on, else an empty text."""
+        """A sentence for the user from 80% on, else an empty text."""
         if self.limit is None or self.used < self.limit * WARNING_SHARE:
             return ""
         if self.is_used_up:
             return failures.BUDGET_USED_UP.message
         percent = self.used * 100 // self.limit
-        return f"The organization has used {percent} % of its tokens of this month."
+        return f"The organization has used {percent}% of its tokens of this month."
 
 
 def current(org_id: UUID) -> Budget:

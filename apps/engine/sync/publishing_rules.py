@@ -66,8 +66,8 @@ def _rejected_share(rejected: int, read: int) -> float:
 
 
 def _percent(share: float) -> str:
-    """Return the share as a percentage that is never rounded to zero, such as 0.0003 %."""
-    return f"{share * 100:.3g} %"
+    """Return the share as a percentage that is never rounded to zero, such as 0.0003%."""
+    return f"{share * 100:.3g}%"
 
 
 def require_same_table(

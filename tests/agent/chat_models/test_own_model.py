@@ -170,7 +170,7 @@ def test_the_status_warns_from_80_percent_of_the_tokens_on(world: World) -> None
         budgets.record(world.org.pk, input_tokens=1, output_tokens=0)
     shown = status(world).json()
     assert (shown["used_tokens"], shown["limit_tokens"]) == (800, 1000)
-    assert "80 %" in shown["warning"]
+    assert "80%" in shown["warning"]
 
 
 def test_a_viewer_does_not_see_the_status(world: World) -> None:

@@ -160,7 +160,7 @@ def test_an_address_in_a_very_long_line_is_hidden_in_time(world: World) -> None:
 
 def test_the_first_rejected_record_is_hidden_in_the_failure_of_a_run(world: World) -> None:
     message = (
-        "1 of 4 records were rejected, which is 25 %; this pipeline allows 0 %. The first:"
+        "1 of 4 records were rejected, which is 25%; this pipeline allows 0%. The first:"
         " line 3 has 2 fields: ada,lovelace (a.csv, line 3)."
     )
     with world.scope():

@@ -18,15 +18,15 @@ const LIMIT_LABELS = {
   file_bytes: "Uploaded files",
 };
 const MONTHLY_CONSEQUENCE =
-  "At 100 % runs stop at their last checkpoint, and new ones are refused until the next month or a higher limit. No record is lost.";
+  "At 100% runs stop at their last checkpoint, and new ones are refused until the next month or a higher limit. No record is lost.";
 /** What happens when the limit is reached. */
 const CONSEQUENCES = {
   rows_month: MONTHLY_CONSEQUENCE,
   bytes_month: MONTHLY_CONSEQUENCE,
   running: "Further runs wait for their turn.",
-  pipelines: "At 100 % no more pipelines can be created. The existing ones keep running.",
-  members: "At 100 % nobody else can be invited.",
-  file_bytes: "At 100 % uploads are refused. The existing files stay.",
+  pipelines: "At 100% no more pipelines can be created. The existing ones keep running.",
+  members: "At 100% nobody else can be invited.",
+  file_bytes: "At 100% uploads are refused. The existing files stay.",
 };
 const BYTE_LIMITS = ["bytes_month", "file_bytes"];
 const DATA_LABELS = {

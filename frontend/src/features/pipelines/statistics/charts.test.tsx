@@ -122,7 +122,7 @@ describe("the charts of a pipeline", () => {
   it("show how old the data was at the end of each run, and from which age on it is late", async () => {
     await openPage("/pipelines/p1");
     const table = await screen.findByRole("table", {
-      name: "Age of the data, late above the line: fresh 97 % of the time",
+      name: "Age of the data, late above the line: fresh 97% of the time",
     });
     const headers = within(table).getAllByRole("columnheader");
     expect(headers.map(({ textContent }) => textContent)).toEqual(["Time", "Failing", "Late after"]);

@@ -169,7 +169,7 @@ function FreshnessChart({ freshness }: { freshness: NonNullable<PipelineStatisti
     kind: "line" as const,
     values: points.map(({ late_after_seconds }) => inUnits(late_after_seconds)),
   };
-  const share = fresh_share === null ? "" : `: fresh ${Math.floor(fresh_share * 100)} % of the time`;
+  const share = fresh_share === null ? "" : `: fresh ${Math.floor(fresh_share * 100)}% of the time`;
   return (
     <Chart
       title={`Age of the data, late above the line${share}`}
