@@ -4,7 +4,8 @@ import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { PipelineRow, Run } from "@/api/types";
 import { openPage, startApp } from "@/test-app";
-import { EMPTY_LISTS, http, noteRequests, part, startServer } from "@/test-server";
+import { EMPTY_LISTS, http, noteRequests, part, refusal, startServer } from "@/test-server";
+import { openOverlay } from "./overlays";
 import { foundCommands, matchingCommands, runCommand, searchText } from "./commands";
 
 const ORDERS = part<PipelineRow>({ id: "p1", name: "Orders", domain: null });
@@ -48,7 +49,10 @@ describe("with the keyboard", () => {
   const requests = noteRequests(server);
   const posted = () => requests.filter(({ method }) => method === "POST").map(({ url }) => url.pathname);
   beforeEach(() => startApp(["read", "pipelines.run"]));
-  afterEach(cleanup);
+  afterEach(() => {
+    cleanup();
+    openOverlay(null);
+  });
 
   it("Ctrl+K, a name and Enter run a pipeline", async () => {
     await openPage("/settings/account");
@@ -59,6 +63,34 @@ describe("with the keyboard", () => {
     await userEvent.keyboard("{Enter}");
     await waitFor(() => expect(posted()).toContain("/api/v1/pipelines/p1/run"));
     expect(screen.queryByRole("combobox", { name: "Search everything" })).toBeNull();
+  });
+
+  it("a search says that nothing has the name only when the server has answered", async () => {
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    server.use(
+      http.get("/api/v1/pipelines", async ({ response }) => {
+        await answered;
+        return response(200).json({ results: [], next: null, previous: null, count: 0 });
+      }),
+    );
+    await openPage("/settings/account");
+    await screen.findByRole("navigation", { name: "Main" });
+    await userEvent.keyboard("{Control>}k{/Control}");
+    await userEvent.type(await screen.findByRole("combobox", { name: "Search everything" }), "zebra");
+    await waitFor(() => expect(requests.some(({ url }) => url.search.includes("q=zebra"))).toBe(true));
+    expect(screen.getByRole("option").textContent).toBe("Searching…");
+    answer();
+    expect(await screen.findByRole("option", { name: /^Nothing has this name/ })).toBeTruthy();
+  });
+
+  it("a search says that the server has not answered it", async () => {
+    server.use(http.get("/api/v1/pipelines", ({ response }) => response.untyped(refusal(500))));
+    await openPage("/settings/account");
+    await screen.findByRole("navigation", { name: "Main" });
+    await userEvent.keyboard("{Control>}k{/Control}");
+    await userEvent.type(await screen.findByRole("combobox", { name: "Search everything" }), "zebra");
+    expect(await screen.findByRole("option", { name: /^The server did not answer the search/ })).toBeTruthy();
   });
 
   it("? lists the keys", async () => {

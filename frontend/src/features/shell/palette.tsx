@@ -26,7 +26,7 @@ export function Palette() {
   const [picked, setPicked] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);
   const listId = useId();
-  const commands = useCommands(text);
+  const { commands, searchState } = useCommands(text);
   const carryOut = useCarryOut();
   const index = Math.min(picked, commands.length - 1);
 
@@ -104,8 +104,7 @@ export function Palette() {
         ))}
         {commands.length === 0 && (
           <li role="option" aria-selected="false" aria-disabled="true" className="px-2.5 py-1.5 text-soft">
-            Nothing has this name. Search for a pipeline, connector, custom source, file, page, or the id of a
-            run.
+            {NOTHING_FOUND[searchState]}
           </li>
         )}
       </ul>
@@ -113,14 +112,22 @@ export function Palette() {
   );
 }
 
-/** The commands for the text that this user may use. */
-function useCommands(text: string): Command[] {
+type SearchState = "searching" | "failed" | "done";
+
+const NOTHING_FOUND: Record<SearchState, string> = {
+  searching: "Searching…",
+  failed: "The server did not answer the search. Close this dialog and try again.",
+  done: "Nothing has this name. Search for a pipeline, connector, custom source, file, page, or the id of a run.",
+};
+
+/** The commands for the text that this user may use, and whether the server has answered the search for it. */
+function useCommands(text: string): { commands: Command[]; searchState: SearchState } {
   const [typed, setTyped] = useState("");
   useEffect(() => {
     const timer = setTimeout(() => setTyped(searchText(text)), TYPING_DELAY);
     return () => clearTimeout(timer);
   }, [text]);
-  const { data } = useQuery(paletteQuery(typed));
+  const { data, isFetching, isError } = useQuery(paletteQuery(typed));
   const hasPermission = useHasPermission();
   const canUseAgent = useHasPermissionSomewhere("agent.use");
   const canEditPipelines = useHasPermissionSomewhere("pipelines.edit");
@@ -135,11 +142,14 @@ function useCommands(text: string): Command[] {
     if (permission === "connectors.edit") return canEditConnectors;
     return hasPermission(permission);
   };
-  if (text.trim() === "") return FIXED_COMMANDS.filter(isAllowed);
+  const isSearching = isFetching || typed !== searchText(text);
+  const searchState = isSearching ? "searching" : isError ? "failed" : "done";
+  if (text.trim() === "") return { commands: FIXED_COMMANDS.filter(isAllowed), searchState };
   const found = data
     ? foundCommands(text, data, (domain) => !isReadOnly && hasPermission("pipelines.run", domain))
     : [];
-  return [...runCommand(text), ...matchingCommands(text).filter(isAllowed), ...found];
+  const commands = [...runCommand(text), ...matchingCommands(text).filter(isAllowed), ...found];
+  return { commands, searchState };
 }
 
 /** Returns a function that carries out a command after the palette was closed. */
