@@ -128,7 +128,15 @@ class Startup:
         say(f"  Log in    {report['email']}  {report['password'] or '(the password you chose)'}")
         say(f"  Org       {report['organization']}")
         say(f"  Files     {self.home.root}   (this summary is in demo.json, the logs are in logs/)")
+        if not _has_mail_server():
+            say(
+                f"  Mail      {self.home.root / 'mail'}   (no mail server is set, so mails are files here)"
+            )
         say("")
+
+
+def _has_mail_server() -> bool:
+    return any(os.environ.get(name) for name in ("DROVER_MAIL_URL", "DROVER_MAIL_URL_FILE"))
 
 
 def _is_responding(port: int) -> bool:

@@ -57,6 +57,7 @@ def test_a_clone_starts_with_its_demo_survives_a_killed_worker_stops_and_starts_
     for folder in ("mail", "logs", "storage", "keys", "run"):
         assert any((home / folder).iterdir()), f"nothing was ever written to {folder}"
     assert _paths_open_to_other_users(home) == []
+    assert f"Mail      {home / 'mail'} " in first.output.read_text()
 
     second = MakeUp(started.clone, home, find_free_port())
     try:
