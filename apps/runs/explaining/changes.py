@@ -24,6 +24,7 @@ from apps.runs.explaining.findings import AUDIT_PATH, Evidence, PipelineFacts
 from apps.runs.snapshots import RunSnapshot
 
 MAX_CHANGES = 5
+LOOK = "data.viewed"  # how the audit log calls a look, which changes nothing
 MAX_EVENTS_READ = 100  # of the audit log; most of them may only add versions
 FIELDS_WITH_IDS = frozenset({"source.kind", "source.connector_id", "destination.connector_id"})
 CUSTOM_SOURCE = "a custom source"
@@ -164,7 +165,8 @@ def _audit_evidence(facts: PipelineFacts, period: Period) -> Iterator[Evidence]:
     events = AuditEvent.objects.for_org(facts.org).filter(
         object_id__in=[pk for pk in ids if pk], at__gt=period.since, at__lte=period.until
     )
-    newest = events.exclude(action__endswith=".create").order_by("-at")[:MAX_EVENTS_READ]
+    changes = events.exclude(action__endswith=".create").exclude(action=LOOK)
+    newest = changes.order_by("-at")[:MAX_EVENTS_READ]
     for event in islice(filterfalse(_only_adds_version, newest), MAX_CHANGES):
         text = (
             f"Audit log: {_action_text(event)} by {event.actor_label} at {facts.time_text(event.at)},"

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.connectors.models import Connector
 from apps.engine.failures import FailureClass
+from apps.orgs import audit
 from apps.orgs.models import Domain
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
@@ -160,6 +161,24 @@ def test_a_successful_run_without_records_is_explained(world: World) -> None:
     with world.scope():
         Run.objects.for_org(world.org).update(records_read=5)
     assert "returned no records" not in texts(world, pipeline)
+
+
+def test_looks_at_records_are_not_among_the_changes_of_the_audit_log(world: World) -> None:
+    pipeline = make_pipeline(world)
+    ended_run(world, pipeline)
+    with world.scope():
+        audit.record(
+            org=world.org,
+            by=SYSTEM,
+            action="data.viewed",
+            object_kind="pipeline",
+            object_id=pipeline.pk,
+            object_label=pipeline.name,
+            changes={"records": [None, "rejected"]},
+        )
+    ended_run(world, pipeline, Status.FAILED, **TIMEOUT)
+
+    assert "data.viewed" not in texts(world, pipeline, Role.ADMIN)
 
 
 def test_new_versions_do_not_displace_other_changes_of_the_audit_log(world: World) -> None:
