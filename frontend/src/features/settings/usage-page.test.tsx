@@ -50,6 +50,6 @@ describe("AgentSection", () => {
 
   it("says so if there are none", () => {
     renderCosts([]);
-    expect(screen.getByText("No conversations yet.")).toBeTruthy();
+    expect(screen.getByText("Nobody has written to the agent yet.")).toBeTruthy();
   });
 });

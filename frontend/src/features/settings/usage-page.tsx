@@ -193,12 +193,12 @@ export function AgentSection() {
   return (
     <Section
       title="Agent by member"
-      description="Counted are the conversations that have not been deleted. Only their members can read what they say."
+      description="The conversations that were not deleted are counted. Only their members can read them."
     >
       <QueryContent query={costs}>
         {({ members: rows }) =>
           rows.length === 0 ? (
-            <p className="text-faint">No conversations yet.</p>
+            <p className="text-faint">Nobody has written to the agent yet.</p>
           ) : (
             <div className="overflow-x-auto">
               <table className="table w-full border-collapse">
