@@ -28,8 +28,13 @@ function useInvitationSecret(): string {
   return hash || stored;
 }
 
+/** The page of a link of an invitation. For another link it begins again. */
 export function InvitationPage() {
   const token = useInvitationSecret();
+  return <OpenInvitation key={token} token={token} />;
+}
+
+function OpenInvitation({ token }: { token: string }) {
   const enterOrganization = useEnterOrganization();
   const session = useSession();
   useEffect(() => {

@@ -1,14 +1,27 @@
 import { useEffect, useMemo, useState } from "react";
 
-/** Returns the secret after `#` in the URL of a mailed link, and removes it from the URL and the history. */
+/**
+ * Returns the secret after `#` in the URL of a mailed link, and removes it from the URL and the history. A second link
+ * that is pasted into the tab changes only the part after `#`, so the browser does not load the page again.
+ */
 export function useLinkSecret(): string {
-  const [hash] = useState(() => globalThis.location.hash.slice(1));
+  const [secret, setSecret] = useState(readHash);
   // Not while rendering: the router renders the page again when the address changes.
   useEffect(() => {
-    if (!globalThis.location.hash) return;
-    history.replaceState(history.state, "", globalThis.location.pathname + globalThis.location.search);
+    function takeSecret() {
+      if (!readHash()) return;
+      setSecret(readHash());
+      history.replaceState(history.state, "", globalThis.location.pathname + globalThis.location.search);
+    }
+    takeSecret();
+    addEventListener("hashchange", takeSecret);
+    return () => removeEventListener("hashchange", takeSecret);
   }, []);
-  return hash;
+  return secret;
+}
+
+function readHash(): string {
+  return globalThis.location.hash.slice(1);
 }
 
 /** Returns the parameters after `#` that a log-in through a provider adds to the URL, and removes them from it. */

@@ -32,7 +32,7 @@ const PAGES: [string, string, RegExp, RegExp][] = [
 
 /** Opens the page, and sends its form if it has one. */
 async function follow(path: string) {
-  await openPage("/forgot-password"); // a page that is open already would not read the secret
+  await openPage("/forgot-password"); // the page of the link is not open yet
   await goTo(path);
   await screen.findByRole("heading", { level: 1 });
   const password = screen.queryByLabelText(/^New password/);
@@ -68,6 +68,30 @@ describe.each(PAGES)("%s says what happened and what to do", (path, api, title, 
     expect(await screen.findByRole("heading", { name: title })).toBeTruthy();
     expect(screen.getByRole("alert").textContent).toMatch(nextStep);
     expect(screen.queryByText("token")).toBeNull();
+  });
+});
+
+/** The secrets that were sent to the server. */
+function sentSecrets(api: string): unknown[] {
+  const sent = requests.filter(({ url }) => url.pathname === api);
+  return sent.map(({ body }) => (body as { token?: string } | null)?.token);
+}
+
+describe.each(PAGES)("%s, when another link is pasted into its tab", (path, api, title) => {
+  it("forgets what was wrong with the first one and uses the second", async () => {
+    server.use(
+      http.post("/api/v1/invitations/show", ({ response }) => response.untyped(USED.clone())),
+      http.post("/api/v1/auth/email/verify", ({ response }) => response.untyped(USED.clone())),
+      http.post("/api/v1/auth/password/reset", ({ response }) => response.untyped(USED.clone())),
+    );
+    await follow(`${path}#first`);
+    await screen.findByRole("heading", { name: title });
+
+    globalThis.location.hash = "second";
+    await waitFor(() => expect(globalThis.location.hash).toBe(""));
+    const password = screen.queryByLabelText(/^New password/);
+    if (password) await userEvent.type(password, "a good long password{Enter}");
+    await waitFor(() => expect(sentSecrets(api)).toEqual(["first", "second"]));
   });
 });
 

@@ -49,8 +49,13 @@ export function ForgotPasswordPage() {
   );
 }
 
+/** The page of a link to set a password. For another link it begins again. */
 export function ResetPasswordPage() {
   const token = useLinkSecret();
+  return <ResetPassword key={token} token={token} />;
+}
+
+function ResetPassword({ token }: { token: string }) {
   const reset = useMutation({
     mutationFn: (password: string) =>
       unwrap(api.POST("/api/v1/auth/password/reset", { body: { token, password }, fetch: plainFetch })),
@@ -106,8 +111,13 @@ export function ResetPasswordPage() {
   );
 }
 
+/** The page of a link to confirm an e-mail address. For another link it begins again. */
 export function VerifyEmailPage() {
   const token = useLinkSecret();
+  return <VerifyEmail key={token} token={token} />;
+}
+
+function VerifyEmail({ token }: { token: string }) {
   const { mutate, error, isSuccess } = useMutation({
     mutationFn: () => unwrap(api.POST("/api/v1/auth/email/verify", { body: { token }, fetch: plainFetch })),
   });
