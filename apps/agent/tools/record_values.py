@@ -14,9 +14,12 @@ from apps.engine.failures import TOO_MANY_REJECTED, USER_CODE_PREFIXES
 HIDDEN = "[record values hidden]"
 CODE_LINE = "[line of the pipeline's own code hidden: it may contain record values]"
 SAMPLE_LINES = ("Sample row: ", "Rejected a record: ")  # messages of Drover that contain values
-# Messages of PostgreSQL, such as "Key (email)=(a@b.c) already exists." and "Failing row contains (1, a@b.c)."
+# Messages of PostgreSQL, such as "Key (email)=(a@b.c) already exists." A value may contain parentheses: it ends at the
+# first one before white space, on the same line.
+KEY = re.compile(r"\([^()]*\)=\(")
+VALUE_END = re.compile(r"\)(?=\s|$)|\n")
+# Messages of PostgreSQL, such as "Failing row contains (1, a@b.c)."
 PATTERNS = (
-    (re.compile(r"(\([^()]*\)=)\(.*?\)(?=\s|$)"), rf"\1({HIDDEN})"),
     (re.compile(r"(row contains )\(.*"), rf"\1({HIDDEN})"),
     (
         re.compile(rf"({TOO_MANY_REJECTED}, [^:]*; [^:]*\. The first: ).*", re.DOTALL),
@@ -46,11 +49,29 @@ def hide_values(context: ToolContext, text: str) -> str:
             return start + HIDDEN
     if text.startswith(USER_CODE_PREFIXES):
         text = QUOTED_TEXT.sub(HIDDEN, text)
+    text = _hide_values_of_keys(text)
     for pattern, replacement in PATTERNS:
         text = pattern.sub(replacement, text)
     for before, after in AROUND_POSITIONS:
         text = _hide_between(text, before, after)
     return text
+
+
+def _hide_values_of_keys(text: str) -> str:
+    """Hide the value of `(email)=(a@b.c)`. One pattern for all of it would need quadratic time for a hostile text."""
+    parts, copied, searched = [], 0, 0
+    end: re.Match[str] | None = None
+    while key := KEY.search(text, searched):
+        if end is None or end.start() < key.end():
+            end = VALUE_END.search(text, key.end())
+        if end is None:
+            break
+        if end[0] == "\n":
+            searched = key.end() - 1  # the parenthesis of the value may open another key
+            continue
+        parts += [text[copied : key.end()], HIDDEN, ")"]
+        copied = searched = end.end()
+    return "".join(parts) + text[copied:]
 
 
 def _hide_between(text: str, before: str, after: str) -> str:
