@@ -41,6 +41,15 @@ ENGINE_FIELDS = frozenset(
 )
 
 
+# The words of the dashboard for the modes, as in frontend/src/format/modes.ts.
+SYNC_MODE_WORDS: dict[SyncMode, str] = {"full_refresh": "Full refresh", "incremental": "Incremental"}
+WRITE_MODE_WORDS: dict[WriteMode, str] = {
+    "replace": "Overwrite table",
+    "append": "Append",
+    "merge": "Merge on primary key",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class KnownStream:
     """A stream that is known without connecting to the source."""

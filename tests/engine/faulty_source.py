@@ -22,6 +22,8 @@ from apps.engine.sources.connector import (
     rows_page,
 )
 
+TITLE = "Faulty"
+
 
 class Config(SourceSettings):
     rows: int = 1000

@@ -20,6 +20,7 @@ from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 
+TITLE = "Ledger"
 SLOW_PUBLISH_SECONDS = 0.7  # the supervisor checks several times meanwhile
 
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from tests.engine.faulty_source import FaultySource
 
+TITLE = "Unchanging"
+
 
 class UnchangingSource(FaultySource):
     pages_never_change: ClassVar[bool] = True

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from loguru import logger
 
+from apps.engine import destinations, sources
+from apps.engine.catalogue import SYNC_MODE_WORDS, WRITE_MODE_WORDS
 from apps.engine.contract import RunSpec
 from apps.engine.sync.jobs import Job
 
 
 def log_start(spec: RunSpec, job: Job) -> None:
     source, target = spec.source, spec.destination
-    name = source.code.label if source.code else source.kind
+    name = source.code.label if source.code else sources.load(source.kind).TITLE
+    write_mode = "replace" if job.replaces else target.write_mode
     logger.info(
-        "{} of {} ({}) to {} of {} ({})",
-        *(source.stream, name, source.sync_mode.replace("_", " ")),
-        *(target.table, target.kind, "replace" if job.replaces else target.write_mode),
+        "Reading {} from {} ({}), writing to {} in {} ({})",
+        *(source.stream, name, SYNC_MODE_WORDS[source.sync_mode]),
+        *(target.table, destinations.load(target.kind).TITLE, WRITE_MODE_WORDS[write_mode]),
     )
     if spec.replay is not None:
         logger.info(

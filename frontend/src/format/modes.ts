@@ -1,4 +1,4 @@
-// The same words as in apps/agent/tools/mode_words.py.
+// The same words as in apps/engine/catalogue.py.
 export const SYNC_MODES: Record<string, string> = {
   full_refresh: "Full refresh",
   incremental: "Incremental",

@@ -106,6 +106,17 @@ def test_frames_of_a_built_in_source_arrive(make_rehearsal: MakeRehearsal) -> No
     assert published_ids(run.folder) == list(range(1, 5001))
 
 
+def test_the_log_begins_with_what_the_dashboard_calls_the_two_sides_and_the_modes(
+    make_rehearsal: MakeRehearsal,
+) -> None:
+    kinds = {"source_kind": "dummy", "destination_kind": "duckdb"}
+    run = make_rehearsal({"rows": 1}, {}, stream="generated", **kinds)
+    run.attempt()
+    assert run.log[0].message == (
+        "Reading generated from Dummy (Full refresh), writing to numbers in DuckDB (Overwrite table)"
+    )
+
+
 def test_a_full_refresh_replaces_earlier_rows(make_rehearsal: MakeRehearsal) -> None:
     run = make_rehearsal({"rows": 50})
     run.attempt()
