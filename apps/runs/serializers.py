@@ -160,7 +160,14 @@ class RunRowSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(Status.choices)
     trigger = serializers.ChoiceField(Trigger.choices)
     kind = serializers.ChoiceField(RunKind.choices, help_text=RUN_KIND_HELP)
-    triggered_by = serializers.EmailField(allow_null=True)
+    triggered_by = serializers.EmailField(
+        allow_null=True,
+        help_text="The account that started the run, or whose API key did; null if Drover or an operator started it, or if"
+        " the account was deleted.",
+    )
+    triggered_by_name = serializers.CharField(
+        allow_null=True, help_text="The name of this account; empty if it has none."
+    )
     schedule_id = serializers.UUIDField(allow_null=True)
     slot = serializers.DateTimeField(
         allow_null=True, help_text="The scheduled time for which this run was created."

@@ -23,6 +23,7 @@ COLUMNS = (
     "status",
     "trigger",
     "triggered_by__email",
+    "triggered_by__name",
     "schedule_id",
     "slot",
     "backfill_id",
@@ -101,6 +102,7 @@ class RunSnapshot(TypedDict):
     trigger: str
     kind: str
     triggered_by: str | None
+    triggered_by_name: str | None
     schedule_id: UUID | None
     slot: datetime | None
     replay_of: UUID | None
@@ -291,6 +293,7 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "trigger": row["trigger"],
         "kind": kind_of_run(row["trigger"], row["backfill_id"]),
         "triggered_by": row["triggered_by__email"],
+        "triggered_by_name": row["triggered_by__name"],
         "schedule_id": row["schedule_id"],
         "slot": row["slot"],
         "replay_of": row["replay_of_id"],

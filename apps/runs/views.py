@@ -39,6 +39,7 @@ EXAMPLE_ROW: dict[str, Any] = {
     "trigger": "manual",
     "kind": "ordinary",
     "triggered_by": "dana@example.com",
+    "triggered_by_name": "Dana",
     "schedule_id": None,
     "slot": None,
     "replay_of": None,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import uuid4
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
@@ -24,6 +28,34 @@ def test_a_run_that_a_member_has_started_is_pending(world: World, pipeline: Pipe
     listed = world.client(Role.VIEWER).get("/api/v1/runs").json()
     assert [row["id"] for row in listed["results"]] == [run["id"]]
     assert "attempts" not in listed["results"][0]
+
+
+def test_a_run_tells_who_has_started_it_until_the_account_is_deleted(
+    world: World, pipeline: Pipeline
+) -> None:
+    person = world.users[Role.MEMBER]
+    person.name = "Dana"
+    person.save()
+    run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+    assert (run["triggered_by"], run["triggered_by_name"]) == (person.email, "Dana")
+
+    with world.scope():  # as the deletion of the account does
+        Run.objects.for_org(world.org).update(triggered_by=None)
+    (listed,) = world.client(Role.VIEWER).get("/api/v1/runs").json()["results"]
+    assert (listed["triggered_by"], listed["triggered_by_name"]) == (None, None)
+
+
+def test_the_list_of_runs_needs_as_many_queries_for_many_people_as_for_one(world: World) -> None:
+    client = world.client(Role.VIEWER)
+
+    def count_queries(roles: Sequence[Role]) -> int:
+        for role in roles:
+            world.client(role).post(f"/api/v1/pipelines/{make_pipeline(world).pk}/run", {})
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/api/v1/runs")
+        return len(queries)
+
+    assert count_queries([Role.MEMBER]) == count_queries([Role.ADMIN, Role.OWNER, Role.MEMBER])
 
 
 def test_a_second_run_of_a_pipeline_is_rejected_and_the_error_names_the_first_run(

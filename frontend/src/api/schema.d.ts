@@ -7113,8 +7113,13 @@ export interface components {
             trigger: components["schemas"]["TriggerEnum"];
             /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
             kind: components["schemas"]["RunKindEnum"];
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
+             */
             triggered_by: string | null;
+            /** @description The name of this account; empty if it has none. */
+            triggered_by_name: string | null;
             /** Format: uuid */
             schedule_id: string | null;
             /**
@@ -7172,8 +7177,13 @@ export interface components {
             trigger: components["schemas"]["TriggerEnum"];
             /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
             kind: components["schemas"]["RunKindEnum"];
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
+             */
             triggered_by: string | null;
+            /** @description The name of this account; empty if it has none. */
+            triggered_by_name: string | null;
             /** Format: uuid */
             schedule_id: string | null;
             /**

@@ -68,6 +68,7 @@ export const RUN = {
   trigger: "schedule",
   kind: "ordinary",
   triggered_by: null,
+  triggered_by_name: null,
   schedule_id: null,
   slot: null,
   replay_of: null,

@@ -19,7 +19,7 @@ const server = startServer();
 /** The lists of the API with one row of this name. */
 function listsOf(name: string): Record<string, object> {
   const page = (row: object) => ({ results: [row], next: null, previous: null, count: 1 });
-  const run = { ...RUN, pipeline: { id: ID, name }, triggered_by: name };
+  const run = { ...RUN, pipeline: { id: ID, name }, triggered_by: "a@b.c", triggered_by_name: name };
   return {
     "/api/v1/stats/overview": {
       runs: 1, succeeded: 1, failed: 0, cancelled: 0, success_rate: 1, records: 1, running: 0, waiting: 1,

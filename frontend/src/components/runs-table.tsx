@@ -1,11 +1,11 @@
 import { Link } from "@tanstack/react-router";
 import { isLive } from "@/api/run-status";
-import { TRIGGER_WORDS } from "@/api/status-words";
 import type { RunRow } from "@/api/types";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatCount, countWithNoun } from "@/format/number";
 import { classNames } from "./class-names";
 import { useNow } from "./clock";
+import { StartedBy } from "./started-by";
 import { StatusBadge } from "./status";
 import { RelativeTime } from "./relative-time";
 import { WaitingReason } from "./waiting-reason";
@@ -75,7 +75,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
               {formatCount(run.progress.written)}
             </td>
             <td className="hidden max-w-48 text-soft @3xl:table-cell">
-              <Name cut>{run.triggered_by ?? TRIGGER_WORDS[run.trigger]}</Name>
+              <StartedBy run={run} />
             </td>
             <td className="hidden max-w-0 truncate text-soft @5xl:table-cell @5xl:w-1/3">
               {run.failure?.message ?? <WaitingReason run={run} />}

@@ -22,6 +22,7 @@ const run = {
   trigger: "schedule" as const,
   kind: "ordinary" as const,
   triggered_by: null,
+  triggered_by_name: null,
   schedule_id: null,
   slot: null,
   replay_of: null,

@@ -4,7 +4,6 @@ import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
 import { dataIfFound } from "@/api/problem";
 import { isLive } from "@/api/run-status";
-import { TRIGGER_WORDS } from "@/api/status-words";
 import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -13,13 +12,13 @@ import { ItemId } from "@/components/item-id";
 import { NetworkTable } from "@/components/network-table";
 import { OutputsCard } from "@/components/outputs-card";
 import { usePageTitle } from "@/components/page";
+import { StartedBy } from "@/components/started-by";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { WaitingReason } from "@/components/waiting-reason";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { ItemPlaceholder } from "@/components/error-pages";
-import { Name } from "@/components/name";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
@@ -225,7 +224,7 @@ function RunDetails({ run }: { run: Run }) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
         <dd>
-          <Name cut>{run.triggered_by ?? TRIGGER_WORDS[run.trigger]}</Name>
+          <StartedBy run={run} />
         </dd>
         {run.trigger === "replay" && <ReplayedRun run={run} />}
         <dt className="text-faint">Created</dt>

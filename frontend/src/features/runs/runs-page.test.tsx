@@ -13,6 +13,7 @@ const RUN = part<RunRow>({
   status: "failed",
   trigger: "replay",
   triggered_by: null,
+  triggered_by_name: null,
   created_at: "2026-11-29T10:00:00Z",
   started_at: null,
   progress: { written: 1 },
@@ -87,5 +88,27 @@ describe("the list of runs", () => {
     await userEvent.click(screen.getAllByRole("button", { name: "Clear filters" }).at(-1)!);
     await screen.findByRole("heading", { name: "No runs yet" });
     expect(currentSearch()).toEqual({});
+  });
+});
+
+describe("the column Started by", () => {
+  const dana = { triggered_by: "dana@example.com", triggered_by_name: "Dana" };
+  const nobody = { triggered_by: null, triggered_by_name: null };
+  const bot = { triggered_by: "0195@service.invalid", triggered_by_name: "Deployments" };
+  const cases: [string, Partial<RunRow>, string, string][] = [
+    ["the name of a person, and the address in the tooltip", dana, "Dana", "Dana (dana@example.com)"],
+    ["the address of a person without a name", { ...dana, triggered_by_name: "" }, "dana@example.com", "dana@example.com"],
+    ["API and whose key it was", { ...dana, trigger: "api" }, "API, Dana", "An API key of Dana (dana@example.com)"],
+    ["no made-up address", { ...bot, trigger: "api" }, "API, Deployments", "An API key of the service account Deployments"],
+    ["that the account is gone", nobody, "By hand, account unknown", "The account was deleted, or an operator of this installation started the run."],
+    ["the schedule", { ...nobody, trigger: "schedule" }, "Schedule", "Schedule"],
+    ["that it was retried", { ...nobody, trigger: "retry" }, "Retry", "Retry"],
+  ]; // prettier-ignore
+
+  it.each(cases)("says %s", async (_, starter, text, tooltip) => {
+    runs = [{ ...RUN, trigger: "manual", ...starter }];
+    await openPage("/runs");
+    const cell = await screen.findByText(text, { selector: "td *" });
+    expect(cell.title).toBe(tooltip);
   });
 });

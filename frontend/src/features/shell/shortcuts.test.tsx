@@ -13,6 +13,7 @@ const run = (number: number) =>
     status: "succeeded",
     trigger: "schedule",
     triggered_by: null,
+    triggered_by_name: null,
     created_at: "2026-11-29T10:00:00Z",
     started_at: null,
     progress: { written: 1 },
