@@ -130,6 +130,16 @@ it("does not change the room for what needs attention when a pipeline begins to 
   expect(screen.getByRole("region", { name: /Needs attention/ }).className).toContain("h-36");
 });
 
+it.each([
+  [{ failing: 0, late: 0, fresh: 1, none: 1 }, 4 * 26],
+  [{ failing: 1, late: 1, fresh: 2, none: 3 }, 7 * 26],
+  [{ failing: 0, late: 0, fresh: 900, none: 100 }, 10.5 * 26],
+])("has a timeline as tall as the pipelines need, for %j", async (freshness, height) => {
+  await openOverview({ ...OVERVIEW, freshness });
+  const rows = await screen.findByRole("list", { name: /^Runs by pipeline/ });
+  expect(rows.parentElement!.style.height).toBe(`${height}px`);
+});
+
 it("requests the timeline without waiting for the summary", async () => {
   const requested: string[] = [];
   server.use(

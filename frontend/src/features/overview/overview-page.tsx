@@ -19,7 +19,8 @@ export function OverviewPage() {
   // not move the page.
   const [isCalm, setIsCalm] = useState<boolean>();
   if (overview && isCalm === undefined) setIsCalm(overview.attention.length === 0);
-  if (overview && Object.values(overview.freshness).every((count) => count === 0)) return <GuidedStart />;
+  const pipelines = overview && Object.values(overview.freshness).reduce((sum, count) => sum + count, 0);
+  if (pipelines === 0) return <GuidedStart />;
   return (
     <div className="mx-auto grid max-w-[100rem] gap-3 px-4 py-5 md:px-6">
       <div className="-mb-3">
@@ -37,7 +38,7 @@ export function OverviewPage() {
           {/* Not before it is known how tall the lists above are, so that nothing moves. */}
           {overview && (
             <>
-              <RunTimeline />
+              <RunTimeline pipelines={pipelines ?? 0} />
               <HourCharts overview={overview} />
             </>
           )}

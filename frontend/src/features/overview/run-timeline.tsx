@@ -10,18 +10,24 @@ import { SearchField } from "@/components/search-field";
 import { STATUS_WORDS } from "@/api/status-words";
 import { parseOverviewFilter, WHOLE_DAY, type OverviewFilter } from "./filter";
 import { timelineQuery } from "./queries";
-import { rowsOf, ticksOf, type Span } from "./timeline-layout";
-import { LABEL_CLASS, ROW_HEIGHT, TimelineRowView } from "./timeline-row";
+import { heightOf, ROW_HEIGHT, rowsOf, ticksOf, type Span } from "./timeline-layout";
+import { LABEL_CLASS, TimelineRowView } from "./timeline-row";
 import { useArrowKeys } from "./use-arrow-keys";
 import { useDragZoom } from "./use-drag-zoom";
 
 const HOUR = 3_600_000; // milliseconds
 const LEAST_SPAN = 30_000; // milliseconds
 const TICK_DISTANCE = 90; // pixels
+const SKELETON_HEIGHT = 36; // pixels, with its part of the margins
 const HALF_LABEL = 22; // pixels, of the widest label
 
+interface Props {
+  /** How many pipelines the organization has. The timeline is as tall as their rows, up to a limit. */
+  pipelines: number;
+}
+
 /** The runs of the last 24 hours by pipeline. Its part of the day and its filters are in the URL. */
-export function RunTimeline() {
+export function RunTimeline({ pipelines }: Props) {
   const filter = useSearch({ from: "/app/", select: parseOverviewFilter });
   const navigate = useNavigate({ from: "/" });
   const change = useCallback(
@@ -71,7 +77,7 @@ export function RunTimeline() {
         </select>
         <ZoomButtons filter={filter} onZoom={(hours) => change({ hours, from: undefined, to: undefined })} />
       </div>
-      <TimelinePlot filter={filter} onZoom={zoom} />
+      <TimelinePlot filter={filter} onZoom={zoom} height={heightOf(pipelines)} />
     </section>
   );
 }
@@ -100,7 +106,14 @@ function ZoomButtons({ filter, onZoom }: { filter: OverviewFilter; onZoom: (hour
   );
 }
 
-function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (span: Span) => void }) {
+interface PlotProps {
+  filter: OverviewFilter;
+  onZoom: (span: Span) => void;
+  /** In pixels. It does not depend on the filter, so that nothing below moves. */
+  height: number;
+}
+
+function TimelinePlot({ filter, onZoom, height }: PlotProps) {
   const { data, dataUpdatedAt, error, refetch } = useQuery(timelineQuery(filter));
   const rows = useMemo(() => (data ? rowsOf(data) : []), [data]);
   const navigate = useNavigate();
@@ -146,8 +159,8 @@ function TimelinePlot({ filter, onZoom }: { filter: OverviewFilter; onZoom: (spa
           ))}
         </div>
       </div>
-      <div ref={scroller} className="relative h-68 overflow-y-auto [scrollbar-gutter:stable]">
-        {!data && !error && <Skeletons rows={7} />}
+      <div ref={scroller} className="relative overflow-y-auto [scrollbar-gutter:stable]" style={{ height }}>
+        {!data && !error && <Skeletons rows={Math.floor(height / SKELETON_HEIGHT)} />}
         {error && !data && (
           <div className="p-3">
             <ErrorNotice error={error} retry={() => void refetch()} />

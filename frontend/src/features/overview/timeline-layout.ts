@@ -26,6 +26,15 @@ export interface Bar {
 /** The status that a bar of several runs shows, the most urgent first. */
 const URGENCY: RunStatus[] = ["failed", "running", "pending", "cancelled", "succeeded"];
 
+export const ROW_HEIGHT = 26; // pixels
+const LEAST_ROWS = 4; // so that a message has room
+const MOST_ROWS = 10.5; // the half row shows that one can scroll
+
+/** The height of the rows in pixels. */
+export function heightOf(pipelines: number): number {
+  return Math.min(MOST_ROWS, Math.max(LEAST_ROWS, pipelines)) * ROW_HEIGHT;
+}
+
 /** Groups the runs by pipeline. Pipelines whose newest ended run failed come first, then those with live runs. */
 export function rowsOf({ pipelines, runs }: Timeline): TimelineRow[] {
   const rows: TimelineRow[] = pipelines.map(({ id, name }) => ({

@@ -5,9 +5,8 @@ import { classNames } from "@/components/class-names";
 import { formatDuration } from "@/format/duration";
 import { countWithNoun } from "@/format/number";
 import { countStatuses, STATUS_WORDS } from "@/api/status-words";
-import { barsOf, startOf, type Bar, type Span, type TimelineRow } from "./timeline-layout";
+import { barsOf, ROW_HEIGHT, startOf, type Bar, type Span, type TimelineRow } from "./timeline-layout";
 
-export const ROW_HEIGHT = 26; // pixels
 export const LABEL_CLASS = "w-28 shrink-0 @2xl:w-48";
 
 const COLORS: Record<RunStatus, string> = {
