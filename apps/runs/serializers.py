@@ -18,6 +18,7 @@ from apps.pipelines.serializers import RUN_KIND_HELP
 from apps.runs.models import Status, Trigger
 from apps.runs.next_steps import Setting
 from apps.runs.outputs.log_search import LEVELS
+from apps.runs.queries import SEARCHED_FAILURES
 
 
 class StartSerializer(serializers.Serializer[Any]):
@@ -41,7 +42,9 @@ class RunListQuery(serializers.Serializer[Any]):
         required=False,
         allow_blank=True,
         max_length=120,
-        help_text="Runs with this text in the name of their pipeline or in the message of their failure.",
+        help_text="Runs with this text in the name of their pipeline or in the message of their failure. Only the messages"
+        f" of the newest {SEARCHED_FAILURES:,} failed runs that the other filters leave are searched: set `until` or"
+        " `pipeline` to search older ones.",
     )
 
 

@@ -137,7 +137,9 @@ class RunListView(OrgView):
     )
     def get(self, request: Request) -> Response:
         rows = queries.filter_runs(
-            visibility.runs(self.org, self.principal), query_of(RunListQuery, request)
+            visibility.runs(self.org, self.principal),
+            query_of(RunListQuery, request),
+            org_id=self.org.pk,
         )
         response = paging.page(request, rows, orders=ORDERS, default="-created_at")
         response.data["results"] = snapshots.render_runs(self.org.pk, response.data["results"])

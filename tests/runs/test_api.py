@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
+from apps.runs import queries
 from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
 from tests.world import World
@@ -135,7 +137,9 @@ def test_runs_are_searched_by_pipeline_and_failure_and_a_stranger_finds_none(
         world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     with world.scope():
         runs = Run.objects.for_org(world.org)
-        runs.filter(pipeline=flights).update(failure_message="Connection refused")
+        runs.filter(pipeline=flights).update(
+            failure_class="source", failure_message="Connection refused"
+        )
 
     def found(text: str, by: World = world) -> list[str]:
         answer = by.client(Role.VIEWER).get("/api/v1/runs", {"q": text}).json()
@@ -147,6 +151,30 @@ def test_runs_are_searched_by_pipeline_and_failure_and_a_stranger_finds_none(
     assert found("s_1") == ["orders_1"]
     assert found("%") == []
     assert found("flight", by=stranger) == []
+
+
+def test_a_search_reads_the_messages_of_the_newest_failed_runs_that_other_filters_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SEARCHED_FAILURES", 2)
+    names = ("oldest", "older", "newest", "successful")
+    for name in names:
+        pipeline = make_pipeline(world, name=name)
+        world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+        with world.scope():
+            run = Run.objects.for_org(world.org).filter(pipeline=pipeline)
+            if name != "successful":
+                run.update(failure_class="source", failure_message="Connection refused")
+
+    def found(**query: str) -> list[str]:
+        answer = world.client(Role.VIEWER).get("/api/v1/runs", query).json()
+        return [row["pipeline"]["name"] for row in answer["results"]]
+
+    assert found(q="refused") == ["newest", "older"]
+    assert found(q="oldest") == ["oldest"]  # the names of all pipelines are searched
+    with world.scope():
+        newest = Run.objects.for_org(world.org).get(pipeline__name="newest")
+    assert found(q="refused", until=newest.created_at.isoformat()) == ["older", "oldest"]
 
 
 def test_unknown_or_invalid_filters_are_rejected_with_their_names(world: World) -> None:

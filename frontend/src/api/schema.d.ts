@@ -26478,7 +26478,7 @@ export interface operations {
                 order?: "-created_at" | "created_at";
                 /** @description Runs of this pipeline. */
                 pipeline?: string;
-                /** @description Runs with this text in the name of their pipeline or in the message of their failure. */
+                /** @description Runs with this text in the name of their pipeline or in the message of their failure. Only the messages of the newest 5,000 failed runs that the other filters leave are searched: set `until` or `pipeline` to search older ones. */
                 q?: string;
                 /** @description Created at this time or later. */
                 since?: string;

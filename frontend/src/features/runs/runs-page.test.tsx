@@ -81,6 +81,12 @@ describe("the list of runs", () => {
     await waitFor(() => expect(currentSearch()).toEqual({}));
   });
 
+  it("says which messages a search reads if it finds nothing", async () => {
+    runs = [];
+    await openPage("/runs?q=refused");
+    expect(await screen.findByText(/only those of the newest failed runs are searched/)).toBeTruthy();
+  });
+
   it("offers to clear the filters if nothing matches", async () => {
     runs = [];
     await openPage("/runs?status=failed");

@@ -7,7 +7,7 @@ import { PageHeader } from "@/components/page";
 import { RunsTable } from "@/components/runs-table";
 import { momentsOf } from "@/format/days";
 import { useOrgEvents } from "@/live/org-events";
-import { parseRunFilter } from "./filter";
+import { parseRunFilter, type RunFilter } from "./filter";
 import { RunFilters } from "./run-filters";
 
 export function RunsPage() {
@@ -34,7 +34,7 @@ export function RunsPage() {
           </div>
         )}
         {runs.length > 0 && <RunsTable runs={runs} withPipeline />}
-        {isEmpty && <NoRuns hasFilter={Object.keys(filter).length > 0} />}
+        {isEmpty && <NoRuns filter={filter} />}
       </div>
       {query.hasNextPage && (
         <div className="mt-3 text-center">
@@ -50,9 +50,9 @@ export function RunsPage() {
   );
 }
 
-function NoRuns({ hasFilter }: { hasFilter: boolean }) {
+function NoRuns({ filter }: { filter: RunFilter }) {
   const navigate = useNavigate({ from: "/runs" });
-  if (!hasFilter)
+  if (Object.keys(filter).length === 0)
     return (
       <EmptyState title="No runs yet">
         Run a pipeline or give it a schedule. Each run will be listed here.
@@ -64,6 +64,8 @@ function NoRuns({ hasFilter }: { hasFilter: boolean }) {
       action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
     >
       Try fewer words, or fewer filters.
+      {filter.q &&
+        " Of messages, only those of the newest failed runs are searched: choose days or a pipeline to search older ones."}
     </EmptyState>
   );
 }
