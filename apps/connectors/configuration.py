@@ -10,7 +10,7 @@ from typing import Any
 from apps.connectors import places, schemas, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.models import ConnectorRole
-from apps.connectors.schemas import Error, join_path
+from apps.connectors.schemas import Error, Pattern, join_path
 from apps.engine.file_patterns import is_address
 from apps.json import JsonObject, JsonValue
 from apps.orgs.principals import Principal
@@ -30,6 +30,11 @@ class StoredSettings:
     def plain(self) -> dict[str, JsonValue]:
         """The complete settings, with the secrets in plain text."""
         return secrets.join(self.visible, self.secrets)
+
+    def apart(self, patterns: frozenset[Pattern]) -> StoredSettings:
+        """Return the settings with those secrets apart that were stored before their settings became secrets."""
+        visible, found = secrets.split(self.visible, patterns)
+        return StoredSettings(visible, {**found, **self.secrets}) if found else self
 
     @property
     def hints(self) -> dict[str, str]:
@@ -57,8 +62,10 @@ def build(
     a setting, a list is replaced completely. Without `patch`, only missing secrets keep their values. A secret must
     be sent again if the place that receives it changes.
     """
+    previous = previous.apart(kind.secrets)
     if patch:
-        settings, inherited_paths = _apply_patch(previous.visible, sent_settings)
+        marked = secrets.with_markers(previous.visible, previous.secrets, kind.secrets)
+        settings, inherited_paths = _apply_patch(marked, sent_settings)
     else:
         settings, inherited_paths = deepcopy(dict(sent_settings)), set()
     merged = secrets.merge(settings, previous.secrets, kind.secrets)

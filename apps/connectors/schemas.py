@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
-Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or index of a list
+# Steps of a path. "*" stands for any key of a map or index of a list, and "/x" for the keys that match the regular
+# expression x.
+Pattern = tuple[str, ...]
 
 MAX_ERRORS = 50
 MAX_COMPARED_NAME = 60  # characters of a name that are compared with known names
@@ -127,6 +129,8 @@ def _nested_schemas(node: Schema) -> Iterator[tuple[str, Schema]]:
     for keyword in ("items", "additionalProperties"):
         if isinstance(inner := node.get(keyword), Mapping):
             yield "*", inner
+    for pattern, inner in node.get("patternProperties", {}).items():
+        yield "*" if node.get("additionalProperties") is False else f"/{pattern}", inner
 
 
 def _field_errors(root: Schema, error: ValidationError) -> Iterator[Error]:

@@ -2,11 +2,12 @@
 
 A path is dotted, like `auth.token` or `headers.X-Key`. A dot inside a key is written `~1`, and `~` is written `~0`.
 In responses a marker replaces each secret: `{"set": true, "last4": "…"}`. A request with the marker keeps the stored
-value.
+value. Below a list the marker also has the path of the secret, so that entries can be moved and removed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -62,15 +63,27 @@ def hints(secrets: Secrets) -> dict[str, str]:
 def mask(
     visible: JsonObject, stored_hints: Hints, patterns: frozenset[Pattern]
 ) -> dict[str, JsonValue]:
-    """Add the marker of each stored secret, and replace each empty secret by `{"set": false}`."""
-    masked = deepcopy(dict(visible))
+    """Add the marker of each stored secret, and replace each empty secret by `{"set": false}`.
+
+    A value that was stored before its setting became a secret is masked like a stored secret.
+    """
+    empty, visible_secrets = split(visible, patterns)
+    masked = deepcopy(empty)
     for pattern in patterns:
-        for container, key, path in list(_matching_entries(masked, pattern)):
-            if path not in stored_hints:
-                container[key] = dict(UNSET_MARKER)
-    for path, last4 in stored_hints.items():
-        _set_value(masked, path, {"set": True, "last4": last4})
+        for container, key, _ in list(_matching_entries(masked, pattern)):
+            container[key] = dict(UNSET_MARKER)
+    for path, last4 in {**hints(visible_secrets), **stored_hints}.items():
+        _set_value(masked, path, _marker(path, last4))
     return masked
+
+
+def with_markers(visible: JsonObject, secrets: Secrets, patterns: frozenset[Pattern]) -> JsonObject:
+    """Add the markers of the secrets in lists and maps, which a request keeps only by their markers."""
+    marked = deepcopy(dict(visible))
+    for path, last4 in hints(secrets).items():
+        if tuple(_steps(path)) not in patterns:
+            _set_value(marked, path, _marker(path, last4))
+    return marked
 
 
 def join(visible: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
@@ -104,7 +117,7 @@ def merge(
 
 
 def is_marker(value: Any) -> bool:
-    return isinstance(value, dict) and "set" in value and value.keys() <= {"set", "last4"}
+    return isinstance(value, dict) and "set" in value and value.keys() <= {"set", "last4", "path"}
 
 
 def remove(config: dict[str, Any], path: str) -> None:
@@ -119,19 +132,37 @@ def path_of(steps: tuple[str, ...]) -> str:
     return ".".join(step.replace("~", "~0").replace(".", "~1") for step in steps)
 
 
+def _marker(path: str, last4: str) -> dict[str, JsonValue]:
+    is_in_list = any(step.isdigit() for step in _steps(path))
+    return {"set": True, "last4": last4, **({"path": path} if is_in_list else {})}
+
+
+def _stored_path(marker: Mapping[str, Any], path: str) -> str:
+    """Return the path under which the secret of the marker is stored. It may differ from `path` only in places in lists."""
+    named = marker.get("path")
+    if not isinstance(named, str):
+        return path
+    steps = list(zip(_steps(named), _steps(path), strict=False))
+    is_same_setting = len(_steps(named)) == len(_steps(path)) and all(
+        one == other or (one.isdigit() and other.isdigit()) for one, other in steps
+    )
+    return named if is_same_setting else path
+
+
 def _resolve_marker(
     result: MergedSettings, container: Any, key: Any, path: str, stored_secrets: Secrets
 ) -> None:
     marker = container[key]
+    stored_path = _stored_path(marker, path)
     if not marker["set"]:
         _remove_entry(container, key)
-    elif path not in stored_secrets:
+    elif stored_path not in stored_secrets:
         result.errors.append((path, "There is no saved value; send the value.", "secret_required"))
-    elif marker.get("last4") not in (None, hints({path: stored_secrets[path]})[path]):
+    elif marker.get("last4") not in (None, hints(stored_secrets)[stored_path]):
         message = "This marker belongs to another value; send the value."
         result.errors.append((path, message, "secret_required"))
     else:
-        container[key] = stored_secrets[path]
+        container[key] = stored_secrets[stored_path]
         result.filled_paths.add(path)
 
 
@@ -152,6 +183,8 @@ def _matching_children(node: Any, step: str) -> list[tuple[Any, Any]]:
     if isinstance(node, dict):
         if step == "*":
             return list(node.items())
+        if step.startswith("/"):
+            return [(key, node[key]) for key in node if re.search(step[1:], str(key))]
         return [(step, node[step])] if step in node else []
     if isinstance(node, list) and step == "*":
         return list(enumerate(node))

@@ -25,7 +25,7 @@ from apps.connectors.configuration import NO_SETTINGS, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector, ConnectorQuerySet
-from apps.connectors.schemas import Error
+from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject, JsonValue
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
@@ -158,8 +158,8 @@ def update(
         replaced_secrets = {
             path for path, value in settings.secrets.items() if stored.secrets.get(path) != value
         }
+        _set_settings(org, connector, settings)
         if settings != stored:
-            _set_settings(org, connector, settings)
             connector.checked_at, connector.check_ok = None, None
     audited_changes: dict[str, JsonValue] = {
         field: [before[field], value]
@@ -240,17 +240,21 @@ def kind_and_settings(org: Org, connector: Connector) -> tuple[str, dict[str, Js
 
 
 def stored_settings(org: Org, connector: Connector) -> StoredSettings:
-    if not connector.sealed:
-        return StoredSettings(dict(connector.config))
-    plain_secrets = vault.unseal(org, SEAL_KIND, connector.pk, connector.sealed)
-    return StoredSettings(dict(connector.config), plain_secrets)
+    plain_secrets = (
+        vault.unseal(org, SEAL_KIND, connector.pk, connector.sealed) if connector.sealed else {}
+    )
+    settings = StoredSettings(dict(connector.config), plain_secrets)
+    return settings.apart(_secret_patterns(connector))
 
 
 def masked_config(connector: Connector) -> dict[str, JsonValue]:
     """Return the settings with `{"set": true, "last4": …}` in place of each secret."""
+    return secrets.mask(connector.config, connector.secret_hints, _secret_patterns(connector))
+
+
+def _secret_patterns(connector: Connector) -> frozenset[Pattern]:
     kind = catalogue.find(connector.role, connector.kind)
-    patterns = kind.secrets if kind else frozenset()
-    return secrets.mask(connector.config, connector.secret_hints, patterns)
+    return kind.secrets if kind else frozenset()
 
 
 def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:

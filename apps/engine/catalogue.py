@@ -42,7 +42,10 @@ ENGINE_FIELDS = frozenset(
 
 
 # The words of the dashboard for the modes, as in frontend/src/format/modes.ts.
-SYNC_MODE_WORDS: dict[SyncMode, str] = {"full_refresh": "Full refresh", "incremental": "Incremental"}
+SYNC_MODE_WORDS: dict[SyncMode, str] = {
+    "full_refresh": "Full refresh",
+    "incremental": "Incremental",
+}
 WRITE_MODE_WORDS: dict[WriteMode, str] = {
     "replace": "Overwrite table",
     "append": "Append",
@@ -63,7 +66,8 @@ class ConnectorKind:
     """A kind of connector.
 
     `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`. `secret_paths` are the paths of
-    these fields: names joined by dots, with `*` for any name or index. `streams` lists the streams known
+    these fields: names joined by dots, with `*` for any name or index, and `/x` for names that match the regular
+    expression x, which has no dot. `streams` lists the streams known
     without connecting; it is empty if they have to be discovered. With `needs_cursor`, an incremental sync must
     name its cursor field. With `shares_snapshots`, the streams of a run can be read in one snapshot.
     """
@@ -193,6 +197,9 @@ def _find_secrets(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator
     for keyword in ("items", "additionalProperties"):
         if isinstance(inner := node.get(keyword), Mapping):
             yield from _find_secrets(root, inner, (*path, "*"))
+    for pattern, inner in node.get("patternProperties", {}).items():
+        has_only_these = node.get("additionalProperties") is False
+        yield from _find_secrets(root, inner, (*path, "*" if has_only_these else f"/{pattern}"))
 
 
 def _resolve_reference(root: Schema, node: Schema) -> Schema:

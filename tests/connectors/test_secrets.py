@@ -26,6 +26,11 @@ SCHEMA: dict[str, Any] = {
             ]
         },
         "headers": {"type": "object", "additionalProperties": SECRET},
+        "params": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "patternProperties": {"^1": SECRET},
+        },
         "keys": {"type": "array", "items": SECRET},
         "users": {
             "type": "array",
@@ -53,6 +58,8 @@ random_settings = objects(
     password=secret_texts | st.none() | st.just(""),
     auth=objects(token=secret_texts) | objects(key=secret_texts, name=plain_texts),
     headers=st.dictionaries(names, secret_texts, max_size=3),
+    params=st.dictionaries(names.map("1".__add__), secret_texts, max_size=2)
+    | st.dictionaries(names.map("a".__add__), plain_texts, max_size=2),
     keys=st.lists(secret_texts, max_size=3),
     users=st.lists(objects(name=plain_texts, password=secret_texts), max_size=3),
 )
@@ -64,6 +71,7 @@ def test_secrets_are_found_in_every_branch_of_a_schema() -> None:
         ("auth", "token"),
         ("auth", "key"),
         ("headers", "*"),
+        ("params", "/^1"),
         ("keys", "*"),
         ("users", "*", "password"),
     }
@@ -116,7 +124,9 @@ def test_a_merge_uses_every_new_secret_and_otherwise_the_stored_ones(
         stored[path] == merged_secrets[path] for path in merged_secrets.keys() - new_secrets.keys()
     )
     assert merged.filled_paths == merged_secrets.keys() - new_secrets.keys()
-    assert not any(path.startswith(("headers.", "keys.", "users.")) for path in merged.filled_paths)
+    assert not any(
+        path.startswith(("headers.", "params.", "keys.", "users.")) for path in merged.filled_paths
+    )
 
 
 def test_a_marker_in_a_list_keeps_the_secret_with_the_same_index() -> None:
@@ -127,3 +137,28 @@ def test_a_marker_in_a_list_keeps_the_secret_with_the_same_index() -> None:
     }
     result = secrets.merge({"keys": [marker_of_second]}, stored, PATTERNS)
     assert [(path, code) for path, _, code in result.errors] == [("keys.0", "secret_required")]
+
+
+def test_entries_of_a_list_keep_their_secrets_when_they_are_moved() -> None:
+    settings: JsonObject = {
+        "users": [{"name": name, "password": name * 4} for name in ("ab", "cd", "ef")]
+    }
+    visible, stored = secrets.split(settings, PATTERNS)
+    masked: Any = secrets.mask(visible, secrets.hints(stored), PATTERNS)
+    first, _, last = masked["users"]
+    merged = secrets.merge({"users": [last, first]}, stored, PATTERNS)
+    assert merged.errors == []
+    passwords = [(user["name"], user["password"]) for user in merged.config["users"]]
+    assert passwords == [("ef", "efefefef"), ("ab", "abababab")]
+
+
+def test_a_marker_of_another_setting_keeps_nothing() -> None:
+    stored = {"password": "letters-and-digits", "users.0.password": "other"}
+    marker = {"set": True, "path": "password"}
+    result = secrets.merge({"headers": {"X-Sent": marker}, "keys": [marker]}, stored, PATTERNS)
+    assert {path for path, _, _ in result.errors} == {"headers.X-Sent", "keys.0"}
+
+
+def test_a_value_that_was_stored_before_its_setting_was_secret_is_masked() -> None:
+    masked = secrets.mask({"headers": {"X-Key": "stored-in-plain-text"}}, {}, PATTERNS)
+    assert masked == {"headers": {"X-Key": {"set": True, "last4": "text"}}}

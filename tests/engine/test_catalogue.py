@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from apps.engine import catalogue, sources
 from apps.engine.catalogue import ConnectorKind
+from apps.engine.sources.rest.config import SECRET_PARAMS
 
 KINDS = [*catalogue.sources(), *catalogue.destinations()]
 
@@ -105,7 +106,14 @@ def test_secret_paths_include_nested_settings() -> None:
     assert rest is not None
     names = ("key", "token", "password", "client_secret", "refresh_token")
     places = ("auth", "streams.*.auth")
-    assert set(rest.secret_paths) == {f"{place}.{name}" for place in places for name in names}
+    mappings = {
+        f"{place}{name}"
+        for place in ("", "streams.*.")
+        for name in ("headers.*", f"params./{SECRET_PARAMS}")
+    }
+    assert set(rest.secret_paths) == mappings | {
+        f"{place}.{name}" for place in places for name in names
+    }
     sana = catalogue.source("sana_ai")
     assert sana is not None
     assert "authentication.params.client_secret" in sana.secret_paths

@@ -100,6 +100,7 @@ def test_a_valid_document_has_no_errors_and_its_secrets_are_separated() -> None:
     assert errors == []
     assert built.secrets == {
         "source.config.auth.token": "a-token-of-a-good-length",
+        "source.config.headers.X-Trace": "1",
         "destination.config.password": "p",
     }
     document: Any = definition.document_with_secrets(built)

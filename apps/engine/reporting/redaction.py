@@ -26,6 +26,10 @@ _SECRET_NAME = re.compile(
     r"|credential|authorization|cookie|session",
     re.IGNORECASE,
 )
+# All headers of a request are secret, but the values of these are no secrets, and common in messages.
+_PLAIN_HEADERS = frozenset(
+    ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"]
+)
 _KEYWORD_PASSWORD = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
@@ -116,11 +120,25 @@ def secrets_of(config: Any) -> Iterator[str]:
         yield from _basic_credentials(config)
         for name, value in config.items():
             yield from _texts_in(value) if is_secret_name(str(name)) else secrets_of(value)
+        yield from _secrets_of_request(config)
     elif isinstance(config, (list, tuple)):
         for item in config:
             yield from secrets_of(item)
     elif isinstance(config, str):
         yield from _passwords_in(config)
+
+
+def _secrets_of_request(config: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield the values of the headers, and of the query parameters with names such as `api-key`."""
+    headers, params = config.get("headers"), config.get("params")
+    if isinstance(headers, Mapping):
+        for name, value in headers.items():
+            if str(name).lower() not in _PLAIN_HEADERS:
+                yield from _texts_in(value)
+    if isinstance(params, Mapping):
+        for name, value in params.items():
+            if is_secret_name(str(name).replace("-", "_")):
+                yield from _texts_in(value)
 
 
 def declared_secrets(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:

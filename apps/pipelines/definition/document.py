@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 from uuid import UUID
 
 from apps.connectors import catalogue, secrets
@@ -144,6 +144,20 @@ class Definition:
 
     document: Document
     secrets: dict[str, Any] = field(default_factory=dict)
+
+    def with_secrets_apart(self) -> Definition:
+        """Return the same definition with those secrets apart that were stored before their settings became secrets."""
+        found: dict[str, Any] = {}
+        document = self.document
+        for side in SIDES:
+            part = document[side]
+            kind = catalogue.find(side, part["kind"])
+            if part["config"] is None or kind is None:
+                continue
+            visible, secrets_of_side = secrets.split(part["config"], kind.secrets)
+            found |= {f"{side}.config.{path}": value for path, value in secrets_of_side.items()}
+            document = cast(Document, {**document, side: {**part, "config": visible}})
+        return Definition(document, {**found, **self.secrets}) if found else self
 
     @property
     def hints(self) -> dict[str, str]:

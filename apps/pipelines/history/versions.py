@@ -79,10 +79,10 @@ def current_definition(org: Org, pipeline: Pipeline) -> Definition:
 
 def definition_with_secrets(org: Org, version: PipelineVersion) -> Definition:
     """Return the definition with plain secrets. Never show, log or store the secrets."""
-    if not version.sealed:
-        return Definition(version.definition)
-    plain_secrets = vault.unseal(org, SEAL_KIND, version.pk, version.sealed)
-    return Definition(version.definition, plain_secrets)
+    plain_secrets = (
+        vault.unseal(org, SEAL_KIND, version.pk, version.sealed) if version.sealed else {}
+    )
+    return Definition(version.definition, plain_secrets).with_secrets_apart()
 
 
 def usable_connectors(org: Org, by: Principal, *documents: RequestDocument) -> Connectors:

@@ -16,8 +16,31 @@ from apps.engine.sources.rest.placeholders import Placeholder, find_placeholders
 
 Scalar = str | int | float | bool
 Headers = Annotated[
-    dict[Annotated[str, Field(pattern=HEADER_NAME_PATTERN)], str],
+    dict[
+        Annotated[str, Field(pattern=HEADER_NAME_PATTERN)],
+        Annotated[str, Field(json_schema_extra={"writeOnly": True})],
+    ],
     Field(json_schema_extra={"additionalProperties": False}),
+]
+# The names of query parameters that carry secrets, in upper or lower case. The pattern has no flag for that, because the
+# browser uses it too.
+SECRET_PARAMS = re.sub(
+    "[a-z]",
+    lambda letter: f"[{letter[0].upper()}{letter[0]}]",
+    "^key$|(api|access|private)[_-]?key$|token$|secret|pass(word|wd)?$",
+)
+Params = Annotated[
+    dict[str, Scalar],
+    Field(
+        json_schema_extra={
+            "patternProperties": {
+                SECRET_PARAMS: {
+                    "type": ["string", "integer", "number", "boolean"],
+                    "writeOnly": True,
+                }
+            }
+        }
+    ),
 ]
 
 
@@ -67,8 +90,11 @@ class Stream(SourceSettings):
         max_length=200,
         description="Field for the names of the records, if they are the values of an object: `users.*`",
     )
-    params: dict[str, Scalar] = Field(default_factory=dict, description="Query parameters")
-    headers: Headers = Field(default_factory=dict, description="Headers of this stream's requests")
+    params: Params = Field(default_factory=dict, description="Query parameters")
+    headers: Headers = Field(
+        default_factory=dict,
+        description="Headers of this stream's requests. Their values are never shown again",
+    )
     auth: Auth | None = Field(
         None, description="Authentication of this stream, if it differs from the default"
     )
@@ -139,10 +165,12 @@ class Config(SourceSettings):
     auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="Authentication")
     headers: Headers = Field(
         default_factory=dict,
-        description="Headers to send with each request; put credentials into `auth`",
+        description="Headers to send with each request. Their values are never shown again",
     )
-    params: dict[str, Scalar] = Field(
-        default_factory=dict, description="Query parameters to send with each request"
+    params: Params = Field(
+        default_factory=dict,
+        description="Query parameters to send with each request. Values are never shown again if their names say that"
+        " they are secret, such as `api_key` or `token`",
     )
     streams: list[Stream] = Field(min_length=1, max_length=500, description="Streams of the API")
     pagination: Pagination = Field(

@@ -2,14 +2,15 @@ import { useRef, useState, type KeyboardEvent } from "react";
 import { Button } from "@/components/button";
 import { CrossIcon, PlusIcon } from "@/components/icons";
 import { asText } from "./setting-inputs";
-import type { Config } from "./schema";
+import { isMaskedSecret, type Config } from "./schema";
 import { SecretInput } from "./secret-input";
 import type { Messages } from "./validation";
 
 interface Props {
   title: string;
   value: Config;
-  secret: boolean;
+  /** Whether the value of this name is a secret. */
+  isSecret: (name: string) => boolean;
   onChange: (value: Config | undefined) => void;
   errors: Messages;
   path: string;
@@ -21,7 +22,7 @@ type Row = [name: string, value: unknown];
  * An input for pairs of a name and a value, such as HTTP headers. Enter goes to the value and then to the next pair, and
  * Backspace in an empty pair removes it.
  */
-export function MapInput({ title, value, secret, onChange, errors, path }: Props) {
+export function MapInput({ title, value, isSecret, onChange, errors, path }: Props) {
   const [rows, setRows] = useState<Row[]>(() => Object.entries(value));
   const container = useRef<HTMLDivElement>(null);
 
@@ -83,7 +84,7 @@ export function MapInput({ title, value, secret, onChange, errors, path }: Props
                 />
               </div>
               <div data-part="value" onKeyDown={(event) => pressKey(event, index, "value")}>
-                {secret ? (
+                {isSecret(name) || isMaskedSecret(rowValue) ? (
                   <SecretInput
                     control={{ "aria-label": `${title}: value ${index + 1}` }}
                     value={rowValue}

@@ -26,6 +26,12 @@ const SCHEMA: Schema = {
     method: { title: "Method", oneOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }] },
     paging: { title: "Paging", oneOf: [{ $ref: "#/$defs/None" }, { $ref: "#/$defs/User" }] },
     headers: { type: "object", additionalProperties: { type: "string" }, title: "Headers" },
+    params: {
+      type: "object",
+      title: "Params",
+      additionalProperties: { type: "string" },
+      patternProperties: { "[Kk]ey$": { type: ["string", "integer"], writeOnly: true } },
+    },
     query: { type: "string", format: "sql", title: "Query" },
     lone: { title: "Lone", anyOf: [{ $ref: "#/$defs/Account" }], default: {} },
     needed: {
@@ -169,6 +175,20 @@ describe("SchemaForm", () => {
     expect(screen.queryByRole("tablist", { name: "Lone" })).toBeNull(); // a lone choice is made
     expect(screen.getByLabelText(/^Account/)).toBeTruthy();
     expect(screen.queryByText("Own paging.")).toBeNull(); // this description only repeats the title
+  });
+
+  it("hides the values of a map whose names say that they are secret", async () => {
+    const stored = { set: true, last4: "3f9a", path: "params.key" };
+    render(<TestForm initial={{ params: { page: "1", key: stored } }} />);
+    const params = screen.getByRole("group", { name: "Params" });
+    expect(within(params).getByLabelText<HTMLInputElement>("Params: value 1").type).toBe("text");
+    expect(params.textContent).toContain("Set, ends in 3f9a");
+    await userEvent.click(within(params).getByRole("button", { name: "Add to Params" }));
+    await userEvent.type(within(params).getByLabelText("Params: name 3"), "own_key");
+    const value = within(params).getByLabelText<HTMLInputElement>("Params: value 3");
+    expect(value.type).toBe("password");
+    await userEvent.type(value, "typed");
+    expect(formValue.params).toEqual({ page: "1", key: stored, own_key: "typed" });
   });
 
   it("adds and removes names and values by the keyboard", async () => {

@@ -9,6 +9,7 @@ import {
   constantsOf,
   fieldsOf,
   isObject,
+  isSecretEntry,
   shapeOf,
   type Config,
   type FormField,
@@ -149,7 +150,7 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
           <MapInput
             title={shape.title}
             value={isObject(value) ? value : {}}
-            secret={shape.secret}
+            isSecret={(name) => isSecretEntry(shape, name)}
             onChange={onChange}
             errors={errors}
             path={path}

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   constantsOf,
   fieldsOf,
+  keptConfig,
   isMaskedSecret,
   optionIndex,
   withoutEmptyFields,
@@ -87,6 +88,23 @@ describe("the fields of a settings schema", () => {
     ["verify", "switch"],
   ])("shapeOf returns for %s the kind %s", (name, kind) => {
     expect(shape(name).kind).toBe(kind);
+  });
+
+  it("keptConfig leaves out the secret values of a map, and keeps the others", () => {
+    const scalar = { anyOf: [{ type: "string" }, { type: "integer" }] };
+    const schema = {
+      type: "object",
+      properties: {
+        headers: { type: "object", patternProperties: { "^[a-z]+$": { type: "string", writeOnly: true } } },
+        params: {
+          type: "object",
+          additionalProperties: scalar,
+          patternProperties: { "[Kk]ey$": { type: ["string", "integer"], writeOnly: true } },
+        },
+      },
+    };
+    const value = { headers: { accept: "a" }, params: { page: 1, key: "typed" } };
+    expect(keptConfig(schema, value)).toEqual({ headers: undefined, params: { page: 1, key: undefined } });
   });
 
   it("shapeOf uses the name if there is no title, and allows null for optional values", () => {

@@ -23,7 +23,8 @@ export type FieldShape = BaseShape &
     | { kind: "switch" }
     | { kind: "choice"; choices: (string | number)[] }
     | { kind: "texts" }
-    | { kind: "map"; secret: boolean }
+    /** The values of names that match `secretNames` are secret, or all if `secret` is true. */
+    | { kind: "map"; secret: boolean; secretNames?: string }
     | { kind: "group"; schema: Schema }
     | { kind: "list"; schema: Schema }
     | { kind: "union"; options: UnionOption[] }
@@ -166,19 +167,34 @@ function listShape(node: Schema, root: Schema): object {
 
 function objectShape(node: Schema, root: Schema): object {
   if (isObject(node.properties)) return { kind: "group", schema: node };
-  const patterns = isObject(node.patternProperties) ? Object.values(node.patternProperties) : [];
-  const values = [node.additionalProperties, ...patterns]
-    .filter(isObject)
-    .map((value) => resolve(value, root));
-  const isMap = values.length === 1 && isScalar(values[0]!);
-  return isMap ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
+  const patterns = Object.entries(isObject(node.patternProperties) ? node.patternProperties : {})
+    .filter((entry): entry is [string, Schema] => isObject(entry[1]))
+    .map(([pattern, value]) => [pattern, resolve(value, root)] as const);
+  const others = isObject(node.additionalProperties) ? [resolve(node.additionalProperties, root)] : [];
+  const values = [...others, ...patterns.map(([, value]) => value)];
+  if (values.length === 0 || !values.every(isScalar)) return { kind: "json" };
+  const secretPatterns = patterns.filter(([, value]) => isSecret(value)).map(([pattern]) => pattern);
+  if (values.every(isSecret)) return { kind: "map", secret: true };
+  return {
+    kind: "map",
+    secret: false,
+    ...(secretPatterns.length > 0 && { secretNames: secretPatterns.join("|") }),
+  };
 }
+
+/** Whether the value of this name is secret in the map. */
+export function isSecretEntry({ secret, secretNames }: MapShape, name: string): boolean {
+  return secret || (secretNames !== undefined && new RegExp(secretNames, "u").test(name));
+}
+
+type MapShape = Pick<Extract<FieldShape, { kind: "map" }>, "secret" | "secretNames">;
 
 const SCALAR_TYPES: unknown[] = ["string", "integer", "number", "boolean"];
 
 function isScalar(schema: Schema): boolean {
   return (
     SCALAR_TYPES.includes(schema.type) ||
+    (Array.isArray(schema.type) && schema.type.every((type) => SCALAR_TYPES.includes(type))) ||
     (alternatives(schema).length > 0 && alternatives(schema).every(isScalar))
   );
 }
@@ -224,7 +240,7 @@ export function isMaskedSecret(value: unknown): value is { set: boolean; last4?:
   return (
     isObject(value) &&
     typeof value.set === "boolean" &&
-    Object.keys(value).every((key) => key === "set" || key === "last4")
+    Object.keys(value).every((key) => key === "set" || key === "last4" || key === "path")
   );
 }
 
@@ -301,7 +317,8 @@ type Hidden = typeof HIDDEN | undefined;
 function withoutSecret(shape: FieldShape | undefined, root: Schema, value: unknown, hidden: Hidden): unknown {
   if (isMaskedSecret(value) || value instanceof InvalidJson) return hidden;
   if (shape === undefined) return typeof value === "object" ? hidden : value; // a constant, such as the type of a union
-  if (shape.kind === "secret" || (shape.kind === "map" && shape.secret)) return hidden;
+  if (shape.kind === "secret") return hidden;
+  if (shape.kind === "map" && isObject(value)) return withoutSecretEntries(shape, value, hidden);
   const replaceIn = (schema: Schema, inner: Config) => replaceSecrets(schema, root, inner, hidden);
   if (shape.kind === "group" && isObject(value)) return replaceIn(shape.schema, value);
   if (shape.kind === "list" && Array.isArray(value)) {
@@ -312,4 +329,13 @@ function withoutSecret(shape: FieldShape | undefined, root: Schema, value: unkno
     return option ? replaceIn(option.schema, value) : hidden;
   }
   return value;
+}
+
+function withoutSecretEntries(shape: MapShape, value: Config, hidden: Hidden): unknown {
+  if (shape.secret) return hidden;
+  const entries = Object.entries(value).map(([name, inner]) => [
+    name,
+    isSecretEntry(shape, name) || isMaskedSecret(inner) ? hidden : inner,
+  ]);
+  return Object.fromEntries(entries) as Config;
 }

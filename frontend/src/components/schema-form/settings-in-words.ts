@@ -3,6 +3,7 @@ import {
   InvalidJson,
   isMaskedSecret,
   isObject,
+  isSecretEntry,
   optionIndex,
   shapeOf,
   type Config,
@@ -49,7 +50,7 @@ function linesOf(name: string, schema: Schema, value: unknown, root: Schema, pat
     return entries.map(([key, inner]) => ({
       path: `${path}.${key}`,
       title: `${shape.title}: ${key}`,
-      text: shape.secret ? secretInWords(inner) : plainInWords(inner),
+      text: isSecretEntry(shape, key) ? secretInWords(inner) : plainInWords(inner),
     }));
   }
   return line(plainInWords(value));
