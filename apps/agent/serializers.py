@@ -12,6 +12,21 @@ from apps.orgs.http.texts import MultilineTextField, NameField
 MAX_TEXT = 20_000  # characters of a message
 
 
+class ConversationFilter(serializers.Serializer[Any]):
+    q = serializers.CharField(
+        max_length=120, required=False, allow_blank=True, help_text="A part of the title."
+    )
+
+
+class ToolRequestFilter(serializers.Serializer[Any]):
+    q = serializers.CharField(
+        max_length=120,
+        required=False,
+        allow_blank=True,
+        help_text="A part of the title, or of the name of the API key.",
+    )
+
+
 class ConversationCreate(serializers.Serializer[Any]):
     title = NameField(max_length=200, default="", allow_blank=True)
     graph = serializers.ChoiceField(

@@ -18,6 +18,7 @@ from apps.agent.serializers import (
     ConversationCost,
     ConversationCreate,
     ConversationDetail,
+    ConversationFilter,
     ConversationRow,
     ConversationUpdate,
     DecisionRequest,
@@ -130,11 +131,13 @@ class Conversations(ConversationView):
         tag="agent",
         summary="List your conversations, the last used first",
         answer=page_of(ConversationRow),
-        parameters=[*PAGE_PARAMETERS],
+        parameters=[ConversationFilter, *PAGE_PARAMETERS],
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = visibility.conversations(self.org, self.principal).values(*COLUMNS)
+        text = query_of(ConversationFilter, request).get("q", "")
+        found = visibility.conversations(self.org, self.principal).filter(title__icontains=text)
+        rows = found.values(*COLUMNS)
         return paging.page(request, rows, orders=ORDERS, default="-updated_at")
 
     @operation(

@@ -14,7 +14,7 @@ import { LoginAgain } from "@/features/sign-in/login-again";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
-import { parseFileFilter } from "@/features/files/filter";
+import { parseTextFilter } from "@/format/parameter";
 import { parseOverviewFilter } from "@/features/overview/filter";
 import { parseDataSearch } from "@/features/pipelines/data-search";
 import { parsePipelineSearch } from "@/features/pipelines/list/filter";
@@ -299,6 +299,7 @@ const APPROVAL_GATE = {
 const approvals = createRoute({
   getParentRoute: () => app,
   path: "/approvals",
+  validateSearch: parseTextFilter,
   component: withPermission(
     APPROVAL_GATE,
     lazyPage(() => import("@/features/approvals/approvals-page"), "ApprovalsPage"),
@@ -351,6 +352,7 @@ const newSource = createRoute({
 const repositories = createRoute({
   getParentRoute: () => app,
   path: "/sources/repositories",
+  validateSearch: parseTextFilter,
   component: lazyPage(() => import("@/features/sources/repositories-page"), "RepositoriesPage"),
 });
 
@@ -369,13 +371,14 @@ const source = createRoute({
 const files = createRoute({
   getParentRoute: () => app,
   path: "/files",
-  validateSearch: parseFileFilter,
+  validateSearch: parseTextFilter,
   component: lazyPage(() => import("@/features/files/files-page"), "FilesPage"),
 });
 
 const agent = createRoute({
   getParentRoute: () => app,
   path: "/agent",
+  validateSearch: parseTextFilter,
   component: withPermission(
     AGENT_GATE,
     lazyPage(() => import("@/features/agent/agent-page"), "AgentPage"),
@@ -385,6 +388,7 @@ const agent = createRoute({
 const agentConversation = createRoute({
   getParentRoute: () => app,
   path: "/agent/$conversationId",
+  validateSearch: parseTextFilter,
   component: withPermission(
     AGENT_GATE,
     lazyPage(() => import("@/features/agent/agent-page"), "AgentConversationPage"),
@@ -433,6 +437,7 @@ const members = createRoute({
 const domains = createRoute({
   getParentRoute: () => settings,
   path: "/domains",
+  validateSearch: parseTextFilter,
   component: lazyPage(() => import("@/features/settings/domains-page"), "DomainsPage"),
 });
 

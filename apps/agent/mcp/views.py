@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.agent.mcp import decisions, requesting
 from apps.agent.models import ToolRequest, ToolRequestState
-from apps.agent.serializers import ToolRequestAnswer, ToolRequestDecision, ToolRequestRow
+from apps.agent.serializers import (
+    ToolRequestAnswer,
+    ToolRequestDecision,
+    ToolRequestFilter,
+    ToolRequestRow,
+)
 from apps.agent.tools import registry
 from apps.json import JsonObject
 from apps.orgs.http.views import OrgView, respond_after_check
@@ -19,7 +25,7 @@ from apps.orgs.roles import Permission
 from apps.web import paging
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
 from apps.web.slow import SlowResponse
-from apps.web.views import data_of
+from apps.web.views import data_of, query_of
 
 EXAMPLE: dict[str, Any] = {
     "id": "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11",
@@ -66,11 +72,13 @@ class ToolRequests(ToolRequestView):
         tag="agent",
         summary="List what programs have asked for over MCP and nobody has decided",
         answer=page_of(ToolRequestRow),
-        parameters=[*PAGE_PARAMETERS],
+        parameters=[ToolRequestFilter, *PAGE_PARAMETERS],
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
         rows = decisions.open_requests(org=self.org, by=self.principal).values(*COLUMNS)
+        if text := query_of(ToolRequestFilter, request).get("q"):
+            rows = rows.filter(Q(card__title__icontains=text) | Q(key__name__icontains=text))
         return paging.page(request, rows, orders=ORDERS, default="-created_at", render=_render_row)
 
 

@@ -116,7 +116,7 @@ export const queryKeys = {
   },
   toolRequests: {
     all: ["tool-requests"],
-    open: ["tool-requests", "open"],
+    open: (filter: object) => ["tool-requests", "open", filter] as const,
     one: (id: string) => ["tool-requests", "one", id] as const,
   },
   usage: ["usage"],

@@ -8285,6 +8285,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows per page. */
                 limit?: number;
+                /** @description A part of the title. */
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -9700,6 +9702,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows per page. */
                 limit?: number;
+                /** @description A part of the title, or of the name of the API key. */
+                q?: string;
             };
             header?: never;
             path?: never;

@@ -6,7 +6,7 @@ interface BarProps {
   /** What the list has, such as "runs". */
   items: string;
   /** The filter in the URL. */
-  filter: { q?: string };
+  filter: { q?: string | undefined };
   /** `replace` says whether to replace the entry in the history, see `isStillTyped`. */
   onSearch: (q: string | undefined, replace: boolean) => void;
   onClear: () => void;

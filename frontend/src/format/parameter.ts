@@ -5,6 +5,25 @@ export function parseText(value: unknown, maxLength: number): string | null {
   return value.replaceAll("\0", "").slice(0, maxLength) || null; // the server refuses NUL
 }
 
+/** The filter in the URL of a list that has only a search. */
+export interface TextFilter {
+  q?: string;
+}
+
+const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
+
+/** Returns the filter in the URL. Other parameters are ignored. */
+export function parseTextFilter({ q }: Record<string, unknown>): TextFilter {
+  const text = parseText(q, MAX_SEARCH_LENGTH);
+  return text ? { q: text } : {};
+}
+
+/** Whether one of the texts contains the text of a search, in upper or lower case. */
+export function isFound(text: string | undefined, ...texts: string[]): boolean {
+  const wanted = (text ?? "").trim().toLowerCase();
+  return texts.some((each) => each.toLowerCase().includes(wanted));
+}
+
 /**
  * Whether the user is still typing this value of the URL. Such a change replaces the entry of the history, so that Back
  * undoes the whole value. Setting the value first, or removing it, is a step of its own.

@@ -207,6 +207,23 @@ def test_open_requests_are_listed_for_the_owner_of_the_key_and_admins(
     assert open_titles(world) == []
 
 
+def test_open_requests_are_searched_by_title_and_key(
+    server: str, world: World, stranger: World
+) -> None:
+    pipeline, key = make_pipeline(world, name="Orders"), make_key(world)
+    disable(server, key, pipeline)
+    with world.scope():
+        key_name = ToolRequest.objects.for_org(world.org).get().key.name
+
+    def found(text: str, by: World = world) -> int:
+        answer = by.client().get("/api/v1/agent/tool-requests", {"q": text}).json()
+        assert answer["count"] == len(answer["results"])
+        return len(answer["results"])
+
+    assert found("pipeline ORD") == found(key_name[:4].upper()) == found("") == 1
+    assert found("cities") == found("order", stranger) == 0
+
+
 def test_an_expired_request_is_not_listed(server: str, world: World) -> None:
     disable(server, make_key(world), make_pipeline(world))
     with world.scope():

@@ -1,11 +1,12 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useId, useRef, useState } from "react";
 import type { ConversationRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
+import { FilterBar } from "@/components/filter-bar";
 import { ChevronIcon, PlusIcon } from "@/components/icons";
 import { CopyId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -13,6 +14,7 @@ import { usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
 import { Name } from "@/components/name";
+import { parseTextFilter } from "@/format/parameter";
 import { useHasPermission } from "@/session/use-session";
 import { ConversationView } from "./conversation-view";
 import { conversationsQuery, useDeleteConversation, useRenameConversation } from "./queries";
@@ -28,7 +30,7 @@ export function AgentConversationPage() {
 }
 
 function useConversationTitle(openId: string | null): string {
-  const { data } = useInfiniteQuery(conversationsQuery);
+  const { data } = useInfiniteQuery(conversationsQuery());
   const row = data?.pages.flatMap(({ results }) => results).find(({ id }) => id === openId);
   return row?.title ? `${row.title} · Agent` : "Agent";
 }
@@ -146,7 +148,10 @@ interface ListProps {
 }
 
 function ConversationList({ openId, onChoose }: ListProps) {
-  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(conversationsQuery);
+  const filter = parseTextFilter({ ...useSearch({ strict: false }) });
+  const navigate = useNavigate();
+  const query = useInfiniteQuery(conversationsQuery(filter));
+  const { data, error, refetch, hasNextPage, fetchNextPage } = query;
   if (error && !data) {
     return (
       <div className="p-3">
@@ -156,11 +161,18 @@ function ConversationList({ openId, onChoose }: ListProps) {
   }
   if (!data) return <Skeletons rows={4} />;
   const rows = data.pages.flatMap(({ results }) => results);
-  if (rows.length === 0) {
+  if (rows.length === 0 && !filter.q) {
     return <p className="px-4 pb-4 text-soft">Your conversations will be listed here.</p>;
   }
   return (
     <nav aria-label="Conversations" className="min-h-0 overflow-y-auto px-2 pb-3">
+      <FilterBar
+        items="conversations"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ to: ".", search: { q }, replace })}
+        onClear={() => void navigate({ to: ".", search: {} })}
+      />
+      {rows.length === 0 && <p className="px-2 text-soft">No conversation has this text in its name.</p>}
       <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
           <li key={row.id} className="min-w-0">
@@ -199,6 +211,7 @@ function ConversationEntry({ row, isOpen, onChoose }: EntryProps) {
       <Link
         to="/agent/$conversationId"
         params={{ conversationId: row.id }}
+        search={parseTextFilter}
         className="block min-w-0 rounded-control px-2.5 pt-1.5 pb-1"
         onClick={onChoose}
       >

@@ -1,26 +1,36 @@
-import { infiniteQueryOptions, useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  useInfiniteQuery,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { forgetInAgentPanel } from "@/agent-panel";
 import { api, unwrap } from "@/api/client";
 import { ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { ConversationRow, ConversationRowPage } from "@/api/types";
 import { browserTimeZone } from "@/format/time";
+import type { TextFilter } from "@/format/parameter";
 import type { Config } from "@/components/schema-form/schema";
 import type { Conversation } from "./transcript";
 
 /** The user's conversations, the last used first. */
-export const conversationsQuery = infiniteQueryOptions({
-  queryKey: queryKeys.conversations,
-  queryFn: ({ pageParam, signal }) =>
-    unwrap(
-      api.GET("/api/v1/agent/conversations", {
-        params: { query: { limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
-        signal,
-      }),
-    ),
-  initialPageParam: "",
-  getNextPageParam: (page: ConversationRowPage) => page.next,
-});
+export function conversationsQuery(filter: TextFilter = {}) {
+  return infiniteQueryOptions({
+    queryKey: [...queryKeys.conversations, filter],
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/agent/conversations", {
+          params: { query: { ...filter, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+          signal,
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page: ConversationRowPage) => page.next,
+    placeholderData: keepPreviousData, // the list does not vanish while a search is typed
+  });
+}
 
 /** The turns before the turn `before`, page by page. They have ended, so they do not change. */
 export function useEarlierTurns(id: string, before: number, isRequested: boolean) {

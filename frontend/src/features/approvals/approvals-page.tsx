@@ -1,24 +1,38 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ToolRequestRow } from "@/api/types";
 import { Button } from "@/components/button";
 import { LoadErrorPage } from "@/components/error-pages";
+import { FilterBar } from "@/components/filter-bar";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { Name } from "@/components/name";
+import { parseTextFilter } from "@/format/parameter";
 import { openRequestsQuery } from "./queries";
 
 /** What programs have asked for over MCP, and nobody has decided. */
 export function ApprovalsPage() {
-  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(openRequestsQuery);
+  const filter = useSearch({ from: "/app/approvals", select: parseTextFilter });
+  const navigate = useNavigate({ from: "/approvals" });
+  const query = useInfiniteQuery(openRequestsQuery(filter));
+  const { data, error, refetch, hasNextPage, fetchNextPage } = query;
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
   return (
     <div className="mx-auto max-w-[48rem] px-4 py-5 md:px-6">
       <PageHeader title="Requests of programs" count={data?.pages[0]?.count} />
+      <FilterBar
+        items="requests"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ search: { q }, replace })}
+        onClear={() => void navigate({ search: {} })}
+      />
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
-      {data && rows.length === 0 && (
+      {data && rows.length === 0 && filter.q && (
+        <EmptyState title="No requests match">Change or clear the search.</EmptyState>
+      )}
+      {data && rows.length === 0 && !filter.q && (
         <EmptyState title="No request waits for you">
           Programs that speak MCP, such as other agents, can use the tools of Drover&apos;s agent. When a
           program asks for something that needs an approval, you find it here. To connect one, create an{" "}

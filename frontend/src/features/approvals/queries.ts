@@ -1,6 +1,13 @@
-import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
+import type { TextFilter } from "@/format/parameter";
 
 const PATH = "/api/v1/agent/tool-requests/{id}";
 const REFRESH = 5_000; // milliseconds, until the program has collected the result
@@ -15,18 +22,21 @@ export function toolRequestQuery(id: string) {
 }
 
 /** The requests that wait for a decision of the user, the newest first. */
-export const openRequestsQuery = infiniteQueryOptions({
-  queryKey: queryKeys.toolRequests.open,
-  queryFn: ({ pageParam, signal }) =>
-    unwrap(
-      api.GET("/api/v1/agent/tool-requests", {
-        params: { query: { limit: 50, ...(pageParam && { cursor: pageParam }) } },
-        signal,
-      }),
-    ),
-  initialPageParam: "",
-  getNextPageParam: ({ next }) => next ?? undefined,
-});
+export function openRequestsQuery(filter: TextFilter) {
+  return infiniteQueryOptions({
+    queryKey: queryKeys.toolRequests.open(filter),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/agent/tool-requests", {
+          params: { query: { ...filter, limit: 50, ...(pageParam && { cursor: pageParam }) } },
+          signal,
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: ({ next }) => next ?? undefined,
+    placeholderData: keepPreviousData, // the list does not vanish while a search is typed
+  });
+}
 
 export interface DecisionInput {
   decision: "approve" | "reject";

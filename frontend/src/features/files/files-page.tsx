@@ -20,14 +20,14 @@ import { limitsQuery } from "@/components/uploads/queries";
 import { UploadList } from "@/components/uploads/upload-list";
 import { onUploadComplete, startUploads } from "@/components/uploads/uploads";
 import { formatBytes, formatCount } from "@/format/number";
+import { parseTextFilter } from "@/format/parameter";
 import { useCanCreatePipelines, useHasPermission, useReadOnlyReason } from "@/session/use-session";
-import { parseFileFilter } from "./filter";
 import { DropZone } from "./drop-zone";
 import { filesQuery, useDeleteFile } from "./queries";
 
 export function FilesPage() {
   // The router also passes parameters on that the page does not know.
-  const filter = useSearch({ from: "/app/files", select: parseFileFilter });
+  const filter = useSearch({ from: "/app/files", select: parseTextFilter });
   const navigate = useNavigate({ from: "/files" });
   const hasPermission = useHasPermission();
   const isReadOnly = useReadOnlyReason() !== null;

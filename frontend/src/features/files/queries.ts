@@ -2,9 +2,9 @@ import { infiniteQueryOptions, keepPreviousData, useMutation, useQueryClient } f
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { DataFile } from "@/api/types";
-import type { FileFilter } from "./filter";
+import type { TextFilter } from "@/format/parameter";
 
-export function filesQuery(filter: FileFilter) {
+export function filesQuery(filter: TextFilter) {
   return infiniteQueryOptions({
     queryKey: queryKeys.files.list(filter),
     queryFn: ({ signal, pageParam }) =>

@@ -6,8 +6,8 @@ import { http as untyped, HttpResponse } from "msw";
 import type { ReactNode } from "react";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { OwnModel, OwnProvider } from "@/api/types";
+import { openPage, startApp } from "@/test-app";
 import { EMPTY_LISTS, http, logIn, part, refusal, startServer } from "@/test-server";
-import { DomainsPage } from "./domains-page";
 import { ModelPage } from "./model-page";
 import { LimitsSection, RetentionSection } from "./organization-numbers";
 import { organizationQuery } from "@/api/organization";
@@ -166,7 +166,8 @@ describe("if somebody else saves first", () => {
   });
 
   it("the name of a domain is compared", async () => {
-    show(<DomainsPage />);
+    startApp(["read", "domains.manage"]);
+    await openPage("/settings/domains");
     await userEvent.click(await screen.findByRole("button", { name: /^Rename ?Marketing/ }));
     await fill(/^Name/, "Sales");
     saveElsewhere(PATHS.domain, { name: "Growth" });
@@ -176,7 +177,8 @@ describe("if somebody else saves first", () => {
   });
 
   it("a domain that was renamed since the user was asked is not deleted", async () => {
-    show(<DomainsPage />);
+    startApp(["read", "domains.manage"]);
+    await openPage("/settings/domains");
     await userEvent.click(await screen.findByRole("button", { name: /^Delete ?Marketing/ }));
     await screen.findByText("Delete Marketing?");
     saveElsewhere(PATHS.domain, { name: "Growth" });

@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, unwrap, unwrapVersioned } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
@@ -8,10 +9,12 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
+import { FilterBar } from "@/components/filter-bar";
 import { EmptyState } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { VersionedForm } from "@/components/versioned-form";
 import { Name } from "@/components/name";
+import { isFound, parseTextFilter } from "@/format/parameter";
 import { useHasPermission } from "@/session/use-session";
 import { membersQuery } from "@/api/members";
 import { QueryContent, Section } from "@/components/section";
@@ -43,6 +46,8 @@ export function DomainsPage() {
   const [domainToRemove, setDomainToRemove] = useState<DomainToRemove | null>(null);
   const invalidate = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
   const domains = useQuery(domainsQuery);
+  const filter = parseTextFilter({ ...useSearch({ from: "/app/settings/domains" }) });
+  const navigate = useNavigate({ from: "/settings/domains" });
   const create = useMutation({
     mutationFn: (name: string) => unwrap(api.POST("/api/v1/org/domains", { body: { name } })),
     onSettled: invalidate,
@@ -89,45 +94,55 @@ export function DomainsPage() {
           />
         </form>
       )}
+      <FilterBar
+        items="domains"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ search: { q }, replace })}
+        onClear={() => void navigate({ search: {} })}
+      />
       <QueryContent query={domains}>
         {({ results }) =>
-          results.length === 0 ? (
+          results.length > 0 && !results.some(({ name }) => isFound(filter.q, name)) ? (
+            <EmptyState title="No domains match">Change or clear the search.</EmptyState>
+          ) : results.length === 0 ? (
             <EmptyState title="No domains yet">
               With domains, a team can manage its own pipelines without being an admin of the whole
               organization.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
-              {results.map(({ id, name }) => (
-                <li key={id}>
-                  <div className="flex flex-wrap items-center gap-2">
-                    <Name className="min-w-0 flex-1 basis-48 font-medium">{name}</Name>
-                    <Button
-                      size="small"
-                      aria-expanded={openDomain === id}
-                      onClick={() => setOpenDomain(openDomain === id ? null : id)}
-                    >
-                      Domain roles<span className="sr-only"> in {name}</span>
-                    </Button>
-                    {canManage && (
-                      <>
-                        <Button
-                          size="small"
-                          aria-expanded={renamedDomain === id}
-                          onClick={() => setRenamedDomain(renamedDomain === id ? null : id)}
-                        >
-                          Rename<span className="sr-only"> {name}</span>
-                        </Button>
-                        <Button size="small" look="danger" onClick={() => askToRemove(id)}>
-                          Delete<span className="sr-only"> {name}</span>
-                        </Button>
-                      </>
-                    )}
-                  </div>
-                  {renamedDomain === id && <RenameForm domain={id} onDone={() => setRenamedDomain(null)} />}
-                  {openDomain === id && <DomainRoles domain={id} canManage={canManage} />}
-                </li>
-              ))}
+              {results
+                .filter(({ name }) => isFound(filter.q, name))
+                .map(({ id, name }) => (
+                  <li key={id}>
+                    <div className="flex flex-wrap items-center gap-2">
+                      <Name className="min-w-0 flex-1 basis-48 font-medium">{name}</Name>
+                      <Button
+                        size="small"
+                        aria-expanded={openDomain === id}
+                        onClick={() => setOpenDomain(openDomain === id ? null : id)}
+                      >
+                        Domain roles<span className="sr-only"> in {name}</span>
+                      </Button>
+                      {canManage && (
+                        <>
+                          <Button
+                            size="small"
+                            aria-expanded={renamedDomain === id}
+                            onClick={() => setRenamedDomain(renamedDomain === id ? null : id)}
+                          >
+                            Rename<span className="sr-only"> {name}</span>
+                          </Button>
+                          <Button size="small" look="danger" onClick={() => askToRemove(id)}>
+                            Delete<span className="sr-only"> {name}</span>
+                          </Button>
+                        </>
+                      )}
+                    </div>
+                    {renamedDomain === id && <RenameForm domain={id} onDone={() => setRenamedDomain(null)} />}
+                    {openDomain === id && <DomainRoles domain={id} canManage={canManage} />}
+                  </li>
+                ))}
             </ul>
           )
         }

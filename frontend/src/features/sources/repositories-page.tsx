@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type ChangeEvent, type FormEvent } from "react";
 import type { Versioned } from "@/api/client";
 import { dataIfFound, fieldMessages } from "@/api/problem";
@@ -8,6 +8,7 @@ import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { FilterBar } from "@/components/filter-bar";
 import { PageHeader } from "@/components/page";
 import { OneTimeSecret } from "@/components/one-time-secret";
 import { SecretField, typedSecret } from "@/components/secret-field";
@@ -15,6 +16,7 @@ import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
+import { isFound, parseTextFilter } from "@/format/parameter";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { OutcomeList } from "./outcome-list";
@@ -35,6 +37,9 @@ type Webhook = { url: string; secret: string };
 export function RepositoriesPage() {
   const canEdit = useHasPermission()("custom_sources.edit");
   const { data, error, refetch } = useQuery(repositoriesQuery);
+  const filter = useSearch({ from: "/app/sources/repositories", select: parseTextFilter });
+  const navigate = useNavigate({ from: "/sources/repositories" });
+  const shown = data?.results.filter(({ url, branch, path }) => isFound(filter.q, url, branch, path));
   const [isConnecting, setIsConnecting] = useState(false);
   const [webhook, setWebhook] = useState<Webhook | null>(null);
   return (
@@ -61,6 +66,12 @@ export function RepositoriesPage() {
           }}
         />
       )}
+      <FilterBar
+        items="repositories"
+        filter={filter}
+        onSearch={(q, replace) => void navigate({ search: { q }, replace })}
+        onClear={() => void navigate({ search: {} })}
+      />
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data?.results.length === 0 && !isConnecting && (
@@ -70,8 +81,11 @@ export function RepositoriesPage() {
           after someone approves it.
         </EmptyState>
       )}
+      {data && data.results.length > 0 && shown?.length === 0 && (
+        <EmptyState title="No repositories match">Change or clear the search.</EmptyState>
+      )}
       <ul className="grid gap-4">
-        {data?.results.map((repository) => (
+        {shown?.map((repository) => (
           <li key={repository.id}>
             <RepositoryCard repository={repository} canEdit={canEdit} onNewSecret={setWebhook} />
           </li>

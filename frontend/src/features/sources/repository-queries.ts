@@ -1,5 +1,6 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap, unwrapVersioned, type Versioned } from "@/api/client";
+import { allPages } from "@/api/pages";
 import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
@@ -10,7 +11,14 @@ const IDLE_POLL_INTERVAL = 30_000; // milliseconds between polls otherwise
 export const repositoriesQuery = queryOptions({
   queryKey: queryKeys.repositories,
   queryFn: ({ signal }) =>
-    unwrap(api.GET("/api/v1/repositories", { params: { query: { limit: 200 } }, signal })),
+    allPages((cursor) =>
+      unwrap(
+        api.GET("/api/v1/repositories", {
+          params: { query: { limit: 200, ...(cursor && { cursor }) } },
+          signal,
+        }),
+      ),
+    ),
   refetchInterval: ({ state }) =>
     state.data?.results.some(isSyncing) ? SYNCING_POLL_INTERVAL : IDLE_POLL_INTERVAL,
 });

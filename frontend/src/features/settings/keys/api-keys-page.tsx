@@ -190,14 +190,15 @@ function LastUse({ keyRow }: { keyRow: ApiKey | null }) {
 
 function Filters({ filter }: { filter: KeyFilter }) {
   const navigate = useNavigate({ from: "/settings/api-keys" });
+  const ownFilter = { q: filter.q, revoked: filter.revoked };
   const change = (next: KeyFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
   return (
     <FilterBar
       items="API keys"
-      filter={filter}
+      filter={ownFilter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => void navigate({ search: {} })}
+      onClear={() => change({ q: undefined, revoked: undefined })}
     >
       <FilterSelect
         label="State"

@@ -6,12 +6,18 @@ import { parseText } from "@/format/parameter";
 export interface KeyFilter {
   q?: string;
   revoked?: true;
+  /** The search of the service accounts below the keys. */
+  account?: string;
 }
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
-export function parseKeyFilter({ q, revoked }: Record<string, unknown>): KeyFilter {
-  const text = parseText(q, 120);
-  return { ...(text && { q: text }), ...((revoked === true || revoked === "true") && { revoked: true }) };
+export function parseKeyFilter({ q, revoked, account }: Record<string, unknown>): KeyFilter {
+  const [text, name] = [parseText(q, 120), parseText(account, 120)];
+  return {
+    ...(text && { q: text }),
+    ...((revoked === true || revoked === "true") && { revoked: true }),
+    ...(name && { account: name }),
+  };
 }
 
 /** The keys whose name, prefix or owner has the text. */

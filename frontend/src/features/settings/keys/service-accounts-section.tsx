@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, newIdempotencyKey, unwrap } from "@/api/client";
 import { allPages } from "@/api/pages";
@@ -7,15 +8,22 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
+import { FilterBar } from "@/components/filter-bar";
 import { ErrorNotice } from "@/components/notice";
 import { showError } from "@/components/toast";
+import { isFound } from "@/format/parameter";
 import { QueryContent, RoleSelect, Section } from "@/components/section";
+import { parseKeyFilter } from "./key-filter";
 
 export type OnKeyCreated = (newKey: { name: string; key: string }) => void;
 
 export function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   const client = useQueryClient();
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.serviceAccounts });
+  const { account } = parseKeyFilter({ ...useSearch({ from: "/app/settings/api-keys" }) });
+  const navigate = useNavigate({ from: "/settings/api-keys" });
+  const search = (text: string | undefined, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, account: text }), replace });
   const [toRemove, setToRemove] = useState<{ id: string; name: string } | null>(null);
   const accounts = useQuery({
     queryKey: queryKeys.serviceAccounts,
@@ -74,23 +82,34 @@ export function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCr
           {() => <RoleSelect label="Role of the service account" name="role" highestRole="admin" />}
         </Field>
       </form>
+      <FilterBar
+        items="service accounts"
+        filter={{ q: account }}
+        onSearch={search}
+        onClear={() => search(undefined)}
+      />
       <QueryContent query={accounts}>
         {({ results }) => (
           <ul className="grid gap-3">
             {results.length === 0 && <li className="text-faint">No service accounts yet.</li>}
-            {results.map(({ id, name, role }) => (
-              <li key={id} className="flex flex-wrap items-center gap-3">
-                <span className="min-w-0 flex-1 wrap-anywhere">
-                  {name} <span className="text-faint">{role}</span>
-                </span>
-                <Button size="small" onClick={() => addKey.mutate({ id, name })}>
-                  Create key<span className="sr-only"> for {name}</span>
-                </Button>
-                <Button size="small" look="danger" onClick={() => setToRemove({ id, name })}>
-                  Remove<span className="sr-only"> {name}</span>
-                </Button>
-              </li>
-            ))}
+            {results.length > 0 && !results.some(({ name }) => isFound(account, name)) && (
+              <li className="text-faint">No service account has this text in its name.</li>
+            )}
+            {results
+              .filter(({ name }) => isFound(account, name))
+              .map(({ id, name, role }) => (
+                <li key={id} className="flex flex-wrap items-center gap-3">
+                  <span className="min-w-0 flex-1 wrap-anywhere">
+                    {name} <span className="text-faint">{role}</span>
+                  </span>
+                  <Button size="small" onClick={() => addKey.mutate({ id, name })}>
+                    Create key<span className="sr-only"> for {name}</span>
+                  </Button>
+                  <Button size="small" look="danger" onClick={() => setToRemove({ id, name })}>
+                    Remove<span className="sr-only"> {name}</span>
+                  </Button>
+                </li>
+              ))}
           </ul>
         )}
       </QueryContent>

@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
@@ -9,20 +9,27 @@ import { Button } from "@/components/button";
 import { useNow } from "@/components/clock";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
+import { FilterBar } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { showError, showSuccess } from "@/components/toast";
 import { formatCount } from "@/format/number";
+import { isFound } from "@/format/parameter";
 import { useHasPermission, useSession } from "@/session/use-session";
 import { organizationQuery } from "@/api/organization";
 import { QueryContent, RoleSelect, Section, type Role } from "@/components/section";
 import { invitationsQuery, membersQuery } from "@/api/members";
+import { parseMemberFilter } from "./member-filter";
 
 export function InvitationsSection() {
   const client = useQueryClient();
   const ownRole = useSession()?.organization?.role ?? "viewer";
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.invitations });
   const invitations = useQuery(invitationsQuery);
+  const { invited } = parseMemberFilter({ ...useSearch({ from: "/app/settings/members" }) });
+  const navigate = useNavigate({ from: "/settings/members" });
+  const search = (text: string | undefined, replace = false) =>
+    void navigate({ search: (current) => ({ ...current, invited: text }), replace });
   const limit = usePeopleLimit();
   const [toWithdraw, setToWithdraw] = useState<Invitation | null>(null);
   const invite = useMutation({
@@ -85,39 +92,49 @@ export function InvitationsSection() {
           {() => <RoleSelect label="Role of the invited person" name="role" highestRole={ownRole} />}
         </Field>
       </form>
+      <FilterBar
+        items="invitations"
+        filter={{ q: invited }}
+        onSearch={search}
+        onClear={() => search(undefined)}
+      />
       <QueryContent query={invitations}>
         {({ results }) =>
-          results.length === 0 ? (
+          results.length > 0 && !results.some(({ email }) => isFound(invited, email)) ? (
+            <EmptyState title="No invitations match">Change or clear the search.</EmptyState>
+          ) : results.length === 0 ? (
             <EmptyState title="No open invitations">
               Invite the people you work with. Each gets a link by e-mail.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
-              {results.map((row) => (
-                <li key={row.id} className="flex flex-wrap items-center gap-3">
-                  <div className="min-w-0 flex-1 wrap-anywhere">
-                    <p>
-                      {row.email} <span className="text-faint">as {row.role}</span>
-                    </p>
-                    <p className="text-[0.8125rem] text-faint">
-                      {row.sent_at ? (
-                        <>
-                          sent <RelativeTime time={row.sent_at} />
-                        </>
-                      ) : (
-                        "being sent"
-                      )}
-                      , expires <RelativeTime time={row.expires_at} />
-                    </p>
-                  </div>
-                  <Button size="small" onClick={() => resend.mutate(row.id)}>
-                    Resend<span className="sr-only"> to {row.email}</span>
-                  </Button>
-                  <Button size="small" look="danger" onClick={() => setToWithdraw(row)}>
-                    Withdraw<span className="sr-only"> the invitation to {row.email}</span>
-                  </Button>
-                </li>
-              ))}
+              {results
+                .filter(({ email }) => isFound(invited, email))
+                .map((row) => (
+                  <li key={row.id} className="flex flex-wrap items-center gap-3">
+                    <div className="min-w-0 flex-1 wrap-anywhere">
+                      <p>
+                        {row.email} <span className="text-faint">as {row.role}</span>
+                      </p>
+                      <p className="text-[0.8125rem] text-faint">
+                        {row.sent_at ? (
+                          <>
+                            sent <RelativeTime time={row.sent_at} />
+                          </>
+                        ) : (
+                          "being sent"
+                        )}
+                        , expires <RelativeTime time={row.expires_at} />
+                      </p>
+                    </div>
+                    <Button size="small" onClick={() => resend.mutate(row.id)}>
+                      Resend<span className="sr-only"> to {row.email}</span>
+                    </Button>
+                    <Button size="small" look="danger" onClick={() => setToWithdraw(row)}>
+                      Withdraw<span className="sr-only"> the invitation to {row.email}</span>
+                    </Button>
+                  </li>
+                ))}
             </ul>
           )
         }

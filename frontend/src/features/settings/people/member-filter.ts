@@ -9,13 +9,15 @@ type Role = (typeof ROLES)[number];
 export interface MemberFilter {
   q?: string;
   role?: Role;
+  /** The search of the invitations below the members. */
+  invited?: string;
 }
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
-export function parseMemberFilter({ q, role }: Record<string, unknown>): MemberFilter {
-  const text = parseText(q, 120);
+export function parseMemberFilter({ q, role, invited }: Record<string, unknown>): MemberFilter {
+  const [text, address] = [parseText(q, 120), parseText(invited, 120)];
   const known = ROLES.find((each) => each === role);
-  return { ...(text && { q: text }), ...(known && { role: known }) };
+  return { ...(text && { q: text }), ...(known && { role: known }), ...(address && { invited: address }) };
 }
 
 /** The members whose name or address has the text. */

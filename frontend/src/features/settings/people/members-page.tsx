@@ -167,14 +167,15 @@ function Filters({ filter, found }: FilterProps) {
   const navigate = useNavigate({ from: "/settings/members" });
   const change = (next: MemberFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
+  const ownFilter = { q: filter.q, role: filter.role };
   const count = (role: Role) => formatCount(found.filter((member) => member.role === role).length);
   const words = Object.fromEntries(ROLES.map((role) => [role, `${role} (${count(role)})`]));
   return (
     <FilterBar
       items="members"
-      filter={filter}
+      filter={ownFilter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => void navigate({ search: {} })}
+      onClear={() => change({ q: undefined, role: undefined })}
     >
       <FilterSelect
         label="Role"
