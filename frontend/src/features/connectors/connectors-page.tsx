@@ -1,5 +1,6 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useMutation } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { saveFile } from "@/api/download";
 import type { ConnectorRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { ConnectorLogo } from "@/components/connector-logo";
@@ -10,11 +11,12 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { showError } from "@/components/toast";
 import { Name } from "@/components/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
-import { parseConnectorFilter, type ConnectorFilter } from "./filter";
-import { connectorsQuery } from "./queries";
+import { connectorsAsCsv, parseConnectorFilter, type ConnectorFilter } from "./filter";
+import { connectorsQuery, fetchConnectors } from "./queries";
 import { TestState } from "./test-state";
 
 export function ConnectorsPage() {
@@ -27,6 +29,7 @@ export function ConnectorsPage() {
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
       <PageHeader title="Connectors" count={data?.pages[0]?.count}>
+        <DownloadButton filter={filter} isEmpty={rows.length === 0} />
         {canEdit && <NewConnectorLink />}
       </PageHeader>
       <p className="mb-4 text-soft">
@@ -51,6 +54,24 @@ export function ConnectorsPage() {
         </Button>
       )}
     </div>
+  );
+}
+
+/** Downloads all connectors that match, not only those of the loaded pages. */
+function DownloadButton({ filter, isEmpty }: { filter: ConnectorFilter; isEmpty: boolean }) {
+  const download = useMutation({
+    mutationFn: () => fetchConnectors(filter),
+    onSuccess: ({ results }) =>
+      saveFile(new Blob([connectorsAsCsv(results)], { type: "text/csv" }), "connectors.csv"),
+    onError: (error) => showError(error),
+  });
+  return (
+    <Button
+      disabledReason={isEmpty ? "No connectors to download" : download.isPending ? "Downloading" : null}
+      onClick={() => download.mutate()}
+    >
+      Download CSV
+    </Button>
   );
 }
 

@@ -1,4 +1,5 @@
 import type { ConnectorRow } from "@/api/types";
+import { csvText } from "@/format/csv";
 
 export type Role = ConnectorRow["role"];
 
@@ -20,6 +21,22 @@ export function parseNewConnector({ role }: Record<string, unknown>): { role?: R
 
 export function isRole(value: unknown): value is Role {
   return value === "source" || value === "destination";
+}
+
+/** The list without settings. */
+export function connectorsAsCsv(connectors: ConnectorRow[]): string {
+  const rows = connectors.map((row) => [
+    row.name,
+    row.role,
+    row.kind,
+    row.domain?.name ?? "",
+    String(row.pipeline_count),
+    row.check_ok === null ? "" : row.check_ok ? "passed" : "failed",
+    row.checked_at,
+    row.updated_at,
+  ]);
+  const header = ["name", "role", "kind", "domain", "pipelines", "last_test", "tested", "updated"];
+  return csvText([header, ...rows]);
 }
 
 interface ConnectorSearch {

@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-query";
 import { api, unwrap } from "@/api/client";
 import { forgetDeleted } from "@/api/deletion";
+import { allPages } from "@/api/pages";
 import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector } from "@/api/types";
@@ -30,6 +31,17 @@ export function connectorsQuery(filter: ConnectorFilter) {
     getNextPageParam: ({ next }) => next ?? undefined,
     placeholderData: keepPreviousData,
   });
+}
+
+/** All connectors that match, also those of further pages. */
+export function fetchConnectors(filter: ConnectorFilter) {
+  return allPages((cursor) =>
+    unwrap(
+      api.GET("/api/v1/connectors", {
+        params: { query: { ...filter, limit: 200, ...(cursor && { cursor }) } },
+      }),
+    ),
+  );
 }
 
 /** The kind of a connector, also if no new connector can be of this kind. */
