@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.json import JsonObject
 
+# As JSON, of custom sources and of people. PostgreSQL stores up to 20,000 keys and digests, so its positions may be longer.
+MAX_POSITION_BYTES = 256 << 10
 MAX_FAULTS = 50  # parts of a position that are named
 MAX_SHOWN = 60  # characters of a wrong value that are shown
 Count = Annotated[int, Field(ge=0)]

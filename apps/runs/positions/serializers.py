@@ -58,7 +58,8 @@ class PutStreamStateSerializer(serializers.Serializer[Any]):
         help_text="Required if the pipeline has several streams.",
     )
     state = serializers.DictField(
-        help_text="The position from which the next incremental sync continues."
+        help_text="The position from which the next incremental sync continues: at most 256 KiB as JSON, unless the saved"
+        " position is longer."
     )
 
 

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from apps.background.database_errors import first_line
 from apps.engine import Progress
-from apps.engine.position_shapes import find_faults
+from apps.engine.position_shapes import MAX_POSITION_BYTES, find_faults
 from apps.engine.stream_keys import pipeline_prefix, stream_key
 from apps.engine.sync import position_history, state
 from apps.json import JsonValue
@@ -118,8 +118,9 @@ def set_position(
         key = stream_key(org.pk, pipeline_id, name)
         before = state.read_state(settings.ENGINE_DATABASE_URL, key)
         stream_document = _find_incremental(org, pipeline, name, field="state")
-        _require_known_shape(pipeline, stream_document, position, before)
         text = orjson.dumps(position).decode()
+        _require_length(text, before)
+        _require_known_shape(pipeline, stream_document, position, before)
         if not state.continue_from(
             settings.ENGINE_DATABASE_URL, key, text, user_id=_user_id_of(by)
         ):
@@ -215,6 +216,16 @@ def _find_incremental(org: Org, pipeline: Pipeline, name: str, *, field: str) ->
         )
         raise Invalid([(field, message, "not_incremental")])
     return stream
+
+
+def _require_length(position: str, before: state.StreamState | None) -> None:
+    """Raise Invalid if the position is longer than a source may store, unless its source has stored a longer one."""
+    saved = before.position if before and before.position else ""
+    longest = max(MAX_POSITION_BYTES, len(saved.encode()))
+    size = len(position.encode())
+    if size > longest:
+        message = f"Must have at most {longest:,} bytes as JSON; it has {size:,}."
+        raise Invalid([("state", message, "max_length")])
 
 
 def _require_known_shape(

@@ -6903,7 +6903,7 @@ export interface components {
         PutStreamStateRequest: {
             /** @description Required if the pipeline has several streams. */
             stream?: string;
-            /** @description The position from which the next incremental sync continues. */
+            /** @description The position from which the next incremental sync continues: at most 256 KiB as JSON, unless the saved position is longer. */
             state: {
                 [key: string]: unknown;
             };

@@ -28,6 +28,7 @@ from apps.engine.contract import (
     Succeeded,
 )
 from apps.engine.failures import EngineError, FailureClass
+from apps.engine.position_shapes import MAX_POSITION_BYTES
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 
@@ -522,6 +523,19 @@ def test_a_token_or_state_that_is_nested_too_deeply_is_a_contract_failure(
     assert isinstance(outcome, Failed)
     assert "nested too deeply" in outcome.message
     assert outcome.failure_class is FailureClass.CONTRACT
+
+
+def test_a_state_that_is_too_long_fails_the_run(
+    make_rehearsal: MakeRehearsal, tmp_path: Path
+) -> None:
+    text = (
+        "import drover\n\n\nclass Long(drover.Source):\n    streams = ['numbers']\n\n    def get(self, pagination=None):\n"
+        f"        return drover.Page([{{'n': 1}}], next_state={{'seen': 'x' * {MAX_POSITION_BYTES}}})\n"
+    )
+    outcome = set_custom_source(make_rehearsal({}), text, tmp_path).attempt()
+    assert isinstance(outcome, Failed)
+    assert f"at most {MAX_POSITION_BYTES:,} are allowed" in outcome.message
+    assert (outcome.failure_class, outcome.retryable) == (FailureClass.CONTRACT, False)
 
 
 def test_a_preview_shows_values_of_custom_code_with_their_types(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from pytest_django import Settings
 
-from apps.engine.position_shapes import find_faults
+from apps.engine.position_shapes import MAX_POSITION_BYTES, find_faults
+from apps.engine.stream_keys import stream_key
+from apps.engine.sync.state import continue_from
 from apps.pipelines.models import Pipeline
 from apps.runs.execute import Worker
 from local.database.postgres import EmbeddedPostgres
@@ -99,6 +103,26 @@ def test_the_parts_of_an_older_release_may_stay() -> None:
     saved = {**REST_POSITION, "old": 1}
     assert not find_faults("rest", saved, saved=saved, cursor_field=None, types={})
     assert find_faults("rest", saved, saved=REST_POSITION, cursor_field=None, types={})
+
+
+def test_a_position_is_refused_if_it_is_too_long_and_longer_than_the_saved_one(
+    events: Events, this_worker: Worker
+) -> None:
+    pipeline = events.create_pipeline(write_mode="append")
+    events.run(this_worker, pipeline)
+    (row,) = events.position(pipeline)
+    long = {**row["state"], "contents": "x" * MAX_POSITION_BYTES}
+    answer = put(events, pipeline, long)
+    assert answer.status_code == 422, answer.content
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["code"]) == ("state", "max_length")
+    assert f"at most {MAX_POSITION_BYTES:,} bytes" in error["message"]
+    assert events.position(pipeline) == [row], "nothing was stored"
+
+    key = stream_key(events.world.org.pk, pipeline.pk, row["stream"])
+    assert continue_from(settings.ENGINE_DATABASE_URL, key, json.dumps(long))
+    shorter = {**long, "contents": long["contents"][1:]}
+    assert put(events, pipeline, shorter).status_code == 200, "the source has made a long one"
 
 
 def test_a_value_that_is_not_of_the_type_of_its_column_is_refused(

@@ -24,6 +24,7 @@ from apps.engine.contract import (
 )
 from apps.engine.failures import ConfigurationError, SourceError
 from apps.engine.frames.decoding import StreamSchema
+from apps.engine.position_shapes import MAX_POSITION_BYTES
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Callbacks, Request, Sandbox
@@ -140,7 +141,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
                 "The number of rows that the code returned differs from the number that it announced."
             )
         next_pagination = _optional_object(values, "next")
-        return rows_page(answer.rows, next_pagination or {}, _optional_object(values, "state"))
+        return rows_page(answer.rows, next_pagination or {}, _state_of(values))
 
     @cached_property
     def _declared_streams(self) -> list[dict[str, Any]]:
@@ -199,6 +200,17 @@ def _report_connection(connection: ConnectionAttempt) -> None:
         log.record_bytes(host, port, sent=connection.sent, received=connection.received)
     elif log.record_connection(host, port, connection.address):
         logger.info("Connected to {}:{} ({})", host, port, connection.address)
+
+
+def _state_of(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    state = _optional_object(values, "state")
+    size = len(orjson.dumps(state))
+    if size > MAX_POSITION_BYTES:
+        raise BrokenOutput(
+            f"The code returned a state of {size:,} bytes as JSON; at most {MAX_POSITION_BYTES:,} are allowed. Store only"
+            " what the next run needs to continue, such as the last value of the cursor field."
+        )
+    return state
 
 
 def _optional_object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
