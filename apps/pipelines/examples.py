@@ -77,6 +77,7 @@ DETAIL: dict[str, Any] = {
     "max_attempts": 3,
     "warnings": [],
 }
+CHANGED: dict[str, Any] = {**DETAIL, "unchecked": []}
 CREATE_REQUEST: dict[str, Any] = {
     "name": "Flights",
     "tags": ["daily"],

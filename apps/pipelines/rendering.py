@@ -11,6 +11,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines import definition, targets
 from apps.pipelines.definition import Document
+from apps.pipelines.definition.discovered import Unchecked, find_unchecked
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 from apps.pipelines.schedules.freshness import freshness_of
@@ -80,6 +81,23 @@ class PipelineDetail(TypedDict):
     timeout_seconds: int
     max_attempts: int
     warnings: list[str]
+
+
+class ChangedPipeline(PipelineDetail):
+    unchecked: list[dict[str, str]]  # of `Unchecked`
+
+
+def render_changed(
+    org: Org, by: Principal, pipeline: Pipeline, *, is_definition_sent: bool
+) -> ChangedPipeline:
+    """Return the pipeline, and what of the definition that was sent could not be compared with the source."""
+    unchecked: list[Unchecked] = []
+    if is_definition_sent:
+        unchecked = find_unchecked(org, versions.current_definition(org, pipeline))
+    return {
+        **render_detail(org, by, pipeline),
+        "unchecked": [part._asdict() for part in unchecked],
+    }
 
 
 def render_detail(org: Org, by: Principal, pipeline: Pipeline) -> PipelineDetail:

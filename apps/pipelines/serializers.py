@@ -270,6 +270,18 @@ class PipelineDetail(PipelineRow):
     )
 
 
+class UncheckedPart(serializers.Serializer[Any]):
+    field = serializers.CharField(help_text="Path, like streams.0.cursor_field.")
+    message = serializers.CharField()
+
+
+class ChangedPipeline(PipelineDetail):
+    unchecked = UncheckedPart(
+        many=True,
+        help_text="Parts of the definition that was sent that could not be compared with what the source has, and why.",
+    )
+
+
 class VersionRow(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     note = serializers.CharField(allow_blank=True)
@@ -320,12 +332,7 @@ ValidateAnswer = inline_serializer(
             },
             many=True,
         ),
-        "unchecked": inline_serializer(
-            "UncheckedPart",
-            {
-                "field": serializers.CharField(help_text="Path, like streams.0.cursor_field."),
-                "message": serializers.CharField(),
-            },
+        "unchecked": UncheckedPart(
             many=True,
             help_text="Parts of a valid pipeline that could not be compared with what the source has, and why.",
         ),

@@ -16,6 +16,7 @@ from apps.pipelines import examples, listing, rendering, services, visibility
 from apps.pipelines.listing import Filters, FilterValue
 from apps.pipelines.models import Pipeline
 from apps.pipelines.serializers import (
+    ChangedPipeline,
     DuplicateRequest,
     PipelineCreate,
     PipelineDetail,
@@ -112,10 +113,10 @@ class PipelineById(PipelineView):
         tag="pipelines",
         summary="Change a pipeline; a changed definition adds a version",
         request=PipelineUpdate,
-        answer=PipelineDetail,
+        answer=ChangedPipeline,
         errors=(404, 409, 412, 422),
         parameters=[IF_MATCH],
-        example=examples.DETAIL,
+        example=examples.CHANGED,
         request_example={"tags": ["daily"], "schedule": {"timezone": "Europe/Paris"}},
     )
     def patch(self, request: Request, pk: UUID) -> Response | SlowResponse:
@@ -126,10 +127,10 @@ class PipelineById(PipelineView):
         tag="pipelines",
         summary="Replace a pipeline; secrets that are left out are kept",
         request=PipelineCreate,
-        answer=PipelineDetail,
+        answer=ChangedPipeline,
         errors=(404, 409, 412, 422),
         parameters=[IF_MATCH],
-        example=examples.DETAIL,
+        example=examples.CHANGED,
         request_example=examples.CREATE_REQUEST,
     )
     def put(self, request: Request, pk: UUID) -> Response | SlowResponse:
@@ -160,7 +161,10 @@ class PipelineById(PipelineView):
                 match=match_of(request),
                 checked=checked,
             )
-            return self.pipeline_response(pipeline)
+            body = rendering.render_changed(
+                self.org, self.principal, pipeline, is_definition_sent="config" in changes
+            )
+            return Response(body, headers={"ETag": etag(pipeline.etag)})
 
         return respond_after_check(change)
 

@@ -13,6 +13,9 @@ from apps.connectors.checks import discoveries
 from apps.connectors.engine import StreamSizes
 from apps.connectors.models import Connector
 from apps.orgs.exceptions import Invalid
+from apps.pipelines.definition.discovered import find_unchecked
+from apps.pipelines.history import versions
+from apps.pipelines.models import Pipeline
 
 MAX_NAMES = 10  # names of streams in a message
 NOT_LISTED = "the source did not list them in time"
@@ -61,6 +64,18 @@ def check_patterns(context: ToolContext, argument: str, source_id: UUID) -> str:
     names = [str(stream["name"]) for stream in found["streams"]]
     text = f"The patterns choose no stream of the source {source.name};"
     raise Invalid([(argument, f"{text} it has {_shown(names)}.", "unknown")])
+
+
+def find_unchecked_fields(context: ToolContext, pipeline: Pipeline) -> list[str]:
+    """Return a warning for each cursor field and key that the first records of a stream do not have."""
+    definition = versions.current_definition(context.org, pipeline)
+    parts = find_unchecked(context.org, definition)
+    messages = [part.message for part in parts if part.field != "streams"]  # see `check`
+    more = len(messages) - MAX_NAMES
+    rest = (
+        [f"{more:,} more fields are not in the first records of their streams."] if more > 0 else []
+    )
+    return [*messages[:MAX_NAMES], *rest]
 
 
 def _warnings(context: ToolContext, source: Connector, found: StreamSizes) -> Iterator[str]:

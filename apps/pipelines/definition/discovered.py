@@ -21,7 +21,7 @@ DECLARING_KINDS = frozenset({"postgres", "dummy", "samples"})
 MAX_LISTED = 10_000  # A source that lists so many streams may have more.
 NOT_LISTED = (
     "The source has not listed its streams with these settings, so their names, their cursor fields, their primary keys and"
-    " the new names of fields are not compared with it. The first run does that."
+    " the new names of fields are not compared with it. The next run does that."
 )
 
 

@@ -4191,6 +4191,234 @@ export interface components {
         CauseEnum: "run" | "edit" | "reset" | "restore";
         /** @enum {string} */
         ChangeDecisionEnum: "accept" | "ignore" | "pause";
+        ChangedPipeline: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            description: string;
+            domain: components["schemas"]["DomainLabel"] | null;
+            tags: string[];
+            enabled: boolean;
+            /** @description Number of the current version. */
+            version: number;
+            source_kind: string;
+            destination_kind: string;
+            /** @description The first stream. */
+            stream: string;
+            stream_count: number;
+            schedule: components["schemas"]["ScheduleDetail"] | null;
+            /** Format: date-time */
+            next_run_at: string | null;
+            last_run: components["schemas"]["LastRun"] | null;
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            freshness: components["schemas"]["FreshnessEnum"];
+            /**
+             * Format: date-time
+             * @description End of the last successful run; not of backfills and replays.
+             */
+            last_success_at: string | null;
+            /**
+             * Format: date-time
+             * @description End of the first failed run after the last success.
+             */
+            failing_since: string | null;
+            /**
+             * Format: date-time
+             * @description When the pipeline becomes late, unless a run succeeds before. Null without an active schedule.
+             */
+            late_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Each secret is shown as {"set": true, "last4": "…"}. */
+            config: {
+                source: {
+                    /**
+                     * Format: uuid
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Version of a custom source; null means the latest approved version. */
+                    version?: number | null;
+                };
+                /** @description The streams to read, and how to write the records of each. A run reads them side by side. The list may be empty, or be left out, only if there are patterns. */
+                streams: {
+                    stream: string;
+                    /** @description By default the stream's name with its schema. No other pipeline may write the same table of the same destination. */
+                    table: string;
+                    /** @enum {string} */
+                    sync_mode: "full_refresh" | "incremental";
+                    cursor_field: string | null;
+                    primary_key: string[];
+                    /** @enum {string} */
+                    write_mode: "replace" | "append" | "merge";
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                }[];
+                destination: {
+                    /**
+                     * Format: uuid
+                     * @description Id of a saved connector. Without it, set `kind` and `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                };
+                /** @description In which snapshots a run reads several streams. A response has it only if it differs from its default. */
+                snapshot?: {
+                    /**
+                     * @description `run`: all streams of a run are read in one snapshot, so rows that refer to each other agree. `stream`: each stream is read for itself. `auto`: `run` if the source has snapshots and reading takes less than 15 minutes.
+                     * @default auto
+                     * @enum {string}
+                     */
+                    scope?: "auto" | "run" | "stream";
+                    /**
+                     * @description What another attempt reads in its new snapshot: the streams that are not published, or all.
+                     * @default remaining
+                     * @enum {string}
+                     */
+                    retry?: "remaining" | "all";
+                };
+                /** @description Chooses further streams at each run, with the same settings for all. A stream that is also in `streams` has its own settings. The primary key of each stream is that of the source. */
+                patterns?: {
+                    /** @description Patterns of full names, such as public.* and !*_tmp. * stands for any characters and ? for one. A stream is read if a pattern includes it and none that begins with ! excludes it, in any order. */
+                    match?: string[];
+                    /**
+                     * @description A stream that cannot be read incrementally by the cursor field is read completely and replaced.
+                     * @enum {string}
+                     */
+                    sync_mode?: "full_refresh" | "incremental";
+                    cursor_field?: string | null;
+                    /** @enum {string|null} */
+                    write_mode?: "replace" | "append" | "merge" | null;
+                    /**
+                     * @description Whether a run that has read nothing may replace existing rows. Otherwise it fails.
+                     * @default false
+                     */
+                    allow_empty?: boolean;
+                    /**
+                     * @description Largest share of rejected records among the records read. With more, a run fails.
+                     * @default 0
+                     */
+                    max_rejected_share?: number;
+                    /**
+                     * @description What happens to new columns, and to values that are not of the type of their column. `evolve`: new columns arrive, and a value that does not fit rejects its record. `freeze`: the run fails before it publishes. `drop_columns`: new columns are left out. `drop_rows`: records with such values are skipped.
+                     * @default evolve
+                     * @enum {string}
+                     */
+                    contract?: "evolve" | "freeze" | "drop_columns" | "drop_rows";
+                    /** @description Which fields arrive, with which names and types, and which of them are unreadable. The rules apply before the transforms. A response has them only if they change something. */
+                    fields?: {
+                        /**
+                         * @description What happens to the fields without a rule.
+                         * @default keep
+                         * @enum {string}
+                         */
+                        others?: "keep" | "drop";
+                        rules?: {
+                            /** @description The name of a field at the source. */
+                            field: string;
+                            /** @description Whether the field is left out. */
+                            drop?: boolean;
+                            /** @description The name with which the field arrives, if it is another one. */
+                            name?: string;
+                            /**
+                             * @description The type with which the values arrive. A record with a value that is not of this type is rejected.
+                             * @enum {string}
+                             */
+                            type?: "string" | "integer" | "number" | "decimal" | "boolean" | "date" | "timestamp" | "timestamptz";
+                            /**
+                             * @description `hash` replaces each value by its keyed hash, which is the same for equal values in all pipelines of the organization. `redact` replaces all values by the same text.
+                             * @enum {string}
+                             */
+                            protect?: "hash" | "redact";
+                        }[];
+                    } | null;
+                    /** @description Transforms of the records, run in a sandbox without network access. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
+                        code: string;
+                    }[];
+                } | null;
+                /** @description The tables of streams without a table of their own, such as {schema}_{table}, raw_{table} with a prefix, or raw.{schema}_{table} in the schema raw. Must contain {table}. */
+                naming?: string | null;
+                /**
+                 * @description What happens to a stream that is new in the source and matches the patterns: it is added (the default), it waits until somebody decides, or it is ignored.
+                 * @enum {string|null}
+                 */
+                new_streams?: "add" | "ask" | "ignore" | null;
+                /**
+                 * @description Whether a run begins further streams after one has failed. `continue` is the default, and a response has only `stop`. With `stop`, streams that are being read are finished, those that have not begun are cancelled, and a retry goes on with all that are not published.
+                 * @enum {string|null}
+                 */
+                on_stream_failure?: "continue" | "stop" | null;
+            };
+            timeout_seconds: number;
+            max_attempts: number;
+            /** @description Sentences about what should be changed. */
+            warnings: string[];
+            /** @description Parts of the definition that was sent that could not be compared with what the source has, and why. */
+            unchecked: components["schemas"]["UncheckedPart"][];
+        };
         ChangedSettingsRequest: {
             /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
@@ -21937,7 +22165,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PipelineDetail"];
+                    "application/json": components["schemas"]["ChangedPipeline"];
                 };
             };
             /** @description The request is malformed */
@@ -22169,7 +22397,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PipelineDetail"];
+                    "application/json": components["schemas"]["ChangedPipeline"];
                 };
             };
             /** @description The request is malformed */

@@ -12,6 +12,7 @@ from django.db import connection
 
 from apps.agent.tools import stream_names
 from apps.connectors import engine
+from apps.connectors.checks import discoveries
 from apps.orgs.exceptions import Invalid
 from tests.agent.conversing import begin
 from tests.agent.scripted_model import Step, use_script
@@ -19,6 +20,12 @@ from tests.agent.tools.runs import ended_run
 from tests.agent.tools.use import card
 from tests.world import World, make_connector, make_pipeline, make_world
 
+API = {
+    "base_url": "http://127.0.0.1:9",
+    "streams": [
+        {"name": "orders", "path": "/orders", "cursor_field": "changed", "cursor_param": "since"}
+    ],
+}
 LOGGER = {"role": "destination", "kind": "logger"}
 
 
@@ -82,6 +89,30 @@ def test_the_streams_of_a_database_are_listed_and_the_list_is_bounded(
     assert message.endswith("more.")
     right = [proposal(world, source, "agent_turn")]
     assert not any("streams" in w for w in warnings(world, "create_pipelines", pipelines=right))
+
+
+def test_a_card_says_which_fields_the_first_records_do_not_have(world: World) -> None:
+    # Nothing listens there, so the names are those of the settings, and the fields those of the last list.
+    source = make_connector(world, name="api", kind="rest", config=API)
+    fields: Any = [{"name": "id", "type": "integer", "nullable": True}]
+    listed: Any = {"name": "orders", "fields": fields, "primary_key": ["id"], "cursor_fields": []}
+    with world.scope():
+        listed |= {"sync_modes": ["full_refresh", "incremental"]}
+        discoveries.store(world.org, source, [listed], code_version=None)
+    proposed = proposal(world, source, "orders")
+    proposed["streams"][0] |= {
+        "sync_mode": "incremental",
+        "cursor_field": "changed",
+        "write_mode": "append",
+    }
+    expected = "The first records of orders have no field changed. Later ones may have it."
+    assert expected in warnings(world, "create_pipelines", pipelines=[proposed])
+    proposed["streams"][0] |= {
+        "sync_mode": "full_refresh",
+        "cursor_field": None,
+        "write_mode": "replace",
+    }
+    assert expected not in warnings(world, "create_pipelines", pipelines=[proposed])
 
 
 def warnings(world: World, tool: str, **arguments: Any) -> list[str]:

@@ -164,6 +164,22 @@ def test_fields_that_were_found_in_first_records_only_are_not_missing(world: Wor
     assert [error["field"] for error in renamed["errors"]] == ["streams.0.fields.rules.0.name"]
 
 
+def test_a_saved_definition_says_what_was_not_compared(world: World) -> None:
+    shop = Shop(world, listed("orders"), kind="rest")
+    client, path = world.client(), f"{URL}/{shop.create(INCREMENTAL).json()['id']}"
+    changed = client.patch(path, {"config": shop.config({**INCREMENTAL, "cursor_field": "seen"})})
+    assert changed.status_code == 200, changed.content
+    expected = shop.validate({**INCREMENTAL, "cursor_field": "seen"})["unchecked"]
+    assert changed.json()["unchecked"] == expected
+    assert "The first records of orders have no field seen" in expected[0]["message"]
+
+    other = {"name": "Other", "config": shop.config({**INCREMENTAL, "cursor_field": "seen"})}
+    assert client.put(path, other).json()["unchecked"] == expected
+    assert client.patch(path, {"name": "Orders again"}).json()["unchecked"] == []
+    fitting = {"name": "Other", "config": shop.config({"stream": "orders"})}
+    assert client.put(path, fitting).json()["unchecked"] == []
+
+
 def test_a_stream_that_is_gone_does_not_prevent_other_changes(world: World) -> None:
     shop = Shop(world, listed("orders"), listed("visits"))
     incremental = {**INCREMENTAL, "cursor_field": "updated"}

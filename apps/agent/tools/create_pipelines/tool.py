@@ -60,6 +60,7 @@ def show(context: ToolContext, arguments: CreatePipelines) -> Card:
         if len(streams) > 1 or proposal.patterns:
             lists.append(list_on_card(pipeline.name, streams))
         warnings |= dict.fromkeys(_warnings(context, proposal))
+        warnings |= dict.fromkeys(stream_names.find_unchecked_fields(context, pipeline))
     count = len(arguments.pipelines)
     title = f"Create {count} pipelines" if count > 1 else "Create a pipeline"
     shown = tuple(expected_sizes.without_repeated_reasons(facts))

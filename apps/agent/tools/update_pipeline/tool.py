@@ -53,6 +53,7 @@ def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
     """Return the card. Raises SizesNeeded once, if the source or its streams change."""
     expected_sizes.store_lists(context)
     found = _find_pipeline(context, arguments)
+    version_before = found.version
     before = _Read.of(context, found)
     schedule_before = _schedule_in_words(context, found)
     changes, pipeline = _update(context, arguments)
@@ -64,6 +65,8 @@ def show(context: ToolContext, arguments: UpdatePipeline) -> Card:
     if pipeline.last_run_status in services.LIVE_STATUSES:
         facts.append(("Note", RUN_NOT_ENDED))
     warnings = _warnings(context, arguments, before, after)
+    if pipeline.version != version_before:
+        warnings = (*warnings, *stream_names.find_unchecked_fields(context, pipeline))
     lists: tuple[JsonObject, ...] = ()
     if after.patterns != before.patterns:
         lists = (list_on_card(pipeline.name, streams_of(context, pipeline)),)

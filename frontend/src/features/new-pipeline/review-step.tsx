@@ -16,6 +16,7 @@ import { PreviewTable } from "@/components/preview-table";
 import { similarNamesQuery, uncheckedQuery, usePreview } from "./queries";
 import { StepActions } from "./step";
 import { TransformEditor, transformError } from "@/components/transform-editor";
+import { UncheckedParts } from "@/components/unchecked-parts";
 
 interface Props {
   draft: Draft;
@@ -161,23 +162,6 @@ export function ReviewStep({ draft, saving, error, errors, onChange, onDone }: P
   );
 }
 
-/** What could not be compared with the source. It does not prevent the creation. */
-function UncheckedParts({ parts }: { parts: { field: string; message: string }[] }) {
-  return (
-    <section aria-label="Not checked" className="text-[0.8125rem] text-soft">
-      <h3 className="font-medium">Not checked</h3>
-      <ul className="list-disc pl-5">
-        {parts.slice(0, MAX_LISTED).map(({ field, message }) => (
-          <li key={field} className="wrap-anywhere">
-            {message}
-          </li>
-        ))}
-        {parts.length > MAX_LISTED && <li>and {formatCount(parts.length - MAX_LISTED)} more</li>}
-      </ul>
-    </section>
-  );
-}
-
 /** The streams of which one can be previewed. Those that patterns choose are known as soon as the server has listed them. */
 function usePreviewChoices({ patterns, source, streams }: Draft): StreamDraft[] {
   const { data } = usePatternMatches(source?.connectorId ?? "", patterns ?? NO_PATTERNS, NO_NAMES);
@@ -197,7 +181,7 @@ function usePreviewChoices({ patterns, source, streams }: Draft): StreamDraft[] 
 
 const NO_NAMES: string[] = [];
 const MAX_CHOICES = 200; // streams in the list of the preview
-const MAX_LISTED = 20; // streams, or parts that are not checked
+const MAX_LISTED = 20; // streams
 
 /** The streams in short: where each is written, and how. */
 function StreamList({ streams }: { streams: StreamDraft[] }) {

@@ -5,6 +5,7 @@ import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
 import { SaveError } from "@/components/save-error";
 import { showSuccess } from "@/components/toast";
+import { UncheckedParts } from "@/components/unchecked-parts";
 import type { Values } from "@/format/merge";
 import { countWithNoun } from "@/format/number";
 import { ConfigurationView } from "./configuration/configuration-view";
@@ -64,6 +65,7 @@ function ConfigurationForm() {
     enabled: Boolean(pipeline.config.patterns),
   });
   const destination = values.destination as Side;
+  const unchecked = save.data?.unchecked ?? []; // in what was just saved
   const wrong = {
     ...(changed.includes("source") && below("source.config", wrongSettings(source, sources))),
     ...(changed.includes("destination") &&
@@ -178,6 +180,20 @@ function ConfigurationForm() {
       </div>
       <IgnoredStreams pipeline={pipeline} canEdit />
       {save.error && !nameTaken && <SaveError error={save.error} hasConflict={hasConflict} />}
+      {unchecked.length > 0 && !isEdited && (
+        <div
+          role="status"
+          data-save-bar
+          className="sticky bottom-2 z-10 grid grid-cols-[1fr_auto] items-start gap-2 rounded-card border border-line bg-raised px-4 py-2.5 shadow-float"
+        >
+          <div className="max-h-48 overflow-y-auto">
+            <UncheckedParts parts={unchecked} />
+          </div>
+          <Button size="small" look="quiet" onClick={save.reset}>
+            Close
+          </Button>
+        </div>
+      )}
       {isEdited && !hasConflict && (
         <SaveBar
           count={changed.length}

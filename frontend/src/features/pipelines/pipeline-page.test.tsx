@@ -27,8 +27,10 @@ const saved: Pipeline = {
 };
 
 /** What is saved now, and the changes that the page has sent. */
+const NO_FIELD = "The first records of orders have no field changed_at. Later ones may have it.";
 let pipeline: Pipeline;
 let changes: unknown[];
+let unchecked: { field: string; message: string }[];
 
 /** A colleague saves a change. The page has not heard of it. */
 function saveElsewhere(change: Partial<Pipeline>) {
@@ -53,7 +55,7 @@ startServer(
     const change = await request.json();
     changes.push(change);
     saveElsewhere(change as Partial<Pipeline>);
-    return response(200).json(pipeline, { headers: { ETag: etag() } });
+    return response(200).json({ ...pipeline, unchecked }, { headers: { ETag: etag() } });
   }),
   NO_STATISTICS,
   EMPTY_LISTS,
@@ -64,6 +66,7 @@ const SCHEMA = { properties: { password: { type: "string", format: "password" } 
 beforeEach(() => {
   pipeline = saved;
   changes = [];
+  unchecked = [];
   startApp(["read", "pipelines.edit", "pipelines.delete"]);
 });
 afterEach(cleanup);
@@ -110,6 +113,17 @@ describe("while a user edits a pipeline", () => {
     await save();
     await waitFor(() => expect(changes).toEqual([{ name: "My flights" }]));
     await waitFor(() => expect(screen.queryByText(/1 change not saved/)).toBeNull());
+  });
+
+  it("a save says what could not be compared with the source, until it is closed", async () => {
+    unchecked = [{ field: "streams.0.cursor_field", message: NO_FIELD }];
+    await openConfiguration();
+    await fill("Name", "My flights");
+    await save();
+    const note = await screen.findByRole("region", { name: "Not checked" });
+    expect(note.textContent).toContain(NO_FIELD);
+    await userEvent.click(screen.getByRole("button", { name: "Close" }));
+    expect(screen.queryByText(NO_FIELD)).toBeNull();
   });
 
   it("a save after a colleague's shows both values, and saves the chosen one", async () => {
