@@ -174,10 +174,10 @@ class Mover:
 
     def _in_parquet(self, pipeline: Pipeline, tables: dict[str, str]) -> dict[str, Arrived | None]:
         root = Path(default_storage.path(data_root(self.world.org.pk, pipeline.pk).prefix))
-        return {name: _read_parquet(root / table) for name, table in tables.items()}
+        return {name: read_parquet(root / table) for name, table in tables.items()}
 
 
-def _read_parquet(folder: Path) -> Arrived | None:
+def read_parquet(folder: Path) -> Arrived | None:
     """Return the rows of the files that the manifest of a folder lists, or None if there is no manifest."""
     manifest = folder / "manifest.json"
     if not manifest.exists():
