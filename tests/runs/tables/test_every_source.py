@@ -128,7 +128,7 @@ def test_the_streams_of_a_source_of_bizon_are_listed_and_those_that_match_are_co
         passed = (*confinement.INHERITED_VARIABLES, "LOCAL_POKEAPI_URL")
         monkeypatch.setattr(confinement, "INHERITED_VARIABLES", passed)
         monkeypatch.setenv("LOCAL_POKEAPI_URL", api.url)
-        supervisor = EngineSupervisor(preload=("tests.engine.local_pokeapi",))
+        supervisor = EngineSupervisor(preload=("tests.runs.tables.local_pokeapi",))
         supervisor.start(wait=60)
         monkeypatch.setattr(engine, "supervisor", lambda: supervisor)
         try:
