@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.connectors import secrets
 from apps.connectors.schemas import secret_patterns
-from apps.json import JsonObject
+from apps.json import JsonObject, JsonValue
 
 SECRET = {"type": "string", "writeOnly": True}
 SCHEMA: dict[str, Any] = {
@@ -154,7 +154,7 @@ def test_entries_of_a_list_keep_their_secrets_when_they_are_moved() -> None:
 
 def test_a_marker_of_another_setting_keeps_nothing() -> None:
     stored = {"password": "letters-and-digits", "users.0.password": "other"}
-    marker = {"set": True, "path": "password"}
+    marker: JsonValue = {"set": True, "path": "password"}
     result = secrets.merge({"headers": {"X-Sent": marker}, "keys": [marker]}, stored, PATTERNS)
     assert {path for path, _, _ in result.errors} == {"headers.X-Sent", "keys.0"}
 
