@@ -72,10 +72,9 @@ def build(
     errors = _validate_and_drop_leftovers(kind, merged, inherited_paths)
     visible, plain_secrets = secrets.split(merged.config, kind.secrets)
     errors += merged.errors
-    errors += _moved_secret_errors(
-        kind, previous, visible, merged.filled_paths & plain_secrets.keys()
-    )
     new_settings = StoredSettings(visible, plain_secrets)
+    merged.filled_paths &= plain_secrets.keys()
+    errors += _moved_secret_errors(kind, previous, new_settings, merged)
     return new_settings, [(join_path(path, name), message, code) for name, message, code in errors]
 
 
@@ -139,16 +138,46 @@ def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
 
 
 def _moved_secret_errors(
-    kind: Kind, previous: StoredSettings, visible: JsonObject, kept_paths: set[str]
+    kind: Kind, previous: StoredSettings, new: StoredSettings, merged: secrets.MergedSettings
 ) -> list[Error]:
     """Return an error for each kept secret if the new settings would send it to another place."""
-    if not kept_paths:
+    if not merged.filled_paths:
         return []
-    changed_places = places.changed_places(kind.schema, previous.visible, visible)
-    if not changed_places:
+    before, after = _places(kind, previous), _places(kind, new)
+    changed = places.changed_places(before, after)
+    return [
+        (path, _moved_secret_message(found), "secret_required")
+        for path in sorted(merged.filled_paths)
+        if (found := changed or _places_changed_by_move(path, before, after, merged))
+    ]
+
+
+def _places(kind: Kind, settings: StoredSettings) -> dict[str, Any]:
+    """Return the places, including secrets whose names the user has chosen, such as the header `Host`."""
+    named_by_user = secrets.with_named_by_user(settings.plain, kind.secrets)
+    return places.places(kind.schema, named_by_user)
+
+
+def _places_changed_by_move(
+    path: str, before: JsonObject, after: JsonObject, merged: secrets.MergedSettings
+) -> list[str]:
+    """Return the places that differ between the entry of a list that had the secret and the one to which it was moved."""
+    if path not in merged.stored_paths:
         return []
-    changed = ", ".join(changed_places[:3])
-    message = (
-        f"Enter this secret again: it would be sent to another place, because {changed} changed."
+    entry, former_entry = secrets.entries_of_lists(path, merged.stored_paths[path])
+    changed = places.changed_places(
+        _places_below(former_entry, before), _places_below(entry, after)
     )
-    return [(name, message, "secret_required") for name in sorted(kept_paths)]
+    return [f"{entry}.{name}" for name in changed]
+
+
+def _places_below(entry: str, found: JsonObject) -> dict[str, Any]:
+    prefix = f"{entry}."
+    return {
+        path.removeprefix(prefix): value for path, value in found.items() if path.startswith(prefix)
+    }
+
+
+def _moved_secret_message(changed: list[str]) -> str:
+    names = ", ".join(changed[:3])
+    return f"Enter this secret again: it would be sent to another place, because {names} changed."

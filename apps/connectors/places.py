@@ -56,12 +56,11 @@ def places(schema: Schema, settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_find_places(schema, [schema], settings, ""))
 
 
-def changed_places(
-    schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> list[str]:
+def changed_places(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return the sorted paths of the places that differ."""
-    old, new = places(schema, before), places(schema, after)
-    return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    return sorted(
+        path for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    )
 
 
 def _find_places(

@@ -28,11 +28,13 @@ class MergedSettings:
     """Settings with stored secrets filled in.
 
     `filled_paths` has the paths of the stored secrets that were filled in. `omitted_paths` has the paths of
-    those that the request left out.
+    those that the request left out. `stored_paths` has the former paths of those that were moved to another entry of a
+    list.
     """
 
     config: dict[str, Any]
     filled_paths: set[str] = field(default_factory=set)
+    stored_paths: dict[str, str] = field(default_factory=dict)
     omitted_paths: set[str] = field(default_factory=set)
     errors: list[Error] = field(default_factory=list)
 
@@ -116,6 +118,21 @@ def merge(
     return result
 
 
+def with_named_by_user(config: JsonObject, patterns: frozenset[Pattern]) -> JsonObject:
+    """Return the plain settings without the secrets whose names are fixed. Those of headers and parameters remain."""
+    fixed = frozenset(p for p in patterns if p[-1] != "*" and not p[-1].startswith("/"))
+    return split(config, fixed)[0]
+
+
+def entries_of_lists(path: str, other: str) -> tuple[str, str]:
+    """Return the paths of the entries that contain two secrets of the same setting, with dots between their steps."""
+    steps, other_steps = _steps(path), _steps(other)
+    depth = max(
+        n for n, (one, two) in enumerate(zip(steps, other_steps, strict=True)) if one != two
+    )
+    return ".".join(steps[: depth + 1]), ".".join(other_steps[: depth + 1])
+
+
 def is_marker(value: Any) -> bool:
     return isinstance(value, dict) and "set" in value and value.keys() <= {"set", "last4", "path"}
 
@@ -137,11 +154,13 @@ def _marker(path: str, last4: str) -> dict[str, JsonValue]:
     return {"set": True, "last4": last4, **({"path": path} if is_in_list else {})}
 
 
-def _stored_path(marker: Mapping[str, Any], path: str) -> str:
+def _stored_path(marker: Mapping[str, Any], container: Any, path: str) -> str:
     """Return the path under which the secret of the marker is stored. It may differ from `path` only in places in lists."""
     named = marker.get("path")
     if not isinstance(named, str):
         return path
+    if isinstance(container, dict) and _steps(named)[-1] != _steps(path)[-1]:
+        return path  # The name of a header may be a number.
     steps = list(zip(_steps(named), _steps(path), strict=False))
     is_same_setting = len(_steps(named)) == len(_steps(path)) and all(
         one == other or (one.isdigit() and other.isdigit()) for one, other in steps
@@ -153,7 +172,7 @@ def _resolve_marker(
     result: MergedSettings, container: Any, key: Any, path: str, stored_secrets: Secrets
 ) -> None:
     marker = container[key]
-    stored_path = _stored_path(marker, path)
+    stored_path = _stored_path(marker, container, path)
     if not marker["set"]:
         _remove_entry(container, key)
     elif stored_path not in stored_secrets:
@@ -164,6 +183,8 @@ def _resolve_marker(
     else:
         container[key] = stored_secrets[stored_path]
         result.filled_paths.add(path)
+        if stored_path != path:
+            result.stored_paths[path] = stored_path
 
 
 def _matching_entries(

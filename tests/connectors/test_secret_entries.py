@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from apps.connectors.models import Connector
 from apps.pipelines.models import PipelineVersion
@@ -89,6 +90,56 @@ def test_they_are_not_sent_to_another_host(world: World) -> None:
     codes = error_codes(world.client().patch(f"{URL}/{connector['id']}", changes))
     assert codes["config.headers.Authorization"] == "secret_required"
     assert codes["config.params.api_key"] == "secret_required"
+
+
+@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
+def test_they_are_not_sent_to_the_host_of_a_new_header(world: World, header: str) -> None:
+    """A proxy that serves many hosts sends the request to the one that the header names."""
+    connector = create(world)
+    changes = {"config": {"headers": {header: "attacker.example.com"}}}
+    answer = world.client().patch(f"{URL}/{connector['id']}", changes)
+    assert error_codes(answer)["config.headers.Authorization"] == "secret_required"
+    assert f"headers.{header} changed" in answer.json()["errors"][0]["message"]
+
+
+def test_a_secret_is_not_moved_to_a_stream_that_sends_it_to_another_host(world: World) -> None:
+    def stream(name: str, host: str) -> dict[str, Any]:
+        secret = f"canary-of-{name}-3k9s"
+        address = f"https://{host}/token"
+        auth = {"type": "oauth2_client_credentials", "client_id": "drover"}
+        return {
+            "name": name,
+            "auth": {**auth, "access_token_url": address, "client_secret": secret},
+        }
+
+    streams = [
+        stream("orders", "a.example.com"),
+        stream("cities", "b.example.com"),
+        stream("prices", "a.example.com"),
+    ]
+    connector = create(world, {**CONFIG, "streams": streams})
+    path = f"{URL}/{connector['id']}"
+    orders, cities, prices = connector["config"]["streams"]
+    of_orders = orders["auth"]["client_secret"]
+
+    cities["auth"]["client_secret"] = of_orders
+    answer = world.client().patch(path, {"config": {"streams": [orders, cities, prices]}})
+    assert error_codes(answer) == {"config.streams.1.auth.client_secret": "secret_required"}
+    assert "streams.1.auth.access_token_url changed" in answer.json()["errors"][0]["message"]
+
+    cities = stream("cities", "b.example.com")
+    prices["auth"]["client_secret"] = of_orders
+    answer = world.client().patch(path, {"config": {"streams": [orders, cities, prices]}})
+    assert answer.status_code == 200, answer.content
+    stored = stored_settings(world, connector["id"])["streams"]
+    assert stored[2]["auth"]["client_secret"] == "canary-of-orders-3k9s"
+
+
+def test_a_secret_is_not_moved_to_a_header_whose_name_is_another_number(world: World) -> None:
+    connector = create(world, {**CONFIG, "headers": {"1": KEY, "2": TOKEN}})
+    changes = {"config": {"headers": {"2": connector["config"]["headers"]["1"]}}}
+    answer = world.client().patch(f"{URL}/{connector['id']}", changes)
+    assert error_codes(answer) == {"config.headers.2": "secret_required"}
 
 
 def test_settings_that_were_stored_before_are_hidden_go_on_working_and_are_then_encrypted(
