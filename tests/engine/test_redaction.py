@@ -66,7 +66,21 @@ def test_every_secret_of_the_catalogue_has_the_name_of_a_secret() -> None:
                 assert any(map(is_secret_name, path.split("."))), f"{kind.kind}: {path}"
 
 
-@pytest.mark.parametrize("name", ["api-key", "API_KEY", "accessToken", "secret_id", "password"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "api-key",
+            "API_KEY",
+            "accessToken",
+            "secret_id",
+            "password",
+            "app_key",
+            "application-key",
+        ),
+        *("signing_key", "sig", "signature", "auth", "authorization", "credential", "session_id"),
+    ],
+)
 def test_headers_and_secret_parameters_of_requests_are_masked(name: str) -> None:
     assert re.search(SECRET_PARAMS, name)
     config = {
@@ -75,6 +89,25 @@ def test_headers_and_secret_parameters_of_requests_are_masked(name: str) -> None
     }
     redactor = Redactor(secrets_of(config))
     assert redactor.mask_text("letters digits plain text/csv") == f"{MASK} {MASK} plain text/csv"
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Authorization", "Bearer abcdef"),
+        ("X-Authorization", "token  abcdef"),
+        ("Cookie", "session=abcdef; theme=dark"),
+    ],
+)
+def test_a_credential_of_a_header_is_masked_without_its_scheme_too(header: str, value: str) -> None:
+    redactor = Redactor(secrets_of({"headers": {header: value}}))
+    assert redactor.mask_text("abcdef has expired") == f"{MASK} has expired"
+    assert redactor.mask_text(value).startswith(MASK)
+
+
+def test_a_number_as_a_secret_parameter_is_masked() -> None:
+    redactor = Redactor(secrets_of({"params": {"token": 73519284, "page": 1000}}))
+    assert redactor.mask_text("73519284 1000") == f"{MASK} 1000"
 
 
 def test_a_basic_login_that_a_server_echoes_is_masked() -> None:

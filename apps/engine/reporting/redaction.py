@@ -30,6 +30,10 @@ _SECRET_NAME = re.compile(
 _PLAIN_HEADERS = frozenset(
     ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"]
 )
+# Names of query parameters that carry secrets, besides those that are secret for every setting.
+_SECRET_PARAM = re.compile(r"^(auth|sig)$|app(lication)?_?key$|signature$", re.IGNORECASE)
+# A credential after its scheme (RFC 9110, section 11.4). Servers often say the credential alone.
+_SCHEME = re.compile(r"(?:bearer|basic|token|apikey|api-key|key|oauth)\s+(?=\S)", re.IGNORECASE)
 _KEYWORD_PASSWORD = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
@@ -135,10 +139,22 @@ def _secrets_of_request(config: Mapping[Any, Any]) -> Iterator[str]:
         for name, value in headers.items():
             if str(name).lower() not in _PLAIN_HEADERS:
                 yield from _texts_in(value)
+                yield from _credentials_in(str(name), value)
     if isinstance(params, Mapping):
         for name, value in params.items():
-            if is_secret_name(str(name).replace("-", "_")):
-                yield from _texts_in(value)
+            plain_name = str(name).replace("-", "_")
+            if is_secret_name(plain_name) or _SECRET_PARAM.search(plain_name):
+                yield from _texts_in(str(value) if type(value) in (int, float) else value)
+
+
+def _credentials_in(header: str, value: Any) -> Iterator[str]:
+    """Yield the credential without its scheme, and the value of each cookie."""
+    if not isinstance(value, str):
+        return
+    if scheme := _SCHEME.match(value):
+        yield value[scheme.end() :].strip()
+    if header.lower() == "cookie":
+        yield from (pair.partition("=")[2].strip() for pair in value.split(";"))
 
 
 def declared_secrets(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:

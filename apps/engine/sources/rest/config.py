@@ -27,7 +27,8 @@ Headers = Annotated[
 SECRET_PARAMS = re.sub(
     "[a-z]",
     lambda letter: f"[{letter[0].upper()}{letter[0]}]",
-    "^key$|(api|access|private)[_-]?key$|token$|secret|pass(word|wd)?$",
+    "^(key|auth|sig)$|(api|app|application|access|private|signing)[_-]?key$|token$|secret|signature$|credential"
+    "|authorization$|session[_-]?id$|pass(word|wd|phrase)?$",
 )
 Params = Annotated[
     dict[str, Scalar],
