@@ -169,6 +169,40 @@ def test_a_key_in_the_query_is_sent_with_each_request_and_not_stored_in_tokens()
     assert SECRET not in json.dumps(result.tokens)
 
 
+@pytest.mark.parametrize("has_link_secret", [True, False])
+def test_a_secret_parameter_is_sent_with_each_request_and_not_stored_in_tokens(
+    has_link_secret: bool,
+) -> None:
+    def respond(request: ReceivedRequest) -> Reply:
+        assert request.params["api_key"] == SECRET
+        start = int(request.params.get("start", 0))
+        link = f"/items?start={start + 7}{f'&api_key={SECRET}' * has_link_secret}"
+        is_last = start + 7 >= len(ITEMS)
+        return Reply({"data": ITEMS[start : start + 7], "next": None if is_last else link})
+
+    pagination = {"type": "next_link", "link_path": "next"}
+    with serve_api(respond) as api:
+        result = read_stream(
+            make_rest_source(api, params={"api_key": SECRET}, pagination=pagination)
+        )
+    assert result.rows == ITEMS
+    assert SECRET not in json.dumps(result.tokens)
+
+
+def test_a_link_keeps_its_own_value_of_a_secret_parameter() -> None:
+    def respond(request: ReceivedRequest) -> Reply:
+        start = int(request.params.get("start", 0))
+        assert request.params["token"] == (f"of-{start}" if start else SECRET)
+        link = f"/items?start={start + 7}&token=of-{start + 7}"
+        is_last = start + 7 >= len(ITEMS)
+        return Reply({"data": ITEMS[start : start + 7], "next": None if is_last else link})
+
+    pagination = {"type": "next_link", "link_path": "next"}
+    with serve_api(respond) as api:
+        source = make_rest_source(api, params={"token": SECRET}, pagination=pagination)
+        assert read_stream(source).rows == ITEMS
+
+
 TOTALS: list[tuple[dict[str, Any], int | None]] = [
     ({"total": 23}, 23),
     ({"meta": {"total_count": "23"}}, 23),

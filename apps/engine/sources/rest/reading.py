@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,8 +24,13 @@ from apps.engine.sources.http.responses import (
 )
 from apps.engine.sources.rest import placeholders
 from apps.engine.sources.rest.auth import AccessTokenAuth, ApiKeyAuth, Auth, make_authenticator
-from apps.engine.sources.rest.config import Config, Stream
-from apps.engine.sources.rest.urls import allowed_url, join_url, remove_param
+from apps.engine.sources.rest.config import SECRET_PARAMS, Config, Stream
+from apps.engine.sources.rest.urls import (
+    allowed_url,
+    join_url,
+    remove_param,
+    without_params_of,
+)
 
 Token = Mapping[str, Any]
 POSITION_FIELDS = ("page", "offset", "cursor", "url", "progress")
@@ -203,7 +209,8 @@ class StreamReader:
     ) -> tuple[str, dict[str, Any]]:
         key_params = self._api_key_params(stream)
         if request.url is not None:
-            return request.url, key_params
+            secret_params = self._secret_params(stream, parent)
+            return request.url, without_params_of(request.url, secret_params) | key_params
         params = {
             **self._settings.params,
             **placeholders.fill_values(stream.params, parent),
@@ -231,14 +238,25 @@ class StreamReader:
         return body
 
     def _safe_token(self, stream: Stream, token: dict[str, Any], parent: Any) -> dict[str, Any]:
-        """Return the token with a link to an allowed host only, and without the API key, because tokens are stored."""
+        """Return the token with a link to an allowed host only, and without our secrets, because tokens are stored."""
         if "url" not in token:
             return token
         url = allowed_url(token["url"], self._url(stream, parent), self._settings.link_hosts)
         auth = self._auth(stream.name)
         if isinstance(auth, ApiKeyAuth) and auth.location == "query":
             url = remove_param(url, auth.name)
+        for name, value in self._secret_params(stream, parent).items():
+            url = remove_param(url, name, value)
         return {**token, "url": url}
+
+    def _secret_params(self, stream: Stream, parent: Any) -> dict[str, str]:
+        """Return the query parameters of the settings whose names say that they are secret."""
+        params = {**self._settings.params, **placeholders.fill_values(stream.params, parent)}
+        return {
+            name: str(_param_value(value))
+            for name, value in params.items()
+            if re.search(SECRET_PARAMS, name)
+        }
 
     def _auth(self, stream_name: str) -> Auth:
         return self._streams[stream_name].auth or self._settings.auth

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from apps.engine.sources.http.responses import PermanentSourceError
@@ -47,8 +47,17 @@ def allowed_url(link: str, url: str, other_hosts: Collection[str] = ()) -> str:
     )
 
 
-def remove_param(url: str, name: str) -> str:
-    """Remove a query parameter, such as a key that must not be stored, from the URL."""
+def remove_param(url: str, name: str, value: str | None = None) -> str:
+    """Remove a query parameter, such as a key that must not be stored, from the URL: any, or the one with this value."""
     parts = urlsplit(url)
-    other_params = [(key, value) for key, value in parse_qsl(parts.query, True) if key != name]
-    return urlunsplit(parts._replace(query=urlencode(other_params)))
+    params = parse_qsl(parts.query, True)
+    others = [(key, text) for key, text in params if key != name or value not in (None, text)]
+    if len(others) == len(params):
+        return url
+    return urlunsplit(parts._replace(query=urlencode(others)))
+
+
+def without_params_of(url: str, params: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters that the URL does not have."""
+    present = {name for name, _ in parse_qsl(urlsplit(url).query, True)}
+    return {name: value for name, value in params.items() if name not in present}
