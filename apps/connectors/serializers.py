@@ -63,7 +63,8 @@ class CatalogueKind(serializers.Serializer[Any]):
     )
     secret_paths = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Paths of the settings that are secret. `*` stands for any name or index.",
+        help_text="Paths of the settings that are secret. `*` stands for any name or index. Values of maps that are secret"
+        " only if their names match a pattern are marked in `config_schema` alone, as `patternProperties`.",
     )
     streams = CatalogueStream(
         many=True,

@@ -66,10 +66,11 @@ class ConnectorKind:
     """A kind of connector.
 
     `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`. `secret_paths` are the paths of
-    these fields: names joined by dots, with `*` for any name or index, and `/x` for names that match the regular
-    expression x, which has no dot. `streams` lists the streams known
-    without connecting; it is empty if they have to be discovered. With `needs_cursor`, an incremental sync must
-    name its cursor field. With `shares_snapshots`, the streams of a run can be read in one snapshot.
+    these fields: names joined by dots, with `*` for any name or index. They lack the values of maps that are
+    secret only if their names match a pattern, which the schema has as `patternProperties`. `streams` lists the
+    streams known without connecting; it is empty if they have to be discovered. With `needs_cursor`, an
+    incremental sync must name its cursor field. With `shares_snapshots`, the streams of a run can be read in one
+    snapshot.
     """
 
     role: Role
@@ -197,9 +198,9 @@ def _find_secrets(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator
     for keyword in ("items", "additionalProperties"):
         if isinstance(inner := node.get(keyword), Mapping):
             yield from _find_secrets(root, inner, (*path, "*"))
-    for pattern, inner in node.get("patternProperties", {}).items():
-        has_only_these = node.get("additionalProperties") is False
-        yield from _find_secrets(root, inner, (*path, "*" if has_only_these else f"/{pattern}"))
+    if node.get("additionalProperties") is False:  # The patterns say which names are allowed.
+        for inner in node.get("patternProperties", {}).values():
+            yield from _find_secrets(root, inner, (*path, "*"))
 
 
 def _resolve_reference(root: Schema, node: Schema) -> Schema:

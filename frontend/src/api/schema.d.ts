@@ -4167,7 +4167,7 @@ export interface components {
             docs_url: string;
             /** @description JSON Schema of the settings; secret fields are writeOnly. */
             config_schema: unknown;
-            /** @description Paths of the settings that are secret. `*` stands for any name or index. */
+            /** @description Paths of the settings that are secret. `*` stands for any name or index. Values of maps that are secret only if their names match a pattern are marked in `config_schema` alone, as `patternProperties`. */
             secret_paths: string[];
             /** @description Streams that every source of this kind has. Empty if they depend on the settings. */
             streams: components["schemas"]["CatalogueStream"][];

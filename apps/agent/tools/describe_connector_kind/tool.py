@@ -33,7 +33,7 @@ def perform(context: ToolContext, arguments: DescribeConnectorKind) -> Answer:
         "kind": kind.name,
         "name": kind.title,
         "description": kind.entry.description,
-        "secret_settings": sorted(".".join(path) for path in kind.secrets),
+        "secret_settings": sorted(kind.entry.secret_paths),
         "streams": kind.stream_names,
         "sync_modes": list(kind.entry.sync_modes),
         "write_modes": list(kind.write_modes),

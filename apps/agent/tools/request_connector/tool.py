@@ -33,7 +33,7 @@ def show(context: ToolContext, arguments: RequestConnector) -> Card:
         "domain_id": str(arguments.domain_id) if arguments.domain_id else None,
         "config": arguments.config,
         "schema": kind.schema,
-        "secret_settings": sorted(".".join(path) for path in kind.secrets),
+        "secret_settings": sorted(kind.entry.secret_paths),
     }
     facts = (("Role", arguments.role), ("Kind", kind.title))
     return Card(f"Create a connector for {kind.title}", facts, form=form)
