@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from apps.agent.tools.base import ToolContext
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.expected_sizes import Sizes
 from apps.connectors import schemas
 from apps.connectors import services as connectors
@@ -18,6 +19,7 @@ from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 
 MAX_NAMES = 10  # names of streams in a message
+MAX_WARNINGS = 10  # about the fields of a pipeline
 NOT_LISTED = "the source did not list them in time"
 
 NOT_MATCHED = (
@@ -67,15 +69,16 @@ def check_patterns(context: ToolContext, argument: str, source_id: UUID) -> str:
 
 
 def find_unchecked_fields(context: ToolContext, pipeline: Pipeline) -> list[str]:
-    """Return a warning for each cursor field and key that the first records of a stream do not have."""
+    """Return a warning for each cursor field and key that the first records of a stream do not have, or how many more there are."""
     definition = versions.current_definition(context.org, pipeline)
     parts = find_unchecked(context.org, definition)
-    messages = [part.message for part in parts if part.field != "streams"]  # see `check`
-    more = len(messages) - MAX_NAMES
-    rest = (
-        [f"{more:,} more fields are not in the first records of their streams."] if more > 0 else []
-    )
-    return [*messages[:MAX_NAMES], *rest]
+    # If the streams are not listed, `check` or `check_patterns` warns of it.
+    messages = [part.message for part in parts if part.field != "streams"]
+    more = len(messages) - MAX_WARNINGS
+    if more <= 0:
+        return messages
+    verb = "is" if more == 1 else "are"
+    return [*messages[:MAX_WARNINGS], f"{counted(more, 'more such warning')} {verb} not shown."]
 
 
 def _warnings(context: ToolContext, source: Connector, found: StreamSizes) -> Iterator[str]:

@@ -91,7 +91,9 @@ def test_the_streams_of_a_database_are_listed_and_the_list_is_bounded(
     assert not any("streams" in w for w in warnings(world, "create_pipelines", pipelines=right))
 
 
-def test_a_card_says_which_fields_the_first_records_do_not_have(world: World) -> None:
+def test_a_card_says_which_fields_the_first_records_do_not_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Nothing listens there, so the names are those of the settings, and the fields those of the last list.
     source = make_connector(world, name="api", kind="rest", config=API)
     fields: Any = [{"name": "id", "type": "integer", "nullable": True}]
@@ -107,6 +109,11 @@ def test_a_card_says_which_fields_the_first_records_do_not_have(world: World) ->
     }
     expected = "The first records of orders have no field changed. Later ones may have it."
     assert expected in warnings(world, "create_pipelines", pipelines=[proposed])
+    with monkeypatch.context() as patch:
+        patch.setattr(stream_names, "MAX_WARNINGS", 0)
+        shown = warnings(world, "create_pipelines", pipelines=[proposed])
+    assert "1 more such warning is not shown." in shown
+    assert expected not in shown
     proposed["streams"][0] |= {
         "sync_mode": "full_refresh",
         "cursor_field": None,
