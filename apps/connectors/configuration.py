@@ -31,7 +31,7 @@ class StoredSettings:
         """The complete settings, with the secrets in plain text."""
         return secrets.join(self.visible, self.secrets)
 
-    def apart(self, patterns: frozenset[Pattern]) -> StoredSettings:
+    def with_secrets_apart(self, patterns: frozenset[Pattern]) -> StoredSettings:
         """Return the settings with those secrets apart that were stored before their settings became secrets."""
         visible, found = secrets.split(self.visible, patterns)
         return StoredSettings(visible, {**found, **self.secrets}) if found else self
@@ -62,7 +62,7 @@ def build(
     a setting, a list is replaced completely. Without `patch`, only missing secrets keep their values. A secret must
     be sent again if the place that receives it changes.
     """
-    previous = previous.apart(kind.secrets)
+    previous = previous.with_secrets_apart(kind.secrets)
     if patch:
         marked = secrets.with_markers(previous.visible, previous.secrets, kind.secrets)
         settings, inherited_paths = _apply_patch(marked, sent_settings)

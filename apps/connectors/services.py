@@ -158,6 +158,7 @@ def update(
         replaced_secrets = {
             path for path, value in settings.secrets.items() if stored.secrets.get(path) != value
         }
+        # Also if nothing has changed: secrets that were stored in plain text are encrypted now.
         _set_settings(org, connector, settings)
         if settings != stored:
             connector.checked_at, connector.check_ok = None, None
@@ -244,7 +245,7 @@ def stored_settings(org: Org, connector: Connector) -> StoredSettings:
         vault.unseal(org, SEAL_KIND, connector.pk, connector.sealed) if connector.sealed else {}
     )
     settings = StoredSettings(dict(connector.config), plain_secrets)
-    return settings.apart(_secret_patterns(connector))
+    return settings.with_secrets_apart(_secret_patterns(connector))
 
 
 def masked_config(connector: Connector) -> dict[str, JsonValue]:

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.json import JsonObject
 
-# As JSON, of custom sources and of people. PostgreSQL stores up to 20,000 keys and digests, so its positions may be longer.
+# The longest position as JSON that a custom source may return or a person may save. The source for PostgreSQL stores
+# thousands of keys or digests of rows, so its own positions may be longer.
 MAX_POSITION_BYTES = 256 << 10
 MAX_FAULTS = 50  # parts of a position that are named
 MAX_SHOWN = 60  # characters of a wrong value that are shown
