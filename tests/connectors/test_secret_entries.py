@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from apps.connectors.models import Connector
+from apps.orgs.models import AuditEvent
 from apps.pipelines.models import PipelineVersion
 from tests.connectors.test_connectors import URL, error_codes, stored_settings
 from tests.world import World
@@ -157,8 +158,6 @@ def test_settings_that_were_stored_before_are_hidden_go_on_working_and_are_then_
     assert stored_settings(world, connector["id"]) == {**CONFIG, "timeout": 30}
     assert KEY not in stored_text(world, connector["id"])
     with world.scope():
-        from apps.orgs.models import AuditEvent
-
         texts = str(list(AuditEvent.objects.for_org(world.org).values_list("changes", flat=True)))
     assert not any(secret in texts for secret in (KEY, TOKEN, PARAM))
 

@@ -53,9 +53,9 @@ def test_the_list_of_runs_needs_as_many_queries_for_many_people_as_for_one(world
     def count_queries(roles: Sequence[Role]) -> int:
         for role in roles:
             world.client(role).post(f"/api/v1/pipelines/{make_pipeline(world).pk}/run", {})
-        with CaptureQueriesContext(connection) as queries:
+        with CaptureQueriesContext(connection) as captured:
             client.get("/api/v1/runs")
-        return len(queries)
+        return len(captured)
 
     assert count_queries([Role.MEMBER]) == count_queries([Role.ADMIN, Role.OWNER, Role.MEMBER])
 

@@ -49,7 +49,7 @@ def hide_values(context: ToolContext, text: str) -> str:
             return start + HIDDEN
     if text.startswith(USER_CODE_PREFIXES):
         text = QUOTED_TEXT.sub(HIDDEN, text)
-    text = _hide_values_of_keys(text)
+    text = hide_values_of_keys(text)
     for pattern, replacement in PATTERNS:
         text = pattern.sub(replacement, text)
     for before, after in AROUND_POSITIONS:
@@ -57,7 +57,7 @@ def hide_values(context: ToolContext, text: str) -> str:
     return text
 
 
-def _hide_values_of_keys(text: str) -> str:
+def hide_values_of_keys(text: str) -> str:
     """Hide the value of `(email)=(a@b.c)`. One pattern for all of it would need quadratic time for a hostile text."""
     parts, copied, searched = [], 0, 0
     end: re.Match[str] | None = None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.agent.tools.record_values import HIDDEN, hide_values
+from apps.agent.tools.record_values import HIDDEN, hide_values, hide_values_of_keys
 from tests.agent.tools.use import context_of
 from tests.world import World
 
@@ -27,9 +27,7 @@ def hide(world: World, text: str) -> str:
 @example("(a)=(b (c\nd)=(e) f")
 @example("(a)=(b)=(c)")
 def test_the_values_of_keys_are_those_that_one_pattern_finds(text: str) -> None:
-    from apps.agent.tools.record_values import _hide_values_of_keys
-
-    assert _hide_values_of_keys(text) == ONE_PATTERN.sub(rf"\1({HIDDEN})", text)
+    assert hide_values_of_keys(text) == ONE_PATTERN.sub(rf"\1({HIDDEN})", text)
 
 
 @pytest.mark.parametrize("text", ["(a)=(" * 100_000, "(a)=(\n" * 100_000, "((a)=(b " * 100_000])
