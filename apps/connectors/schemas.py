@@ -5,6 +5,7 @@ Messages never repeat a value, because any value may be a secret typed into the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
-# Steps of a path. "*" stands for any key of a map or index of a list, and "/x" for the keys that match the regular
-# expression x.
-Pattern = tuple[str, ...]
+# Steps of a path. "*" stands for any key of a map or index of a list, a regular expression for the keys that match it.
+Step = str | re.Pattern[str]
+Pattern = tuple[Step, ...]
 
 MAX_ERRORS = 50
 MAX_COMPARED_NAME = 60  # characters of a name that are compared with known names
@@ -124,13 +125,13 @@ def _secret_paths(
             yield from _secret_paths(root, inner, (*path, step), seen | {visit})
 
 
-def _nested_schemas(node: Schema) -> Iterator[tuple[str, Schema]]:
+def _nested_schemas(node: Schema) -> Iterator[tuple[Step, Schema]]:
     yield from node.get("properties", {}).items()
     for keyword in ("items", "additionalProperties"):
         if isinstance(inner := node.get(keyword), Mapping):
             yield "*", inner
     for pattern, inner in node.get("patternProperties", {}).items():
-        yield "*" if node.get("additionalProperties") is False else f"/{pattern}", inner
+        yield "*" if node.get("additionalProperties") is False else re.compile(pattern), inner
 
 
 def _field_errors(root: Schema, error: ValidationError) -> Iterator[Error]:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.connectors.schemas import Error, Pattern
+from apps.connectors.schemas import Error, Pattern, Step
 from apps.json import JsonObject, JsonValue
 
 MIN_LENGTH_FOR_HINT = 12  # The last four characters of a shorter secret would reveal too much.
@@ -200,12 +200,12 @@ def _matching_entries(
             yield node, key, path_of(inner_path)
 
 
-def _matching_children(node: Any, step: str) -> list[tuple[Any, Any]]:
+def _matching_children(node: Any, step: Step) -> list[tuple[Any, Any]]:
     if isinstance(node, dict):
         if step == "*":
             return list(node.items())
-        if step.startswith("/"):
-            return [(key, node[key]) for key in node if re.search(step[1:], str(key))]
+        if isinstance(step, re.Pattern):
+            return [(key, inner) for key, inner in node.items() if step.search(str(key))]
         return [(step, node[step])] if step in node else []
     if isinstance(node, list) and step == "*":
         return list(enumerate(node))

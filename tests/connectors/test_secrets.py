@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_secrets_are_found_in_every_branch_of_a_schema() -> None:
         ("auth", "token"),
         ("auth", "key"),
         ("headers", "*"),
-        ("params", "/^1"),
+        ("params", re.compile("^1")),
         ("keys", "*"),
         ("users", "*", "password"),
     }
