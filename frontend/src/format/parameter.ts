@@ -5,14 +5,14 @@ export function parseText(value: unknown, maxLength: number): string | null {
   return value.replaceAll("\0", "").slice(0, maxLength) || null; // the server refuses NUL
 }
 
-/** The filter in the URL of a list that has only a search. */
+/** The search of a list in the URL. */
 export interface TextFilter {
   q?: string;
 }
 
-const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
+export const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
 
-/** Returns the filter in the URL. Other parameters are ignored. */
+/** Returns the search in the URL. Other parameters are ignored. */
 export function parseTextFilter({ q }: Record<string, unknown>): TextFilter {
   const text = parseText(q, MAX_SEARCH_LENGTH);
   return text ? { q: text } : {};

@@ -1,14 +1,12 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
-import { parseText } from "@/format/parameter";
+import { parseTextFilter, type TextFilter } from "@/format/parameter";
 
-const MAX_SEARCH_LENGTH = 120;
 export const WHOLE_DAY = 24;
 const HOURS = [WHOLE_DAY, 6, 1];
 
 /** The part of the timeline in the URL. Without `hours`, `from` and `to` it is the last 24 hours. */
-export interface OverviewFilter {
-  q?: string;
+export interface OverviewFilter extends TextFilter {
   status?: RunStatus;
   /** The last hours. */
   hours?: number;
@@ -19,9 +17,7 @@ export interface OverviewFilter {
 
 /** Returns the filter in the URL. Unknown parameters and wrong values are ignored. */
 export function parseOverviewFilter(search: Record<string, unknown>): OverviewFilter {
-  const filter: OverviewFilter = {};
-  const q = parseText(search.q, MAX_SEARCH_LENGTH);
-  if (q) filter.q = q;
+  const filter: OverviewFilter = parseTextFilter(search);
   if (isRunStatus(search.status)) filter.status = search.status;
   const [from, to] = [search.from, search.to].map(parseTime);
   if (from && to && from < to) return { ...filter, from, to };

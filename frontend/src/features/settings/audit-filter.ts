@@ -1,23 +1,20 @@
 import { momentsOf, parseDays, type Days } from "@/format/days";
 import { isId } from "@/format/id";
-import { parseText } from "@/format/parameter";
+import { parseTextFilter, type TextFilter } from "@/format/parameter";
 
 /** The filter in the URL of the audit log. */
-export interface AuditFilter extends Days {
-  q?: string;
+export interface AuditFilter extends Days, TextFilter {
   action?: string;
   actor?: string;
 }
 
-const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
 const ACTION = /^[a-z_.]{1,60}$/;
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
 export function parseAuditFilter(search: Record<string, unknown>): AuditFilter {
   const { action, actor } = search;
-  const q = parseText(search.q, MAX_SEARCH_LENGTH);
   return {
-    ...(q && { q }),
+    ...parseTextFilter(search),
     ...(typeof action === "string" && ACTION.test(action) && { action }),
     ...(typeof actor === "string" && isId(actor) && { actor }),
     ...parseDays(search),

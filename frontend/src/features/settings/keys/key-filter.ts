@@ -1,10 +1,9 @@
 import type { ApiKey } from "@/api/types";
 import { csvText } from "@/format/csv";
-import { parseText } from "@/format/parameter";
+import { isFound, MAX_SEARCH_LENGTH, parseText, parseTextFilter, type TextFilter } from "@/format/parameter";
 
 /** The filter in the URL of the list of API keys. Without `revoked`, the keys that are not revoked are listed. */
-export interface KeyFilter {
-  q?: string;
+export interface KeyFilter extends TextFilter {
   revoked?: true;
   /** The search of the service accounts below the keys. */
   account?: string;
@@ -12,9 +11,9 @@ export interface KeyFilter {
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
 export function parseKeyFilter({ q, revoked, account }: Record<string, unknown>): KeyFilter {
-  const [text, name] = [parseText(q, 120), parseText(account, 120)];
+  const name = parseText(account, MAX_SEARCH_LENGTH);
   return {
-    ...(text && { q: text }),
+    ...parseTextFilter({ q }),
     ...((revoked === true || revoked === "true") && { revoked: true }),
     ...(name && { account: name }),
   };
@@ -22,10 +21,8 @@ export function parseKeyFilter({ q, revoked, account }: Record<string, unknown>)
 
 /** The keys whose name, prefix or owner has the text. */
 export function keysMatching(keys: ApiKey[], text = ""): ApiKey[] {
-  const wanted = text.trim().toLowerCase().replace(/^drv_/, "");
-  return keys.filter(({ name, prefix, created_by }) =>
-    [name, prefix, created_by.email].some((each) => each.toLowerCase().includes(wanted)),
-  );
+  const wanted = text.trim().replace(/^drv_/i, "");
+  return keys.filter(({ name, prefix, created_by }) => isFound(wanted, name, prefix, created_by.email));
 }
 
 const DAY = 86_400_000; // milliseconds

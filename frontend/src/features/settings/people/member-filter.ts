@@ -1,13 +1,12 @@
 import type { Member } from "@/api/types";
 import { csvText } from "@/format/csv";
-import { parseText } from "@/format/parameter";
+import { isFound, MAX_SEARCH_LENGTH, parseText, parseTextFilter, type TextFilter } from "@/format/parameter";
 
 export const ROLES = ["owner", "admin", "member", "viewer"] as const;
 type Role = (typeof ROLES)[number];
 
 /** The filter in the URL of the list of members. */
-export interface MemberFilter {
-  q?: string;
+export interface MemberFilter extends TextFilter {
   role?: Role;
   /** The search of the invitations below the members. */
   invited?: string;
@@ -15,17 +14,14 @@ export interface MemberFilter {
 
 /** Returns the filter in the URL. Other parameters and values are ignored. */
 export function parseMemberFilter({ q, role, invited }: Record<string, unknown>): MemberFilter {
-  const [text, address] = [parseText(q, 120), parseText(invited, 120)];
+  const address = parseText(invited, MAX_SEARCH_LENGTH);
   const known = ROLES.find((each) => each === role);
-  return { ...(text && { q: text }), ...(known && { role: known }), ...(address && { invited: address }) };
+  return { ...parseTextFilter({ q }), ...(known && { role: known }), ...(address && { invited: address }) };
 }
 
 /** The members whose name or address has the text. */
 export function membersMatching(members: Member[], text = ""): Member[] {
-  const wanted = text.trim().toLowerCase();
-  return members.filter(({ name, email }) =>
-    [name, email].some((each) => each.toLowerCase().includes(wanted)),
-  );
+  return members.filter(({ name, email }) => isFound(text, name, email));
 }
 
 export function membersAsCsv(members: Member[]): string {
