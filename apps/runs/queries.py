@@ -44,8 +44,8 @@ def filter_runs(
 def _search(rows: Any, org_id: UUID, text: str) -> Any:
     """Return the runs with the text in the name of their pipeline, or in the message of a recent failure.
 
-    Each message that does not match takes time, and row-level security lets no index find parts of texts. So only the
-    messages of the newest failed runs are searched.
+    The database has to read each message, because under row-level security it uses no index for a part of a text. So only
+    the messages of the newest failed runs are searched.
     """
     failed = rows.exclude(failure_class="").order_by("-created_at", "-id")
     oldest = failed.values_list("created_at", flat=True)[SEARCHED_FAILURES - 1 : SEARCHED_FAILURES]
