@@ -146,6 +146,12 @@ describe("the page of a run", () => {
     await openPage(`/runs/${ID}`);
     await screen.findByText("page 3");
     expect(screen.queryByRole("button", { name: "Cancel run" })).toBeNull();
+
+    server.use(
+      http.get("/api/v1/runs/{id}", ({ response }) => response(200).json({ ...live, domain_id: "d1" })),
+    );
+    await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
+    expect(await screen.findByRole("button", { name: "Cancel run" })).toBeTruthy();
   });
 
   it("says that the run does not exist if it was deleted meanwhile", async () => {
