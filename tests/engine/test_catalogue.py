@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from apps.engine import catalogue, sources
 from apps.engine.catalogue import ConnectorKind
+from tests.guards.source import ROOT
 
 KINDS = [*catalogue.sources(), *catalogue.destinations()]
 
@@ -140,3 +141,9 @@ def test_streams_list_their_sync_modes() -> None:
     postgres = catalogue.source("postgres")
     assert postgres is not None
     assert (postgres.streams, postgres.needs_cursor) == ((), True)
+
+
+def test_the_modes_have_the_words_of_the_dashboard() -> None:
+    words = (ROOT / "frontend/src/format/modes.ts").read_text()
+    for mode, word in [*catalogue.SYNC_MODE_WORDS.items(), *catalogue.WRITE_MODE_WORDS.items()]:
+        assert f'  {mode}: "{word}",' in words
