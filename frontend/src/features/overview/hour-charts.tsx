@@ -17,7 +17,7 @@ export function HourCharts({ overview }: { overview: Overview | undefined }) {
         { label: "Records", values: hours.map(({ records }) => records), color: "live", kind: "bars" },
       ] as const,
       runs: [
-        // The bars of failed runs are drawn over those of all runs.
+        // The bars of failed runs are drawn over those of all runs that were not cancelled.
         {
           label: "Runs",
           values: hours.map(({ succeeded, failed }) => succeeded + failed),
