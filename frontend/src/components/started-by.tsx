@@ -1,5 +1,6 @@
 import { TRIGGER_WORDS } from "@/api/status-words";
 import type { RunRow } from "@/api/types";
+import { isPlaceholder } from "@/format/service-account";
 import { Name } from "./name";
 
 type Starter = Pick<RunRow, "trigger" | "triggered_by" | "triggered_by_name">;
@@ -36,5 +37,5 @@ function starterOf({ trigger, triggered_by, triggered_by_name }: Starter): {
 /** The name, which may be cut, with the address. The address of a service account is only a placeholder. */
 function accountInWords(address: string, name: string | null): string {
   if (!name) return address;
-  return address.endsWith("@service.invalid") ? `the service account ${name}` : `${name} (${address})`;
+  return isPlaceholder(address) ? `the service account ${name}` : `${name} (${address})`;
 }

@@ -1,6 +1,7 @@
 import type { ApiKey } from "@/api/types";
 import { csvText } from "@/format/csv";
 import { isFound, MAX_SEARCH_LENGTH, parseText, parseTextFilter, type TextFilter } from "@/format/parameter";
+import { isPlaceholder } from "@/format/service-account";
 
 /** The filter in the URL of the list of API keys. Without `revoked`, the keys that are not revoked are listed. */
 export interface KeyFilter extends TextFilter {
@@ -74,7 +75,7 @@ export function keysAsCsv(keys: ApiKey[]): string {
   return csvText([header, ...rows]);
 }
 
-/** Whether the key belongs to a service account, whose address is only a placeholder. */
+/** Whether the key belongs to a service account. */
 export function isOfService({ created_by }: ApiKey): boolean {
-  return created_by.email.endsWith("@service.invalid");
+  return isPlaceholder(created_by.email);
 }
