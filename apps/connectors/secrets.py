@@ -120,7 +120,7 @@ def merge(
 
 def with_named_by_user(config: JsonObject, patterns: frozenset[Pattern]) -> JsonObject:
     """Return the plain settings without the secrets whose names are fixed. Those of headers and parameters remain."""
-    fixed = frozenset(p for p in patterns if p[-1] != "*" and not p[-1].startswith("/"))
+    fixed = frozenset(p for p in patterns if isinstance(p[-1], str) and p[-1] != "*")
     return split(config, fixed)[0]
 
 
