@@ -68,7 +68,7 @@ class Shop(RestSource):
         "",
     )
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").content.decode()
-    assert "orders of Shop, version 1 (full refresh) to" in log
+    assert "Reading orders from Shop, version 1 (Full refresh)" in log
     assert source.kind not in log
     assert "sending •••" in log
     assert SECRET not in log

@@ -145,7 +145,7 @@ def test_while_storage_is_down_the_run_continues_and_the_log_is_written_later(
     assert run["status"] == "succeeded"
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
     assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))
-    assert log["lines"][0]["message"].startswith("generated of dummy")
+    assert log["lines"][0]["message"].startswith("Reading generated from Dummy")
     shutil.rmtree(folder)
 
 
