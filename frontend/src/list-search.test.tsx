@@ -18,6 +18,19 @@ const ROWS = [
 ];
 
 const server = startServer(
+  http.get("/api/v1/connectors", ({ query, response }) =>
+    response(200).json(
+      part(page(found(query, ROWS).map((row) => ({ ...row, role: "source" as const, kind: "postgres", updated_at: TIME })))),
+    ),
+  ),
+  http.get("/api/v1/files", ({ query, response }) =>
+    response(200).json(
+      part(page(found(query, ROWS).map((row) => ({ ...row, bytes: 1, used_by: [], updated_at: TIME })))),
+    ),
+  ),
+  http.get("/api/v1/custom-sources", ({ query, response }) =>
+    response(200).json(part(page(found(query, ROWS).map((row) => ({ ...row, updated_at: TIME }))))),
+  ),
   http.get("/api/v1/org/domains", ({ response }) => response(200).json(part(page(ROWS)))),
   http.get("/api/v1/org/service-accounts", ({ response }) =>
     response(200).json(part(page(ROWS.map((row) => ({ ...row, role: "viewer" as const }))))),
@@ -61,6 +74,9 @@ beforeEach(() => {
 afterEach(cleanup);
 
 const LISTS: [items: string, path: string, parameter: string][] = [
+  ["connectors", "/connectors", "q"],
+  ["files", "/files", "q"],
+  ["custom sources", "/sources", "q"],
   ["domains", "/settings/domains", "q"],
   ["invitations", "/settings/members", "invited"],
   ["service accounts", "/settings/api-keys", "account"],
@@ -85,8 +101,13 @@ describe.each(LISTS)("the list of %s", (items, path, parameter) => {
     await screen.findAllByText("Cities");
     await userEvent.type(screen.getByLabelText(`Search ${items}`), "zebra");
     await waitFor(() => expect(currentSearch()).toEqual({ [parameter]: "zebra" }));
-    await screen.findAllByText(/ match$|has this text in its name/);
+    await screen.findAllByText(/ match$/);
     expect(screen.queryByText("Cities")).toBeNull();
+    const buttons = screen.getAllByRole("button", { name: "Clear filters" });
+    expect(buttons.length).toBeGreaterThan(1); // in the bar, and where the user looks for the rows
+    await userEvent.click(buttons.at(-1)!);
+    await screen.findAllByText("Cities");
+    expect(currentSearch()).toEqual({});
   });
 });
 

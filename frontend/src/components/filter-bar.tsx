@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Button } from "./button";
+import { EmptyState } from "./notice";
 import { SearchField } from "./search-field";
 
 interface BarProps {
@@ -30,6 +31,22 @@ export function FilterBar({ items, filter, onSearch, onClear, children }: BarPro
         </Button>
       )}
     </div>
+  );
+}
+
+interface NoMatchProps {
+  /** As in the bar. */
+  items: string;
+  onClear: () => void;
+  children?: ReactNode;
+}
+
+/** Says that no row matches the filters, with a button that clears them. */
+export function NoMatch({ items, onClear, children }: NoMatchProps) {
+  return (
+    <EmptyState title={`No ${items} match`} action={<Button onClick={onClear}>Clear filters</Button>}>
+      Try fewer words, or fewer filters.{children}
+    </EmptyState>
   );
 }
 

@@ -6,7 +6,7 @@ import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { ChevronIcon, PlusIcon } from "@/components/icons";
 import { CopyId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -172,7 +172,9 @@ function ConversationList({ openId, onChoose }: ListProps) {
         onSearch={(q, replace) => void navigate({ to: ".", search: { q }, replace })}
         onClear={() => void navigate({ to: ".", search: {} })}
       />
-      {rows.length === 0 && <p className="px-2 text-soft">No conversation has this text in its name.</p>}
+      {rows.length === 0 && (
+        <NoMatch items="conversations" onClear={() => void navigate({ to: ".", search: {} })} />
+      )}
       <ul className="grid grid-cols-1 gap-0.5">
         {rows.map((row) => (
           <li key={row.id} className="min-w-0">

@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { ToolRequestRow } from "@/api/types";
 import { Button } from "@/components/button";
 import { LoadErrorPage } from "@/components/error-pages";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
@@ -30,7 +30,7 @@ export function ApprovalsPage() {
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && filter.q && (
-        <EmptyState title="No requests match">Change or clear the search.</EmptyState>
+        <NoMatch items="requests" onClear={() => void navigate({ search: {} })} />
       )}
       {data && rows.length === 0 && !filter.q && (
         <EmptyState title="No request waits for you">

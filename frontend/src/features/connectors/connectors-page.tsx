@@ -6,7 +6,7 @@ import { Button, buttonClasses } from "@/components/button";
 import { ConnectorLogo } from "@/components/connector-logo";
 import { useKindName } from "@/components/connectors/use-kind-name";
 import { LoadErrorPage } from "@/components/error-pages";
-import { FilterBar, FilterSelect } from "@/components/filter-bar";
+import { FilterBar, FilterSelect, NoMatch } from "@/components/filter-bar";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
@@ -108,8 +108,9 @@ function Filters({ filter }: { filter: ConnectorFilter }) {
 }
 
 function NoConnectors({ filter, canEdit }: { filter: ConnectorFilter; canEdit: boolean }) {
+  const navigate = useNavigate({ from: "/connectors" });
   if (filter.q || filter.role)
-    return <EmptyState title="No connectors match">Change or clear the filters.</EmptyState>;
+    return <NoMatch items="connectors" onClear={() => void navigate({ search: {} })} />;
   return (
     <EmptyState title="No connectors yet" action={canEdit && <NewConnectorLink />}>
       {canEdit

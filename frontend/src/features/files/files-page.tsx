@@ -6,7 +6,7 @@ import type { DataFile, FileUser } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { LoadErrorPage } from "@/components/error-pages";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { Hint } from "@/components/hint";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
@@ -82,7 +82,8 @@ function UploadHint() {
 }
 
 function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
-  if (hasFilter) return <EmptyState title="No files match">Change the search.</EmptyState>;
+  const navigate = useNavigate({ from: "/files" });
+  if (hasFilter) return <NoMatch items="files" onClear={() => void navigate({ search: {} })} />;
   return (
     <EmptyState title="No files yet">
       {canEdit

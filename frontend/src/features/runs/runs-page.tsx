@@ -2,6 +2,7 @@ import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { runsQuery } from "@/api/runs";
 import { Button } from "@/components/button";
+import { NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RunsTable } from "@/components/runs-table";
@@ -59,13 +60,9 @@ function NoRuns({ filter }: { filter: RunFilter }) {
       </EmptyState>
     );
   return (
-    <EmptyState
-      title="No runs match"
-      action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
-    >
-      Try fewer words, or fewer filters.
+    <NoMatch items="runs" onClear={() => void navigate({ search: {} })}>
       {filter.q &&
         " Of messages, only those of the newest failed runs are searched: choose days or a pipeline to search older ones."}
-    </EmptyState>
+    </NoMatch>
   );
 }

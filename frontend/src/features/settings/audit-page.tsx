@@ -5,8 +5,8 @@ import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DayFields } from "@/components/day-fields";
-import { FilterBar } from "@/components/filter-bar";
-import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
+import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
 import { membersQuery } from "@/api/members";
@@ -104,7 +104,7 @@ export function AuditPage() {
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       {query.isSuccess && events.length === 0 && (
-        <EmptyState title="No matching events">Clear the filters to see other events.</EmptyState>
+        <NoMatch items="events" onClear={() => void navigate({ search: {} })} />
       )}
       <ul className="grid gap-3 wrap-anywhere">
         {events.map((event) => (

@@ -9,7 +9,7 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { EmptyState } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
 import { VersionedForm } from "@/components/versioned-form";
@@ -103,7 +103,7 @@ export function DomainsPage() {
       <QueryContent query={domains}>
         {({ results }) =>
           results.length > 0 && !results.some(({ name }) => isFound(filter.q, name)) ? (
-            <EmptyState title="No domains match">Change or clear the search.</EmptyState>
+            <NoMatch items="domains" onClear={() => void navigate({ search: {} })} />
           ) : results.length === 0 ? (
             <EmptyState title="No domains yet">
               With domains, a team can manage its own pipelines without being an admin of the whole

@@ -8,7 +8,7 @@ import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { PageHeader } from "@/components/page";
 import { OneTimeSecret } from "@/components/one-time-secret";
 import { SecretField, typedSecret } from "@/components/secret-field";
@@ -82,7 +82,7 @@ export function RepositoriesPage() {
         </EmptyState>
       )}
       {data && data.results.length > 0 && shown?.length === 0 && (
-        <EmptyState title="No repositories match">Change or clear the search.</EmptyState>
+        <NoMatch items="repositories" onClear={() => void navigate({ search: {} })} />
       )}
       <ul className="grid gap-4">
         {shown?.map((repository) => (

@@ -2,7 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import type { CustomSourceRow } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
@@ -70,8 +70,8 @@ export function SourcesPage() {
 }
 
 function NoSources({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
-  if (hasFilter)
-    return <EmptyState title="No custom sources match">Change the search or the archive filter.</EmptyState>;
+  const navigate = useNavigate({ from: "/sources" });
+  if (hasFilter) return <NoMatch items="custom sources" onClear={() => void navigate({ search: {} })} />;
   return (
     <EmptyState
       title="No custom sources yet"

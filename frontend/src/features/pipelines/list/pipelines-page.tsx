@@ -2,8 +2,9 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
 import type { PipelineRow } from "@/api/types";
-import { Button, buttonClasses } from "@/components/button";
+import { buttonClasses } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
+import { NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice, Notice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useHasPermission, useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
@@ -24,6 +25,7 @@ const NONE: PipelineRow[] = [];
 export function PipelinesPage() {
   // The router also passes parameters on that the page does not know.
   const search = useSearch({ from: "/app/pipelines", select: parsePipelineSearch });
+  const navigate = useNavigate({ from: "/pipelines" });
   useLiveRows();
   const query = useInfiniteQuery(pipelinesQuery(search));
   const facets = useQuery(facetsQuery(filterOf(search))).data;
@@ -64,7 +66,7 @@ export function PipelinesPage() {
         )}
         {rows.length > 0 && <List rows={rows} search={search} />}
         {hasNoPipelines && <NoPipelines canEdit={canCreate} readOnlyReason={readOnlyReason} />}
-        {isEmpty && hasFilter && <NoMatches />}
+        {isEmpty && hasFilter && <NoMatch items="pipelines" onClear={() => void navigate({ search: {} })} />}
       </div>
     </div>
   );
@@ -171,18 +173,6 @@ function NoPipelines({ canEdit, readOnlyReason }: { canEdit: boolean; readOnlyRe
           : (readOnlyReason ??
             "Your role is read-only. Ask a member of the organization to create a pipeline.")}
       </p>
-    </EmptyState>
-  );
-}
-
-function NoMatches() {
-  const navigate = useNavigate({ from: "/pipelines" });
-  return (
-    <EmptyState
-      title="No pipelines match"
-      action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
-    >
-      Try fewer words, or fewer filters.
     </EmptyState>
   );
 }

@@ -79,6 +79,15 @@ describe("the list of API keys", () => {
     expect(row.queryAllByRole("button")).toEqual([]);
   });
 
+  it("has a button that clears the filters where nothing matches", async () => {
+    await openPage("/settings/api-keys?q=nothing");
+    await screen.findByText("No API keys match");
+    const buttons = screen.getAllByRole("button", { name: "Clear filters" });
+    expect(buttons).toHaveLength(2);
+    await userEvent.click(buttons[1]!);
+    await screen.findByText("ci", { selector: "bdi" });
+  });
+
   it("revokes a key only after a question that says what happens", async () => {
     await openPage("/settings/api-keys");
     await userEvent.click(await screen.findByRole("button", { name: /^Revoke\s*ci$/ }));

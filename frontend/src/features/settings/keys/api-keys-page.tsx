@@ -11,7 +11,7 @@ import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
-import { FilterBar, FilterSelect } from "@/components/filter-bar";
+import { FilterBar, FilterSelect, NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { OneTimeSecret } from "@/components/one-time-secret";
 import { RelativeTime } from "@/components/relative-time";
@@ -52,6 +52,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   const client = useQueryClient();
   const role = useSession()?.organization?.role ?? "viewer";
   const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.apiKeys });
+  const navigate = useNavigate({ from: "/settings/api-keys" });
   const filter = parseKeyFilter({ ...useSearch({ from: "/app/settings/api-keys" }) });
   const keys = useQuery(keysQuery(filter.revoked ?? false));
   const shown = keysMatching(keys.data?.results ?? [], filter.q);
@@ -88,6 +89,8 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
     onSettled: invalidate,
   });
   const messages = fieldMessages(create.error);
+  const clear = () =>
+    void navigate({ search: (current) => ({ ...current, q: undefined, revoked: undefined }) });
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -136,7 +139,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
           }
         />
       </form>
-      <Filters filter={filter} />
+      <Filters filter={filter} onClear={clear} />
       <QueryContent query={keys}>
         {({ results }) =>
           results.length === 0 && !filter.revoked ? (
@@ -144,9 +147,7 @@ function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
               Create a key to call the API from a script, a scheduler or CI.
             </EmptyState>
           ) : shown.length === 0 ? (
-            <EmptyState title={filter.q ? "No API keys match" : "No API key was revoked"}>
-              Change or clear the filters.
-            </EmptyState>
+            <NoMatch items="API keys" onClear={clear} />
           ) : (
             <KeysTable keys={shown} onAsk={(action, key) => setAsked({ action, key })} />
           )
@@ -188,7 +189,7 @@ function LastUse({ keyRow }: { keyRow: ApiKey | null }) {
   );
 }
 
-function Filters({ filter }: { filter: KeyFilter }) {
+function Filters({ filter, onClear }: { filter: KeyFilter; onClear: () => void }) {
   const navigate = useNavigate({ from: "/settings/api-keys" });
   const ownFilter = { q: filter.q, revoked: filter.revoked };
   const change = (next: KeyFilter, replace = false) =>
@@ -198,7 +199,7 @@ function Filters({ filter }: { filter: KeyFilter }) {
       items="API keys"
       filter={ownFilter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => change({ q: undefined, revoked: undefined })}
+      onClear={onClear}
     >
       <FilterSelect
         label="State"

@@ -8,7 +8,7 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { ErrorNotice } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { isFound } from "@/format/parameter";
@@ -89,29 +89,30 @@ export function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCr
         onClear={() => search(undefined)}
       />
       <QueryContent query={accounts}>
-        {({ results }) => (
-          <ul className="grid gap-3">
-            {results.length === 0 && <li className="text-faint">No service accounts yet.</li>}
-            {results.length > 0 && !results.some(({ name }) => isFound(account, name)) && (
-              <li className="text-faint">No service account has this text in its name.</li>
-            )}
-            {results
-              .filter(({ name }) => isFound(account, name))
-              .map(({ id, name, role }) => (
-                <li key={id} className="flex flex-wrap items-center gap-3">
-                  <span className="min-w-0 flex-1 wrap-anywhere">
-                    {name} <span className="text-faint">{role}</span>
-                  </span>
-                  <Button size="small" onClick={() => addKey.mutate({ id, name })}>
-                    Create key<span className="sr-only"> for {name}</span>
-                  </Button>
-                  <Button size="small" look="danger" onClick={() => setToRemove({ id, name })}>
-                    Remove<span className="sr-only"> {name}</span>
-                  </Button>
-                </li>
-              ))}
-          </ul>
-        )}
+        {({ results }) =>
+          results.length > 0 && !results.some(({ name }) => isFound(account, name)) ? (
+            <NoMatch items="service accounts" onClear={() => search(undefined)} />
+          ) : (
+            <ul className="grid gap-3">
+              {results.length === 0 && <li className="text-faint">No service accounts yet.</li>}
+              {results
+                .filter(({ name }) => isFound(account, name))
+                .map(({ id, name, role }) => (
+                  <li key={id} className="flex flex-wrap items-center gap-3">
+                    <span className="min-w-0 flex-1 wrap-anywhere">
+                      {name} <span className="text-faint">{role}</span>
+                    </span>
+                    <Button size="small" onClick={() => addKey.mutate({ id, name })}>
+                      Create key<span className="sr-only"> for {name}</span>
+                    </Button>
+                    <Button size="small" look="danger" onClick={() => setToRemove({ id, name })}>
+                      Remove<span className="sr-only"> {name}</span>
+                    </Button>
+                  </li>
+                ))}
+            </ul>
+          )
+        }
       </QueryContent>
       <DestroyDialog
         target={toRemove}

@@ -9,7 +9,7 @@ import { Button } from "@/components/button";
 import { useNow } from "@/components/clock";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { Field, TextField } from "@/components/field";
-import { FilterBar } from "@/components/filter-bar";
+import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { showError, showSuccess } from "@/components/toast";
@@ -101,7 +101,7 @@ export function InvitationsSection() {
       <QueryContent query={invitations}>
         {({ results }) =>
           results.length > 0 && !results.some(({ email }) => isFound(invited, email)) ? (
-            <EmptyState title="No invitations match">Change or clear the search.</EmptyState>
+            <NoMatch items="invitations" onClear={() => search(undefined)} />
           ) : results.length === 0 ? (
             <EmptyState title="No open invitations">
               Invite the people you work with. Each gets a link by e-mail.

@@ -78,9 +78,13 @@ describe("the list of members", () => {
     await waitFor(() => expect(names()).toEqual(["Grace"]));
   });
 
-  it("says that no member matches", async () => {
-    await openPage("/settings/members?q=nobody");
+  it("says that no member matches, with a button that clears the filters of this list only", async () => {
+    await openPage("/settings/members?q=nobody&invited=new");
     await screen.findByText("No members match");
+    const list = within(screen.getByRole("region", { name: "Members" }));
+    await userEvent.click(list.getAllByRole("button", { name: "Clear filters" }).at(-1)!);
+    await screen.findByText("Ada", { selector: "bdi" });
+    expect(currentSearch()).toEqual({ invited: "new" });
   });
 
   it("is downloaded without formulas and without the placeholder addresses of service accounts", () => {

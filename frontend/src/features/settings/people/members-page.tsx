@@ -8,9 +8,8 @@ import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
-import { FilterBar, FilterSelect } from "@/components/filter-bar";
+import { FilterBar, FilterSelect, NoMatch } from "@/components/filter-bar";
 import { Name } from "@/components/name";
-import { EmptyState } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
 import { formatCount } from "@/format/number";
@@ -39,6 +38,7 @@ function MembersSection() {
   const [memberToRemove, setMemberToRemove] = useState<Member | null>(null);
   const [inspectedMember, setInspectedMember] = useState<Member | null>(null);
   const members = useQuery(membersQuery);
+  const navigate = useNavigate({ from: "/settings/members" });
   const filter = parseMemberFilter({ ...useSearch({ from: "/app/settings/members" }) });
   const found = membersMatching(members.data?.results ?? [], filter.q);
   const shown = found.filter(({ role }) => !filter.role || role === filter.role);
@@ -58,6 +58,7 @@ function MembersSection() {
     onError: invalidate,
   });
   const canManage = hasPermission("members.manage");
+  const clear = () => void navigate({ search: (current) => ({ ...current, q: undefined, role: undefined }) });
   const ownRole = session?.organization?.role ?? "viewer";
   return (
     <Section
@@ -72,11 +73,11 @@ function MembersSection() {
         </Button>
       }
     >
-      <Filters filter={filter} found={found} />
+      <Filters filter={filter} found={found} onClear={clear} />
       <QueryContent query={members}>
         {() =>
           shown.length === 0 ? (
-            <EmptyState title="No members match">Change or clear the filters.</EmptyState>
+            <NoMatch items="members" onClear={clear} />
           ) : (
             <div className="relative overflow-x-auto">
               <table className={`table w-full border-collapse ${STACKED_TABLE}`}>
@@ -161,9 +162,10 @@ interface FilterProps {
   filter: MemberFilter;
   /** The members that the search has found, in all roles. */
   found: Member[];
+  onClear: () => void;
 }
 
-function Filters({ filter, found }: FilterProps) {
+function Filters({ filter, found, onClear }: FilterProps) {
   const navigate = useNavigate({ from: "/settings/members" });
   const change = (next: MemberFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
@@ -175,7 +177,7 @@ function Filters({ filter, found }: FilterProps) {
       items="members"
       filter={ownFilter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => change({ q: undefined, role: undefined })}
+      onClear={onClear}
     >
       <FilterSelect
         label="Role"
