@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -53,7 +56,14 @@ CREATE_EXAMPLE = {
 }
 COMPUTED_FIELDS = {"domain", "pipeline_count", "worked_at"}
 COPIED_FIELDS = [name for name in ROW_EXAMPLE if name not in COMPUTED_FIELDS]
-ORDERS = {"newest": newest_first(), "name": Order("name"), "updated": newest_first("updated_at")}
+ORDERS = {
+    "newest": newest_first(),
+    "name": Order("name"),
+    "kind": Order("kind"),
+    "updated": newest_first("updated_at"),
+    "tested": newest_first("last_test_at"),
+}
+NEVER = Value(datetime.min.replace(tzinfo=UTC))  # orders connectors without a test last
 
 
 def render_row(values: ConnectorColumns, usage: Usage) -> dict[str, object]:
@@ -111,6 +121,7 @@ class Connectors(ConnectorView):
     def get(self, request: Request) -> Response:
         filters = query_of(ConnectorFilter, request)
         rows = services.connectors(self.org, self.principal).matching(**filters).rows()
+        rows = rows.annotate(last_test_at=Coalesce("checked_at", NEVER))
         answer = page(request, rows, orders=ORDERS, default="newest")
         results = answer.data["results"]
         usage = services.usage_of(self.org, self.principal, [row["id"] for row in results])

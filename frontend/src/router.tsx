@@ -13,6 +13,7 @@ import { Toasts } from "@/components/toast";
 import { LoginAgain } from "@/features/sign-in/login-again";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
+import { parseFileFilter } from "@/features/files/filter";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
 import { parseTextFilter } from "@/format/parameter";
 import { parseOverviewFilter } from "@/features/overview/filter";
@@ -371,7 +372,7 @@ const source = createRoute({
 const files = createRoute({
   getParentRoute: () => app,
   path: "/files",
-  validateSearch: parseTextFilter,
+  validateSearch: parseFileFilter,
   component: lazyPage(() => import("@/features/files/files-page"), "FilesPage"),
 });
 

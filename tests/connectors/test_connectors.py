@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -128,6 +129,31 @@ def test_the_list_contains_no_settings_and_can_be_filtered(world: World) -> None
     assert list_names(domain=str(domain.pk)) == {"Shop"}
     assert list_names(q="ORDERS") == {"Shop"}
     assert list_names(q="%") == set()
+
+
+def test_the_list_is_ordered_by_kind_and_by_the_last_test_with_untested_connectors_last(
+    world: World,
+) -> None:
+    """The pages of two connectors also go through those without a test."""
+    now = timezone.now()
+    for name, kind, days in (("B", "postgres", 2), ("A", "dummy", None), ("C", "rest", 1)):
+        connector = make_connector(world, name=name)
+        tested = days and now - timedelta(days=days)
+        with world.scope():
+            rows = Connector.objects.for_org(world.org).filter(pk=connector.pk)
+            rows.update(checked_at=tested, kind=kind)
+    make_connector(world, name="D", kind="dummy")
+    client = world.client(Role.VIEWER)
+
+    def list_names(order: str) -> list[str]:
+        first = client.get(URL, {"order": order, "limit": "2"}).json()
+        second = client.get(URL, {"cursor": first["next"], "limit": "2"}).json()
+        assert second["next"] is None
+        return [row["name"] for row in first["results"] + second["results"]]
+
+    assert list_names("tested") == ["C", "B", "D", "A"]
+    assert [name for name in list_names("kind") if name in "BC"] == ["B", "C"]
+    assert set(list_names("kind")[:2]) == {"A", "D"}
 
 
 def test_a_connector_says_how_many_pipelines_use_it(world: World, stranger: World) -> None:

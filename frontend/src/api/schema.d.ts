@@ -13880,7 +13880,7 @@ export interface operations {
                 kind?: string;
                 /** @description Rows per page. */
                 limit?: number;
-                order?: "newest" | "name" | "updated";
+                order?: "newest" | "name" | "kind" | "updated" | "tested";
                 q?: string;
                 role?: "source" | "destination";
             };

@@ -1,4 +1,5 @@
 import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { isLive } from "@/api/run-status";
 import type { RunRow } from "@/api/types";
 import { formatDuration, secondsBetween } from "@/format/duration";
@@ -11,7 +12,14 @@ import { RelativeTime } from "./relative-time";
 import { WaitingReason } from "./waiting-reason";
 import { Name } from "./name";
 
-export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
+interface Props {
+  runs: RunRow[];
+  withPipeline?: boolean;
+  /** Replaces the header of the time of creation. */
+  createdHeader?: ReactNode;
+}
+
+export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) {
   // On narrow screens these columns are hidden, and the cell of the pipeline shows them in a second line.
   const wideOnlyClass = withPipeline ? "hidden @lg:table-cell" : undefined;
   return (
@@ -20,9 +28,11 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
         <tr>
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
-          <th scope="col" className={wideOnlyClass}>
-            Created
-          </th>
+          {createdHeader ?? (
+            <th scope="col" className={wideOnlyClass}>
+              Created
+            </th>
+          )}
           <th scope="col" className="hidden @2xl:table-cell">
             Duration
           </th>

@@ -18,6 +18,15 @@ export function parseTextFilter({ q }: Record<string, unknown>): TextFilter {
   return text ? { q: text } : {};
 }
 
+/** Returns the order in the URL if the list has it. */
+export function parseOrder<Order extends string>(
+  value: unknown,
+  orders: readonly Order[],
+): { order?: Order } {
+  const order = orders.find((each) => each === value);
+  return order ? { order } : {};
+}
+
 /** Whether one of the texts contains the text of a search, in upper or lower case. */
 export function isFound(text: string | undefined, ...texts: string[]): boolean {
   const wanted = (text ?? "").trim().toLowerCase();

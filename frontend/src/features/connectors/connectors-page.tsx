@@ -11,11 +11,12 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { SortHeader } from "@/components/sort-header";
 import { showError } from "@/components/toast";
 import { Name } from "@/components/name";
 import { countWithNoun } from "@/format/number";
 import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
-import { connectorsAsCsv, parseConnectorFilter, type ConnectorFilter } from "./filter";
+import { connectorsAsCsv, parseConnectorFilter, type ConnectorFilter, type ConnectorOrder } from "./filter";
 import { connectorsQuery, fetchConnectors } from "./queries";
 import { TestState } from "./test-state";
 
@@ -47,7 +48,7 @@ export function ConnectorsPage() {
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && <NoConnectors filter={filter} canEdit={canEdit} />}
-      {rows.length > 0 && <ConnectorsTable rows={rows} />}
+      {rows.length > 0 && <ConnectorsTable rows={rows} order={filter.order} />}
       {hasNextPage && (
         <Button className="mt-4" onClick={() => void fetchNextPage()}>
           Load more
@@ -85,7 +86,7 @@ function NewConnectorLink() {
 
 const ROLE_WORDS = { source: "Sources", destination: "Destinations" };
 
-function Filters({ filter }: { filter: ConnectorFilter }) {
+function Filters({ filter: { order, ...filter } }: { filter: ConnectorFilter }) {
   const navigate = useNavigate({ from: "/connectors" });
   const change = (next: ConnectorFilter, replace = false) =>
     void navigate({ search: (current) => ({ ...current, ...next }), replace });
@@ -94,7 +95,7 @@ function Filters({ filter }: { filter: ConnectorFilter }) {
       items="connectors"
       filter={filter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => void navigate({ search: {} })}
+      onClear={() => void navigate({ search: { order } })}
     >
       <FilterSelect
         label="Role"
@@ -110,7 +111,7 @@ function Filters({ filter }: { filter: ConnectorFilter }) {
 function NoConnectors({ filter, canEdit }: { filter: ConnectorFilter; canEdit: boolean }) {
   const navigate = useNavigate({ from: "/connectors" });
   if (filter.q || filter.role)
-    return <NoMatch items="connectors" onClear={() => void navigate({ search: {} })} />;
+    return <NoMatch items="connectors" onClear={() => void navigate({ search: { order: filter.order } })} />;
   return (
     <EmptyState title="No connectors yet" action={canEdit && <NewConnectorLink />}>
       {canEdit
@@ -120,7 +121,19 @@ function NoConnectors({ filter, canEdit }: { filter: ConnectorFilter; canEdit: b
   );
 }
 
-function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
+interface TableProps {
+  rows: ConnectorRow[];
+  order: ConnectorOrder | undefined;
+}
+
+function ConnectorsTable({ rows, order }: TableProps) {
+  const navigate = useNavigate({ from: "/connectors" });
+  const sorting = {
+    chosen: order,
+    standard: "newest" as const,
+    onSort: (next: ConnectorOrder | "newest" | undefined) =>
+      void navigate({ search: (current) => parseConnectorFilter({ ...current, order: next }) }),
+  };
   const kindName = useKindName();
   const hasDomains = rows.some(({ domain }) => domain);
   return (
@@ -128,22 +141,28 @@ function ConnectorsTable({ rows }: { rows: ConnectorRow[] }) {
       <table className="table w-full border-collapse">
         <thead>
           <tr>
-            <th scope="col">Name</th>
-            <th scope="col" className="max-sm:hidden">
-              Kind
-            </th>
+            <SortHeader label="Name" order="name" {...sorting} />
+            <SortHeader label="Kind" order="kind" className="max-sm:hidden" {...sorting} />
             {hasDomains && (
               <th scope="col" className="max-lg:hidden">
                 Domain
               </th>
             )}
             <th scope="col">Used by</th>
-            <th scope="col" className="max-sm:hidden">
-              Health
-            </th>
-            <th scope="col" className="max-lg:hidden">
-              Updated
-            </th>
+            <SortHeader
+              label="Health"
+              order="tested"
+              direction="descending"
+              className="max-sm:hidden"
+              {...sorting}
+            />
+            <SortHeader
+              label="Updated"
+              order="updated"
+              direction="descending"
+              className="max-lg:hidden"
+              {...sorting}
+            />
           </tr>
         </thead>
         <tbody>

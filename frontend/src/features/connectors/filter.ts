@@ -1,18 +1,23 @@
 import type { ConnectorRow } from "@/api/types";
 import { csvText } from "@/format/csv";
+import { parseOrder } from "@/format/parameter";
 
 export type Role = ConnectorRow["role"];
 
-/** The filter in the URL of the list of connectors. */
+const ORDERS = ["name", "kind", "tested", "updated"] as const;
+export type ConnectorOrder = (typeof ORDERS)[number];
+
+/** The filter and the order in the URL of the list of connectors. */
 export interface ConnectorFilter {
   q?: string;
   role?: Role;
+  order?: ConnectorOrder;
 }
 
 /** Returns the filter in the URL. Other parameters and values are ignored. The router parses `q=2024` as a number. */
-export function parseConnectorFilter({ q, role }: Record<string, unknown>): ConnectorFilter {
+export function parseConnectorFilter({ q, role, order }: Record<string, unknown>): ConnectorFilter {
   const text = typeof q === "string" || typeof q === "number" ? String(q).slice(0, 120) : "";
-  return { ...(text && { q: text }), ...(isRole(role) && { role }) };
+  return { ...(text && { q: text }), ...(isRole(role) && { role }), ...parseOrder(order, ORDERS) };
 }
 
 export function parseNewConnector({ role }: Record<string, unknown>): { role?: Role } {

@@ -12,6 +12,7 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { SortHeader } from "@/components/sort-header";
 import { showSuccess } from "@/components/toast";
 import { CopyId } from "@/components/item-id";
 import { Name } from "@/components/name";
@@ -20,14 +21,14 @@ import { limitsQuery } from "@/components/uploads/queries";
 import { UploadList } from "@/components/uploads/upload-list";
 import { onUploadComplete, startUploads } from "@/components/uploads/uploads";
 import { formatBytes, formatCount } from "@/format/number";
-import { parseTextFilter } from "@/format/parameter";
 import { useCanCreatePipelines, useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { DropZone } from "./drop-zone";
+import { parseFileFilter, type FileOrder } from "./filter";
 import { filesQuery, useDeleteFile } from "./queries";
 
 export function FilesPage() {
   // The router also passes parameters on that the page does not know.
-  const filter = useSearch({ from: "/app/files", select: parseTextFilter });
+  const filter = useSearch({ from: "/app/files", select: parseFileFilter });
   const navigate = useNavigate({ from: "/files" });
   const hasPermission = useHasPermission();
   const isReadOnly = useReadOnlyReason() !== null;
@@ -35,6 +36,7 @@ export function FilesPage() {
   const canCreatePipelines = useCanCreatePipelines();
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(filesQuery(filter));
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
+  const clear = () => void navigate({ search: { order: filter.order } });
   useRefreshAfterUploads();
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
@@ -49,14 +51,14 @@ export function FilesPage() {
       <UploadList />
       <FilterBar
         items="files"
-        filter={filter}
-        onSearch={(q, replace) => void navigate({ search: { q }, replace })}
-        onClear={() => void navigate({ search: {} })}
+        filter={{ q: filter.q }}
+        onSearch={(q, replace) => void navigate({ search: { ...filter, q }, replace })}
+        onClear={clear}
       />
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
-      {data && rows.length === 0 && <NoFiles canEdit={canEdit} hasFilter={Boolean(filter.q)} />}
-      {rows.length > 0 && <FilesTable rows={rows} canEdit={canEdit} />}
+      {data && rows.length === 0 && <NoFiles canEdit={canEdit} clear={filter.q ? clear : null} />}
+      {rows.length > 0 && <FilesTable rows={rows} canEdit={canEdit} order={filter.order} />}
       {hasNextPage && (
         <Button className="mt-4" onClick={() => void fetchNextPage()}>
           Load more
@@ -81,9 +83,9 @@ function UploadHint() {
   return `CSV, JSON, Excel or Parquet, also packed. Up to ${formatBytes(max_file_bytes)} per file. ${formatBytes(used_bytes)} of ${formatBytes(max_bytes)} used.`;
 }
 
-function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
-  const navigate = useNavigate({ from: "/files" });
-  if (hasFilter) return <NoMatch items="files" onClear={() => void navigate({ search: {} })} />;
+/** `clear` removes the search, if there is one. */
+function NoFiles({ canEdit, clear }: { canEdit: boolean; clear: (() => void) | null }) {
+  if (clear) return <NoMatch items="files" onClear={clear} />;
   return (
     <EmptyState title="No files yet">
       {canEdit
@@ -93,7 +95,20 @@ function NoFiles({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean 
   );
 }
 
-function FilesTable({ rows, canEdit }: { rows: DataFile[]; canEdit: boolean }) {
+interface TableProps {
+  rows: DataFile[];
+  canEdit: boolean;
+  order: FileOrder | undefined;
+}
+
+function FilesTable({ rows, canEdit, order }: TableProps) {
+  const navigate = useNavigate({ from: "/files" });
+  const sorting = {
+    chosen: order,
+    standard: "newest" as const,
+    onSort: (next: FileOrder | "newest" | undefined) =>
+      void navigate({ search: (current) => parseFileFilter({ ...current, order: next }) }),
+  };
   const [deleted, setDeleted] = useState<DataFile | null>(null);
   return (
     <div className="card overflow-x-auto">
@@ -101,16 +116,24 @@ function FilesTable({ rows, canEdit }: { rows: DataFile[]; canEdit: boolean }) {
       <table className="table w-full border-collapse">
         <thead>
           <tr>
-            <th scope="col">Name</th>
-            <th scope="col" className="text-right!">
-              Size
-            </th>
+            <SortHeader label="Name" order="name" {...sorting} />
+            <SortHeader
+              label="Size"
+              order="size"
+              direction="descending"
+              className="text-right!"
+              {...sorting}
+            />
             <th scope="col" className="max-sm:hidden">
               Used by
             </th>
-            <th scope="col" className="max-sm:hidden">
-              Uploaded
-            </th>
+            <SortHeader
+              label="Uploaded"
+              order="newest"
+              direction="descending"
+              className="max-sm:hidden"
+              {...sorting}
+            />
             {canEdit && (
               <th scope="col">
                 <span className="sr-only">Actions</span>

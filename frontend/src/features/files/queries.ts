@@ -2,9 +2,9 @@ import { infiniteQueryOptions, keepPreviousData, useMutation, useQueryClient } f
 import { api, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { DataFile } from "@/api/types";
-import type { TextFilter } from "@/format/parameter";
+import type { FileFilter } from "./filter";
 
-export function filesQuery(filter: TextFilter) {
+export function filesQuery(filter: FileFilter) {
   return infiniteQueryOptions({
     queryKey: queryKeys.files.list(filter),
     queryFn: ({ signal, pageParam }) =>

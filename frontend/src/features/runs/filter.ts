@@ -3,12 +3,14 @@ import { TRIGGER_WORDS } from "@/api/status-words";
 import type { LogLine, RunStatus, RunTrigger } from "@/api/types";
 import { parseDays, type Days } from "@/format/days";
 import { isId } from "@/format/id";
-import { parseText } from "@/format/parameter";
+import { parseOrder, parseText } from "@/format/parameter";
 
 const MAX_SEARCH_LENGTH = 120; // the longest text that the API accepts
 
-/** The filter in the URL of the list of runs. */
+/** The filter and the order in the URL of the list of runs. */
 export interface RunFilter extends Days {
+  /** Oldest first. Without it, the newest run is the first one. */
+  order?: "created_at";
   q?: string;
   status?: RunStatus;
   pipeline?: string;
@@ -25,6 +27,7 @@ export function parseRunFilter(search: Record<string, unknown>): RunFilter {
     ...(typeof pipeline === "string" && isId(pipeline) && { pipeline }),
     ...(isTrigger(trigger) && { trigger }),
     ...parseDays(search),
+    ...parseOrder(search.order, ["created_at"]),
   };
 }
 

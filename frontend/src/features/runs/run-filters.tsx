@@ -14,7 +14,7 @@ interface Props {
 }
 
 /** The filters of the list of runs. */
-export function RunFilters({ filter, pipelineName }: Props) {
+export function RunFilters({ filter: { order, ...filter }, pipelineName }: Props) {
   const navigate = useNavigate({ from: "/runs" });
   const change = (changed: Record<string, string | undefined>, replace = false) =>
     void navigate({ search: (current) => parseRunFilter({ ...current, ...changed }), replace });
@@ -23,7 +23,7 @@ export function RunFilters({ filter, pipelineName }: Props) {
       items="runs"
       filter={filter}
       onSearch={(q, replace) => change({ q }, replace)}
-      onClear={() => void navigate({ search: {} })}
+      onClear={() => void navigate({ search: { order } })}
     >
       <FilterSelect
         label="Status"

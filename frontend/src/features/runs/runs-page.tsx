@@ -5,6 +5,7 @@ import { Button } from "@/components/button";
 import { NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
+import { SortButton } from "@/components/sort-header";
 import { RunsTable } from "@/components/runs-table";
 import { momentsOf } from "@/format/days";
 import { useOrgEvents } from "@/live/org-events";
@@ -34,7 +35,9 @@ export function RunsPage() {
             <ErrorNotice error={query.error} retry={() => void query.refetch()} />
           </div>
         )}
-        {runs.length > 0 && <RunsTable runs={runs} withPipeline />}
+        {runs.length > 0 && (
+          <RunsTable runs={runs} withPipeline createdHeader={<CreatedHeader order={filter.order} />} />
+        )}
         {isEmpty && <NoRuns filter={filter} />}
       </div>
       {query.hasNextPage && (
@@ -51,7 +54,27 @@ export function RunsPage() {
   );
 }
 
-function NoRuns({ filter }: { filter: RunFilter }) {
+/** Sorts by the time of creation, the only order of the runs that an index has. */
+function CreatedHeader({ order }: { order: RunFilter["order"] }) {
+  const navigate = useNavigate({ from: "/runs" });
+  const direction = order ? "ascending" : "descending";
+  return (
+    <th scope="col" aria-sort={direction} className="hidden @lg:table-cell">
+      <SortButton
+        label="Created"
+        direction={direction}
+        title={order ? "Newest first" : "Oldest first"}
+        onClick={() =>
+          void navigate({
+            search: (current) => parseRunFilter({ ...current, order: order ? undefined : "created_at" }),
+          })
+        }
+      />
+    </th>
+  );
+}
+
+function NoRuns({ filter: { order, ...filter } }: { filter: RunFilter }) {
   const navigate = useNavigate({ from: "/runs" });
   if (Object.keys(filter).length === 0)
     return (
@@ -60,7 +83,7 @@ function NoRuns({ filter }: { filter: RunFilter }) {
       </EmptyState>
     );
   return (
-    <NoMatch items="runs" onClear={() => void navigate({ search: {} })}>
+    <NoMatch items="runs" onClear={() => void navigate({ search: { order } })}>
       {filter.q &&
         " Of messages, only those of the newest failed runs are searched: choose days or a pipeline to search older ones."}
     </NoMatch>

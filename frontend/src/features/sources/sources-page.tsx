@@ -7,10 +7,11 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
+import { SortHeader } from "@/components/sort-header";
 import { useHasPermission } from "@/session/use-session";
 import { LoadErrorPage } from "@/components/error-pages";
 import { Name } from "@/components/name";
-import { parseSourceFilter } from "./filter";
+import { parseSourceFilter, type SourceOrder } from "./filter";
 import { sourcesQuery } from "./queries";
 import { useUploadSources } from "./repository-queries";
 import { UploadButton, UploadResult } from "./upload-button";
@@ -18,10 +19,12 @@ import { UploadButton, UploadResult } from "./upload-button";
 export function SourcesPage() {
   // The router also passes parameters on that the page does not know.
   const filter = useSearch({ from: "/app/sources", select: parseSourceFilter });
+  const { order, ...ownFilter } = filter;
   const navigate = useNavigate({ from: "/sources" });
   const canEdit = useHasPermission()("custom_sources.edit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));
   const upload = useUploadSources();
+  const clear = () => void navigate({ search: { order } });
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
@@ -39,9 +42,9 @@ export function SourcesPage() {
       <UploadResult upload={upload} />
       <FilterBar
         items="custom sources"
-        filter={filter}
+        filter={ownFilter}
         onSearch={(q, replace) => void navigate({ search: { ...filter, q }, replace })}
-        onClear={() => void navigate({ search: {} })}
+        onClear={clear}
       >
         <label className="flex items-center gap-2 text-soft">
           <input
@@ -57,9 +60,9 @@ export function SourcesPage() {
       {error && !data && <LoadErrorPage error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (
-        <NoSources canEdit={canEdit} hasFilter={Boolean(filter.q) || Boolean(filter.archived)} />
+        <NoSources canEdit={canEdit} clear={filter.q || filter.archived ? clear : null} />
       )}
-      {rows.length > 0 && <SourcesTable rows={rows} />}
+      {rows.length > 0 && <SourcesTable rows={rows} order={order} />}
       {hasNextPage && (
         <Button className="mt-4" onClick={() => void fetchNextPage()}>
           Load more
@@ -69,9 +72,9 @@ export function SourcesPage() {
   );
 }
 
-function NoSources({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
-  const navigate = useNavigate({ from: "/sources" });
-  if (hasFilter) return <NoMatch items="custom sources" onClear={() => void navigate({ search: {} })} />;
+/** `clear` removes the filters, if there are some. */
+function NoSources({ canEdit, clear }: { canEdit: boolean; clear: (() => void) | null }) {
+  if (clear) return <NoMatch items="custom sources" onClear={clear} />;
   return (
     <EmptyState
       title="No custom sources yet"
@@ -89,19 +92,34 @@ function NoSources({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolea
   );
 }
 
-function SourcesTable({ rows }: { rows: CustomSourceRow[] }) {
+interface TableProps {
+  rows: CustomSourceRow[];
+  order: SourceOrder | undefined;
+}
+
+function SourcesTable({ rows, order }: TableProps) {
+  const navigate = useNavigate({ from: "/sources" });
+  const sorting = {
+    chosen: order,
+    standard: "newest" as const,
+    onSort: (next: SourceOrder | "newest" | undefined) =>
+      void navigate({ search: (current) => parseSourceFilter({ ...current, order: next }) }),
+  };
   return (
     <div className="card overflow-x-auto">
       <table className="table w-full border-collapse">
         <thead>
           <tr>
-            <th scope="col">Name</th>
+            <SortHeader label="Name" order="name" {...sorting} />
             <th scope="col">Approved version</th>
             <th scope="col">Latest version</th>
-            <th scope="col" className="max-sm:hidden">
-              {" "}
-              Updated{" "}
-            </th>
+            <SortHeader
+              label="Updated"
+              order="updated"
+              direction="descending"
+              className="max-sm:hidden"
+              {...sorting}
+            />
           </tr>
         </thead>
         <tbody>

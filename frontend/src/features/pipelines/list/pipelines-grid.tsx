@@ -14,10 +14,11 @@ import {
 import type { PipelineRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { ChevronIcon } from "@/components/icons";
+import { SortButton } from "@/components/sort-header";
 import { formatCount } from "@/format/number";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { COLUMNS, LINE_CLASSES, LINE_HEIGHT, NARROW_LINE_HEIGHT, NARROW_WINDOW } from "./columns";
-import type { Order, PipelineSearch } from "./filter";
+import { parsePipelineSearch, type Order, type PipelineSearch } from "./filter";
 import type { Item, KindName } from "./items";
 import { PipelineCells } from "./pipeline-line";
 import { RUNS_CHUNK, useRecentRuns } from "./queries";
@@ -110,7 +111,7 @@ export function PipelinesGrid(props: Props) {
     if (!control || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const { tag, run } = control.dataset;
     if (tag !== undefined) {
-      void navigate({ to: "/pipelines", search: (current) => ({ ...current, tag }) });
+      void navigate({ to: "/pipelines", search: (current) => parsePipelineSearch({ ...current, tag }) });
     } else if (run !== undefined) {
       const row = rows.find(({ id }) => id === run);
       if (row && notRunnableReason(row) === null) runPipeline.start(row);
@@ -257,23 +258,14 @@ function Heading({
   const direction = order === "last_run" || order === "duration" ? "descending" : "ascending";
   return (
     <div role="columnheader" className={classes} aria-sort={isChosen ? direction : undefined}>
-      <button
-        type="button"
-        className={classNames("flex items-center gap-0.5 hover:text-ink", isChosen && "text-ink")}
+      <SortButton
+        label={label}
+        direction={isChosen ? direction : null}
         title={isChosen ? "Sort by newest" : `Sort by ${label.toLowerCase()}`}
         onClick={() =>
           void navigate({ search: (current) => ({ ...current, order: isChosen ? undefined : order }) })
         }
-      >
-        {label}
-        {isChosen && (
-          <ChevronIcon
-            width="12"
-            height="12"
-            className={direction === "ascending" ? "rotate-180" : undefined}
-          />
-        )}
-      </button>
+      />
     </div>
   );
 }
