@@ -31,6 +31,7 @@ urlpatterns = [
     ),
     path("pipelines/<uuid:pk>/rows", arrived_views.PipelineRows.as_view()),
     path("runs", views.RunListView.as_view()),
+    path("runs/export", views.RunExportView.as_view()),
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
     path("runs/<uuid:pk>/retry", views.RunRetryView.as_view()),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.runs import queries, services, snapshots, visibility
+from apps.runs import export, queries, services, snapshots, visibility
 from apps.runs.serializers import (
     NothingSerializer,
     RunListQuery,
@@ -143,6 +144,28 @@ class RunListView(OrgView):
         )
         response = paging.page(request, rows, orders=ORDERS, default="-created_at")
         response.data["results"] = snapshots.render_runs(self.org.pk, response.data["results"])
+        return response
+
+
+class RunExportView(OrgView):
+    @operation(
+        "runs_export",
+        tag="runs",
+        summary=f"Export the list of runs as CSV: the newest {export.MAX_RUNS:,} that match, newest first",
+        answer=str,
+        media_type="text/csv",
+        parameters=[RunListQuery],
+        example="id,pipeline,status,trigger,triggered_by,created",
+    )
+    def get(self, request: Request) -> Any:
+        rows = queries.filter_runs(
+            visibility.runs(self.org, self.principal),
+            query_of(RunListQuery, request),
+            org_id=self.org.pk,
+        )
+        lines = export.csv_of_runs(rows, org_id=self.org.pk)
+        response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = 'attachment; filename="runs.csv"'
         return response
 
 

@@ -1,8 +1,10 @@
-"""Parse and render JSON. Reject bodies that PostgreSQL cannot store."""
+"""Parse and render JSON, and render CSV. Reject bodies that PostgreSQL cannot store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +24,8 @@ from apps.web.problems import Problem
 
 MAX_VALUES = 200_000
 MAX_DEPTH = 64  # nesting levels of objects and arrays
+# Characters with which a formula begins in a spreadsheet, and the full-width forms of = + - @.
+FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 class JSONRenderer(BaseRenderer):
@@ -42,6 +46,18 @@ def dumps(data: Any) -> bytes:
     return orjson.dumps(
         data, default=_encode_special, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     )
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """Return a line of CSV. No cell is evaluated as a formula when a spreadsheet opens the file (OWASP: CSV injection)."""
+    text = io.StringIO()
+    csv.writer(text).writerow(_csv_cell(value) for value in values)
+    return text.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _encode_special(value: Any) -> Any:

@@ -489,6 +489,7 @@ RUNS = {
     "pipelines_rows": Case(path={"id": "pipeline"}),
     "runs_rows": Case(path={"id": "run"}),
     "runs_list": Case(query={"pipeline": "pipeline", "domain": "domain"}),
+    "runs_export": Case(query={"pipeline": "pipeline", "domain": "domain"}),
     "runs_get": Case(path={"id": "run"}),
     "runs_cancel": Case(path={"id": "live_run"}),
     "runs_retry": Case(path={"id": "run"}),

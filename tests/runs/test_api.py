@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
 
+from apps.orgs.models import Domain
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
-from apps.runs import queries
+from apps.runs import export, queries
 from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
 from tests.world import World
@@ -151,6 +157,61 @@ def test_runs_are_searched_by_pipeline_and_failure_and_a_stranger_finds_none(
     assert found("s_1") == ["orders_1"]
     assert found("%") == []
     assert found("flight", by=stranger) == []
+
+
+def _export(world: World, role: Role = Role.VIEWER, **query: str) -> list[dict[str, str]]:
+    answer: Any = world.client(role).get("/api/v1/runs/export", query)
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Disposition"] == 'attachment; filename="runs.csv"'
+    return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+def test_the_runs_that_match_are_exported_newest_first_without_formulas(
+    world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks are smaller than the list, and no run is left out or repeated between them."""
+    monkeypatch.setattr(export, "CHUNK_SIZE", 2)
+    for name in ("one", "=1+1", "three", "four", "five"):
+        pipeline = make_pipeline(world, name=name)
+        world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+    with world.scope():
+        runs = Run.objects.for_org(world.org)
+        runs.filter(pipeline__name="three").update(
+            status="failed", failure_class="source", failure_message="@no"
+        )
+        runs.filter(pipeline__name__in=("one", "four")).update(created_at=timezone.now())
+    listed = world.client().get("/api/v1/runs").json()["results"]
+    rows = _export(world)
+    assert [row["id"] for row in rows] == [run["id"] for run in listed]
+    assert {row["pipeline"] for row in rows} == {"one", "'=1+1", "three", "four", "five"}
+    (failed,) = _export(world, status="failed")
+    assert (failed["pipeline"], failed["failure"], failed["message"]) == ("three", "source", "'@no")
+    assert [row["pipeline"] for row in _export(world, q="fiv")] == ["five"]
+    assert _export(stranger) == []
+
+
+def test_an_export_of_runs_ends_after_the_newest_ones_that_one_file_may_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CHUNK_SIZE", 2)
+    monkeypatch.setattr(export, "MAX_RUNS", 3)
+    for _ in range(4):
+        world.client().post(f"/api/v1/pipelines/{make_pipeline(world).pk}/run", {})
+    listed = world.client().get("/api/v1/runs").json()["results"]
+    assert [row["id"] for row in _export(world)] == [run["id"] for run in listed[:3]]
+
+
+def test_a_key_of_a_domain_exports_only_the_runs_of_its_domain(world: World) -> None:
+    with world.scope():
+        domain = Domain.unscoped.create(org=world.org, name="Sales")
+    for fields in ({"name": "sold", "domain_id": domain.pk}, {"name": "other"}):
+        world.client().post(f"/api/v1/pipelines/{make_pipeline(world, **fields).pk}/run", {})
+    body = {"name": "Sales", "role": "viewer", "domain_id": str(domain.pk)}
+    key = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()["key"]
+    answer: Any = APIClient(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/runs/export")
+    text = b"".join(answer.streaming_content).decode()
+    assert "sold" in text
+    assert "other" not in text
 
 
 def test_a_search_reads_the_messages_of_the_newest_failed_runs_that_other_filters_leave(

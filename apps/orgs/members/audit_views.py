@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +17,7 @@ from apps.orgs.roles import Permission
 from apps.web.paging import newest_first, oldest_first, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.views import query_of
-from apps.web.wire import dumps
+from apps.web.wire import csv_line, dumps
 
 EVENT_EXAMPLE = {
     "id": "01936c63-5e6f-7041-9b30-2c3d4e5f6071",
@@ -37,8 +35,6 @@ EVENT_EXAMPLE = {
 ORDERS = {"newest": newest_first("at"), "oldest": oldest_first("at")}
 COLUMNS = (*EVENT_EXAMPLE, "on_behalf_of")
 JSON_COLUMNS = ("changes", "on_behalf_of")  # columns that contain JSON
-# Characters with which a formula begins in a spreadsheet, and the full-width forms of = + - @.
-FORMULA_STARTS = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 class AuditLog(OrgView):
@@ -98,20 +94,8 @@ def _json_lines(rows: Iterator[AuditEventColumns]) -> Iterator[bytes]:
 
 
 def _csv_lines(rows: Iterator[AuditEventColumns]) -> Iterator[str]:
-    yield _csv_line(COLUMNS)
+    yield csv_line(COLUMNS)
     for event in rows:
         row: dict[str, object] = {**event}
         texts = {name: dumps(row[name]).decode() for name in JSON_COLUMNS if row[name] is not None}
-        yield _csv_line([_csv_cell({**row, **texts}[column]) for column in COLUMNS])
-
-
-def _csv_line(cells: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
-
-
-def _csv_cell(value: Any) -> str:
-    """Return the value as text that a spreadsheet does not evaluate as a formula (OWASP: CSV injection)."""
-    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        yield csv_line({**row, **texts}[column] for column in COLUMNS)

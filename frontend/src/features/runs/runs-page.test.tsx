@@ -54,6 +54,21 @@ describe("the list of runs", () => {
     expect(screen.getByLabelText<HTMLSelectElement>("Pipeline").selectedOptions[0]!.text).toBe("Orders");
   });
 
+  it("is downloaded with all runs that match, also those of further pages", async () => {
+    URL.createObjectURL = () => "blob:runs";
+    URL.revokeObjectURL = () => undefined;
+    server.use(
+      http.get("/api/v1/runs/export", ({ response }) => response.untyped(new Response("id,pipeline\r\n"))),
+    );
+    await openPage(`/runs?status=failed&since=2026-11-01&order=created_at`);
+    await userEvent.click(await screen.findByRole("button", { name: "Download CSV" }));
+    await waitFor(() =>
+      expect(sent("/api/v1/runs/export")).toEqual([
+        { status: "failed", since: new Date("2026-11-01T00:00").toISOString() },
+      ]),
+    );
+  });
+
   it("loads the names of the pipelines only when one is to be chosen", async () => {
     await openPage("/runs");
     await screen.findByText("Orders");

@@ -1,5 +1,6 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { downloadFile } from "@/api/download";
 import { runsQuery } from "@/api/runs";
 import { Button } from "@/components/button";
 import { NoMatch } from "@/components/filter-bar";
@@ -7,6 +8,8 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { SortButton } from "@/components/sort-header";
 import { RunsTable } from "@/components/runs-table";
+import { formatCount } from "@/format/number";
+import { showError } from "@/components/toast";
 import { momentsOf } from "@/format/days";
 import { useOrgEvents } from "@/live/org-events";
 import { parseRunFilter, type RunFilter } from "./filter";
@@ -17,16 +20,26 @@ export function RunsPage() {
   const filter = useSearch({ from: "/app/runs", select: parseRunFilter });
   useOrgEvents();
   const { since, until, ...others } = filter;
+  const ofApi = { ...others, ...momentsOf({ since, until }) };
   const query = useInfiniteQuery({
-    ...runsQuery({ ...others, ...momentsOf({ since, until }) }),
+    ...runsQuery(ofApi),
     placeholderData: keepPreviousData, // the list does not vanish while a search is typed
   });
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
+  const count = query.data?.pages[0]?.count ?? 0;
   const ofPipeline = runs.find(({ pipeline }) => pipeline.id === filter.pipeline)?.pipeline;
   const isEmpty = query.isSuccess && !query.isPlaceholderData && runs.length === 0;
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      <PageHeader title="Runs" count={query.data?.pages[0]?.count} />
+      <PageHeader title="Runs" count={query.data && count}>
+        <Button
+          title={count > MAX_EXPORTED ? `The newest ${formatCount(MAX_EXPORTED)} runs that match` : undefined}
+          disabledReason={runs.length === 0 ? "No runs to download" : null}
+          onClick={() => void downloadRuns(ofApi).catch(showError)}
+        >
+          Download CSV
+        </Button>
+      </PageHeader>
       <RunFilters filter={filter} pipelineName={ofPipeline?.name} />
       <div className="card @container overflow-x-auto">
         {query.isPending && <Skeletons />}
@@ -52,6 +65,15 @@ export function RunsPage() {
       )}
     </div>
   );
+}
+
+const MAX_EXPORTED = 100_000; // runs that the API exports
+
+/** Downloads all runs that match, not only those of the loaded pages. They are newest first. */
+function downloadRuns(filter: RunFilter): Promise<void> {
+  const parameters = new URLSearchParams({ ...filter });
+  parameters.delete("order");
+  return downloadFile(`/api/v1/runs/export?${parameters}`, "runs.csv");
 }
 
 /** Sorts by the time of creation, the only order of the runs that an index has. */
