@@ -1,4 +1,4 @@
-import type { PipelineRow, RunStatus } from "./types";
+import type { PipelineRow, RunRow, RunStatus } from "./types";
 
 const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
 
@@ -23,4 +23,10 @@ export function reasonOfLiveRun(run: PipelineRow["last_run"]): string | null {
   if (!run || !isLive(run.status)) return null;
   if (run.kind === "backfill") return "A backfill is in progress.";
   return run.kind === "replay" ? "Rejected records are being sent again." : "A run is in progress.";
+}
+
+/** Whether the records that a run has written are only staged: it has ended without publishing a stream. */
+export function isOnlyStaged(run: Pick<RunRow, "status" | "streams_succeeded" | "progress">): boolean {
+  const hasFailed = run.status === "failed" || run.status === "cancelled";
+  return hasFailed && run.streams_succeeded === 0 && run.progress.written > 0;
 }

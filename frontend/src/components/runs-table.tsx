@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { isLive } from "@/api/run-status";
+import { isLive, isOnlyStaged } from "@/api/run-status";
 import type { RunRow } from "@/api/types";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatCount, countWithNoun } from "@/format/number";
@@ -72,6 +72,7 @@ export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) 
                 </Link>
                 <p className="truncate text-[0.8125rem] text-soft @lg:hidden">
                   <RelativeTime time={run.created_at} />, {countWithNoun(run.progress.written, "record")}
+                  {isOnlyStaged(run) && " staged"}
                 </p>
               </td>
             )}
@@ -82,7 +83,7 @@ export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) 
               <RunDuration run={run} />
             </td>
             <td className={classNames("text-right tabular-nums", wideOnlyClass)}>
-              {formatCount(run.progress.written)}
+              <Written run={run} />
             </td>
             <td className="hidden max-w-48 text-soft @3xl:table-cell">
               <StartedBy run={run} />
@@ -94,6 +95,18 @@ export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) 
         ))}
       </tbody>
     </table>
+  );
+}
+
+function Written({ run }: { run: RunRow }) {
+  if (!isOnlyStaged(run)) return formatCount(run.progress.written);
+  return (
+    <span
+      className="whitespace-nowrap text-faint"
+      title="Staged, not published: the destination has none of them"
+    >
+      {formatCount(run.progress.written)} staged
+    </span>
   );
 }
 

@@ -26,6 +26,18 @@ const run = {
 } as unknown as Run;
 const figure = (name: string) => screen.getByText(name).nextElementSibling!.textContent;
 
+it.each(["failed", "cancelled"] as const)(
+  "a run that %s says that its records were not published",
+  (status) => {
+    render(<ProgressCard run={{ ...run, status, streams_succeeded: 0 }} />);
+    expect(figure("Staged, not published")).toBe("1,000");
+    expect(screen.queryByText("Written")).toBeNull();
+    cleanup();
+    render(<ProgressCard run={{ ...run, status, streams_succeeded: 1 }} />);
+    expect(figure("Written")).toBe("1,000");
+  },
+);
+
 describe("the figures of a run with two attempts", () => {
   it("divide the records of both by the time of both", () => {
     render(<ProgressCard run={run} />);

@@ -1,5 +1,5 @@
 import { useState, type ReactNode } from "react";
-import { isLive } from "@/api/run-status";
+import { isLive, isOnlyStaged } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
@@ -19,7 +19,9 @@ export function ProgressCard({ run }: { run: Run }) {
         <Figure name={total === null || total === progress.read ? "Read" : `Read of ${formatCount(total)}`}>
           {formatCount(progress.read)}
         </Figure>
-        <Figure name="Written">{formatCount(progress.written)}</Figure>
+        <Figure name={isOnlyStaged(run) ? "Staged, not published" : "Written"}>
+          {formatCount(progress.written)}
+        </Figure>
         <Figure name="Rejected" isWarning={progress.rejected > 0}>
           {formatCount(progress.rejected)}
         </Figure>

@@ -54,6 +54,17 @@ describe("the list of runs", () => {
     expect(screen.getByLabelText<HTMLSelectElement>("Pipeline").selectedOptions[0]!.text).toBe("Orders");
   });
 
+  it("says which records were staged and not published", async () => {
+    const progress = part<RunRow["progress"]>({ written: 990 });
+    runs = [
+      { ...RUN, streams_succeeded: 0, progress },
+      { ...RUN, id: PIPELINE, streams_succeeded: 1, progress },
+    ];
+    await openPage("/runs");
+    const cells = (await screen.findAllByRole("row")).slice(1).map((row) => row.children[4]!.textContent);
+    expect(cells).toEqual(["990 staged", "990"]);
+  });
+
   it("is downloaded with all runs that match, also those of further pages", async () => {
     URL.createObjectURL = () => "blob:runs";
     URL.revokeObjectURL = () => undefined;
