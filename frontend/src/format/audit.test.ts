@@ -76,6 +76,17 @@ it("empty settings and ids of a new object are left out", () => {
   expect(changeLines(event("pipeline.create", changes))).toEqual(["Write mode: Append"]);
 });
 
+it("a setting of a pipeline's own source or destination is called as in its form", () => {
+  const changes = {
+    "config.source.config.rows": [null, 1000],
+    "config.destination.config.table_name": [null, "orders"],
+  };
+  expect(changeLines(event("pipeline.create", changes))).toEqual([
+    "Rows of the source: 1000",
+    "Table name of the destination: orders",
+  ]);
+});
+
 it("the actor is named, and the person for whom a program acted", () => {
   const person = { kind: "user", id: null, name: "ada@example.com" };
   expect(actorInWords({ actor_label: "Agent", on_behalf_of: person })).toBe("Agent for ada@example.com");

@@ -311,10 +311,15 @@ const FIELDS: Record<string, string> = {
   to: "To",
 };
 
+/** A setting of a source or destination that only this pipeline has. */
+const OWN_SETTING = /^(source|destination)\.config\.(.+)$/;
+
 function fieldName(field: string, action: string, { person }: Names): string {
   if (action.startsWith("domain.") && action.endsWith("_role")) return `Role of ${person(field)}`;
   if (action === "pipeline.streams") return `Stream ${field.replace(/^streams\./, "")}`;
   if (Object.hasOwn(FIELDS, field)) return FIELDS[field]!;
+  const [, side, setting] = OWN_SETTING.exec(field) ?? [];
+  if (setting) return `${nameInWords(setting.replaceAll(".", " "))} of the ${side}`;
   const name = fieldInWords(field);
   return name === field ? nameInWords(field.replaceAll(".", " ")) : name;
 }
