@@ -24,7 +24,6 @@ class PostgresConfig(BaseModel):
         min_length=1,
         max_length=63,
         title="Database",
-        description="Database name.",
         examples=["warehouse"],
     )
     user: str = Field(

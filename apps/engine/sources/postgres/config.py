@@ -22,10 +22,13 @@ class Config(SourceSettings):
         examples=["db.example.com"],
     )
     port: int = Field(5432, ge=1, le=65535, description="Port")
-    database: str = Field(
-        min_length=1, max_length=63, description="Database name", examples=["shop"]
+    database: str = Field(min_length=1, max_length=63, examples=["shop"])
+    user: str = Field(
+        min_length=1,
+        max_length=63,
+        description="Needs only to read: CONNECT on the database, USAGE on the schemas, SELECT on the tables",
+        examples=["reader"],
     )
-    user: str = Field(min_length=1, max_length=63, description="User name", examples=["reader"])
     password: str = Secret("Password", default="", max_length=1000)
     schemas: list[str] = Field(
         default_factory=list,
