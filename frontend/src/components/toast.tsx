@@ -94,7 +94,7 @@ export function Toasts() {
   return (
     <div
       aria-live="polite"
-      className="pointer-events-none fixed right-0 bottom-0 z-50 grid [body:has([data-save-bar])_&]:bottom-16 w-full max-w-md gap-2 p-4"
+      className="pointer-events-none fixed right-0 bottom-0 z-50 grid [body:has([data-composer])_&]:bottom-28 [body:has([data-save-bar])_&]:bottom-16 w-full max-w-md gap-2 p-4"
     >
       {successes.map(({ id, text, link }) => (
         <div

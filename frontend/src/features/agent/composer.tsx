@@ -31,6 +31,7 @@ export function Composer({ text, onChange, onSend, onStop, disabledReason, pageN
 
   return (
     <form
+      data-composer
       className="border-t border-line bg-page p-3"
       onSubmit={(event) => {
         event.preventDefault();
