@@ -182,6 +182,9 @@ function ConnectorsTable({ rows, order }: TableProps) {
                 <p className="text-[0.8125rem] text-faint sm:hidden">
                   {kindName(row.role, row.kind)}, {row.role}
                 </p>
+                <div className="sm:hidden">
+                  <TestState connector={row} />
+                </div>
                 {row.description && (
                   <p dir="auto" className="line-clamp-2 text-left text-soft">
                     {row.description}

@@ -71,6 +71,7 @@ export function LogPanel({ run, feed }: Props) {
         <h2 id="log-title" className="mr-auto font-semibold">
           Log <span className="font-normal text-faint tabular-nums">{countText(all, found, isFiltered)}</span>
         </h2>
+        {all.count > 0 && <DownloadLog runId={run.id} />}
         {firstError !== null && (
           <Button
             size="small"
@@ -100,7 +101,6 @@ export function LogPanel({ run, feed }: Props) {
             </option>
           ))}
         </select>
-        {all.count > 0 && <DownloadLog runId={run.id} />}
         <LogSearch
           found={found}
           text={text}

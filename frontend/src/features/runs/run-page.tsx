@@ -222,7 +222,7 @@ function RunDetails({ run }: { run: Run }) {
         Details
       </h2>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
-        <dt className="text-faint">Started by</dt>
+        <dt className="whitespace-nowrap text-faint">Started by</dt>
         <dd>
           <StartedBy run={run} />
         </dd>

@@ -157,7 +157,14 @@ export function PipelinesGrid(props: Props) {
       className="@container"
       style={{ "--check": selectableCount > 0 ? "1.25rem" : "0rem" } as React.CSSProperties}
     >
-      <div role="rowgroup" className="z-10 rounded-t-card bg-surface lg:sticky lg:top-0">
+      {/* In a narrow window it has only the box that selects all. */}
+      <div
+        role="rowgroup"
+        className={classNames(
+          "z-10 rounded-t-card bg-surface lg:sticky lg:top-0",
+          selectableCount === 0 && "max-md:sr-only",
+        )}
+      >
         <div role="row" aria-rowindex={1} className={classNames(LINE_CLASSES, "h-8 border-b border-line")}>
           <div role="columnheader" className={COLUMNS.check.className}>
             {selectableCount > 0 ? (

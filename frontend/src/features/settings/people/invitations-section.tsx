@@ -112,7 +112,7 @@ export function InvitationsSection() {
                 .filter(({ email }) => isFound(invited, email))
                 .map((row) => (
                   <li key={row.id} className="flex flex-wrap items-center gap-3">
-                    <div className="min-w-0 flex-1 wrap-anywhere">
+                    <div className="min-w-0 flex-1 wrap-anywhere max-sm:basis-full">
                       <p>
                         {row.email} <span className="text-faint">as {row.role}</span>
                       </p>
