@@ -118,8 +118,7 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
         "Else correct the source or the transform, and run the pipeline again.",
         TOO_MANY_REJECTED: "Look at the rejected records on the run's page, correct the source or the transform, and run the "
         'pipeline again. If they may be missing, raise "Rejected records allowed" under Configuration on the pipeline\'s page '
-        "(max_rejected_share of the stream), then retry: the run publishes what it has read. The source Files can leave out "
-        'lines that cannot be read: set "Bad lines" to skip on the connector\'s page (bad_lines).',
+        "(max_rejected_share of the stream), then retry: the run publishes what it has read.",
     },
     FailureClass.SOURCE: {
         "the response has no records": "Compare the path of the records with what the evidence says that the response has, correct "
@@ -147,21 +146,26 @@ SETTINGS_BY_MESSAGE: dict[FailureClass, dict[str, Setting]] = {
         COLUMNS_CHANGED: "contract",
     },
 }
+BAD_LINES_STEP = ' Lines that cannot be read can be left out: set "Bad lines" to skip on the page of the source (bad_lines).'
 CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
 
 
-def next_step(failure: FailureClass, message: str, *, retryable: bool | None) -> str:
+def next_step(
+    failure: FailureClass, message: str, *, retryable: bool | None, source_kind: str = ""
+) -> str:
     """Return advice for the user. It depends on the message too, which names, for example, the reached limit.
 
     If a retry without a change cannot help (`retryable` is False), the advice names a change first. None is
-    the value of attempts that older releases stored.
+    the value of attempts that older releases stored. `source_kind` is the kind of the pipeline's source, if it is known.
     """
     may_be_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
     if may_be_code and message.startswith(USER_CODE_PREFIXES):
         return CODE_STEP
     for text, step in STEPS_BY_MESSAGE.get(failure, {}).items():
         if text in message:
-            return step
+            return step + (
+                BAD_LINES_STEP if (text, source_kind) == (TOO_MANY_REJECTED, "files") else ""
+            )
     if retryable is False and failure in STEPS_BEFORE_RETRY:
         return STEPS_BEFORE_RETRY[failure]
     return NEXT_STEPS[failure]

@@ -19,6 +19,7 @@ COLUMNS = (
     "pipeline_id",
     "pipeline__name",
     "pipeline__domain_id",
+    "pipeline__source_kind",
     "version",
     "status",
     "trigger",
@@ -326,7 +327,12 @@ def _render_failure(row: Mapping[str, Any]) -> FailureSnapshot:
         "message": row["failure_message"],
         "evidence": row.get("failure_evidence", []),
         "retryable": row["failure_retryable"],
-        "next_step": next_step(failure, row["failure_message"], retryable=row["failure_retryable"]),
+        "next_step": next_step(
+            failure,
+            row["failure_message"],
+            retryable=row["failure_retryable"],
+            source_kind=row.get("pipeline__source_kind", ""),
+        ),
         "sides": sides_to_check(failure),
         "setting": setting_to_change(failure, row["failure_message"]),
     }

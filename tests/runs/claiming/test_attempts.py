@@ -213,7 +213,7 @@ def test_the_next_step_for_slow_code_names_the_setting_and_not_the_time_limit(
         (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
         (FailureClass.SOURCE, "the response has no records at 'items'", "the path of the records"),
         (FailureClass.SOURCE, "the API returns the same page again: all records", "the pagination"),
-        (FailureClass.CONTRACT, "3 of 200 records were rejected", 'set "Bad lines" to skip'),
+        (FailureClass.CONTRACT, "3 of 200 records were rejected", "Rejected records allowed"),
         (FailureClass.SOURCE, "The code ended its process with exit status 3.", ADVICE_FOR_CODE),
         (FailureClass.SOURCE, "The code raised KeyError: 'id'", ADVICE_FOR_CODE),
         (FailureClass.SOURCE, too_many_message("rows", 10_000), ADVICE_FOR_CODE),
@@ -225,6 +225,21 @@ def test_the_next_step_names_what_to_change(
     failure: FailureClass, message: str, advice: str
 ) -> None:
     assert advice in next_steps.next_step(failure, message, retryable=None)
+
+
+def test_only_a_run_of_files_with_many_rejected_records_is_told_how_to_leave_out_bad_lines() -> (
+    None
+):
+    def step(source_kind: str) -> str:
+        return next_steps.next_step(
+            FailureClass.CONTRACT,
+            "3 of 200 records were rejected",
+            retryable=False,
+            source_kind=source_kind,
+        )
+
+    assert 'set "Bad lines" to skip' in step("files")
+    assert "Bad lines" not in step("postgres")
 
 
 @pytest.mark.parametrize(
