@@ -63,13 +63,18 @@ NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
 }
 
+# A retry has the definition with which the run was started, but the connectors of now.
+RETRY_OR_RUN = (
+    "If the change is not in this pipeline, retry: streams that are published are not read again. After a change of the "
+    "pipeline, run it again."
+)
 # The steps after failures for which another attempt without a change is useless, where `NEXT_STEPS` would advise one.
 STEPS_BEFORE_RETRY: dict[FailureClass, str] = {
     FailureClass.RATE_LIMIT: "Run this pipeline less often: the source or the destination limits the number of requests.",
     FailureClass.SOURCE: "Correct what the message and the evidence name: at the source, in the settings of its connector, or in "
-    "the stream of this pipeline. Then run the pipeline again.",
+    f"the stream of this pipeline. {RETRY_OR_RUN}",
     FailureClass.DESTINATION: "Correct what the message and the evidence name: at the destination, in the settings of its "
-    "connector, or in the stream of this pipeline. Then run the pipeline again.",
+    f"connector, or in the stream of this pipeline. {RETRY_OR_RUN}",
     FailureClass.TIMEOUT: "Reduce the work of one run, for example by a smaller page size or fewer streams, then run the pipeline "
     "again.",
     FailureClass.CRASHED: "Check the last lines of the log and how much memory the run needs. Correct what they show, then run the "
@@ -100,9 +105,9 @@ STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
             "Ask an admin to raise the organization's limit, or wait for the next month. Then retry: the run continues "
             "from the last checkpoint.",
         ),
-        NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
+        NO_SUCH: f"Create what is missing, or correct its name in the settings. {RETRY_OR_RUN}",
         WITH_READABLE_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and "
-        "USAGE on its schema, then run the pipeline again.",
+        f"USAGE on its schema. {RETRY_OR_RUN}",
     },
     FailureClass.CONTRACT: {
         REMOVES_ALL_ROWS: "Find out why the source returned no records, and run the pipeline again. If an empty result is "

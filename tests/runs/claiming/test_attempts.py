@@ -227,6 +227,14 @@ def test_the_next_step_names_what_to_change(
     assert advice in next_steps.next_step(failure, message, retryable=None)
 
 
+@pytest.mark.parametrize("failure", [FailureClass.SOURCE, FailureClass.DESTINATION])
+def test_a_change_outside_the_pipeline_needs_only_a_retry(failure: FailureClass) -> None:
+    """A retry uses the connectors of now, and does not read streams again that are published."""
+    step = next_steps.next_step(failure, "The table has gone.", retryable=False)
+    assert "If the change is not in this pipeline, retry" in step
+    assert "run it again" in step
+
+
 def test_only_a_run_of_files_with_many_rejected_records_is_told_how_to_leave_out_bad_lines() -> (
     None
 ):
