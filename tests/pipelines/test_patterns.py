@@ -412,8 +412,7 @@ def asking(world: World) -> tuple[World, str]:
     created = database.create("*", new_streams="ask")
     database.list(*listed("orders", "fresh"))
     url = f"{URL}/{created.json()['id']}"
-    changed = world.client().patch(url, {"config": {"patterns": {"max_rejected_share": 0.1}}})
-    assert streams_of(world, changed)["fresh"] == ("waiting", "")
+    world.client().patch(url, {"config": {"patterns": {"max_rejected_share": 0.1}}})
     return world, url
 
 

@@ -154,6 +154,23 @@ describe("the page of a run", () => {
     expect(await screen.findByRole("button", { name: "Cancel run" })).toBeTruthy();
   });
 
+  it("shows in the place of the records that a watched run has failed, and the whole failure on request", async () => {
+    const live = { ...run, status: "running" as const, failure: null, finished_at: null };
+    server.use(http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(live)));
+    await openPage(`/runs/${ID}`);
+    await screen.findByRole("region", { name: "Records" });
+
+    server.use(http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(run)));
+    await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
+    await screen.findByText("The connection was lost", { exact: false });
+    expect(screen.queryByRole("region", { name: "Records" })).toBeNull();
+    expect(screen.queryByText("Next step:")).toBeNull();
+
+    await userEvent.click(screen.getByRole("button", { name: "What to do" }));
+    expect(screen.getByText("Next step:")).toBeTruthy();
+    expect(screen.getByRole("button", { name: "Explain this failure" })).toBeTruthy();
+  });
+
   it("says that the run does not exist if it was deleted meanwhile", async () => {
     await openPage(`/runs/${ID}`);
     await screen.findByText("The connection was lost", { exact: false });

@@ -24,6 +24,7 @@ import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
 import { CompareLink } from "./comparison/compare-link";
 import { FailureCard } from "./repair/failure-card";
+import { FailureNotice } from "./repair/failure-notice";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
@@ -42,6 +43,10 @@ function LiveRun({ runId }: { runId: string }) {
   const { data, error, refetch } = useQuery(runQuery(runId));
   const run = dataIfFound(data, error);
   const live = run !== undefined && isLive(run.status);
+  // The failure of a run that is watched is shown where nothing moves, until somebody wants to read more.
+  const [isFailureShort, setFailureShort] = useState(false);
+  if (live && !isFailureShort) setFailureShort(true);
+  const failure = run && !live && run.status !== "cancelled" ? run.failure : null;
   const mayLook = useHasPermission()("data.view", run?.domain_id);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
   const canRun = useCanRun(run);
@@ -59,15 +64,21 @@ function LiveRun({ runId }: { runId: string }) {
           <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
               <ProgressCard run={run} />
-              {run.failure && !live && run.status !== "cancelled" && (
-                <FailureCard run={run} failure={run.failure}>
-                  {canRun && run.failure.retryable && <RetryButton run={run} size="small" />}
+              {failure && !isFailureShort && (
+                <FailureCard run={run} failure={failure}>
+                  {canRun && failure.retryable && <RetryButton run={run} size="small" />}
                 </FailureCard>
               )}
               {live && <LiveConnectionNotice state={streamState} />}
               {run.streams_total > 1 && (live || run.attempt > 0) && <StreamsCard run={run} />}
-              {/* They have the same height, so that nothing moves when the run starts. */}
-              {run.status === "pending" ? <WaitingCard run={run} /> : <RecordsCard run={run} />}
+              {/* They have the same height, so that nothing moves when the run starts or fails. */}
+              {run.status === "pending" ? (
+                <WaitingCard run={run} />
+              ) : failure && isFailureShort ? (
+                <FailureNotice failure={failure} onExpand={() => setFailureShort(false)} />
+              ) : (
+                <RecordsCard run={run} />
+              )}
               <SourceChangesCard run={run} />
               {hasLeftOut && <LeftOutCard run={run} />}
               <LogPanel run={run} feed={feed} />
