@@ -94,9 +94,8 @@ describe("the streams of a run", () => {
     expect(screen.getByText("1 of 2 succeeded")).toBeTruthy();
     const row = screen.getByText("public.t1").closest("tr")!;
     expect(within(row).getByText("Failed")).toBeTruthy();
-    expect(within(row).getByText(/there is no table t1/).textContent).toBe(
-      "Configuration: there is no table t1",
-    );
+    const why = within(row.nextElementSibling as HTMLElement).getByText(/there is no table t1/);
+    expect(why.textContent).toBe("Configuration: there is no table t1");
     expect(screen.getByRole("button", { name: "Failed 1" })).toBeTruthy();
   });
 

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { isLive } from "@/api/run-status";
 import type { Run, RunStream, RunStreamPage } from "@/api/types";
 import { Button } from "@/components/button";
@@ -120,20 +120,22 @@ function StreamTable({ run, streams }: { run: Run; streams: RunStream[] }) {
         <thead className="sticky top-0 bg-surface text-left text-soft">
           <tr>
             <th className="py-1.5 pr-3 font-medium">Stream</th>
-            <th className="py-1.5 pr-3 font-medium @max-2xl:hidden">Table</th>
             <th className="w-26 py-1.5 pr-3 font-medium">Status</th>
-            <th className="w-42 py-1.5 pr-3 text-right font-medium @max-3xl:w-24 @max-md:hidden">Read</th>
-            <th className="w-24 py-1.5 pr-3 text-right font-medium">Written</th>
-            <th className="w-20 py-1.5 pr-3 text-right font-medium whitespace-nowrap @max-xl:hidden">
+            <th className="w-40 py-1.5 pr-3 text-right font-medium @max-3xl:w-20 @max-md:hidden">Read</th>
+            <th className="w-20 py-1.5 pr-3 text-right font-medium">Written</th>
+            <th className="w-18 py-1.5 pr-3 text-right font-medium whitespace-nowrap @max-xl:hidden">
               Left out
             </th>
-            <th className="w-24 py-1.5 pr-3 text-right font-medium @max-3xl:hidden">Volume</th>
-            <th className="w-32 py-1.5 text-right font-medium @max-md:hidden">Duration</th>
+            <th className="w-20 py-1.5 pr-3 text-right font-medium @max-3xl:hidden">Volume</th>
+            <th className="w-30 py-1.5 text-right font-medium @max-md:hidden">Duration</th>
           </tr>
         </thead>
         <tbody className="divide-y divide-line">
           {streams.map((stream) => (
-            <StreamRow key={stream.position} run={run} stream={stream} />
+            <Fragment key={stream.position}>
+              <StreamRow stream={stream} />
+              {stream.failure && <FailureRow run={run} stream={stream} failure={stream.failure} />}
+            </Fragment>
           ))}
         </tbody>
       </table>
@@ -141,27 +143,36 @@ function StreamTable({ run, streams }: { run: Run; streams: RunStream[] }) {
   );
 }
 
-function StreamRow({ run, stream }: { run: Run; stream: RunStream }) {
+interface FailureRowProps {
+  run: Run;
+  stream: RunStream;
+  failure: NonNullable<RunStream["failure"]>;
+}
+
+/** Why the stream above has failed. It is wider than the name of the stream, so it needs fewer lines. Narrow tables have three columns. */
+function FailureRow({ run, stream, failure }: FailureRowProps) {
+  return (
+    <tr className="border-t-0">
+      <td colSpan={3} className="pr-3 pb-1.5">
+        <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+          <p className="text-bad wrap-break-word first-letter:uppercase">
+            <span className="font-medium">{nameInWords(failure.class)}:</span> {failure.message}
+          </p>
+          <SettingLink run={run} failure={failure} stream={stream.stream} />
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+function StreamRow({ stream }: { stream: RunStream }) {
   return (
     <tr className="align-top">
-      <td className="min-w-32 py-1.5 pr-3 wrap-anywhere">
+      <td className="py-1.5 pr-3 wrap-anywhere">
         {stream.stream}
-        {stream.table !== stream.stream && (
-          <p className="hidden text-xs text-soft @max-2xl:block">to {stream.table}</p>
-        )}
+        {stream.table !== stream.stream && <p className="text-xs text-soft">to {stream.table}</p>}
         <Position stream={stream} />
-        {stream.failure && (
-          <p className="mt-0.5 max-w-[60ch] text-bad wrap-break-word first-letter:uppercase">
-            <span className="font-medium">{nameInWords(stream.failure.class)}:</span> {stream.failure.message}
-          </p>
-        )}
-        {stream.failure && (
-          <div className="mt-1 empty:hidden">
-            <SettingLink run={run} failure={stream.failure} stream={stream.stream} />
-          </div>
-        )}
       </td>
-      <td className="min-w-24 py-1.5 pr-3 wrap-anywhere text-soft @max-2xl:hidden">{stream.table}</td>
       <td className="py-1.5 pr-3">
         <StatusBadge
           status={stream.status}

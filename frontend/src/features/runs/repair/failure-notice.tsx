@@ -16,7 +16,7 @@ export function FailureNotice({ failure, onExpand }: Props) {
   return (
     <section
       aria-labelledby="failure-notice-title"
-      className="flex h-18.5 items-center gap-3 rounded-card border border-line bg-bad-wash px-4"
+      className="flex h-18.5 min-w-0 items-center gap-3 rounded-card border border-line bg-bad-wash px-4"
     >
       <WarningIcon className="shrink-0 text-bad" />
       <div className="mr-auto min-w-0">
