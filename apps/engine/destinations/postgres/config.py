@@ -24,6 +24,7 @@ class PostgresConfig(BaseModel):
         min_length=1,
         max_length=63,
         title="Database",
+        description="It must exist; Drover creates the tables in it",
         examples=["warehouse"],
     )
     user: str = Field(

@@ -22,7 +22,12 @@ class Config(SourceSettings):
         examples=["db.example.com"],
     )
     port: int = Field(5432, ge=1, le=65535, description="Port")
-    database: str = Field(min_length=1, max_length=63, examples=["shop"])
+    database: str = Field(
+        min_length=1,
+        max_length=63,
+        description="One database of the server; its tables are read",
+        examples=["shop"],
+    )
     user: str = Field(
         min_length=1,
         max_length=63,
