@@ -32,7 +32,7 @@ RUN groupadd --gid 10001 drover \
 WORKDIR /srv/drover
 COPY --from=packages /opt/drover /opt/drover
 COPY --from=packages /opt/postgres /opt/postgres
-COPY manage.py LICENSE ./
+COPY manage.py LICENSE pyproject.toml ./
 COPY config/ config/
 COPY apps/ apps/
 COPY local/ local/

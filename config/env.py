@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import re
+import tomllib
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -23,6 +24,13 @@ def home() -> Path:
     """Return the folder of this installation. It has the keys, the files and, with `make up`, the database."""
     default = Path(__file__).resolve().parent.parent / ".drover"
     return Path(os.environ.get("DROVER_HOME") or default).resolve()
+
+
+def version() -> str:
+    """Return the version of Drover, which is written in pyproject.toml only."""
+    file = Path(__file__).resolve().parent.parent / "pyproject.toml"
+    found: str = tomllib.loads(file.read_text())["project"]["version"]
+    return found
 
 
 def text(name: str, default: str | None = None, *, hint: str = "") -> str:

@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from apps.engine.reporting.terminal import printable_text
+from config import env
 
 PROCESSORS: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -17,6 +18,19 @@ PROCESSORS: list[structlog.types.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+
+
+class AddVersion:
+    """Adds the version of Drover, because processes of two releases may run during an upgrade."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def __call__(
+        self, _logger: Any, _method: str, event: structlog.types.EventDict
+    ) -> structlog.types.EventDict:
+        event["version"] = self._version
+        return event
 
 
 def _dumps(value: Any, **_: Any) -> str:
@@ -35,10 +49,11 @@ def configure(config: dict[str, Any]) -> None:
     """Configure logging and structlog. Django calls this with `LOGGING`."""
     formatter = config["formatters"]["structured"]
     formatter["processor"] = structlog.processors.JSONRenderer(serializer=_dumps)
-    formatter["foreign_pre_chain"] = PROCESSORS
+    processors: list[structlog.types.Processor] = [AddVersion(env.version()), *PROCESSORS]
+    formatter["foreign_pre_chain"] = processors
     logging.config.dictConfig(config)
     structlog.configure(
-        processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

@@ -15,6 +15,7 @@ from config import env, language_model
 # --- Deployment -----------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
 DROVER_HOME = env.home()
+VERSION = env.version()
 DEBUG = env.flag("DROVER_DEBUG", default=False)
 # "local" is one machine on loopback (`make up`); "production" is behind a proxy with TLS.
 DEPLOYMENT = env.text("DROVER_DEPLOYMENT", "local")
@@ -45,9 +46,8 @@ ENGINE_DATABASE_URL = env.with_keepalives(
 # web, worker or command. config.asgi and manage.py set it.
 PROCESS = env.text("DROVER_PROCESS", "command")
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
-# The server ends an idle transaction after this time. If a process freezes in a transaction, its locks are released
-# before the leases of waiting processes expire. The other limits of a connection belong to the database roles
-# (local.database.roles).
+# The server ends an idle transaction after this time, so that a frozen process releases its locks before the leases of
+# waiting processes expire. The other limits of a connection belong to the database roles (local.database.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
 # The number of connections per process follows from these values (apps.background.connections).
@@ -70,7 +70,7 @@ def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
     timeout = f"-c idle_in_transaction_session_timeout={idle_milliseconds}"
     options: dict[str, Any] = {
         "connect_timeout": 5,
-        "application_name": f"drover-{PROCESS} {os.getpid()}@{socket.gethostname()[:30]}",
+        "application_name": f"drover-{PROCESS} {os.getpid()}@{socket.gethostname()[:30]} {VERSION}",
         **url_options,
         "options": f"{timeout} {url_options.get('options', '')}".strip(),
     }

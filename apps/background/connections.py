@@ -21,7 +21,7 @@ logger = structlog.get_logger(__name__)
 WEB_EXTRA = 2
 WORKER_EXTRA = 1
 
-# Our processes set an application name like `drover-worker 4711@host`. Other programs use some of the connections too.
+# Our processes set an application name like `drover-worker 4711@host 0.1.0`. Other programs use some of the connections too.
 CONNECTIONS_SQL = """
     SELECT current_setting('max_connections')::int,
            current_setting('superuser_reserved_connections')::int

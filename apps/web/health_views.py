@@ -39,6 +39,9 @@ class Part(serializers.Serializer[Any]):
 
 class Readiness(serializers.Serializer[Any]):
     ready = serializers.BooleanField()
+    version = serializers.CharField(
+        required=False, help_text="Only with DROVER_METRICS_TOKEN as a bearer token."
+    )
     parts = Part(
         many=True, required=False, help_text="Only with DROVER_METRICS_TOKEN as a bearer token."
     )
@@ -70,7 +73,11 @@ class Ready(PublicView):
         summary="Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing",
         answer=Readiness,
         success_body_for_503=True,
-        example={"ready": True, "parts": [{"part": "database", "ok": True, "seen": "18.1"}]},
+        example={
+            "ready": True,
+            "version": "1.4.0",
+            "parts": [{"part": "database", "ok": True, "seen": "18.1"}],
+        },
         public=True,
     )
     def get(self, request: Request) -> Response:
@@ -78,6 +85,7 @@ class Ready(PublicView):
         is_ready = all(finding.ok for finding in findings)
         answer: dict[str, Any] = {"ready": is_ready}
         if _is_operator(request):
+            answer["version"] = settings.VERSION
             answer["parts"] = [
                 {"part": finding.part, "ok": finding.ok, "seen": finding.seen}
                 for finding in findings

@@ -19,6 +19,7 @@ afterEach(cleanup);
 async function logOutOn(path: string) {
   await openPage(path);
   await userEvent.click(await screen.findByRole("button", { name: /Your account|Ada/ }));
+  await screen.findByText("Drover 1.4.0");
   await userEvent.click(await screen.findByRole("menuitem", { name: "Log out" }));
   await waitFor(() => expect(currentPath()).toBe("/login"));
 }

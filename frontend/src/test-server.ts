@@ -67,6 +67,7 @@ export function logIn(permissions: Permission[], domains: Part<Domain>[] = []) {
       expires_in: 600,
       user: { id: "u1", name: "Ada", email: "ada@example.com", has_password: true },
       organization: { id: "o1", name: "Acme", role: "member", closed: null, permissions, domains },
+      version: "1.4.0",
     }),
   );
 }

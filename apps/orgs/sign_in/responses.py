@@ -46,6 +46,7 @@ def profile_of_key(key: KeyCredential) -> dict[str, Any]:
             "user": {**user, "limited": True, "second_factor": False},
             "organization": {**organization_fields(membership, principal), "closed": None},
             "organizations": [{**organization_summary(membership), "role": principal.role}],
+            "version": settings.VERSION,
         }
 
 
@@ -102,6 +103,7 @@ def profile_fields(
         },
         "organization": current_org,
         "organizations": [organization_summary(membership) for membership in memberships],
+        "version": settings.VERSION,
     }
 
 

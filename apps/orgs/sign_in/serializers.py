@@ -256,6 +256,7 @@ class Profile(serializers.Serializer[Any]):
         allow_null=True, help_text="null for a user without organizations."
     )
     organizations = OrganizationSummary(many=True)
+    version = serializers.CharField(help_text="The version of Drover.")
 
 
 class LoginResponse(Profile):

@@ -48,6 +48,7 @@ PROFILE_EXAMPLE = {
         "closed": None,
     },
     "organizations": [ORGANIZATION_EXAMPLE],
+    "version": "1.4.0",
 }
 LOGIN_EXAMPLE = {"access": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "expires_in": 600, **PROFILE_EXAMPLE}
 PASSKEY_CHALLENGE_EXAMPLE = {

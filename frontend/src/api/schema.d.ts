@@ -5407,6 +5407,8 @@ export interface components {
             /** @description null for a user without organizations. */
             organization: components["schemas"]["CurrentOrganization"] | null;
             organizations: components["schemas"]["OrganizationSummary"][];
+            /** @description The version of Drover. */
+            version: string;
             /** @description Access token; send it in the header Authorization: Bearer. */
             access: string;
             /** @description Lifetime of the access token, in seconds. */
@@ -7114,6 +7116,8 @@ export interface components {
             /** @description null for a user without organizations. */
             organization: components["schemas"]["CurrentOrganization"] | null;
             organizations: components["schemas"]["OrganizationSummary"][];
+            /** @description The version of Drover. */
+            version: string;
         };
         /** @description Counts of the whole sync, including earlier attempts. */
         Progress: {
@@ -7158,6 +7162,8 @@ export interface components {
         };
         Readiness: {
             ready: boolean;
+            /** @description Only with DROVER_METRICS_TOKEN as a bearer token. */
+            version?: string;
             /** @description Only with DROVER_METRICS_TOKEN as a bearer token. */
             parts?: components["schemas"]["Part"][];
         };

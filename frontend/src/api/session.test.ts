@@ -28,6 +28,7 @@ const makeSession = (access: string, org = "o1"): Session => ({
     closed: null,
   },
   organizations: [],
+  version: "1.4.0",
 });
 const jsonResponse = (body: object, status = 200) => HttpResponse.json(body, { status });
 const getRequest = () => new Request(new URL("/api/v1/pipelines", location.href));

@@ -22,7 +22,7 @@ export function AccountMenu() {
     onError: (error) => showError(error),
   });
   if (!session) return null;
-  const { user, organization } = session;
+  const { user, organization, version } = session;
   return (
     <Menu
       label="Your account"
@@ -95,6 +95,8 @@ export function AccountMenu() {
       <MenuItem onSelect={() => logout.mutate()}>
         <UserIcon className="text-faint" /> Log out
       </MenuItem>
+      <MenuSeparator />
+      <p className="px-2.5 py-1.5 text-[0.8125rem] text-faint">Drover {version}</p>
     </Menu>
   );
 }
