@@ -13,16 +13,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from apps.orgs.operators import diagnosis
+        from apps.orgs.operators.findings import print_findings
 
-        findings = list(diagnosis.run_checks())
-        width = max(len(finding.part) for finding in findings)
-        for finding in findings:
-            outcome = self.style.SUCCESS("ok    ") if finding.ok else self.style.ERROR("failed")
-            self.stdout.write(f"{outcome}  {finding.part.ljust(width)}  {finding.seen}")
-            if not finding.ok:
-                self.stdout.write(f"        {' ' * width}  -> {finding.next_step}")
-        failed = sum(not finding.ok for finding in findings)
-        if failed:
-            self.stdout.write(f"{failed} of {len(findings)} checks failed.")
-            raise SystemExit(1)
-        self.stdout.write("All checks passed.")
+        print_findings(list(diagnosis.run_checks()), self)
