@@ -30,5 +30,5 @@ class Command(BaseCommand):
         private.make_private(settings.DROVER_HOME)
         roots.sweep(settings.SANDBOX_HOME)
         connections.warn_if_too_few()
-        logger.info("isolation of custom code", level=health.check_isolation().seen)
+        logger.info("isolation of custom code", isolation=health.check_isolation().seen)
         workers.work(concurrency=concurrency)
