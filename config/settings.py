@@ -58,8 +58,7 @@ WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
 WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
 QUEUE_POOL = 2  # connections of a worker for fetching jobs; another one is for LISTEN
-# If a pool cannot connect, it waits longer after each try. After this number of seconds it starts again with a short
-# wait, so that it notices soon when the database is available again.
+# A pool that cannot connect waits longer after each try. After this number of seconds it begins with a short wait again.
 POOL_RECONNECT = 2.0
 
 
@@ -124,6 +123,7 @@ INSTALLED_APPS = [
     "apps.agent",
 ]
 MIDDLEWARE = [
+    "apps.web.metrics.process.RequestDurations",
     "apps.web.request_ids.RequestIds",
     "apps.web.hosts.RejectUnknownHosts",
     "django.middleware.security.SecurityMiddleware",

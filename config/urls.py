@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from apps.web import api_docs, health_views, site
+from apps.web.metrics import views as metrics_views
 
 urlpatterns = [
     path("api/v1/", include("apps.orgs.urls")),
@@ -15,7 +16,7 @@ urlpatterns = [
     path("api/v1/", include("apps.agent.urls")),
     path("api/v1/health/live", health_views.Live.as_view()),
     path("api/v1/health/ready", health_views.Ready.as_view()),
-    path("api/v1/metrics", health_views.Metrics.as_view()),
+    path("api/v1/metrics", metrics_views.Metrics.as_view()),
     path("api/v1/openapi.json", site.openapi_document, name="openapi"),
     path("api/v1/docs", api_docs.docs, name="docs"),
     path(settings.OPERATORS_PATH.lstrip("/"), admin.site.urls),

@@ -44,33 +44,6 @@ class QueueState:
     tick_age: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Counts over all orgs. `runs` has the number of runs that have not ended, by status."""
-
-    orgs: int
-    enabled_pipelines: int
-    runs: dict[str, int]
-
-
-def count_over_orgs() -> Counts:
-    """Return counts over all orgs. They are read with the operators' database role."""
-    try:
-        with connections["ops"].cursor() as cursor:
-            cursor.execute(
-                """SELECT (SELECT count(*) FROM orgs_org),
-                          (SELECT count(*) FROM pipelines_pipeline WHERE enabled)"""
-            )
-            orgs, enabled_pipelines = cursor.fetchone()
-            cursor.execute(
-                """SELECT s.status, count(r.id) FROM (VALUES ('pending'), ('running')) s (status)
-                   LEFT JOIN runs_run r ON r.status = s.status GROUP BY 1"""
-            )
-            return Counts(orgs, enabled_pipelines, dict(cursor.fetchall()))
-    finally:
-        connections["ops"].close()
-
-
 def check_readiness() -> list[Finding]:
     """Check what a web process needs to serve requests. If the database is unavailable, checks only isolation as well."""
     findings = [check_database()]

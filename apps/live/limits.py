@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from apps.web.metrics import process
 from apps.web.problems import Problem
 
 RETRY_AFTER = "10"  # seconds
@@ -57,6 +58,7 @@ class StreamLimits:
 
     def _change_counts(self, by: int, *counted_ids: UUID) -> None:
         self.count += by
+        process.change_open_streams(by)
         for counted_id in counted_ids:
             self._counts_by_id[counted_id] += by
             if not self._counts_by_id[counted_id]:

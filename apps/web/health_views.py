@@ -1,18 +1,15 @@
-"""Endpoints for load balancers and monitoring: liveness, readiness, and some metrics."""
+"""Endpoints for load balancers and monitoring: liveness and readiness."""
 
 from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
-from django.http import HttpResponse
 from rest_framework import serializers
-from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -84,7 +81,7 @@ class Ready(PublicView):
         findings = _run_checks()
         is_ready = all(finding.ok for finding in findings)
         answer: dict[str, Any] = {"ready": is_ready}
-        if _is_operator(request):
+        if is_operator(request):
             answer["version"] = settings.VERSION
             answer["parts"] = [
                 {"part": finding.part, "ok": finding.ok, "seen": finding.seen}
@@ -113,63 +110,8 @@ def _log_failure(finding: health.Finding) -> None:
         logger.warning("not ready", part=finding.part, seen=finding.seen)
 
 
-def _is_operator(request: Request) -> bool:
+def is_operator(request: Request) -> bool:
     """Whether the request has the operators' token."""
     sent_token = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     token = settings.METRICS_TOKEN.encode()
     return bool(token) and hmac.compare_digest(sent_token, token)
-
-
-class Metrics(PublicView):
-    public_because = "Protected by the operators' token, DROVER_METRICS_TOKEN."
-
-    @operation(
-        "metrics",
-        tag="health",
-        summary="Get metrics for Prometheus; send DROVER_METRICS_TOKEN as a bearer token",
-        answer=str,
-        media_type="text/plain",
-        errors=(401,),
-        example='# TYPE drover_runs gauge\ndrover_runs{status="running"} 3\n',
-        public=True,
-    )
-    def get(self, request: Request) -> HttpResponse:
-        if not _is_operator(request):
-            raise NotAuthenticated("Send DROVER_METRICS_TOKEN as a bearer token.")
-        lines = "".join(f"{line}\n" for line in _metric_lines())
-        return HttpResponse(lines, content_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _metric_lines() -> Iterator[str]:
-    queue = health.read_queue_state()
-    yield from _gauge("drover_queue_waiting", "Jobs that are waiting for a worker.", queue.waiting)
-    yield from _gauge(
-        "drover_queue_oldest_seconds",
-        "Age of the oldest waiting job of the queue system, which has ticks, recovery and sweeps.",
-        queue.oldest_short_job_age,
-    )
-    if queue.heartbeat_age is not None:
-        yield from _gauge(
-            "drover_worker_heartbeat_age_seconds",
-            "Time since the last heartbeat of a worker.",
-            queue.heartbeat_age,
-        )
-    if queue.tick_age is not None:
-        yield from _gauge(
-            "drover_scheduler_tick_age_seconds",
-            "Time since the scheduler's last tick.",
-            queue.tick_age,
-        )
-    counts = health.count_over_orgs()
-    yield from _gauge("drover_organizations", "Organizations.", counts.orgs)
-    yield from _gauge("drover_pipelines_enabled", "Enabled pipelines.", counts.enabled_pipelines)
-    yield "# HELP drover_runs Runs that have not ended."
-    yield "# TYPE drover_runs gauge"
-    for status, count in sorted(counts.runs.items()):
-        yield f'drover_runs{{status="{status}"}} {count}'
-
-
-def _gauge(name: str, meaning: str, value: float) -> Iterator[str]:
-    yield f"# HELP {name} {meaning}"
-    yield f"# TYPE {name} gauge"
-    yield f"{name} {value:g}"

@@ -36,6 +36,7 @@ ALLOWED_RAW_SQL = {
     "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",
+    "apps/background/counts.py": "Counts over all orgs for the metrics, read with the operators' role.",
     "apps/orgs/members/invitations.py": "Calls a database function that finds an invitation before its org is known.",
     "apps/orgs/sign_in/providers.py": "Calls a database function that finds an org's provider before the org is known.",
     "apps/orgs/walls/scope.py": "SET LOCAL has no ORM form.",
