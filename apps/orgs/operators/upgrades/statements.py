@@ -5,7 +5,7 @@ long as a scan, a rewrite or an index takes. Tables that the same upgrade create
 everything is allowed for them.
 
 Not judged: what data migrations write, and the content of functions and triggers. The long test
-`tests/local/upgrade/test_last_release.py` runs the release before with the new tables.
+`tests/deployment/test_last_release.py` runs the release before with the new tables.
 """
 
 from __future__ import annotations
