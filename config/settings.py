@@ -30,6 +30,8 @@ API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
 DATABASE_URL = env.text(
     "DATABASE_URL", hint="Start `make up` once, or set the URL of a PostgreSQL database."
 )
+# The server itself, if DATABASE_URL is a pooler: LISTEN for live events needs a session (docs/howto/own-postgresql.md).
+EVENTS_DATABASE_URL = env.text("DROVER_EVENTS_DATABASE_URL", "")
 DATABASE_ROLES = {
     "user": "app_user",
     "owner": "app_owner",
@@ -302,8 +304,7 @@ STORAGES = {
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 # --- Web ------------------------------------------------------------------------------------
-# Requests with any other Host are refused on every path. Links in mails use the host of PUBLIC_URL, so it is
-# always accepted.
+# Requests with any other Host are refused on every path. The host of PUBLIC_URL, which mails link to, is always accepted.
 ALLOWED_HOSTS = env.hosts(
     "DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", public_url=PUBLIC_URL
 )
@@ -351,8 +352,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
 # Address space of a process of the engine, which executes a run, a check or a preview (docs/howto/look-after.md).
 CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
-# Limits of custom code (docs/howto/custom-sources.md). Custom code does not run if the machine
-# supports less isolation than SANDBOX_LEAST_ISOLATION.
+# Limits of custom code (docs/howto/custom-sources.md), which does not run with less than SANDBOX_LEAST_ISOLATION.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
 SANDBOX_LIMITS = {

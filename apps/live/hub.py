@@ -18,8 +18,10 @@ from uuid import UUID
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import connections
 from procrastinate.contrib.django.utils import connector_params
+from psycopg.conninfo import conninfo_to_dict
 
 from apps.auth.mailing import access_notices as access
 from apps.background.database_errors import first_line
@@ -32,6 +34,7 @@ logger = structlog.get_logger(__name__)
 HEARTBEAT_INTERVAL = 15.0  # seconds between two heartbeats on a stream
 MAX_PENDING_NOTICES = 256  # With more pending notices, the stream of a slow client is closed.
 CONNECTION_TEST_AFTER = 10.0  # seconds without a notice
+ADDRESS = ("host", "hostaddr", "port", "dbname")  # what a URL without credentials says
 RECONNECT_DELAYS = (0.1, 5.0)  # seconds: the first delay and the longest
 
 
@@ -209,8 +212,14 @@ def _numbered_notice(number: int, kind: str, body: str) -> Notice:
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:
-    """Open a connection outside the pool, because LISTEN needs its own connection."""
+    """Open a connection outside the pool, because LISTEN needs its own connection.
+
+    Behind PgBouncer in transaction mode, LISTEN would succeed and no event would arrive.
+    """
     parameters = {**connector_params(connections["default"].alias), "autocommit": True}
+    if settings.EVENTS_DATABASE_URL:
+        address = conninfo_to_dict(settings.EVENTS_DATABASE_URL)
+        parameters.update({name: address[name] for name in ADDRESS if name in address})
     parameters["application_name"] = "drover-events"
     return await psycopg.AsyncConnection.connect(
         **{name: value for name, value in parameters.items() if name != "pool"}
