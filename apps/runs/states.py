@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.live import events
 from apps.pipelines.models import Pipeline, RunKind, Schedule
 from apps.pipelines.schedules import freshness
-from apps.runs import snapshots
+from apps.runs import endings, snapshots
 from apps.runs.exceptions import MoveNotAllowed
 from apps.runs.following import feed
 from apps.runs.models import ENDED, LIVE, ORDINARY_RUNS, Run, RunStream, Status
@@ -69,7 +69,7 @@ def move(
     """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
     If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
-    in the caller's transaction. The streams of a run that has failed or was cancelled end with it; a cancelled run has
+    in the caller's transaction, and the end of a run is reported to other apps (apps.runs.endings). The streams of a run that has failed or was cancelled end with it; a cancelled run has
     no failed streams. Raises MoveNotAllowed for a move that is not in MOVES.
     """
     if (before, after) not in MOVES:
@@ -86,7 +86,9 @@ def move(
         ended = LIVE if after == Status.FAILED else {*LIVE, Status.FAILED}
         streams = RunStream.objects.for_org(org_id).filter(run_id=run_id, status__in=ended)
         streams.update(status=Status.CANCELLED)
-    announce(org_id=org_id, run_id=run_id)
+    snapshot = announce(org_id=org_id, run_id=run_id)
+    if after in ENDED:
+        endings.report(org_id, snapshot)
     return True
 
 
@@ -103,8 +105,11 @@ def move_to_pending(
     rows.update(status=Status.PENDING, lease=None, lease_until=None, worker="", **changes)
 
 
-def announce(*, org_id: UUID, run_id: UUID) -> None:
-    """Publish the run's current state to all clients that follow it, and copy the state to the pipeline."""
+def announce(*, org_id: UUID, run_id: UUID) -> snapshots.RunWithAttempts:
+    """Publish the run's current state to all clients that follow it, and copy the state to the pipeline.
+
+    Returns the published state.
+    """
     snapshot = snapshots.run(org_id=org_id, run_id=run_id)
     # The snapshot names the number of this event. No other event can take it: the caller has locked the row.
     snapshot["event_sequence"] += 1
@@ -113,6 +118,7 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     if snapshot["status"] in ENDED:
         new_events.append(events.NewEvent("end", {"status": snapshot["status"]}))
     events.publish(feed.RUN_SUBJECT, org_id=org_id, key=run_id, new_events=new_events)
+    return snapshot
 
 
 def announce_pending(*, org_id: UUID, run_ids: Sequence[UUID]) -> None:

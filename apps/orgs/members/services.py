@@ -20,6 +20,7 @@ from apps.auth.mailing import mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import DeletionBegun, Invalid, LastOwner, NotFound, PermissionMissing
+from apps.orgs.members import beginnings
 from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
@@ -32,7 +33,7 @@ ACCESS_RULES = frozenset({"networks", "require_second_factor", "require_sso", "e
 
 
 def create_org(*, name: str, owner: User, by: Principal) -> Org:
-    """Create an org with its own data key and its first owner."""
+    """Create an org with its own data key, its first owner, and what other apps add to every new org."""
     org_id = new_id()
     slug = f"{slugify(name)[:60] or 'org'}-{secrets.token_hex(3)}"
     with org_scope(org_id):
@@ -40,6 +41,7 @@ def create_org(*, name: str, owner: User, by: Principal) -> Org:
             id=org_id, name=name, slug=slug, data_key=vault.new_data_key(org_id)
         )
         Membership.unscoped.create(org=org, user=owner, role=Role.OWNER)
+        beginnings.report(org)
         _record_org(org, by, "org.create", {})
     return org
 
