@@ -122,6 +122,7 @@ INSTALLED_APPS = [
     "apps.connectors",
     "apps.pipelines",
     "apps.runs",
+    "apps.alerts",
     "apps.agent",
 ]
 MIDDLEWARE = [
@@ -220,40 +221,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "apps.web.schema.OperationSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Drover API",
-    "DESCRIPTION": "Connect sources to destinations, run pipelines, and watch them.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "RoleEnum": "apps.orgs.roles.Role",
-        "DomainRoleEnum": "apps.orgs.members.serializers.DOMAIN_ROLE_CHOICES",
-        "ServiceRoleEnum": "apps.orgs.members.serializers.SERVICE_ROLE_CHOICES",
-        "JoinRoleEnum": "apps.orgs.sign_in.provider_serializers.JOIN_ROLES",
-        "PermissionEnum": "apps.orgs.members.serializers.PERMISSION_CHOICES",
-        "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
-        "SyncStatusEnum": "apps.connectors.models.SyncStatus",
-        "RunStatusEnum": "apps.runs.models.Status",
-        "RunKindEnum": "apps.pipelines.models.RunKind",
-        "ChangeDecisionEnum": "apps.pipelines.models.ChangeDecision",
-        "LeftOutKindEnum": "apps.engine.frames.left_out.KINDS",
-    },
-    "SERVERS": [],
-    "APPEND_COMPONENTS": {
-        "securitySchemes": {
-            "bearer": {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "An access token, or an API key (`drv_…`).",
-            },
-            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-        }
-    },
 }
 API_BODY_LIMIT = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; a larger body gets 413
 # Longest time between two parts of a body, in seconds. After that the response is 408.

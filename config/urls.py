@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/", include("apps.connectors.urls")),
     path("api/v1/", include("apps.pipelines.urls")),
     path("api/v1/", include("apps.runs.urls")),
+    path("api/v1/", include("apps.alerts.urls")),
     path("api/v1/", include("apps.agent.urls")),
     path("api/v1/health/live", health_views.Live.as_view()),
     path("api/v1/health/ready", health_views.Ready.as_view()),

@@ -19,6 +19,9 @@ ALLOWED_UNSCOPED = {
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",
     "apps/orgs/audit.py:record_many": "bulk_create has no for_org. Each row contains its org.",
     "apps/runs/bulk/services.py:start": "bulk_create has no for_org. Each row contains its org.",
+    "apps/alerts/deciding.py:_open_alerts": "bulk_create has no for_org. Each row contains its org.",
+    "apps/alerts/deciding.py:_add_deliveries": "bulk_create has no for_org. Each row contains its org.",
+    "apps/alerts/rules.py:_set_channels": "bulk_create has no for_org. Each row contains its org.",
     "apps/agent/mcp/requesting.py:request_approval": "bulk_create has no for_org. The row contains its org.",
     "apps/orgs/http/idempotency.py:OrgIdempotencyStore.claim": "bulk_create has no for_org. The row contains its org.",
 }
@@ -34,6 +37,7 @@ ALLOWED_RAW_SQL = {
     "apps/agent/turns/leases.py": "Locks the row in each transaction of a turn; building the statement took longer than running it.",
     "apps/agent/turns/tokens.py": "A statement of each model call that stores tokens, if the lease is still held.",
     "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",
+    "apps/alerts/sending/delivering.py": "Calls a database function that returns the ids of channels to which something is due.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",
     "apps/background/counts.py": "Counts over all orgs for the metrics, read with the operators' role.",

@@ -42,6 +42,8 @@ TESTED_PLACES = {
 # gets the same error and retry delay as a request that waits for a tested lock.
 UNTESTED_PLACES = {
     "The org's own row, like `the org`.": [
+        "apps/alerts/channels.py:create",
+        "apps/alerts/rules.py:create",
         "apps/orgs/keys/rotation.py:_rotate_org",
         "apps/orgs/sign_in/sso.py:_log_in_to_org",
         "apps/orgs/operators/support.py:resume",
@@ -57,6 +59,9 @@ UNTESTED_PLACES = {
     "A row that members of one org change, like `a connector`.": [
         "apps/connectors/files/services.py:begin_deletion",
         "apps/connectors/files/uploads.py:Upload._take_over_unfinished_row",
+        "apps/alerts/channels.py:_lock",
+        "apps/alerts/rules.py:_lock",
+        "apps/alerts/sending/log.py:replay",
         "apps/connectors/files/uploads.py:Upload.claim",
         "apps/connectors/custom_sources/services.py:_lock_editable",
         "apps/connectors/repositories/services.py:_lock_editable",
@@ -120,6 +125,10 @@ UNTESTED_PLACES = {
         "apps/auth/mailing/links.py:use_link",
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
+    ],
+    "A channel. Another worker that wants to send to it goes on with other channels.": [
+        "apps/alerts/sending/delivering.py:_claim",
+        "apps/alerts/sending/delivering.py:_record",
     ],
     "A backfill, which the next round skips while it is locked, like `a due schedule`.": [
         "apps/runs/backfills/chunks.py:advance",

@@ -10,7 +10,16 @@ from django.db import models
 
 from apps.orgs.tenancy import OrgManager, OrgOwned, OrgScopeMissing
 
-APP_LABELS = ("background", "identity", "orgs", "connectors", "pipelines", "runs", "agent")
+APP_LABELS = (
+    "background",
+    "identity",
+    "orgs",
+    "connectors",
+    "pipelines",
+    "runs",
+    "alerts",
+    "agent",
+)
 MODELS_WITHOUT_ORG = {
     "identity.User": "A person may belong to several orgs.",
     "identity.RefreshFamily": "A session belongs to a person.",

@@ -50,6 +50,7 @@ OTHER_TEXTS = {
 }
 # Columns that match NAME_LIKE, but whose values users do not enter.
 OTHER_COLUMNS = {
+    "alerts.Channel.disabled_reason": "written by Drover",
     "runs.Output.name": "created by the engine",
     "pipelines.PipelineStream.name": "part of the definition, which is JSON and has no such check",
     "runs.RunStream.name": "part of the definition, which is JSON and has no such check",
@@ -166,6 +167,9 @@ def test_mail_templates_contain_only_the_listed_variables() -> None:
         "hours": "a number",
         "days": "a number",
         "role": "one of four words",
+        "title": "built by Drover, with names quoted by quote_name",
+        "event": "built by Drover, with texts made harmless by apps.auth.mailing.mail.unlinked_text",
+        "more": "built by Drover",
         "organization": "quoted by apps.auth.mailing.mail.quote_name",
         "invited_by.email": "an address without quotes or spaces",
     }

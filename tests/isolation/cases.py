@@ -576,6 +576,41 @@ AGENT = {
     ),
 }
 
+ALERTS = {
+    "alert_channels_list": Case(),
+    "alert_channels_create": Case(
+        201, body=lambda p: {"name": "Team", "kind": "email", "settings": {"to": []}}
+    ),
+    "alert_channels_get": Case(path={"id": "channel"}),
+    "alert_channels_update": Case(path={"id": "channel"}, body=lambda p: {"name": "Renamed"}),
+    "alert_channels_delete": Case(204, path={"id": "channel"}),
+    "alert_channels_test": Case(202, path={"id": "channel"}),
+    "alert_rules_list": Case(),
+    "alert_rules_create": Case(
+        201,
+        body=lambda p: {
+            "kind": "run_failed",
+            "scope": "domain",
+            "scope_id": p["domain"],
+            "channel_ids": [p["channel"]],
+        },
+        unknown_id_status=422,
+    ),
+    "alert_rules_get": Case(path={"id": "rule"}),
+    "alert_rules_update": Case(
+        path={"id": "rule"},
+        body=lambda p: {
+            "scope": "pipeline",
+            "scope_id": p["pipeline"],
+            "channel_ids": [p["channel"]],
+        },
+        unknown_id_status=422,
+    ),
+    "alert_rules_delete": Case(204, path={"id": "rule"}),
+    "alert_deliveries_list": Case(query={"channel": "channel", "pipeline": "pipeline"}),
+    "alert_deliveries_replay": Case(202, path={"id": "delivery"}),
+}
+
 HEALTH = {
     "health_live": Case(),
     "health_ready": Case(503),  # the suite has no worker
@@ -591,5 +626,6 @@ CASES: dict[str, Case] = {
     **FILES,
     **PIPELINES,
     **RUNS,
+    **ALERTS,
     **AGENT,
 }

@@ -25,6 +25,8 @@ from apps.agent.models import (
     Turn,
     TurnStatus,
 )
+from apps.alerts import channels, deciding, rules
+from apps.alerts.models import Delivery
 from apps.auth import sessions
 from apps.auth.mailing import links
 from apps.auth.models import RefreshFamily, User
@@ -55,6 +57,7 @@ from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import own_provider
 from apps.pipelines.drift import recording as drift
 from apps.pipelines.models import SourceChange
+from apps.runs import snapshots
 from apps.runs.models import Backfill, LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
@@ -116,6 +119,7 @@ def plant() -> PlantedOrg:
     ids |= _create_pipelines(world, canary, ids["domain"])
     with world.scope():
         ids |= _create_runs(world, canary, ids)
+        ids |= _create_alerts(world, canary, ids)
         ids |= _create_conversations(world, canary)
         ids |= {"tool_request": _create_tool_request(world, canary)}
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
@@ -410,6 +414,41 @@ def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, U
     return {"run": failed_run.pk, "live_run": live_run.pk, "backfill": backfill.pk}
 
 
+def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
+    """Create a channel, a rule, and the delivery of an alert that the failed run has opened."""
+    by = principal(world, Role.OWNER)
+    channel = channels.create(
+        org=world.org,
+        by=by,
+        name=f"{canary} channel",
+        kind="webhook",
+        settings={"url": f"https://hooks.example.com/{canary}", "secret": f"{canary} secret"},
+    )
+    rule = rules.create(
+        org=world.org,
+        by=by,
+        values={
+            "scope": "pipeline",
+            "kind": "run_failed",
+            "scope_id": ids["pipeline"],
+            "channel_ids": [channel.pk],
+        },
+    )
+    deciding.decide(world.org.pk, snapshots.run(org_id=world.org.pk, run_id=ids["run"]))
+    deliveries = Delivery.objects.for_org(world.org).filter(channel=channel)
+    deliveries.update(state="failed", answer=canary, problem=canary)
+    waiting = channels.create(
+        org=world.org, by=by, name=f"{canary} waiting", kind="email", settings={"to": []}
+    )
+    channels.test(org=world.org, by=by, channel_id=waiting.pk)
+    return {
+        "channel": channel.pk,
+        "waiting_channel": waiting.pk,
+        "rule": rule.pk,
+        "delivery": deliveries.get().pk,
+    }
+
+
 def issue_reset_link(planted: PlantedOrg) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.RESET, owner.email)
@@ -475,10 +514,19 @@ def add_rows(planted: PlantedOrg, count: int) -> None:
                 role=Role.VIEWER,
                 created_by_id=owner_id,
             )
+            _add_alerts(world, f"{canary} {number}", planted.ids["channel"])
             _add_people(world, f"{canary} {number}", planted.ids["scim_user"])
             Run.unscoped.create(
                 org=world.org, pipeline=pipeline, version=1, status="pending", trigger="manual"
             )
+
+
+def _add_alerts(world: World, name: str, channel_id: UUID) -> None:
+    """Create a channel, a rule and a delivery."""
+    by = principal(world, Role.OWNER)
+    channels.create(org=world.org, by=by, name=name, kind="email", settings={"to": []})
+    rules.create(org=world.org, by=by, values={"kind": "run_failed", "channel_ids": [channel_id]})
+    channels.test(org=world.org, by=by, channel_id=channel_id)
 
 
 def _add_people(world: World, name: str, scim_user_id: UUID) -> None:

@@ -145,6 +145,8 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
         "git token": f"git {SECRET}",
         "model key": f"model-{SECRET}",
         "preview token": f"preview-{SECRET}",
+        "slack url": f"https://hooks.slack.example/services/{SECRET}-slack",
+        "signing secret": f"signing-{SECRET}",
     }
     responses: list[Any] = []
     jobs: list[str] = []
@@ -204,6 +206,14 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
     add_secret("renewed webhook secret", renewed["webhook_secret"])
     call_without_secret("patch", f"repositories/{connected['id']}", {"branch": "release"})
     call_without_secret("post", f"repositories/{connected['id']}/sync", status=202)
+    for kind, settings_of_channel in {
+        "slack": {"url": secrets["slack url"]},
+        "webhook": {"url": "https://hooks.example.com", "secret": secrets["signing secret"]},
+    }.items():
+        channel = {"name": kind, "kind": kind, "settings": settings_of_channel}
+        saved = call_without_secret("post", "alerts/channels", channel, status=201)
+        call_without_secret("patch", f"alerts/channels/{saved['id']}", {"name": f"My {kind}"})
+        call_without_secret("post", f"alerts/channels/{saved['id']}/test", status=202)
     call_without_secret(
         "post", "org/invitations", {"email": "grace@example.com", "role": "member"}, status=201
     )
@@ -255,6 +265,8 @@ READ_PATHS = (
     "org/scim/groups",
     "scim/v2/Users",
     "repositories",
+    "alerts/channels",
+    "alerts/deliveries",
     "org/audit",
     "org/audit/export",
     "org/export",

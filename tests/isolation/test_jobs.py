@@ -14,6 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from apps.agent.models import Turn, TurnStatus
+from apps.alerts.models import Delivery
 from apps.connectors.models import Repository
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain
@@ -34,6 +35,7 @@ TASKS_WITHOUT_ORG = {
     "runs.reconcile",
     "runs.retain",
     "runs.sweep",
+    "alerts.tick",
     "agent.reconcile",
     "agent.import_packages",
 }
@@ -84,6 +86,7 @@ JOBS = {
     ),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
+    "alerts.deliver": Job(lambda p: {"channel_id": p["waiting_channel"]}),
     "agent.run_turn": Job(lambda p: {"turn_id": p["turn"]}, make_turn_pending),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
 }
@@ -117,7 +120,16 @@ def changeable_data(planted: PlantedOrg) -> list[Any]:
     with org_scope(org.pk):
         rows = [
             list(model.objects.for_org(org).order_by("pk").values())
-            for model in (Run, Output, Pipeline, Invitation, Repository, VerifiedDomain, Turn)
+            for model in (
+                Run,
+                Output,
+                Pipeline,
+                Invitation,
+                Repository,
+                VerifiedDomain,
+                Turn,
+                Delivery,
+            )
         ]
     return [*rows, sorted(storage.run_ids(org.pk)), storage.database_ids(org.pk)]
 

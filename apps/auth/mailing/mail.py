@@ -9,6 +9,7 @@ whether such an account exists.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,7 @@ LINK_TASK = "auth.mail_link"
 NOTICE_TASK = "auth.mail_notice"
 
 MAX_NAME_LENGTH = 80  # characters of a name in a mail
+MAX_TEXT_LENGTH = 500  # characters of another text in a mail
 _INNER_QUOTES = str.maketrans(dict.fromkeys('“”„«»"', "'"))
 # Characters by which mail programs detect a link, as in https://, in ada@ and in example.com. The full stops of East
 # Asian scripts count too.
@@ -51,12 +53,16 @@ def defer_mail(task: str, **arguments: str | int) -> None:
     jobs.defer(task, queue=QUEUE, arguments=arguments)
 
 
-def send(to: str, template: str, **context: Any) -> None:
-    """Render `mail/<template>.txt`, whose first line is the subject, and send it as text and as HTML."""
+def send(to: str | Sequence[str], template: str, **context: Any) -> None:
+    """Render `mail/<template>.txt`, whose first line is the subject, and send it as text and as HTML.
+
+    Several recipients get the same mail and see each other's addresses.
+    """
     text = render_to_string(f"mail/{template}.txt", {"home": settings.PUBLIC_URL, **context})
     first_line, _, body = text.partition("\n")
     subject = " ".join(first_line.split())
-    message = EmailMultiAlternatives(subject, body.strip() + "\n", to=[to])
+    recipients = [to] if isinstance(to, str) else list(to)
+    message = EmailMultiAlternatives(subject, body.strip() + "\n", to=recipients)
     message.attach_alternative(_render_html(subject, body), "text/html")
     message.send()
 
@@ -70,8 +76,12 @@ def _render_html(subject: str, body: str) -> str:
 
 def quote_name(name: str) -> str:
     """Return a name that a user chose, in quotation marks and without anything that mail programs show as a link."""
-    visible_name = names.clean_name(name, max_length=MAX_NAME_LENGTH).translate(_INNER_QUOTES)
-    return "“" + _LINK_PART.sub(r"[\g<0>]", visible_name) + "”"
+    return "“" + unlinked_text(name, max_length=MAX_NAME_LENGTH).translate(_INNER_QUOTES) + "”"
+
+
+def unlinked_text(text: str, *, max_length: int = MAX_TEXT_LENGTH) -> str:
+    """Return a text of a user or of another system on one line, without anything that mail programs show as a link."""
+    return _LINK_PART.sub(r"[\g<0>]", names.clean_name(text, max_length=max_length))
 
 
 def page_url(path: str, secret: str) -> str:

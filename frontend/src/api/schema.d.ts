@@ -296,6 +296,170 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the channels to which alerts are sent
+         * @description List the channels to which alerts are sent.
+         */
+        get: operations["alert_channels_list"];
+        put?: never;
+        /**
+         * Create a channel
+         * @description Create a channel.
+         */
+        post: operations["alert_channels_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a channel
+         * @description Show a channel.
+         */
+        get: operations["alert_channels_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a channel with its deliveries
+         * @description Delete a channel with its deliveries.
+         */
+        delete: operations["alert_channels_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a channel; secrets that are left out are kept
+         * @description Change a channel; secrets that are left out are kept.
+         */
+        patch: operations["alert_channels_update"];
+        trace?: never;
+    };
+    "/api/v1/alerts/channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message soon; the log of deliveries shows the answer
+         * @description Send a test message soon; the log of deliveries shows the answer.
+         */
+        post: operations["alert_channels_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was sent to the channels, with the answers
+         * @description List what was sent to the channels, with the answers.
+         */
+        get: operations["alert_deliveries_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/deliveries/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an event again, with the same event id
+         * @description Send an event again, with the same event id.
+         */
+        post: operations["alert_deliveries_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the rules that decide who is told
+         * @description List the rules that decide who is told.
+         */
+        get: operations["alert_rules_list"];
+        put?: never;
+        /**
+         * Create a rule
+         * @description Create a rule.
+         */
+        post: operations["alert_rules_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a rule
+         * @description Show a rule.
+         */
+        get: operations["alert_rules_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a rule with its alerts
+         * @description Delete a rule with its alerts.
+         */
+        delete: operations["alert_rules_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a rule
+         * @description Change a rule.
+         */
+        patch: operations["alert_rules_update"];
+        trace?: never;
+    };
     "/api/v1/auth/{provider}/callback": {
         parameters: {
             query?: never;
@@ -3941,12 +4105,18 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         AccessRow: {
-            permission: components["schemas"]["PermissionEnum"];
+            permission: components["schemas"]["PermissionsEnum"];
             allowed: boolean;
             /** @description The reason, as a sentence. */
             because: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `user` - user
+         *     * `api_key` - api_key
+         *     * `system` - system
+         *     * `operator` - operator
+         * @enum {string}
+         */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
         AgentStatus: {
             mode: components["schemas"]["ModeEnum"];
@@ -3961,10 +4131,63 @@ export interface components {
             used_tokens: number;
             limit_tokens: number | null;
         };
+        AlertEvent: {
+            /**
+             * Format: uuid
+             * @description The same if the event is sent again.
+             */
+            id: string;
+            kind: components["schemas"]["KindF5fEnum"];
+            /** Format: date-time */
+            at: string;
+            /** Format: uuid */
+            alert_id: string | null;
+            /** Format: date-time */
+            opened_at: string | null;
+            rule: components["schemas"]["AlertRule"] | null;
+            pipeline: components["schemas"]["AlertPipeline"] | null;
+            run: components["schemas"]["AlertRun"] | null;
+            failure: components["schemas"]["AlertFailure"] | null;
+        };
+        AlertFailure: {
+            class: string;
+            message: string;
+            retryable: boolean;
+            next_step: string;
+        };
+        AlertLabel: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
+        AlertPipeline: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            url: string;
+        };
+        AlertRule: {
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["Kind8e0Enum"];
+            threshold: number;
+            scope: components["schemas"]["ScopeEnum"];
+        };
+        AlertRun: {
+            /** Format: uuid */
+            id: string;
+            status: string;
+            trigger: string;
+            attempts: number;
+            url: string;
+        };
         Alive: {
             status: components["schemas"]["AliveStatusEnum"];
         };
-        /** @enum {string} */
+        /**
+         * @description * `alive` - alive
+         * @enum {string}
+         */
         AliveStatusEnum: "alive";
         ApiKeyRow: {
             /** Format: uuid */
@@ -3972,9 +4195,9 @@ export interface components {
             name: string;
             /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes: components["schemas"]["PermissionEnum"][];
+            scopes: components["schemas"]["PermissionsEnum"][];
             /** Format: uuid */
             domain_id: string | null;
             created_by: components["schemas"]["KeyCreator"];
@@ -4040,7 +4263,17 @@ export interface components {
             /** @description What the caller can do about it, the best one first. */
             fixes: components["schemas"]["Fix"][];
         };
-        /** @enum {string} */
+        /**
+         * @description * `failing` - failing
+         *     * `limit_reached` - limit_reached
+         *     * `late` - late
+         *     * `connector` - connector
+         *     * `approval` - approval
+         *     * `changes` - changes
+         *     * `streams` - streams
+         *     * `limit_near` - limit_near
+         * @enum {string}
+         */
         AttentionItemKindEnum: "failing" | "limit_reached" | "late" | "connector" | "approval" | "changes" | "streams" | "limit_near";
         AuditPerson: {
             /** @description Kind of the person, one of the values of actor_kind. */
@@ -4081,7 +4314,12 @@ export interface components {
         /** @description A window as it is shown. */
         Backfill: {
             stream: string;
-            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
+            /**
+             * @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.
+             *
+             *     * `merge` - Merge
+             *     * `replace` - Replace
+             */
             window_mode: components["schemas"]["WindowModeEnum"];
             /** @description The window ends before this value of the cursor field; null for the whole stream. */
             to: string | null;
@@ -4117,7 +4355,13 @@ export interface components {
             results: components["schemas"]["Backfill"][];
             streams: components["schemas"]["Possibility"][];
         };
-        /** @enum {string} */
+        /**
+         * @description * `running` - running
+         *     * `succeeded` - succeeded
+         *     * `failed` - failed
+         *     * `cancelled` - cancelled
+         * @enum {string}
+         */
         BackfillStatusEnum: "running" | "succeeded" | "failed" | "cancelled";
         BulkAnswer: {
             /** @description In the order of the request. */
@@ -4131,16 +4375,33 @@ export interface components {
             code: string;
             detail: string;
         };
-        /** @enum {string} */
-        BulkRequestActionEnum: "run" | "retry" | "enable" | "disable" | "tag" | "untag";
-        BulkRequestRequest: {
+        BulkRequest: {
             /** @description Of pipelines. */
             ids: string[];
-            /** @description `retry` retries the last run if it has failed or was cancelled. */
+            /**
+             * @description `retry` retries the last run if it has failed or was cancelled.
+             *
+             *     * `run` - run
+             *     * `retry` - retry
+             *     * `enable` - enable
+             *     * `disable` - disable
+             *     * `tag` - tag
+             *     * `untag` - untag
+             */
             action: components["schemas"]["BulkRequestActionEnum"];
             /** @description Converted to lower case and trimmed; no commas. */
             tags?: string[];
         };
+        /**
+         * @description * `run` - run
+         *     * `retry` - retry
+         *     * `enable` - enable
+         *     * `disable` - disable
+         *     * `tag` - tag
+         *     * `untag` - untag
+         * @enum {string}
+         */
+        BulkRequestActionEnum: "run" | "retry" | "enable" | "disable" | "tag" | "untag";
         BulkResult: {
             /** Format: uuid */
             id: string;
@@ -4180,7 +4441,7 @@ export interface components {
         };
         CatalogueKind: {
             kind: string;
-            role: components["schemas"]["ConnectorRoleEnum"];
+            role: components["schemas"]["RoleBffEnum"];
             name: string;
             description: string;
             icon: string;
@@ -4207,10 +4468,14 @@ export interface components {
             name: string;
             sync_modes: string[];
         };
-        /** @enum {string} */
+        /**
+         * @description * `run` - run
+         *     * `edit` - edit
+         *     * `reset` - reset
+         *     * `restore` - restore
+         * @enum {string}
+         */
         CauseEnum: "run" | "edit" | "reset" | "restore";
-        /** @enum {string} */
-        ChangeDecisionEnum: "accept" | "ignore" | "pause";
         ChangedPipeline: {
             /** Format: uuid */
             id: string;
@@ -4230,7 +4495,14 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            /**
+             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
+             *
+             *     * `failing` - failing
+             *     * `late` - late
+             *     * `fresh` - fresh
+             *     * `none` - none
+             */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -4439,16 +4711,52 @@ export interface components {
             /** @description Parts of the definition that was sent that could not be compared with what the source has, and why. */
             unchecked: components["schemas"]["UncheckedPart"][];
         };
-        ChangedSettingsRequest: {
+        ChangedSettings: {
             /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
                 [key: string]: unknown;
             };
         };
+        ChannelCreate: {
+            name: string;
+            kind: components["schemas"]["KindA59Enum"];
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** @default true */
+            enabled?: boolean;
+        };
+        ChannelRow: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            kind: components["schemas"]["KindA59Enum"];
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            settings: {
+                [key: string]: unknown;
+            };
+            enabled: boolean;
+            /** Format: date-time */
+            failing_since: string | null;
+            /** @description Why Drover has disabled it, or empty. */
+            disabled_reason: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        ChannelRowPage: {
+            results: components["schemas"]["ChannelRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
         ChartedRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             trigger: components["schemas"]["TriggerEnum"];
             /** @description Version of the pipeline's definition. */
             version: number;
@@ -4468,8 +4776,8 @@ export interface components {
             ok: boolean;
             steps: components["schemas"]["CheckStep"][];
         };
-        CheckRequestRequest: {
-            role: components["schemas"]["ConnectorRoleEnum"];
+        CheckRequest: {
+            role: components["schemas"]["RoleBffEnum"];
             kind: string;
             config: {
                 [key: string]: unknown;
@@ -4487,7 +4795,20 @@ export interface components {
             /** @description What to do about a failed step; null for the others. */
             next_step: string | null;
         };
-        /** @enum {string} */
+        /**
+         * @description * `configuration` - configuration
+         *     * `authentication` - authentication
+         *     * `rate_limit` - rate_limit
+         *     * `source` - source
+         *     * `destination` - destination
+         *     * `contract` - contract
+         *     * `cancelled` - cancelled
+         *     * `timeout` - timeout
+         *     * `memory` - memory
+         *     * `crashed` - crashed
+         *     * `internal` - internal
+         * @enum {string}
+         */
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";
         /** @description Times of the schedule that a change of the clocks skips or repeats. */
         ClockChange: {
@@ -4501,10 +4822,23 @@ export interface components {
             runs_at: string;
             in_words: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `skipped` - skipped
+         *     * `repeated` - repeated
+         * @enum {string}
+         */
         ClockChangeKindEnum: "skipped" | "repeated";
-        /** @enum {string} */
+        /**
+         * @description * `network_not_allowed` - network_not_allowed
+         *     * `sso_required` - sso_required
+         *     * `second_factor_required` - second_factor_required
+         * @enum {string}
+         */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
+        Code: {
+            /** @description A one-time or recovery code. */
+            code: string;
+        };
         CodeMessage: {
             /** @description The first line is 1. */
             line: number;
@@ -4533,10 +4867,6 @@ export interface components {
             hosts: string[];
         };
         CodeRequest: {
-            /** @description A one-time or recovery code. */
-            code: string;
-        };
-        CodeRequestRequest: {
             code: string;
         };
         CodeStream: {
@@ -4569,9 +4899,9 @@ export interface components {
             message: string;
             evidence: string[];
         };
-        ConnectorCreateRequest: {
+        ConnectorCreate: {
             name: string;
-            role: components["schemas"]["ConnectorRoleEnum"];
+            role: components["schemas"]["RoleBffEnum"];
             kind: string;
             config: {
                 [key: string]: unknown;
@@ -4585,7 +4915,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            role: components["schemas"]["ConnectorRoleEnum"];
+            role: components["schemas"]["RoleBffEnum"];
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
@@ -4610,7 +4940,7 @@ export interface components {
             };
             version: number;
         };
-        ConnectorReplaceRequest: {
+        ConnectorReplace: {
             name: string;
             /** @description All settings; secrets that are left out are kept. */
             config: {
@@ -4621,13 +4951,11 @@ export interface components {
             /** Format: uuid */
             domain_id?: string | null;
         };
-        /** @enum {string} */
-        ConnectorRoleEnum: "source" | "destination";
         ConnectorRow: {
             /** Format: uuid */
             id: string;
             name: string;
-            role: components["schemas"]["ConnectorRoleEnum"];
+            role: components["schemas"]["RoleBffEnum"];
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
@@ -4675,11 +5003,14 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ConversationCreateRequest: {
+        ConversationCreate: {
             /** @default  */
             title?: string;
             /**
              * @description The agent that answers first: source_builder makes a custom source from documentation.
+             *
+             *     * `main` - Main
+             *     * `source_builder` - Source Builder
              * @default main
              */
             graph?: components["schemas"]["GraphEnum"];
@@ -4731,9 +5062,9 @@ export interface components {
             name: string;
             /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes: components["schemas"]["PermissionEnum"][];
+            scopes: components["schemas"]["PermissionsEnum"][];
             /** Format: uuid */
             domain_id: string | null;
             created_by: components["schemas"]["KeyCreator"];
@@ -4756,9 +5087,9 @@ export interface components {
             id: string;
             name: string;
             slug: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** @description Permissions for objects without a domain, and for objects of domains that are not in `domains`. */
-            permissions: components["schemas"]["PermissionEnum"][];
+            permissions: components["schemas"]["PermissionsEnum"][];
             /** @description Domains in which the permissions differ. */
             domains: components["schemas"]["DomainPermissions"][];
             /**
@@ -4771,10 +5102,16 @@ export interface components {
              * @description Time after which the organization is erased.
              */
             deletion_at: string | null;
-            /** @description The organization's rule that denies this session access; null if access is allowed. */
-            closed: components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"];
+            /**
+             * @description The organization's rule that denies this session access; null if access is allowed.
+             *
+             *     * `network_not_allowed` - network_not_allowed
+             *     * `sso_required` - sso_required
+             *     * `second_factor_required` - second_factor_required
+             */
+            closed: (components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"]) | null;
         };
-        CustomSourceCreateRequest: {
+        CustomSourceCreate: {
             name: string;
             /** @default  */
             description?: string;
@@ -4920,16 +5257,70 @@ export interface components {
             /** @description Records written by the runs of this day. */
             records: number;
         };
-        /** @enum {string} */
-        DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
-        DecisionRequestRequest: {
+        /**
+         * @description * `accept` - Accept
+         *     * `ignore` - Ignore
+         *     * `pause` - Pause
+         * @enum {string}
+         */
+        Decision6bdEnum: "accept" | "ignore" | "pause";
+        DecisionRequest: {
             decision: components["schemas"]["DecisionRequestDecisionEnum"];
             arguments?: unknown;
             /** @default  */
             reason?: string;
             answer?: unknown;
         };
-        DocumentCreateRequest: {
+        /**
+         * @description * `approve` - approve
+         *     * `edit` - edit
+         *     * `reject` - reject
+         *     * `answer` - answer
+         * @enum {string}
+         */
+        DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
+        DeliveryRow: {
+            /** Format: uuid */
+            id: string;
+            channel: components["schemas"]["AlertLabel"];
+            /** Format: uuid */
+            event_id: string;
+            /**
+             * Format: uuid
+             * @description Events that are sent together have the same.
+             */
+            message_id: string | null;
+            kind: components["schemas"]["KindF5fEnum"];
+            event: components["schemas"]["AlertEvent"];
+            state: components["schemas"]["DeliveryRowStateEnum"];
+            attempts: number;
+            /** Format: date-time */
+            next_attempt_at: string | null;
+            answer_status: number | null;
+            /** @description The first 500 characters of the answer. */
+            answer: string;
+            /** @description Why the last attempt has failed, or empty. */
+            problem: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            sent_at: string | null;
+        };
+        DeliveryRowPage: {
+            results: components["schemas"]["DeliveryRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
+        /**
+         * @description * `pending` - Pending
+         *     * `sent` - Sent
+         *     * `failed` - Failed
+         * @enum {string}
+         */
+        DeliveryRowStateEnum: "pending" | "sent" | "failed";
+        DocumentCreate: {
             /** @description The name of the file, such as openapi.yaml. */
             name: string;
             /** @description The text of an OpenAPI or Swagger document, a Postman collection, or documentation. */
@@ -4941,9 +5332,16 @@ export interface components {
             name: string;
             kind: components["schemas"]["DocumentRowKindEnum"];
         };
-        /** @enum {string} */
+        /**
+         * @description * `openapi` - Openapi
+         *     * `swagger` - Swagger
+         *     * `postman` - Postman
+         *     * `text` - Text
+         *     * `plan` - Plan
+         * @enum {string}
+         */
         DocumentRowKindEnum: "openapi" | "swagger" | "postman" | "text" | "plan";
-        DomainChangeRequest: {
+        DomainChange: {
             name: string;
         };
         DomainCheckResult: {
@@ -4973,19 +5371,17 @@ export interface components {
             member_id: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["DomainRoleEnum"];
+            role: components["schemas"]["Role13fEnum"];
         };
         DomainPermissions: {
             /** Format: uuid */
             id: string;
             /** @description Permissions for objects of this domain. */
-            permissions: components["schemas"]["PermissionEnum"][];
+            permissions: components["schemas"]["PermissionsEnum"][];
         };
-        DomainRoleChangeRequest: {
-            role: components["schemas"]["DomainRoleEnum"];
+        DomainRoleChange: {
+            role: components["schemas"]["Role13fEnum"];
         };
-        /** @enum {string} */
-        DomainRoleEnum: "admin" | "member";
         DomainRow: {
             /** Format: uuid */
             id: string;
@@ -5002,27 +5398,39 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        DriftDecisionRequest: {
-            /** @description accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes nothing; pause pauses the schedule, and the change can still be accepted or ignored. */
-            decision: components["schemas"]["ChangeDecisionEnum"];
+        DriftDecision: {
+            /**
+             * @description accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes nothing; pause pauses the schedule, and the change can still be accepted or ignored.
+             *
+             *     * `accept` - Accept
+             *     * `ignore` - Ignore
+             *     * `pause` - Pause
+             */
+            decision: components["schemas"]["Decision6bdEnum"];
         };
-        DuplicateRequestRequest: {
+        DuplicateRequest: {
             name?: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `arrives` - arrives
+         *     * `left_out` - left_out
+         *     * `fails_runs` - fails_runs
+         *     * `leaves_out_records` - leaves_out_records
+         * @enum {string}
+         */
         EffectEnum: "arrives" | "left_out" | "fails_runs" | "leaves_out_records";
         /**
          * @description Requires the password, because another person may use an open session.
          *
          *     A user without a password must log in again first.
          */
-        EmailChangeRequest: {
+        EmailChange: {
             /** @default  */
             current_password?: string;
             /** Format: email */
             email: string;
         };
-        EmailTokenRequest: {
+        EmailToken: {
             token: string;
         };
         Estimate: {
@@ -5031,7 +5439,12 @@ export interface components {
         /** @description A window as it is shown. */
         EstimatedWindow: {
             stream: string;
-            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
+            /**
+             * @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.
+             *
+             *     * `merge` - Merge
+             *     * `replace` - Replace
+             */
             window_mode: components["schemas"]["WindowModeEnum"];
             /** @description The window ends before this value of the cursor field; null for the whole stream. */
             to: string | null;
@@ -5065,9 +5478,23 @@ export interface components {
             retryable: boolean | null;
             next_step: string;
             /** @description The sides of the pipeline whose connectors may be the cause. */
-            sides: components["schemas"]["ConnectorRoleEnum"][];
-            /** @description The setting of the pipeline, or of its stream, that the failure is about. */
-            setting: components["schemas"]["SettingEnum"] | components["schemas"]["NullEnum"];
+            sides: components["schemas"]["SidesEnum"][];
+            /**
+             * @description The setting of the pipeline, or of its stream, that the failure is about.
+             *
+             *     * `timeout_seconds` - timeout_seconds
+             *     * `stream` - stream
+             *     * `table` - table
+             *     * `sync_mode` - sync_mode
+             *     * `cursor_field` - cursor_field
+             *     * `primary_key` - primary_key
+             *     * `write_mode` - write_mode
+             *     * `allow_empty` - allow_empty
+             *     * `max_rejected_share` - max_rejected_share
+             *     * `contract` - contract
+             *     * `transforms` - transforms
+             */
+            setting: (components["schemas"]["SettingEnum"] | components["schemas"]["NullEnum"]) | null;
         };
         FailureStart: {
             /**
@@ -5120,7 +5547,11 @@ export interface components {
             /** @description Whether it reads the file by a pattern such as orders-*.csv, and not by its name. */
             by_pattern: boolean;
         };
-        /** @enum {string} */
+        /**
+         * @description * `connector` - connector
+         *     * `pipeline` - pipeline
+         * @enum {string}
+         */
         FileUserTypeEnum: "connector" | "pipeline";
         Fix: {
             action: components["schemas"]["FixActionEnum"];
@@ -5132,9 +5563,22 @@ export interface components {
             /** @description The role and the name of a connector. */
             name: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `retry` - retry
+         *     * `run` - run
+         *     * `open_run` - open_run
+         *     * `open_connector` - open_connector
+         *     * `open_pipeline` - open_pipeline
+         *     * `open_configuration` - open_configuration
+         *     * `reset_stream` - reset_stream
+         *     * `decide` - decide
+         *     * `open_usage` - open_usage
+         *     * `open_request` - open_request
+         *     * `open_conversation` - open_conversation
+         * @enum {string}
+         */
         FixActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
-        ForgottenPasswordRequest: {
+        ForgottenPassword: {
             email: string;
         };
         FoundColumn: {
@@ -5149,7 +5593,13 @@ export interface components {
             /** @description Pipelines that are disabled, have no active schedule, or have not run yet. */
             none: number;
         };
-        /** @enum {string} */
+        /**
+         * @description * `failing` - failing
+         *     * `late` - late
+         *     * `fresh` - fresh
+         *     * `none` - none
+         * @enum {string}
+         */
         FreshnessEnum: "failing" | "late" | "fresh" | "none";
         FreshnessOverTime: {
             /** @description Oldest first. */
@@ -5166,7 +5616,14 @@ export interface components {
              * @description The end of a run; of the last point, now.
              */
             at: string;
-            /** @description Just before the run ended; failing if it failed. See docs/reference/freshness.md. */
+            /**
+             * @description Just before the run ended; failing if it failed. See docs/reference/freshness.md.
+             *
+             *     * `failing` - failing
+             *     * `late` - late
+             *     * `fresh` - fresh
+             *     * `none` - none
+             */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: double
@@ -5179,7 +5636,11 @@ export interface components {
              */
             late_after_seconds: number | null;
         };
-        /** @enum {string} */
+        /**
+         * @description * `main` - Main
+         *     * `source_builder` - Source Builder
+         * @enum {string}
+         */
         GraphEnum: "main" | "source_builder";
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
@@ -5209,7 +5670,7 @@ export interface components {
             organization: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** Format: email */
             invited_by: string | null;
             /** Format: date-time */
@@ -5222,7 +5683,7 @@ export interface components {
             id: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** Format: email */
             invited_by: string | null;
             /** Format: date-time */
@@ -5242,11 +5703,11 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        InvitationTokenRequest: {
+        InvitationToken: {
             /** @description The secret of the link. */
             token: string;
         };
-        IssuerCheckRequest: {
+        IssuerCheck: {
             issuer: string;
         };
         IssuerCheckResult: {
@@ -5258,7 +5719,11 @@ export interface components {
             ok: boolean;
             message: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `viewer` - Viewer
+         *     * `member` - Member
+         * @enum {string}
+         */
         JoinRoleEnum: "viewer" | "member";
         Kept: {
             name: components["schemas"]["KeptNameEnum"];
@@ -5268,7 +5733,14 @@ export interface components {
             /** @description null means not measured. */
             bytes: number | null;
         };
-        /** @enum {string} */
+        /**
+         * @description * `logs` - logs
+         *     * `outputs` - outputs
+         *     * `events` - events
+         *     * `runs` - runs
+         *     * `audit` - audit
+         * @enum {string}
+         */
         KeptNameEnum: "logs" | "outputs" | "events" | "runs" | "audit";
         KeyCreator: {
             /** Format: uuid */
@@ -5280,12 +5752,51 @@ export interface components {
             set: boolean;
             last4: string;
         };
+        /**
+         * @description * `run_failed` - Run Failed
+         *     * `failed_in_a_row` - Failed In A Row
+         * @enum {string}
+         */
+        Kind8e0Enum: "run_failed" | "failed_in_a_row";
+        /**
+         * @description * `ordinary` - Ordinary
+         *     * `backfill` - Backfill
+         *     * `replay` - Replay
+         * @enum {string}
+         */
+        KindA0aEnum: "ordinary" | "backfill" | "replay";
+        /**
+         * @description * `email` - Email
+         *     * `slack` - Slack
+         *     * `webhook` - Webhook
+         * @enum {string}
+         */
+        KindA59Enum: "email" | "slack" | "webhook";
+        /**
+         * @description * `rejected` - rejected
+         *     * `skipped` - skipped
+         * @enum {string}
+         */
+        KindBbaEnum: "rejected" | "skipped";
+        /**
+         * @description * `opened` - Opened
+         *     * `closed` - Closed
+         *     * `test` - Test
+         * @enum {string}
+         */
+        KindF5fEnum: "opened" | "closed" | "test";
         LastRun: {
             /** Format: uuid */
             id: string;
             status: components["schemas"]["LastRunStatusEnum"];
-            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
-            kind: components["schemas"]["RunKindEnum"];
+            /**
+             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
+             *
+             *     * `ordinary` - Ordinary
+             *     * `backfill` - Backfill
+             *     * `replay` - Replay
+             */
+            kind: components["schemas"]["KindA0aEnum"];
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
@@ -5295,10 +5806,17 @@ export interface components {
              */
             duration_seconds: number | null;
         };
-        /** @enum {string} */
+        /**
+         * @description * `pending` - pending
+         *     * `running` - running
+         *     * `succeeded` - succeeded
+         *     * `failed` - failed
+         *     * `cancelled` - cancelled
+         * @enum {string}
+         */
         LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         LeftOut: {
-            kind: components["schemas"]["LeftOutKindEnum"];
+            kind: components["schemas"]["KindBbaEnum"];
             /** @description All records of this kind of the run. */
             count: number;
             /** @description How many of them are kept: of a stream at most 100,000 rejected and 1,000 skipped ones. */
@@ -5308,11 +5826,9 @@ export interface components {
             /** @description A sentence about records or values that are not shown; empty if all are. */
             note: string;
         };
-        /** @enum {string} */
-        LeftOutKindEnum: "rejected" | "skipped";
         /** @description Why records of a preview are left out, and how many of those that were kept for the preview. */
         LeftOutReason: {
-            kind: components["schemas"]["LeftOutKindEnum"];
+            kind: components["schemas"]["KindBbaEnum"];
             /** @description If it names a value, the value of the first of the records. */
             reason: string;
             count: number;
@@ -5328,7 +5844,13 @@ export interface components {
             /** @description Whether the text is the whole record. Only the beginning of a very large record is kept. */
             complete: boolean;
         };
-        /** @enum {string} */
+        /**
+         * @description * `debug` - debug
+         *     * `info` - info
+         *     * `warning` - warning
+         *     * `error` - error
+         * @enum {string}
+         */
         LevelEnum: "debug" | "info" | "warning" | "error";
         Link: {
             provider: string;
@@ -5382,16 +5904,7 @@ export interface components {
             /** @description Lines of the part that match. */
             matches: number;
         };
-        LoginContinuationRequest: {
-            challenge: string;
-            mfa_code: string;
-            /**
-             * Format: uuid
-             * @description Organization to work in.
-             */
-            org?: string;
-        };
-        LoginRequest: {
+        Login: {
             email: string;
             password: string;
             /** @description A one-time or recovery code, if the response was `second_factor_needed`. */
@@ -5399,6 +5912,15 @@ export interface components {
             /**
              * Format: uuid
              * @description Id of the organization to log in to; by default the first that the user joined and may access.
+             */
+            org?: string;
+        };
+        LoginContinuation: {
+            challenge: string;
+            mfa_code: string;
+            /**
+             * Format: uuid
+             * @description Organization to work in.
              */
             org?: string;
         };
@@ -5421,7 +5943,7 @@ export interface components {
             total: number;
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
-        MatchRequestRequest: {
+        MatchRequest: {
             config: {
                 source: {
                     /**
@@ -5615,12 +6137,31 @@ export interface components {
             used: number;
             /** @description null means no limit. */
             limit: number | null;
-            /** @description `warning` means 80% of the limit or more. */
+            /**
+             * @description `warning` means 80% of the limit or more.
+             *
+             *     * `ok` - ok
+             *     * `warning` - warning
+             *     * `reached` - reached
+             */
             state: components["schemas"]["MeasureStateEnum"];
         };
-        /** @enum {string} */
+        /**
+         * @description * `rows_month` - rows_month
+         *     * `bytes_month` - bytes_month
+         *     * `running` - running
+         *     * `pipelines` - pipelines
+         *     * `members` - members
+         *     * `file_bytes` - file_bytes
+         * @enum {string}
+         */
         MeasureNameEnum: "rows_month" | "bytes_month" | "running" | "pipelines" | "members" | "file_bytes";
-        /** @enum {string} */
+        /**
+         * @description * `ok` - ok
+         *     * `warning` - warning
+         *     * `reached` - reached
+         * @enum {string}
+         */
         MeasureStateEnum: "ok" | "warning" | "reached";
         Member: {
             /**
@@ -5634,15 +6175,29 @@ export interface components {
             email: string;
             name: string;
             kind: components["schemas"]["MemberKindEnum"];
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** Format: date-time */
             created_at: string;
         };
         MemberAccess: {
-            /** @description Role in the whole organization. */
-            role: components["schemas"]["RoleEnum"];
-            /** @description Role in the requested domain. */
-            role_here: components["schemas"]["RoleEnum"];
+            /**
+             * @description Role in the whole organization.
+             *
+             *     * `owner` - Owner
+             *     * `admin` - Admin
+             *     * `member` - Member
+             *     * `viewer` - Viewer
+             */
+            role: components["schemas"]["RoleCadEnum"];
+            /**
+             * @description Role in the requested domain.
+             *
+             *     * `owner` - Owner
+             *     * `admin` - Admin
+             *     * `member` - Member
+             *     * `viewer` - Viewer
+             */
+            role_here: components["schemas"]["RoleHereEnum"];
             permissions: components["schemas"]["AccessRow"][];
         };
         MemberCost: {
@@ -5656,7 +6211,11 @@ export interface components {
         MemberCosts: {
             members: components["schemas"]["MemberCost"][];
         };
-        /** @enum {string} */
+        /**
+         * @description * `person` - person
+         *     * `service` - service
+         * @enum {string}
+         */
         MemberKindEnum: "person" | "service";
         MemberPage: {
             results: components["schemas"]["Member"][];
@@ -5665,7 +6224,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        MessageCreateRequest: {
+        MessageCreate: {
             text: string;
             /**
              * @description Path of the dashboard's page from which the message is sent, such as /runs/<id>.
@@ -5678,10 +6237,22 @@ export interface components {
              */
             timezone?: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `skip` - Skip
+         *     * `run_once` - Run Once
+         * @enum {string}
+         */
         MisfireEnum: "skip" | "run_once";
-        /** @enum {string} */
+        /**
+         * @description * `model` - model
+         *     * `guided` - guided
+         * @enum {string}
+         */
         ModeEnum: "model" | "guided";
+        ModelCheck: {
+            /** @description Settings that are not saved. If left out, the model that answers now is checked. */
+            draft?: components["schemas"]["ModelDraft"];
+        };
         ModelCheckAnswer: {
             /** @description Whether nothing has failed. There may be warnings. */
             ok: boolean;
@@ -5690,10 +6261,6 @@ export interface components {
             checks: components["schemas"]["ModelCheckRow"][];
             input_tokens: number;
             output_tokens: number;
-        };
-        ModelCheckRequest: {
-            /** @description Settings that are not saved. If left out, the model that answers now is checked. */
-            draft?: components["schemas"]["ModelDraftRequest"];
         };
         ModelCheckRow: {
             name: components["schemas"]["ModelCheckRowNameEnum"];
@@ -5707,12 +6274,28 @@ export interface components {
             /** @description Input and output tokens. */
             tokens: number;
         };
-        /** @enum {string} */
+        /**
+         * @description * `reachable` - reachable
+         *     * `key` - key
+         *     * `streaming` - streaming
+         *     * `tool_calls` - tool_calls
+         *     * `call_ids` - call_ids
+         *     * `context` - context
+         *     * `two_at_once` - two_at_once
+         *     * `structured_output` - structured_output
+         * @enum {string}
+         */
         ModelCheckRowNameEnum: "reachable" | "key" | "streaming" | "tool_calls" | "call_ids" | "context" | "two_at_once" | "structured_output";
-        /** @enum {string} */
+        /**
+         * @description * `ok` - ok
+         *     * `warning` - warning
+         *     * `failed` - failed
+         *     * `skipped` - skipped
+         * @enum {string}
+         */
         ModelCheckRowStateEnum: "ok" | "warning" | "failed" | "skipped";
         /** @description The settings with which a model is reached. */
-        ModelDraftRequest: {
+        ModelDraft: {
             provider: components["schemas"]["ProviderEnum"];
             model: string;
             /** @description If left out, the stored key does not change. An empty text removes it. */
@@ -5753,25 +6336,25 @@ export interface components {
             /** @description Bytes. */
             received: number;
         };
-        NewApiKeyRequest: {
+        NewApiKey: {
             name: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes?: components["schemas"]["PermissionEnum"][];
+            scopes?: components["schemas"]["PermissionsEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
             /** Format: date-time */
             expires_at?: string | null;
         };
-        NewInvitationRequest: {
+        NewInvitation: {
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
         };
-        NewOrganizationRequest: {
+        NewOrganization: {
             name: string;
         };
-        NewPasskeyRequest: {
+        NewPasskey: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -5779,20 +6362,20 @@ export interface components {
             };
             name: string;
         };
-        NewServiceAccountKeyRequest: {
+        NewServiceAccount: {
+            name: string;
+            role: components["schemas"]["RoleCccEnum"];
+        };
+        NewServiceAccountKey: {
             name: string;
             /** @description Empty means all permissions of the service account's role. */
-            scopes?: components["schemas"]["PermissionEnum"][];
+            scopes?: components["schemas"]["PermissionsEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
             /** Format: date-time */
             expires_at?: string | null;
         };
-        NewServiceAccountRequest: {
-            name: string;
-            role: components["schemas"]["ServiceRoleEnum"];
-        };
-        NewVerifiedDomainRequest: {
+        NewVerifiedDomain: {
             domain: string;
         };
         NewVersion: {
@@ -5801,6 +6384,7 @@ export interface components {
             created_at: string;
             author: string | null;
         };
+        /** @enum {unknown} */
         NullEnum: null;
         Organization: {
             /** Format: uuid */
@@ -5844,11 +6428,23 @@ export interface components {
             id: string;
             name: string;
             slug: string;
-            role: components["schemas"]["RoleEnum"];
+            role: components["schemas"]["RoleCadEnum"];
         };
-        /** @enum {string} */
+        /**
+         * @description * `editor` - Editor
+         *     * `upload` - Upload
+         *     * `repository` - Repository
+         * @enum {string}
+         */
         OriginEnum: "editor" | "upload" | "repository";
-        /** @enum {string} */
+        /**
+         * @description * `created` - created
+         *     * `updated` - updated
+         *     * `unchanged` - unchanged
+         *     * `archived` - archived
+         *     * `failed` - failed
+         * @enum {string}
+         */
         OutcomeEnum: "created" | "updated" | "unchanged" | "archived" | "failed";
         Output: {
             name: string;
@@ -5861,7 +6457,12 @@ export interface components {
         OutputList: {
             results: components["schemas"]["Output"][];
         };
-        /** @enum {string} */
+        /**
+         * @description * `skip` - Skip
+         *     * `queue` - Queue
+         *     * `cancel_other` - Cancel Other
+         * @enum {string}
+         */
         OverlapEnum: "skip" | "queue" | "cancel_other";
         /** @description Counts of the runs that ended in the last 24 hours, and of running and waiting runs. */
         Overview: {
@@ -5906,7 +6507,7 @@ export interface components {
             updated_at: string;
         };
         /** @description The settings with which a model is reached. */
-        OwnModelChangeRequest: {
+        OwnModelChange: {
             provider: components["schemas"]["ProviderEnum"];
             model: string;
             /** @description If left out, the stored key does not change. An empty text removes it. */
@@ -5933,7 +6534,7 @@ export interface components {
             issuer: string;
             client_id: string;
             client_secret: components["schemas"]["SecretHint"];
-            join_role: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
+            join_role: (components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"]) | null;
             enabled: boolean;
             /** @description Callback URL to register at the issuer. */
             callback_url: string;
@@ -5942,13 +6543,18 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        OwnProviderChangeRequest: {
+        OwnProviderChange: {
             issuer: string;
             client_id: string;
             /** @description If left out, the stored secret does not change. */
             client_secret?: string;
-            /** @description Role of users who were not invited; null means that they are denied. */
-            join_role?: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
+            /**
+             * @description Role of users who were not invited; null means that they are denied.
+             *
+             *     * `viewer` - Viewer
+             *     * `member` - Member
+             */
+            join_role?: (components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"]) | null;
             /** @default true */
             enabled?: boolean;
         };
@@ -5974,7 +6580,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        PasskeyLoginRequest: {
+        PasskeyLogin: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -5986,7 +6592,7 @@ export interface components {
              */
             org?: string;
         };
-        PasskeyResponseRequest: {
+        PasskeyResponse: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -5998,16 +6604,24 @@ export interface components {
          *
          *     A user without a password must log in again first.
          */
-        PasswordChangeRequest: {
+        PasswordChange: {
             /** @default  */
             current_password?: string;
             new_password: string;
         };
-        PasswordResetRequest: {
+        PasswordReset: {
             token: string;
             password: string;
         };
-        PatchedConnectorUpdateRequest: {
+        PatchedChannelUpdate: {
+            name?: string;
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            settings?: {
+                [key: string]: unknown;
+            };
+            enabled?: boolean;
+        };
+        PatchedConnectorUpdate: {
             name?: string;
             /** @description Merged into the current settings (RFC 7396); null removes a field. */
             config?: {
@@ -6017,10 +6631,10 @@ export interface components {
             /** Format: uuid */
             domain_id?: string | null;
         };
-        PatchedConversationUpdateRequest: {
+        PatchedConversationUpdate: {
             title?: string;
         };
-        PatchedCustomSourceUpdateRequest: {
+        PatchedCustomSourceUpdate: {
             name?: string;
             description?: string;
             code?: string;
@@ -6028,10 +6642,10 @@ export interface components {
             approve?: boolean;
             archived?: boolean;
         };
-        PatchedDomainChangeRequest: {
+        PatchedDomainChange: {
             name?: string;
         };
-        PatchedOrganizationChangeRequest: {
+        PatchedOrganizationChange: {
             name?: string;
             /** @description Maximum number of concurrent runs. */
             max_running?: number;
@@ -6058,7 +6672,7 @@ export interface components {
             /** @description CIDR blocks from which requests are allowed; empty means any address. Must include your own address. */
             networks?: string[];
         };
-        PatchedPipelineUpdateRequest: {
+        PatchedPipelineUpdate: {
             name?: string;
             /** @description Merged into the current definition (RFC 7396); secrets that are left out are kept. The list `streams` replaces the current list, but missing fields of a stream that the pipeline has keep their values. A stream with another name starts from the defaults. */
             config?: {
@@ -6242,7 +6856,7 @@ export interface components {
                 on_stream_failure?: "continue" | "stop" | null;
             };
             description?: string;
-            schedule?: null | string | {
+            schedule?: (null | string | {
                 cron?: string | null;
                 interval_seconds?: number | null;
                 /**
@@ -6262,7 +6876,7 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
-            };
+            }) | null;
             enabled?: boolean;
             /** Format: uuid */
             domain_id?: string | null;
@@ -6272,10 +6886,10 @@ export interface components {
             timeout_seconds?: number;
             max_attempts?: number;
         };
-        PatchedProfileChangeRequest: {
+        PatchedProfileChange: {
             name?: string;
         };
-        PatchedRepositoryUpdateRequest: {
+        PatchedRepositoryUpdate: {
             url?: string;
             branch?: string;
             /** @description Folder; empty means the root. */
@@ -6287,32 +6901,71 @@ export interface components {
             /** @description Approve new versions automatically if they need no new hosts. */
             approves?: boolean;
         };
-        PatchedRoleChangeRequest: {
-            role?: components["schemas"]["RoleEnum"];
+        PatchedRoleChange: {
+            role?: components["schemas"]["RoleCadEnum"];
         };
-        PatchedScimPatchRequest: {
+        PatchedRuleUpdate: {
+            kind?: components["schemas"]["Kind8e0Enum"];
+            /** @description Number of failed runs in a row. */
+            threshold?: number;
+            scope?: components["schemas"]["ScopeEnum"];
+            /**
+             * Format: uuid
+             * @description Id of the domain or pipeline, if the scope is one of these.
+             */
+            scope_id?: string;
+            /** @description If the scope is `tag`. */
+            tag?: string;
+            channel_ids?: string[];
+            enabled?: boolean;
+        };
+        PatchedScimPatch: {
             schemas?: string[];
-            Operations?: components["schemas"]["ScimOperationRequest"][];
+            Operations?: components["schemas"]["ScimOperation"][];
         };
-        PatchedViewUpdateRequest: {
+        PatchedViewUpdate: {
             name?: string;
             /** @description Up to 20 parameters of the address of the list. */
             filter?: {
                 [key: string]: string;
             };
         };
-        PauseRequestRequest: {
+        PauseRequest: {
             /** @default  */
             note?: string;
         };
-        /** @enum {string} */
-        PermissionEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "data.view" | "agent.use" | "api_keys.own" | "read";
+        /**
+         * @description * `org.delete` - org.delete
+         *     * `org.transfer` - org.transfer
+         *     * `owners.manage` - owners.manage
+         *     * `org.update` - org.update
+         *     * `members.manage` - members.manage
+         *     * `invitations.manage` - invitations.manage
+         *     * `domains.manage` - domains.manage
+         *     * `api_keys.manage` - api_keys.manage
+         *     * `audit.view` - audit.view
+         *     * `settings.edit` - settings.edit
+         *     * `connectors.edit` - connectors.edit
+         *     * `custom_sources.edit` - custom_sources.edit
+         *     * `pipelines.edit` - pipelines.edit
+         *     * `pipelines.delete` - pipelines.delete
+         *     * `pipelines.run` - pipelines.run
+         *     * `runs.cancel` - runs.cancel
+         *     * `state.edit` - state.edit
+         *     * `alerts.edit` - alerts.edit
+         *     * `data.view` - data.view
+         *     * `agent.use` - agent.use
+         *     * `api_keys.own` - api_keys.own
+         *     * `read` - read
+         * @enum {string}
+         */
+        PermissionsEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "data.view" | "agent.use" | "api_keys.own" | "read";
         Person: {
             /** Format: uuid */
             id: string;
             name: string;
         };
-        PipelineCreateRequest: {
+        PipelineCreate: {
             name: string;
             config: {
                 source: {
@@ -6496,7 +7149,7 @@ export interface components {
             };
             /** @default  */
             description?: string;
-            schedule?: null | string | {
+            schedule?: (null | string | {
                 cron?: string | null;
                 interval_seconds?: number | null;
                 /**
@@ -6516,7 +7169,7 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
-            };
+            }) | null;
             /** @default true */
             enabled?: boolean;
             /** Format: uuid */
@@ -6550,7 +7203,14 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            /**
+             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
+             *
+             *     * `failing` - failing
+             *     * `late` - late
+             *     * `fresh` - fresh
+             *     * `none` - none
+             */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -6786,7 +7446,14 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
+            /**
+             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
+             *
+             *     * `failing` - failing
+             *     * `late` - late
+             *     * `fresh` - fresh
+             *     * `none` - none
+             */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -6825,7 +7492,14 @@ export interface components {
             stream: string;
             /** Format: date-time */
             at: string;
-            /** @description A run published, or a person edited, reset or restored the position. */
+            /**
+             * @description A run published, or a person edited, reset or restored the position.
+             *
+             *     * `run` - run
+             *     * `edit` - edit
+             *     * `reset` - reset
+             *     * `restore` - restore
+             */
             cause: components["schemas"]["CauseEnum"];
             /** Format: uuid */
             run_id: string | null;
@@ -6847,7 +7521,7 @@ export interface components {
         Possibility: {
             stream: string;
             cursor_field: string | null;
-            window_mode: components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"];
+            window_mode: (components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"]) | null;
             /** @description Why it cannot be backfilled; empty if it can. */
             refusal: string;
             /** @description Whether the whole stream is read again, because its source cannot read a window. */
@@ -6873,7 +7547,7 @@ export interface components {
             read_as: string;
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
-        PreviewRequestRequest: {
+        PreviewRequest: {
             /** @default 10 */
             max_records?: number;
             /** @description The stream to read; the first one by default. */
@@ -6913,7 +7587,7 @@ export interface components {
                 code: string;
             }[];
         };
-        PreviewUnsavedRequest: {
+        PreviewUnsaved: {
             /** @default 10 */
             max_records?: number;
             config: {
@@ -7147,12 +7821,18 @@ export interface components {
             id: string;
             name: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `openai` - Openai
+         *     * `anthropic` - Anthropic
+         *     * `google` - Google
+         *     * `openai_compatible` - Openai Compatible
+         * @enum {string}
+         */
         ProviderEnum: "openai" | "anthropic" | "google" | "openai_compatible";
         Providers: {
             providers: components["schemas"]["Provider"][];
         };
-        PutStreamStateRequest: {
+        PutStreamState: {
             /** @description Required if the pipeline has several streams. */
             stream?: string;
             /** @description The position from which the next incremental sync continues: at most 256 KiB as JSON, unless the saved position is longer. */
@@ -7172,14 +7852,14 @@ export interface components {
          *
          *     A user without a password must log in again first.
          */
-        ReauthenticationRequest: {
+        Reauthentication: {
             /** @default  */
             current_password?: string;
         };
         RecentRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             /** Format: date-time */
             created_at: string;
             /** Format: double */
@@ -7193,14 +7873,14 @@ export interface components {
             /** @description Shown only once; empty if the user already has recovery codes. */
             recovery_codes: string[];
         };
-        RefreshRequest: {
+        Refresh: {
             /**
              * Format: uuid
              * @description Id of the organization to log in to; by default the first that the user joined and may access.
              */
             org?: string;
         };
-        RegistrationRequest: {
+        Registration: {
             /** Format: email */
             email: string;
             password: string;
@@ -7211,7 +7891,7 @@ export interface components {
             /** @description The secret of an invitation's link. */
             invitation?: string;
         };
-        ReplayRequest: {
+        Replay: {
             /** @description The streams whose rejected records are sent again; by default all streams that allow it. */
             streams?: string[] | null;
         };
@@ -7241,8 +7921,17 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Status of the newest sync. */
-            status: components["schemas"]["SyncStatusEnum"];
+            /**
+             * @description Status of the newest sync.
+             *
+             *     * `never` - Never
+             *     * `waiting` - Waiting
+             *     * `running` - Running
+             *     * `succeeded` - Succeeded
+             *     * `partly` - Partly
+             *     * `failed` - Failed
+             */
+            status: components["schemas"]["StatusCc1Enum"];
             /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
@@ -7257,7 +7946,7 @@ export interface components {
             /** @description Shown only once. */
             webhook_secret: string;
         };
-        RepositoryCreateRequest: {
+        RepositoryCreate: {
             url: string;
             /** @default main */
             branch?: string;
@@ -7279,8 +7968,17 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Status of the newest sync. */
-            status: components["schemas"]["SyncStatusEnum"];
+            /**
+             * @description Status of the newest sync.
+             *
+             *     * `never` - Never
+             *     * `waiting` - Waiting
+             *     * `running` - Running
+             *     * `succeeded` - Succeeded
+             *     * `partly` - Partly
+             *     * `failed` - Failed
+             */
+            status: components["schemas"]["StatusCc1Enum"];
             /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
@@ -7300,11 +7998,11 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ResetStateRequest: {
+        ResetState: {
             /** @description The stream to read again; all streams by default. */
             stream?: string;
         };
-        RestorePositionRequest: {
+        RestorePosition: {
             /**
              * Format: uuid
              * @description A change of the history.
@@ -7312,13 +8010,49 @@ export interface components {
             change: string;
             /**
              * @description The position before or after this change.
+             *
+             *     * `before` - before
+             *     * `after` - after
              * @default after
              */
             side?: components["schemas"]["SideEnum"];
         };
-        /** @enum {string} */
-        RoleEnum: "owner" | "admin" | "member" | "viewer";
-        RotationRequest: {
+        /**
+         * @description * `admin` - Admin
+         *     * `member` - Member
+         * @enum {string}
+         */
+        Role13fEnum: "admin" | "member";
+        /**
+         * @description * `source` - Source
+         *     * `destination` - Destination
+         * @enum {string}
+         */
+        RoleBffEnum: "source" | "destination";
+        /**
+         * @description * `owner` - Owner
+         *     * `admin` - Admin
+         *     * `member` - Member
+         *     * `viewer` - Viewer
+         * @enum {string}
+         */
+        RoleCadEnum: "owner" | "admin" | "member" | "viewer";
+        /**
+         * @description * `admin` - Admin
+         *     * `member` - Member
+         *     * `viewer` - Viewer
+         * @enum {string}
+         */
+        RoleCccEnum: "admin" | "member" | "viewer";
+        /**
+         * @description * `owner` - Owner
+         *     * `admin` - Admin
+         *     * `member` - Member
+         *     * `viewer` - Viewer
+         * @enum {string}
+         */
+        RoleHereEnum: "owner" | "admin" | "member" | "viewer";
+        Rotation: {
             /**
              * @description How long the old key keeps working, in seconds.
              * @default 0
@@ -7355,6 +8089,48 @@ export interface components {
             streams: string[];
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
+        RuleCreate: {
+            kind: components["schemas"]["Kind8e0Enum"];
+            /** @description Number of failed runs in a row. */
+            threshold?: number;
+            /** @default org */
+            scope?: components["schemas"]["ScopeEnum"];
+            /**
+             * Format: uuid
+             * @description Id of the domain or pipeline, if the scope is one of these.
+             */
+            scope_id?: string;
+            /** @description If the scope is `tag`. */
+            tag?: string;
+            channel_ids: string[];
+            enabled?: boolean;
+        };
+        RuleRow: {
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["Kind8e0Enum"];
+            threshold: number;
+            scope: components["schemas"]["ScopeEnum"];
+            /**
+             * Format: uuid
+             * @description Id of the domain or pipeline, if the scope is one of these.
+             */
+            scope_id: string | null;
+            tag: string;
+            channel_ids: string[];
+            enabled: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        RuleRowPage: {
+            results: components["schemas"]["RuleRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
         Run: {
             /** Format: uuid */
             id: string;
@@ -7363,10 +8139,16 @@ export interface components {
             domain_id: string | null;
             /** @description Version of the pipeline's definition. */
             version: number;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             trigger: components["schemas"]["TriggerEnum"];
-            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
-            kind: components["schemas"]["RunKindEnum"];
+            /**
+             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
+             *
+             *     * `ordinary` - Ordinary
+             *     * `backfill` - Backfill
+             *     * `replay` - Replay
+             */
+            kind: components["schemas"]["KindA0aEnum"];
             /**
              * Format: email
              * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
@@ -7417,8 +8199,6 @@ export interface components {
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
         };
-        /** @enum {string} */
-        RunKindEnum: "ordinary" | "backfill" | "replay";
         RunRow: {
             /** Format: uuid */
             id: string;
@@ -7427,10 +8207,16 @@ export interface components {
             domain_id: string | null;
             /** @description Version of the pipeline's definition. */
             version: number;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             trigger: components["schemas"]["TriggerEnum"];
-            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
-            kind: components["schemas"]["RunKindEnum"];
+            /**
+             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
+             *
+             *     * `ordinary` - Ordinary
+             *     * `backfill` - Backfill
+             *     * `replay` - Replay
+             */
+            kind: components["schemas"]["KindA0aEnum"];
             /**
              * Format: email
              * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
@@ -7487,15 +8273,13 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        /** @enum {string} */
-        RunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description One stream of a run. The counts are those of all attempts. */
         RunStream: {
             /** @description Place in the pipeline's list, from 0. */
             position: number;
             stream: string;
             table: string;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             /** @description written + rejected + skipped */
             read: number;
             written: number;
@@ -7592,7 +8376,7 @@ export interface components {
             scimType?: string;
             detail: string;
         };
-        ScimGroupInRequest: {
+        ScimGroupIn: {
             schemas: string[];
             displayName?: string;
             externalId?: string;
@@ -7619,16 +8403,22 @@ export interface components {
             id: string;
             meta?: components["schemas"]["ScimMeta"];
         };
-        ScimGroupRoleRequest: {
-            role: components["schemas"]["ServiceRoleEnum"] | components["schemas"]["NullEnum"];
+        ScimGroupRole: {
+            role: (components["schemas"]["RoleCccEnum"] | components["schemas"]["NullEnum"]) | null;
         };
         ScimGroupRow: {
             /** Format: uuid */
             id: string;
             display_name: string;
             people: number;
-            /** @description The role that the group grants in the organization; null means none. */
-            role: components["schemas"]["ServiceRoleEnum"] | components["schemas"]["NullEnum"];
+            /**
+             * @description The role that the group grants in the organization; null means none.
+             *
+             *     * `viewer` - Viewer
+             *     * `member` - Member
+             *     * `admin` - Admin
+             */
+            role: (components["schemas"]["RoleCccEnum"] | components["schemas"]["NullEnum"]) | null;
         };
         ScimGroups: {
             groups: components["schemas"]["ScimGroupRow"][];
@@ -7656,13 +8446,13 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
-        ScimOperationRequest: {
+        ScimOperation: {
             /** @description add, replace or remove; case-insensitive. */
             op: string;
             path?: string;
             value?: unknown;
         };
-        ScimSearchRequest: {
+        ScimSearch: {
             schemas: string[];
             filter?: string;
             attributes?: string[];
@@ -7672,7 +8462,7 @@ export interface components {
             startIndex?: number;
             count?: number;
         };
-        ScimUserInRequest: {
+        ScimUserIn: {
             schemas: string[];
             /** @description The directory's user name. */
             userName?: string;
@@ -7714,12 +8504,18 @@ export interface components {
             }[];
             meta?: components["schemas"]["ScimMeta"];
         };
+        /**
+         * @description * `org` - Org
+         *     * `domain` - Domain
+         *     * `tag` - Tag
+         *     * `pipeline` - Pipeline
+         * @enum {string}
+         */
+        ScopeEnum: "org" | "domain" | "tag" | "pipeline";
         SecretHint: {
             set: boolean;
             last4: string;
         };
-        /** @enum {string} */
-        ServiceRoleEnum: "admin" | "member" | "viewer";
         SessionRow: {
             /** Format: uuid */
             id: string;
@@ -7743,9 +8539,26 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        /** @enum {string} */
+        /**
+         * @description * `timeout_seconds` - timeout_seconds
+         *     * `stream` - stream
+         *     * `table` - table
+         *     * `sync_mode` - sync_mode
+         *     * `cursor_field` - cursor_field
+         *     * `primary_key` - primary_key
+         *     * `write_mode` - write_mode
+         *     * `allow_empty` - allow_empty
+         *     * `max_rejected_share` - max_rejected_share
+         *     * `contract` - contract
+         *     * `transforms` - transforms
+         * @enum {string}
+         */
         SettingEnum: "timeout_seconds" | "stream" | "table" | "sync_mode" | "cursor_field" | "primary_key" | "write_mode" | "allow_empty" | "max_rejected_share" | "contract" | "transforms";
-        /** @enum {string} */
+        /**
+         * @description * `error` - error
+         *     * `warning` - warning
+         * @enum {string}
+         */
         SeverityEnum: "error" | "warning";
         SharedMoment: {
             /**
@@ -7756,8 +8569,18 @@ export interface components {
             /** @description The published streams as of this moment. */
             streams: number;
         };
-        /** @enum {string} */
+        /**
+         * @description * `before` - before
+         *     * `after` - after
+         * @enum {string}
+         */
         SideEnum: "before" | "after";
+        /**
+         * @description * `source` - Source
+         *     * `destination` - Destination
+         * @enum {string}
+         */
+        SidesEnum: "source" | "destination";
         /** @description What has changed at the source of a stream since the run before. */
         SourceChange: {
             /** Format: uuid */
@@ -7775,16 +8598,30 @@ export interface components {
             before: string;
             /** @description The type of the column or the key now. */
             after: string;
-            /** @description What happens to a column that was added, by the current settings of the stream. */
-            effect: components["schemas"]["EffectEnum"] | components["schemas"]["NullEnum"];
-            decision: components["schemas"]["ChangeDecisionEnum"] | components["schemas"]["NullEnum"];
+            /**
+             * @description What happens to a column that was added, by the current settings of the stream.
+             *
+             *     * `arrives` - arrives
+             *     * `left_out` - left_out
+             *     * `fails_runs` - fails_runs
+             *     * `leaves_out_records` - leaves_out_records
+             */
+            effect: (components["schemas"]["EffectEnum"] | components["schemas"]["NullEnum"]) | null;
+            decision: (components["schemas"]["Decision6bdEnum"] | components["schemas"]["NullEnum"]) | null;
             decided_by: components["schemas"]["Person"] | null;
             /** Format: date-time */
             decided_at: string | null;
             /** Format: date-time */
             created_at: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `column_added` - Column Added
+         *     * `column_removed` - Column Removed
+         *     * `type_changed` - Type Changed
+         *     * `key_changed` - Key Changed
+         *     * `stream_missing` - Stream Missing
+         * @enum {string}
+         */
         SourceChangeKindEnum: "column_added" | "column_removed" | "type_changed" | "key_changed" | "stream_missing";
         SourceChangePage: {
             results: components["schemas"]["SourceChange"][];
@@ -7798,7 +8635,7 @@ export interface components {
             id: string;
             name: string;
         };
-        SourceSettingsUpdateRequest: {
+        SourceSettingsUpdate: {
             /** @description The settings of the code, with secrets. They are encrypted, and no language model sees them. */
             config: {
                 [key: string]: unknown;
@@ -7806,7 +8643,7 @@ export interface components {
             /** @description The hosts of the form. The settings are used only for code that reaches no others. */
             hosts: string[];
         };
-        StartRequest: {
+        Start: {
             /**
              * @description Run the pipeline even if it is disabled.
              * @default false
@@ -7829,6 +8666,25 @@ export interface components {
             /** @description At the end of these runs, as if the schedule of today had always been there; null without an active one. */
             freshness: components["schemas"]["FreshnessOverTime"] | null;
         };
+        /**
+         * @description * `pending` - Pending
+         *     * `running` - Running
+         *     * `succeeded` - Succeeded
+         *     * `failed` - Failed
+         *     * `cancelled` - Cancelled
+         * @enum {string}
+         */
+        Status6d9Enum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+        /**
+         * @description * `never` - Never
+         *     * `waiting` - Waiting
+         *     * `running` - Running
+         *     * `succeeded` - Succeeded
+         *     * `partly` - Partly
+         *     * `failed` - Failed
+         * @enum {string}
+         */
+        StatusCc1Enum: "never" | "waiting" | "running" | "succeeded" | "partly" | "failed";
         StoredColumn: {
             name: string;
             /** @description string, integer, number, boolean, timestamp, date or json. */
@@ -7851,12 +8707,16 @@ export interface components {
             /** @description Included streams that the source has lost. */
             missing: number;
         };
-        /** @enum {string} */
-        StreamDecisionDecisionEnum: "add" | "ignore";
-        StreamDecisionRequest: {
+        StreamDecision: {
             decision: components["schemas"]["StreamDecisionDecisionEnum"];
             streams: string[];
         };
+        /**
+         * @description * `add` - add
+         *     * `ignore` - ignore
+         * @enum {string}
+         */
+        StreamDecisionDecisionEnum: "add" | "ignore";
         StreamField: {
             name: string;
             type: string;
@@ -7874,7 +8734,12 @@ export interface components {
             sync_mode: string | null;
             write_mode: string | null;
         };
-        /** @enum {string} */
+        /**
+         * @description * `included` - included
+         *     * `waiting` - waiting
+         *     * `ignored` - ignored
+         * @enum {string}
+         */
         StreamOfPipelineStateEnum: "included" | "waiting" | "ignored";
         /** @description The engine's position in a stream of the pipeline. */
         StreamState: {
@@ -7914,12 +8779,10 @@ export interface components {
             next_offset: number | null;
             counts: components["schemas"]["StreamCounts"];
         };
-        SwitchRequest: {
+        Switch: {
             /** Format: uuid */
             org: string;
         };
-        /** @enum {string} */
-        SyncStatusEnum: "never" | "waiting" | "running" | "succeeded" | "partly" | "failed";
         SyncedCommit: {
             id: string;
             author: string;
@@ -7940,7 +8803,7 @@ export interface components {
             id: string;
             /** @description Position in the list of pipelines, from 0. */
             pipeline: number;
-            status: components["schemas"]["RunStatusEnum"];
+            status: components["schemas"]["Status6d9Enum"];
             /**
              * Format: date-time
              * @description When it was created, if it has not started.
@@ -7956,7 +8819,7 @@ export interface components {
             /** @description Those of the next year that affect the schedule. */
             clock_changes: components["schemas"]["ClockChange"][];
         };
-        TimesRequestRequest: {
+        TimesRequest: {
             /** @default 10 */
             count?: number;
             schedule: null | string | {
@@ -8010,7 +8873,15 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `open` - Open
+         *     * `approved` - Approved
+         *     * `rejected` - Rejected
+         *     * `begun` - Begun
+         *     * `done` - Done
+         *     * `expired` - Expired
+         * @enum {string}
+         */
         ToolRequestAnswerStateEnum: "open" | "approved" | "rejected" | "begun" | "done" | "expired";
         /** @description What a tool would change. Drover makes it, from a dry run. */
         ToolRequestCard: {
@@ -8021,13 +8892,17 @@ export interface components {
             /** @description What each stream of a pipeline becomes. */
             streams: components["schemas"]["CardStreams"][];
         };
-        /** @enum {string} */
-        ToolRequestDecisionDecisionEnum: "approve" | "reject";
-        ToolRequestDecisionRequest: {
+        ToolRequestDecision: {
             decision: components["schemas"]["ToolRequestDecisionDecisionEnum"];
             /** @default  */
             reason?: string;
         };
+        /**
+         * @description * `approve` - approve
+         *     * `reject` - reject
+         * @enum {string}
+         */
+        ToolRequestDecisionDecisionEnum: "approve" | "reject";
         ToolRequestRow: {
             /** Format: uuid */
             id: string;
@@ -8047,7 +8922,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        TotpConfirmationRequest: {
+        TotpConfirmation: {
             /** @description A one-time or recovery code. */
             code: string;
             challenge: string;
@@ -8065,16 +8940,31 @@ export interface components {
             type: components["schemas"]["TranscriptItemTypeEnum"];
             id: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `message` - message
+         *     * `call` - call
+         *     * `question` - question
+         *     * `approval` - approval
+         *     * `error` - error
+         * @enum {string}
+         */
         TranscriptItemTypeEnum: "message" | "call" | "question" | "approval" | "error";
-        TransferRequest: {
+        Transfer: {
             /**
              * Format: uuid
              * @description The member who becomes an owner; you become an admin.
              */
             member_id: string;
         };
-        /** @enum {string} */
+        /**
+         * @description * `manual` - Manual
+         *     * `schedule` - Schedule
+         *     * `api` - Api
+         *     * `retry` - Retry
+         *     * `backfill` - Backfill
+         *     * `replay` - Replay
+         * @enum {string}
+         */
         TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
         TryAnswer: {
             ok: boolean;
@@ -8119,7 +9009,7 @@ export interface components {
             level: string;
             message: string;
         };
-        TryRequestRequest: {
+        TryRequest: {
             code?: string;
             /**
              * Format: uuid
@@ -8166,7 +9056,7 @@ export interface components {
         UploadAnswer: {
             results: components["schemas"]["FileOutcome"][];
         };
-        UploadRequestRequest: {
+        UploadRequest: {
             /** @description File name, ending with .py or .zip. */
             filename: string;
             /** @description The content of the file as base64. */
@@ -8442,7 +9332,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ViewCreateRequest: {
+        ViewCreate: {
             name: string;
             /** @description Up to 20 parameters of the address of the list. */
             filter: {
@@ -8473,10 +9363,8 @@ export interface components {
             /** @description Shown only once. */
             webhook_secret: string;
         };
-        /** @enum {string} */
-        WindowModeEnum: "merge" | "replace";
         /** @description The window of a backfill. `from` and `to` are values of the cursor field. */
-        WindowRequest: {
+        Window: {
             /** @description The streams to read again. Each has its own backfill. */
             streams: string[];
             /** @description The window ends before this value; by default before the saved position of the stream. */
@@ -8489,6 +9377,12 @@ export interface components {
             /** @description The window begins with this value; by default with the first value of the stream. */
             from?: string | null;
         };
+        /**
+         * @description * `merge` - Merge
+         *     * `replace` - Replace
+         * @enum {string}
+         */
+        WindowModeEnum: "merge" | "replace";
         WordsAnswer: {
             /** @description Null for by hand. */
             schedule: null | string | {
@@ -8515,7 +9409,7 @@ export interface components {
             in_words: string;
             times: string[];
         };
-        WordsRequestRequest: {
+        WordsRequest: {
             /** @default 10 */
             count?: number;
             /** @description English, such as weekdays at 7:30 in Berlin, a cron expression, or by hand. */
@@ -8616,7 +9510,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ConversationCreateRequest"];
+                "application/json": components["schemas"]["ConversationCreate"];
             };
         };
         responses: {
@@ -8885,7 +9779,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedConversationUpdateRequest"];
+                "application/json": components["schemas"]["PatchedConversationUpdate"];
             };
         };
         responses: {
@@ -9005,7 +9899,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DecisionRequestRequest"];
+                "application/json": components["schemas"]["DecisionRequest"];
             };
         };
         responses: {
@@ -9133,7 +10027,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DocumentCreateRequest"];
+                "application/json": components["schemas"]["DocumentCreate"];
             };
         };
         responses: {
@@ -9345,7 +10239,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MessageCreateRequest"];
+                "application/json": components["schemas"]["MessageCreate"];
             };
         };
         responses: {
@@ -9594,7 +10488,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SourceSettingsUpdateRequest"];
+                "application/json": components["schemas"]["SourceSettingsUpdate"];
             };
         };
         responses: {
@@ -10111,7 +11005,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ToolRequestDecisionRequest"];
+                "application/json": components["schemas"]["ToolRequestDecision"];
             };
         };
         responses: {
@@ -10171,6 +11065,1241 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the channels to which alerts are sent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelCreate"];
+            };
+        };
+        responses: {
+            /** @description Create a channel */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a channel */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a channel with its deliveries */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedChannelUpdate"];
+            };
+        };
+        responses: {
+            /** @description Change a channel; secrets that are left out are kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_channels_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Send a test message soon; the log of deliveries shows the answer */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_deliveries_list: {
+        parameters: {
+            query?: {
+                channel?: string;
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+                pipeline?: string;
+                /**
+                 * @description * `pending` - Pending
+                 *     * `sent` - Sent
+                 *     * `failed` - Failed
+                 */
+                state?: "pending" | "sent" | "failed";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List what was sent to the channels, with the answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_deliveries_replay: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Send an event again, with the same event id */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the rules that decide who is told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleCreate"];
+            };
+        };
+        responses: {
+            /** @description Create a rule */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a rule with its alerts */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedRuleUpdate"];
+            };
+        };
+        responses: {
+            /** @description Change a rule */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10353,7 +12482,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EmailChangeRequest"];
+                "application/json": components["schemas"]["EmailChange"];
             };
         };
         responses: {
@@ -10519,7 +12648,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EmailTokenRequest"];
+                "application/json": components["schemas"]["EmailToken"];
             };
         };
         responses: {
@@ -10687,7 +12816,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -10803,7 +12932,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -10915,7 +13044,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewPasskeyRequest"];
+                "application/json": components["schemas"]["NewPasskey"];
             };
         };
         responses: {
@@ -11029,7 +13158,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -11143,7 +13272,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CodeRequest"];
+                "application/json": components["schemas"]["Code"];
             };
         };
         responses: {
@@ -11246,7 +13375,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyResponseRequest"];
+                "application/json": components["schemas"]["PasskeyResponse"];
             };
         };
         responses: {
@@ -11349,7 +13478,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -11454,7 +13583,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TotpConfirmationRequest"];
+                "application/json": components["schemas"]["TotpConfirmation"];
             };
         };
         responses: {
@@ -11568,7 +13697,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -11738,7 +13867,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -11854,7 +13983,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReauthenticationRequest"];
+                "application/json": components["schemas"]["Reauthentication"];
             };
         };
         responses: {
@@ -11975,7 +14104,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginRequest"];
+                "application/json": components["schemas"]["Login"];
             };
         };
         responses: {
@@ -12089,7 +14218,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginContinuationRequest"];
+                "application/json": components["schemas"]["LoginContinuation"];
             };
         };
         responses: {
@@ -12325,7 +14454,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedProfileChangeRequest"];
+                "application/json": components["schemas"]["PatchedProfileChange"];
             };
         };
         responses: {
@@ -12486,7 +14615,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyLoginRequest"];
+                "application/json": components["schemas"]["PasskeyLogin"];
             };
         };
         responses: {
@@ -12600,7 +14729,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasswordChangeRequest"];
+                "application/json": components["schemas"]["PasswordChange"];
             };
         };
         responses: {
@@ -12703,7 +14832,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ForgottenPasswordRequest"];
+                "application/json": components["schemas"]["ForgottenPassword"];
             };
         };
         responses: {
@@ -12797,7 +14926,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasswordResetRequest"];
+                "application/json": components["schemas"]["PasswordReset"];
             };
         };
         responses: {
@@ -12950,7 +15079,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RefreshRequest"];
+                "application/json": components["schemas"]["Refresh"];
             };
         };
         responses: {
@@ -13064,7 +15193,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RegistrationRequest"];
+                "application/json": components["schemas"]["Registration"];
             };
         };
         responses: {
@@ -13482,7 +15611,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SwitchRequest"];
+                "application/json": components["schemas"]["Switch"];
             };
         };
         responses: {
@@ -13908,6 +16037,10 @@ export interface operations {
                 limit?: number;
                 order?: "newest" | "name" | "kind" | "updated" | "tested";
                 q?: string;
+                /**
+                 * @description * `source` - Source
+                 *     * `destination` - Destination
+                 */
                 role?: "source" | "destination";
             };
             header?: never;
@@ -13984,7 +16117,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConnectorCreateRequest"];
+                "application/json": components["schemas"]["ConnectorCreate"];
             };
         };
         responses: {
@@ -14179,7 +16312,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConnectorReplaceRequest"];
+                "application/json": components["schemas"]["ConnectorReplace"];
             };
         };
         responses: {
@@ -14411,7 +16544,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedConnectorUpdateRequest"];
+                "application/json": components["schemas"]["PatchedConnectorUpdate"];
             };
         };
         responses: {
@@ -14548,7 +16681,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ChangedSettingsRequest"];
+                "application/json": components["schemas"]["ChangedSettings"];
             };
         };
         responses: {
@@ -14753,7 +16886,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CheckRequestRequest"];
+                "application/json": components["schemas"]["CheckRequest"];
             };
         };
         responses: {
@@ -14934,7 +17067,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CustomSourceCreateRequest"];
+                "application/json": components["schemas"]["CustomSourceCreate"];
             };
         };
         responses: {
@@ -15224,7 +17357,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedCustomSourceUpdateRequest"];
+                "application/json": components["schemas"]["PatchedCustomSourceUpdate"];
             };
         };
         responses: {
@@ -15926,7 +18059,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TryRequestRequest"];
+                "application/json": components["schemas"]["TryRequest"];
             };
         };
         responses: {
@@ -16043,7 +18176,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["UploadRequestRequest"];
+                "application/json": components["schemas"]["UploadRequest"];
             };
         };
         responses: {
@@ -16151,7 +18284,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CodeRequestRequest"];
+                "application/json": components["schemas"]["CodeRequest"];
             };
         };
         responses: {
@@ -17102,7 +19235,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InvitationTokenRequest"];
+                "application/json": components["schemas"]["InvitationToken"];
             };
         };
         responses: {
@@ -17234,7 +19367,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InvitationTokenRequest"];
+                "application/json": components["schemas"]["InvitationToken"];
             };
         };
         responses: {
@@ -17540,7 +19673,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedOrganizationChangeRequest"];
+                "application/json": components["schemas"]["PatchedOrganizationChange"];
             };
         };
         responses: {
@@ -17730,7 +19863,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewApiKeyRequest"];
+                "application/json": components["schemas"]["NewApiKey"];
             };
         };
         responses: {
@@ -17914,7 +20047,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["RotationRequest"];
+                "application/json": components["schemas"]["Rotation"];
             };
         };
         responses: {
@@ -18108,6 +20241,10 @@ export interface operations {
                 action?: string;
                 /** @description Id of the user or API key. */
                 actor?: string;
+                /**
+                 * @description * `csv` - csv
+                 *     * `jsonl` - jsonl
+                 */
                 format?: "csv" | "jsonl";
                 /** @description Id of the changed object. */
                 object?: string;
@@ -18398,7 +20535,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DomainChangeRequest"];
+                "application/json": components["schemas"]["DomainChange"];
             };
         };
         responses: {
@@ -18679,7 +20816,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedDomainChangeRequest"];
+                "application/json": components["schemas"]["PatchedDomainChange"];
             };
         };
         responses: {
@@ -18814,7 +20951,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DomainRoleChangeRequest"];
+                "application/json": components["schemas"]["DomainRoleChange"];
             };
         };
         responses: {
@@ -19143,7 +21280,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["OwnProviderChangeRequest"];
+                "application/json": components["schemas"]["OwnProviderChange"];
             };
         };
         responses: {
@@ -19353,7 +21490,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["IssuerCheckRequest"];
+                "application/json": components["schemas"]["IssuerCheck"];
             };
         };
         responses: {
@@ -19532,7 +21669,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewInvitationRequest"];
+                "application/json": components["schemas"]["NewInvitation"];
             };
         };
         responses: {
@@ -20048,7 +22185,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedRoleChangeRequest"];
+                "application/json": components["schemas"]["PatchedRoleChange"];
             };
         };
         responses: {
@@ -20325,7 +22462,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["OwnModelChangeRequest"];
+                "application/json": components["schemas"]["OwnModelChange"];
             };
         };
         responses: {
@@ -20526,7 +22663,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ModelCheckRequest"];
+                "application/json": components["schemas"]["ModelCheck"];
             };
         };
         responses: {
@@ -20793,7 +22930,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupRoleRequest"];
+                "application/json": components["schemas"]["ScimGroupRole"];
             };
         };
         responses: {
@@ -20981,7 +23118,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewServiceAccountRequest"];
+                "application/json": components["schemas"]["NewServiceAccount"];
             };
         };
         responses: {
@@ -21091,7 +23228,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewServiceAccountKeyRequest"];
+                "application/json": components["schemas"]["NewServiceAccountKey"];
             };
         };
         responses: {
@@ -21208,7 +23345,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TransferRequest"];
+                "application/json": components["schemas"]["Transfer"];
             };
         };
         responses: {
@@ -21518,7 +23655,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewVerifiedDomainRequest"];
+                "application/json": components["schemas"]["NewVerifiedDomain"];
             };
         };
         responses: {
@@ -21794,7 +23931,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewOrganizationRequest"];
+                "application/json": components["schemas"]["NewOrganization"];
             };
         };
         responses: {
@@ -21900,6 +24037,12 @@ export interface operations {
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
+                /**
+                 * @description * `failing` - failing
+                 *     * `late` - late
+                 *     * `fresh` - fresh
+                 *     * `none` - none
+                 */
                 freshness?: "failing" | "late" | "fresh" | "none";
                 /** @description Rows per page. */
                 limit?: number;
@@ -21907,7 +24050,15 @@ export interface operations {
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;
-                /** @description Status of the newest run. */
+                /**
+                 * @description Status of the newest run.
+                 *
+                 *     * `pending` - pending
+                 *     * `running` - running
+                 *     * `succeeded` - succeeded
+                 *     * `failed` - failed
+                 *     * `cancelled` - cancelled
+                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
                 tag?: string;
@@ -21986,7 +24137,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreateRequest"];
+                "application/json": components["schemas"]["PipelineCreate"];
             };
         };
         responses: {
@@ -22181,7 +24332,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreateRequest"];
+                "application/json": components["schemas"]["PipelineCreate"];
             };
         };
         responses: {
@@ -22413,7 +24564,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedPipelineUpdateRequest"];
+                "application/json": components["schemas"]["PatchedPipelineUpdate"];
             };
         };
         responses: {
@@ -22626,7 +24777,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WindowRequest"];
+                "application/json": components["schemas"]["Window"];
             };
         };
         responses: {
@@ -22938,7 +25089,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WindowRequest"];
+                "application/json": components["schemas"]["Window"];
             };
         };
         responses: {
@@ -23268,7 +25419,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DriftDecisionRequest"];
+                "application/json": components["schemas"]["DriftDecision"];
             };
         };
         responses: {
@@ -23396,7 +25547,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["DuplicateRequestRequest"];
+                "application/json": components["schemas"]["DuplicateRequest"];
             };
         };
         responses: {
@@ -23639,7 +25790,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PreviewRequestRequest"];
+                "application/json": components["schemas"]["PreviewRequest"];
             };
         };
         responses: {
@@ -23854,7 +26005,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["StartRequest"];
+                "application/json": components["schemas"]["Start"];
             };
         };
         responses: {
@@ -23991,7 +26142,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PauseRequestRequest"];
+                "application/json": components["schemas"]["PauseRequest"];
             };
         };
         responses: {
@@ -24403,7 +26554,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PutStreamStateRequest"];
+                "application/json": components["schemas"]["PutStreamState"];
             };
         };
         responses: {
@@ -24611,7 +26762,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ResetStateRequest"];
+                "application/json": components["schemas"]["ResetState"];
             };
         };
         responses: {
@@ -24739,7 +26890,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RestorePositionRequest"];
+                "application/json": components["schemas"]["RestorePosition"];
             };
         };
         responses: {
@@ -24859,6 +27010,11 @@ export interface operations {
                 /** @description Only streams that the source does not list any more, or only the others. */
                 missing?: boolean | null;
                 offset?: number;
+                /**
+                 * @description * `included` - included
+                 *     * `waiting` - waiting
+                 *     * `ignored` - ignored
+                 */
                 state?: "included" | "waiting" | "ignored";
             };
             header?: never;
@@ -24948,7 +27104,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StreamDecisionRequest"];
+                "application/json": components["schemas"]["StreamDecision"];
             };
         };
         responses: {
@@ -25431,7 +27587,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BulkRequestRequest"];
+                "application/json": components["schemas"]["BulkRequest"];
             };
         };
         responses: {
@@ -25535,11 +27691,25 @@ export interface operations {
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
+                /**
+                 * @description * `failing` - failing
+                 *     * `late` - late
+                 *     * `fresh` - fresh
+                 *     * `none` - none
+                 */
                 freshness?: "failing" | "late" | "fresh" | "none";
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;
-                /** @description Status of the newest run. */
+                /**
+                 * @description Status of the newest run.
+                 *
+                 *     * `pending` - pending
+                 *     * `running` - running
+                 *     * `succeeded` - succeeded
+                 *     * `failed` - failed
+                 *     * `cancelled` - cancelled
+                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
                 tag?: string;
@@ -25618,7 +27788,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MatchRequestRequest"];
+                "application/json": components["schemas"]["MatchRequest"];
             };
         };
         responses: {
@@ -25735,7 +27905,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PreviewUnsavedRequest"];
+                "application/json": components["schemas"]["PreviewUnsaved"];
             };
         };
         responses: {
@@ -25911,7 +28081,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreateRequest"];
+                "application/json": components["schemas"]["PipelineCreate"];
             };
         };
         responses: {
@@ -26089,7 +28259,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RepositoryCreateRequest"];
+                "application/json": components["schemas"]["RepositoryCreate"];
             };
         };
         responses: {
@@ -26370,7 +28540,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedRepositoryUpdateRequest"];
+                "application/json": components["schemas"]["PatchedRepositoryUpdate"];
             };
         };
         responses: {
@@ -26740,7 +28910,22 @@ export interface operations {
                 q?: string;
                 /** @description Created at this time or later. */
                 since?: string;
+                /**
+                 * @description * `pending` - Pending
+                 *     * `running` - Running
+                 *     * `succeeded` - Succeeded
+                 *     * `failed` - Failed
+                 *     * `cancelled` - Cancelled
+                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
+                /**
+                 * @description * `manual` - Manual
+                 *     * `schedule` - Schedule
+                 *     * `api` - Api
+                 *     * `retry` - Retry
+                 *     * `backfill` - Backfill
+                 *     * `replay` - Replay
+                 */
                 trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
                 /** @description Created before this time. */
                 until?: string;
@@ -27178,7 +29363,14 @@ export interface operations {
     runs_logs: {
         parameters: {
             query?: {
-                /** @description Only lines of this level or of a more severe level. */
+                /**
+                 * @description Only lines of this level or of a more severe level.
+                 *
+                 *     * `debug` - debug
+                 *     * `info` - info
+                 *     * `warning` - warning
+                 *     * `error` - error
+                 */
                 level?: "debug" | "info" | "warning" | "error";
                 limit?: number;
                 /** @description Number of the first line to return, from 0. */
@@ -27338,7 +29530,14 @@ export interface operations {
     runs_logs_matches: {
         parameters: {
             query?: {
-                /** @description Only lines of this level or of a more severe level. */
+                /**
+                 * @description Only lines of this level or of a more severe level.
+                 *
+                 *     * `debug` - debug
+                 *     * `info` - info
+                 *     * `warning` - warning
+                 *     * `error` - error
+                 */
                 level?: "debug" | "info" | "warning" | "error";
                 /** @description Number of the first line to return, from 0. */
                 offset?: number;
@@ -27593,6 +29792,10 @@ export interface operations {
     runs_rejected_list: {
         parameters: {
             query?: {
+                /**
+                 * @description * `rejected` - rejected
+                 *     * `skipped` - skipped
+                 */
                 kind?: "rejected" | "skipped";
                 /** @description Number of the first record, from 0. */
                 offset?: number;
@@ -27760,7 +29963,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReplayRequest"];
+                "application/json": components["schemas"]["Replay"];
             };
         };
         responses: {
@@ -28107,6 +30310,13 @@ export interface operations {
         parameters: {
             query?: {
                 offset?: number;
+                /**
+                 * @description * `pending` - Pending
+                 *     * `running` - Running
+                 *     * `succeeded` - Succeeded
+                 *     * `failed` - Failed
+                 *     * `cancelled` - Cancelled
+                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
             };
             header?: never;
@@ -28272,7 +30482,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TimesRequestRequest"];
+                "application/json": components["schemas"]["TimesRequest"];
             };
         };
         responses: {
@@ -28380,7 +30590,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WordsRequestRequest"];
+                "application/json": components["schemas"]["WordsRequest"];
             };
         };
         responses: {
@@ -28488,7 +30698,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearchRequest"];
+                "application/json": components["schemas"]["ScimSearch"];
             };
         };
         responses: {
@@ -28596,6 +30806,10 @@ export interface operations {
                 /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
+                /**
+                 * @description * `ascending` - ascending
+                 *     * `descending` - descending
+                 */
                 sortOrder?: "ascending" | "descending";
                 startIndex?: number;
             };
@@ -28678,7 +30892,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupInRequest"];
+                "application/json": components["schemas"]["ScimGroupIn"];
             };
         };
         responses: {
@@ -28880,7 +31094,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupInRequest"];
+                "application/json": components["schemas"]["ScimGroupIn"];
             };
         };
         responses: {
@@ -29093,7 +31307,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedScimPatchRequest"];
+                "application/json": components["schemas"]["PatchedScimPatch"];
             };
         };
         responses: {
@@ -29219,7 +31433,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearchRequest"];
+                "application/json": components["schemas"]["ScimSearch"];
             };
         };
         responses: {
@@ -29674,6 +31888,10 @@ export interface operations {
                 /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
+                /**
+                 * @description * `ascending` - ascending
+                 *     * `descending` - descending
+                 */
                 sortOrder?: "ascending" | "descending";
                 startIndex?: number;
             };
@@ -29756,7 +31974,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimUserInRequest"];
+                "application/json": components["schemas"]["ScimUserIn"];
             };
         };
         responses: {
@@ -29958,7 +32176,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimUserInRequest"];
+                "application/json": components["schemas"]["ScimUserIn"];
             };
         };
         responses: {
@@ -30171,7 +32389,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedScimPatchRequest"];
+                "application/json": components["schemas"]["PatchedScimPatch"];
             };
         };
         responses: {
@@ -30297,7 +32515,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearchRequest"];
+                "application/json": components["schemas"]["ScimSearch"];
             };
         };
         responses: {
@@ -30547,6 +32765,13 @@ export interface operations {
                 q?: string;
                 /** @description Runs that ended at this time or later; at most 24 hours ago. */
                 since?: string;
+                /**
+                 * @description * `pending` - Pending
+                 *     * `running` - Running
+                 *     * `succeeded` - Succeeded
+                 *     * `failed` - Failed
+                 *     * `cancelled` - Cancelled
+                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description Runs created before this time. */
                 until?: string;
@@ -30695,7 +32920,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ViewCreateRequest"];
+                "application/json": components["schemas"]["ViewCreate"];
             };
         };
         responses: {
@@ -30976,7 +33201,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedViewUpdateRequest"];
+                "application/json": components["schemas"]["PatchedViewUpdate"];
             };
         };
         responses: {

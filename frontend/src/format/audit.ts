@@ -30,6 +30,15 @@ export const ACTIONS: Record<string, string> = {
   "agent_model.check": "tested the model of the agent:",
   "agent_model.remove": "removed the model of the agent:",
   "agent_model.save": "changed the model of the agent:",
+  "alert_channel.create": "created the alert channel",
+  "alert_channel.delete": "deleted the alert channel",
+  "alert_channel.disable": "disabled the alert channel, because it had failed for a week:",
+  "alert_channel.test": "tested the alert channel",
+  "alert_channel.update": "changed the alert channel",
+  "alert_delivery.replay": "sent an alert again to",
+  "alert_rule.create": "created the alert rule",
+  "alert_rule.delete": "deleted the alert rule",
+  "alert_rule.update": "changed the alert rule",
   "api_key.create": "created the API key",
   "api_key.revoke": "revoked the API key",
   "api_key.rotate": "rotated the API key",
@@ -293,6 +302,8 @@ const CODE = "Code"; // earlier releases have recorded no digest of the code bef
 
 /** What the log calls in another way than the forms do. */
 const FIELDS: Record<string, string> = {
+  channels: "channels",
+  settings: "settings",
   approved: "Approved version",
   bytes: "Size",
   change: "Change",

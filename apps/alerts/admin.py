@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from django.contrib import admin
+
+from apps.alerts.models import Alert, Channel, Delivery, Rule
+from apps.orgs.operators.site import OperatorAdmin
+
+
+@admin.register(Channel)
+class ChannelAdmin(OperatorAdmin):
+    list_display = ("org", "name", "kind", "enabled", "failing_since", "disabled_reason")
+    list_select_related = ("org",)
+
+
+@admin.register(Rule)
+class RuleAdmin(OperatorAdmin):
+    list_display = ("org", "kind", "threshold", "scope", "enabled")
+    list_select_related = ("org",)
+
+
+@admin.register(Alert)
+class AlertAdmin(OperatorAdmin):
+    list_display = ("org", "pipeline", "opened_at", "closed_at")
+    list_select_related = ("org", "pipeline")
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(OperatorAdmin):
+    list_display = ("org", "channel", "kind", "state", "attempts", "problem", "created_at")
+    list_select_related = ("org", "channel")

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = "apps.alerts"
+
+    def ready(self) -> None:
+        from apps.alerts import beginning, deciding
+        from apps.orgs.members import beginnings
+        from apps.runs import endings
+
+        beginnings.add_listener(beginning.add_first_rule)
+        endings.add_listener(deciding.decide)

@@ -1,0 +1,35 @@
+"""Register the queue, the sweep and the exports of this app. Its rows are erased with the org, and it has no others."""
+
+from __future__ import annotations
+
+from apps.alerts.models import Alert, Channel, Delivery, Rule, RuleChannel
+from apps.alerts.sending import delivering, queue
+from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
+
+add_queue(Queue(queue.QUEUE, concurrency=4))
+add_sweep(delivering.remove_old)
+add_exports(
+    Export(
+        "alert_channel",
+        Channel,
+        ("id", "name", "kind", "settings", "enabled", "disabled_reason", "created_at"),
+    ),
+    Export(
+        "alert_rule",
+        Rule,
+        (
+            *("id", "kind", "threshold", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
+            "created_at",
+        ),
+    ),
+    Export("alert_rule_channel", RuleChannel, ("id", "rule_id", "channel_id")),
+    Export("alert", Alert, ("id", "rule_id", "pipeline_id", "opened_at", "closed_at", "cause")),
+    Export(
+        "alert_delivery",
+        Delivery,
+        (
+            *("id", "channel_id", "alert_id", "event_id", "message_id", "kind", "payload", "state"),
+            *("attempts", "answer_status", "problem", "created_at", "sent_at"),
+        ),
+    ),
+)

@@ -1,0 +1,158 @@
+"""Channels: create, change, delete and test them. They belong to the whole org."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from apps.alerts import payloads, settings
+from apps.alerts.exceptions import ChannelDisabled, ChannelNameTaken, TooManyChannels
+from apps.alerts.models import Channel, Delivery, DeliveryKind
+from apps.alerts.sending import queue
+from apps.alerts.sending.delivering import fail_pending
+from apps.auth.constraints import violates
+from apps.auth.models import new_id
+from apps.json import JsonObject
+from apps.orgs import audit
+from apps.orgs.models import Org
+from apps.orgs.placement import find_object
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import OrgQuerySet
+from apps.orgs.versions import Match, require_match
+
+MAX_CHANNELS = 50  # of one org
+
+
+class ChannelChanges(TypedDict, total=False):
+    """Changes of a channel. A value that is left out does not change."""
+
+    name: str
+    settings: JsonObject
+    enabled: bool
+
+
+def channels(org: Org, by: Principal) -> OrgQuerySet[Channel]:
+    """Return the channels that the principal can see. An API key for one domain sees none."""
+    rows = Channel.objects.for_org(org)
+    return rows.none() if by.only_domain else rows
+
+
+def find_channel(*, org: Org, by: Principal, channel_id: UUID) -> Channel:
+    """Return the channel. Raises NotFound."""
+    return find_object(channels(org, by), channel_id)
+
+
+def create(
+    *, org: Org, by: Principal, name: str, kind: str, settings: JsonObject, enabled: bool = True
+) -> Channel:
+    """Create a channel. Raises Invalid, ChannelNameTaken and TooManyChannels."""
+    by.require(Permission.ALERTS_EDIT)
+    # The org is locked, so that two requests cannot both create the last channel.
+    Org.objects.select_for_update(no_key=True).get(pk=org.pk)
+    if Channel.objects.for_org(org).count() >= MAX_CHANNELS:
+        raise TooManyChannels
+    channel = Channel(org=org, name=name, kind=kind, enabled=enabled, created_by_id=by.user_id)
+    return _save(org, by, "alert_channel.create", channel, {"settings": settings})
+
+
+def update(
+    *, org: Org, by: Principal, channel_id: UUID, changes: ChannelChanges, match: Match = None
+) -> Channel:
+    """Change a channel. Raises NotFound, ChangedMeanwhile, Invalid and ChannelNameTaken."""
+    channel = _lock(org, by, channel_id, match)
+    channel.etag += 1
+    return _save(org, by, "alert_channel.update", channel, changes)
+
+
+def delete(*, org: Org, by: Principal, channel_id: UUID, match: Match = None) -> None:
+    """Delete a channel with its deliveries. Rules no longer use it. Raises NotFound and ChangedMeanwhile."""
+    channel = _lock(org, by, channel_id, match)
+    _record(org, by, "alert_channel.delete", channel, {})
+    channel.delete()
+
+
+def test(*, org: Org, by: Principal, channel_id: UUID) -> Delivery:
+    """Send a test message soon, and return its delivery. Raises NotFound and ChannelDisabled."""
+    channel = _lock(org, by, channel_id)
+    event = payloads.test_event()
+    _record(org, by, "alert_channel.test", channel, {})
+    return add_single(channel, DeliveryKind.TEST, event)
+
+
+def add_single(channel: Channel, kind: str, event: payloads.Event, **columns: Any) -> Delivery:
+    """Store a delivery that is sent soon in a message of its own. Raises ChannelDisabled."""
+    if not channel.enabled:
+        raise ChannelDisabled
+    delivery = Delivery.unscoped.create(
+        org_id=channel.org_id,
+        channel=channel,
+        event_id=UUID(event["id"]),
+        kind=kind,
+        payload=event,
+        message_id=new_id(),
+        **columns,
+    )
+    queue.deliver_soon(org_id=channel.org_id, channel_id=channel.pk)
+    return delivery
+
+
+def _lock(org: Org, by: Principal, channel_id: UUID, match: Match = None) -> Channel:
+    channel = find_object(channels(org, by), channel_id, lock=True)
+    by.require(Permission.ALERTS_EDIT)
+    require_match(match, channel.etag)
+    return channel
+
+
+def _save(
+    org: Org, by: Principal, action: str, channel: Channel, changes: ChannelChanges
+) -> Channel:
+    audited: dict[str, Any] = {}
+    if "settings" in changes:
+        before = _masked(channel)
+        settings.set_settings(org, channel, changes["settings"])
+        if (after := _masked(channel)) != before:
+            audited["settings"] = [before, after]
+    if "name" in changes and changes["name"] != channel.name:
+        audited["name"] = [channel.name, changes["name"]]
+        channel.name = changes["name"]
+    if "enabled" in changes and changes["enabled"] != channel.enabled:
+        audited["enabled"] = [channel.enabled, changes["enabled"]]
+        _set_enabled(channel, changes["enabled"])
+    try:
+        with transaction.atomic():
+            channel.save()
+    except IntegrityError as error:
+        if not violates(error, "alerts_channel_name"):
+            raise
+        raise ChannelNameTaken from None
+    _record(org, by, action, channel, audited)
+    return channel
+
+
+def _set_enabled(channel: Channel, enabled: bool) -> None:
+    channel.enabled = enabled
+    if enabled:
+        channel.failing_since, channel.disabled_reason = None, ""
+    else:
+        fail_pending(channel, "The channel was disabled.")
+
+
+def _masked(channel: Channel) -> JsonObject:
+    return settings.masked_settings(channel.kind, channel.settings, channel.secret_hints)
+
+
+def _record(
+    org: Org, by: Principal, action: str, channel: Channel, changes: dict[str, Any]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="alert_channel",
+        object_id=channel.pk,
+        object_label=channel.name,
+        changes=changes,
+    )

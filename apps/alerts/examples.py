@@ -1,0 +1,93 @@
+"""Examples in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CHANNEL: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f61",
+    "name": "On call",
+    "kind": "webhook",
+    "settings": {
+        "url": "https://hooks.example.com/drover",
+        "secret": {"set": True, "last4": "9f2c"},
+    },
+    "enabled": True,
+    "failing_since": None,
+    "disabled_reason": "",
+    "created_at": "2026-11-20T08:00:00Z",
+    "updated_at": "2026-11-20T08:00:00Z",
+}
+NEW_CHANNEL: dict[str, Any] = {
+    "name": "On call",
+    "kind": "webhook",
+    "settings": {"url": "https://hooks.example.com/drover", "secret": "correct-horse-9f2c"},
+}
+RULE: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f62",
+    "kind": "run_failed",
+    "threshold": 1,
+    "scope": "tag",
+    "scope_id": None,
+    "tag": "daily",
+    "channel_ids": [CHANNEL["id"]],
+    "enabled": True,
+    "created_at": "2026-11-20T08:00:00Z",
+    "updated_at": "2026-11-20T08:00:00Z",
+}
+NEW_RULE: dict[str, Any] = {
+    "kind": "run_failed",
+    "scope": "tag",
+    "tag": "daily",
+    "channel_ids": [CHANNEL["id"]],
+}
+EVENT: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f63",
+    "kind": "opened",
+    "at": "2026-11-22T06:00:41.120Z",
+    "alert_id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f64",
+    "opened_at": "2026-11-22T06:00:41.120Z",
+    "rule": {"id": RULE["id"], "kind": "run_failed", "threshold": 1, "scope": "tag"},
+    "pipeline": {
+        "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
+        "name": "Orders",
+        "url": "https://drover.example.com/pipelines/0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
+    },
+    "run": {
+        "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f30",
+        "status": "failed",
+        "trigger": "schedule",
+        "attempts": 3,
+        "url": "https://drover.example.com/runs/0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f30",
+    },
+    "failure": {
+        "class": "authentication",
+        "message": "The source refused the password.",
+        "retryable": False,
+        "next_step": "Update the connector's password or key, test it, then retry.",
+    },
+}
+MESSAGE: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f65",
+    "sent_at": "2026-11-22T06:00:41.300Z",
+    "organization": {"id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f01", "name": "Acme"},
+    "channel": {"id": CHANNEL["id"], "name": CHANNEL["name"]},
+    "count": 1,
+    "events": [EVENT],
+}
+DELIVERY: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f66",
+    "channel": MESSAGE["channel"],
+    "event_id": EVENT["id"],
+    "message_id": MESSAGE["id"],
+    "kind": "opened",
+    "event": EVENT,
+    "state": "sent",
+    "attempts": 1,
+    "next_attempt_at": None,
+    "answer_status": 200,
+    "answer": "ok",
+    "problem": "",
+    "created_at": "2026-11-22T06:00:41.120Z",
+    "sent_at": "2026-11-22T06:00:41.450Z",
+}

@@ -1,0 +1,35 @@
+"""The exceptions of alerts."""
+
+from __future__ import annotations
+
+from apps.orgs.exceptions import Conflict
+
+
+class ChannelNameTaken(Conflict):
+    """Another channel has this name."""
+
+    code = "name_taken"
+
+
+class TooManyChannels(Conflict):
+    """The organization has 50 channels, which is the most: delete one first."""
+
+    code = "too_many_channels"
+
+
+class TooManyRules(Conflict):
+    """The organization has 200 rules, which is the most: delete one first."""
+
+    code = "too_many_rules"
+
+
+class ChannelDisabled(Conflict):
+    """The channel is disabled: enable it first."""
+
+    code = "channel_disabled"
+
+
+class StillPending(Conflict):
+    """This delivery is still being sent. It can be sent again when it has ended."""
+
+    code = "still_pending"

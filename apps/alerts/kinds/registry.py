@@ -1,0 +1,35 @@
+"""The kinds of channels. Each is a module with SECRETS, Settings and send. To add one, copy its sibling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.alerts.kinds import email, slack, webhook
+from apps.alerts.kinds.answers import Answer
+from apps.alerts.models import ChannelKind
+from apps.alerts.payloads import Message
+from apps.connectors.schemas import Pattern
+from apps.orgs.models import Org
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`secrets` are the paths of the secret settings, and `form` validates all settings.
+
+    `send` is called outside of any transaction. It returns why a message was not accepted, and does not raise for it.
+    """
+
+    secrets: frozenset[Pattern]
+    form: type[serializers.Serializer[Any]]
+    send: Callable[[Message, dict[str, Any], Org], Answer]
+
+
+KINDS: dict[str, Kind] = {
+    ChannelKind.EMAIL: Kind(email.SECRETS, email.Settings, email.send),
+    ChannelKind.SLACK: Kind(slack.SECRETS, slack.Settings, slack.send),
+    ChannelKind.WEBHOOK: Kind(webhook.SECRETS, webhook.Settings, webhook.send),
+}

@@ -1,0 +1,42 @@
+"""A webhook of the user: the message as JSON, with a signature. docs/howto/alerts.md shows how to verify it."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import Any
+
+import orjson
+from rest_framework import serializers
+
+from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.posting import UrlField, post
+from apps.alerts.payloads import Message
+from apps.connectors.schemas import Pattern
+from apps.orgs.models import Org
+
+SECRETS: frozenset[Pattern] = frozenset({("secret",)})
+MIN_SECRET_LENGTH = 16  # characters
+
+
+class Settings(serializers.Serializer[Any]):
+    url = UrlField()
+    secret = serializers.CharField(
+        min_length=MIN_SECRET_LENGTH, max_length=200, trim_whitespace=False
+    )
+
+
+def send(message: Message, settings: dict[str, Any], org: Org) -> Answer:
+    body = orjson.dumps(message)
+    timestamp = str(int(time.time()))
+    headers = {
+        "Drover-Message-Id": message["id"],
+        "Drover-Timestamp": timestamp,
+        "Drover-Signature": f"v1={signature(settings['secret'], timestamp, body)}",
+    }
+    return post(settings["url"], body, headers=headers, secrets=[settings["secret"]])
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 of the time stamp, a full stop and the body, in hexadecimal digits."""
+    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, "sha256").hexdigest()

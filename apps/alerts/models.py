@@ -1,0 +1,211 @@
+"""Who is told what: channels, rules, the alerts that rules have opened, and the deliveries to channels."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from apps.auth import names
+from apps.auth.models import User
+from apps.orgs.models import Domain
+from apps.orgs.tenancy import OrgOwned
+from apps.pipelines.models import Pipeline
+
+
+class ChannelKind(models.TextChoices):
+    EMAIL = "email"
+    SLACK = "slack"
+    WEBHOOK = "webhook"
+
+
+class RuleKind(models.TextChoices):
+    RUN_FAILED = "run_failed"  # a run has failed after its retries
+    FAILED_IN_A_ROW = "failed_in_a_row"  # `threshold` runs have failed, one after the other
+
+
+class Scope(models.TextChoices):
+    ORG = "org"
+    DOMAIN = "domain"
+    TAG = "tag"
+    PIPELINE = "pipeline"
+
+
+class DeliveryKind(models.TextChoices):
+    OPENED = "opened"
+    CLOSED = "closed"
+    TEST = "test"
+
+
+class DeliveryState(models.TextChoices):
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Channel(OrgOwned):
+    """Where messages are sent. `settings` are visible, `sealed` has the secrets, `secret_hints` hints of the secrets."""
+
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=ChannelKind.choices)
+    settings = models.JSONField(default=dict)
+    sealed = models.TextField(blank=True)  # {path: secret}, see apps.orgs.vault
+    secret_hints = models.JSONField(default=dict)  # {path: last four characters}
+    enabled = models.BooleanField(default=True)
+    failing_since = models.DateTimeField(null=True)  # the first failure after the last success
+    disabled_reason = models.CharField(max_length=300, blank=True)  # why Drover has disabled it
+    # Events that happen before this time are sent together, after it.
+    grouped_until = models.DateTimeField(null=True)
+    etag = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", Lower("name"), name="alerts_channel_name"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=ChannelKind.values), name="alerts_channel_kind"
+            ),
+            names.plain_text_check("name", name="alerts_channel_name_plain"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Rule(OrgOwned):
+    """When an alert opens, for which pipelines, and to which channels its messages go (RuleChannel)."""
+
+    kind = models.CharField(max_length=20, choices=RuleKind.choices)
+    threshold = models.PositiveSmallIntegerField(default=1)  # number of failed runs
+    scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.ORG)
+    domain = models.ForeignKey(
+        Domain, models.CASCADE, related_name="+", null=True, db_constraint=False
+    )
+    tag = models.CharField(max_length=50, blank=True)
+    pipeline = models.ForeignKey(
+        Pipeline, models.CASCADE, related_name="+", null=True, db_constraint=False
+    )
+    enabled = models.BooleanField(default=True)
+    etag = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(kind=RuleKind.RUN_FAILED, threshold=1)
+                | models.Q(kind=RuleKind.FAILED_IN_A_ROW, threshold__gte=2, threshold__lte=100),
+                name="alerts_rule_threshold",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(scope=Scope.ORG, domain=None, tag="", pipeline=None)
+                | models.Q(scope=Scope.DOMAIN, domain__isnull=False, tag="", pipeline=None)
+                | (models.Q(scope=Scope.TAG, domain=None, pipeline=None) & ~models.Q(tag=""))
+                | models.Q(scope=Scope.PIPELINE, domain=None, tag="", pipeline__isnull=False),
+                name="alerts_rule_scope",
+            ),
+            names.plain_text_check("tag", name="alerts_rule_tag_plain"),
+        ]
+
+    @property
+    def scope_id(self) -> UUID | None:
+        """The id of the domain or of the pipeline."""
+        return self.domain_id or self.pipeline_id
+
+
+class RuleChannel(OrgOwned):
+    """A channel of a rule."""
+
+    rule = models.ForeignKey(Rule, models.CASCADE, related_name="+", db_constraint=False)
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="+", db_constraint=False)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "channel"], name="alerts_rulechannel_once")
+        ]
+
+
+class Alert(OrgOwned):
+    """A pipeline has failed as a rule says, and has not recovered until `closed_at`."""
+
+    rule = models.ForeignKey(Rule, models.CASCADE, related_name="+", db_constraint=False)
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    opened_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True)
+    cause = models.JSONField()  # what opened it: an apps.alerts.payloads.Event
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "pipeline"],
+                condition=models.Q(closed_at=None),
+                name="alerts_alert_one_open",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["pipeline"],
+                condition=models.Q(closed_at=None),
+                name="alerts_alert_open",
+            )
+        ]
+
+
+class Delivery(OrgOwned):
+    """One event for one channel. `payload` is an apps.alerts.payloads.Event.
+
+    Events that are sent together have the same `message_id`, which is set before the first attempt and kept by
+    further attempts. A delivery without it has not been tried.
+    """
+
+    channel = models.ForeignKey(Channel, models.CASCADE, related_name="+", db_constraint=False)
+    alert = models.ForeignKey(
+        Alert, models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
+    pipeline = models.ForeignKey(
+        Pipeline, models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
+    event_id = models.UUIDField()  # the same if the event is sent again
+    kind = models.CharField(max_length=10, choices=DeliveryKind.choices)
+    payload = models.JSONField()
+    state = models.CharField(
+        max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING
+    )
+    message_id = models.UUIDField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    first_attempt_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    answer_status = models.PositiveSmallIntegerField(null=True)  # of HTTP
+    answer = models.CharField(max_length=500, blank=True)  # the beginning of the answer's body
+    problem = models.CharField(max_length=300, blank=True)  # why the last attempt has failed
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=DeliveryState.values), name="alerts_delivery_state"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=DeliveryKind.values), name="alerts_delivery_kind"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["org", "-created_at", "-id"], name="alerts_delivery_newest"),
+            models.Index(
+                fields=["channel", "next_attempt_at"],
+                condition=models.Q(state=DeliveryState.PENDING),
+                name="alerts_delivery_pending",
+            ),
+            models.Index(
+                fields=["message_id"],
+                condition=models.Q(message_id__isnull=False),
+                name="alerts_delivery_message",
+            ),
+        ]

@@ -1,0 +1,152 @@
+"""The JSON of events and messages. Its schema is `AlertMessage` in the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from apps.alerts.models import Channel, DeliveryKind, Rule
+from apps.auth.models import new_id
+from apps.orgs.models import Org
+from apps.runs.snapshots import RunSnapshot
+
+MAX_EVENTS = 20  # of one message
+MAX_FAILURE_LENGTH = 500  # characters of the failure's message
+
+
+class RulePart(TypedDict):
+    id: str
+    kind: str
+    threshold: int
+    scope: str
+
+
+class NamePart(TypedDict):
+    id: str
+    name: str
+    url: str
+
+
+class RunPart(TypedDict):
+    id: str
+    status: str
+    trigger: str
+    attempts: int
+    url: str
+
+
+FailurePart = TypedDict(
+    "FailurePart", {"class": str, "message": str, "retryable": bool, "next_step": str}
+)
+
+
+class Event(TypedDict):
+    """One event, stored with its delivery. A test has no alert, rule, pipeline, run and failure."""
+
+    id: str
+    kind: str  # a DeliveryKind
+    at: str
+    alert_id: str | None
+    opened_at: str | None
+    rule: RulePart | None
+    pipeline: NamePart | None
+    run: RunPart | None
+    failure: FailurePart | None
+
+
+class Message(TypedDict):
+    """What one request to a webhook contains: up to MAX_EVENTS events, and the number of all."""
+
+    id: str  # the same if the message is sent again
+    sent_at: str
+    organization: dict[str, str]
+    channel: dict[str, str]
+    count: int
+    events: list[Event]
+
+
+def event(
+    kind: DeliveryKind, *, rule: Rule, alert_id: UUID, opened_at: datetime, run: RunSnapshot
+) -> Event:
+    """Return the event that this run has opened or closed an alert."""
+    pipeline = run["pipeline"]
+    return {
+        "id": str(new_id()),
+        "kind": kind.value,
+        "at": time_text(run["finished_at"] or timezone.now()),
+        "alert_id": str(alert_id),
+        "opened_at": time_text(opened_at),
+        "rule": {
+            "id": str(rule.pk),
+            "kind": rule.kind,
+            "threshold": rule.threshold,
+            "scope": rule.scope,
+        },
+        "pipeline": {
+            "id": str(pipeline["id"]),
+            "name": pipeline["name"],
+            "url": page_address(f"pipelines/{pipeline['id']}"),
+        },
+        "run": {
+            "id": str(run["id"]),
+            "status": run["status"],
+            "trigger": run["trigger"],
+            "attempts": run["attempt"],
+            "url": page_address(f"runs/{run['id']}"),
+        },
+        "failure": _failure(run) if kind == DeliveryKind.OPENED else None,
+    }
+
+
+def test_event() -> Event:
+    """Return the event of the button Test."""
+    return {
+        "id": str(new_id()),
+        "kind": DeliveryKind.TEST.value,
+        "at": time_text(timezone.now()),
+        "alert_id": None,
+        "opened_at": None,
+        "rule": None,
+        "pipeline": None,
+        "run": None,
+        "failure": None,
+    }
+
+
+def message(
+    message_id: UUID, *, org: Org, channel: Channel, count: int, events: list[Event]
+) -> Message:
+    return {
+        "id": str(message_id),
+        "sent_at": time_text(timezone.now()),
+        "organization": {"id": str(org.pk), "name": org.name},
+        "channel": {"id": str(channel.pk), "name": channel.name},
+        "count": count,
+        "events": events[:MAX_EVENTS],
+    }
+
+
+def page_address(path: str) -> str:
+    """Return the address of a page of the dashboard."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/{path}"
+
+
+def time_text(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _failure(run: RunSnapshot) -> Any:
+    """Return the failure without its evidence, which may contain values of records."""
+    failure = run["failure"]
+    if failure is None:
+        return None
+    return {
+        "class": failure["class"],
+        "message": failure["message"][:MAX_FAILURE_LENGTH],
+        "retryable": failure["retryable"],
+        "next_step": failure["next_step"],
+    }

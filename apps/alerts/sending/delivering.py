@@ -1,0 +1,225 @@
+"""Send the deliveries that were decided.
+
+The rows say what has to be sent; a job only wakes a worker. A worker claims one message of a channel in a transaction,
+sends it outside of any transaction, and stores the answer in a second one. If the worker dies in between, the message is
+due again after CLAIM, and is sent with the same ids. So a message arrives at least once.
+
+The first event goes at once. Events that follow within GROUPING are sent together in one message. Events of a pipeline
+wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from apps.alerts import payloads
+from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.registry import KINDS
+from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
+from apps.alerts.sending import queue
+from apps.alerts.settings import unsealed_settings
+from apps.auth.models import new_id
+from apps.background.sweeping import remove_in_batches
+from apps.orgs import audit
+from apps.orgs.models import Org
+from apps.orgs.principals import SYSTEM
+from apps.orgs.walls.scope import org_scope
+
+logger = structlog.get_logger(__name__)
+
+GROUPING = timedelta(seconds=60)  # how long the events after a message are collected
+CLAIM = timedelta(minutes=2)  # longer than one attempt takes
+FIRST_WAIT = 30.0  # seconds between the first two attempts, about
+LONGEST_WAIT = 2 * 3600.0  # seconds
+GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
+DISABLE_AFTER = timedelta(days=7)  # of failures without a success
+KEEP = timedelta(days=90)
+MESSAGES_PER_JOB = 20
+CHANNELS_PER_TICK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedMessage:
+    """A message that this worker sends now."""
+
+    org: Org
+    channel: Channel
+    message: payloads.Message
+    settings: dict[str, Any]
+    attempt: int
+    first_attempt_at: datetime
+    is_test: bool
+
+    @property
+    def id(self) -> UUID:
+        return UUID(self.message["id"])
+
+
+def tick() -> int:
+    """Defer jobs for the channels to which something has to be sent now. Returns their number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT org_id, channel_id FROM alerts_channels_due(%s)", [CHANNELS_PER_TICK]
+        )
+        due = cursor.fetchall()
+    for org_id, channel_id in due:
+        queue.deliver_soon(org_id=org_id, channel_id=channel_id)
+    return len(due)
+
+
+def deliver(*, org_id: UUID, channel_id: UUID) -> None:
+    """Send the messages of this channel that are due. Does nothing if the org has no such channel."""
+    for _ in range(MESSAGES_PER_JOB):
+        claimed = _claim(org_id, channel_id)
+        if claimed is None:
+            return
+        kind = KINDS[claimed.channel.kind]
+        answer = kind.send(claimed.message, claimed.settings, claimed.org)
+        _record(claimed, answer)
+
+
+def remove_old() -> None:
+    """Delete deliveries and closed alerts that are older than KEEP."""
+    remove_in_batches("alerts_remove_old", timezone.now() - KEEP)
+
+
+def _claim(org_id: UUID, channel_id: UUID) -> ClaimedMessage | None:
+    """Return the next message that is due, or None. No other worker sends it within CLAIM."""
+    with org_scope(org_id):
+        org = Org.objects.get(pk=org_id)
+        channels = Channel.objects.for_org(org).filter(pk=channel_id, enabled=True)
+        # If another worker claims a message of this channel now, it goes on with the others.
+        channel = channels.select_for_update(skip_locked=True, no_key=True).first()
+        if channel is None or org.suspended_at is not None or org.deletion_at is not None:
+            return None
+        now = timezone.now()
+        pending = Delivery.objects.for_org(org).filter(channel=channel, state=DeliveryState.PENDING)
+        message_id = _message_to_repeat(pending, now) or _new_message(channel, pending, now)
+        if message_id is None:
+            return None
+        return _claim_message(org, channel, pending.filter(message_id=message_id), now)
+
+
+def _message_to_repeat(pending: QuerySet[Delivery], now: datetime) -> UUID | None:
+    due = pending.filter(message_id__isnull=False, next_attempt_at__lte=now)
+    return due.order_by("next_attempt_at", "pk").values_list("message_id", flat=True).first()
+
+
+def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -> UUID | None:
+    """Make one message of all new events, and begin to group the events that follow."""
+    if channel.grouped_until is not None and channel.grouped_until > now:
+        return None
+    tried = pending.filter(message_id__isnull=False, pipeline_id__isnull=False)
+    message_id = new_id()
+    new = pending.filter(message_id=None, next_attempt_at__lte=now)
+    if not new.exclude(pipeline_id__in=tried.values("pipeline_id")).update(message_id=message_id):
+        return None
+    channel.grouped_until = now + GROUPING
+    channel.save(update_fields=["grouped_until"])
+    return message_id
+
+
+def _claim_message(
+    org: Org, channel: Channel, rows: QuerySet[Delivery], now: datetime
+) -> ClaimedMessage:
+    rows.update(
+        attempts=F("attempts") + 1,
+        first_attempt_at=Coalesce(F("first_attempt_at"), now),
+        next_attempt_at=now + CLAIM,
+    )
+    first_rows = list(rows.order_by("created_at", "pk")[: payloads.MAX_EVENTS])
+    first = first_rows[0]
+    return ClaimedMessage(
+        org=org,
+        channel=channel,
+        message=payloads.message(
+            first.message_id or new_id(),
+            org=org,
+            channel=channel,
+            count=rows.count(),
+            events=[row.payload for row in first_rows],
+        ),
+        settings=unsealed_settings(org, channel),
+        attempt=first.attempts,
+        first_attempt_at=first.first_attempt_at or now,
+        is_test=first.kind == DeliveryKind.TEST,
+    )
+
+
+def _record(claimed: ClaimedMessage, answer: Answer) -> None:
+    """Store the answer. Does nothing if the channel was deleted meanwhile."""
+    now = timezone.now()
+    with org_scope(claimed.org.pk):
+        channels = Channel.objects.for_org(claimed.org).filter(pk=claimed.channel.pk)
+        channel = channels.select_for_update(no_key=True).first()
+        if channel is None:
+            return
+        rows = Delivery.objects.for_org(claimed.org).filter(
+            channel=channel, message_id=claimed.id, state=DeliveryState.PENDING
+        )
+        answered = {"answer_status": answer.status, "answer": answer.text[:500]}
+        if answer.accepted:
+            rows.update(state=DeliveryState.SENT, sent_at=now, problem="", **answered)
+            channels.filter(failing_since__isnull=False).update(failing_since=None)
+            return
+        # If this worker was slower than CLAIM, another one has begun the next attempt, whose answer counts.
+        rows = rows.filter(attempts=claimed.attempt)
+        next_attempt_at = _next_attempt_at(claimed, answer, now)
+        changes: dict[str, Any] = {"problem": answer.problem[:300], **answered}
+        if next_attempt_at is None:
+            changes["state"] = DeliveryState.FAILED
+        else:
+            changes["next_attempt_at"] = next_attempt_at
+        if rows.update(**changes):
+            _record_failure(claimed.org, channel, now)
+    logger.info("alert not accepted", channel=str(channel.pk), status=answer.status)
+
+
+def _next_attempt_at(claimed: ClaimedMessage, answer: Answer, now: datetime) -> datetime | None:
+    """Return when to try again, or None: the message has failed."""
+    if not answer.retryable or claimed.is_test:
+        return None
+    wait = min(FIRST_WAIT * 2 ** min(claimed.attempt - 1, 20), LONGEST_WAIT)
+    wait *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
+    wait = max(wait, min(answer.retry_after or 0.0, LONGEST_WAIT))
+    at = now + timedelta(seconds=wait)
+    return at if at <= claimed.first_attempt_at + GIVE_UP_AFTER else None
+
+
+def _record_failure(org: Org, channel: Channel, now: datetime) -> None:
+    """Remember since when the channel fails. Disable it after DISABLE_AFTER."""
+    if channel.failing_since is None:
+        channel.failing_since = now
+    if now - channel.failing_since >= DISABLE_AFTER:
+        reason = (
+            f"It has failed since {channel.failing_since:%Y-%m-%d}: correct it, then enable it."
+        )
+        channel.enabled, channel.disabled_reason = False, reason
+        fail_pending(channel, "The channel was disabled.")
+        audit.record(
+            org=org,
+            by=SYSTEM,
+            action="alert_channel.disable",
+            object_kind="alert_channel",
+            object_id=channel.pk,
+            object_label=channel.name,
+            changes={"enabled": [True, False]},
+        )
+    channel.save(update_fields=["failing_since", "enabled", "disabled_reason"])
+
+
+def fail_pending(channel: Channel, problem: str) -> None:
+    """Give up what is not sent, because the channel no longer sends. It stays in the log and can be sent again."""
+    Delivery.objects.for_org(channel.org_id).filter(
+        channel=channel, state=DeliveryState.PENDING
+    ).update(state=DeliveryState.FAILED, problem=problem)

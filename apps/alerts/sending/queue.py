@@ -1,0 +1,16 @@
+"""The jobs that deliver. A job only wakes a worker: what has to be sent is in the rows of the deliveries."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.background import jobs
+
+QUEUE = "alerts"
+DELIVER_TASK = "alerts.deliver"
+
+
+def deliver_soon(*, org_id: UUID, channel_id: UUID) -> None:
+    """Defer a job, which starts after this transaction is committed."""
+    arguments = {"org_id": str(org_id), "channel_id": str(channel_id)}
+    jobs.defer(DELIVER_TASK, queue=QUEUE, arguments=arguments)

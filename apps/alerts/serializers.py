@@ -1,0 +1,166 @@
+"""The request and response schemas of /alerts, and of the messages to webhooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, RuleKind, Scope
+from apps.orgs.http.texts import NameField
+
+SETTINGS_HELP = (
+    "email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, "
+    "and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out."
+)
+
+SCOPE_ID_HELP = "Id of the domain or pipeline, if the scope is one of these."
+
+
+class ChannelUpdate(serializers.Serializer[Any]):
+    name = NameField(max_length=120, required=False)
+    settings = serializers.DictField(required=False, help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField(required=False)
+
+
+class ChannelCreate(serializers.Serializer[Any]):
+    name = NameField(max_length=120)
+    kind = serializers.ChoiceField(choices=ChannelKind.choices)
+    settings = serializers.DictField(help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField(default=True)
+
+
+class ChannelRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=ChannelKind.choices)
+    settings = serializers.DictField(help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField()
+    failing_since = serializers.DateTimeField(allow_null=True)
+    disabled_reason = serializers.CharField(help_text="Why Drover has disabled it, or empty.")
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class TagField(NameField):
+    """A tag of pipelines, in lower case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).lower()
+
+
+class RuleUpdate(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=RuleKind.choices, required=False)
+    threshold = serializers.IntegerField(
+        min_value=1, max_value=100, required=False, help_text="Number of failed runs in a row."
+    )
+    scope = serializers.ChoiceField(choices=Scope.choices, required=False)
+    scope_id = serializers.UUIDField(required=False, help_text=SCOPE_ID_HELP)
+    tag = TagField(max_length=50, required=False, help_text="If the scope is `tag`.")
+    channel_ids = serializers.ListField(
+        child=serializers.UUIDField(), max_length=20, required=False
+    )
+    enabled = serializers.BooleanField(required=False)
+
+
+class RuleCreate(RuleUpdate):
+    kind = serializers.ChoiceField(choices=RuleKind.choices)
+    scope = serializers.ChoiceField(choices=Scope.choices, default=Scope.ORG)
+    channel_ids = serializers.ListField(child=serializers.UUIDField(), max_length=20)
+
+
+class RuleRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=RuleKind.choices)
+    threshold = serializers.IntegerField()
+    scope = serializers.ChoiceField(choices=Scope.choices)
+    scope_id = serializers.UUIDField(allow_null=True, help_text=SCOPE_ID_HELP)
+    tag = serializers.CharField()
+    channel_ids = serializers.ListField(child=serializers.UUIDField())
+    enabled = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class AlertRule(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=RuleKind.choices)
+    threshold = serializers.IntegerField()
+    scope = serializers.ChoiceField(choices=Scope.choices)
+
+
+class AlertPipeline(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    url = serializers.CharField()
+
+
+class AlertRun(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    status = serializers.CharField()
+    trigger = serializers.CharField()
+    attempts = serializers.IntegerField()
+    url = serializers.CharField()
+
+
+AlertFailure = type(
+    "AlertFailure",
+    (serializers.Serializer,),
+    {
+        "class": serializers.CharField(),
+        "message": serializers.CharField(),
+        "retryable": serializers.BooleanField(),
+        "next_step": serializers.CharField(),
+    },
+)
+
+
+class AlertEvent(serializers.Serializer[Any]):
+    id = serializers.UUIDField(help_text="The same if the event is sent again.")
+    kind = serializers.ChoiceField(choices=DeliveryKind.choices)
+    at = serializers.DateTimeField()
+    alert_id = serializers.UUIDField(allow_null=True)
+    opened_at = serializers.DateTimeField(allow_null=True)
+    rule = AlertRule(allow_null=True)
+    pipeline = AlertPipeline(allow_null=True)
+    run = AlertRun(allow_null=True)
+    failure = AlertFailure(allow_null=True)
+
+
+class AlertLabel(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class AlertMessage(serializers.Serializer[Any]):
+    id = serializers.UUIDField(help_text="The same if the message is sent again.")
+    sent_at = serializers.DateTimeField()
+    organization = AlertLabel()
+    channel = AlertLabel()
+    count = serializers.IntegerField(help_text="Number of all events; `events` has up to 20.")
+    events = AlertEvent(many=True)
+
+
+class DeliveryFilter(serializers.Serializer[Any]):
+    channel = serializers.UUIDField(required=False)
+    pipeline = serializers.UUIDField(required=False)
+    state = serializers.ChoiceField(choices=DeliveryState.choices, required=False)
+
+
+class DeliveryRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    channel = AlertLabel()
+    event_id = serializers.UUIDField()
+    message_id = serializers.UUIDField(
+        allow_null=True, help_text="Events that are sent together have the same."
+    )
+    kind = serializers.ChoiceField(choices=DeliveryKind.choices)
+    event = AlertEvent()
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    attempts = serializers.IntegerField()
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    answer_status = serializers.IntegerField(allow_null=True)
+    answer = serializers.CharField(help_text="The first 500 characters of the answer.")
+    problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
+    created_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)

@@ -1,0 +1,21 @@
+"""Procrastinate tasks. Each task makes one call and is safe to run twice."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from procrastinate.contrib.django import app
+
+from apps.alerts.sending import delivering, queue
+from apps.background.registry import SYSTEM_QUEUE
+
+
+@app.task(name=queue.DELIVER_TASK, queue=queue.QUEUE)
+def deliver(*, org_id: str, channel_id: str) -> None:
+    delivering.deliver(org_id=UUID(org_id), channel_id=UUID(channel_id))
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="alerts.tick", queue=SYSTEM_QUEUE, queueing_lock="alerts.tick")
+def tick(timestamp: int) -> None:
+    delivering.tick()

@@ -1,0 +1,15 @@
+"""Routes of rules, channels and deliveries."""
+
+from django.urls import path
+
+from apps.alerts import views
+
+urlpatterns = [
+    path("alerts/channels", views.Channels.as_view()),
+    path("alerts/channels/<uuid:pk>", views.ChannelById.as_view()),
+    path("alerts/channels/<uuid:pk>/test", views.TestChannel.as_view()),
+    path("alerts/rules", views.Rules.as_view()),
+    path("alerts/rules/<uuid:pk>", views.RuleById.as_view()),
+    path("alerts/deliveries", views.Deliveries.as_view()),
+    path("alerts/deliveries/<uuid:pk>/replay", views.ReplayDelivery.as_view()),
+]

@@ -1,0 +1,289 @@
+"""Views of rules, channels and deliveries. Each one parses the request, makes one call, and renders the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.alerts import channels, examples, rules
+from apps.alerts.models import Channel, Delivery, DeliveryState, Rule
+from apps.alerts.sending import log
+from apps.alerts.sending.log import DeliveryColumns
+from apps.alerts.serializers import (
+    ChannelCreate,
+    ChannelRow,
+    ChannelUpdate,
+    DeliveryFilter,
+    DeliveryRow,
+    RuleCreate,
+    RuleRow,
+    RuleUpdate,
+)
+from apps.alerts.settings import masked_settings
+from apps.orgs.http.views import OrgView
+from apps.orgs.roles import Permission
+from apps.web.paging import Order, newest_first, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.views import data_of, etag, match_of, query_of
+
+CHANNEL_COLUMNS = (
+    *("id", "name", "kind", "settings", "secret_hints", "enabled", "failing_since"),
+    *("disabled_reason", "created_at", "updated_at"),
+)
+RULE_COLUMNS = (
+    *("id", "kind", "threshold", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
+    *("created_at", "updated_at"),
+)
+CHANNEL_ORDERS = {"name": Order("name")}
+NEWEST = {"newest": newest_first()}
+
+
+def render_channel(row: Any) -> dict[str, object]:
+    hints = row["secret_hints"]
+    body = {name: row[name] for name in CHANNEL_COLUMNS if name != "secret_hints"}
+    return {**body, "settings": masked_settings(row["kind"], row["settings"], hints)}
+
+
+def render_rule(row: Any, channel_ids: Mapping[UUID, list[UUID]]) -> dict[str, object]:
+    body = {name: row[name] for name in RULE_COLUMNS if name not in {"domain_id", "pipeline_id"}}
+    scope_id = row["domain_id"] or row["pipeline_id"]
+    return {**body, "scope_id": scope_id, "channel_ids": channel_ids[row["id"]]}
+
+
+def render_delivery(row: DeliveryColumns) -> dict[str, object]:
+    copied = (
+        *("id", "event_id", "message_id", "kind", "state", "attempts", "answer_status", "answer"),
+        *("problem", "created_at", "sent_at"),
+    )
+    is_pending = row["state"] == DeliveryState.PENDING
+    return {
+        **{name: row[name] for name in copied},  # type: ignore[literal-required]
+        "channel": {"id": row["channel_id"], "name": row["channel__name"]},
+        "event": row["payload"],
+        "next_attempt_at": row["next_attempt_at"] if is_pending else None,
+    }
+
+
+class AlertView(OrgView):
+    permissions = dict.fromkeys(("get", "post", "patch", "delete"), Permission.ALERTS_EDIT)
+
+    def channel_response(self, channel: Channel, status: int = 200) -> Response:
+        row = {name: getattr(channel, name) for name in CHANNEL_COLUMNS}
+        return Response(render_channel(row), status=status, headers={"ETag": etag(channel.etag)})
+
+    def rule_response(self, rule: Rule, status: int = 200) -> Response:
+        row = {name: getattr(rule, name) for name in RULE_COLUMNS}
+        body = render_rule(row, rules.channel_ids(self.org, [rule.pk]))
+        return Response(body, status=status, headers={"ETag": etag(rule.etag)})
+
+    def delivery_response(self, delivery: Delivery) -> Response:
+        rows = log.matching(log.deliveries(self.org, self.principal))
+        return Response(render_delivery(rows.get(pk=delivery.pk)), status=202)
+
+
+class Channels(AlertView):
+    @operation(
+        "alert_channels_list",
+        tag="alerts",
+        summary="List the channels to which alerts are sent",
+        answer=page_of(ChannelRow),
+        parameters=[*PAGE_PARAMETERS],
+        example={"results": [examples.CHANNEL], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = channels.channels(self.org, self.principal).values(*CHANNEL_COLUMNS)
+        return page(request, rows, orders=CHANNEL_ORDERS, default="name", render=render_channel)
+
+    @operation(
+        "alert_channels_create",
+        tag="alerts",
+        summary="Create a channel",
+        request=ChannelCreate,
+        answer=ChannelRow,
+        status=201,
+        errors=(409, 422),
+        example=examples.CHANNEL,
+        request_example=examples.NEW_CHANNEL,
+    )
+    def post(self, request: Request) -> Response:
+        fields = data_of(ChannelCreate, request)
+        channel = channels.create(org=self.org, by=self.principal, **fields)
+        return self.channel_response(channel, status=201)
+
+
+class ChannelById(AlertView):
+    @operation(
+        "alert_channels_get",
+        tag="alerts",
+        summary="Show a channel",
+        answer=ChannelRow,
+        errors=(404,),
+        example=examples.CHANNEL,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.channel_response(
+            channels.find_channel(org=self.org, by=self.principal, channel_id=pk)
+        )
+
+    @operation(
+        "alert_channels_update",
+        tag="alerts",
+        summary="Change a channel; secrets that are left out are kept",
+        request=ChannelUpdate,
+        answer=ChannelRow,
+        errors=(404, 409, 412, 422),
+        parameters=[IF_MATCH],
+        example=examples.CHANNEL,
+        request_example={"enabled": False},
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        channel = channels.update(
+            org=self.org,
+            by=self.principal,
+            channel_id=pk,
+            changes=data_of(ChannelUpdate, request),
+            match=match_of(request),
+        )
+        return self.channel_response(channel)
+
+    @operation(
+        "alert_channels_delete",
+        tag="alerts",
+        summary="Delete a channel with its deliveries",
+        status=204,
+        errors=(404, 412),
+        parameters=[IF_MATCH],
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        channels.delete(org=self.org, by=self.principal, channel_id=pk, match=match_of(request))
+        return Response(status=204)
+
+
+class TestChannel(AlertView):
+    __test__ = False  # not a class of tests
+
+    @operation(
+        "alert_channels_test",
+        tag="alerts",
+        summary="Send a test message soon; the log of deliveries shows the answer",
+        answer=DeliveryRow,
+        status=202,
+        errors=(404, 409),
+        example=examples.DELIVERY,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        return self.delivery_response(channels.test(org=self.org, by=self.principal, channel_id=pk))
+
+
+class Rules(AlertView):
+    @operation(
+        "alert_rules_list",
+        tag="alerts",
+        summary="List the rules that decide who is told",
+        answer=page_of(RuleRow),
+        parameters=[*PAGE_PARAMETERS],
+        example={"results": [examples.RULE], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = rules.rules(self.org, self.principal).values(*RULE_COLUMNS)
+        answer = page(request, rows, orders=NEWEST, default="newest")
+        results = answer.data["results"]
+        channel_ids = rules.channel_ids(self.org, [row["id"] for row in results])
+        answer.data["results"] = [render_rule(row, channel_ids) for row in results]
+        return answer
+
+    @operation(
+        "alert_rules_create",
+        tag="alerts",
+        summary="Create a rule",
+        request=RuleCreate,
+        answer=RuleRow,
+        status=201,
+        errors=(409, 422),
+        example=examples.RULE,
+        request_example=examples.NEW_RULE,
+    )
+    def post(self, request: Request) -> Response:
+        values = data_of(RuleCreate, request)
+        return self.rule_response(
+            rules.create(org=self.org, by=self.principal, values=values), status=201
+        )
+
+
+class RuleById(AlertView):
+    @operation(
+        "alert_rules_get",
+        tag="alerts",
+        summary="Show a rule",
+        answer=RuleRow,
+        errors=(404,),
+        example=examples.RULE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.rule_response(rules.find_rule(org=self.org, by=self.principal, rule_id=pk))
+
+    @operation(
+        "alert_rules_update",
+        tag="alerts",
+        summary="Change a rule",
+        request=RuleUpdate,
+        answer=RuleRow,
+        errors=(404, 412, 422),
+        parameters=[IF_MATCH],
+        example=examples.RULE,
+        request_example={"enabled": False},
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        rule = rules.update(
+            org=self.org,
+            by=self.principal,
+            rule_id=pk,
+            changes=data_of(RuleUpdate, request),
+            match=match_of(request),
+        )
+        return self.rule_response(rule)
+
+    @operation(
+        "alert_rules_delete",
+        tag="alerts",
+        summary="Delete a rule with its alerts",
+        status=204,
+        errors=(404, 412),
+        parameters=[IF_MATCH],
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        rules.delete(org=self.org, by=self.principal, rule_id=pk, match=match_of(request))
+        return Response(status=204)
+
+
+class Deliveries(AlertView):
+    @operation(
+        "alert_deliveries_list",
+        tag="alerts",
+        summary="List what was sent to the channels, with the answers",
+        answer=page_of(DeliveryRow),
+        parameters=[DeliveryFilter, *PAGE_PARAMETERS],
+        example={"results": [examples.DELIVERY], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        filters = query_of(DeliveryFilter, request)
+        rows = log.matching(log.deliveries(self.org, self.principal), **filters)
+        return page(request, rows, orders=NEWEST, default="newest", render=render_delivery)
+
+
+class ReplayDelivery(AlertView):
+    @operation(
+        "alert_deliveries_replay",
+        tag="alerts",
+        summary="Send an event again, with the same event id",
+        answer=DeliveryRow,
+        status=202,
+        errors=(404, 409),
+        example=examples.DELIVERY,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        return self.delivery_response(log.replay(org=self.org, by=self.principal, delivery_id=pk))

@@ -1,0 +1,310 @@
+"""Rules, channels and deliveries over the API: members edit them, viewers and strangers do not see them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.alerts import channels, rules
+from apps.alerts.models import Channel, Rule
+from apps.orgs.members import domains
+from apps.orgs.models import AuditEvent, Membership
+from apps.orgs.principals import SYSTEM
+from apps.orgs.roles import Role
+from apps.orgs.walls.scope import org_scope
+from tests.alerts.conftest import (
+    CHANNELS,
+    DELIVERIES,
+    RULES,
+    SECRET,
+    add_rule,
+    add_webhook,
+    deliver,
+    fail,
+    log_of,
+)
+from tests.alerts.receiver import Receiver
+from tests.world import World, make_pipeline, make_world
+
+WEBHOOK = {
+    "name": "Hook",
+    "kind": "webhook",
+    "settings": {"url": "https://hooks.example.com/a", "secret": SECRET},
+}
+SLACK_URL = "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXX"
+
+
+def test_a_new_org_has_a_rule_that_tells_its_owners(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    (channel,) = client.get(CHANNELS).json()["results"]
+    (rule,) = client.get(RULES).json()["results"]
+    assert (channel["name"], channel["kind"], channel["settings"]) == (
+        "Owners",
+        "email",
+        {"to": []},
+    )
+    assert (rule["kind"], rule["scope"], rule["enabled"]) == ("run_failed", "org", True)
+    assert rule["channel_ids"] == [channel["id"]]
+
+
+def test_a_member_creates_changes_and_deletes_a_channel(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    created = client.post(CHANNELS, WEBHOOK)
+    assert created.status_code == 201, created.content
+    address = f"{CHANNELS}/{created.json()['id']}"
+    changed = client.patch(
+        address,
+        {"name": "On call", "settings": {"url": "https://hooks.example.com/b"}},
+        headers={"If-Match": created["ETag"]},
+    )
+    assert changed.status_code == 200, changed.content
+    assert changed.json()["settings"] == {
+        "url": "https://hooks.example.com/b",
+        "secret": {"set": True, "last4": SECRET[-4:]},
+    }
+    stale = client.patch(address, {"name": "Late"}, headers={"If-Match": created["ETag"]})
+    assert stale.status_code == 412
+    assert client.delete(address).status_code == 204
+    assert client.get(address).status_code == 404
+    with world.scope():
+        events = AuditEvent.objects.for_org(world.org).filter(object_kind="alert_channel")
+        assert list(events.order_by("id").values_list("action", flat=True)) == [
+            "alert_channel.create", "alert_channel.update", "alert_channel.delete",
+        ]  # fmt: skip
+        assert SECRET not in str(list(events.values()))
+
+
+def test_a_member_creates_changes_and_deletes_a_rule(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    channel = client.post(CHANNELS, WEBHOOK).json()
+    rule = add_rule(world, channel["id"], scope="tag", tag="Daily")
+    assert rule["tag"] == "daily"
+    address = f"{RULES}/{rule['id']}"
+    changed = client.patch(address, {"kind": "failed_in_a_row", "threshold": 3, "scope": "org"})
+    assert changed.status_code == 200, changed.content
+    assert (changed.json()["threshold"], changed.json()["tag"]) == (3, "")
+    assert client.patch(address, {"channel_ids": []}).json()["channel_ids"] == []
+    assert client.delete(address).status_code == 204
+    assert client.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("address", [CHANNELS, RULES, DELIVERIES])
+def test_a_viewer_is_refused_and_a_stranger_sees_nothing(
+    world: World, stranger: World, receiver: Receiver, address: str
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    deliver(world, channel)
+    mine = world.client(Role.MEMBER).get(address).json()["results"]
+    refused = world.client(Role.VIEWER).get(address)
+    assert refused.status_code == 403
+    assert "alerts.edit" in refused.json()["detail"]
+    theirs = stranger.client(Role.OWNER).get(address).json()["results"]
+    assert not {row["id"] for row in mine} & {row["id"] for row in theirs}
+
+
+def test_a_stranger_gets_404_for_each_action(
+    world: World, stranger: World, receiver: Receiver
+) -> None:
+    channel = add_webhook(world, receiver)
+    rule = add_rule(world, channel)
+    fail(world, "Orders")
+    delivery = log_of(world, channel=channel)[0]["id"]
+    client = stranger.client(Role.OWNER)
+    for answer in (
+        client.get(f"{CHANNELS}/{channel}"),
+        client.patch(f"{CHANNELS}/{channel}", {"name": "Mine"}),
+        client.delete(f"{CHANNELS}/{channel}"),
+        client.post(f"{CHANNELS}/{channel}/test"),
+        client.get(f"{RULES}/{rule['id']}"),
+        client.patch(f"{RULES}/{rule['id']}", {"enabled": False}),
+        client.delete(f"{RULES}/{rule['id']}"),
+        client.post(f"{DELIVERIES}/{delivery}/replay"),
+    ):
+        assert answer.status_code == 404
+    taken = client.post(RULES, {"kind": "run_failed", "channel_ids": [str(channel)]})
+    assert (taken.status_code, taken.json()["errors"][0]["field"]) == (422, "channel_ids")
+
+
+def test_a_domain_role_edits_the_rules_of_its_domain_only(world: World) -> None:
+    with world.scope():
+        domain = domains.create(org=world.org, by=SYSTEM, name="Marketing")
+        membership = _membership(world, Role.VIEWER)
+        domains.set_role(
+            org=world.org,
+            by=SYSTEM,
+            domain_id=domain.pk,
+            member_id=membership,
+            role=Role.MEMBER,
+        )
+    inside = make_pipeline(world, name="Inside", domain_id=domain.pk)
+    outside = make_pipeline(world, name="Outside")
+    client = world.client(Role.VIEWER)
+    channel = client.get(CHANNELS).json()["results"][0]["id"]
+
+    def post(**fields: Any) -> int:
+        body = {"kind": "run_failed", "channel_ids": [channel], **fields}
+        return int(client.post(RULES, body).status_code)
+
+    assert post(scope="domain", scope_id=str(domain.pk)) == 201
+    assert post(scope="pipeline", scope_id=str(inside.pk)) == 201
+    assert post(scope="pipeline", scope_id=str(outside.pk)) == 403
+    assert post() == 403
+    assert client.post(CHANNELS, WEBHOOK).status_code == 403
+    assert client.delete(f"{CHANNELS}/{channel}").status_code == 403
+
+
+def _membership(world: World, role: Role) -> Any:
+    return Membership.objects.for_org(world.org).get(user=world.users[role]).pk
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"settings": {"url": "ftp://hooks.example.com", "secret": SECRET}}, "settings.url"),
+        ({"settings": {"url": "https://u:p@hooks.example.com", "secret": SECRET}}, "settings.url"),
+        ({"settings": {"url": "https://hooks.example.com", "secret": "short"}}, "settings.secret"),
+        ({"settings": {"url": "https://hooks.example.com"}}, "settings.secret"),
+        ({"settings": {**WEBHOOK["settings"], "more": 1}}, "settings.more"),  # type: ignore[dict-item]
+        ({"kind": "slack", "settings": {}}, "settings.url"),
+        ({"kind": "email", "settings": {"to": ["nobody"]}}, "settings.to.0"),
+        ({"kind": "pager", "settings": {}}, "kind"),
+    ],
+)
+def test_wrong_settings_are_refused_by_their_names(
+    world: World, changes: dict[str, Any], field: str
+) -> None:
+    answer = world.client(Role.MEMBER).post(CHANNELS, {**WEBHOOK, **changes})
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_an_installation_without_private_networks_accepts_https_only(
+    world: World, settings: Any
+) -> None:
+    settings.ALLOW_PRIVATE_NETWORKS = False
+    plain = {"url": "http://hooks.example.com", "secret": SECRET}
+    answer = world.client(Role.MEMBER).post(CHANNELS, {**WEBHOOK, "settings": plain})
+    assert answer.json()["errors"][0]["field"] == "settings.url"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"kind": "failed_in_a_row", "threshold": 1}, "threshold"),
+        ({"scope": "tag"}, "tag"),
+        ({"scope": "org", "tag": "daily"}, "tag"),
+        ({"scope": "domain"}, "scope_id"),
+        ({"scope": "pipeline"}, "scope_id"),
+        (
+            {"scope": "pipeline", "scope_id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f62"},
+            "scope_id",
+        ),
+        ({"channel_ids": ["0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f62"]}, "channel_ids"),
+    ],
+)
+def test_wrong_rules_are_refused_by_their_names(
+    world: World, fields: dict[str, Any], field: str
+) -> None:
+    body = {"kind": "run_failed", "channel_ids": [], **fields}
+    answer = world.client(Role.MEMBER).post(RULES, body)
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_the_url_of_slack_is_never_shown(world: World) -> None:
+    client = world.client(Role.OWNER)
+    body = {"name": "Team", "kind": "slack", "settings": {"url": SLACK_URL}}
+    created = client.post(CHANNELS, body)
+    assert created.json()["settings"] == {"url": {"set": True, "last4": SLACK_URL[-4:]}}
+    assert SLACK_URL not in str(client.get("/api/v1/org/audit").content)
+    with world.scope():
+        assert SLACK_URL not in str(list(Channel.objects.for_org(world.org).values()))
+
+
+def test_a_name_is_used_once(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    client.post(CHANNELS, WEBHOOK)
+    again = client.post(CHANNELS, {**WEBHOOK, "name": "HOOK"})
+    assert (again.status_code, again.json()["code"]) == (409, "name_taken")
+
+
+def test_an_org_has_a_limited_number_of_channels_and_rules(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "MAX_CHANNELS", 1)
+    monkeypatch.setattr(rules, "MAX_RULES", 1)
+    client = world.client(Role.MEMBER)
+    assert client.post(CHANNELS, WEBHOOK).json()["code"] == "too_many_channels"
+    rule = {"kind": "run_failed", "channel_ids": []}
+    assert client.post(RULES, rule).json()["code"] == "too_many_rules"
+
+
+def test_what_is_being_sent_or_goes_to_a_disabled_channel_is_not_sent_again(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    client = world.client(Role.MEMBER)
+    address = f"{DELIVERIES}/{log_of(world, channel=channel)[0]['id']}/replay"
+    assert client.post(address).json()["code"] == "still_pending"
+    client.patch(f"{CHANNELS}/{channel}", {"enabled": False})
+    assert log_of(world, channel=channel)[0]["problem"] == "The channel was disabled."
+    assert client.post(address).json()["code"] == "channel_disabled"
+    assert client.post(f"{CHANNELS}/{channel}/test").json()["code"] == "channel_disabled"
+
+
+def test_the_log_is_filtered_by_channel_pipeline_and_state(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_webhook(world, receiver)
+    orders, _ = fail(world, "Orders", "Customers")
+    assert len(log_of(world)) == 4
+    assert len(log_of(world, channel=channel)) == 2
+    assert len(log_of(world, pipeline=orders.pk)) == 2
+    deliver(world, channel)
+    assert {row["channel"]["id"] for row in log_of(world, state="sent")} == {str(channel)}
+
+
+@pytest.mark.parametrize("address", [CHANNELS, RULES, DELIVERIES])
+def test_the_lists_need_the_same_number_of_queries_for_many_rows(
+    world: World, receiver: Receiver, address: str
+) -> None:
+    client = world.client(Role.MEMBER)
+    channel = add_webhook(world, receiver)
+    fail(world, "First")
+    with CaptureQueriesContext(connection) as few:
+        client.get(address)
+    for number in range(3):
+        client.post(CHANNELS, {**WEBHOOK, "name": f"Hook {number}"})
+        add_rule(world, channel, scope="tag", tag=f"tag {number}")
+    fail(world, "Second", "Third")
+    with CaptureQueriesContext(connection) as many:
+        assert client.get(address).json()["count"] > 3
+    assert len(many) == len(few)
+
+
+def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: World) -> None:
+    """Migration 0003 adds the same channel and rule by SQL."""
+    migration = import_module("apps.alerts.migrations.0003_first_rules")
+    other = make_world()
+    with org_scope(other.org.pk):
+        Rule.objects.for_org(other.org).delete()
+        Channel.objects.for_org(other.org).delete()
+        with connection.cursor() as cursor:
+            one_org = migration.ADD_FIRST_RULES.replace(
+                "FROM orgs_org o", f"FROM orgs_org o WHERE o.id = '{other.org.pk}'"
+            )
+            cursor.execute(one_org)
+
+    def rows(of: World) -> list[dict[str, Any]]:
+        client = of.client(Role.OWNER)
+        found = [*client.get(CHANNELS).json()["results"], *client.get(RULES).json()["results"]]
+        unlike = {"id", "created_at", "updated_at", "channel_ids"}
+        return [{k: v for k, v in row.items() if k not in unlike} for row in found]
+
+    assert rows(other) == rows(world)
