@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SPECTACULAR_SETTINGS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "TITLE": "Drover API",
     "DESCRIPTION": "Connect sources to destinations, run pipelines, and watch them.",
     "VERSION": "1",

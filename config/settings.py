@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from apps.background import memory
-from config import env, language_model
+from config import env, language_model, openapi
 
 # --- Deployment -----------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -222,6 +222,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+SPECTACULAR_SETTINGS = openapi.SETTINGS
 API_BODY_LIMIT = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # bytes; a larger body gets 413
 # Longest time between two parts of a body, in seconds. After that the response is 408.
 BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)

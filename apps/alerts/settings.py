@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from rest_framework import serializers
 
@@ -46,7 +46,7 @@ def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> Jso
     return secrets.mask(visible, hints, KINDS[kind].secrets)
 
 
-def unsealed_settings(org: Org, channel: Channel) -> dict[str, Any]:
+def unsealed_settings(org: Org, channel: Channel) -> JsonObject:
     """Return the settings with the secrets in plain text. Never show, log or store them."""
     return secrets.join(channel.settings, _stored_secrets(org, channel))
 

@@ -45,5 +45,5 @@ def test_a_worker_tells_the_webhook_that_a_run_has_failed(acme: World, receiver:
     (message,) = receiver.messages
     assert message["events"][0]["run"]["id"] == str(run_id)
     assert message["events"][0]["failure"]["message"] == run["failure"]["message"]
-    log = acme.client("member").get(DELIVERIES, {"channel": channel}).json()["results"]
+    log = acme.client("member").get(DELIVERIES, {"channel": str(channel)}).json()["results"]
     assert [row["event_id"] for row in log] == [message["events"][0]["id"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smtplib import SMTPException, SMTPResponseException
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
@@ -12,6 +12,7 @@ from apps.alerts.kinds.answers import Answer
 from apps.alerts.payloads import Message, page_address
 from apps.auth.mailing import mail
 from apps.connectors.schemas import Pattern
+from apps.json import JsonObject
 from apps.orgs.http.texts import AsciiEmailField
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
@@ -30,9 +31,9 @@ class Settings(serializers.Serializer[Any]):
     )
 
 
-def send(message: Message, settings: dict[str, Any], org: Org) -> Answer:
+def send(message: Message, settings: JsonObject, org: Org) -> Answer:
     """Send one mail to all addresses. They see each other, as the members of the organization do."""
-    recipients = settings["to"] or owner_addresses(org)
+    recipients = cast("list[str]", settings["to"]) or owner_addresses(org)
     if not recipients:
         return Answer("No owner has an address.")
     try:

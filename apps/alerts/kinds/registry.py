@@ -13,6 +13,7 @@ from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import ChannelKind
 from apps.alerts.payloads import Message
 from apps.connectors.schemas import Pattern
+from apps.json import JsonObject
 from apps.orgs.models import Org
 
 
@@ -25,7 +26,7 @@ class Kind:
 
     secrets: frozenset[Pattern]
     form: type[serializers.Serializer[Any]]
-    send: Callable[[Message, dict[str, Any], Org], Answer]
+    send: Callable[[Message, JsonObject, Org], Answer]
 
 
 KINDS: dict[str, Kind] = {

@@ -27,8 +27,8 @@ class Settings(serializers.Serializer[Any]):
     url = UrlField()
 
 
-def send(message: Message, settings: dict[str, Any], org: Org) -> Answer:
-    url = settings["url"]
+def send(message: Message, settings: JsonObject, org: Org) -> Answer:
+    url = str(settings["url"])
     return post(url, orjson.dumps(body(message)), headers={}, secrets=[url, url.rpartition("/")[2]])
 
 

@@ -13,6 +13,7 @@ from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.posting import UrlField, post
 from apps.alerts.payloads import Message
 from apps.connectors.schemas import Pattern
+from apps.json import JsonObject
 from apps.orgs.models import Org
 
 SECRETS: frozenset[Pattern] = frozenset({("secret",)})
@@ -26,15 +27,15 @@ class Settings(serializers.Serializer[Any]):
     )
 
 
-def send(message: Message, settings: dict[str, Any], org: Org) -> Answer:
-    body = orjson.dumps(message)
+def send(message: Message, settings: JsonObject, org: Org) -> Answer:
+    body, secret = orjson.dumps(message), str(settings["secret"])
     timestamp = str(int(time.time()))
     headers = {
         "Drover-Message-Id": message["id"],
         "Drover-Timestamp": timestamp,
-        "Drover-Signature": f"v1={signature(settings['secret'], timestamp, body)}",
+        "Drover-Signature": f"v1={signature(secret, timestamp, body)}",
     }
-    return post(settings["url"], body, headers=headers, secrets=[settings["secret"]])
+    return post(str(settings["url"]), body, headers=headers, secrets=[secret])
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

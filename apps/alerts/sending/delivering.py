@@ -30,6 +30,7 @@ from apps.alerts.sending import queue
 from apps.alerts.settings import unsealed_settings
 from apps.auth.models import new_id
 from apps.background.sweeping import remove_in_batches
+from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
@@ -55,7 +56,7 @@ class ClaimedMessage:
     org: Org
     channel: Channel
     message: payloads.Message
-    settings: dict[str, Any]
+    settings: JsonObject
     attempt: int
     first_attempt_at: datetime
     is_test: bool

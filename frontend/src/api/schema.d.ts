@@ -4101,22 +4101,58 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drover sends a message about one or more events to your webhook
+         * @description `Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the channel's secret, in hexadecimal digits. Every answer from 200 to 299 accepts the message. A message may arrive twice, with the same `id`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["AlertMessage"];
+                };
+            };
+            responses: {
+                /** @description No response body */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         AccessRow: {
-            permission: components["schemas"]["PermissionsEnum"];
+            permission: components["schemas"]["PermissionEnum"];
             allowed: boolean;
             /** @description The reason, as a sentence. */
             because: string;
         };
-        /**
-         * @description * `user` - user
-         *     * `api_key` - api_key
-         *     * `system` - system
-         *     * `operator` - operator
-         * @enum {string}
-         */
+        /** @enum {string} */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
         AgentStatus: {
             mode: components["schemas"]["ModeEnum"];
@@ -4137,7 +4173,7 @@ export interface components {
              * @description The same if the event is sent again.
              */
             id: string;
-            kind: components["schemas"]["KindF5fEnum"];
+            kind: components["schemas"]["DeliveryKindEnum"];
             /** Format: date-time */
             at: string;
             /** Format: uuid */
@@ -4160,6 +4196,20 @@ export interface components {
             id: string;
             name: string;
         };
+        AlertMessage: {
+            /**
+             * Format: uuid
+             * @description The same if the message is sent again.
+             */
+            id: string;
+            /** Format: date-time */
+            sent_at: string;
+            organization: components["schemas"]["AlertLabel"];
+            channel: components["schemas"]["AlertLabel"];
+            /** @description Number of all events; `events` has up to 20. */
+            count: number;
+            events: components["schemas"]["AlertEvent"][];
+        };
         AlertPipeline: {
             /** Format: uuid */
             id: string;
@@ -4169,10 +4219,12 @@ export interface components {
         AlertRule: {
             /** Format: uuid */
             id: string;
-            kind: components["schemas"]["Kind8e0Enum"];
+            kind: components["schemas"]["AlertRuleKindEnum"];
             threshold: number;
-            scope: components["schemas"]["ScopeEnum"];
+            scope: components["schemas"]["AlertScopeEnum"];
         };
+        /** @enum {string} */
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row";
         AlertRun: {
             /** Format: uuid */
             id: string;
@@ -4181,13 +4233,12 @@ export interface components {
             attempts: number;
             url: string;
         };
+        /** @enum {string} */
+        AlertScopeEnum: "org" | "domain" | "tag" | "pipeline";
         Alive: {
             status: components["schemas"]["AliveStatusEnum"];
         };
-        /**
-         * @description * `alive` - alive
-         * @enum {string}
-         */
+        /** @enum {string} */
         AliveStatusEnum: "alive";
         ApiKeyRow: {
             /** Format: uuid */
@@ -4195,9 +4246,9 @@ export interface components {
             name: string;
             /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes: components["schemas"]["PermissionsEnum"][];
+            scopes: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id: string | null;
             created_by: components["schemas"]["KeyCreator"];
@@ -4263,17 +4314,7 @@ export interface components {
             /** @description What the caller can do about it, the best one first. */
             fixes: components["schemas"]["Fix"][];
         };
-        /**
-         * @description * `failing` - failing
-         *     * `limit_reached` - limit_reached
-         *     * `late` - late
-         *     * `connector` - connector
-         *     * `approval` - approval
-         *     * `changes` - changes
-         *     * `streams` - streams
-         *     * `limit_near` - limit_near
-         * @enum {string}
-         */
+        /** @enum {string} */
         AttentionItemKindEnum: "failing" | "limit_reached" | "late" | "connector" | "approval" | "changes" | "streams" | "limit_near";
         AuditPerson: {
             /** @description Kind of the person, one of the values of actor_kind. */
@@ -4314,12 +4355,7 @@ export interface components {
         /** @description A window as it is shown. */
         Backfill: {
             stream: string;
-            /**
-             * @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.
-             *
-             *     * `merge` - Merge
-             *     * `replace` - Replace
-             */
+            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
             window_mode: components["schemas"]["WindowModeEnum"];
             /** @description The window ends before this value of the cursor field; null for the whole stream. */
             to: string | null;
@@ -4355,13 +4391,7 @@ export interface components {
             results: components["schemas"]["Backfill"][];
             streams: components["schemas"]["Possibility"][];
         };
-        /**
-         * @description * `running` - running
-         *     * `succeeded` - succeeded
-         *     * `failed` - failed
-         *     * `cancelled` - cancelled
-         * @enum {string}
-         */
+        /** @enum {string} */
         BackfillStatusEnum: "running" | "succeeded" | "failed" | "cancelled";
         BulkAnswer: {
             /** @description In the order of the request. */
@@ -4375,33 +4405,16 @@ export interface components {
             code: string;
             detail: string;
         };
-        BulkRequest: {
+        /** @enum {string} */
+        BulkRequestActionEnum: "run" | "retry" | "enable" | "disable" | "tag" | "untag";
+        BulkRequestRequest: {
             /** @description Of pipelines. */
             ids: string[];
-            /**
-             * @description `retry` retries the last run if it has failed or was cancelled.
-             *
-             *     * `run` - run
-             *     * `retry` - retry
-             *     * `enable` - enable
-             *     * `disable` - disable
-             *     * `tag` - tag
-             *     * `untag` - untag
-             */
+            /** @description `retry` retries the last run if it has failed or was cancelled. */
             action: components["schemas"]["BulkRequestActionEnum"];
             /** @description Converted to lower case and trimmed; no commas. */
             tags?: string[];
         };
-        /**
-         * @description * `run` - run
-         *     * `retry` - retry
-         *     * `enable` - enable
-         *     * `disable` - disable
-         *     * `tag` - tag
-         *     * `untag` - untag
-         * @enum {string}
-         */
-        BulkRequestActionEnum: "run" | "retry" | "enable" | "disable" | "tag" | "untag";
         BulkResult: {
             /** Format: uuid */
             id: string;
@@ -4441,7 +4454,7 @@ export interface components {
         };
         CatalogueKind: {
             kind: string;
-            role: components["schemas"]["RoleBffEnum"];
+            role: components["schemas"]["ConnectorRoleEnum"];
             name: string;
             description: string;
             icon: string;
@@ -4468,14 +4481,10 @@ export interface components {
             name: string;
             sync_modes: string[];
         };
-        /**
-         * @description * `run` - run
-         *     * `edit` - edit
-         *     * `reset` - reset
-         *     * `restore` - restore
-         * @enum {string}
-         */
+        /** @enum {string} */
         CauseEnum: "run" | "edit" | "reset" | "restore";
+        /** @enum {string} */
+        ChangeDecisionEnum: "accept" | "ignore" | "pause";
         ChangedPipeline: {
             /** Format: uuid */
             id: string;
@@ -4495,14 +4504,7 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /**
-             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
-             *
-             *     * `failing` - failing
-             *     * `late` - late
-             *     * `fresh` - fresh
-             *     * `none` - none
-             */
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -4711,15 +4713,15 @@ export interface components {
             /** @description Parts of the definition that was sent that could not be compared with what the source has, and why. */
             unchecked: components["schemas"]["UncheckedPart"][];
         };
-        ChangedSettings: {
+        ChangedSettingsRequest: {
             /** @description Changes that are not saved: they are merged into the saved settings (RFC 7396), for this test only. */
             config?: {
                 [key: string]: unknown;
             };
         };
-        ChannelCreate: {
+        ChannelCreateRequest: {
             name: string;
-            kind: components["schemas"]["KindA59Enum"];
+            kind: components["schemas"]["ChannelKindEnum"];
             /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings: {
                 [key: string]: unknown;
@@ -4727,11 +4729,13 @@ export interface components {
             /** @default true */
             enabled?: boolean;
         };
+        /** @enum {string} */
+        ChannelKindEnum: "email" | "slack" | "webhook";
         ChannelRow: {
             /** Format: uuid */
             id: string;
             name: string;
-            kind: components["schemas"]["KindA59Enum"];
+            kind: components["schemas"]["ChannelKindEnum"];
             /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings: {
                 [key: string]: unknown;
@@ -4756,7 +4760,7 @@ export interface components {
         ChartedRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
             /** @description Version of the pipeline's definition. */
             version: number;
@@ -4776,8 +4780,8 @@ export interface components {
             ok: boolean;
             steps: components["schemas"]["CheckStep"][];
         };
-        CheckRequest: {
-            role: components["schemas"]["RoleBffEnum"];
+        CheckRequestRequest: {
+            role: components["schemas"]["ConnectorRoleEnum"];
             kind: string;
             config: {
                 [key: string]: unknown;
@@ -4795,20 +4799,7 @@ export interface components {
             /** @description What to do about a failed step; null for the others. */
             next_step: string | null;
         };
-        /**
-         * @description * `configuration` - configuration
-         *     * `authentication` - authentication
-         *     * `rate_limit` - rate_limit
-         *     * `source` - source
-         *     * `destination` - destination
-         *     * `contract` - contract
-         *     * `cancelled` - cancelled
-         *     * `timeout` - timeout
-         *     * `memory` - memory
-         *     * `crashed` - crashed
-         *     * `internal` - internal
-         * @enum {string}
-         */
+        /** @enum {string} */
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";
         /** @description Times of the schedule that a change of the clocks skips or repeats. */
         ClockChange: {
@@ -4822,23 +4813,10 @@ export interface components {
             runs_at: string;
             in_words: string;
         };
-        /**
-         * @description * `skipped` - skipped
-         *     * `repeated` - repeated
-         * @enum {string}
-         */
+        /** @enum {string} */
         ClockChangeKindEnum: "skipped" | "repeated";
-        /**
-         * @description * `network_not_allowed` - network_not_allowed
-         *     * `sso_required` - sso_required
-         *     * `second_factor_required` - second_factor_required
-         * @enum {string}
-         */
+        /** @enum {string} */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
-        Code: {
-            /** @description A one-time or recovery code. */
-            code: string;
-        };
         CodeMessage: {
             /** @description The first line is 1. */
             line: number;
@@ -4867,6 +4845,10 @@ export interface components {
             hosts: string[];
         };
         CodeRequest: {
+            /** @description A one-time or recovery code. */
+            code: string;
+        };
+        CodeRequestRequest: {
             code: string;
         };
         CodeStream: {
@@ -4899,9 +4881,9 @@ export interface components {
             message: string;
             evidence: string[];
         };
-        ConnectorCreate: {
+        ConnectorCreateRequest: {
             name: string;
-            role: components["schemas"]["RoleBffEnum"];
+            role: components["schemas"]["ConnectorRoleEnum"];
             kind: string;
             config: {
                 [key: string]: unknown;
@@ -4915,7 +4897,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            role: components["schemas"]["RoleBffEnum"];
+            role: components["schemas"]["ConnectorRoleEnum"];
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
@@ -4940,7 +4922,7 @@ export interface components {
             };
             version: number;
         };
-        ConnectorReplace: {
+        ConnectorReplaceRequest: {
             name: string;
             /** @description All settings; secrets that are left out are kept. */
             config: {
@@ -4951,11 +4933,13 @@ export interface components {
             /** Format: uuid */
             domain_id?: string | null;
         };
+        /** @enum {string} */
+        ConnectorRoleEnum: "source" | "destination";
         ConnectorRow: {
             /** Format: uuid */
             id: string;
             name: string;
-            role: components["schemas"]["RoleBffEnum"];
+            role: components["schemas"]["ConnectorRoleEnum"];
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
@@ -5003,14 +4987,11 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ConversationCreate: {
+        ConversationCreateRequest: {
             /** @default  */
             title?: string;
             /**
              * @description The agent that answers first: source_builder makes a custom source from documentation.
-             *
-             *     * `main` - Main
-             *     * `source_builder` - Source Builder
              * @default main
              */
             graph?: components["schemas"]["GraphEnum"];
@@ -5062,9 +5043,9 @@ export interface components {
             name: string;
             /** @description The part of the key after `drv_`. It identifies the key and is not secret. */
             prefix: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes: components["schemas"]["PermissionsEnum"][];
+            scopes: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id: string | null;
             created_by: components["schemas"]["KeyCreator"];
@@ -5087,9 +5068,9 @@ export interface components {
             id: string;
             name: string;
             slug: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** @description Permissions for objects without a domain, and for objects of domains that are not in `domains`. */
-            permissions: components["schemas"]["PermissionsEnum"][];
+            permissions: components["schemas"]["PermissionEnum"][];
             /** @description Domains in which the permissions differ. */
             domains: components["schemas"]["DomainPermissions"][];
             /**
@@ -5102,16 +5083,10 @@ export interface components {
              * @description Time after which the organization is erased.
              */
             deletion_at: string | null;
-            /**
-             * @description The organization's rule that denies this session access; null if access is allowed.
-             *
-             *     * `network_not_allowed` - network_not_allowed
-             *     * `sso_required` - sso_required
-             *     * `second_factor_required` - second_factor_required
-             */
-            closed: (components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"]) | null;
+            /** @description The organization's rule that denies this session access; null if access is allowed. */
+            closed: components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"];
         };
-        CustomSourceCreate: {
+        CustomSourceCreateRequest: {
             name: string;
             /** @default  */
             description?: string;
@@ -5257,28 +5232,17 @@ export interface components {
             /** @description Records written by the runs of this day. */
             records: number;
         };
-        /**
-         * @description * `accept` - Accept
-         *     * `ignore` - Ignore
-         *     * `pause` - Pause
-         * @enum {string}
-         */
-        Decision6bdEnum: "accept" | "ignore" | "pause";
-        DecisionRequest: {
+        /** @enum {string} */
+        DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
+        DecisionRequestRequest: {
             decision: components["schemas"]["DecisionRequestDecisionEnum"];
             arguments?: unknown;
             /** @default  */
             reason?: string;
             answer?: unknown;
         };
-        /**
-         * @description * `approve` - approve
-         *     * `edit` - edit
-         *     * `reject` - reject
-         *     * `answer` - answer
-         * @enum {string}
-         */
-        DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
+        /** @enum {string} */
+        DeliveryKindEnum: "opened" | "closed" | "test";
         DeliveryRow: {
             /** Format: uuid */
             id: string;
@@ -5290,9 +5254,9 @@ export interface components {
              * @description Events that are sent together have the same.
              */
             message_id: string | null;
-            kind: components["schemas"]["KindF5fEnum"];
+            kind: components["schemas"]["DeliveryKindEnum"];
             event: components["schemas"]["AlertEvent"];
-            state: components["schemas"]["DeliveryRowStateEnum"];
+            state: components["schemas"]["DeliveryStateEnum"];
             attempts: number;
             /** Format: date-time */
             next_attempt_at: string | null;
@@ -5313,14 +5277,9 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        /**
-         * @description * `pending` - Pending
-         *     * `sent` - Sent
-         *     * `failed` - Failed
-         * @enum {string}
-         */
-        DeliveryRowStateEnum: "pending" | "sent" | "failed";
-        DocumentCreate: {
+        /** @enum {string} */
+        DeliveryStateEnum: "pending" | "sent" | "failed";
+        DocumentCreateRequest: {
             /** @description The name of the file, such as openapi.yaml. */
             name: string;
             /** @description The text of an OpenAPI or Swagger document, a Postman collection, or documentation. */
@@ -5332,16 +5291,9 @@ export interface components {
             name: string;
             kind: components["schemas"]["DocumentRowKindEnum"];
         };
-        /**
-         * @description * `openapi` - Openapi
-         *     * `swagger` - Swagger
-         *     * `postman` - Postman
-         *     * `text` - Text
-         *     * `plan` - Plan
-         * @enum {string}
-         */
+        /** @enum {string} */
         DocumentRowKindEnum: "openapi" | "swagger" | "postman" | "text" | "plan";
-        DomainChange: {
+        DomainChangeRequest: {
             name: string;
         };
         DomainCheckResult: {
@@ -5371,17 +5323,19 @@ export interface components {
             member_id: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["Role13fEnum"];
+            role: components["schemas"]["DomainRoleEnum"];
         };
         DomainPermissions: {
             /** Format: uuid */
             id: string;
             /** @description Permissions for objects of this domain. */
-            permissions: components["schemas"]["PermissionsEnum"][];
+            permissions: components["schemas"]["PermissionEnum"][];
         };
-        DomainRoleChange: {
-            role: components["schemas"]["Role13fEnum"];
+        DomainRoleChangeRequest: {
+            role: components["schemas"]["DomainRoleEnum"];
         };
+        /** @enum {string} */
+        DomainRoleEnum: "admin" | "member";
         DomainRow: {
             /** Format: uuid */
             id: string;
@@ -5398,39 +5352,27 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        DriftDecision: {
-            /**
-             * @description accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes nothing; pause pauses the schedule, and the change can still be accepted or ignored.
-             *
-             *     * `accept` - Accept
-             *     * `ignore` - Ignore
-             *     * `pause` - Pause
-             */
-            decision: components["schemas"]["Decision6bdEnum"];
+        DriftDecisionRequest: {
+            /** @description accept adds a rule that keeps a new column which the contract leaves out or refuses; ignore changes nothing; pause pauses the schedule, and the change can still be accepted or ignored. */
+            decision: components["schemas"]["ChangeDecisionEnum"];
         };
-        DuplicateRequest: {
+        DuplicateRequestRequest: {
             name?: string;
         };
-        /**
-         * @description * `arrives` - arrives
-         *     * `left_out` - left_out
-         *     * `fails_runs` - fails_runs
-         *     * `leaves_out_records` - leaves_out_records
-         * @enum {string}
-         */
+        /** @enum {string} */
         EffectEnum: "arrives" | "left_out" | "fails_runs" | "leaves_out_records";
         /**
          * @description Requires the password, because another person may use an open session.
          *
          *     A user without a password must log in again first.
          */
-        EmailChange: {
+        EmailChangeRequest: {
             /** @default  */
             current_password?: string;
             /** Format: email */
             email: string;
         };
-        EmailToken: {
+        EmailTokenRequest: {
             token: string;
         };
         Estimate: {
@@ -5439,12 +5381,7 @@ export interface components {
         /** @description A window as it is shown. */
         EstimatedWindow: {
             stream: string;
-            /**
-             * @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced.
-             *
-             *     * `merge` - Merge
-             *     * `replace` - Replace
-             */
+            /** @description `merge`: rows are inserted or updated by their key. `replace`: the rows of the window are replaced. */
             window_mode: components["schemas"]["WindowModeEnum"];
             /** @description The window ends before this value of the cursor field; null for the whole stream. */
             to: string | null;
@@ -5478,23 +5415,9 @@ export interface components {
             retryable: boolean | null;
             next_step: string;
             /** @description The sides of the pipeline whose connectors may be the cause. */
-            sides: components["schemas"]["SidesEnum"][];
-            /**
-             * @description The setting of the pipeline, or of its stream, that the failure is about.
-             *
-             *     * `timeout_seconds` - timeout_seconds
-             *     * `stream` - stream
-             *     * `table` - table
-             *     * `sync_mode` - sync_mode
-             *     * `cursor_field` - cursor_field
-             *     * `primary_key` - primary_key
-             *     * `write_mode` - write_mode
-             *     * `allow_empty` - allow_empty
-             *     * `max_rejected_share` - max_rejected_share
-             *     * `contract` - contract
-             *     * `transforms` - transforms
-             */
-            setting: (components["schemas"]["SettingEnum"] | components["schemas"]["NullEnum"]) | null;
+            sides: components["schemas"]["ConnectorRoleEnum"][];
+            /** @description The setting of the pipeline, or of its stream, that the failure is about. */
+            setting: components["schemas"]["SettingEnum"] | components["schemas"]["NullEnum"];
         };
         FailureStart: {
             /**
@@ -5547,11 +5470,7 @@ export interface components {
             /** @description Whether it reads the file by a pattern such as orders-*.csv, and not by its name. */
             by_pattern: boolean;
         };
-        /**
-         * @description * `connector` - connector
-         *     * `pipeline` - pipeline
-         * @enum {string}
-         */
+        /** @enum {string} */
         FileUserTypeEnum: "connector" | "pipeline";
         Fix: {
             action: components["schemas"]["FixActionEnum"];
@@ -5563,22 +5482,9 @@ export interface components {
             /** @description The role and the name of a connector. */
             name: string;
         };
-        /**
-         * @description * `retry` - retry
-         *     * `run` - run
-         *     * `open_run` - open_run
-         *     * `open_connector` - open_connector
-         *     * `open_pipeline` - open_pipeline
-         *     * `open_configuration` - open_configuration
-         *     * `reset_stream` - reset_stream
-         *     * `decide` - decide
-         *     * `open_usage` - open_usage
-         *     * `open_request` - open_request
-         *     * `open_conversation` - open_conversation
-         * @enum {string}
-         */
+        /** @enum {string} */
         FixActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
-        ForgottenPassword: {
+        ForgottenPasswordRequest: {
             email: string;
         };
         FoundColumn: {
@@ -5593,13 +5499,7 @@ export interface components {
             /** @description Pipelines that are disabled, have no active schedule, or have not run yet. */
             none: number;
         };
-        /**
-         * @description * `failing` - failing
-         *     * `late` - late
-         *     * `fresh` - fresh
-         *     * `none` - none
-         * @enum {string}
-         */
+        /** @enum {string} */
         FreshnessEnum: "failing" | "late" | "fresh" | "none";
         FreshnessOverTime: {
             /** @description Oldest first. */
@@ -5616,14 +5516,7 @@ export interface components {
              * @description The end of a run; of the last point, now.
              */
             at: string;
-            /**
-             * @description Just before the run ended; failing if it failed. See docs/reference/freshness.md.
-             *
-             *     * `failing` - failing
-             *     * `late` - late
-             *     * `fresh` - fresh
-             *     * `none` - none
-             */
+            /** @description Just before the run ended; failing if it failed. See docs/reference/freshness.md. */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: double
@@ -5636,11 +5529,7 @@ export interface components {
              */
             late_after_seconds: number | null;
         };
-        /**
-         * @description * `main` - Main
-         *     * `source_builder` - Source Builder
-         * @enum {string}
-         */
+        /** @enum {string} */
         GraphEnum: "main" | "source_builder";
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
@@ -5670,7 +5559,7 @@ export interface components {
             organization: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** Format: email */
             invited_by: string | null;
             /** Format: date-time */
@@ -5683,7 +5572,7 @@ export interface components {
             id: string;
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** Format: email */
             invited_by: string | null;
             /** Format: date-time */
@@ -5703,11 +5592,11 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        InvitationToken: {
+        InvitationTokenRequest: {
             /** @description The secret of the link. */
             token: string;
         };
-        IssuerCheck: {
+        IssuerCheckRequest: {
             issuer: string;
         };
         IssuerCheckResult: {
@@ -5719,11 +5608,7 @@ export interface components {
             ok: boolean;
             message: string;
         };
-        /**
-         * @description * `viewer` - Viewer
-         *     * `member` - Member
-         * @enum {string}
-         */
+        /** @enum {string} */
         JoinRoleEnum: "viewer" | "member";
         Kept: {
             name: components["schemas"]["KeptNameEnum"];
@@ -5733,14 +5618,7 @@ export interface components {
             /** @description null means not measured. */
             bytes: number | null;
         };
-        /**
-         * @description * `logs` - logs
-         *     * `outputs` - outputs
-         *     * `events` - events
-         *     * `runs` - runs
-         *     * `audit` - audit
-         * @enum {string}
-         */
+        /** @enum {string} */
         KeptNameEnum: "logs" | "outputs" | "events" | "runs" | "audit";
         KeyCreator: {
             /** Format: uuid */
@@ -5752,51 +5630,12 @@ export interface components {
             set: boolean;
             last4: string;
         };
-        /**
-         * @description * `run_failed` - Run Failed
-         *     * `failed_in_a_row` - Failed In A Row
-         * @enum {string}
-         */
-        Kind8e0Enum: "run_failed" | "failed_in_a_row";
-        /**
-         * @description * `ordinary` - Ordinary
-         *     * `backfill` - Backfill
-         *     * `replay` - Replay
-         * @enum {string}
-         */
-        KindA0aEnum: "ordinary" | "backfill" | "replay";
-        /**
-         * @description * `email` - Email
-         *     * `slack` - Slack
-         *     * `webhook` - Webhook
-         * @enum {string}
-         */
-        KindA59Enum: "email" | "slack" | "webhook";
-        /**
-         * @description * `rejected` - rejected
-         *     * `skipped` - skipped
-         * @enum {string}
-         */
-        KindBbaEnum: "rejected" | "skipped";
-        /**
-         * @description * `opened` - Opened
-         *     * `closed` - Closed
-         *     * `test` - Test
-         * @enum {string}
-         */
-        KindF5fEnum: "opened" | "closed" | "test";
         LastRun: {
             /** Format: uuid */
             id: string;
             status: components["schemas"]["LastRunStatusEnum"];
-            /**
-             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
-             *
-             *     * `ordinary` - Ordinary
-             *     * `backfill` - Backfill
-             *     * `replay` - Replay
-             */
-            kind: components["schemas"]["KindA0aEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /** Format: date-time */
             finished_at: string | null;
             records: number | null;
@@ -5806,17 +5645,10 @@ export interface components {
              */
             duration_seconds: number | null;
         };
-        /**
-         * @description * `pending` - pending
-         *     * `running` - running
-         *     * `succeeded` - succeeded
-         *     * `failed` - failed
-         *     * `cancelled` - cancelled
-         * @enum {string}
-         */
+        /** @enum {string} */
         LastRunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         LeftOut: {
-            kind: components["schemas"]["KindBbaEnum"];
+            kind: components["schemas"]["LeftOutKindEnum"];
             /** @description All records of this kind of the run. */
             count: number;
             /** @description How many of them are kept: of a stream at most 100,000 rejected and 1,000 skipped ones. */
@@ -5826,9 +5658,11 @@ export interface components {
             /** @description A sentence about records or values that are not shown; empty if all are. */
             note: string;
         };
+        /** @enum {string} */
+        LeftOutKindEnum: "rejected" | "skipped";
         /** @description Why records of a preview are left out, and how many of those that were kept for the preview. */
         LeftOutReason: {
-            kind: components["schemas"]["KindBbaEnum"];
+            kind: components["schemas"]["LeftOutKindEnum"];
             /** @description If it names a value, the value of the first of the records. */
             reason: string;
             count: number;
@@ -5844,13 +5678,7 @@ export interface components {
             /** @description Whether the text is the whole record. Only the beginning of a very large record is kept. */
             complete: boolean;
         };
-        /**
-         * @description * `debug` - debug
-         *     * `info` - info
-         *     * `warning` - warning
-         *     * `error` - error
-         * @enum {string}
-         */
+        /** @enum {string} */
         LevelEnum: "debug" | "info" | "warning" | "error";
         Link: {
             provider: string;
@@ -5904,7 +5732,16 @@ export interface components {
             /** @description Lines of the part that match. */
             matches: number;
         };
-        Login: {
+        LoginContinuationRequest: {
+            challenge: string;
+            mfa_code: string;
+            /**
+             * Format: uuid
+             * @description Organization to work in.
+             */
+            org?: string;
+        };
+        LoginRequest: {
             email: string;
             password: string;
             /** @description A one-time or recovery code, if the response was `second_factor_needed`. */
@@ -5912,15 +5749,6 @@ export interface components {
             /**
              * Format: uuid
              * @description Id of the organization to log in to; by default the first that the user joined and may access.
-             */
-            org?: string;
-        };
-        LoginContinuation: {
-            challenge: string;
-            mfa_code: string;
-            /**
-             * Format: uuid
-             * @description Organization to work in.
              */
             org?: string;
         };
@@ -5943,7 +5771,7 @@ export interface components {
             total: number;
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
-        MatchRequest: {
+        MatchRequestRequest: {
             config: {
                 source: {
                     /**
@@ -6137,31 +5965,12 @@ export interface components {
             used: number;
             /** @description null means no limit. */
             limit: number | null;
-            /**
-             * @description `warning` means 80% of the limit or more.
-             *
-             *     * `ok` - ok
-             *     * `warning` - warning
-             *     * `reached` - reached
-             */
+            /** @description `warning` means 80% of the limit or more. */
             state: components["schemas"]["MeasureStateEnum"];
         };
-        /**
-         * @description * `rows_month` - rows_month
-         *     * `bytes_month` - bytes_month
-         *     * `running` - running
-         *     * `pipelines` - pipelines
-         *     * `members` - members
-         *     * `file_bytes` - file_bytes
-         * @enum {string}
-         */
+        /** @enum {string} */
         MeasureNameEnum: "rows_month" | "bytes_month" | "running" | "pipelines" | "members" | "file_bytes";
-        /**
-         * @description * `ok` - ok
-         *     * `warning` - warning
-         *     * `reached` - reached
-         * @enum {string}
-         */
+        /** @enum {string} */
         MeasureStateEnum: "ok" | "warning" | "reached";
         Member: {
             /**
@@ -6175,29 +5984,15 @@ export interface components {
             email: string;
             name: string;
             kind: components["schemas"]["MemberKindEnum"];
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** Format: date-time */
             created_at: string;
         };
         MemberAccess: {
-            /**
-             * @description Role in the whole organization.
-             *
-             *     * `owner` - Owner
-             *     * `admin` - Admin
-             *     * `member` - Member
-             *     * `viewer` - Viewer
-             */
-            role: components["schemas"]["RoleCadEnum"];
-            /**
-             * @description Role in the requested domain.
-             *
-             *     * `owner` - Owner
-             *     * `admin` - Admin
-             *     * `member` - Member
-             *     * `viewer` - Viewer
-             */
-            role_here: components["schemas"]["RoleHereEnum"];
+            /** @description Role in the whole organization. */
+            role: components["schemas"]["RoleEnum"];
+            /** @description Role in the requested domain. */
+            role_here: components["schemas"]["RoleEnum"];
             permissions: components["schemas"]["AccessRow"][];
         };
         MemberCost: {
@@ -6211,11 +6006,7 @@ export interface components {
         MemberCosts: {
             members: components["schemas"]["MemberCost"][];
         };
-        /**
-         * @description * `person` - person
-         *     * `service` - service
-         * @enum {string}
-         */
+        /** @enum {string} */
         MemberKindEnum: "person" | "service";
         MemberPage: {
             results: components["schemas"]["Member"][];
@@ -6224,7 +6015,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        MessageCreate: {
+        MessageCreateRequest: {
             text: string;
             /**
              * @description Path of the dashboard's page from which the message is sent, such as /runs/<id>.
@@ -6237,22 +6028,10 @@ export interface components {
              */
             timezone?: string;
         };
-        /**
-         * @description * `skip` - Skip
-         *     * `run_once` - Run Once
-         * @enum {string}
-         */
+        /** @enum {string} */
         MisfireEnum: "skip" | "run_once";
-        /**
-         * @description * `model` - model
-         *     * `guided` - guided
-         * @enum {string}
-         */
+        /** @enum {string} */
         ModeEnum: "model" | "guided";
-        ModelCheck: {
-            /** @description Settings that are not saved. If left out, the model that answers now is checked. */
-            draft?: components["schemas"]["ModelDraft"];
-        };
         ModelCheckAnswer: {
             /** @description Whether nothing has failed. There may be warnings. */
             ok: boolean;
@@ -6261,6 +6040,10 @@ export interface components {
             checks: components["schemas"]["ModelCheckRow"][];
             input_tokens: number;
             output_tokens: number;
+        };
+        ModelCheckRequest: {
+            /** @description Settings that are not saved. If left out, the model that answers now is checked. */
+            draft?: components["schemas"]["ModelDraftRequest"];
         };
         ModelCheckRow: {
             name: components["schemas"]["ModelCheckRowNameEnum"];
@@ -6274,28 +6057,12 @@ export interface components {
             /** @description Input and output tokens. */
             tokens: number;
         };
-        /**
-         * @description * `reachable` - reachable
-         *     * `key` - key
-         *     * `streaming` - streaming
-         *     * `tool_calls` - tool_calls
-         *     * `call_ids` - call_ids
-         *     * `context` - context
-         *     * `two_at_once` - two_at_once
-         *     * `structured_output` - structured_output
-         * @enum {string}
-         */
+        /** @enum {string} */
         ModelCheckRowNameEnum: "reachable" | "key" | "streaming" | "tool_calls" | "call_ids" | "context" | "two_at_once" | "structured_output";
-        /**
-         * @description * `ok` - ok
-         *     * `warning` - warning
-         *     * `failed` - failed
-         *     * `skipped` - skipped
-         * @enum {string}
-         */
+        /** @enum {string} */
         ModelCheckRowStateEnum: "ok" | "warning" | "failed" | "skipped";
         /** @description The settings with which a model is reached. */
-        ModelDraft: {
+        ModelDraftRequest: {
             provider: components["schemas"]["ProviderEnum"];
             model: string;
             /** @description If left out, the stored key does not change. An empty text removes it. */
@@ -6336,25 +6103,25 @@ export interface components {
             /** @description Bytes. */
             received: number;
         };
-        NewApiKey: {
+        NewApiKeyRequest: {
             name: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
             /** @description Empty means all permissions of the role. */
-            scopes?: components["schemas"]["PermissionsEnum"][];
+            scopes?: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
             /** Format: date-time */
             expires_at?: string | null;
         };
-        NewInvitation: {
+        NewInvitationRequest: {
             /** Format: email */
             email: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
         };
-        NewOrganization: {
+        NewOrganizationRequest: {
             name: string;
         };
-        NewPasskey: {
+        NewPasskeyRequest: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -6362,20 +6129,20 @@ export interface components {
             };
             name: string;
         };
-        NewServiceAccount: {
-            name: string;
-            role: components["schemas"]["RoleCccEnum"];
-        };
-        NewServiceAccountKey: {
+        NewServiceAccountKeyRequest: {
             name: string;
             /** @description Empty means all permissions of the service account's role. */
-            scopes?: components["schemas"]["PermissionsEnum"][];
+            scopes?: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
             /** Format: date-time */
             expires_at?: string | null;
         };
-        NewVerifiedDomain: {
+        NewServiceAccountRequest: {
+            name: string;
+            role: components["schemas"]["ServiceRoleEnum"];
+        };
+        NewVerifiedDomainRequest: {
             domain: string;
         };
         NewVersion: {
@@ -6384,7 +6151,6 @@ export interface components {
             created_at: string;
             author: string | null;
         };
-        /** @enum {unknown} */
         NullEnum: null;
         Organization: {
             /** Format: uuid */
@@ -6428,23 +6194,11 @@ export interface components {
             id: string;
             name: string;
             slug: string;
-            role: components["schemas"]["RoleCadEnum"];
+            role: components["schemas"]["RoleEnum"];
         };
-        /**
-         * @description * `editor` - Editor
-         *     * `upload` - Upload
-         *     * `repository` - Repository
-         * @enum {string}
-         */
+        /** @enum {string} */
         OriginEnum: "editor" | "upload" | "repository";
-        /**
-         * @description * `created` - created
-         *     * `updated` - updated
-         *     * `unchanged` - unchanged
-         *     * `archived` - archived
-         *     * `failed` - failed
-         * @enum {string}
-         */
+        /** @enum {string} */
         OutcomeEnum: "created" | "updated" | "unchanged" | "archived" | "failed";
         Output: {
             name: string;
@@ -6457,12 +6211,7 @@ export interface components {
         OutputList: {
             results: components["schemas"]["Output"][];
         };
-        /**
-         * @description * `skip` - Skip
-         *     * `queue` - Queue
-         *     * `cancel_other` - Cancel Other
-         * @enum {string}
-         */
+        /** @enum {string} */
         OverlapEnum: "skip" | "queue" | "cancel_other";
         /** @description Counts of the runs that ended in the last 24 hours, and of running and waiting runs. */
         Overview: {
@@ -6507,7 +6256,7 @@ export interface components {
             updated_at: string;
         };
         /** @description The settings with which a model is reached. */
-        OwnModelChange: {
+        OwnModelChangeRequest: {
             provider: components["schemas"]["ProviderEnum"];
             model: string;
             /** @description If left out, the stored key does not change. An empty text removes it. */
@@ -6534,7 +6283,7 @@ export interface components {
             issuer: string;
             client_id: string;
             client_secret: components["schemas"]["SecretHint"];
-            join_role: (components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"]) | null;
+            join_role: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
             enabled: boolean;
             /** @description Callback URL to register at the issuer. */
             callback_url: string;
@@ -6543,18 +6292,13 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        OwnProviderChange: {
+        OwnProviderChangeRequest: {
             issuer: string;
             client_id: string;
             /** @description If left out, the stored secret does not change. */
             client_secret?: string;
-            /**
-             * @description Role of users who were not invited; null means that they are denied.
-             *
-             *     * `viewer` - Viewer
-             *     * `member` - Member
-             */
-            join_role?: (components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"]) | null;
+            /** @description Role of users who were not invited; null means that they are denied. */
+            join_role?: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
             /** @default true */
             enabled?: boolean;
         };
@@ -6580,7 +6324,7 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        PasskeyLogin: {
+        PasskeyLoginRequest: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -6592,7 +6336,7 @@ export interface components {
              */
             org?: string;
         };
-        PasskeyResponse: {
+        PasskeyResponseRequest: {
             challenge: string;
             /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
@@ -6604,16 +6348,16 @@ export interface components {
          *
          *     A user without a password must log in again first.
          */
-        PasswordChange: {
+        PasswordChangeRequest: {
             /** @default  */
             current_password?: string;
             new_password: string;
         };
-        PasswordReset: {
+        PasswordResetRequest: {
             token: string;
             password: string;
         };
-        PatchedChannelUpdate: {
+        PatchedChannelUpdateRequest: {
             name?: string;
             /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings?: {
@@ -6621,7 +6365,7 @@ export interface components {
             };
             enabled?: boolean;
         };
-        PatchedConnectorUpdate: {
+        PatchedConnectorUpdateRequest: {
             name?: string;
             /** @description Merged into the current settings (RFC 7396); null removes a field. */
             config?: {
@@ -6631,10 +6375,10 @@ export interface components {
             /** Format: uuid */
             domain_id?: string | null;
         };
-        PatchedConversationUpdate: {
+        PatchedConversationUpdateRequest: {
             title?: string;
         };
-        PatchedCustomSourceUpdate: {
+        PatchedCustomSourceUpdateRequest: {
             name?: string;
             description?: string;
             code?: string;
@@ -6642,10 +6386,10 @@ export interface components {
             approve?: boolean;
             archived?: boolean;
         };
-        PatchedDomainChange: {
+        PatchedDomainChangeRequest: {
             name?: string;
         };
-        PatchedOrganizationChange: {
+        PatchedOrganizationChangeRequest: {
             name?: string;
             /** @description Maximum number of concurrent runs. */
             max_running?: number;
@@ -6672,7 +6416,7 @@ export interface components {
             /** @description CIDR blocks from which requests are allowed; empty means any address. Must include your own address. */
             networks?: string[];
         };
-        PatchedPipelineUpdate: {
+        PatchedPipelineUpdateRequest: {
             name?: string;
             /** @description Merged into the current definition (RFC 7396); secrets that are left out are kept. The list `streams` replaces the current list, but missing fields of a stream that the pipeline has keep their values. A stream with another name starts from the defaults. */
             config?: {
@@ -6856,7 +6600,7 @@ export interface components {
                 on_stream_failure?: "continue" | "stop" | null;
             };
             description?: string;
-            schedule?: (null | string | {
+            schedule?: null | string | {
                 cron?: string | null;
                 interval_seconds?: number | null;
                 /**
@@ -6876,7 +6620,7 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
-            }) | null;
+            };
             enabled?: boolean;
             /** Format: uuid */
             domain_id?: string | null;
@@ -6886,10 +6630,10 @@ export interface components {
             timeout_seconds?: number;
             max_attempts?: number;
         };
-        PatchedProfileChange: {
+        PatchedProfileChangeRequest: {
             name?: string;
         };
-        PatchedRepositoryUpdate: {
+        PatchedRepositoryUpdateRequest: {
             url?: string;
             branch?: string;
             /** @description Folder; empty means the root. */
@@ -6901,14 +6645,14 @@ export interface components {
             /** @description Approve new versions automatically if they need no new hosts. */
             approves?: boolean;
         };
-        PatchedRoleChange: {
-            role?: components["schemas"]["RoleCadEnum"];
+        PatchedRoleChangeRequest: {
+            role?: components["schemas"]["RoleEnum"];
         };
-        PatchedRuleUpdate: {
-            kind?: components["schemas"]["Kind8e0Enum"];
+        PatchedRuleUpdateRequest: {
+            kind?: components["schemas"]["AlertRuleKindEnum"];
             /** @description Number of failed runs in a row. */
             threshold?: number;
-            scope?: components["schemas"]["ScopeEnum"];
+            scope?: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid
              * @description Id of the domain or pipeline, if the scope is one of these.
@@ -6919,53 +6663,29 @@ export interface components {
             channel_ids?: string[];
             enabled?: boolean;
         };
-        PatchedScimPatch: {
+        PatchedScimPatchRequest: {
             schemas?: string[];
-            Operations?: components["schemas"]["ScimOperation"][];
+            Operations?: components["schemas"]["ScimOperationRequest"][];
         };
-        PatchedViewUpdate: {
+        PatchedViewUpdateRequest: {
             name?: string;
             /** @description Up to 20 parameters of the address of the list. */
             filter?: {
                 [key: string]: string;
             };
         };
-        PauseRequest: {
+        PauseRequestRequest: {
             /** @default  */
             note?: string;
         };
-        /**
-         * @description * `org.delete` - org.delete
-         *     * `org.transfer` - org.transfer
-         *     * `owners.manage` - owners.manage
-         *     * `org.update` - org.update
-         *     * `members.manage` - members.manage
-         *     * `invitations.manage` - invitations.manage
-         *     * `domains.manage` - domains.manage
-         *     * `api_keys.manage` - api_keys.manage
-         *     * `audit.view` - audit.view
-         *     * `settings.edit` - settings.edit
-         *     * `connectors.edit` - connectors.edit
-         *     * `custom_sources.edit` - custom_sources.edit
-         *     * `pipelines.edit` - pipelines.edit
-         *     * `pipelines.delete` - pipelines.delete
-         *     * `pipelines.run` - pipelines.run
-         *     * `runs.cancel` - runs.cancel
-         *     * `state.edit` - state.edit
-         *     * `alerts.edit` - alerts.edit
-         *     * `data.view` - data.view
-         *     * `agent.use` - agent.use
-         *     * `api_keys.own` - api_keys.own
-         *     * `read` - read
-         * @enum {string}
-         */
-        PermissionsEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "data.view" | "agent.use" | "api_keys.own" | "read";
+        /** @enum {string} */
+        PermissionEnum: "org.delete" | "org.transfer" | "owners.manage" | "org.update" | "members.manage" | "invitations.manage" | "domains.manage" | "api_keys.manage" | "audit.view" | "settings.edit" | "connectors.edit" | "custom_sources.edit" | "pipelines.edit" | "pipelines.delete" | "pipelines.run" | "runs.cancel" | "state.edit" | "alerts.edit" | "data.view" | "agent.use" | "api_keys.own" | "read";
         Person: {
             /** Format: uuid */
             id: string;
             name: string;
         };
-        PipelineCreate: {
+        PipelineCreateRequest: {
             name: string;
             config: {
                 source: {
@@ -7149,7 +6869,7 @@ export interface components {
             };
             /** @default  */
             description?: string;
-            schedule?: (null | string | {
+            schedule?: null | string | {
                 cron?: string | null;
                 interval_seconds?: number | null;
                 /**
@@ -7169,7 +6889,7 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
-            }) | null;
+            };
             /** @default true */
             enabled?: boolean;
             /** Format: uuid */
@@ -7203,14 +6923,7 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /**
-             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
-             *
-             *     * `failing` - failing
-             *     * `late` - late
-             *     * `fresh` - fresh
-             *     * `none` - none
-             */
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -7446,14 +7159,7 @@ export interface components {
             /** Format: date-time */
             next_run_at: string | null;
             last_run: components["schemas"]["LastRun"] | null;
-            /**
-             * @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet.
-             *
-             *     * `failing` - failing
-             *     * `late` - late
-             *     * `fresh` - fresh
-             *     * `none` - none
-             */
+            /** @description Whether the pipeline delivers what its schedule promises. `none` if it has no active schedule, or has not run yet. */
             freshness: components["schemas"]["FreshnessEnum"];
             /**
              * Format: date-time
@@ -7492,14 +7198,7 @@ export interface components {
             stream: string;
             /** Format: date-time */
             at: string;
-            /**
-             * @description A run published, or a person edited, reset or restored the position.
-             *
-             *     * `run` - run
-             *     * `edit` - edit
-             *     * `reset` - reset
-             *     * `restore` - restore
-             */
+            /** @description A run published, or a person edited, reset or restored the position. */
             cause: components["schemas"]["CauseEnum"];
             /** Format: uuid */
             run_id: string | null;
@@ -7521,7 +7220,7 @@ export interface components {
         Possibility: {
             stream: string;
             cursor_field: string | null;
-            window_mode: (components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"]) | null;
+            window_mode: components["schemas"]["WindowModeEnum"] | components["schemas"]["NullEnum"];
             /** @description Why it cannot be backfilled; empty if it can. */
             refusal: string;
             /** @description Whether the whole stream is read again, because its source cannot read a window. */
@@ -7547,7 +7246,7 @@ export interface components {
             read_as: string;
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
-        PreviewRequest: {
+        PreviewRequestRequest: {
             /** @default 10 */
             max_records?: number;
             /** @description The stream to read; the first one by default. */
@@ -7587,7 +7286,7 @@ export interface components {
                 code: string;
             }[];
         };
-        PreviewUnsaved: {
+        PreviewUnsavedRequest: {
             /** @default 10 */
             max_records?: number;
             config: {
@@ -7821,18 +7520,12 @@ export interface components {
             id: string;
             name: string;
         };
-        /**
-         * @description * `openai` - Openai
-         *     * `anthropic` - Anthropic
-         *     * `google` - Google
-         *     * `openai_compatible` - Openai Compatible
-         * @enum {string}
-         */
+        /** @enum {string} */
         ProviderEnum: "openai" | "anthropic" | "google" | "openai_compatible";
         Providers: {
             providers: components["schemas"]["Provider"][];
         };
-        PutStreamState: {
+        PutStreamStateRequest: {
             /** @description Required if the pipeline has several streams. */
             stream?: string;
             /** @description The position from which the next incremental sync continues: at most 256 KiB as JSON, unless the saved position is longer. */
@@ -7852,14 +7545,14 @@ export interface components {
          *
          *     A user without a password must log in again first.
          */
-        Reauthentication: {
+        ReauthenticationRequest: {
             /** @default  */
             current_password?: string;
         };
         RecentRun: {
             /** Format: uuid */
             id: string;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             /** Format: date-time */
             created_at: string;
             /** Format: double */
@@ -7873,14 +7566,14 @@ export interface components {
             /** @description Shown only once; empty if the user already has recovery codes. */
             recovery_codes: string[];
         };
-        Refresh: {
+        RefreshRequest: {
             /**
              * Format: uuid
              * @description Id of the organization to log in to; by default the first that the user joined and may access.
              */
             org?: string;
         };
-        Registration: {
+        RegistrationRequest: {
             /** Format: email */
             email: string;
             password: string;
@@ -7891,7 +7584,7 @@ export interface components {
             /** @description The secret of an invitation's link. */
             invitation?: string;
         };
-        Replay: {
+        ReplayRequest: {
             /** @description The streams whose rejected records are sent again; by default all streams that allow it. */
             streams?: string[] | null;
         };
@@ -7921,17 +7614,8 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /**
-             * @description Status of the newest sync.
-             *
-             *     * `never` - Never
-             *     * `waiting` - Waiting
-             *     * `running` - Running
-             *     * `succeeded` - Succeeded
-             *     * `partly` - Partly
-             *     * `failed` - Failed
-             */
-            status: components["schemas"]["StatusCc1Enum"];
+            /** @description Status of the newest sync. */
+            status: components["schemas"]["SyncStatusEnum"];
             /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
@@ -7946,7 +7630,7 @@ export interface components {
             /** @description Shown only once. */
             webhook_secret: string;
         };
-        RepositoryCreate: {
+        RepositoryCreateRequest: {
             url: string;
             /** @default main */
             branch?: string;
@@ -7968,17 +7652,8 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /**
-             * @description Status of the newest sync.
-             *
-             *     * `never` - Never
-             *     * `waiting` - Waiting
-             *     * `running` - Running
-             *     * `succeeded` - Succeeded
-             *     * `partly` - Partly
-             *     * `failed` - Failed
-             */
-            status: components["schemas"]["StatusCc1Enum"];
+            /** @description Status of the newest sync. */
+            status: components["schemas"]["SyncStatusEnum"];
             /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
@@ -7998,11 +7673,11 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ResetState: {
+        ResetStateRequest: {
             /** @description The stream to read again; all streams by default. */
             stream?: string;
         };
-        RestorePosition: {
+        RestorePositionRequest: {
             /**
              * Format: uuid
              * @description A change of the history.
@@ -8010,49 +7685,13 @@ export interface components {
             change: string;
             /**
              * @description The position before or after this change.
-             *
-             *     * `before` - before
-             *     * `after` - after
              * @default after
              */
             side?: components["schemas"]["SideEnum"];
         };
-        /**
-         * @description * `admin` - Admin
-         *     * `member` - Member
-         * @enum {string}
-         */
-        Role13fEnum: "admin" | "member";
-        /**
-         * @description * `source` - Source
-         *     * `destination` - Destination
-         * @enum {string}
-         */
-        RoleBffEnum: "source" | "destination";
-        /**
-         * @description * `owner` - Owner
-         *     * `admin` - Admin
-         *     * `member` - Member
-         *     * `viewer` - Viewer
-         * @enum {string}
-         */
-        RoleCadEnum: "owner" | "admin" | "member" | "viewer";
-        /**
-         * @description * `admin` - Admin
-         *     * `member` - Member
-         *     * `viewer` - Viewer
-         * @enum {string}
-         */
-        RoleCccEnum: "admin" | "member" | "viewer";
-        /**
-         * @description * `owner` - Owner
-         *     * `admin` - Admin
-         *     * `member` - Member
-         *     * `viewer` - Viewer
-         * @enum {string}
-         */
-        RoleHereEnum: "owner" | "admin" | "member" | "viewer";
-        Rotation: {
+        /** @enum {string} */
+        RoleEnum: "owner" | "admin" | "member" | "viewer";
+        RotationRequest: {
             /**
              * @description How long the old key keeps working, in seconds.
              * @default 0
@@ -8089,12 +7728,12 @@ export interface components {
             streams: string[];
             failure: components["schemas"]["ConnectionFailure"] | null;
         };
-        RuleCreate: {
-            kind: components["schemas"]["Kind8e0Enum"];
+        RuleCreateRequest: {
+            kind: components["schemas"]["AlertRuleKindEnum"];
             /** @description Number of failed runs in a row. */
             threshold?: number;
             /** @default org */
-            scope?: components["schemas"]["ScopeEnum"];
+            scope?: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid
              * @description Id of the domain or pipeline, if the scope is one of these.
@@ -8108,9 +7747,9 @@ export interface components {
         RuleRow: {
             /** Format: uuid */
             id: string;
-            kind: components["schemas"]["Kind8e0Enum"];
+            kind: components["schemas"]["AlertRuleKindEnum"];
             threshold: number;
-            scope: components["schemas"]["ScopeEnum"];
+            scope: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid
              * @description Id of the domain or pipeline, if the scope is one of these.
@@ -8139,16 +7778,10 @@ export interface components {
             domain_id: string | null;
             /** @description Version of the pipeline's definition. */
             version: number;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
-            /**
-             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
-             *
-             *     * `ordinary` - Ordinary
-             *     * `backfill` - Backfill
-             *     * `replay` - Replay
-             */
-            kind: components["schemas"]["KindA0aEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /**
              * Format: email
              * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
@@ -8199,6 +7832,8 @@ export interface components {
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
         };
+        /** @enum {string} */
+        RunKindEnum: "ordinary" | "backfill" | "replay";
         RunRow: {
             /** Format: uuid */
             id: string;
@@ -8207,16 +7842,10 @@ export interface components {
             domain_id: string | null;
             /** @description Version of the pipeline's definition. */
             version: number;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
-            /**
-             * @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run.
-             *
-             *     * `ordinary` - Ordinary
-             *     * `backfill` - Backfill
-             *     * `replay` - Replay
-             */
-            kind: components["schemas"]["KindA0aEnum"];
+            /** @description A backfill reads a window of a stream again, and a replay sends rejected records again. Neither changes the position of an ordinary run. */
+            kind: components["schemas"]["RunKindEnum"];
             /**
              * Format: email
              * @description The account that started the run, or whose API key did; null if Drover or an operator started it, or if the account was deleted.
@@ -8273,13 +7902,15 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        /** @enum {string} */
+        RunStatusEnum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
         /** @description One stream of a run. The counts are those of all attempts. */
         RunStream: {
             /** @description Place in the pipeline's list, from 0. */
             position: number;
             stream: string;
             table: string;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             /** @description written + rejected + skipped */
             read: number;
             written: number;
@@ -8376,7 +8007,7 @@ export interface components {
             scimType?: string;
             detail: string;
         };
-        ScimGroupIn: {
+        ScimGroupInRequest: {
             schemas: string[];
             displayName?: string;
             externalId?: string;
@@ -8403,22 +8034,16 @@ export interface components {
             id: string;
             meta?: components["schemas"]["ScimMeta"];
         };
-        ScimGroupRole: {
-            role: (components["schemas"]["RoleCccEnum"] | components["schemas"]["NullEnum"]) | null;
+        ScimGroupRoleRequest: {
+            role: components["schemas"]["ServiceRoleEnum"] | components["schemas"]["NullEnum"];
         };
         ScimGroupRow: {
             /** Format: uuid */
             id: string;
             display_name: string;
             people: number;
-            /**
-             * @description The role that the group grants in the organization; null means none.
-             *
-             *     * `viewer` - Viewer
-             *     * `member` - Member
-             *     * `admin` - Admin
-             */
-            role: (components["schemas"]["RoleCccEnum"] | components["schemas"]["NullEnum"]) | null;
+            /** @description The role that the group grants in the organization; null means none. */
+            role: components["schemas"]["ServiceRoleEnum"] | components["schemas"]["NullEnum"];
         };
         ScimGroups: {
             groups: components["schemas"]["ScimGroupRow"][];
@@ -8446,13 +8071,13 @@ export interface components {
                 [key: string]: unknown;
             }[];
         };
-        ScimOperation: {
+        ScimOperationRequest: {
             /** @description add, replace or remove; case-insensitive. */
             op: string;
             path?: string;
             value?: unknown;
         };
-        ScimSearch: {
+        ScimSearchRequest: {
             schemas: string[];
             filter?: string;
             attributes?: string[];
@@ -8462,7 +8087,7 @@ export interface components {
             startIndex?: number;
             count?: number;
         };
-        ScimUserIn: {
+        ScimUserInRequest: {
             schemas: string[];
             /** @description The directory's user name. */
             userName?: string;
@@ -8504,18 +8129,12 @@ export interface components {
             }[];
             meta?: components["schemas"]["ScimMeta"];
         };
-        /**
-         * @description * `org` - Org
-         *     * `domain` - Domain
-         *     * `tag` - Tag
-         *     * `pipeline` - Pipeline
-         * @enum {string}
-         */
-        ScopeEnum: "org" | "domain" | "tag" | "pipeline";
         SecretHint: {
             set: boolean;
             last4: string;
         };
+        /** @enum {string} */
+        ServiceRoleEnum: "admin" | "member" | "viewer";
         SessionRow: {
             /** Format: uuid */
             id: string;
@@ -8539,26 +8158,9 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        /**
-         * @description * `timeout_seconds` - timeout_seconds
-         *     * `stream` - stream
-         *     * `table` - table
-         *     * `sync_mode` - sync_mode
-         *     * `cursor_field` - cursor_field
-         *     * `primary_key` - primary_key
-         *     * `write_mode` - write_mode
-         *     * `allow_empty` - allow_empty
-         *     * `max_rejected_share` - max_rejected_share
-         *     * `contract` - contract
-         *     * `transforms` - transforms
-         * @enum {string}
-         */
+        /** @enum {string} */
         SettingEnum: "timeout_seconds" | "stream" | "table" | "sync_mode" | "cursor_field" | "primary_key" | "write_mode" | "allow_empty" | "max_rejected_share" | "contract" | "transforms";
-        /**
-         * @description * `error` - error
-         *     * `warning` - warning
-         * @enum {string}
-         */
+        /** @enum {string} */
         SeverityEnum: "error" | "warning";
         SharedMoment: {
             /**
@@ -8569,18 +8171,8 @@ export interface components {
             /** @description The published streams as of this moment. */
             streams: number;
         };
-        /**
-         * @description * `before` - before
-         *     * `after` - after
-         * @enum {string}
-         */
+        /** @enum {string} */
         SideEnum: "before" | "after";
-        /**
-         * @description * `source` - Source
-         *     * `destination` - Destination
-         * @enum {string}
-         */
-        SidesEnum: "source" | "destination";
         /** @description What has changed at the source of a stream since the run before. */
         SourceChange: {
             /** Format: uuid */
@@ -8598,30 +8190,16 @@ export interface components {
             before: string;
             /** @description The type of the column or the key now. */
             after: string;
-            /**
-             * @description What happens to a column that was added, by the current settings of the stream.
-             *
-             *     * `arrives` - arrives
-             *     * `left_out` - left_out
-             *     * `fails_runs` - fails_runs
-             *     * `leaves_out_records` - leaves_out_records
-             */
-            effect: (components["schemas"]["EffectEnum"] | components["schemas"]["NullEnum"]) | null;
-            decision: (components["schemas"]["Decision6bdEnum"] | components["schemas"]["NullEnum"]) | null;
+            /** @description What happens to a column that was added, by the current settings of the stream. */
+            effect: components["schemas"]["EffectEnum"] | components["schemas"]["NullEnum"];
+            decision: components["schemas"]["ChangeDecisionEnum"] | components["schemas"]["NullEnum"];
             decided_by: components["schemas"]["Person"] | null;
             /** Format: date-time */
             decided_at: string | null;
             /** Format: date-time */
             created_at: string;
         };
-        /**
-         * @description * `column_added` - Column Added
-         *     * `column_removed` - Column Removed
-         *     * `type_changed` - Type Changed
-         *     * `key_changed` - Key Changed
-         *     * `stream_missing` - Stream Missing
-         * @enum {string}
-         */
+        /** @enum {string} */
         SourceChangeKindEnum: "column_added" | "column_removed" | "type_changed" | "key_changed" | "stream_missing";
         SourceChangePage: {
             results: components["schemas"]["SourceChange"][];
@@ -8635,7 +8213,7 @@ export interface components {
             id: string;
             name: string;
         };
-        SourceSettingsUpdate: {
+        SourceSettingsUpdateRequest: {
             /** @description The settings of the code, with secrets. They are encrypted, and no language model sees them. */
             config: {
                 [key: string]: unknown;
@@ -8643,7 +8221,7 @@ export interface components {
             /** @description The hosts of the form. The settings are used only for code that reaches no others. */
             hosts: string[];
         };
-        Start: {
+        StartRequest: {
             /**
              * @description Run the pipeline even if it is disabled.
              * @default false
@@ -8666,25 +8244,6 @@ export interface components {
             /** @description At the end of these runs, as if the schedule of today had always been there; null without an active one. */
             freshness: components["schemas"]["FreshnessOverTime"] | null;
         };
-        /**
-         * @description * `pending` - Pending
-         *     * `running` - Running
-         *     * `succeeded` - Succeeded
-         *     * `failed` - Failed
-         *     * `cancelled` - Cancelled
-         * @enum {string}
-         */
-        Status6d9Enum: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-        /**
-         * @description * `never` - Never
-         *     * `waiting` - Waiting
-         *     * `running` - Running
-         *     * `succeeded` - Succeeded
-         *     * `partly` - Partly
-         *     * `failed` - Failed
-         * @enum {string}
-         */
-        StatusCc1Enum: "never" | "waiting" | "running" | "succeeded" | "partly" | "failed";
         StoredColumn: {
             name: string;
             /** @description string, integer, number, boolean, timestamp, date or json. */
@@ -8707,16 +8266,12 @@ export interface components {
             /** @description Included streams that the source has lost. */
             missing: number;
         };
-        StreamDecision: {
+        /** @enum {string} */
+        StreamDecisionDecisionEnum: "add" | "ignore";
+        StreamDecisionRequest: {
             decision: components["schemas"]["StreamDecisionDecisionEnum"];
             streams: string[];
         };
-        /**
-         * @description * `add` - add
-         *     * `ignore` - ignore
-         * @enum {string}
-         */
-        StreamDecisionDecisionEnum: "add" | "ignore";
         StreamField: {
             name: string;
             type: string;
@@ -8734,12 +8289,7 @@ export interface components {
             sync_mode: string | null;
             write_mode: string | null;
         };
-        /**
-         * @description * `included` - included
-         *     * `waiting` - waiting
-         *     * `ignored` - ignored
-         * @enum {string}
-         */
+        /** @enum {string} */
         StreamOfPipelineStateEnum: "included" | "waiting" | "ignored";
         /** @description The engine's position in a stream of the pipeline. */
         StreamState: {
@@ -8779,10 +8329,12 @@ export interface components {
             next_offset: number | null;
             counts: components["schemas"]["StreamCounts"];
         };
-        Switch: {
+        SwitchRequest: {
             /** Format: uuid */
             org: string;
         };
+        /** @enum {string} */
+        SyncStatusEnum: "never" | "waiting" | "running" | "succeeded" | "partly" | "failed";
         SyncedCommit: {
             id: string;
             author: string;
@@ -8803,7 +8355,7 @@ export interface components {
             id: string;
             /** @description Position in the list of pipelines, from 0. */
             pipeline: number;
-            status: components["schemas"]["Status6d9Enum"];
+            status: components["schemas"]["RunStatusEnum"];
             /**
              * Format: date-time
              * @description When it was created, if it has not started.
@@ -8819,7 +8371,7 @@ export interface components {
             /** @description Those of the next year that affect the schedule. */
             clock_changes: components["schemas"]["ClockChange"][];
         };
-        TimesRequest: {
+        TimesRequestRequest: {
             /** @default 10 */
             count?: number;
             schedule: null | string | {
@@ -8873,15 +8425,7 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
         };
-        /**
-         * @description * `open` - Open
-         *     * `approved` - Approved
-         *     * `rejected` - Rejected
-         *     * `begun` - Begun
-         *     * `done` - Done
-         *     * `expired` - Expired
-         * @enum {string}
-         */
+        /** @enum {string} */
         ToolRequestAnswerStateEnum: "open" | "approved" | "rejected" | "begun" | "done" | "expired";
         /** @description What a tool would change. Drover makes it, from a dry run. */
         ToolRequestCard: {
@@ -8892,17 +8436,13 @@ export interface components {
             /** @description What each stream of a pipeline becomes. */
             streams: components["schemas"]["CardStreams"][];
         };
-        ToolRequestDecision: {
+        /** @enum {string} */
+        ToolRequestDecisionDecisionEnum: "approve" | "reject";
+        ToolRequestDecisionRequest: {
             decision: components["schemas"]["ToolRequestDecisionDecisionEnum"];
             /** @default  */
             reason?: string;
         };
-        /**
-         * @description * `approve` - approve
-         *     * `reject` - reject
-         * @enum {string}
-         */
-        ToolRequestDecisionDecisionEnum: "approve" | "reject";
         ToolRequestRow: {
             /** Format: uuid */
             id: string;
@@ -8922,7 +8462,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        TotpConfirmation: {
+        TotpConfirmationRequest: {
             /** @description A one-time or recovery code. */
             code: string;
             challenge: string;
@@ -8940,31 +8480,16 @@ export interface components {
             type: components["schemas"]["TranscriptItemTypeEnum"];
             id: string;
         };
-        /**
-         * @description * `message` - message
-         *     * `call` - call
-         *     * `question` - question
-         *     * `approval` - approval
-         *     * `error` - error
-         * @enum {string}
-         */
+        /** @enum {string} */
         TranscriptItemTypeEnum: "message" | "call" | "question" | "approval" | "error";
-        Transfer: {
+        TransferRequest: {
             /**
              * Format: uuid
              * @description The member who becomes an owner; you become an admin.
              */
             member_id: string;
         };
-        /**
-         * @description * `manual` - Manual
-         *     * `schedule` - Schedule
-         *     * `api` - Api
-         *     * `retry` - Retry
-         *     * `backfill` - Backfill
-         *     * `replay` - Replay
-         * @enum {string}
-         */
+        /** @enum {string} */
         TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
         TryAnswer: {
             ok: boolean;
@@ -9009,7 +8534,7 @@ export interface components {
             level: string;
             message: string;
         };
-        TryRequest: {
+        TryRequestRequest: {
             code?: string;
             /**
              * Format: uuid
@@ -9056,7 +8581,7 @@ export interface components {
         UploadAnswer: {
             results: components["schemas"]["FileOutcome"][];
         };
-        UploadRequest: {
+        UploadRequestRequest: {
             /** @description File name, ending with .py or .zip. */
             filename: string;
             /** @description The content of the file as base64. */
@@ -9332,7 +8857,7 @@ export interface components {
             previous: string | null;
             count: number;
         };
-        ViewCreate: {
+        ViewCreateRequest: {
             name: string;
             /** @description Up to 20 parameters of the address of the list. */
             filter: {
@@ -9363,8 +8888,10 @@ export interface components {
             /** @description Shown only once. */
             webhook_secret: string;
         };
+        /** @enum {string} */
+        WindowModeEnum: "merge" | "replace";
         /** @description The window of a backfill. `from` and `to` are values of the cursor field. */
-        Window: {
+        WindowRequest: {
             /** @description The streams to read again. Each has its own backfill. */
             streams: string[];
             /** @description The window ends before this value; by default before the saved position of the stream. */
@@ -9377,12 +8904,6 @@ export interface components {
             /** @description The window begins with this value; by default with the first value of the stream. */
             from?: string | null;
         };
-        /**
-         * @description * `merge` - Merge
-         *     * `replace` - Replace
-         * @enum {string}
-         */
-        WindowModeEnum: "merge" | "replace";
         WordsAnswer: {
             /** @description Null for by hand. */
             schedule: null | string | {
@@ -9409,7 +8930,7 @@ export interface components {
             in_words: string;
             times: string[];
         };
-        WordsRequest: {
+        WordsRequestRequest: {
             /** @default 10 */
             count?: number;
             /** @description English, such as weekdays at 7:30 in Berlin, a cron expression, or by hand. */
@@ -9510,7 +9031,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ConversationCreate"];
+                "application/json": components["schemas"]["ConversationCreateRequest"];
             };
         };
         responses: {
@@ -9779,7 +9300,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedConversationUpdate"];
+                "application/json": components["schemas"]["PatchedConversationUpdateRequest"];
             };
         };
         responses: {
@@ -9899,7 +9420,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DecisionRequest"];
+                "application/json": components["schemas"]["DecisionRequestRequest"];
             };
         };
         responses: {
@@ -10027,7 +9548,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DocumentCreate"];
+                "application/json": components["schemas"]["DocumentCreateRequest"];
             };
         };
         responses: {
@@ -10239,7 +9760,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MessageCreate"];
+                "application/json": components["schemas"]["MessageCreateRequest"];
             };
         };
         responses: {
@@ -10488,7 +10009,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SourceSettingsUpdate"];
+                "application/json": components["schemas"]["SourceSettingsUpdateRequest"];
             };
         };
         responses: {
@@ -11005,7 +10526,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ToolRequestDecision"];
+                "application/json": components["schemas"]["ToolRequestDecisionRequest"];
             };
         };
         responses: {
@@ -11201,7 +10722,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ChannelCreate"];
+                "application/json": components["schemas"]["ChannelCreateRequest"];
             };
         };
         responses: {
@@ -11482,7 +11003,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedChannelUpdate"];
+                "application/json": components["schemas"]["PatchedChannelUpdateRequest"];
             };
         };
         responses: {
@@ -11711,11 +11232,6 @@ export interface operations {
                 /** @description Rows per page. */
                 limit?: number;
                 pipeline?: string;
-                /**
-                 * @description * `pending` - Pending
-                 *     * `sent` - Sent
-                 *     * `failed` - Failed
-                 */
                 state?: "pending" | "sent" | "failed";
             };
             header?: never;
@@ -11959,7 +11475,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RuleCreate"];
+                "application/json": components["schemas"]["RuleCreateRequest"];
             };
         };
         responses: {
@@ -12240,7 +11756,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedRuleUpdate"];
+                "application/json": components["schemas"]["PatchedRuleUpdateRequest"];
             };
         };
         responses: {
@@ -12482,7 +11998,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EmailChange"];
+                "application/json": components["schemas"]["EmailChangeRequest"];
             };
         };
         responses: {
@@ -12648,7 +12164,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["EmailToken"];
+                "application/json": components["schemas"]["EmailTokenRequest"];
             };
         };
         responses: {
@@ -12816,7 +12332,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -12932,7 +12448,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -13044,7 +12560,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewPasskey"];
+                "application/json": components["schemas"]["NewPasskeyRequest"];
             };
         };
         responses: {
@@ -13158,7 +12674,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -13272,7 +12788,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Code"];
+                "application/json": components["schemas"]["CodeRequest"];
             };
         };
         responses: {
@@ -13375,7 +12891,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyResponse"];
+                "application/json": components["schemas"]["PasskeyResponseRequest"];
             };
         };
         responses: {
@@ -13478,7 +12994,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -13583,7 +13099,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TotpConfirmation"];
+                "application/json": components["schemas"]["TotpConfirmationRequest"];
             };
         };
         responses: {
@@ -13697,7 +13213,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -13867,7 +13383,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -13983,7 +13499,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reauthentication"];
+                "application/json": components["schemas"]["ReauthenticationRequest"];
             };
         };
         responses: {
@@ -14104,7 +13620,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Login"];
+                "application/json": components["schemas"]["LoginRequest"];
             };
         };
         responses: {
@@ -14218,7 +13734,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LoginContinuation"];
+                "application/json": components["schemas"]["LoginContinuationRequest"];
             };
         };
         responses: {
@@ -14454,7 +13970,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedProfileChange"];
+                "application/json": components["schemas"]["PatchedProfileChangeRequest"];
             };
         };
         responses: {
@@ -14615,7 +14131,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasskeyLogin"];
+                "application/json": components["schemas"]["PasskeyLoginRequest"];
             };
         };
         responses: {
@@ -14729,7 +14245,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasswordChange"];
+                "application/json": components["schemas"]["PasswordChangeRequest"];
             };
         };
         responses: {
@@ -14832,7 +14348,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ForgottenPassword"];
+                "application/json": components["schemas"]["ForgottenPasswordRequest"];
             };
         };
         responses: {
@@ -14926,7 +14442,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PasswordReset"];
+                "application/json": components["schemas"]["PasswordResetRequest"];
             };
         };
         responses: {
@@ -15079,7 +14595,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Refresh"];
+                "application/json": components["schemas"]["RefreshRequest"];
             };
         };
         responses: {
@@ -15193,7 +14709,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Registration"];
+                "application/json": components["schemas"]["RegistrationRequest"];
             };
         };
         responses: {
@@ -15611,7 +15127,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Switch"];
+                "application/json": components["schemas"]["SwitchRequest"];
             };
         };
         responses: {
@@ -16037,10 +15553,6 @@ export interface operations {
                 limit?: number;
                 order?: "newest" | "name" | "kind" | "updated" | "tested";
                 q?: string;
-                /**
-                 * @description * `source` - Source
-                 *     * `destination` - Destination
-                 */
                 role?: "source" | "destination";
             };
             header?: never;
@@ -16117,7 +15629,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConnectorCreate"];
+                "application/json": components["schemas"]["ConnectorCreateRequest"];
             };
         };
         responses: {
@@ -16312,7 +15824,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ConnectorReplace"];
+                "application/json": components["schemas"]["ConnectorReplaceRequest"];
             };
         };
         responses: {
@@ -16544,7 +16056,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedConnectorUpdate"];
+                "application/json": components["schemas"]["PatchedConnectorUpdateRequest"];
             };
         };
         responses: {
@@ -16681,7 +16193,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ChangedSettings"];
+                "application/json": components["schemas"]["ChangedSettingsRequest"];
             };
         };
         responses: {
@@ -16886,7 +16398,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CheckRequest"];
+                "application/json": components["schemas"]["CheckRequestRequest"];
             };
         };
         responses: {
@@ -17067,7 +16579,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CustomSourceCreate"];
+                "application/json": components["schemas"]["CustomSourceCreateRequest"];
             };
         };
         responses: {
@@ -17357,7 +16869,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedCustomSourceUpdate"];
+                "application/json": components["schemas"]["PatchedCustomSourceUpdateRequest"];
             };
         };
         responses: {
@@ -18059,7 +17571,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TryRequest"];
+                "application/json": components["schemas"]["TryRequestRequest"];
             };
         };
         responses: {
@@ -18176,7 +17688,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["UploadRequest"];
+                "application/json": components["schemas"]["UploadRequestRequest"];
             };
         };
         responses: {
@@ -18284,7 +17796,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["CodeRequest"];
+                "application/json": components["schemas"]["CodeRequestRequest"];
             };
         };
         responses: {
@@ -19235,7 +18747,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InvitationToken"];
+                "application/json": components["schemas"]["InvitationTokenRequest"];
             };
         };
         responses: {
@@ -19367,7 +18879,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InvitationToken"];
+                "application/json": components["schemas"]["InvitationTokenRequest"];
             };
         };
         responses: {
@@ -19673,7 +19185,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedOrganizationChange"];
+                "application/json": components["schemas"]["PatchedOrganizationChangeRequest"];
             };
         };
         responses: {
@@ -19863,7 +19375,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewApiKey"];
+                "application/json": components["schemas"]["NewApiKeyRequest"];
             };
         };
         responses: {
@@ -20047,7 +19559,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Rotation"];
+                "application/json": components["schemas"]["RotationRequest"];
             };
         };
         responses: {
@@ -20241,10 +19753,6 @@ export interface operations {
                 action?: string;
                 /** @description Id of the user or API key. */
                 actor?: string;
-                /**
-                 * @description * `csv` - csv
-                 *     * `jsonl` - jsonl
-                 */
                 format?: "csv" | "jsonl";
                 /** @description Id of the changed object. */
                 object?: string;
@@ -20535,7 +20043,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DomainChange"];
+                "application/json": components["schemas"]["DomainChangeRequest"];
             };
         };
         responses: {
@@ -20816,7 +20324,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedDomainChange"];
+                "application/json": components["schemas"]["PatchedDomainChangeRequest"];
             };
         };
         responses: {
@@ -20951,7 +20459,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DomainRoleChange"];
+                "application/json": components["schemas"]["DomainRoleChangeRequest"];
             };
         };
         responses: {
@@ -21280,7 +20788,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["OwnProviderChange"];
+                "application/json": components["schemas"]["OwnProviderChangeRequest"];
             };
         };
         responses: {
@@ -21490,7 +20998,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["IssuerCheck"];
+                "application/json": components["schemas"]["IssuerCheckRequest"];
             };
         };
         responses: {
@@ -21669,7 +21177,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewInvitation"];
+                "application/json": components["schemas"]["NewInvitationRequest"];
             };
         };
         responses: {
@@ -22185,7 +21693,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedRoleChange"];
+                "application/json": components["schemas"]["PatchedRoleChangeRequest"];
             };
         };
         responses: {
@@ -22462,7 +21970,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["OwnModelChange"];
+                "application/json": components["schemas"]["OwnModelChangeRequest"];
             };
         };
         responses: {
@@ -22663,7 +22171,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ModelCheck"];
+                "application/json": components["schemas"]["ModelCheckRequest"];
             };
         };
         responses: {
@@ -22930,7 +22438,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupRole"];
+                "application/json": components["schemas"]["ScimGroupRoleRequest"];
             };
         };
         responses: {
@@ -23118,7 +22626,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewServiceAccount"];
+                "application/json": components["schemas"]["NewServiceAccountRequest"];
             };
         };
         responses: {
@@ -23228,7 +22736,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewServiceAccountKey"];
+                "application/json": components["schemas"]["NewServiceAccountKeyRequest"];
             };
         };
         responses: {
@@ -23345,7 +22853,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Transfer"];
+                "application/json": components["schemas"]["TransferRequest"];
             };
         };
         responses: {
@@ -23655,7 +23163,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewVerifiedDomain"];
+                "application/json": components["schemas"]["NewVerifiedDomainRequest"];
             };
         };
         responses: {
@@ -23931,7 +23439,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewOrganization"];
+                "application/json": components["schemas"]["NewOrganizationRequest"];
             };
         };
         responses: {
@@ -24037,12 +23545,6 @@ export interface operations {
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
-                /**
-                 * @description * `failing` - failing
-                 *     * `late` - late
-                 *     * `fresh` - fresh
-                 *     * `none` - none
-                 */
                 freshness?: "failing" | "late" | "fresh" | "none";
                 /** @description Rows per page. */
                 limit?: number;
@@ -24050,15 +23552,7 @@ export interface operations {
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;
-                /**
-                 * @description Status of the newest run.
-                 *
-                 *     * `pending` - pending
-                 *     * `running` - running
-                 *     * `succeeded` - succeeded
-                 *     * `failed` - failed
-                 *     * `cancelled` - cancelled
-                 */
+                /** @description Status of the newest run. */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
                 tag?: string;
@@ -24137,7 +23631,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreate"];
+                "application/json": components["schemas"]["PipelineCreateRequest"];
             };
         };
         responses: {
@@ -24332,7 +23826,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreate"];
+                "application/json": components["schemas"]["PipelineCreateRequest"];
             };
         };
         responses: {
@@ -24564,7 +24058,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedPipelineUpdate"];
+                "application/json": components["schemas"]["PatchedPipelineUpdateRequest"];
             };
         };
         responses: {
@@ -24777,7 +24271,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Window"];
+                "application/json": components["schemas"]["WindowRequest"];
             };
         };
         responses: {
@@ -25089,7 +24583,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Window"];
+                "application/json": components["schemas"]["WindowRequest"];
             };
         };
         responses: {
@@ -25419,7 +24913,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DriftDecision"];
+                "application/json": components["schemas"]["DriftDecisionRequest"];
             };
         };
         responses: {
@@ -25547,7 +25041,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["DuplicateRequest"];
+                "application/json": components["schemas"]["DuplicateRequestRequest"];
             };
         };
         responses: {
@@ -25790,7 +25284,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PreviewRequest"];
+                "application/json": components["schemas"]["PreviewRequestRequest"];
             };
         };
         responses: {
@@ -26005,7 +25499,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Start"];
+                "application/json": components["schemas"]["StartRequest"];
             };
         };
         responses: {
@@ -26142,7 +25636,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PauseRequest"];
+                "application/json": components["schemas"]["PauseRequestRequest"];
             };
         };
         responses: {
@@ -26554,7 +26048,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PutStreamState"];
+                "application/json": components["schemas"]["PutStreamStateRequest"];
             };
         };
         responses: {
@@ -26762,7 +26256,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ResetState"];
+                "application/json": components["schemas"]["ResetStateRequest"];
             };
         };
         responses: {
@@ -26890,7 +26384,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RestorePosition"];
+                "application/json": components["schemas"]["RestorePositionRequest"];
             };
         };
         responses: {
@@ -27010,11 +26504,6 @@ export interface operations {
                 /** @description Only streams that the source does not list any more, or only the others. */
                 missing?: boolean | null;
                 offset?: number;
-                /**
-                 * @description * `included` - included
-                 *     * `waiting` - waiting
-                 *     * `ignored` - ignored
-                 */
                 state?: "included" | "waiting" | "ignored";
             };
             header?: never;
@@ -27104,7 +26593,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StreamDecision"];
+                "application/json": components["schemas"]["StreamDecisionRequest"];
             };
         };
         responses: {
@@ -27587,7 +27076,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BulkRequest"];
+                "application/json": components["schemas"]["BulkRequestRequest"];
             };
         };
         responses: {
@@ -27691,25 +27180,11 @@ export interface operations {
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
-                /**
-                 * @description * `failing` - failing
-                 *     * `late` - late
-                 *     * `fresh` - fresh
-                 *     * `none` - none
-                 */
                 freshness?: "failing" | "late" | "fresh" | "none";
                 q?: string;
                 /** @description Kind of the source. */
                 source?: string;
-                /**
-                 * @description Status of the newest run.
-                 *
-                 *     * `pending` - pending
-                 *     * `running` - running
-                 *     * `succeeded` - succeeded
-                 *     * `failed` - failed
-                 *     * `cancelled` - cancelled
-                 */
+                /** @description Status of the newest run. */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description One or more tags, separated by commas. Lists the pipelines that have all of these tags. */
                 tag?: string;
@@ -27788,7 +27263,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MatchRequest"];
+                "application/json": components["schemas"]["MatchRequestRequest"];
             };
         };
         responses: {
@@ -27905,7 +27380,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PreviewUnsaved"];
+                "application/json": components["schemas"]["PreviewUnsavedRequest"];
             };
         };
         responses: {
@@ -28081,7 +27556,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["PipelineCreate"];
+                "application/json": components["schemas"]["PipelineCreateRequest"];
             };
         };
         responses: {
@@ -28259,7 +27734,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RepositoryCreate"];
+                "application/json": components["schemas"]["RepositoryCreateRequest"];
             };
         };
         responses: {
@@ -28540,7 +28015,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedRepositoryUpdate"];
+                "application/json": components["schemas"]["PatchedRepositoryUpdateRequest"];
             };
         };
         responses: {
@@ -28910,22 +28385,7 @@ export interface operations {
                 q?: string;
                 /** @description Created at this time or later. */
                 since?: string;
-                /**
-                 * @description * `pending` - Pending
-                 *     * `running` - Running
-                 *     * `succeeded` - Succeeded
-                 *     * `failed` - Failed
-                 *     * `cancelled` - Cancelled
-                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                /**
-                 * @description * `manual` - Manual
-                 *     * `schedule` - Schedule
-                 *     * `api` - Api
-                 *     * `retry` - Retry
-                 *     * `backfill` - Backfill
-                 *     * `replay` - Replay
-                 */
                 trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
                 /** @description Created before this time. */
                 until?: string;
@@ -29363,14 +28823,7 @@ export interface operations {
     runs_logs: {
         parameters: {
             query?: {
-                /**
-                 * @description Only lines of this level or of a more severe level.
-                 *
-                 *     * `debug` - debug
-                 *     * `info` - info
-                 *     * `warning` - warning
-                 *     * `error` - error
-                 */
+                /** @description Only lines of this level or of a more severe level. */
                 level?: "debug" | "info" | "warning" | "error";
                 limit?: number;
                 /** @description Number of the first line to return, from 0. */
@@ -29530,14 +28983,7 @@ export interface operations {
     runs_logs_matches: {
         parameters: {
             query?: {
-                /**
-                 * @description Only lines of this level or of a more severe level.
-                 *
-                 *     * `debug` - debug
-                 *     * `info` - info
-                 *     * `warning` - warning
-                 *     * `error` - error
-                 */
+                /** @description Only lines of this level or of a more severe level. */
                 level?: "debug" | "info" | "warning" | "error";
                 /** @description Number of the first line to return, from 0. */
                 offset?: number;
@@ -29792,10 +29238,6 @@ export interface operations {
     runs_rejected_list: {
         parameters: {
             query?: {
-                /**
-                 * @description * `rejected` - rejected
-                 *     * `skipped` - skipped
-                 */
                 kind?: "rejected" | "skipped";
                 /** @description Number of the first record, from 0. */
                 offset?: number;
@@ -29963,7 +29405,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Replay"];
+                "application/json": components["schemas"]["ReplayRequest"];
             };
         };
         responses: {
@@ -30310,13 +29752,6 @@ export interface operations {
         parameters: {
             query?: {
                 offset?: number;
-                /**
-                 * @description * `pending` - Pending
-                 *     * `running` - Running
-                 *     * `succeeded` - Succeeded
-                 *     * `failed` - Failed
-                 *     * `cancelled` - Cancelled
-                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
             };
             header?: never;
@@ -30482,7 +29917,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TimesRequest"];
+                "application/json": components["schemas"]["TimesRequestRequest"];
             };
         };
         responses: {
@@ -30590,7 +30025,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WordsRequest"];
+                "application/json": components["schemas"]["WordsRequestRequest"];
             };
         };
         responses: {
@@ -30698,7 +30133,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearch"];
+                "application/json": components["schemas"]["ScimSearchRequest"];
             };
         };
         responses: {
@@ -30806,10 +30241,6 @@ export interface operations {
                 /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
-                /**
-                 * @description * `ascending` - ascending
-                 *     * `descending` - descending
-                 */
                 sortOrder?: "ascending" | "descending";
                 startIndex?: number;
             };
@@ -30892,7 +30323,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupIn"];
+                "application/json": components["schemas"]["ScimGroupInRequest"];
             };
         };
         responses: {
@@ -31094,7 +30525,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimGroupIn"];
+                "application/json": components["schemas"]["ScimGroupInRequest"];
             };
         };
         responses: {
@@ -31307,7 +30738,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedScimPatch"];
+                "application/json": components["schemas"]["PatchedScimPatchRequest"];
             };
         };
         responses: {
@@ -31433,7 +30864,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearch"];
+                "application/json": components["schemas"]["ScimSearchRequest"];
             };
         };
         responses: {
@@ -31888,10 +31319,6 @@ export interface operations {
                 /** @description For example `userName eq "ada@example.com"`. */
                 filter?: string;
                 sortBy?: string;
-                /**
-                 * @description * `ascending` - ascending
-                 *     * `descending` - descending
-                 */
                 sortOrder?: "ascending" | "descending";
                 startIndex?: number;
             };
@@ -31974,7 +31401,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimUserIn"];
+                "application/json": components["schemas"]["ScimUserInRequest"];
             };
         };
         responses: {
@@ -32176,7 +31603,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimUserIn"];
+                "application/json": components["schemas"]["ScimUserInRequest"];
             };
         };
         responses: {
@@ -32389,7 +31816,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedScimPatch"];
+                "application/json": components["schemas"]["PatchedScimPatchRequest"];
             };
         };
         responses: {
@@ -32515,7 +31942,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ScimSearch"];
+                "application/json": components["schemas"]["ScimSearchRequest"];
             };
         };
         responses: {
@@ -32765,13 +32192,6 @@ export interface operations {
                 q?: string;
                 /** @description Runs that ended at this time or later; at most 24 hours ago. */
                 since?: string;
-                /**
-                 * @description * `pending` - Pending
-                 *     * `running` - Running
-                 *     * `succeeded` - Succeeded
-                 *     * `failed` - Failed
-                 *     * `cancelled` - Cancelled
-                 */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 /** @description Runs created before this time. */
                 until?: string;
@@ -32920,7 +32340,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ViewCreate"];
+                "application/json": components["schemas"]["ViewCreateRequest"];
             };
         };
         responses: {
@@ -33201,7 +32621,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PatchedViewUpdate"];
+                "application/json": components["schemas"]["PatchedViewUpdateRequest"];
             };
         };
         responses: {
