@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
@@ -13,7 +13,9 @@ from apps.alerts.kinds import posting
 from apps.alerts.models import Channel, Delivery
 from apps.alerts.sending import delivering
 from apps.orgs.models import AuditEvent, Org
+from apps.orgs.roles import Role
 from apps.runs.models import Status
+from tests import mailbox
 from tests.alerts.conftest import (
     CHANNELS,
     RULES,
@@ -141,6 +143,31 @@ def test_a_worker_that_dies_before_the_answer_is_stored_sends_again_with_the_sam
     assert len({message["id"] for message in receiver.messages}) == 1
 
 
+def test_a_message_whose_workers_all_die_is_given_up(world: World, receiver: Receiver) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    with world.scope():
+        rows = Delivery.objects.for_org(world.org).filter(channel_id=channel)
+        rows.update(attempts=delivering.MAX_ATTEMPTS, message_id=uuid4())
+    deliver(world, channel)
+    (row,) = log_of(world, channel=channel)
+    assert (row["state"], row["problem"]) == ("failed", "Each attempt was interrupted.")
+    assert receiver.requests == []
+
+
+def test_a_secret_that_cannot_be_decrypted_fails_the_message(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    with world.scope():
+        Channel.objects.for_org(world.org).filter(pk=channel).update(sealed="sealed by a lost key")
+    deliver(world, channel)
+    (row,) = log_of(world, channel=channel)
+    assert (row["state"], receiver.requests) == ("failed", [])
+    assert "enter it again" in row["problem"]
+
+
 def test_a_job_that_runs_twice_sends_once(world: World, receiver: Receiver) -> None:
     channel = add_webhook(world, receiver)
     fail(world, "Orders")
@@ -236,6 +263,9 @@ def test_a_channel_that_fails_for_a_week_is_disabled(world: World, receiver: Rec
     with world.scope():
         disabled = AuditEvent.objects.for_org(world.org).filter(action="alert_channel.disable")
         assert disabled.count() == 1
+    (notice,) = mailbox.deliver()
+    assert notice.to == [world.users[Role.OWNER].email]
+    assert notice.subject == "A channel for alerts was disabled"
     enabled = world.client("member").patch(f"{CHANNELS}/{channel_id}", {"enabled": True}).json()
     assert (enabled["disabled_reason"], enabled["failing_since"]) == ("", None)
 

@@ -60,7 +60,7 @@ def _context(message: Message) -> dict[str, Any]:
         "organization": mail.quote_name(message["organization"]["name"]),
         "events": [_paragraph(event) for event in events],
         "more": words.more(message),
-        "link": run["url"] if run and message["count"] == 1 else page_address("alerts"),
+        "link": run["url"] if run and message["count"] == 1 else page_address(""),
     }
 
 

@@ -24,14 +24,16 @@ from django.utils import timezone
 
 from apps.alerts import payloads
 from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.email import owner_addresses
 from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.sending import queue
 from apps.alerts.settings import unsealed_settings
+from apps.auth.mailing import mail
 from apps.auth.models import new_id
 from apps.background.sweeping import remove_in_batches
-from apps.json import JsonObject
 from apps.orgs import audit
+from apps.orgs.exceptions import SecretUnreadable
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.walls.scope import org_scope
@@ -43,6 +45,7 @@ CLAIM = timedelta(minutes=2)  # longer than one attempt takes
 FIRST_WAIT = 30.0  # seconds between the first two attempts, about
 LONGEST_WAIT = 2 * 3600.0  # seconds
 GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
+MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker dies
 DISABLE_AFTER = timedelta(days=7)  # of failures without a success
 KEEP = timedelta(days=90)
 MESSAGES_PER_JOB = 20
@@ -56,7 +59,6 @@ class ClaimedMessage:
     org: Org
     channel: Channel
     message: payloads.Message
-    settings: JsonObject
     attempt: int
     first_attempt_at: datetime
     is_test: bool
@@ -84,14 +86,20 @@ def deliver(*, org_id: UUID, channel_id: UUID) -> None:
         claimed = _claim(org_id, channel_id)
         if claimed is None:
             return
-        kind = KINDS[claimed.channel.kind]
-        answer = kind.send(claimed.message, claimed.settings, claimed.org)
-        _record(claimed, answer)
+        _record(claimed, _send(claimed))
 
 
 def remove_old() -> None:
     """Delete deliveries and closed alerts that are older than KEEP."""
     remove_in_batches("alerts_remove_old", timezone.now() - KEEP)
+
+
+def _send(claimed: ClaimedMessage) -> Answer:
+    try:
+        settings = unsealed_settings(claimed.org, claimed.channel)
+    except SecretUnreadable:
+        return Answer("The channel's secret cannot be decrypted: enter it again.")
+    return KINDS[claimed.channel.kind].send(claimed.message, settings, claimed.org)
 
 
 def _claim(org_id: UUID, channel_id: UUID) -> ClaimedMessage | None:
@@ -105,6 +113,9 @@ def _claim(org_id: UUID, channel_id: UUID) -> ClaimedMessage | None:
             return None
         now = timezone.now()
         pending = Delivery.objects.for_org(org).filter(channel=channel, state=DeliveryState.PENDING)
+        pending.filter(attempts__gte=MAX_ATTEMPTS).update(
+            state=DeliveryState.FAILED, problem="Each attempt was interrupted."
+        )
         message_id = _message_to_repeat(pending, now) or _new_message(channel, pending, now)
         if message_id is None:
             return None
@@ -150,7 +161,6 @@ def _claim_message(
             count=rows.count(),
             events=[row.payload for row in first_rows],
         ),
-        settings=unsealed_settings(org, channel),
         attempt=first.attempts,
         first_attempt_at=first.first_attempt_at or now,
         is_test=first.kind == DeliveryKind.TEST,
@@ -198,7 +208,7 @@ def _next_attempt_at(claimed: ClaimedMessage, answer: Answer, now: datetime) -> 
 
 
 def _record_failure(org: Org, channel: Channel, now: datetime) -> None:
-    """Remember since when the channel fails. Disable it after DISABLE_AFTER."""
+    """Remember since when the channel fails. After DISABLE_AFTER, disable it and tell the owners by mail."""
     if channel.failing_since is None:
         channel.failing_since = now
     if now - channel.failing_since >= DISABLE_AFTER:
@@ -216,6 +226,8 @@ def _record_failure(org: Org, channel: Channel, now: datetime) -> None:
             object_label=channel.name,
             changes={"enabled": [True, False]},
         )
+        for address in owner_addresses(org):
+            mail.request_notice(address, "alert-channel-disabled")
     channel.save(update_fields=["failing_since", "enabled", "disabled_reason"])
 
 
