@@ -35,6 +35,8 @@ def set_settings(org: Org, channel: Channel, sent: JsonObject) -> None:
         raise Invalid([*unknown, *errors])
     if not form.is_valid():
         raise serializers.ValidationError({"settings": form.errors})
+    if refused := kind.check(form.validated_data, org):
+        raise Invalid([(f"settings.{path}", message, code) for path, message, code in refused])
     visible, secret_values = secrets.split(dict(form.validated_data), kind.secrets)
     channel.settings = visible
     channel.secret_hints = secrets.hints(secret_values)

@@ -13,9 +13,12 @@ import pytest
 from django.conf import settings as django_settings
 from django.core import mail
 from django.http.request import HttpHeaders
+from django.utils.timezone import now
 
 from apps.alerts.examples import EVENT, MESSAGE
 from apps.alerts.kinds import slack
+from apps.orgs.models import VerifiedDomain
+from apps.orgs.roles import Role
 from apps.runs.models import Status
 from apps.web import openapi
 from tests.alerts.conftest import (
@@ -36,6 +39,10 @@ HOSTILE = "a <!channel> *b* https://evil.example.com “c”"
 
 
 def add_channel(world: World, kind: str, settings: dict[str, Any]) -> UUID:
+    if kind == "email":
+        row = {"org": world.org, "domain": "example.com", "token": "t", "verified_at": now()}
+        with world.scope():
+            VerifiedDomain.unscoped.create(**row)
     created = world.client("member").post(
         CHANNELS, {"name": kind, "kind": kind, "settings": settings}
     )
@@ -109,6 +116,22 @@ def test_a_mail_names_the_pipeline_the_reason_and_the_next_step(world: World) ->
     ((html, kind),) = message.alternatives
     assert kind == "text/html"
     assert "has failed after 3 attempts." in str(html)
+
+
+def test_a_mail_goes_only_to_members_and_to_verified_domains(world: World) -> None:
+    member = world.users[Role.VIEWER].email
+    body = {"name": "Mail", "kind": "email", "settings": {"to": [member, "ops@elsewhere.example"]}}
+    refused = world.client("member").post(CHANNELS, body)
+    assert refused.status_code == 422
+    assert [error["field"] for error in refused.json()["errors"]] == ["settings.to.1"]
+
+    channel = add_channel(world, "email", {"to": [member, "ops@example.com"]})
+    with world.scope():
+        VerifiedDomain.unscoped.filter(org=world.org).delete()
+    fail(world, "Orders")
+    deliver(world, channel)
+    (message,) = mail.outbox
+    assert message.to == [member]
 
 
 def test_a_mail_says_when_the_pipeline_has_recovered(world: World) -> None:

@@ -12,14 +12,14 @@ from apps.alerts.kinds import email, slack, webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import ChannelKind
 from apps.alerts.payloads import Message
-from apps.connectors.schemas import Pattern
+from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
 from apps.orgs.models import Org
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`secrets` are the paths of the secret settings, and `form` validates all settings.
+    """`secrets` are the paths of the secret settings, and `form` validates all settings. `check` then returns what the org may not set.
 
     `send` is called outside of any transaction. It returns why a message was not accepted, and does not raise for it.
     """
@@ -27,10 +27,11 @@ class Kind:
     secrets: frozenset[Pattern]
     form: type[serializers.Serializer[Any]]
     send: Callable[[Message, JsonObject, Org], Answer]
+    check: Callable[[JsonObject, Org], list[Error]] = lambda settings, org: []
 
 
 KINDS: dict[str, Kind] = {
-    ChannelKind.EMAIL: Kind(email.SECRETS, email.Settings, email.send),
+    ChannelKind.EMAIL: Kind(email.SECRETS, email.Settings, email.send, email.check),
     ChannelKind.SLACK: Kind(slack.SECRETS, slack.Settings, slack.send),
     ChannelKind.WEBHOOK: Kind(webhook.SECRETS, webhook.Settings, webhook.send),
 }
