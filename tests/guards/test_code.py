@@ -49,7 +49,7 @@ ALLOWED_RAW_SQL = {
     "apps/background/health.py": "Reads the version, the queue and the roles of the installation, and no row of an org.",
     "apps/orgs/members/verified_domains.py": "Calls a database function that returns the ids of domains to check again.",
     "apps/pipelines/facets/counting.py": "One query counts the values of all filters of the list of pipelines.",
-    "apps/runs/recent.py": "Reads the newest runs of each of many pipelines by a lateral join.",
+    "apps/runs/bulk/recent.py": "Reads the newest runs of each of many pipelines by a lateral join.",
     "apps/pipelines/listing.py": "The list of pipelines is one query that builds its JSON in the database, for speed.",
     "apps/pipelines/schedules/freshness.py": "Evaluates the expression of the list of pipelines for one pipeline.",
     "apps/pipelines/services.py": "Deletes with a cascade in the database, so that the runs are not loaded.",

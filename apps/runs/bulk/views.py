@@ -12,8 +12,8 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines.bulk.changes import Outcome
 from apps.runs.bulk import services
+from apps.runs.bulk.recent import recent_runs
 from apps.runs.bulk.serializers import BulkAnswer, BulkRequest, RecentRunsAnswer, RecentRunsQuery
-from apps.runs.recent import recent_runs
 from apps.web.problems import as_problem
 from apps.web.schema import operation
 from apps.web.views import data_of, query_of
