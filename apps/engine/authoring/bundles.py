@@ -6,7 +6,6 @@ Each file becomes `{"path", "text", "report"}`, or `{"path", "problem"}` if it c
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import stat
 import struct
@@ -51,7 +50,7 @@ def unpack(payload: Payload) -> UnpackedFiles:
     name = payload["filename"]
     try:
         content = base64.b64decode(payload["content"], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # also text that is not ASCII
         raise ConfigurationError("the content is not valid base64") from error
     if name.lower().endswith(".zip"):
         return {"files": list(add_reports(_unzip(content)))}
