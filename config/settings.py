@@ -19,7 +19,7 @@ VERSION = env.version()
 DEBUG = env.flag("DROVER_DEBUG", default=False)
 # "local" is one machine on loopback (`make up`); "production" is behind a proxy with TLS.
 DEPLOYMENT = env.text("DROVER_DEPLOYMENT", "local")
-PUBLIC_URL = env.text("DROVER_PUBLIC_URL", "http://localhost:8000")
+PUBLIC_URL = env.text("DROVER_PUBLIC_URL", "http://localhost:8000").rstrip("/")
 
 # --- Keys -----------------------------------------------------------------------------------
 SECRET_KEY = env.secret("SECRET_KEY")

@@ -132,7 +132,7 @@ def message(
 
 def page_address(path: str) -> str:
     """Return the address of a page of the dashboard."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/{path}"
+    return f"{settings.PUBLIC_URL}/{path}"
 
 
 def time_text(at: datetime) -> str:

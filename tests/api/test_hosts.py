@@ -148,3 +148,12 @@ def test_the_setting_refuses_a_star_and_always_includes_the_public_host() -> Non
     assert with_public_url.stdout.strip() == "['a', 'drover.example.com']"
     with_ipv6_url = read_setting(DROVER_PUBLIC_URL="http://[::1]:8000")
     assert with_ipv6_url.stdout.strip() == "['localhost', '127.0.0.1', '[::1]']"
+
+
+def test_addresses_have_one_slash_although_the_public_url_ends_with_one() -> None:
+    program = "from config import settings; print(settings.PUBLIC_URL)"
+    environment = {**os.environ, "DROVER_PUBLIC_URL": "https://drover.example.com/"}
+    printed = subprocess.check_output(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, text=True
+    )
+    assert printed.strip() == "https://drover.example.com"

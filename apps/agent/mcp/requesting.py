@@ -63,7 +63,7 @@ def pending(request: ToolRequest) -> Answer:
 
 def link(request: ToolRequest) -> str:
     """Return the address of the page where a person decides the request."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/approvals/{request.pk}"
+    return f"{settings.PUBLIC_URL}/approvals/{request.pk}"
 
 
 def _new_request(

@@ -86,4 +86,4 @@ def unlinked_text(text: str, *, max_length: int = MAX_TEXT_LENGTH) -> str:
 
 def page_url(path: str, secret: str) -> str:
     """Return the URL of a dashboard page. The secret follows `#`, so that browsers do not send it to a server."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/{path}#{secret}"
+    return f"{settings.PUBLIC_URL}/{path}#{secret}"

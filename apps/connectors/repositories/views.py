@@ -64,12 +64,11 @@ def render_repository(values: dict[str, Any]) -> dict[str, Any]:
     """Render a repository without its secrets, from `RepositoryView.rows`."""
     commit_id, *commit_values = (values[name] for name in COMMIT_FIELDS)
     commit = {"id": commit_id, **dict(zip(COMMIT_FIELDS[1:], commit_values, strict=True))}
-    base = settings.PUBLIC_URL.rstrip("/")
     return {
         **{name: values[name] for name in COPIED_FIELDS},
         "token": {"set": values["has_token"], "last4": values["token_last4"]},
         "commit": commit if commit_id else None,
-        "webhook_url": f"{base}/api/v1/hooks/{values['org_id']}/repositories/{values['id']}",
+        "webhook_url": f"{settings.PUBLIC_URL}/api/v1/hooks/{values['org_id']}/repositories/{values['id']}",
     }
 
 

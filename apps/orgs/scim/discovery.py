@@ -76,6 +76,6 @@ def find_document(documents: tuple[dict[str, Any], ...], document_id: str) -> di
 
 
 def _render(resource: scim.Resource[Any], resource_type: str, path: str) -> dict[str, Any]:
-    location = f"{settings.PUBLIC_URL.rstrip('/')}{BASE_PATH}{path}"
+    location = f"{settings.PUBLIC_URL}{BASE_PATH}{path}"
     resource.meta = scim.Meta(resource_type=resource_type, location=location)
     return resource.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE)

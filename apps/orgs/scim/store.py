@@ -341,7 +341,7 @@ def member_reference(user_id: UUID) -> Member:
 
 
 def location(name: str, pk: UUID) -> str:
-    return f"{settings.PUBLIC_URL.rstrip('/')}{BASE_PATH}/{name}s/{pk}"
+    return f"{settings.PUBLIC_URL}{BASE_PATH}/{name}s/{pk}"
 
 
 def remove_own_id(data: dict[str, Any], own_id: str) -> dict[str, Any]:

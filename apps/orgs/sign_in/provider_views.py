@@ -265,7 +265,7 @@ class OwnProvider(OrgView):
         return Response(status=204)
 
     def respond(self, row: IdentityProvider) -> Response:
-        start_url = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/sso/start"
+        start_url = f"{settings.PUBLIC_URL}/api/v1/auth/sso/start"
         body = {
             "issuer": row.issuer,
             "client_id": row.client_id,

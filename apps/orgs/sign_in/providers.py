@@ -197,7 +197,7 @@ def provider_of_org_slug(slug: str) -> str | None:
 
 
 def callback_url(provider: str) -> str:
-    return f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/{provider}/callback"
+    return f"{settings.PUBLIC_URL}/api/v1/auth/{provider}/callback"
 
 
 def redirect_to_provider(
