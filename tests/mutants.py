@@ -82,6 +82,71 @@ MANY_STREAMS = "tests/runs/tables/test_many_streams.py"
 STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 
 MUTANTS = [
+    # Alerts.
+    Mutant(
+        "a webhook can redirect a message to another address",
+        "apps/alerts/kinds/posting.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        "tests/alerts/test_faults.py",
+    ),
+    Mutant(
+        "an event overtakes an earlier one of its pipeline",
+        "apps/alerts/sending/delivering.py",
+        'new.exclude(pipeline_id__in=tried.values("pipeline_id"))',
+        "new",
+        "tests/alerts/test_faults.py",
+    ),
+    Mutant(
+        "two workers send the same message",
+        "apps/alerts/sending/delivering.py",
+        "next_attempt_at=now + CLAIM,",
+        "next_attempt_at=now,",
+        "tests/alerts/test_faults.py",
+    ),
+    Mutant(
+        "each failure of a pipeline opens another alert",
+        "apps/alerts/deciding.py",
+        "scope, ~Exists(open_alerts), enabled=True",
+        "scope, enabled=True",
+        "tests/alerts/test_deciding.py",
+    ),
+    Mutant(
+        "a replay is told",
+        "apps/alerts/deciding.py",
+        'if run["kind"] != RunKind.ORDINARY:',
+        "if False:",
+        "tests/alerts/test_deciding.py",
+    ),
+    Mutant(
+        "an organization sends mails to strangers",
+        "apps/alerts/kinds/email.py",
+        "_allowed(org, chosen) if chosen",
+        "chosen if chosen",
+        "tests/alerts/test_kinds.py",
+    ),
+    Mutant(
+        "a role in one domain edits the rules of another",
+        "apps/alerts/rules.py",
+        "by.require(Permission.ALERTS_EDIT, domain_id=_domain_of(org, rule))",
+        "pass",
+        "tests/alerts/test_api.py",
+    ),
+    # Secrets whose names users choose.
+    Mutant(
+        "a new header sends the stored secrets to another host",
+        "apps/connectors/configuration.py",
+        "places.places(kind.schema, named_by_user)",
+        "places.places(kind.schema, settings.visible)",
+        "tests/connectors/test_secret_entries.py",
+    ),
+    Mutant(
+        "a secret of a list can be moved to an entry with another host",
+        "apps/connectors/configuration.py",
+        "if (found := changed or _places_changed_by_move(path, before, after, merged))",
+        "if (found := changed)",
+        "tests/connectors/test_secret_entries.py",
+    ),
     # The list of pipelines.
     Mutant(
         "a member sees the saved views of other members",

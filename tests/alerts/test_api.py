@@ -157,6 +157,13 @@ def test_a_domain_role_edits_the_rules_of_its_domain_only(world: World) -> None:
     assert client.post(CHANNELS, WEBHOOK).status_code == 403
     assert client.delete(f"{CHANNELS}/{channel}").status_code == 403
 
+    foreign = add_rule(world, channel, scope="pipeline", scope_id=str(outside.pk))
+    address = f"{RULES}/{foreign['id']}"
+    into_own_domain = {"scope": "domain", "scope_id": str(domain.pk)}
+    assert client.patch(address, into_own_domain).status_code == 403
+    assert client.delete(address).status_code == 403
+    assert world.client(Role.MEMBER).get(address).json()["scope"] == "pipeline"
+
 
 def _membership(world: World, role: Role) -> Any:
     return Membership.objects.for_org(world.org).get(user=world.users[role]).pk
