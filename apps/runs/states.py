@@ -68,9 +68,10 @@ def move(
 ) -> bool:
     """Move the run from state `before` to `after`. Returns False if it is no longer in state `before`.
 
-    If `lease` is passed, the run must also have that lease. The new state is published and copied to the pipeline
-    in the caller's transaction, and the end of a run is reported to other apps (apps.runs.endings). The streams of a run that has failed or was cancelled end with it; a cancelled run has
-    no failed streams. Raises MoveNotAllowed for a move that is not in MOVES.
+    If `lease` is passed, the run must also have that lease. In the caller's transaction, the new state is published and
+    copied to the pipeline, and the end of a run is reported to other apps (apps.runs.endings). The streams of a run that
+    has failed or was cancelled end with it; a cancelled run has no failed streams. Raises MoveNotAllowed for a move that
+    is not in MOVES.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")

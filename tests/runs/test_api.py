@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -164,6 +165,11 @@ def _export(world: World, role: Role = Role.VIEWER, **query: str) -> list[dict[s
     assert answer.status_code == 200, answer.content
     assert answer["Content-Disposition"] == 'attachment; filename="runs.csv"'
     return list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+
+
+def test_the_dashboard_names_the_same_limit_of_an_export() -> None:
+    page = (settings.BASE_DIR / "frontend/src/features/runs/runs-page.tsx").read_text()
+    assert f"const MAX_EXPORTED = {export.MAX_RUNS:_};" in page
 
 
 def test_the_runs_that_match_are_exported_newest_first_without_formulas(
