@@ -1,4 +1,4 @@
-import type { PipelineRow, RunRow, RunStatus } from "./types";
+import type { PipelineRow, RunRow, RunStatus, RunStream } from "./types";
 
 const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
 
@@ -25,8 +25,16 @@ export function reasonOfLiveRun(run: PipelineRow["last_run"]): string | null {
   return run.kind === "replay" ? "Rejected records are being sent again." : "A run is in progress.";
 }
 
+/** What the word "staged" beside a number of records means. */
+export const STAGED_TITLE = "Staged, not published: the destination has none of them";
+
 /** Whether the records that a run has written are only staged: it has ended without publishing a stream. */
 export function isOnlyStaged(run: Pick<RunRow, "status" | "streams_succeeded" | "progress">): boolean {
   const hasFailed = run.status === "failed" || run.status === "cancelled";
   return hasFailed && run.streams_succeeded === 0 && run.progress.written > 0;
+}
+
+/** Whether the records that a stream has written are only staged, because it has failed or was cancelled. */
+export function hasOnlyStagedRecords({ status, written }: Pick<RunStream, "status" | "written">): boolean {
+  return (status === "failed" || status === "cancelled") && written > 0;
 }

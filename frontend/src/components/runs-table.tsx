@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { isLive, isOnlyStaged } from "@/api/run-status";
+import { isLive, isOnlyStaged, STAGED_TITLE } from "@/api/run-status";
 import type { RunRow } from "@/api/types";
 import { formatDuration, secondsBetween } from "@/format/duration";
 import { formatCount, countWithNoun } from "@/format/number";
@@ -101,10 +101,7 @@ export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) 
 function Written({ run }: { run: RunRow }) {
   if (!isOnlyStaged(run)) return formatCount(run.progress.written);
   return (
-    <span
-      className="whitespace-nowrap text-faint"
-      title="Staged, not published: the destination has none of them"
-    >
+    <span className="whitespace-nowrap text-faint" title={STAGED_TITLE}>
       {formatCount(run.progress.written)} staged
     </span>
   );

@@ -17,7 +17,9 @@ SERVER_PATTERN = r"[A-Za-z0-9.-]+:[0-9]{1,5}"
 class Login(SourceSettings):
     """User name and password."""
 
-    username: str = Field(min_length=1, max_length=1000, description="User name")
+    username: str = Field(
+        min_length=1, max_length=1000, description="An account that may read the topics"
+    )
     password: str = Secret("Password", min_length=1, max_length=10_000)
 
 
@@ -40,7 +42,9 @@ class SchemaRegistry(SourceSettings):
         description="Address",
         examples=["https://registry.example.com"],
     )
-    username: str = Field("", max_length=1000, description="User name")
+    username: str = Field(
+        "", max_length=1000, description="An account of the registry. Empty: without authentication"
+    )
     password: str = Secret("Password", default="", max_length=10_000)
 
 

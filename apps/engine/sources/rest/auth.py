@@ -52,7 +52,9 @@ class BasicAuth(SourceSettings):
     """User name and password."""
 
     type: Literal["basic"]
-    username: str = Field(max_length=1000, description="User name")
+    username: str = Field(
+        max_length=1000, description="The account of the API, often an e-mail address or a key"
+    )
     password: str = Secret("Password", default="", max_length=1000)
 
 

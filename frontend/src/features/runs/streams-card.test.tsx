@@ -72,6 +72,13 @@ function prepare(
 }
 
 describe("the streams of a run", () => {
+  it("say that the records of a failed stream are only staged, and nothing of others", () => {
+    show([stream(0), stream(1, { status: "failed", failure: FAILURE })]);
+    const [, succeeded, failed] = screen.getAllByRole("row");
+    expect(within(failed!).getByText("staged").title).toMatch(/^Staged, not published/);
+    expect(within(succeeded!).queryByText("staged")).toBeNull();
+  });
+
   it("say whether they were read in one snapshot", () => {
     show([stream(0)], [{ at: "2026-03-01T06:00:00Z", streams: 1 }]);
     expect(screen.getByText(/Read in one snapshot/)).toBeTruthy();

@@ -1,8 +1,9 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Fragment, useState } from "react";
-import { isLive } from "@/api/run-status";
+import { hasOnlyStagedRecords, isLive, STAGED_TITLE } from "@/api/run-status";
 import type { Run, RunStream, RunStreamPage } from "@/api/types";
 import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
 import { StatusBadge } from "@/components/status";
@@ -152,7 +153,7 @@ interface FailureRowProps {
 /** Why the stream above has failed. It is wider than the name of the stream, so it needs fewer lines. Narrow tables have three columns. */
 function FailureRow({ run, stream, failure }: FailureRowProps) {
   return (
-    <tr className="border-t-0">
+    <tr>
       <td colSpan={3} className="pr-3 pb-1.5">
         <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
           <p className="text-bad wrap-break-word first-letter:uppercase">
@@ -167,7 +168,7 @@ function FailureRow({ run, stream, failure }: FailureRowProps) {
 
 function StreamRow({ stream }: { stream: RunStream }) {
   return (
-    <tr className="align-top">
+    <tr className={classNames("align-top", stream.failure && "border-b-0")}>
       <td className="py-1.5 pr-3 wrap-anywhere">
         {stream.stream}
         {stream.table !== stream.stream && <p className="text-xs text-soft">to {stream.table}</p>}
@@ -185,7 +186,14 @@ function StreamRow({ stream }: { stream: RunStream }) {
           <span className="text-faint @max-3xl:hidden"> of {formatCount(stream.total)}</span>
         )}
       </td>
-      <td className="py-1.5 pr-3 text-right tabular-nums">{formatCount(stream.written)}</td>
+      <td className="py-1.5 pr-3 text-right tabular-nums">
+        {formatCount(stream.written)}
+        {hasOnlyStagedRecords(stream) && (
+          <p className="text-xs text-soft" title={STAGED_TITLE}>
+            staged
+          </p>
+        )}
+      </td>
       <td className="py-1.5 pr-3 text-right tabular-nums @max-xl:hidden">
         {formatCount(stream.rejected + stream.skipped)}
       </td>
