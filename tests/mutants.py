@@ -665,7 +665,7 @@ MUTANTS = [
         "tests/engine/destinations/test_stored_rows.py",
     ),
     Mutant(
-        "a viewer downloads files",
+        "a member of another domain downloads files",
         "apps/runs/outputs/files.py",
         "find_permitted_run, Permission.DATA_VIEW",
         "find_permitted_run, Permission.READ",

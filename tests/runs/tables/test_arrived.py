@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -58,12 +59,17 @@ def test_a_member_looks_at_the_records_that_arrived(
     assert of_run["records"] == page["records"][:50]
 
 
+def file_of(world: World, run_id: UUID) -> str:
+    """Return the path of the run's file."""
+    (output,) = world.client("viewer").get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
+    return f"/api/v1/runs/{run_id}/outputs/{output['name']}"
+
+
 def test_a_stranger_gets_404_and_a_viewer_403(acme: World, this_worker: Worker) -> None:
     pipeline = make_pipeline(acme, source={"rows": 3})
     run_id = run_pipeline(this_worker, acme, pipeline)
     paths = [f"/api/v1/pipelines/{pipeline.pk}/rows", f"/api/v1/runs/{run_id}/rows"]
-    (output,) = acme.client("viewer").get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
-    paths.append(f"/api/v1/runs/{run_id}/outputs/{output['name']}")
+    paths.append(file_of(acme, run_id))
     for path in paths:
         assert make_world("Other").client("owner").get(path).status_code == 404
         answer = acme.client("viewer").get(path)
@@ -81,14 +87,14 @@ def test_a_member_of_the_domain_looks_at_its_records_and_a_viewer_elsewhere_does
         make_pipeline(acme, source={"rows": 2}, domain_id=domain_id)
         for domain_id in (domain.pk, None)
     )
-    for pipeline in (ours, others):
-        run_pipeline(this_worker, acme, pipeline)
+    files = [file_of(acme, run_pipeline(this_worker, acme, each)) for each in (ours, others)]
     viewers = acme.client("admin").get("/api/v1/org/members").json()["results"]
     (viewer,) = [member["id"] for member in viewers if member["role"] == "viewer"]
     path = f"/api/v1/org/domains/{domain.pk}/members/{viewer}"
     assert acme.client("admin").put(path, {"role": "member"}).status_code < 300
     assert rows_of(acme, ours, "viewer").status_code == 200
     assert rows_of(acme, others, "viewer").status_code == 403
+    assert [acme.client("viewer").get(path).status_code for path in files] == [200, 403]
 
 
 def test_each_look_is_audited_once_and_not_once_per_page(acme: World, this_worker: Worker) -> None:
