@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -47,8 +48,11 @@ def _build_router(django_application: Any) -> Application:
     from apps.connectors.files import routing as file_routing
     from apps.live import routing
     from apps.live.streams import Streams
+    from apps.web.metrics.pushing import telemetry_of_web
     from apps.web.uploads import Uploads
 
+    telemetry = ExitStack()
+    telemetry.enter_context(telemetry_of_web())
     streams, mcp, uploads = Streams(), McpApplication(), Uploads(django_application)
     http: Any = URLRouter(
         [
@@ -69,6 +73,7 @@ def _build_router(django_application: Any) -> Application:
         await streams.close()
         await mcp.close()
         uploads.close()
+        await asyncio.to_thread(telemetry.close)
 
     async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         await _run_lifespan(receive, send, close)

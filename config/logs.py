@@ -9,10 +9,21 @@ import orjson
 import structlog
 
 from apps.engine.reporting.terminal import printable_text
+from apps.telemetry import tracing
 from config import env
+
+
+def add_trace_ids(
+    _logger: Any, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Add the ids of the current span, if traces are sent."""
+    event.update(tracing.current_ids())
+    return event
+
 
 PROCESSORS: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
+    add_trace_ids,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

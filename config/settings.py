@@ -292,6 +292,9 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # if empty, /metrics is disabled
+OTLP_URL = env.text(
+    "DROVER_OTLP_URL", ""
+)  # the collector of traces and metrics, or nothing is sent
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.background.registry import Export, add_exports, add_sweep
+from apps.background.registry import Export, add_exports, add_sweep, add_worker_part
 from apps.background.sweeping import remove_in_batches
 from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
+from apps.web.metrics import pushing
 
 RESPONSE_RETENTION = timedelta(hours=24)  # of responses that are stored for an Idempotency-Key
 
@@ -41,6 +42,7 @@ add_exports(
     ),
 )
 add_sweep(erasure.erase_due_orgs)
+add_worker_part(pushing.send_telemetry_of_worker)
 
 
 @add_sweep

@@ -20,7 +20,7 @@ from apps.engine.contract import LogLine, Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.engine.process.stream_series import stop_failure
 from apps.runs import states
-from apps.runs.attempts import chosen_streams
+from apps.runs.attempts import chosen_streams, traces
 from apps.runs.attempts.children import LEAVES_WAITING, run_streams
 from apps.runs.attempts.preparation import PreparedRun, prepare
 from apps.runs.attempts.recorder import Recorder
@@ -66,7 +66,9 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
     recorder = Recorder(claim, worker.shutdown)
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
-        outcome = _run_engine(worker, claim, recorder)
+        with traces.attempt_span(claim) as span:
+            outcome = _run_engine(worker, claim, recorder)
+            traces.describe(span, outcome, recorder.streams)
         result = AttemptResult(claim, outcome, recorder.stop_reason(), recorder.streams.progress)
         retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:

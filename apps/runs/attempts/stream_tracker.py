@@ -134,6 +134,11 @@ class StreamTracker:
                     self._set_progress(name, committed)
             self._mark_changed(name)
 
+    def ended(self) -> list[RunStream]:
+        """Return the rows of the streams that have ended in this attempt."""
+        with self._lock:
+            return [copy.copy(self._rows[name]) for name in self._outcomes]
+
     def changes(self) -> dict[int, RunStream]:
         """Return copies of the changed rows, by the number of the change. They are new until `mark_recorded`."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""The metrics of this web process: open event streams, and the durations of requests."""
+"""The metrics of this web process: open event streams, and the durations of requests, which are also traced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from threading import Lock
 
 from django.http import HttpRequest, HttpResponseBase
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
+from apps.telemetry import tracing
+from apps.telemetry.durations import BUCKETS, request_durations
+
 DURATIONS = "drover_request_duration_seconds"
 
 _open_streams = 0
@@ -67,6 +69,21 @@ class RequestDurations:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        response = self.get_response(request)
-        durations.add(f"{response.status_code // 100}xx", time.perf_counter() - started)
+        method = str(request.method)
+        with tracing.span(method, is_request=True, http__request__method=method) as span:
+            response = self.get_response(request)
+            status = response.status_code
+            # The route instead of the path: it has no ids, and no secrets of mailed links.
+            route = f"/{request.resolver_match.route}" if request.resolver_match else ""
+            span.rename(f"{method} {route}".rstrip())
+            span.describe(
+                http__route=route,
+                http__response__status_code=status,
+                drover__request_id=response.headers.get("X-Request-ID", ""),
+            )
+            if status >= 500:
+                span.fail(str(status))
+        seconds = time.perf_counter() - started
+        durations.add(f"{status // 100}xx", seconds)
+        request_durations.add(seconds, method=method, route=route, status=status)
         return response
