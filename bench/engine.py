@@ -26,7 +26,6 @@ from apps.engine.contract import (
     Succeeded,
 )
 from apps.engine.process.supervisor import EngineSupervisor
-from apps.engine.sync.state import install
 from bench.engine_rivals import run_plain_bizon_to_file, run_plain_bizon_to_log, run_raw_writer
 from bench.figures import Execution, Figure, figure_of_ratio
 from bench.scratch import Installation
@@ -40,7 +39,6 @@ Result = TypeVar("Result")
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Yield the figures of the engine. Most rounds move a million rows."""
-    install(installation.owner_url(), role="app_engine")
     with psycopg.connect(installation.database_url, autocommit=True) as admin:
         admin.execute("CREATE SCHEMA bench")
     parts = database_settings(installation.database_url)

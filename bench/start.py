@@ -21,7 +21,6 @@ from typing import Any
 import orjson
 import psycopg
 
-from apps.engine.sync.state import install
 from bench.figures import Figure, figure_with_upper_bound, percentile
 from bench.scratch import ROOT, Installation, run_server
 
@@ -31,7 +30,6 @@ POLL_SECONDS = 1.0  # seconds between two polls of the loop
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Measure runs through the API and rows for the polling loop, in paired rounds."""
-    install(installation.owner_url(), role="app_engine")
     created = create_runs(installation, 1)
     p50, p95, polling_medians = [], [], []
     with running_drover(installation.environment) as address:

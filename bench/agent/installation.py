@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from apps.engine.sync.state import install
 from bench.agent.children import HIGH_LIMITS, output_of
 from bench.agent.talking import Browser, browser
 from bench.scratch import Installation
@@ -18,7 +17,6 @@ WARM_UP = 3
 @contextmanager
 def running_agent(installation: Installation, environment: Mapping[str, str]) -> Iterator[Browser]:
     """Run the processes with these additional variables, and yield a browser after some turns."""
-    install(installation.owner_url(), role="app_engine")
     environment = {**installation.environment, **HIGH_LIMITS, **environment}
     created = output_of(environment, "bench.agent.create_conversations", "1")
     with (

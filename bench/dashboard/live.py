@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page
 
-from apps.engine.sync.state import install
 from bench.dashboard.browsing import logged_in_page
 from bench.figures import Figure, figure_with_upper_bound
 from bench.scratch import Installation
@@ -46,7 +45,6 @@ PAGES = (
 
 def measure_live(installation: Installation, created: Mapping[str, Any]) -> Iterator[Figure]:
     """Watch each page at each width once. At first, nothing has failed in the small org."""
-    install(installation.owner_url(), role="app_engine")
     with running_drover(installation.environment) as address:
         yield from _watch_org(address, created["small"], "small org", (OVERVIEW, LIST))
         yield from _watch_org(address, created, "large org", PAGES)

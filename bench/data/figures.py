@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from apps.engine.contract import DestinationSpec, Event, Progress, SourceSpec, Started, Succeeded
-from apps.engine.sync.state import install
 from bench.data.lineitem import Databases, create_databases
 from bench.data.rivals import run_pg_dump, run_rival
 from bench.engine import WarmEngine, warm_engine
@@ -21,7 +20,6 @@ KILLED_AT = 0.9  # of the rows
 
 
 def measure(installation: Installation, rounds: int, rows: int = ROWS) -> Iterator[Figure]:
-    install(installation.owner_url(), role="app_engine")
     databases = create_databases(installation.database_url, rows)
     with warm_engine(installation.engine_url()) as engine:
         copying = Copying(engine, databases)

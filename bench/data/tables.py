@@ -11,7 +11,6 @@ import orjson
 import psycopg
 from psycopg import sql
 
-from apps.engine.sync.state import install
 from bench.data.lineitem import Databases, create_empty_databases
 from bench.data.rivals import run_pg_dump, run_rival
 from bench.figures import Figure, figure_of_ratio, figure_with_upper_bound
@@ -36,7 +35,6 @@ COUNT_ROWS = "SELECT count(*) FROM {}"
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
-    install(installation.owner_url(), role="app_engine")
     databases = create_empty_databases(installation.database_url, TABLES * ROWS)
     with psycopg.connect(databases.source, autocommit=True) as connection:
         for name in NAMES:
