@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.alerts.models import Alert, Channel, Delivery, Rule
+from apps.alerts.models import Alert, Channel, Delivery, Rule, UndecidedRun
 from apps.orgs.operators.site import OperatorAdmin
 
 
@@ -21,6 +21,12 @@ class RuleAdmin(OperatorAdmin):
 @admin.register(Alert)
 class AlertAdmin(OperatorAdmin):
     list_display = ("org", "pipeline", "opened_at", "closed_at")
+    list_select_related = ("org", "pipeline")
+
+
+@admin.register(UndecidedRun)
+class UndecidedRunAdmin(OperatorAdmin):
+    list_display = ("org", "pipeline", "tries", "created_at")
     list_select_related = ("org", "pipeline")
 
 

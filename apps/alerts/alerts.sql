@@ -28,3 +28,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
             LIMIT most) RETURNING 1)
     SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM alerts)
 $$;
+
+-- Returns the pipelines with runs about which nothing was decided yet, because deciding has failed.
+CREATE OR REPLACE FUNCTION alerts_undecided(most integer) RETURNS TABLE (org_id uuid, pipeline_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT DISTINCT u.org_id, u.pipeline_id FROM alerts_undecidedrun u LIMIT most
+$$;

@@ -5,9 +5,10 @@ class AlertsConfig(AppConfig):
     name = "apps.alerts"
 
     def ready(self) -> None:
-        from apps.alerts import beginning, deciding
+        from apps.alerts import beginning
+        from apps.alerts.deciding import undecided
         from apps.orgs.members import beginnings
         from apps.runs import endings
 
         beginnings.add_listener(beginning.add_first_rule)
-        endings.add_listener(deciding.decide)
+        endings.add_listener(undecided.on_end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.alerts.models import Alert, Channel, Delivery, Rule, RuleChannel
+from apps.alerts.models import Alert, Channel, Delivery, Rule, RuleChannel, UndecidedRun
 from apps.alerts.sending import delivering, queue
 from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
 
@@ -24,6 +24,9 @@ add_exports(
     ),
     Export("alert_rule_channel", RuleChannel, ("id", "rule_id", "channel_id")),
     Export("alert", Alert, ("id", "rule_id", "pipeline_id", "opened_at", "closed_at", "cause")),
+    Export(
+        "alert_undecided_run", UndecidedRun, ("id", "pipeline_id", "run", "tries", "created_at")
+    ),
     Export(
         "alert_delivery",
         Delivery,

@@ -156,6 +156,18 @@ class Alert(OrgOwned):
         ]
 
 
+class UndecidedRun(OrgOwned):
+    """A run that has ended, and about which deciding has failed, or waits for an earlier run of its pipeline."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    run = models.JSONField()  # an apps.alerts.deciding.ended_runs.EndedRun
+    tries = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(OrgOwned.Meta):
+        indexes = [models.Index(fields=["pipeline", "created_at"], name="alerts_undecided_order")]
+
+
 class Delivery(OrgOwned):
     """One event for one channel. `payload` is an apps.alerts.payloads.Event.
 

@@ -9,10 +9,10 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.models import Channel, DeliveryKind, Rule
 from apps.auth.models import new_id
 from apps.orgs.models import Org
-from apps.runs.snapshots import RunSnapshot
 
 MAX_EVENTS = 20  # of one message
 MAX_FAILURE_LENGTH = 500  # characters of the failure's message
@@ -70,14 +70,13 @@ class Message(TypedDict):
 
 
 def event(
-    kind: DeliveryKind, *, rule: Rule, alert_id: UUID, opened_at: datetime, run: RunSnapshot
+    kind: DeliveryKind, *, rule: Rule, alert_id: UUID, opened_at: datetime, run: EndedRun
 ) -> Event:
     """Return the event that this run has opened or closed an alert."""
-    pipeline = run["pipeline"]
     return {
         "id": str(new_id()),
         "kind": kind.value,
-        "at": time_text(run["finished_at"] or timezone.now()),
+        "at": time_text(run.finished_at),
         "alert_id": str(alert_id),
         "opened_at": time_text(opened_at),
         "rule": {
@@ -87,16 +86,16 @@ def event(
             "scope": rule.scope,
         },
         "pipeline": {
-            "id": str(pipeline["id"]),
-            "name": pipeline["name"],
-            "url": page_address(f"pipelines/{pipeline['id']}"),
+            "id": str(run.pipeline_id),
+            "name": run.pipeline_name,
+            "url": page_address(f"pipelines/{run.pipeline_id}"),
         },
         "run": {
-            "id": str(run["id"]),
-            "status": run["status"],
-            "trigger": run["trigger"],
-            "attempts": run["attempt"],
-            "url": page_address(f"runs/{run['id']}"),
+            "id": str(run.id),
+            "status": run.status,
+            "trigger": run.trigger,
+            "attempts": run.attempts,
+            "url": page_address(f"runs/{run.id}"),
         },
         "failure": _failure(run) if kind == DeliveryKind.OPENED else None,
     }
@@ -139,14 +138,7 @@ def time_text(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _failure(run: RunSnapshot) -> Any:
-    """Return the failure without its evidence, which may contain values of records."""
-    failure = run["failure"]
-    if failure is None:
+def _failure(run: EndedRun) -> Any:
+    if run.failure is None:
         return None
-    return {
-        "class": failure["class"],
-        "message": failure["message"][:MAX_FAILURE_LENGTH],
-        "retryable": failure["retryable"],
-        "next_step": failure["next_step"],
-    }
+    return {**run.failure, "message": str(run.failure["message"])[:MAX_FAILURE_LENGTH]}

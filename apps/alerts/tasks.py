@@ -6,6 +6,7 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
+from apps.alerts.deciding import undecided
 from apps.alerts.sending import delivering, queue
 from apps.background.registry import SYSTEM_QUEUE
 
@@ -19,3 +20,9 @@ def deliver(*, org_id: str, channel_id: str) -> None:
 @app.task(name="alerts.tick", queue=SYSTEM_QUEUE, queueing_lock="alerts.tick")
 def tick(timestamp: int) -> None:
     delivering.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.decide", queue=SYSTEM_QUEUE, queueing_lock="alerts.decide")
+def decide(timestamp: int) -> None:
+    undecided.tick()

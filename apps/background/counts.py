@@ -19,7 +19,8 @@ WAITING_REASONS = (
 TOTALS_SQL = """
     SELECT (SELECT count(*) FROM orgs_org),
            (SELECT count(*) FROM pipelines_pipeline WHERE enabled),
-           (SELECT extract(epoch FROM now() - min(next_run_at)) FROM pipelines_schedule WHERE next_run_at < now())
+           (SELECT extract(epoch FROM now() - min(next_run_at)) FROM pipelines_schedule WHERE next_run_at < now()),
+           (SELECT count(*) FROM alerts_undecidedrun)
 """
 LIVE_SQL = """
     SELECT s.status, count(r.id) FROM (VALUES ('pending'), ('running')) s (status)
@@ -55,6 +56,7 @@ class Counts:
     `live` counts the runs that have not ended, by status, and `waiting` the pending ones, by reason. `ended` counts the
     runs that ended in the last hour, by status and failure class. `attempts` counts their attempts, and
     `crashed_attempts` those whose process or worker died. `schedule_lag` is the age in seconds of the oldest scheduled time without a run.
+    `undecided_runs` counts the ended runs about which deciding on alerts has failed, and is repeated.
     """
 
     orgs: int
@@ -65,11 +67,12 @@ class Counts:
     ended: dict[tuple[str, str], int]
     attempts: int
     crashed_attempts: int
+    undecided_runs: int
 
 
 def count_over_orgs() -> Counts:
     try:
-        ((orgs, pipelines, lag),) = _fetch(TOTALS_SQL)
+        ((orgs, pipelines, lag, undecided),) = _fetch(TOTALS_SQL)
         waiting = dict.fromkeys(WAITING_REASONS, 0)
         waiting.update(_fetch(WAITING_SQL, settings.MAX_RUNNING_PLATFORM))
         ended = _fetch(ENDED_SQL)
@@ -81,6 +84,7 @@ def count_over_orgs() -> Counts:
             waiting=waiting,
             ended={(status, failure_class): count for status, failure_class, count, _, _ in ended},
             attempts=sum(int(row[3]) for row in ended),
+            undecided_runs=undecided,
             crashed_attempts=sum(int(row[4]) for row in ended),
         )
     finally:

@@ -18,7 +18,7 @@ _listeners: list[Listener] = []
 def add_listener(listener: Listener) -> None:
     """Register a function that is called when a run ends. If it raises, the run does not end, and is tried again.
 
-    It must be quick, because the rows of the run and of its pipeline are locked.
+    So it should catch what can go wrong in a savepoint, and store it. apps.alerts does so. It must be quick, because the rows of the run and of its pipeline are locked.
     """
     if listener not in _listeners:
         _listeners.append(listener)

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from apps.alerts.models import UndecidedRun
 from apps.background.counts import WAITING_REASONS
 from apps.engine.failures import FailureClass
 from apps.orgs.models import Org
@@ -97,6 +98,13 @@ def test_the_runs_of_the_last_hour_are_counted_by_their_failure(committed_db: No
     }
     assert found["drover_attempts_last_hour"] == 4
     assert found["drover_attempts_crashed_last_hour"] == 2
+
+
+def test_undecided_runs_are_counted(committed_db: None) -> None:
+    world = make_world()
+    with world.scope():
+        UndecidedRun.unscoped.create(org=world.org, pipeline=make_pipeline(world), run={})
+    assert read_metrics()["drover_alerts_undecided_runs"] == 1
 
 
 def test_requests_are_counted_by_their_status_and_duration() -> None:

@@ -25,7 +25,8 @@ from apps.agent.models import (
     Turn,
     TurnStatus,
 )
-from apps.alerts import channels, deciding, rules
+from apps.alerts import channels, rules
+from apps.alerts.deciding import undecided
 from apps.alerts.models import Delivery
 from apps.auth import sessions
 from apps.auth.mailing import links
@@ -434,7 +435,7 @@ def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str,
             "channel_ids": [channel.pk],
         },
     )
-    deciding.decide(world.org.pk, snapshots.run(org_id=world.org.pk, run_id=ids["run"]))
+    undecided.on_end(world.org.pk, snapshots.run(org_id=world.org.pk, run_id=ids["run"]))
     deliveries = Delivery.objects.for_org(world.org).filter(channel=channel)
     deliveries.update(state="failed", answer=canary, problem=canary)
     waiting = channels.create(

@@ -36,6 +36,7 @@ TASKS_WITHOUT_ORG = {
     "runs.retain",
     "runs.sweep",
     "alerts.tick",
+    "alerts.decide",
     "agent.reconcile",
     "agent.import_packages",
 }

@@ -22,6 +22,7 @@ MEANINGS = {
     "drover_runs_ended_last_hour": "Runs that ended in the last hour, by failure class.",
     "drover_attempts_last_hour": "Attempts of the runs that ended.",
     "drover_attempts_crashed_last_hour": "Those of them whose process or worker died.",
+    "drover_alerts_undecided_runs": "Ended runs about which deciding on alerts has failed, and is repeated each minute.",
 }
 
 
@@ -62,6 +63,7 @@ def _read_runs() -> dict[str, list[Sample]]:
         ],
         "drover_attempts_last_hour": _one(found.attempts),
         "drover_attempts_crashed_last_hour": _one(found.crashed_attempts),
+        "drover_alerts_undecided_runs": _one(found.undecided_runs),
     }
 
 

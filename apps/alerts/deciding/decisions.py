@@ -1,4 +1,4 @@
-"""Decide who is told that a run has ended. It is called in the transaction that ends the run, and sends nothing.
+"""Decide who is told that a run has ended. This sends nothing.
 
 A rule opens at most one alert for a pipeline. While the alert is open, further failures of the pipeline are not told. The
 next success closes it.
@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from apps.alerts import payloads
+from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.models import (
     Alert,
     Channel,
@@ -26,29 +27,23 @@ from apps.alerts.models import (
 )
 from apps.alerts.sending import queue
 from apps.auth.models import new_id
-from apps.pipelines.models import Pipeline, RunKind
+from apps.pipelines.models import Pipeline
 from apps.runs.models import ORDINARY_RUNS, Run, Status
-from apps.runs.snapshots import RunSnapshot
 
 
-def decide(org_id: UUID, run: RunSnapshot) -> None:
-    """Open or close the alerts of the pipeline, and store the deliveries.
-
-    Chunks of backfills and replays are left out: somebody has started them and sees how they end.
-    """
-    if run["kind"] != RunKind.ORDINARY:
-        return
-    if run["status"] == Status.FAILED:
+def decide(org_id: UUID, run: EndedRun) -> None:
+    """Open or close the alerts of the pipeline, and store the deliveries."""
+    if run.status == Status.FAILED:
         _open_alerts(org_id, run)
-    elif run["status"] == Status.SUCCEEDED:
+    elif run.status == Status.SUCCEEDED:
         _close_alerts(org_id, run)
 
 
-def _open_alerts(org_id: UUID, run: RunSnapshot) -> None:
+def _open_alerts(org_id: UUID, run: EndedRun) -> None:
     rules = [rule for rule in _rules_for(org_id, run) if _is_due(rule, org_id, run)]
     if not rules:
         return
-    opened_at = run["finished_at"] or timezone.now()
+    opened_at = run.finished_at
     alerts: list[tuple[Rule, Alert, payloads.Event]] = []
     for rule in rules:
         alert_id = new_id()
@@ -59,7 +54,7 @@ def _open_alerts(org_id: UUID, run: RunSnapshot) -> None:
             id=alert_id,
             org_id=org_id,
             rule=rule,
-            pipeline_id=run["pipeline"]["id"],
+            pipeline_id=run.pipeline_id,
             opened_at=opened_at,
             cause=event,
         )
@@ -68,14 +63,12 @@ def _open_alerts(org_id: UUID, run: RunSnapshot) -> None:
     _add_deliveries(org_id, alerts)
 
 
-def _close_alerts(org_id: UUID, run: RunSnapshot) -> None:
-    open_alerts = Alert.objects.for_org(org_id).filter(
-        pipeline_id=run["pipeline"]["id"], closed_at=None
-    )
+def _close_alerts(org_id: UUID, run: EndedRun) -> None:
+    open_alerts = Alert.objects.for_org(org_id).filter(pipeline_id=run.pipeline_id, closed_at=None)
     alerts = list(open_alerts.select_related("rule").order_by("pk"))
     if not alerts:
         return
-    open_alerts.update(closed_at=run["finished_at"] or timezone.now())
+    open_alerts.update(closed_at=run.finished_at)
     _add_deliveries(
         org_id,
         [
@@ -96,11 +89,9 @@ def _close_alerts(org_id: UUID, run: RunSnapshot) -> None:
     )
 
 
-def _rules_for(org_id: UUID, run: RunSnapshot) -> Iterable[Rule]:
+def _rules_for(org_id: UUID, run: EndedRun) -> Iterable[Rule]:
     """Return the enabled rules for this pipeline that have no open alert for it."""
-    pipeline = (
-        Pipeline.objects.for_org(org_id).only("domain_id", "tags").get(pk=run["pipeline"]["id"])
-    )
+    pipeline = Pipeline.objects.for_org(org_id).only("domain_id", "tags").get(pk=run.pipeline_id)
     scope = Q(scope=Scope.ORG) | Q(pipeline=pipeline) | Q(scope=Scope.TAG, tag__in=pipeline.tags)
     if pipeline.domain_id:
         scope |= Q(domain_id=pipeline.domain_id)
@@ -111,13 +102,14 @@ def _rules_for(org_id: UUID, run: RunSnapshot) -> Iterable[Rule]:
     return rules.order_by("pk")
 
 
-def _is_due(rule: Rule, org_id: UUID, run: RunSnapshot) -> bool:
+def _is_due(rule: Rule, org_id: UUID, run: EndedRun) -> bool:
     if rule.kind == RuleKind.RUN_FAILED:
         return True
     ended = Run.objects.for_org(org_id).filter(
         ORDINARY_RUNS,
-        pipeline_id=run["pipeline"]["id"],
+        pipeline_id=run.pipeline_id,
         status__in=(Status.SUCCEEDED, Status.FAILED),
+        finished_at__lte=run.finished_at,
     )
     newest = list(ended.order_by("-finished_at").values_list("status", flat=True)[: rule.threshold])
     return newest == [Status.FAILED] * rule.threshold
