@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
         "RunKindEnum": "apps.pipelines.models.RunKind",
         "ChangeDecisionEnum": "apps.pipelines.models.ChangeDecision",
         "ChannelKindEnum": "apps.alerts.models.ChannelKind",
-        "AlertRuleKindEnum": "apps.alerts.models.RuleKind",
+        "AlertRuleKindEnum": "apps.alerts.rule_kinds.registry.NAMES",
         "AlertScopeEnum": "apps.alerts.models.Scope",
         "DeliveryKindEnum": "apps.alerts.models.DeliveryKind",
         "DeliveryStateEnum": "apps.alerts.models.DeliveryState",

@@ -14,7 +14,7 @@ class ChannelAdmin(OperatorAdmin):
 
 @admin.register(Rule)
 class RuleAdmin(OperatorAdmin):
-    list_display = ("org", "kind", "threshold", "scope", "enabled")
+    list_display = ("org", "kind", "settings", "scope", "enabled")
     list_select_related = ("org",)
 
 

@@ -18,7 +18,7 @@ add_exports(
         "alert_rule",
         Rule,
         (
-            *("id", "kind", "threshold", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
+            *("id", "kind", "settings", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
             "created_at",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.alerts.models import Channel, ChannelKind, Rule, RuleChannel, RuleKind
+from apps.alerts.models import Channel, ChannelKind, Rule, RuleChannel
 from apps.orgs.models import Org
 
 OWNERS_CHANNEL = "Owners"
@@ -13,5 +13,5 @@ def add_first_rule(org: Org) -> None:
     channel = Channel.unscoped.create(
         org=org, name=OWNERS_CHANNEL, kind=ChannelKind.EMAIL, settings={"to": []}
     )
-    rule = Rule.unscoped.create(org=org, kind=RuleKind.RUN_FAILED)
+    rule = Rule.unscoped.create(org=org, kind="run_failed")
     RuleChannel.unscoped.create(org=org, rule=rule, channel=channel)

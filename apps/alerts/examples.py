@@ -23,10 +23,30 @@ NEW_CHANNEL: dict[str, Any] = {
     "kind": "webhook",
     "settings": {"url": "https://hooks.example.com/drover", "secret": "correct-horse-9f2c"},
 }
+RULE_KIND: dict[str, Any] = {
+    "kind": "failed_in_a_row",
+    "title": "Several runs fail in a row",
+    "description": "Runs have failed after their retries, one after the other. Cancelled runs do not count.",
+    "settings": {
+        "type": "object",
+        "properties": {
+            "threshold": {
+                "type": "integer",
+                "title": "Failed runs in a row",
+                "minimum": 2,
+                "maximum": 100,
+                "default": 3,
+            }
+        },
+        "required": [],
+        "additionalProperties": False,
+    },
+    "scopes": ["org", "domain", "tag", "pipeline"],
+}
 RULE: dict[str, Any] = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f62",
     "kind": "run_failed",
-    "threshold": 1,
+    "settings": {},
     "scope": "tag",
     "scope_id": None,
     "tag": "daily",
@@ -47,7 +67,7 @@ EVENT: dict[str, Any] = {
     "at": "2026-11-22T06:00:41.120Z",
     "alert_id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f64",
     "opened_at": "2026-11-22T06:00:41.120Z",
-    "rule": {"id": RULE["id"], "kind": "run_failed", "threshold": 1, "scope": "tag"},
+    "rule": {"id": RULE["id"], "kind": "run_failed", "settings": {}, "scope": "tag"},
     "pipeline": {
         "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
         "name": "Orders",
@@ -60,6 +80,8 @@ EVENT: dict[str, Any] = {
         "attempts": 3,
         "url": "https://drover.example.com/runs/0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f30",
     },
+    "summary": "has failed after 3 attempts",
+    "measurement": None,
     "failure": {
         "class": "authentication",
         "message": "The source refused the password.",

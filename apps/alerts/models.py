@@ -21,11 +21,6 @@ class ChannelKind(models.TextChoices):
     WEBHOOK = "webhook"
 
 
-class RuleKind(models.TextChoices):
-    RUN_FAILED = "run_failed"  # a run has failed after its retries
-    FAILED_IN_A_ROW = "failed_in_a_row"  # `threshold` runs have failed, one after the other
-
-
 class Scope(models.TextChoices):
     ORG = "org"
     DOMAIN = "domain"
@@ -79,8 +74,8 @@ class Channel(OrgOwned):
 class Rule(OrgOwned):
     """When an alert opens, for which pipelines, and to which channels its messages go (RuleChannel)."""
 
-    kind = models.CharField(max_length=20, choices=RuleKind.choices)
-    threshold = models.PositiveSmallIntegerField(default=1)  # number of failed runs
+    kind = models.CharField(max_length=20)  # see apps.alerts.rule_kinds
+    settings = models.JSONField(default=dict, db_default={})  # valid for the schema of the kind
     scope = models.CharField(max_length=10, choices=Scope.choices, default=Scope.ORG)
     domain = models.ForeignKey(
         Domain, models.CASCADE, related_name="+", null=True, db_constraint=False
@@ -97,11 +92,6 @@ class Rule(OrgOwned):
 
     class Meta(OrgOwned.Meta):
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(kind=RuleKind.RUN_FAILED, threshold=1)
-                | models.Q(kind=RuleKind.FAILED_IN_A_ROW, threshold__gte=2, threshold__lte=100),
-                name="alerts_rule_threshold",
-            ),
             models.CheckConstraint(
                 condition=models.Q(scope=Scope.ORG, domain=None, tag="", pipeline=None)
                 | models.Q(scope=Scope.DOMAIN, domain__isnull=False, tag="", pipeline=None)
@@ -131,7 +121,7 @@ class RuleChannel(OrgOwned):
 
 
 class Alert(OrgOwned):
-    """A pipeline has failed as a rule says, and has not recovered until `closed_at`."""
+    """What a rule has found about a pipeline. It is open until `closed_at`."""
 
     rule = models.ForeignKey(Rule, models.CASCADE, related_name="+", db_constraint=False)
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)

@@ -10,8 +10,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.models import Channel, DeliveryKind, Rule
+from apps.alerts.models import Alert, Channel, DeliveryKind
+from apps.alerts.rule_kinds.verdicts import Measurement
 from apps.auth.models import new_id
+from apps.json import JsonObject
 from apps.orgs.models import Org
 
 MAX_EVENTS = 20  # of one message
@@ -21,7 +23,7 @@ MAX_FAILURE_LENGTH = 500  # characters of the failure's message
 class RulePart(TypedDict):
     id: str
     kind: str
-    threshold: int
+    settings: JsonObject
     scope: str
 
 
@@ -45,7 +47,7 @@ FailurePart = TypedDict(
 
 
 class Event(TypedDict):
-    """One event, stored with its delivery. A test has no alert, rule, pipeline, run and failure."""
+    """One event, stored with its delivery. A test has no alert, rule, pipeline, run and failure; only an event about a run has one."""
 
     id: str
     kind: str  # a DeliveryKind
@@ -55,6 +57,8 @@ class Event(TypedDict):
     rule: RulePart | None
     pipeline: NamePart | None
     run: RunPart | None
+    summary: str  # follows the name of the pipeline, as in "has failed after 3 attempts"
+    measurement: Measurement | None
     failure: FailurePart | None
 
 
@@ -70,34 +74,45 @@ class Message(TypedDict):
 
 
 def event(
-    kind: DeliveryKind, *, rule: Rule, alert_id: UUID, opened_at: datetime, run: EndedRun
+    kind: DeliveryKind,
+    *,
+    alert: Alert,
+    at: datetime,
+    run: EndedRun | None,
+    summary: str,
+    measurement: Measurement | None = None,
 ) -> Event:
-    """Return the event that this run has opened or closed an alert."""
+    """Return the event that an alert has opened or closed. The alert has its rule and its pipeline."""
+    rule, pipeline = alert.rule, alert.pipeline
     return {
         "id": str(new_id()),
         "kind": kind.value,
-        "at": time_text(run.finished_at),
-        "alert_id": str(alert_id),
-        "opened_at": time_text(opened_at),
+        "at": time_text(at),
+        "alert_id": str(alert.pk),
+        "opened_at": time_text(alert.opened_at),
         "rule": {
             "id": str(rule.pk),
             "kind": rule.kind,
-            "threshold": rule.threshold,
+            "settings": rule.settings,
             "scope": rule.scope,
         },
         "pipeline": {
-            "id": str(run.pipeline_id),
-            "name": run.pipeline_name,
-            "url": page_address(f"pipelines/{run.pipeline_id}"),
+            "id": str(pipeline.pk),
+            "name": pipeline.name,
+            "url": page_address(f"pipelines/{pipeline.pk}"),
         },
-        "run": {
+        "run": None
+        if run is None
+        else {
             "id": str(run.id),
             "status": run.status,
             "trigger": run.trigger,
             "attempts": run.attempts,
             "url": page_address(f"runs/{run.id}"),
         },
-        "failure": _failure(run) if kind == DeliveryKind.OPENED else None,
+        "summary": summary,
+        "measurement": measurement,
+        "failure": _failure(run) if run and kind == DeliveryKind.OPENED else None,
     }
 
 
@@ -112,6 +127,8 @@ def test_event() -> Event:
         "rule": None,
         "pipeline": None,
         "run": None,
+        "summary": "",
+        "measurement": None,
         "failure": None,
     }
 

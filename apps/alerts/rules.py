@@ -9,7 +9,9 @@ from uuid import UUID
 from django.db.models import Q
 
 from apps.alerts.exceptions import TooManyRules
-from apps.alerts.models import Channel, Rule, RuleChannel, RuleKind, Scope
+from apps.alerts.models import Channel, Rule, RuleChannel, Scope
+from apps.alerts.rule_kinds.registry import RULE_KINDS
+from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Domain, Org
@@ -28,7 +30,7 @@ class RuleChanges(TypedDict, total=False):
     """Changes of a rule. A value that is left out does not change."""
 
     kind: str
-    threshold: int
+    settings: JsonObject
     scope: str
     scope_id: UUID  # of a domain or a pipeline
     tag: str
@@ -42,6 +44,12 @@ def rules(org: Org, by: Principal) -> OrgQuerySet[Rule]:
     if by.only_domain is None:
         return rows
     return rows.filter(Q(domain_id=by.only_domain) | Q(pipeline__domain_id=by.only_domain))
+
+
+def covering(pipeline: Pipeline) -> Q:
+    """Return the condition for the rules whose scope has the pipeline."""
+    scope = Q(scope=Scope.ORG) | Q(pipeline=pipeline) | Q(scope=Scope.TAG, tag__in=pipeline.tags)
+    return scope | Q(domain_id=pipeline.domain_id) if pipeline.domain_id else scope
 
 
 def find_rule(*, org: Org, by: Principal, rule_id: UUID) -> Rule:
@@ -117,16 +125,21 @@ def _domain_of(org: Org, rule: Rule) -> UUID | None:
 
 def _apply(org: Org, by: Principal, rule: Rule, values: RuleChanges) -> None:
     """Set the values, and check them together. Raises Invalid and PermissionMissing."""
-    rule.kind = values.get("kind", rule.kind)
-    rule.threshold = values.get("threshold", rule.threshold)
     rule.enabled = values.get("enabled", rule.enabled)
-    if rule.kind == RuleKind.RUN_FAILED:
-        rule.threshold = 1
-    elif not 2 <= rule.threshold <= 100:
-        raise Invalid([("threshold", "Enter how many runs, from 2 to 100.", "invalid")])
+    _set_kind(rule, values)
     if values.keys() & {"scope", "scope_id", "tag"}:
         _set_scope(rule, values)
     _require_place(org, by, rule)
+
+
+def _set_kind(rule: Rule, values: RuleChanges) -> None:
+    """Set the kind and its settings. Another kind begins with its defaults. Raises Invalid."""
+    is_same = rule.kind == (kind_name := values.get("kind", rule.kind))
+    kind = RULE_KINDS[kind_name]
+    settings = values.get("settings", rule.settings if is_same else {})
+    if errors := kind.errors(settings):
+        raise Invalid(errors)
+    rule.kind, rule.settings = kind_name, kind.with_defaults(settings)
 
 
 def _set_scope(rule: Rule, values: RuleChanges) -> None:
@@ -186,7 +199,7 @@ def _set_channels(org: Org, rule: Rule, wanted: Sequence[UUID]) -> tuple[list[st
 def _audited_values(rule: Rule) -> dict[str, Any]:
     return {
         "kind": rule.kind,
-        "threshold": rule.threshold,
+        "settings": rule.settings,
         "scope": rule.scope,
         "scope_id": str(rule.scope_id) if rule.scope_id else None,
         "tag": rule.tag,

@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, RuleKind, Scope
+from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, Scope
+from apps.alerts.rule_kinds.registry import NAMES
 from apps.orgs.http.texts import NameField
 
 SETTINGS_HELP = (
@@ -14,6 +15,9 @@ SETTINGS_HELP = (
     "and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out."
 )
 
+RULE_SETTINGS_HELP = (
+    "Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default."
+)
 SCOPE_ID_HELP = "Id of the domain or pipeline, if the scope is one of these."
 
 
@@ -49,11 +53,22 @@ class TagField(NameField):
         return super().to_internal_value(data).lower()
 
 
+class RuleKindRow(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=NAMES)
+    title = serializers.CharField()
+    description = serializers.CharField()
+    settings = serializers.DictField(help_text="JSON Schema of the settings.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+
+
+class RuleKindList(serializers.Serializer[Any]):
+    results = RuleKindRow(many=True)
+    count = serializers.IntegerField()
+
+
 class RuleUpdate(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField(choices=RuleKind.choices, required=False)
-    threshold = serializers.IntegerField(
-        min_value=1, max_value=100, required=False, help_text="Number of failed runs in a row."
-    )
+    kind = serializers.ChoiceField(choices=NAMES, required=False)
+    settings = serializers.DictField(required=False, help_text=RULE_SETTINGS_HELP)
     scope = serializers.ChoiceField(choices=Scope.choices, required=False)
     scope_id = serializers.UUIDField(required=False, help_text=SCOPE_ID_HELP)
     tag = TagField(max_length=50, required=False, help_text="If the scope is `tag`.")
@@ -64,15 +79,15 @@ class RuleUpdate(serializers.Serializer[Any]):
 
 
 class RuleCreate(RuleUpdate):
-    kind = serializers.ChoiceField(choices=RuleKind.choices)
+    kind = serializers.ChoiceField(choices=NAMES)
     scope = serializers.ChoiceField(choices=Scope.choices, default=Scope.ORG)
     channel_ids = serializers.ListField(child=serializers.UUIDField(), max_length=20)
 
 
 class RuleRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=RuleKind.choices)
-    threshold = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=NAMES)
+    settings = serializers.DictField(help_text=RULE_SETTINGS_HELP)
     scope = serializers.ChoiceField(choices=Scope.choices)
     scope_id = serializers.UUIDField(allow_null=True, help_text=SCOPE_ID_HELP)
     tag = serializers.CharField()
@@ -84,8 +99,8 @@ class RuleRow(serializers.Serializer[Any]):
 
 class AlertRule(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=RuleKind.choices)
-    threshold = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=NAMES)
+    settings = serializers.DictField(help_text=RULE_SETTINGS_HELP)
     scope = serializers.ChoiceField(choices=Scope.choices)
 
 
@@ -101,6 +116,13 @@ class AlertRun(serializers.Serializer[Any]):
     trigger = serializers.CharField()
     attempts = serializers.IntegerField()
     url = serializers.CharField()
+
+
+class AlertMeasurement(serializers.Serializer[Any]):
+    value = serializers.FloatField()
+    low = serializers.FloatField(allow_null=True, help_text="The lowest usual value.")
+    high = serializers.FloatField(allow_null=True, help_text="The highest usual value.")
+    unit = serializers.ChoiceField(choices=["seconds", "records", "share"])
 
 
 AlertFailure = type(
@@ -124,6 +146,10 @@ class AlertEvent(serializers.Serializer[Any]):
     rule = AlertRule(allow_null=True)
     pipeline = AlertPipeline(allow_null=True)
     run = AlertRun(allow_null=True)
+    summary = serializers.CharField(
+        help_text="What has happened. It follows the name of the pipeline: `has failed after 3 attempts`."
+    )
+    measurement = AlertMeasurement(allow_null=True)
     failure = AlertFailure(allow_null=True)
 
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("alerts/channels", views.Channels.as_view()),
     path("alerts/channels/<uuid:pk>", views.ChannelById.as_view()),
     path("alerts/channels/<uuid:pk>/test", views.TestChannel.as_view()),
+    path("alerts/kinds", views.RuleKinds.as_view()),
     path("alerts/rules", views.Rules.as_view()),
     path("alerts/rules/<uuid:pk>", views.RuleById.as_view()),
     path("alerts/deliveries", views.Deliveries.as_view()),

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from apps.alerts import channels, examples, rules
 from apps.alerts.models import Channel, Delivery, DeliveryState, Rule
+from apps.alerts.rule_kinds.registry import described_rule_kinds
 from apps.alerts.sending import log
 from apps.alerts.sending.log import DeliveryColumns
 from apps.alerts.serializers import (
@@ -20,6 +21,7 @@ from apps.alerts.serializers import (
     DeliveryFilter,
     DeliveryRow,
     RuleCreate,
+    RuleKindList,
     RuleRow,
     RuleUpdate,
 )
@@ -35,7 +37,7 @@ CHANNEL_COLUMNS = (
     *("disabled_reason", "created_at", "updated_at"),
 )
 RULE_COLUMNS = (
-    *("id", "kind", "threshold", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
+    *("id", "kind", "settings", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
     *("created_at", "updated_at"),
 )
 CHANNEL_ORDERS = {"name": Order("name")}
@@ -177,6 +179,19 @@ class TestChannel(AlertView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         return self.delivery_response(channels.test(org=self.org, by=self.principal, channel_id=pk))
+
+
+class RuleKinds(AlertView):
+    @operation(
+        "alert_kinds_list",
+        tag="alerts",
+        summary="List the kinds of rules, each with the schema of its settings",
+        answer=RuleKindList,
+        example={"results": [examples.RULE_KIND], "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        kinds = described_rule_kinds()
+        return Response({"results": kinds, "count": len(kinds)})
 
 
 class Rules(AlertView):

@@ -66,7 +66,7 @@ def test_a_cancelled_run_neither_opens_nor_closes_an_alert(
 
 
 def test_a_rule_can_wait_for_several_failures_in_a_row(world: World, receiver: Receiver) -> None:
-    channel = add_webhook(world, receiver, kind="failed_in_a_row", threshold=3)
+    channel = add_webhook(world, receiver, kind="failed_in_a_row", settings={"threshold": 3})
     pipeline = make_pipeline(world)
     ends = [Status.FAILED, Status.FAILED, Status.SUCCEEDED, Status.FAILED, Status.FAILED]
     for status in ends:
@@ -77,7 +77,7 @@ def test_a_rule_can_wait_for_several_failures_in_a_row(world: World, receiver: R
     assert row["event"]["rule"] == {
         **row["event"]["rule"],
         "kind": "failed_in_a_row",
-        "threshold": 3,
+        "settings": {"threshold": 3},
     }
 
 

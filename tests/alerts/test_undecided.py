@@ -26,7 +26,7 @@ def faulty_statement() -> Iterator[None]:
             cursor.execute("SELECT 1 / 0")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decisions, "_open_alerts", fail)
+        patch.setattr(decisions, "open_alerts", fail)
         yield
 
 
@@ -89,7 +89,7 @@ def test_other_pipelines_do_not_wait_for_one_that_is_undecided(
 def test_failures_in_a_row_are_counted_up_to_the_undecided_run(
     world: World, receiver: Receiver
 ) -> None:
-    channel = add_webhook(world, receiver, kind="failed_in_a_row", threshold=2)
+    channel = add_webhook(world, receiver, kind="failed_in_a_row", settings={"threshold": 2})
     pipeline = make_pipeline(world)
     with world.scope():
         Alert.objects.for_org(world.org).delete()

@@ -585,6 +585,7 @@ ALERTS = {
     "alert_channels_update": Case(path={"id": "channel"}, body=lambda p: {"name": "Renamed"}),
     "alert_channels_delete": Case(204, path={"id": "channel"}),
     "alert_channels_test": Case(202, path={"id": "channel"}),
+    "alert_kinds_list": Case(),
     "alert_rules_list": Case(),
     "alert_rules_create": Case(
         201,

@@ -408,6 +408,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the kinds of rules, each with the schema of its settings
+         * @description List the kinds of rules, each with the schema of its settings.
+         */
+        get: operations["alert_kinds_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/rules": {
         parameters: {
             query?: never;
@@ -4183,6 +4203,9 @@ export interface components {
             rule: components["schemas"]["AlertRule"] | null;
             pipeline: components["schemas"]["AlertPipeline"] | null;
             run: components["schemas"]["AlertRun"] | null;
+            /** @description What has happened. It follows the name of the pipeline: `has failed after 3 attempts`. */
+            summary: string;
+            measurement: components["schemas"]["AlertMeasurement"] | null;
             failure: components["schemas"]["AlertFailure"] | null;
         };
         AlertFailure: {
@@ -4195,6 +4218,21 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
+        };
+        AlertMeasurement: {
+            /** Format: double */
+            value: number;
+            /**
+             * Format: double
+             * @description The lowest usual value.
+             */
+            low: number | null;
+            /**
+             * Format: double
+             * @description The highest usual value.
+             */
+            high: number | null;
+            unit: components["schemas"]["UnitEnum"];
         };
         AlertMessage: {
             /**
@@ -4220,7 +4258,10 @@ export interface components {
             /** Format: uuid */
             id: string;
             kind: components["schemas"]["AlertRuleKindEnum"];
-            threshold: number;
+            /** @description Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default. */
+            settings: {
+                [key: string]: unknown;
+            };
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
@@ -6650,8 +6691,10 @@ export interface components {
         };
         PatchedRuleUpdateRequest: {
             kind?: components["schemas"]["AlertRuleKindEnum"];
-            /** @description Number of failed runs in a row. */
-            threshold?: number;
+            /** @description Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default. */
+            settings?: {
+                [key: string]: unknown;
+            };
             scope?: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid
@@ -7730,8 +7773,10 @@ export interface components {
         };
         RuleCreateRequest: {
             kind: components["schemas"]["AlertRuleKindEnum"];
-            /** @description Number of failed runs in a row. */
-            threshold?: number;
+            /** @description Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default. */
+            settings?: {
+                [key: string]: unknown;
+            };
             /** @default org */
             scope?: components["schemas"]["AlertScopeEnum"];
             /**
@@ -7744,11 +7789,28 @@ export interface components {
             channel_ids: string[];
             enabled?: boolean;
         };
+        RuleKindList: {
+            results: components["schemas"]["RuleKindRow"][];
+            count: number;
+        };
+        RuleKindRow: {
+            kind: components["schemas"]["AlertRuleKindEnum"];
+            title: string;
+            description: string;
+            /** @description JSON Schema of the settings. */
+            settings: {
+                [key: string]: unknown;
+            };
+            scopes: components["schemas"]["AlertScopeEnum"][];
+        };
         RuleRow: {
             /** Format: uuid */
             id: string;
             kind: components["schemas"]["AlertRuleKindEnum"];
-            threshold: number;
+            /** @description Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default. */
+            settings: {
+                [key: string]: unknown;
+            };
             scope: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid
@@ -8578,6 +8640,8 @@ export interface components {
             field: string;
             message: string;
         };
+        /** @enum {string} */
+        UnitEnum: "seconds" | "records" | "share";
         UploadAnswer: {
             results: components["schemas"]["FileOutcome"][];
         };
@@ -11366,6 +11430,71 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_kinds_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the kinds of rules, each with the schema of its settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleKindList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,0 +1,95 @@
+"""Open and close alerts, and store a delivery for each channel of their rules. This sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.alerts import payloads
+from apps.alerts.deciding.ended_runs import EndedRun
+from apps.alerts.models import Alert, Channel, Delivery, DeliveryKind, Rule, RuleChannel
+from apps.alerts.rule_kinds.verdicts import Finding
+from apps.alerts.sending import queue
+from apps.auth.models import new_id
+from apps.pipelines.models import Pipeline
+
+
+def open_alerts(
+    pipeline: Pipeline,
+    found: Sequence[tuple[Rule, Finding]],
+    *,
+    at: datetime,
+    run: EndedRun | None = None,
+) -> None:
+    """Open an alert of each rule. None of them has an open alert for the pipeline."""
+    opened: list[tuple[Rule, Alert, payloads.Event]] = []
+    for rule, finding in found:
+        alert = Alert(
+            id=new_id(), org_id=pipeline.org_id, rule=rule, pipeline=pipeline, opened_at=at
+        )
+        alert.cause = event = payloads.event(
+            DeliveryKind.OPENED,
+            alert=alert,
+            at=at,
+            run=run,
+            summary=finding.text,
+            measurement=finding.measurement,
+        )
+        opened.append((rule, alert, event))
+    Alert.unscoped.bulk_create(alert for _, alert, _ in opened)
+    _add_deliveries(pipeline.org_id, opened)
+
+
+def close_alerts(
+    pipeline: Pipeline,
+    alerts: Sequence[tuple[Alert, str]],
+    *,
+    at: datetime,
+    run: EndedRun | None = None,
+) -> None:
+    """Close these alerts of the pipeline, each with the text that says why. Those of disabled rules are closed quietly."""
+    rows = Alert.objects.for_org(pipeline.org_id)
+    rows.filter(pk__in=[alert.pk for alert, _ in alerts]).update(closed_at=at)
+    told: list[tuple[Rule, Alert, payloads.Event]] = []
+    for alert, text in alerts:
+        if alert.rule.enabled:
+            event = payloads.event(DeliveryKind.CLOSED, alert=alert, at=at, run=run, summary=text)
+            told.append((alert.rule, alert, event))
+    _add_deliveries(pipeline.org_id, told)
+
+
+def _add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Event]]) -> None:
+    """Store a delivery for each enabled channel of each rule. The same event has the same id in all channels."""
+    if not alerts:
+        return
+    rule_ids = [rule.pk for rule, _, _ in alerts]
+    rows = RuleChannel.objects.for_org(org_id).filter(rule_id__in=rule_ids, channel__enabled=True)
+    channels: dict[UUID, Channel] = {}
+    channels_by_rule: dict[UUID, list[UUID]] = {}
+    for row in rows.select_related("channel").order_by("channel_id"):
+        channels[row.channel_id] = row.channel
+        channels_by_rule.setdefault(row.rule_id, []).append(row.channel_id)
+    Delivery.unscoped.bulk_create(
+        Delivery(
+            org_id=org_id,
+            channel_id=channel_id,
+            alert=alert,
+            pipeline_id=alert.pipeline_id,
+            event_id=UUID(event["id"]),
+            kind=event["kind"],
+            payload=event,
+        )
+        for rule, alert, event in alerts
+        for channel_id in channels_by_rule.get(rule.pk, [])
+    )
+    _wake(channels.values(), timezone.now())
+
+
+def _wake(channels: Iterable[Channel], now: datetime) -> None:
+    """Let a worker deliver at once, except to channels that group their events now: the tick finds those later."""
+    for channel in channels:
+        if channel.grouped_until is None or channel.grouped_until <= now:
+            queue.deliver_soon(org_id=channel.org_id, channel_id=channel.pk)

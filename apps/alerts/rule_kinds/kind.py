@@ -1,0 +1,47 @@
+"""A kind of rule. To add one, copy a sibling of run_failed.py, list it in registry.py, and describe it in docs/howto/alerts.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from apps.alerts.models import Scope
+from apps.alerts.rule_kinds.verdicts import EndOfRun, Verdict
+from apps.connectors import schemas
+from apps.json import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`settings` is a JSON Schema from which pages build a form; each setting has a default.
+
+    `judge` is called for each ordinary run that ends, in a transaction in which the pipeline is locked. `label` begins
+    the title of a message, and `recovered` follows the name of the pipeline when the alert closes.
+    """
+
+    title: str
+    description: str
+    label: str
+    settings: JsonObject
+    judge: Callable[[EndOfRun], Verdict]
+    recovered: str = "has recovered: its last run has succeeded"
+    scopes: tuple[str, ...] = tuple(Scope.values)
+
+    def with_defaults(self, settings: JsonObject) -> dict[str, Any]:
+        """Return the settings, with the defaults of those that are left out."""
+        properties: Any = self.settings["properties"]
+        return {**{name: field["default"] for name, field in properties.items()}, **settings}
+
+    def errors(self, settings: JsonObject) -> list[schemas.Error]:
+        return schemas.errors(self.settings, settings, "settings")
+
+
+def settings_schema(**properties: JsonObject) -> JsonObject:
+    """Return the schema of an object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,40 @@
+"""The kinds of rules by name."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from apps.alerts.rule_kinds import failed_in_a_row, run_failed
+from apps.alerts.rule_kinds.kind import Kind
+from apps.json import JsonObject
+
+RULE_KINDS: dict[str, Kind] = {
+    "run_failed": run_failed.KIND,
+    "failed_in_a_row": failed_in_a_row.KIND,
+}
+
+
+NAMES = tuple(RULE_KINDS)
+
+
+class DescribedKind(TypedDict):
+    """What a page needs for the form of a rule. `settings` is a JSON Schema."""
+
+    kind: str
+    title: str
+    description: str
+    settings: JsonObject
+    scopes: list[str]
+
+
+def described_rule_kinds() -> list[DescribedKind]:
+    return [
+        {
+            "kind": name,
+            "title": kind.title,
+            "description": kind.description,
+            "settings": kind.settings,
+            "scopes": list(kind.scopes),
+        }
+        for name, kind in RULE_KINDS.items()
+    ]
