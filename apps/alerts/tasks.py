@@ -6,7 +6,7 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
-from apps.alerts.deciding import undecided
+from apps.alerts.deciding import by_time, undecided
 from apps.alerts.sending import delivering, queue
 from apps.background.registry import SYSTEM_QUEUE
 
@@ -26,3 +26,9 @@ def tick(timestamp: int) -> None:
 @app.task(name="alerts.decide", queue=SYSTEM_QUEUE, queueing_lock="alerts.decide")
 def decide(timestamp: int) -> None:
     undecided.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.watch", queue=SYSTEM_QUEUE, queueing_lock="alerts.watch")
+def watch(timestamp: int) -> None:
+    by_time.tick()

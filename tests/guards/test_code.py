@@ -37,6 +37,7 @@ ALLOWED_RAW_SQL = {
     "apps/agent/turns/leases.py": "Locks the row in each transaction of a turn; building the statement took longer than running it.",
     "apps/agent/turns/tokens.py": "A statement of each model call that stores tokens, if the lease is still held.",
     "apps/agent/turns/reconciler.py": "Finds lost turns and expired approvals of all orgs.",
+    "apps/alerts/deciding/by_time.py": "Calls a database function that returns the ids of rules and of their late or stale pipelines.",
     "apps/alerts/deciding/undecided.py": "Calls a database function that returns the ids of pipelines with undecided runs.",
     "apps/alerts/sending/delivering.py": "Calls a database function that returns the ids of channels to which something is due.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",

@@ -133,7 +133,8 @@ UNTESTED_PLACES = {
     "A backfill, which the next round skips while it is locked, like `a due schedule`.": [
         "apps/runs/backfills/chunks.py:advance",
     ],
-    "A pipeline with undecided runs, which the next round skips while it is locked, like `a due schedule`.": [
+    "A pipeline, which the next round skips while it is locked, like `a due schedule`.": [
+        "apps/alerts/deciding/by_time.py:watch",
         "apps/alerts/deciding/undecided.py:decide_again",
     ],
     "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [

@@ -37,6 +37,7 @@ TASKS_WITHOUT_ORG = {
     "runs.sweep",
     "alerts.tick",
     "alerts.decide",
+    "alerts.watch",
     "agent.reconcile",
     "agent.import_packages",
 }

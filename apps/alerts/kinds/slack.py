@@ -46,6 +46,8 @@ def _event_text(event: Any) -> str:
     lines = [escape(line) for line in words.event_lines(event)]
     if event["run"] is not None:
         lines.append(f"<{event['run']['url']}|Open the run>")
+    elif event["pipeline"] is not None:
+        lines.append(f"<{event['pipeline']['url']}|Open the pipeline>")
     return "\n".join(lines)
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.alerts.models import Scope
-from apps.alerts.rule_kinds.verdicts import EndOfRun, Verdict
+from apps.alerts.rule_kinds.verdicts import EndOfRun, Finding, Verdict
 from apps.connectors import schemas
 from apps.json import JsonObject
+from apps.pipelines.models import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`settings` is a JSON Schema from which pages build a form; each setting has a default.
 
-    `judge` is called for each ordinary run that ends, in a transaction in which the pipeline is locked. `label` begins
+    `describe` is set for the kinds that look at the clock: it returns why the alert opens for a pipeline that the function
+    alerts_found_by_time has found. `judge` is called for each ordinary run that ends, in a transaction in which the pipeline is locked. `label` begins
     the title of a message, and `recovered` follows the name of the pipeline when the alert closes.
     """
 
@@ -25,6 +27,7 @@ class Kind:
     label: str
     settings: JsonObject
     judge: Callable[[EndOfRun], Verdict]
+    describe: Callable[[Pipeline, dict[str, Any]], Finding] | None = None
     recovered: str = "has recovered: its last run has succeeded"
     scopes: tuple[str, ...] = tuple(Scope.values)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from apps.alerts.rule_kinds import failed_in_a_row, run_failed
+from apps.alerts.rule_kinds import failed_in_a_row, late, run_failed, stale
 from apps.alerts.rule_kinds.kind import Kind
 from apps.json import JsonObject
 
 RULE_KINDS: dict[str, Kind] = {
     "run_failed": run_failed.KIND,
     "failed_in_a_row": failed_in_a_row.KIND,
+    "late": late.KIND,
+    "stale": stale.KIND,
 }
 
 

@@ -4265,7 +4265,7 @@ export interface components {
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
-        AlertRuleKindEnum: "run_failed" | "failed_in_a_row";
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale";
         AlertRun: {
             /** Format: uuid */
             id: string;
