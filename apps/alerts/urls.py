@@ -1,8 +1,9 @@
-"""Routes of rules, channels and deliveries."""
+"""Routes of rules, channels and deliveries, and of what is usual for a pipeline."""
 
 from django.urls import path
 
 from apps.alerts import views
+from apps.alerts.usual.views import PipelineUsual
 
 urlpatterns = [
     path("alerts/channels", views.Channels.as_view()),
@@ -13,4 +14,5 @@ urlpatterns = [
     path("alerts/rules/<uuid:pk>", views.RuleById.as_view()),
     path("alerts/deliveries", views.Deliveries.as_view()),
     path("alerts/deliveries/<uuid:pk>/replay", views.ReplayDelivery.as_view()),
+    path("pipelines/<uuid:pk>/usual", PipelineUsual.as_view()),
 ]

@@ -40,6 +40,7 @@ ALLOWED_RAW_SQL = {
     "apps/alerts/deciding/by_time.py": "Calls a database function that returns the ids of rules and of their late or stale pipelines.",
     "apps/alerts/deciding/undecided.py": "Calls a database function that returns the ids of pipelines with undecided runs.",
     "apps/alerts/sending/delivering.py": "Calls a database function that returns the ids of channels to which something is due.",
+    "apps/alerts/usual/history.py": "Reads the runs at one time of day by a lateral join, in the scope of the org.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",
     "apps/background/counts.py": "Counts over all orgs for the metrics, read with the operators' role.",

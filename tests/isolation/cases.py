@@ -586,6 +586,7 @@ ALERTS = {
     "alert_channels_delete": Case(204, path={"id": "channel"}),
     "alert_channels_test": Case(202, path={"id": "channel"}),
     "alert_kinds_list": Case(),
+    "pipelines_usual": Case(path={"id": "pipeline"}),
     "alert_rules_list": Case(),
     "alert_rules_create": Case(
         201,

@@ -6,6 +6,7 @@ run that its kind judges as good closes the alert.
 
 from __future__ import annotations
 
+from functools import cache
 from uuid import UUID
 
 from apps.alerts.deciding.alerts import close_alerts, open_alerts
@@ -14,6 +15,7 @@ from apps.alerts.models import Alert, Rule
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.alerts.rule_kinds.verdicts import EndOfRun, Finding, Outcome, Verdict
 from apps.alerts.rules import covering
+from apps.alerts.usual.history import history
 from apps.pipelines.models import Pipeline
 
 
@@ -26,22 +28,28 @@ def decide(org_id: UUID, run: EndedRun) -> None:
     rules = Rule.objects.for_org(org_id).filter(covering(pipeline), enabled=True)
     rules = rules.exclude(pk__in=[alert.rule_id for alert in still_open])
 
+    read_history = cache(
+        lambda: history(
+            org_id=org_id, pipeline_id=run.pipeline_id, version=run.version, at=run.created_at
+        )
+    )
+
+    def judge(rule: Rule) -> Verdict:
+        kind = RULE_KINDS[rule.kind]
+        settings = kind.with_defaults(rule.settings)
+        return kind.judge(EndOfRun(org_id, run, settings, read_history))
+
     found: list[tuple[Rule, Finding]] = []
     for rule in rules.order_by("pk"):
-        verdict = _judge(rule, run)
+        verdict = judge(rule)
         if isinstance(verdict, Finding):
             found.append((rule, verdict))
     ended = [
         (alert, RULE_KINDS[alert.rule.kind].recovered)
         for alert in still_open
-        if _judge(alert.rule, run) is Outcome.GOOD
+        if judge(alert.rule) is Outcome.GOOD
     ]
     if found:
         open_alerts(pipeline, found, at=run.finished_at, run=run)
     if ended:
         close_alerts(pipeline, ended, at=run.finished_at, run=run)
-
-
-def _judge(rule: Rule, run: EndedRun) -> Verdict:
-    kind = RULE_KINDS[rule.kind]
-    return kind.judge(EndOfRun(rule.org_id, run, kind.with_defaults(rule.settings)))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from apps.alerts.rule_kinds import failed_in_a_row, late, run_failed, stale
+from apps.alerts.rule_kinds import (
+    failed_in_a_row,
+    late,
+    run_failed,
+    slow,
+    source_changed,
+    stale,
+    volume,
+)
 from apps.alerts.rule_kinds.kind import Kind
 from apps.json import JsonObject
 
@@ -13,6 +21,9 @@ RULE_KINDS: dict[str, Kind] = {
     "failed_in_a_row": failed_in_a_row.KIND,
     "late": late.KIND,
     "stale": stale.KIND,
+    "slow": slow.KIND,
+    "volume": volume.KIND,
+    "source_changed": source_changed.KIND,
 }
 
 

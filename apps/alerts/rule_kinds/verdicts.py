@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypedDict
 from uuid import UUID
 
 from apps.alerts.deciding.ended_runs import EndedRun
+from apps.alerts.usual.history import History
 
 
 class Measurement(TypedDict):
@@ -42,3 +44,9 @@ class EndOfRun:
     org_id: UUID
     run: EndedRun
     settings: dict[str, Any]
+    read_history: Callable[[], History]
+
+    @property
+    def history(self) -> History:
+        """The runs with which this one is compared. They are read once for all rules."""
+        return self.read_history()

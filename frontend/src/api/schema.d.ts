@@ -3070,6 +3070,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/usual": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the usual duration and number of records of a pipeline on each weekday
+         * @description Show the usual duration and number of records of a pipeline on each weekday.
+         */
+        get: operations["pipelines_usual"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/versions": {
         parameters: {
             query?: never;
@@ -4265,7 +4285,7 @@ export interface components {
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
-        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale";
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed";
         AlertRun: {
             /** Format: uuid */
             id: string;
@@ -8675,6 +8695,31 @@ export interface components {
             limited: boolean;
             /** @description Whether this session has verified a second factor. */
             second_factor: boolean;
+        };
+        Usual: {
+            /** @description Time zone of the weekdays. */
+            timezone: string;
+            /** @description Number of the runs behind the ranges. */
+            runs: number;
+            weekdays: components["schemas"]["UsualWeekday"][];
+        };
+        UsualRange: {
+            /** Format: double */
+            low: number;
+            /** Format: double */
+            usual: number;
+            /** Format: double */
+            high: number;
+            /** @description Number of the runs behind the range. */
+            runs: number;
+            /** @description False if there are too few runs of this weekday, so that those of all days count. */
+            has_weekday: boolean;
+        };
+        UsualWeekday: {
+            /** @description From 1, Monday, to 7. */
+            weekday: number;
+            seconds: components["schemas"]["UsualRange"] | null;
+            records: components["schemas"]["UsualRange"] | null;
         };
         ValidateAnswer: {
             valid: boolean;
@@ -26800,6 +26845,85 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_usual: {
+        parameters: {
+            query?: {
+                /** @description As in the settings of a rule for alerts. */
+                sensitivity?: "low" | "normal" | "high";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the usual duration and number of records of a pipeline on each weekday */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usual"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
