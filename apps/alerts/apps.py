@@ -10,5 +10,5 @@ class AlertsConfig(AppConfig):
         from apps.orgs.members import beginnings
         from apps.runs import endings
 
-        beginnings.add_listener(beginning.add_first_rule)
+        beginnings.add_listener(beginning.add_first_rules)
         endings.add_listener(undecided.on_end)

@@ -1,4 +1,4 @@
-"""The first channel and rule of a new org: its owners get a mail when a run has failed after its retries."""
+"""The first channel and rules of a new org: its owners get a mail when a run has failed after its retries, or a pipeline is late."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from apps.alerts.models import Channel, ChannelKind, Rule, RuleChannel
 from apps.orgs.models import Org
 
 OWNERS_CHANNEL = "Owners"
+# The tolerance is longer than a restart of Drover, so that an upgrade does not tell that every pipeline is late.
+FIRST_RULES = {"run_failed": {}, "late": {"tolerance_minutes": 30}}
 
 
-def add_first_rule(org: Org) -> None:
-    """Add the channel and the rule. Migration 0003 does the same for the orgs that existed before."""
+def add_first_rules(org: Org) -> None:
+    """Add the channel and the rules. Migration 0003 has added the first one to the orgs that existed before."""
     channel = Channel.unscoped.create(
         org=org, name=OWNERS_CHANNEL, kind=ChannelKind.EMAIL, settings={"to": []}
     )
-    rule = Rule.unscoped.create(org=org, kind="run_failed")
-    RuleChannel.unscoped.create(org=org, rule=rule, channel=channel)
+    for kind, settings in FIRST_RULES.items():
+        rule = Rule.unscoped.create(org=org, kind=kind, settings=settings)
+        RuleChannel.unscoped.create(org=org, rule=rule, channel=channel)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core import mail
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -246,7 +247,7 @@ def test_a_disabled_rule_opens_nothing_and_closes_quietly(world: World, receiver
     (rule,) = [
         each
         for each in client.get("/api/v1/alerts/rules").json()["results"]
-        if each["kind"] == "late"
+        if each["channel_ids"] == [str(channel)]
     ]
     client.patch(f"/api/v1/alerts/rules/{rule['id']}", {"enabled": False})
     make_late(world, name="Another")
@@ -265,3 +266,17 @@ def test_a_pipeline_that_succeeds_after_the_statement_has_found_it_is_not_told(
     change(world, pipeline, late_at=timezone.now() + DAY)
     assert not by_time.watch(org_id=world.org.pk, pipeline_id=pipeline.pk)
     assert events_of(world, channel) == []
+
+
+def test_the_owners_of_a_new_org_are_told_that_a_pipeline_is_late_for_half_an_hour(
+    world: World,
+) -> None:
+    pipeline = make_late(world, name="Orders", by=timedelta(minutes=29))
+    assert by_time.tick() == 0
+    change(world, pipeline, late_at=timezone.now() - timedelta(minutes=31))
+    assert by_time.tick() == 1
+    (row,) = log_of(world)
+    deliver(world, row["channel"]["id"])
+    (message,) = mail.outbox
+    assert message.subject == "Late: “Orders”"
+    assert f"/pipelines/{pipeline.pk}" in str(message.body)
