@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.background.registry import Export, Queue, add_exports, add_queue
 from apps.pipelines import removal
-from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+from apps.pipelines.models import Dependency, Pipeline, PipelineVersion, RunAfter, Schedule
 
 add_queue(Queue(removal.QUEUE, concurrency=1, retries_lost_jobs=True))
 add_exports(
@@ -23,4 +23,6 @@ add_exports(
         Schedule,
         ("id", "pipeline_id", "cron", "interval_seconds", "timezone", "overlap", "misfire"),
     ),
+    Export("run_after", RunAfter, ("id", "pipeline_id", "mode", "window_seconds")),
+    Export("dependency", Dependency, ("id", "pipeline_id", "upstream_id", "used_until")),
 )

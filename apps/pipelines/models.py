@@ -296,3 +296,46 @@ class Schedule(OrgOwned):
                 condition=models.Q(next_run_at__isnull=False),
             )
         ]
+
+
+class DependencyMode(models.TextChoices):
+    ALL = "all"  # after all upstream pipelines have succeeded
+    ANY = "any"  # after each success of one of them
+
+
+class RunAfter(OrgOwned):
+    """When a pipeline starts after other pipelines have succeeded. The others are in Dependency."""
+
+    pipeline = models.OneToOneField(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    mode = models.CharField(
+        max_length=3, choices=DependencyMode.choices, default=DependencyMode.ALL
+    )
+    # A success that is older than this starts nothing; null for no limit.
+    window_seconds = models.PositiveIntegerField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(mode__in=DependencyMode.values), name="pipelines_runafter_mode"
+            )
+        ]
+
+
+class Dependency(OrgOwned):
+    """The pipeline runs after its upstream pipeline has succeeded."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    upstream = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    # Successes of the upstream pipeline until this time have started the pipeline, or are older than the dependency.
+    used_until = models.DateTimeField()
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "upstream"], name="pipelines_dependency_once"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(pipeline=models.F("upstream")),
+                name="pipelines_dependency_other",
+            ),
+        ]

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.pipelines import views
+from apps.pipelines.dependencies import views as dependency_views
 from apps.pipelines.drift import views as drift_views
 from apps.pipelines.facets import views as facet_views
 from apps.pipelines.history import views as history_views
@@ -26,6 +27,8 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/streams/decide", matching_views.Decide.as_view()),
     path("pipelines/<uuid:pk>/drift", drift_views.Drift.as_view()),
     path("pipelines/<uuid:pk>/drift/<uuid:change_id>", drift_views.Decide.as_view()),
+    path("pipelines/<uuid:pk>/dependencies", dependency_views.Dependencies.as_view()),
+    path("dependencies", dependency_views.GraphOfDependencies.as_view()),
     path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>/diff", history_views.Diff.as_view()),

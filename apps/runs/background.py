@@ -13,7 +13,7 @@ from apps.background.registry import (
 )
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
-from apps.runs.models import Run, Usage
+from apps.runs.models import Run, UpstreamRun, Usage
 
 add_queue(Queue(queue.RUNS, concurrency=None))
 add_worker_part(workers.execute_runs)
@@ -42,5 +42,6 @@ add_exports(
             "failure_message",
         ),
     ),
+    Export("upstream_run", UpstreamRun, ("id", "run_id", "upstream_id", "upstream_run_id")),
     Export("usage", Usage, ("id", "month", "rows", "bytes", "runs")),
 )

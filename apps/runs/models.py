@@ -30,6 +30,11 @@ class Trigger(models.TextChoices):
     RETRY = "retry"
     BACKFILL = "backfill"
     REPLAY = "replay"
+    DEPENDENCY = "dependency"
+
+
+# Nobody would see an exception of such a start.
+UNATTENDED_TRIGGERS = frozenset({Trigger.SCHEDULE, Trigger.DEPENDENCY})
 
 
 def kind_of_run(trigger: str, backfill_id: UUID | None) -> RunKind:
@@ -221,6 +226,22 @@ class Run(OrgOwned):
 
 # The condition for the same runs in a query.
 ORDINARY_RUNS = models.Q(backfill=None) & ~models.Q(trigger=Trigger.REPLAY)
+
+
+class UpstreamRun(OrgOwned):
+    """A success of an upstream pipeline that has started the run. It starts at most one run of each pipeline."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    upstream = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    upstream_run_id = models.UUIDField()  # may have been removed
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "upstream_run_id"], name="runs_upstreamrun_once"
+            )
+        ]
 
 
 class RunStream(OrgOwned):

@@ -155,6 +155,11 @@ class AttemptSerializer(serializers.Serializer[Any]):
     )
 
 
+class UpstreamRunSerializer(serializers.Serializer[Any]):
+    pipeline_id = serializers.UUIDField()
+    run_id = serializers.UUIDField()
+
+
 class RunRowSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     pipeline = NamedSerializer()
@@ -177,6 +182,10 @@ class RunRowSerializer(serializers.Serializer[Any]):
     )
     replay_of = serializers.UUIDField(
         allow_null=True, help_text="The run whose rejected records this run sends again."
+    )
+    upstream_runs = UpstreamRunSerializer(
+        many=True,
+        help_text="The runs of other pipelines after which this run has started, if its trigger is `dependency`.",
     )
     attempt = serializers.IntegerField()
     max_attempts = serializers.IntegerField()

@@ -6,6 +6,7 @@ the permission.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,7 +29,16 @@ from apps.runs.exceptions import (
     NotRetryable,
     PipelineDisabled,
 )
-from apps.runs.models import LIVE, Backfill, Run, RunStream, Status, Trigger
+from apps.runs.models import (
+    LIVE,
+    UNATTENDED_TRIGGERS,
+    Backfill,
+    Run,
+    RunStream,
+    Status,
+    Trigger,
+    UpstreamRun,
+)
 from apps.runs.replays.possible import refusal_of_retry
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import find_permitted_pipeline, find_permitted_run
@@ -50,12 +60,13 @@ def start(
     backfill: Backfill | None = None,
     chunk: int | None = None,
     replay_of: Run | None = None,
+    upstream_runs: Sequence[UpstreamRun] = (),
 ) -> Run:
-    """Create a pending run and the job that will execute it.
+    """Create a pending run and the job that will execute it. `upstream_runs` are stored with it.
 
     Without a `trigger`, the trigger is `api` if `by` is an API key, else `manual`. Raises PipelineDisabled if the
     pipeline is disabled and `force` is not set, RunInProgress if the pipeline has a live run, and LimitReached if a
-    monthly limit of the org is reached and the trigger is not a schedule.
+    monthly limit of the org is reached and somebody waits for the answer.
     """
     pipeline = find_permitted_pipeline(
         Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id
@@ -64,7 +75,7 @@ def start(
         raise PipelineDisabled
     _refuse_second_live_run(org, pipeline.pk)
     # Nobody would see an exception of a scheduled start. Its run is created, and fails with the reason.
-    if trigger is not Trigger.SCHEDULE:
+    if trigger not in UNATTENDED_TRIGGERS:
         usage.require_below_limits(org)
     run = Run(
         org=org,
@@ -86,6 +97,9 @@ def start(
     with transaction.atomic():
         queue.wake_worker(at=not_before)
         _insert(run)
+        for upstream_run in upstream_runs:
+            upstream_run.run = run
+        UpstreamRun.objects.for_org(org).bulk_create(upstream_runs)
         _audit(org, by, "run.start", run, pipeline.name)
         states.announce(org_id=org.pk, run_id=run.pk)
     return run

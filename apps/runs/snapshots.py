@@ -11,7 +11,15 @@ from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass
 from apps.json import JsonObject
 from apps.runs.claiming import admission
-from apps.runs.models import Attempt, Run, RunStream, Status, kind_of_run
+from apps.runs.models import (
+    Attempt,
+    Run,
+    RunStream,
+    Status,
+    Trigger,
+    UpstreamRun,
+    kind_of_run,
+)
 from apps.runs.next_steps import Setting, Side, next_step, setting_to_change, sides_to_check
 
 COLUMNS = (
@@ -63,6 +71,13 @@ class PipelineLabel(TypedDict):
     name: str
 
 
+class UpstreamRunLabel(TypedDict):
+    """A success that has started the run. It has ids only, because not everybody can see the upstream pipeline."""
+
+    pipeline_id: UUID
+    run_id: UUID
+
+
 class ProgressSnapshot(TypedDict):
     """Counts of all attempts of the run. `rate` is in records per second; `eta_seconds` is None if unknown."""
 
@@ -107,6 +122,7 @@ class RunSnapshot(TypedDict):
     schedule_id: UUID | None
     slot: datetime | None
     replay_of: UUID | None
+    upstream_runs: list[UpstreamRunLabel]
     attempt: int
     max_attempts: int
     waiting_reason: str | None
@@ -209,7 +225,26 @@ def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnap
         if row["status"] == Status.PENDING
     ]
     waiting = admission.explain_waiting(org_id, pending)
-    return [_render_run(row, waiting.get(row["id"])) for row in rows]
+    upstream_runs = _upstream_runs(org_id, rows)
+    return [
+        _render_run(row, waiting.get(row["id"]), upstream_runs.get(row["id"], [])) for row in rows
+    ]
+
+
+def _upstream_runs(
+    org_id: UUID, rows: Sequence[Mapping[str, Any]]
+) -> dict[UUID, list[UpstreamRunLabel]]:
+    """Return the successes of upstream pipelines that have started these runs."""
+    ids = [row["id"] for row in rows if row["trigger"] == Trigger.DEPENDENCY]
+    found: dict[UUID, list[UpstreamRunLabel]] = {}
+    if ids:
+        for row in UpstreamRun.objects.for_org(org_id).filter(run_id__in=ids).order_by("pk"):
+            label: UpstreamRunLabel = {
+                "pipeline_id": row.upstream_id,
+                "run_id": row.upstream_run_id,
+            }
+            found.setdefault(row.run_id, []).append(label)
+    return found
 
 
 def attempts(org_id: UUID, run_id: UUID) -> list[AttemptSnapshot]:
@@ -283,7 +318,11 @@ def eta(total: int | None, read: int, rate: float | None) -> float | None:
     return round((total - read) / rate, 1)
 
 
-def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> RunSnapshot:
+def _render_run(
+    row: Mapping[str, Any],
+    waiting: admission.WaitInfo | None,
+    upstream_runs: list[UpstreamRunLabel],
+) -> RunSnapshot:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "id": row["id"],
@@ -298,6 +337,7 @@ def _render_run(row: Mapping[str, Any], waiting: admission.WaitInfo | None) -> R
         "schedule_id": row["schedule_id"],
         "slot": row["slot"],
         "replay_of": row["replay_of_id"],
+        "upstream_runs": upstream_runs,
         "attempt": row["attempt"],
         "max_attempts": row["max_attempts"],
         "waiting_reason": waiting.reason if waiting else None,

@@ -16,6 +16,7 @@ from apps.pipelines import removal
 from apps.runs import scheduling
 from apps.runs.backfills import chunks
 from apps.runs.claiming import queue, reconciler, workers
+from apps.runs.dependents import starting
 from apps.runs.execute import work_once
 from apps.runs.keeping import retention
 from apps.runs.outputs import databases, leftovers
@@ -55,6 +56,17 @@ def tick(timestamp: int) -> None:
 @app.task(name="runs.backfill", queue=SYSTEM_QUEUE, queueing_lock="runs.backfill")
 def backfill(timestamp: int) -> None:
     chunks.start_due()
+
+
+@app.task(name=starting.START_TASK, queue=SYSTEM_QUEUE)
+def start_dependents(*, org_id: str, pipeline_id: str) -> None:
+    starting.start_around(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="runs.depend", queue=SYSTEM_QUEUE, queueing_lock="runs.depend")
+def depend(timestamp: int) -> None:
+    starting.tick()
 
 
 @app.periodic(cron="* * * * * */10")

@@ -44,6 +44,7 @@ EXAMPLE_ROW: dict[str, Any] = {
     "schedule_id": None,
     "slot": None,
     "replay_of": None,
+    "upstream_runs": [],
     "attempt": 1,
     "max_attempts": 3,
     "waiting_reason": None,

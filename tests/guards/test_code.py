@@ -68,6 +68,7 @@ ALLOWED_RAW_SQL = {
     "apps/runs/claiming/reconciler.py": "Calls database functions that return the ids of runs to recover.",
     "apps/runs/backfills/chunks.py": "Calls a database function that returns the ids of unfinished backfills.",
     "apps/runs/scheduling.py": "Calls a database function that returns the ids of due schedules.",
+    "apps/runs/dependents/starting.py": "Calls a database function that returns the ids of pipelines that successes of others start.",
     "apps/runs/claiming/workers.py": "Calls a database function that returns the ids of runs with a lease on this machine.",
     "apps/connectors/files/limits.py": "Django has no function for an advisory lock.",
     "apps/connectors/files/sweeping.py": "Calls a database function that returns the ids of orgs with old uploads.",

@@ -44,6 +44,7 @@ UNTESTED_PLACES = {
     "The org's own row, like `the org`.": [
         "apps/alerts/channels.py:create",
         "apps/alerts/rules.py:create",
+        "apps/pipelines/dependencies/services.py:replace",
         "apps/orgs/keys/rotation.py:_rotate_org",
         "apps/orgs/sign_in/sso.py:_log_in_to_org",
         "apps/orgs/operators/support.py:resume",

@@ -450,6 +450,13 @@ PIPELINES = {
     "pipelines_schedule_pause": Case(path={"id": "pipeline"}, body=lambda p: {"note": "Audit"}),
     "pipelines_schedule_preview": Case(path={"id": "pipeline"}),
     "pipelines_schedule_resume": Case(path={"id": "paused_pipeline"}),
+    "pipelines_dependencies": Case(path={"id": "pipeline"}),
+    "pipelines_dependencies_replace": Case(
+        path={"id": "pipeline"},
+        body=lambda p: {"upstream_ids": [p["busy_pipeline"]]},
+        unknown_id_status=422,
+    ),
+    "dependencies": Case(),
     "pipelines_versions_list": Case(path={"id": "pipeline"}),
     "pipelines_versions_retrieve": Case(path={"id": "pipeline"}, other_parameters={"number": 1}),
     "pipelines_versions_diff": Case(path={"id": "pipeline"}, other_parameters={"number": 2}),

@@ -303,6 +303,7 @@ def _create_repository(world: World, canary: str, texts: dict[str, str]) -> dict
 
 def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     from apps.pipelines import services as pipelines
+    from apps.pipelines.dependencies import services as dependencies
     from apps.pipelines.saved_views import services as saved_views
     from apps.pipelines.schedules import services as schedules
 
@@ -331,6 +332,14 @@ def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID
             values={"name": f"{canary} view"[:80], "filter": {"q": canary}},
         )
         (source_change,) = _find_source_change(world, canary, pipeline.pk)
+        dependencies.replace(
+            org=world.org,
+            by=SYSTEM,
+            pipeline_id=paused_pipeline.pk,
+            mode="all",
+            window_seconds=None,
+            upstream_ids=[pipeline.pk],
+        )
     return {
         "view": view.pk,
         "source_change": source_change.pk,

@@ -19,7 +19,7 @@ from apps.connectors.models import Repository
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.walls.scope import org_scope
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, Schedule
 from apps.runs.claiming import leases
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
@@ -32,6 +32,7 @@ TASKS_WITHOUT_ORG = {
     "orgs.recheck_domains",
     "runs.tick",
     "runs.backfill",
+    "runs.depend",
     "runs.reconcile",
     "runs.retain",
     "runs.sweep",
@@ -67,6 +68,15 @@ def make_turn_pending(planted: PlantedOrg) -> None:
         turns.update(status=TurnStatus.PENDING)
 
 
+def succeed_upstream_of_paused_pipeline(planted: PlantedOrg) -> None:
+    """Let the pipeline have a success, and resume the pipeline that runs after it."""
+    with planted.world.scope():
+        rows = Pipeline.objects.for_org(planted.world.org).filter(pk=planted["pipeline"])
+        rows.update(last_success_at=timezone.now())
+        schedules = Schedule.objects.for_org(planted.world.org)
+        schedules.filter(pipeline_id=planted["paused_pipeline"]).update(paused_at=None)
+
+
 def delete_pipeline(planted: PlantedOrg) -> None:
     """Delete the pipeline's row. The job must delete the folder of its run."""
     with planted.world.scope():
@@ -81,6 +91,9 @@ def store_database_of_deleted_connector(planted: PlantedOrg) -> None:
 
 
 JOBS = {
+    "runs.start_dependents": Job(
+        lambda p: {"pipeline_id": p["pipeline"]}, succeed_upstream_of_paused_pipeline
+    ),
     "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, request_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
     "connectors.remove_database": Job(

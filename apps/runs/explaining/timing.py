@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from apps.engine.failures import USER_CODE_PREFIXES
+from apps.pipelines.dependencies import services as dependencies
 from apps.pipelines.models import Schedule
 from apps.pipelines.schedules import words
 from apps.runs import snapshots
@@ -19,11 +20,20 @@ def timing_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
     if not facts.pipeline.enabled:
         text = "The pipeline is disabled, so its schedule starts no runs."
         yield Evidence(text, facts.path)
-    yield from _schedule_evidence(facts)
+    yield from (before := list(_dependency_evidence(facts)))
+    if facts.schedule is not None or not before:
+        yield from _schedule_evidence(facts)
     if (run := facts.live_run) is not None:
         yield _live_run_evidence(facts, run)
         yield from _failed_attempt_evidence(facts, run)
     yield from _duration_evidence(facts)
+
+
+def _dependency_evidence(facts: PipelineFacts) -> Iterator[Evidence]:
+    """Yield after which pipelines the pipeline runs, and why it does not run now."""
+    shown, _ = dependencies.show(org=facts.org, by=facts.by, pipeline_id=facts.pipeline.pk)
+    if shown["reason"]:
+        yield Evidence(f"The pipeline runs after others. {shown['reason']}", facts.path)
 
 
 def _duration_evidence(facts: PipelineFacts) -> Iterator[Evidence]:

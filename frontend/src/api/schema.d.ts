@@ -1597,6 +1597,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show which pipelines run after which others
+         * @description Show which pipelines run after which others.
+         */
+        get: operations["dependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -2720,6 +2740,30 @@ export interface paths {
          * @description Estimate the rows of a backfill without creating it.
          */
         post: operations["pipelines_backfills_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/dependencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show after which pipelines a pipeline runs, and why it does not run now
+         * @description Show after which pipelines a pipeline runs, and why it does not run now.
+         */
+        get: operations["pipelines_dependencies"];
+        /**
+         * Let a pipeline run after others have succeeded
+         * @description Let a pipeline run after others have succeeded.
+         */
+        put: operations["pipelines_dependencies_replace"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4195,7 +4239,7 @@ export interface components {
         /** @enum {string} */
         ActorKindEnum: "user" | "api_key" | "system" | "operator";
         AgentStatus: {
-            mode: components["schemas"]["ModeEnum"];
+            mode: components["schemas"]["AgentStatusModeEnum"];
             /** @description provider:name, or guided. */
             label: string;
             /** @description Whether the organization has chosen the model. */
@@ -4207,6 +4251,8 @@ export interface components {
             used_tokens: number;
             limit_tokens: number | null;
         };
+        /** @enum {string} */
+        AgentStatusModeEnum: "model" | "guided";
         AlertEvent: {
             /**
              * Format: uuid
@@ -5340,6 +5386,38 @@ export interface components {
         };
         /** @enum {string} */
         DeliveryStateEnum: "pending" | "sent" | "failed";
+        Dependencies: {
+            /** @description `all`: after each of the upstream pipelines has succeeded. `any`: after each success of one. */
+            mode: components["schemas"]["DependencyModeEnum"];
+            /** @description A success that is older than this starts nothing; null for no limit. */
+            window_seconds: number | null;
+            state: components["schemas"]["DependencyStateEnum"];
+            /** @description Why it does not run now, as a sentence. */
+            reason: string;
+            upstreams: components["schemas"]["Upstream"][];
+            downstreams: components["schemas"]["PipelineName"][];
+            /** @description Number of further upstream and downstream pipelines, which you cannot see. */
+            hidden: number;
+        };
+        DependenciesRequestRequest: {
+            /**
+             * @description `all`: after each of the upstream pipelines has succeeded. `any`: after each success of one.
+             * @default all
+             */
+            mode?: components["schemas"]["DependencyModeEnum"];
+            /** @description A success that is older than this starts nothing; null for no limit. */
+            window_seconds?: number | null;
+            /** @description Of the pipelines after which this one runs. Empty to let it run after none. */
+            upstream_ids: string[];
+        };
+        DependencyGraph: {
+            pipelines: components["schemas"]["GraphNode"][];
+            edges: components["schemas"]["GraphEdge"][];
+        };
+        /** @enum {string} */
+        DependencyModeEnum: "all" | "any";
+        /** @enum {string} */
+        DependencyStateEnum: "none" | "ready" | "waiting" | "blocked" | "disabled" | "paused";
         DocumentCreateRequest: {
             /** @description The name of the file, such as openapi.yaml. */
             name: string;
@@ -5590,8 +5668,31 @@ export interface components {
              */
             late_after_seconds: number | null;
         };
+        GraphEdge: {
+            /** Format: uuid */
+            pipeline_id: string;
+            /** Format: uuid */
+            upstream_id: string;
+        };
         /** @enum {string} */
         GraphEnum: "main" | "source_builder";
+        GraphNode: {
+            /** Format: date-time */
+            last_success_at: string | null;
+            /**
+             * Format: date-time
+             * @description The first failure after the last success.
+             */
+            failing_since: string | null;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            enabled: boolean;
+            state: components["schemas"]["DependencyStateEnum"];
+            reason: string;
+            /** @description Whether it has a run that has not ended. */
+            is_running: boolean;
+        };
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
             sync: boolean;
@@ -6091,8 +6192,6 @@ export interface components {
         };
         /** @enum {string} */
         MisfireEnum: "skip" | "run_once";
-        /** @enum {string} */
-        ModeEnum: "model" | "guided";
         ModelCheckAnswer: {
             /** @description Whether nothing has failed. There may be warnings. */
             ok: boolean;
@@ -7203,6 +7302,11 @@ export interface components {
             enabled: components["schemas"]["FacetValue"][];
             source: components["schemas"]["FacetValue"][];
         };
+        PipelineName: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
         PipelineRow: {
             /** Format: uuid */
             id: string;
@@ -7883,6 +7987,8 @@ export interface components {
              * @description The run whose rejected records this run sends again.
              */
             replay_of: string | null;
+            /** @description The runs of other pipelines after which this run has started, if its trigger is `dependency`. */
+            upstream_runs: components["schemas"]["UpstreamRun"][];
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
@@ -7947,6 +8053,8 @@ export interface components {
              * @description The run whose rejected records this run sends again.
              */
             replay_of: string | null;
+            /** @description The runs of other pipelines after which this run has started, if its trigger is `dependency`. */
+            upstream_runs: components["schemas"]["UpstreamRun"][];
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
@@ -8572,7 +8680,7 @@ export interface components {
             member_id: string;
         };
         /** @enum {string} */
-        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
+        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
         TryAnswer: {
             ok: boolean;
             records: {
@@ -8676,6 +8784,26 @@ export interface components {
              */
             approve?: boolean;
         };
+        Upstream: {
+            /** Format: date-time */
+            last_success_at: string | null;
+            /**
+             * Format: date-time
+             * @description The first failure after the last success.
+             */
+            failing_since: string | null;
+            pipeline: components["schemas"]["PipelineName"];
+            /** @description `ready`: it has a success that has not started this pipeline yet. */
+            state: components["schemas"]["UpstreamStateEnum"];
+        };
+        UpstreamRun: {
+            /** Format: uuid */
+            pipeline_id: string;
+            /** Format: uuid */
+            run_id: string;
+        };
+        /** @enum {string} */
+        UpstreamStateEnum: "ready" | "waiting" | "failed" | "too_old";
         Usage: {
             limits: components["schemas"]["Measure"][];
             months: components["schemas"]["Month"][];
@@ -18066,6 +18194,71 @@ export interface operations {
             };
         };
     };
+    dependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show which pipelines run after which others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DependencyGraph"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     events: {
         parameters: {
             query?: {
@@ -24871,6 +25064,210 @@ export interface operations {
             };
         };
     };
+    pipelines_dependencies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show after which pipelines a pipeline runs, and why it does not run now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dependencies"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_dependencies_replace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DependenciesRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Let a pipeline run after others have succeeded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dependencies"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pipelines_disable: {
         parameters: {
             query?: never;
@@ -28639,7 +29036,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
                 /** @description Created before this time. */
                 until?: string;
             };
@@ -30092,7 +30489,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
                 /** @description Created before this time. */
                 until?: string;
             };

@@ -17,6 +17,7 @@ export const TRIGGER_WORDS: Record<RunTrigger, string> = {
   retry: "Retry",
   backfill: "Backfill",
   replay: "Send again",
+  dependency: "After another pipeline",
 };
 
 /** The freshness of a pipeline in words. Without one, the pipeline is disabled, has no active schedule or has not run. */

@@ -72,6 +72,7 @@ export const RUN = {
   schedule_id: null,
   slot: null,
   replay_of: null,
+  upstream_runs: [],
   attempt: 2,
   max_attempts: 3,
   waiting_reason: null,

@@ -104,6 +104,7 @@ export const ACTIONS: Record<string, string> = {
   "org.update": "changed the settings of the organization",
   "pipeline.create": "created the pipeline",
   "pipeline.delete": "deleted the pipeline",
+  "pipeline.dependencies": "changed after which pipelines … runs",
   "pipeline.duplicate": "duplicated a pipeline as",
   "pipeline.restore": "restored an earlier version of",
   "pipeline.streams": "decided about new streams of",

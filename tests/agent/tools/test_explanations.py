@@ -17,6 +17,7 @@ from apps.orgs.models import Domain
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.pipelines import services
+from apps.pipelines.dependencies import services as dependencies
 from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.schedules import services as schedules
 from apps.pipelines.schedules import words
@@ -67,6 +68,24 @@ def test_a_paused_schedule_names_its_person_and_note(world: World) -> None:
 
     assert "paused" in texts(world, pipeline)
     assert "The shop moves house" in texts(world, pipeline)
+
+
+def test_a_pipeline_that_runs_after_others_says_what_it_waits_for(world: World) -> None:
+    orders, report = make_pipeline(world, name="Orders"), make_pipeline(world)
+    with world.scope():
+        dependencies.replace(
+            org=world.org,
+            by=SYSTEM,
+            pipeline_id=report.pk,
+            mode="all",
+            window_seconds=None,
+            upstream_ids=[orders.pk],
+        )
+
+    found = texts(world, report)
+
+    assert "Waits for Orders, which has no new success." in found
+    assert "has no schedule" not in found
 
 
 def test_a_due_time_that_passed_without_a_run_is_late(world: World) -> None:

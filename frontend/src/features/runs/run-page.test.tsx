@@ -26,6 +26,7 @@ const run = {
   schedule_id: null,
   slot: null,
   replay_of: null,
+  upstream_runs: [],
   attempt: 2,
   max_attempts: 3,
   waiting_reason: null,

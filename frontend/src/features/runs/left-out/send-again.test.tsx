@@ -13,6 +13,7 @@ const run = part<Run>({
   status: "succeeded",
   trigger: "manual",
   replay_of: null,
+  upstream_runs: [],
   created_at: "2026-01-01T00:00:00Z",
   progress: { read: 9, written: 4, rejected: 5, skipped: 0, bytes: 0, iterations: 0, total: null },
   attempts: [],
