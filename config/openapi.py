@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
         "DependencyModeEnum": "apps.pipelines.models.DependencyMode",
         "DependencyStateEnum": "apps.pipelines.dependencies.serializers.DEPENDENCY_STATES",
         "UpstreamStateEnum": "apps.pipelines.dependencies.serializers.UPSTREAM_STATES",
+        "HookCredentialEnum": "apps.pipelines.models.HookCredential",
         "ChannelKindEnum": "apps.alerts.models.ChannelKind",
         "AlertRuleKindEnum": "apps.alerts.rule_kinds.registry.NAMES",
         "AlertScopeEnum": "apps.alerts.models.Scope",

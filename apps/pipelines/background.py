@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from apps.background.registry import Export, Queue, add_exports, add_queue
+from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
 from apps.pipelines import removal
-from apps.pipelines.models import Dependency, Pipeline, PipelineVersion, RunAfter, Schedule
+from apps.pipelines.hooks.services import remove_old_calls
+from apps.pipelines.models import (
+    Dependency,
+    Hook,
+    HookCall,
+    Pipeline,
+    PipelineVersion,
+    RunAfter,
+    Schedule,
+)
 
 add_queue(Queue(removal.QUEUE, concurrency=1, retries_lost_jobs=True))
+add_sweep(remove_old_calls)
 add_exports(
     Export(
         "pipeline",
@@ -25,4 +35,10 @@ add_exports(
     ),
     Export("run_after", RunAfter, ("id", "pipeline_id", "mode", "window_seconds")),
     Export("dependency", Dependency, ("id", "pipeline_id", "upstream_id", "used_until")),
+    Export(
+        "hook",
+        Hook,
+        ("id", "pipeline_id", "name", "credential", "enabled", "last_used_at", "created_at"),
+    ),
+    Export("hook_call", HookCall, ("id", "hook_id", "key", "run_id", "created_at")),
 )

@@ -34,3 +34,15 @@ class ChangeDecided(Conflict):
     """Somebody has already accepted or ignored this change."""
 
     code = "change_decided"
+
+
+class HookNameTaken(Conflict):
+    """Another hook of this pipeline has this name."""
+
+    code = "name_taken"
+
+
+class TooManyHooks(Conflict):
+    """The pipeline has 20 hooks, which is the most: delete one first."""
+
+    code = "too_many_hooks"

@@ -339,3 +339,59 @@ class Dependency(OrgOwned):
                 name="pipelines_dependency_other",
             ),
         ]
+
+
+class HookCredential(models.TextChoices):
+    TOKEN = "token"  # noqa: S105 - the secret itself
+    SIGNATURE = "signature"  # HMAC-SHA256 of a time stamp and the body, with the secret
+
+
+class Hook(OrgOwned):
+    """An address at which a program starts the pipeline. Its secret is encrypted and never shown again."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    name = models.CharField(max_length=120)
+    credential = models.CharField(max_length=10, choices=HookCredential.choices)
+    sealed = models.TextField()
+    secret_last4 = models.CharField(max_length=4)
+    enabled = models.BooleanField(default=True)
+    last_used_at = models.DateTimeField(null=True)
+    minute_began_at = models.DateTimeField(null=True)  # when calls_in_minute was last 1
+    calls_in_minute = models.PositiveIntegerField(default=0)
+    etag = models.PositiveIntegerField(default=1)  # increases with every change
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", "pipeline", Lower("name"), name="pipelines_hook_name"),
+            models.CheckConstraint(
+                condition=models.Q(credential__in=HookCredential.values),
+                name="pipelines_hook_credential",
+            ),
+            names.plain_text_check("name", name="pipelines_hook_name_plain"),
+        ]
+
+
+class HookCall(OrgOwned):
+    """A call of a hook that has started a run. Another call with the same key or signature starts none."""
+
+    hook = models.ForeignKey(Hook, models.CASCADE, related_name="+", db_constraint=False)
+    key = models.CharField(max_length=200, blank=True)  # the Idempotency-Key
+    signature = models.CharField(max_length=100, blank=True)
+    run_id = models.UUIDField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hook", "key"], condition=~models.Q(key=""), name="pipelines_hookcall_key"
+            ),
+            models.UniqueConstraint(
+                fields=["hook", "signature"],
+                condition=~models.Q(signature=""),
+                name="pipelines_hookcall_signature",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="pipelines_hookcall_old")]

@@ -7,6 +7,7 @@ from apps.pipelines.dependencies import views as dependency_views
 from apps.pipelines.drift import views as drift_views
 from apps.pipelines.facets import views as facet_views
 from apps.pipelines.history import views as history_views
+from apps.pipelines.hooks import views as hook_views
 from apps.pipelines.matching import views as matching_views
 from apps.pipelines.saved_views import views as saved_view_views
 from apps.pipelines.schedules import views as schedule_views
@@ -28,6 +29,9 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/drift", drift_views.Drift.as_view()),
     path("pipelines/<uuid:pk>/drift/<uuid:change_id>", drift_views.Decide.as_view()),
     path("pipelines/<uuid:pk>/dependencies", dependency_views.Dependencies.as_view()),
+    path("pipelines/<uuid:pk>/hooks", hook_views.Hooks.as_view()),
+    path("pipelines/<uuid:pk>/hooks/<uuid:hook>", hook_views.HookById.as_view()),
+    path("pipelines/<uuid:pk>/hooks/<uuid:hook>/rotate", hook_views.RotateHook.as_view()),
     path("dependencies", dependency_views.GraphOfDependencies.as_view()),
     path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from apps.auth.exceptions import TooManyAttempts
 from apps.orgs.exceptions import Conflict, Disabled
 
 
@@ -83,6 +84,23 @@ class WrittenByAnother(Conflict):
 
 class PipelineDisabled(Disabled):
     """The pipeline is disabled: enable it, or run it once with force."""
+
+
+class HookDisabled(Disabled):
+    """The hook is disabled: enable it on the page of its pipeline."""
+
+
+class CallReplayed(Conflict):
+    """This signed call has already started a run: sign each call with a new time stamp."""
+
+    code = "replayed"
+
+
+class TooManyCalls(TooManyAttempts):
+    """This hook was called more than 60 times in a minute: wait a minute."""
+
+    def __init__(self) -> None:
+        super().__init__(60)
 
 
 class MoveNotAllowed(Exception):

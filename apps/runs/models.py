@@ -31,6 +31,7 @@ class Trigger(models.TextChoices):
     BACKFILL = "backfill"
     REPLAY = "replay"
     DEPENDENCY = "dependency"
+    HOOK = "hook"
 
 
 # Nobody would see an exception of such a start.

@@ -6,6 +6,7 @@ from apps.runs.backfills import views as backfill_views
 from apps.runs.bulk import views as bulk_views
 from apps.runs.comparing import views as comparison_views
 from apps.runs.following import views as event_views
+from apps.runs.hooks import views as hook_views
 from apps.runs.outputs import log_views
 from apps.runs.outputs import views as output_views
 from apps.runs.overview import views as overview_views
@@ -45,6 +46,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/rejected/replay", replay_views.ReplayView.as_view()),
     path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),
     path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
+    path("hooks/<uuid:pk>", hook_views.CallHook.as_view()),
     path("org/usage", usage_views.UsageView.as_view()),
     path("org/usage/export", usage_views.UsageExportView.as_view()),
     path("stats/overview", overview_views.OverviewView.as_view()),

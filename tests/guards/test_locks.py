@@ -83,6 +83,7 @@ UNTESTED_PLACES = {
         "apps/orgs/members/verified_domains.py:recheck",
         "apps/orgs/members/domains.py:_lock_domain",
         "apps/pipelines/history/versions.py:usable_connectors",
+        "apps/pipelines/hooks/services.py:_lock",
         "apps/pipelines/bulk/changes.py:_change",
         "apps/pipelines/bulk/changes.py:permitted_pipelines",
         "apps/pipelines/saved_views/services.py:create",

@@ -30,6 +30,7 @@ VIEWS_WITHOUT_ACTION = {
     "apps/orgs/sign_in/account_views.py:EmailConfirmation.post": "The secret of the mailed link is its only input.",
     "apps/orgs/sign_in/provider_views.py:OwnProviderCheck.post": "Checks the issuer in the body and stores nothing.",
     "apps/connectors/custom_sources/views.py:Validate.post": "Validates the code in the body and stores nothing.",
+    "apps/runs/hooks/views.py:CallHook.post": "A program without an account is not a principal. Its credential is checked.",
     "apps/connectors/repositories/views.py:Hook.post": "A Git server is not a principal. Its signature is checked.",
     "apps/pipelines/schedules/views.py:ScheduleOfWords.post": "Reads the schedule in the body and stores nothing.",
     "apps/pipelines/schedules/views.py:UnsavedScheduleTimes.post": "Computes the next times of the schedule in the body and stores nothing.",

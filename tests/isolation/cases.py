@@ -388,6 +388,7 @@ CUSTOM_SOURCES = {
         path={"id": "custom_source"}, other_parameters={"number": 2}
     ),
 }
+HOOK_SECRET = rb'"secret(_last4)?":"[^"]+"'
 PIPELINES = {
     "pipelines_list": Case(query={"domain": "domain", "connector": "connector"}),
     "pipelines_facets": Case(query={"domain": "domain", "connector": "connector"}),
@@ -450,6 +451,25 @@ PIPELINES = {
     "pipelines_schedule_pause": Case(path={"id": "pipeline"}, body=lambda p: {"note": "Audit"}),
     "pipelines_schedule_preview": Case(path={"id": "pipeline"}),
     "pipelines_schedule_resume": Case(path={"id": "paused_pipeline"}),
+    "hooks_list": Case(path={"id": "paused_pipeline"}),
+    "hooks_create": Case(
+        201,
+        path={"id": "paused_pipeline"},
+        body=lambda p: {"name": "Another"},
+        varying_part=HOOK_SECRET,
+    ),
+    "hooks_get": Case(path={"id": "paused_pipeline", "hook": "hook"}),
+    "hooks_update": Case(
+        path={"id": "paused_pipeline", "hook": "hook"}, body=lambda p: {"enabled": False}
+    ),
+    "hooks_delete": Case(204, path={"id": "paused_pipeline", "hook": "hook"}),
+    "hooks_rotate": Case(path={"id": "paused_pipeline", "hook": "hook"}, varying_part=HOOK_SECRET),
+    "hooks_call": Case(
+        202,
+        path={"id": "hook"},
+        headers=lambda p: {"HTTP_DROVER_TOKEN": p["hook_token"]},
+        varying_part=rb'"run_id":"[^"]+"',
+    ),
     "pipelines_dependencies": Case(path={"id": "pipeline"}),
     "pipelines_dependencies_replace": Case(
         path={"id": "pipeline"},

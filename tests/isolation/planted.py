@@ -118,6 +118,7 @@ def plant() -> PlantedOrg:
         ids |= _create_file(world, canary)
         ids |= _create_repository(world, canary, texts)
     ids |= _create_pipelines(world, canary, ids["domain"])
+    ids |= _create_hook(world, canary, texts, ids["paused_pipeline"])
     with world.scope():
         ids |= _create_runs(world, canary, ids)
         ids |= _create_alerts(world, canary, ids)
@@ -347,6 +348,22 @@ def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID
         "paused_pipeline": paused_pipeline.pk,
         "busy_pipeline": busy_pipeline.pk,
     }
+
+
+def _create_hook(
+    world: World, canary: str, texts: dict[str, str], pipeline_id: UUID
+) -> dict[str, UUID]:
+    from apps.pipelines.hooks import services as hooks
+
+    with world.scope():
+        hook, texts["hook_token"] = hooks.create(
+            org=world.org,
+            by=SYSTEM,
+            pipeline_id=pipeline_id,
+            name=f"{canary} hook",
+            credential="token",
+        )
+    return {"hook": hook.pk}
 
 
 def _find_source_change(world: World, canary: str, pipeline_id: UUID) -> list[SourceChange]:

@@ -206,6 +206,18 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
     add_secret("renewed webhook secret", renewed["webhook_secret"])
     call_without_secret("patch", f"repositories/{connected['id']}", {"branch": "release"})
     call_without_secret("post", f"repositories/{connected['id']}/sync", status=202)
+    config = {
+        "source": {"kind": "dummy", "config": {}},
+        "streams": [{"stream": "generated"}],
+        "destination": {"kind": "logger", "config": {}},
+    }
+    hooked = call_without_secret("post", "pipelines", {"name": "Hooked", "config": config}, 201)
+    hooks = f"pipelines/{hooked['id']}/hooks"
+    hook = call("post", hooks, {"name": "Shop"}, 201).json()
+    add_secret("hook's secret", hook["secret"])
+    call_without_secret("patch", f"{hooks}/{hook['id']}", {"name": "My shop"})
+    renewed_hook = call("post", f"{hooks}/{hook['id']}/rotate").json()
+    add_secret("renewed hook's secret", renewed_hook["secret"])
     for kind, settings_of_channel in {
         "slack": {"url": secrets["slack url"]},
         "webhook": {"url": "https://hooks.example.com", "secret": secrets["signing secret"]},

@@ -19,7 +19,7 @@ UPSTREAM_STATES = [(state.value, state.value) for state in UpstreamState]
 DEPENDENCY_STATES = [(state.value, state.value) for state in DependencyState]
 
 
-class DependenciesRequest(serializers.Serializer[Any]):
+class DependenciesUpdate(serializers.Serializer[Any]):
     mode = serializers.ChoiceField(
         DependencyMode.choices, default=DependencyMode.ALL, help_text=MODE_HELP
     )

@@ -13,8 +13,8 @@ from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.dependencies import services
 from apps.pipelines.dependencies.serializers import (
-    DependenciesRequest,
     DependenciesSerializer,
+    DependenciesUpdate,
     DependencyGraphSerializer,
 )
 from apps.pipelines.dependencies.services import PipelineDependencies
@@ -70,7 +70,7 @@ class Dependencies(OrgView):
         "pipelines_dependencies_replace",
         tag="pipelines",
         summary="Let a pipeline run after others have succeeded",
-        request=DependenciesRequest,
+        request=DependenciesUpdate,
         answer=DependenciesSerializer,
         errors=(404, 412, 422),
         parameters=[IF_MATCH],
@@ -83,7 +83,7 @@ class Dependencies(OrgView):
             by=self.principal,
             pipeline_id=pk,
             match=match_of(request),
-            **data_of(DependenciesRequest, request),
+            **data_of(DependenciesUpdate, request),
         )
         return _response(*changed)
 

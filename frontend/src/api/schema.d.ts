@@ -1782,6 +1782,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a run of the hook's pipeline; a wrong credential gets 404, as an unknown hook does
+         * @description Start a run of the hook's pipeline; a wrong credential gets 404, as an unknown hook does.
+         */
+        post: operations["hooks_call"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations/accept": {
         parameters: {
             query?: never;
@@ -2864,6 +2884,78 @@ export interface paths {
          * @description Enable a pipeline and its schedule.
          */
         post: operations["pipelines_enable"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the hooks with which programs start the pipeline
+         * @description List the hooks with which programs start the pipeline.
+         */
+        get: operations["hooks_list"];
+        put?: never;
+        /**
+         * Create a hook with which a program starts the pipeline; its secret is shown once
+         * @description Create a hook with which a program starts the pipeline; its secret is shown once.
+         */
+        post: operations["hooks_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/hooks/{hook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a hook
+         * @description Show a hook.
+         */
+        get: operations["hooks_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a hook
+         * @description Delete a hook.
+         */
+        delete: operations["hooks_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename, enable or disable a hook
+         * @description Rename, enable or disable a hook.
+         */
+        patch: operations["hooks_update"];
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/hooks/{hook}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a hook a new secret, shown once; the old one stops working at once
+         * @description Give a hook a new secret, shown once; the old one stops working at once.
+         */
+        post: operations["hooks_rotate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5399,7 +5491,7 @@ export interface components {
             /** @description Number of further upstream and downstream pipelines, which you cannot see. */
             hidden: number;
         };
-        DependenciesRequestRequest: {
+        DependenciesUpdateRequest: {
             /**
              * @description `all`: after each of the upstream pipelines has succeeded. `any`: after each success of one.
              * @default all
@@ -5696,6 +5788,61 @@ export interface components {
         HookAnswer: {
             /** @description Whether the push concerns the branch, so that a sync was requested. */
             sync: boolean;
+        };
+        HookCreateRequest: {
+            name: string;
+            /**
+             * @description What a call is checked by. `token`: the secret in the header Drover-Token. `signature`: the header Drover-Signature, an HMAC-SHA256 with the secret.
+             * @default token
+             */
+            credential?: components["schemas"]["HookCredentialEnum"];
+        };
+        /** @enum {string} */
+        HookCredentialEnum: "token" | "signature";
+        HookRow: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description The address that a program calls with POST. */
+            url: string;
+            /** @description What a call is checked by. `token`: the secret in the header Drover-Token. `signature`: the header Drover-Signature, an HMAC-SHA256 with the secret. */
+            credential: components["schemas"]["HookCredentialEnum"];
+            secret_last4: string;
+            enabled: boolean;
+            /**
+             * Format: date-time
+             * @description The last call with the right credential.
+             */
+            last_used_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+        };
+        HookRowPage: {
+            results: components["schemas"]["HookRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
+        HookWithSecret: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description The address that a program calls with POST. */
+            url: string;
+            /** @description What a call is checked by. `token`: the secret in the header Drover-Token. `signature`: the header Drover-Signature, an HMAC-SHA256 with the secret. */
+            credential: components["schemas"]["HookCredentialEnum"];
+            secret_last4: string;
+            enabled: boolean;
+            /**
+             * Format: date-time
+             * @description The last call with the right credential.
+             */
+            last_used_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description It is not shown again. */
+            secret: string;
         };
         /** @description The runs that ended in this hour. Records, bytes and durations are of the succeeded ones. */
         Hour: {
@@ -6548,6 +6695,10 @@ export interface components {
         };
         PatchedDomainChangeRequest: {
             name?: string;
+        };
+        PatchedHookUpdateRequest: {
+            name?: string;
+            enabled?: boolean;
         };
         PatchedOrganizationChangeRequest: {
             name?: string;
@@ -8418,6 +8569,12 @@ export interface components {
              */
             force?: boolean;
         };
+        StartedRun: {
+            /** Format: uuid */
+            run_id: string;
+            /** @description Whether an earlier call with the same Idempotency-Key has started the run. Then the status is 200. */
+            repeated: boolean;
+        };
         /** @description Chunks of backfills and replays are left out. */
         Statistics: {
             /** @description The newest runs, oldest first. */
@@ -8680,7 +8837,7 @@ export interface components {
             member_id: string;
         };
         /** @enum {string} */
-        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
+        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
         TryAnswer: {
             ok: boolean;
             records: {
@@ -19105,6 +19262,109 @@ export interface operations {
             };
         };
     };
+    hooks_call: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `v1=` and the HMAC-SHA256 of the time stamp, a full stop and the body, with the secret of the hook, in hexadecimal digits, if its credential is `signature`. */
+                "Drover-Signature"?: string;
+                /** @description The time of the signature, in seconds since 1970. It may differ by 5 minutes from the server's clock. */
+                "Drover-Timestamp"?: string;
+                /** @description The secret of the hook, if its credential is `token`. */
+                "Drover-Token"?: string;
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Start a run of the hook's pipeline; a wrong credential gets 404, as an unknown hook does */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRun"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Disabled */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     invitations_accept: {
         parameters: {
             query?: never;
@@ -25154,7 +25414,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DependenciesRequestRequest"];
+                "application/json": components["schemas"]["DependenciesUpdateRequest"];
             };
         };
         responses: {
@@ -25747,6 +26007,633 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PipelineDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the hooks with which programs start the pipeline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HookCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Create a hook with which a program starts the pipeline; its secret is shown once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookWithSecret"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                hook: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a hook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                hook: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a hook */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                hook: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedHookUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Rename, enable or disable a hook */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hooks_rotate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                hook: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Give a hook a new secret, shown once; the old one stops working at once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookWithSecret"];
                 };
             };
             /** @description The request is malformed */
@@ -29036,7 +29923,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
                 /** @description Created before this time. */
                 until?: string;
             };
@@ -30489,7 +31376,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
                 /** @description Created before this time. */
                 until?: string;
             };

@@ -18,6 +18,7 @@ export const TRIGGER_WORDS: Record<RunTrigger, string> = {
   backfill: "Backfill",
   replay: "Send again",
   dependency: "After another pipeline",
+  hook: "Hook",
 };
 
 /** The freshness of a pipeline in words. Without one, the pipeline is disabled, has no active schedule or has not run. */
