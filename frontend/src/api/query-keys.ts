@@ -65,6 +65,8 @@ export const queryKeys = {
     versions: (id: string) => ["pipelines", "one", id, "versions"] as const,
     diff: (id: string, number: number) => ["pipelines", "one", id, "diff", number] as const,
     state: (id: string) => ["pipelines", "one", id, "state"] as const,
+    dependencies: (id: string) => ["pipelines", "one", id, "dependencies"] as const,
+    dependencyGraph: ["pipelines", "dependency-graph"],
     backfills: (id: string) => ["pipelines", "one", id, "backfills"] as const,
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
     positionHistory: (id: string, stream: string) =>

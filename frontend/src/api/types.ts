@@ -95,3 +95,6 @@ export interface DomainChoice {
   id: string | null;
   name: string;
 }
+export type Dependencies = Schemas["Dependencies"];
+export type DependenciesChange = Schemas["DependenciesUpdateRequest"];
+export type DependencyGraph = Schemas["DependencyGraph"];

@@ -12,6 +12,7 @@ import { showError, showSuccess } from "@/components/toast";
 import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, type Schedule } from "@/format/schedule";
 import { SaveBar } from "./configuration-tab";
+import { RunAfterCard } from "./dependencies/run-after-card";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline, usePauseSchedule } from "./queries";
 import { scheduleValues } from "./schedule-values";
@@ -51,6 +52,7 @@ export function ScheduleTab() {
             <p className="mt-2 text-soft">You can view this schedule, but not change it.</p>
           </section>
         )}
+        <RunAfterCard pipelineId={pipeline.id} canEdit={canEdit} />
       </div>
       <section aria-label="Next runs" className="card min-w-0 content-start p-4">
         <h2 className="font-semibold">{isEdited ? "Next runs with this schedule" : "Next runs"}</h2>
@@ -68,7 +70,7 @@ export function ScheduleTab() {
             <NextRuns schedule={schedule} checked={checked} />
           </div>
         ) : (
-          <p className="text-soft">It runs only when somebody starts it.</p>
+          <p className="text-soft">It has no times of its own.</p>
         )}
       </section>
     </div>

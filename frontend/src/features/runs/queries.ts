@@ -9,19 +9,6 @@ type Level = LogLine["level"];
 /** Milliseconds between polls of the streams of a live run. The event stream also changes them. */
 const STREAMS_POLL_INTERVAL = 5_000;
 
-const MAX_PIPELINES = 1000; // that the API returns at once; the search finds the runs of others
-
-/** The pipelines by which the list of runs can be filtered, by name. */
-export const pipelineNamesQuery = queryOptions({
-  queryKey: queryKeys.pipelineNames,
-  queryFn: ({ signal }) =>
-    unwrap(
-      api.GET("/api/v1/pipelines", { params: { query: { order: "name", limit: MAX_PIPELINES } }, signal }),
-    ),
-  select: ({ results }) => results.map(({ id, name }) => ({ id, name })),
-  staleTime: 60_000,
-});
-
 export function runQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.runs.one(id),

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import { pipelineNamesQuery } from "@/api/pipelines";
 import { STATUS_WORDS, TRIGGER_WORDS } from "@/api/status-words";
 import { DayFields } from "@/components/day-fields";
 import { FilterBar, FilterSelect } from "@/components/filter-bar";
 import { parseRunFilter, type RunFilter } from "./filter";
-import { pipelineNamesQuery } from "./queries";
 
 interface Props {
   filter: RunFilter;

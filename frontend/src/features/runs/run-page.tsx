@@ -12,6 +12,7 @@ import { ItemId } from "@/components/item-id";
 import { NetworkTable } from "@/components/network-table";
 import { OutputsCard } from "@/components/outputs-card";
 import { usePageTitle } from "@/components/page";
+import { Name } from "@/components/name";
 import { StartedBy } from "@/components/started-by";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
@@ -238,6 +239,7 @@ function RunDetails({ run }: { run: Run }) {
           <StartedBy run={run} />
         </dd>
         {run.trigger === "replay" && <ReplayedRun run={run} />}
+        {run.trigger === "dependency" && <UpstreamRuns run={run} />}
         <dt className="text-faint">Created</dt>
         <dd>
           <RelativeTime time={run.created_at} />
@@ -276,6 +278,30 @@ function ReplayedRun({ run }: { run: Run }) {
         )}
       </dd>
     </>
+  );
+}
+
+/** The runs of other pipelines after which this run has started. Events of an older release have no list of them. */
+function UpstreamRuns({ run }: { run: Run }) {
+  return (
+    <>
+      <dt className="text-faint">After</dt>
+      <dd className="grid gap-0.5">
+        {(run.upstream_runs ?? []).map(({ run_id }) => (
+          <UpstreamRun key={run_id} id={run_id} />
+        ))}
+      </dd>
+    </>
+  );
+}
+
+function UpstreamRun({ id }: { id: string }) {
+  const { data, isError } = useQuery(runQuery(id));
+  if (isError) return <span>A run that was removed</span>;
+  return (
+    <Link to="/runs/$runId" params={{ runId: id }} className="link">
+      <Name>{data ? data.pipeline.name : "Another pipeline"}</Name>
+    </Link>
   );
 }
 
