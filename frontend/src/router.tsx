@@ -270,6 +270,15 @@ const pipelineState = createRoute({
   component: lazyPage(() => import("@/features/pipelines/state-tab"), "StateTab"),
 });
 
+const dependencies = createRoute({
+  getParentRoute: () => app,
+  path: "/dependencies",
+  component: lazyPage(
+    () => import("@/features/pipelines/dependencies/dependencies-page"),
+    "DependenciesPage",
+  ),
+});
+
 const runs = createRoute({
   getParentRoute: () => app,
   path: "/runs",
@@ -523,6 +532,7 @@ export const router = createRouter({
         pipelineVersions,
         pipelineState,
       ]),
+      dependencies,
       runs,
       run,
       runComparison,

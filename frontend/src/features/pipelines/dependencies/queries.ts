@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, unwrapVersioned } from "@/api/client";
+import { api, unwrap, unwrapVersioned } from "@/api/client";
 import { isChangedMeanwhile } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { DependenciesChange } from "@/api/types";
@@ -12,6 +12,12 @@ export function dependenciesQuery(id: string) {
       unwrapVersioned(api.GET("/api/v1/pipelines/{id}/dependencies", { params: { path: { id } }, signal })),
   });
 }
+
+/** Which pipelines run after which others, in the whole organization. */
+export const dependencyGraphQuery = queryOptions({
+  queryKey: queryKeys.pipelines.dependencyGraph,
+  queryFn: ({ signal }) => unwrap(api.GET("/api/v1/dependencies", { signal })),
+});
 
 /** Changes after which pipelines it runs, if they are still as the caller has seen them. Otherwise the server answers 412. */
 export function useChangeDependencies(id: string) {

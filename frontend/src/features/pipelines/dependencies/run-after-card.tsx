@@ -100,6 +100,13 @@ function Summary({ dependencies }: { dependencies: Dependencies }) {
           ))}
         </p>
       )}
+      {upstreams.length + downstreams.length > 0 && (
+        <p>
+          <Link to="/dependencies" className="link">
+            Show all dependencies
+          </Link>
+        </p>
+      )}
       {hidden > 0 && <p className="text-faint">And {hidden} more that you cannot see.</p>}
     </div>
   );
