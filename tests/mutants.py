@@ -81,7 +81,81 @@ MANY_STREAMS = "tests/runs/tables/test_many_streams.py"
 
 STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 
+DEPENDENTS = "tests/runs/dependents"
+HOOKS = "tests/runs/hooks"
+
 MUTANTS = [
+    # Dependencies and hooks.
+    Mutant(
+        "a slow worker starts a pipeline again for a success that was used",
+        "apps/runs/dependents/starting.py",
+        "!= len(edges):",
+        "is None:",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "a success that came while a pipeline was running is forgotten",
+        "apps/runs/dependents/starting.py",
+        "affected = Q(pipeline_id=pipeline_id)",
+        "affected = Q(pk=None)",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "a pipeline starts though another one before it has failed",
+        "apps/pipelines/dependencies/conditions.py",
+        "if upstream.failing_since is not None and (",
+        "if upstream.failing_since is None and (",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "the database forgets the window of a dependency",
+        "apps/runs/dependents/dependents.sql",
+        "(a.window_seconds IS NULL OR",
+        "(true OR",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "a cycle of three pipelines is accepted",
+        "apps/pipelines/dependencies/graph.py",
+        "waiting += [(upstream, found) for upstream in upstreams_of[found]]",
+        "pass",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "a key of a domain removes dependencies that it cannot see",
+        "apps/pipelines/dependencies/services.py",
+        "for one in before.values() if not can_see(by, one.domain_id)",
+        "for one in before.values() if False",
+        DEPENDENTS,
+    ),
+    Mutant(
+        "a signed call of a hook can be replayed",
+        "apps/runs/hooks/calls.py",
+        "raise CallReplayed",
+        "return None",
+        HOOKS,
+    ),
+    Mutant(
+        "a hook accepts an old signature",
+        "apps/runs/hooks/calls.py",
+        "        _require_recent(call.header(TIMESTAMP_HEADER))\n",
+        "",
+        HOOKS,
+    ),
+    Mutant(
+        "an unknown hook takes less work than a wrong secret",
+        "apps/runs/hooks/calls.py",
+        "    org_id = _org_of(hook_id)\n",
+        "    if (org_id := _org_of(hook_id)) == _made_up()[0].pk:\n        raise NotFound\n",
+        HOOKS,
+    ),
+    Mutant(
+        "a hook that wants a signature accepts its secret",
+        "apps/runs/hooks/calls.py",
+        "return is_signed if hook.credential == HookCredential.SIGNATURE else has_token",
+        "return is_signed or has_token",
+        HOOKS,
+    ),
     # Alerts.
     Mutant(
         "a webhook can redirect a message to another address",

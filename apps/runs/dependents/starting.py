@@ -65,7 +65,8 @@ def tick() -> int:
     """Start up to PIPELINES_PER_TICK pipelines that may start now. Returns how many were started."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, pipeline_id FROM dependents_due(%s)", [PIPELINES_PER_TICK])
-        return _start_each(cursor.fetchall())
+        ready = cursor.fetchall()
+    return _start_each(ready)
 
 
 def _start_each(rows: Sequence[tuple[UUID, UUID]]) -> int:
