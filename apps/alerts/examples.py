@@ -15,8 +15,26 @@ CHANNEL: dict[str, Any] = {
     "enabled": True,
     "failing_since": None,
     "disabled_reason": "",
+    "last_delivery": {
+        "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f66",
+        "state": "sent",
+        "answer_status": 200,
+        "problem": "",
+        "created_at": "2026-11-22T06:00:41.120Z",
+        "sent_at": "2026-11-22T06:00:41.450Z",
+    },
     "created_at": "2026-11-20T08:00:00Z",
     "updated_at": "2026-11-20T08:00:00Z",
+}
+CHANNEL_KIND: dict[str, Any] = {
+    "kind": "slack",
+    "title": "Slack",
+    "description": "A message in a channel of Slack, Mattermost or Rocket.Chat.",
+    "settings": {
+        "type": "object",
+        "properties": {"url": {"type": "string", "title": "URL", "writeOnly": True}},
+        "required": ["url"],
+    },
 }
 NEW_CHANNEL: dict[str, Any] = {
     "name": "On call",
@@ -49,6 +67,7 @@ RULE: dict[str, Any] = {
     "settings": {},
     "scope": "tag",
     "scope_id": None,
+    "scope_name": "",
     "tag": "daily",
     "channel_ids": [CHANNEL["id"]],
     "enabled": True,

@@ -52,6 +52,12 @@ def covering(pipeline: Pipeline) -> Q:
     return scope | Q(domain_id=pipeline.domain_id) if pipeline.domain_id else scope
 
 
+def rules_for_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[Rule]:
+    """Return the rules that the principal can see and whose scope has the pipeline."""
+    pipeline = visibility.pipelines(org, by).filter(pk=pipeline_id).first()
+    return rules(org, by).filter(covering(pipeline)) if pipeline else rules(org, by).none()
+
+
 def find_rule(*, org: Org, by: Principal, rule_id: UUID) -> Rule:
     """Return the rule. Raises NotFound."""
     return find_object(rules(org, by), rule_id)

@@ -34,6 +34,15 @@ class ChannelCreate(serializers.Serializer[Any]):
     enabled = serializers.BooleanField(default=True)
 
 
+class LastDelivery(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    answer_status = serializers.IntegerField(allow_null=True)
+    problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
+    created_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+
+
 class ChannelRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -42,6 +51,7 @@ class ChannelRow(serializers.Serializer[Any]):
     enabled = serializers.BooleanField()
     failing_since = serializers.DateTimeField(allow_null=True)
     disabled_reason = serializers.CharField(help_text="Why Drover has disabled it, or empty.")
+    last_delivery = LastDelivery(allow_null=True, help_text="The newest delivery.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -84,12 +94,33 @@ class RuleCreate(RuleUpdate):
     channel_ids = serializers.ListField(child=serializers.UUIDField(), max_length=20)
 
 
+class ChannelKindRow(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    settings = serializers.DictField(
+        help_text="JSON Schema of the settings; secret settings are writeOnly."
+    )
+
+
+class ChannelKindList(serializers.Serializer[Any]):
+    results = ChannelKindRow(many=True)
+    count = serializers.IntegerField()
+
+
+class RuleFilter(serializers.Serializer[Any]):
+    pipeline = serializers.UUIDField(
+        required=False, help_text="Only rules whose scope has this pipeline."
+    )
+
+
 class RuleRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=NAMES)
     settings = serializers.DictField(help_text=RULE_SETTINGS_HELP)
     scope = serializers.ChoiceField(choices=Scope.choices)
     scope_id = serializers.UUIDField(allow_null=True, help_text=SCOPE_ID_HELP)
+    scope_name = serializers.CharField(help_text="Name of the domain or pipeline, or empty.")
     tag = serializers.CharField()
     channel_ids = serializers.ListField(child=serializers.UUIDField())
     enabled = serializers.BooleanField()

@@ -10,17 +10,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.alerts import channels, examples, rules
+from apps.alerts.kinds.registry import described_kinds
 from apps.alerts.models import Channel, Delivery, DeliveryState, Rule
 from apps.alerts.rule_kinds.registry import described_rule_kinds
 from apps.alerts.sending import log
 from apps.alerts.sending.log import DeliveryColumns
 from apps.alerts.serializers import (
     ChannelCreate,
+    ChannelKindList,
     ChannelRow,
     ChannelUpdate,
     DeliveryFilter,
     DeliveryRow,
     RuleCreate,
+    RuleFilter,
     RuleKindList,
     RuleRow,
     RuleUpdate,
@@ -37,23 +40,31 @@ CHANNEL_COLUMNS = (
     *("disabled_reason", "created_at", "updated_at"),
 )
 RULE_COLUMNS = (
-    *("id", "kind", "settings", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
-    *("created_at", "updated_at"),
+    *("id", "kind", "settings", "scope", "domain_id", "domain__name", "tag", "pipeline_id"),
+    *("pipeline__name", "enabled", "created_at", "updated_at"),
 )
+SCOPE_COLUMNS = ("domain_id", "pipeline_id", "domain__name", "pipeline__name")
 CHANNEL_ORDERS = {"name": Order("name")}
 NEWEST = {"newest": newest_first()}
 
 
-def render_channel(row: Any) -> dict[str, object]:
+def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str, object]:
     hints = row["secret_hints"]
     body = {name: row[name] for name in CHANNEL_COLUMNS if name != "secret_hints"}
-    return {**body, "settings": masked_settings(row["kind"], row["settings"], hints)}
+    return {
+        **body,
+        "settings": masked_settings(row["kind"], row["settings"], hints),
+        "last_delivery": last.get(row["id"]),
+    }
 
 
 def render_rule(row: Any, channel_ids: Mapping[UUID, list[UUID]]) -> dict[str, object]:
-    body = {name: row[name] for name in RULE_COLUMNS if name not in {"domain_id", "pipeline_id"}}
-    scope_id = row["domain_id"] or row["pipeline_id"]
-    return {**body, "scope_id": scope_id, "channel_ids": channel_ids[row["id"]]}
+    return {
+        **{name: row[name] for name in RULE_COLUMNS if name not in SCOPE_COLUMNS},
+        "scope_id": row["domain_id"] or row["pipeline_id"],
+        "scope_name": row["domain__name"] or row["pipeline__name"] or "",
+        "channel_ids": channel_ids[row["id"]],
+    }
 
 
 def render_delivery(row: DeliveryColumns) -> dict[str, object]:
@@ -75,16 +86,30 @@ class AlertView(OrgView):
 
     def channel_response(self, channel: Channel, status: int = 200) -> Response:
         row = {name: getattr(channel, name) for name in CHANNEL_COLUMNS}
-        return Response(render_channel(row), status=status, headers={"ETag": etag(channel.etag)})
+        body = render_channel(row, log.last_deliveries(self.org, [channel.pk]))
+        return Response(body, status=status, headers={"ETag": etag(channel.etag)})
 
     def rule_response(self, rule: Rule, status: int = 200) -> Response:
-        row = {name: getattr(rule, name) for name in RULE_COLUMNS}
+        row = rules.rules(self.org, self.principal).values(*RULE_COLUMNS).get(pk=rule.pk)
         body = render_rule(row, rules.channel_ids(self.org, [rule.pk]))
         return Response(body, status=status, headers={"ETag": etag(rule.etag)})
 
-    def delivery_response(self, delivery: Delivery) -> Response:
+    def delivery_response(self, delivery: Delivery, status: int = 202) -> Response:
         rows = log.matching(log.deliveries(self.org, self.principal))
-        return Response(render_delivery(rows.get(pk=delivery.pk)), status=202)
+        return Response(render_delivery(rows.get(pk=delivery.pk)), status=status)
+
+
+class ChannelKinds(AlertView):
+    @operation(
+        "alert_channels_kinds",
+        tag="alerts",
+        summary="List the kinds of channels, each with the schema of its settings",
+        answer=ChannelKindList,
+        example={"results": [examples.CHANNEL_KIND], "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        kinds = described_kinds()
+        return Response({"results": kinds, "count": len(kinds)})
 
 
 class Channels(AlertView):
@@ -98,7 +123,11 @@ class Channels(AlertView):
     )
     def get(self, request: Request) -> Response:
         rows = channels.channels(self.org, self.principal).values(*CHANNEL_COLUMNS)
-        return page(request, rows, orders=CHANNEL_ORDERS, default="name", render=render_channel)
+        answer = page(request, rows, orders=CHANNEL_ORDERS, default="name")
+        results = answer.data["results"]
+        last = log.last_deliveries(self.org, [row["id"] for row in results])
+        answer.data["results"] = [render_channel(row, last) for row in results]
+        return answer
 
     @operation(
         "alert_channels_create",
@@ -200,11 +229,17 @@ class Rules(AlertView):
         tag="alerts",
         summary="List the rules that decide who is told",
         answer=page_of(RuleRow),
-        parameters=[*PAGE_PARAMETERS],
+        parameters=[RuleFilter, *PAGE_PARAMETERS],
         example={"results": [examples.RULE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = rules.rules(self.org, self.principal).values(*RULE_COLUMNS)
+        pipeline_id = query_of(RuleFilter, request).get("pipeline")
+        rows = (
+            rules.rules_for_pipeline(self.org, self.principal, pipeline_id)
+            if pipeline_id
+            else rules.rules(self.org, self.principal)
+        )
+        rows = rows.values(*RULE_COLUMNS)
         answer = page(request, rows, orders=NEWEST, default="newest")
         results = answer.data["results"]
         channel_ids = rules.channel_ids(self.org, [row["id"] for row in results])
@@ -288,6 +323,20 @@ class Deliveries(AlertView):
         filters = query_of(DeliveryFilter, request)
         rows = log.matching(log.deliveries(self.org, self.principal), **filters)
         return page(request, rows, orders=NEWEST, default="newest", render=render_delivery)
+
+
+class DeliveryById(AlertView):
+    @operation(
+        "alert_deliveries_get",
+        tag="alerts",
+        summary="Show what was sent to a channel, with the answer",
+        answer=DeliveryRow,
+        errors=(404,),
+        example=examples.DELIVERY,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        delivery = log.find_delivery(org=self.org, by=self.principal, delivery_id=pk)
+        return self.delivery_response(delivery, status=200)
 
 
 class ReplayDelivery(AlertView):

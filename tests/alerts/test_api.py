@@ -11,7 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.alerts import channels, rules
-from apps.alerts.models import Channel, Rule
+from apps.alerts.kinds import registry
+from apps.alerts.models import Channel, ChannelKind, Rule
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.orgs.members import domains
 from apps.orgs.models import AuditEvent, Membership
@@ -29,7 +30,7 @@ from tests.alerts.conftest import (
     fail,
     log_of,
 )
-from tests.alerts.receiver import Receiver
+from tests.alerts.receiver import Receiver, Reply
 from tests.world import World, make_pipeline, make_world
 
 HOWTO = settings.BASE_DIR / "docs" / "howto" / "alerts.md"
@@ -166,6 +167,7 @@ def test_a_stranger_gets_404_for_each_action(
         client.get(f"{RULES}/{rule['id']}"),
         client.patch(f"{RULES}/{rule['id']}", {"enabled": False}),
         client.delete(f"{RULES}/{rule['id']}"),
+        client.get(f"{DELIVERIES}/{delivery}"),
         client.post(f"{DELIVERIES}/{delivery}/replay"),
     ):
         assert answer.status_code == 404
@@ -319,6 +321,71 @@ def test_the_log_is_filtered_by_channel_pipeline_and_state(
     assert len(log_of(world, pipeline=orders.pk)) == 2
     deliver(world, channel)
     assert {row["channel"]["id"] for row in log_of(world, state="sent")} == {str(channel)}
+
+
+def test_a_channel_shows_its_newest_delivery(world: World, receiver: Receiver) -> None:
+    channel = add_webhook(world, receiver)
+    client = world.client(Role.MEMBER)
+    assert client.get(f"{CHANNELS}/{channel}").json()["last_delivery"] is None
+    fail(world, "Orders", "Customers")
+    receiver.replies = [Reply(status=400, body=b"no")]
+    deliver(world, channel)
+    shown = client.get(f"{CHANNELS}/{channel}").json()["last_delivery"]
+    newest = log_of(world, channel=channel)[-1]
+    assert (shown["state"], shown["answer_status"]) == ("failed", 400)
+    assert shown == {name: newest[name] for name in shown}
+    listed = {row["id"]: row["last_delivery"] for row in client.get(CHANNELS).json()["results"]}
+    assert listed[str(channel)] == shown
+    assert client.get(f"{DELIVERIES}/{newest['id']}").json() == newest
+
+
+def test_the_rules_for_a_pipeline_are_those_whose_scope_has_it(
+    world: World, stranger: World
+) -> None:
+    with world.scope():
+        domain = domains.create(org=world.org, by=SYSTEM, name="Marketing")
+        Rule.objects.for_org(world.org).delete()
+    orders = make_pipeline(world, name="Orders", domain_id=domain.pk, tags=["daily"])
+    other = make_pipeline(world, name="Other")
+    client = world.client(Role.MEMBER)
+    channel = client.get(CHANNELS).json()["results"][0]["id"]
+    for scope in (
+        {"scope": "org"},
+        {"scope": "tag", "tag": "daily"},
+        {"scope": "domain", "scope_id": str(domain.pk)},
+        {"scope": "pipeline", "scope_id": str(orders.pk)},
+        {"scope": "tag", "tag": "weekly"},
+        {"scope": "pipeline", "scope_id": str(other.pk)},
+    ):
+        add_rule(world, channel, **scope)
+
+    def names(pipeline: Any, of: World = world) -> set[tuple[str, str, str]]:
+        rows = of.client(Role.MEMBER).get(RULES, {"pipeline": str(pipeline)}).json()["results"]
+        return {(row["scope"], row["tag"], row["scope_name"]) for row in rows}
+
+    everywhere = ("org", "", "")
+    assert names(orders.pk) == {
+        everywhere,
+        ("tag", "daily", ""),
+        ("domain", "", "Marketing"),
+        ("pipeline", "", "Orders"),
+    }
+    assert names(other.pk) == {everywhere, ("pipeline", "", "Other")}
+    assert names(orders.pk, stranger) == set()
+
+
+def test_the_schema_of_each_kind_of_channel_names_its_settings_and_secrets(world: World) -> None:
+    kinds = world.client(Role.MEMBER).get(f"{CHANNELS}/kinds").json()["results"]
+    assert [kind["kind"] for kind in kinds] == list(ChannelKind.values)
+    for kind in kinds:
+        properties = kind["settings"]["properties"]
+        known = registry.KINDS[kind["kind"]]
+        assert set(properties) == set(known.form().fields)
+        secret = {(name,) for name, schema in properties.items() if schema.get("writeOnly")}
+        assert secret == known.secrets
+        assert kind["title"]
+        assert kind["description"]
+    assert world.client(Role.VIEWER).get(f"{CHANNELS}/kinds").status_code == 403
 
 
 @pytest.mark.parametrize("address", [CHANNELS, RULES, DELIVERIES])

@@ -612,9 +612,10 @@ ALERTS = {
     "alert_channels_update": Case(path={"id": "channel"}, body=lambda p: {"name": "Renamed"}),
     "alert_channels_delete": Case(204, path={"id": "channel"}),
     "alert_channels_test": Case(202, path={"id": "channel"}),
+    "alert_channels_kinds": Case(),
     "alert_kinds_list": Case(),
     "pipelines_usual": Case(path={"id": "pipeline"}),
-    "alert_rules_list": Case(),
+    "alert_rules_list": Case(query={"pipeline": "pipeline"}),
     "alert_rules_create": Case(
         201,
         body=lambda p: {
@@ -637,6 +638,7 @@ ALERTS = {
     ),
     "alert_rules_delete": Case(204, path={"id": "rule"}),
     "alert_deliveries_list": Case(query={"channel": "channel", "pipeline": "pipeline"}),
+    "alert_deliveries_get": Case(path={"id": "delivery"}),
     "alert_deliveries_replay": Case(202, path={"id": "delivery"}),
 }
 

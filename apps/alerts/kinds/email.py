@@ -32,6 +32,7 @@ class Settings(serializers.Serializer[Any]):
         child=AsciiEmailField(max_length=254),
         max_length=MAX_ADDRESSES,
         default=list,
+        label="Addresses",
         help_text="Addresses of members, or in a verified e-mail domain of the organization. Empty: its owners.",
     )
 

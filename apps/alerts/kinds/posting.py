@@ -27,8 +27,8 @@ TRANSIENT_STATUSES = frozenset({408, 429})
 class UrlField(serializers.CharField):
     """An https URL; http only if private networks are allowed."""
 
-    def __init__(self) -> None:
-        super().__init__(max_length=2000)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=2000, label="URL", **options)
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip()

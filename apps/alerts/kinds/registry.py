@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from rest_framework import serializers
 
 from apps.alerts.kinds import email, slack, webhook
 from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.form_schema import form_schema
 from apps.alerts.models import ChannelKind
 from apps.alerts.payloads import Message
 from apps.connectors.schemas import Error, Pattern
@@ -24,6 +25,8 @@ class Kind:
     `send` is called outside of any transaction. It returns why a message was not accepted, and does not raise for it.
     """
 
+    title: str
+    description: str
     secrets: frozenset[Pattern]
     form: type[serializers.Serializer[Any]]
     send: Callable[[Message, JsonObject, Org], Answer]
@@ -31,7 +34,47 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    ChannelKind.EMAIL: Kind(email.SECRETS, email.Settings, email.send, email.check),
-    ChannelKind.SLACK: Kind(slack.SECRETS, slack.Settings, slack.send),
-    ChannelKind.WEBHOOK: Kind(webhook.SECRETS, webhook.Settings, webhook.send),
+    ChannelKind.EMAIL: Kind(
+        "E-mail",
+        "A mail to members of the organization.",
+        email.SECRETS,
+        email.Settings,
+        email.send,
+        email.check,
+    ),
+    ChannelKind.SLACK: Kind(
+        "Slack",
+        "A message in a channel of Slack, Mattermost or Rocket.Chat.",
+        slack.SECRETS,
+        slack.Settings,
+        slack.send,
+    ),
+    ChannelKind.WEBHOOK: Kind(
+        "Webhook",
+        "A signed POST request with JSON to a server of yours.",
+        webhook.SECRETS,
+        webhook.Settings,
+        webhook.send,
+    ),
 }
+
+
+class KindRow(TypedDict):
+    """What pages show about a kind. `settings` is the JSON Schema of the settings."""
+
+    kind: str
+    title: str
+    description: str
+    settings: JsonObject
+
+
+def described_kinds() -> list[KindRow]:
+    return [
+        {
+            "kind": name,
+            "title": kind.title,
+            "description": kind.description,
+            "settings": form_schema(kind.form, kind.secrets),
+        }
+        for name, kind in KINDS.items()
+    ]

@@ -24,7 +24,7 @@ MAX_SECTION_LENGTH = 3000  # characters, a limit of Slack
 
 
 class Settings(serializers.Serializer[Any]):
-    url = UrlField()
+    url = UrlField(help_text="The URL of an incoming webhook. It is a secret.")
 
 
 def send(message: Message, settings: JsonObject, org: Org) -> Answer:

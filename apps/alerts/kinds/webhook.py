@@ -21,9 +21,12 @@ MIN_SECRET_LENGTH = 16  # characters
 
 
 class Settings(serializers.Serializer[Any]):
-    url = UrlField()
+    url = UrlField(help_text="Each message is a POST request to this URL.")
     secret = serializers.CharField(
-        min_length=MIN_SECRET_LENGTH, max_length=200, trim_whitespace=False
+        min_length=MIN_SECRET_LENGTH,
+        max_length=200,
+        trim_whitespace=False,
+        help_text="The key of the signature, at least 16 characters. The receiver verifies each message with it.",
     )
 
 

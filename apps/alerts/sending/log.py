@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
+
+from django.db.models import OuterRef, Subquery
 
 from apps.alerts.channels import add_single
 from apps.alerts.exceptions import StillPending
@@ -36,10 +39,36 @@ class DeliveryColumns(TypedDict):
     sent_at: datetime | None
 
 
+class LastDelivery(TypedDict):
+    id: UUID
+    state: str
+    answer_status: int | None
+    problem: str
+    created_at: datetime
+    sent_at: datetime | None
+
+
 def deliveries(org: Org, by: Principal) -> OrgQuerySet[Delivery]:
     """Return the deliveries that the principal can see. An API key for one domain sees those about its pipelines."""
     rows = Delivery.objects.for_org(org)
     return rows if by.only_domain is None else rows.filter(pipeline__domain_id=by.only_domain)
+
+
+def find_delivery(*, org: Org, by: Principal, delivery_id: UUID) -> Delivery:
+    """Return the delivery. Raises NotFound."""
+    return find_object(deliveries(org, by), delivery_id)
+
+
+def last_deliveries(org: Org, channel_ids: Sequence[UUID]) -> dict[UUID, LastDelivery]:
+    """Return the newest delivery of each channel that has one, by two queries."""
+    newest = Delivery.objects.for_org(org).filter(channel=OuterRef("pk"))
+    channels = Channel.objects.for_org(org).filter(pk__in=channel_ids)
+    found = channels.annotate(
+        last_id=Subquery(newest.order_by("-created_at", "-id").values("pk")[:1])
+    )
+    channel_by_delivery = dict(found.values_list("last_id", "pk"))
+    rows = Delivery.objects.for_org(org).filter(pk__in=channel_by_delivery)
+    return {channel_by_delivery[row["id"]]: row for row in rows.columns(LastDelivery)}
 
 
 def matching(

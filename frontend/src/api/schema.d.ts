@@ -368,6 +368,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/channels/kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the kinds of channels, each with the schema of its settings
+         * @description List the kinds of channels, each with the schema of its settings.
+         */
+        get: operations["alert_channels_kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/deliveries": {
         parameters: {
             query?: never;
@@ -380,6 +400,26 @@ export interface paths {
          * @description List what was sent to the channels, with the answers.
          */
         get: operations["alert_deliveries_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what was sent to a channel, with the answer
+         * @description Show what was sent to a channel, with the answer.
+         */
+        get: operations["alert_deliveries_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4930,6 +4970,19 @@ export interface components {
         };
         /** @enum {string} */
         ChannelKindEnum: "email" | "slack" | "webhook";
+        ChannelKindList: {
+            results: components["schemas"]["ChannelKindRow"][];
+            count: number;
+        };
+        ChannelKindRow: {
+            kind: string;
+            title: string;
+            description: string;
+            /** @description JSON Schema of the settings; secret settings are writeOnly. */
+            settings: {
+                [key: string]: unknown;
+            };
+        };
         ChannelRow: {
             /** Format: uuid */
             id: string;
@@ -4944,6 +4997,8 @@ export interface components {
             failing_since: string | null;
             /** @description Why Drover has disabled it, or empty. */
             disabled_reason: string;
+            /** @description The newest delivery. */
+            last_delivery: components["schemas"]["LastDelivery"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -5938,6 +5993,18 @@ export interface components {
         KeyHint: {
             set: boolean;
             last4: string;
+        };
+        LastDelivery: {
+            /** Format: uuid */
+            id: string;
+            state: components["schemas"]["DeliveryStateEnum"];
+            answer_status: number | null;
+            /** @description Why the last attempt has failed, or empty. */
+            problem: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            sent_at: string | null;
         };
         LastRun: {
             /** Format: uuid */
@@ -8092,6 +8159,8 @@ export interface components {
              * @description Id of the domain or pipeline, if the scope is one of these.
              */
             scope_id: string | null;
+            /** @description Name of the domain or pipeline, or empty. */
+            scope_name: string;
             tag: string;
             channel_ids: string[];
             enabled: boolean;
@@ -11617,6 +11686,71 @@ export interface operations {
             };
         };
     };
+    alert_channels_kinds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the kinds of channels, each with the schema of its settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelKindList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     alert_deliveries_list: {
         parameters: {
             query?: {
@@ -11663,6 +11797,82 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_deliveries_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what was sent to a channel, with the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11859,6 +12069,8 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows per page. */
                 limit?: number;
+                /** @description Only rules whose scope has this pipeline. */
+                pipeline?: string;
             };
             header?: never;
             path?: never;
