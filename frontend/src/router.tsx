@@ -13,6 +13,7 @@ import { Toasts } from "@/components/toast";
 import { LoginAgain } from "@/features/sign-in/login-again";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
+import { parseChannelSearch, parseDeliverySearch, parseRuleSearch } from "@/features/alerts/search";
 import { parseFileFilter } from "@/features/files/filter";
 import { parseConnectorFilter, parseConnectorSearch, parseNewConnector } from "@/features/connectors/filter";
 import { parseTextFilter } from "@/format/parameter";
@@ -385,6 +386,36 @@ const files = createRoute({
   component: lazyPage(() => import("@/features/files/files-page"), "FilesPage"),
 });
 
+const alerts = createRoute({
+  getParentRoute: () => app,
+  path: "/alerts",
+  component: withPermission(
+    { permission: "alerts.edit", title: "Alerts", action: "edit alerts" },
+    lazyPage(() => import("@/features/alerts/alerts-layout"), "AlertsLayout"),
+  ),
+});
+
+const alertRules = createRoute({
+  getParentRoute: () => alerts,
+  path: "/",
+  validateSearch: parseRuleSearch,
+  component: lazyPage(() => import("@/features/alerts/rules-tab"), "RulesTab"),
+});
+
+const alertChannels = createRoute({
+  getParentRoute: () => alerts,
+  path: "/channels",
+  validateSearch: parseChannelSearch,
+  component: lazyPage(() => import("@/features/alerts/channels-tab"), "ChannelsTab"),
+});
+
+const alertDeliveries = createRoute({
+  getParentRoute: () => alerts,
+  path: "/deliveries",
+  validateSearch: parseDeliverySearch,
+  component: lazyPage(() => import("@/features/alerts/deliveries-tab"), "DeliveriesTab"),
+});
+
 const agent = createRoute({
   getParentRoute: () => app,
   path: "/agent",
@@ -547,6 +578,7 @@ export const router = createRouter({
       sourceBuilder,
       source,
       files,
+      alerts.addChildren([alertRules, alertChannels, alertDeliveries]),
       agent,
       agentConversation,
       ...developerPages,

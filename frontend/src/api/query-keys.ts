@@ -1,5 +1,17 @@
 /** The keys of cached responses. Invalidating a key also invalidates every key that begins with it. */
 export const queryKeys = {
+  // The kinds of channels and of rules. Not below `alerts`, because they change only with a release.
+  alertKinds: (of: "channels" | "rules") => ["alert-kinds", of] as const,
+  alerts: {
+    all: ["alerts"],
+    channels: ["alerts", "channels"],
+    channel: (id: string) => ["alerts", "channel", id] as const,
+    rules: ["alerts", "rules"],
+    rulesFor: (pipelineId: string) => ["alerts", "rules-for", pipelineId] as const,
+    rule: (id: string) => ["alerts", "rule", id] as const,
+    deliveries: (filter: object) => ["alerts", "deliveries", filter] as const,
+    delivery: (id: string) => ["alerts", "delivery", id] as const,
+  },
   apiKeys: ["api-keys"],
   audit: (filter: object) => ["audit", filter] as const,
   catalogue: (role: string) => ["catalogue", role] as const,

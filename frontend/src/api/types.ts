@@ -3,6 +3,11 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type AlertChannel = Schemas["ChannelRow"];
+export type AlertDelivery = Schemas["DeliveryRow"];
+export type AlertKind = Schemas["ChannelKindRow"];
+export type AlertRule = Schemas["RuleRow"];
+export type AlertRuleKind = Schemas["RuleKindRow"];
 export type AgentStatus = Schemas["AgentStatus"];
 export type Session = Schemas["LoginResponse"];
 export type Permission = Schemas["PermissionEnum"];

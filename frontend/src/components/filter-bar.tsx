@@ -8,8 +8,8 @@ interface BarProps {
   items: string;
   /** The filter in the URL. */
   filter: { q?: string | undefined };
-  /** `replace` says whether to replace the entry in the history, see `isStillTyped`. */
-  onSearch: (q: string | undefined, replace: boolean) => void;
+  /** `replace` says whether to replace the entry in the history, see `isStillTyped`. Without it, there is no search. */
+  onSearch?: (q: string | undefined, replace: boolean) => void;
   onClear: () => void;
   children?: ReactNode;
 }
@@ -19,11 +19,13 @@ export function FilterBar({ items, filter, onSearch, onClear, children }: BarPro
   const isFiltered = Object.values(filter).some((value) => value !== undefined);
   return (
     <div role="search" aria-label={`Filter ${items}`} className="mb-4 flex flex-wrap items-center gap-2">
-      <SearchField
-        label={`Search ${items}`}
-        value={filter.q ?? ""}
-        onChange={(q, replace) => onSearch(q || undefined, replace)}
-      />
+      {onSearch && (
+        <SearchField
+          label={`Search ${items}`}
+          value={filter.q ?? ""}
+          onChange={(q, replace) => onSearch(q || undefined, replace)}
+        />
+      )}
       {children}
       {isFiltered && (
         <Button look="quiet" onClick={onClear}>

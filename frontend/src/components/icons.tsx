@@ -100,5 +100,9 @@ export const CodeIcon = createIcon(
   "CodeIcon",
   <path d="M5.2 4.4 1.8 8l3.4 3.6m5.6-7.2L14.2 8l-3.4 3.6M9.2 3.2 6.8 12.8" />,
 );
+export const BellIcon = createIcon(
+  "BellIcon",
+  <path d="M3.2 11.4h9.6c-1-1-1.3-2-1.3-4.4a3.5 3.5 0 0 0-7 0c0 2.4-.3 3.4-1.3 4.4zM6.6 13.6h2.8M8 3.5V2.2" />,
+);
 export const FileIcon = createIcon("FileIcon", <path d="M9 2H4v12h8V5zM9 2v3h3M6.2 8.4h3.6m-3.6 2.6h3.6" />);
 export const UploadIcon = createIcon("UploadIcon", <path d="M8 10V2.6M4.9 5.5 8 2.5l3.1 3M3 13.2h10" />);

@@ -2,6 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
+import { WhoIsTold } from "@/components/alerts/who-is-told";
 import { Button } from "@/components/button";
 import { ItemId } from "@/components/item-id";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
@@ -17,6 +18,7 @@ const PAGE_SIZE = 20;
 
 export function RunsTab() {
   const { pipeline } = usePipelinePage();
+  const mayEditAlerts = useHasPermission()("alerts.edit", pipeline.domain?.id);
   return (
     <div className="grid gap-4 @5xl/page:grid-cols-[1fr_20rem]">
       <div className="grid min-w-0 content-start gap-4">
@@ -31,6 +33,7 @@ export function RunsTab() {
       </div>
       <aside aria-label="About this pipeline" className="grid content-start gap-4">
         <About pipeline={pipeline} />
+        {mayEditAlerts && <WhoIsTold pipelineId={pipeline.id} />}
       </aside>
     </div>
   );

@@ -1,10 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
-import { pipelineNamesQuery } from "@/api/pipelines";
 import { STATUS_WORDS, TRIGGER_WORDS } from "@/api/status-words";
 import { DayFields } from "@/components/day-fields";
 import { FilterBar, FilterSelect } from "@/components/filter-bar";
+import { PipelineSelect } from "@/components/pipeline-select";
 import { parseRunFilter, type RunFilter } from "./filter";
 
 interface Props {
@@ -33,6 +31,9 @@ export function RunFilters({ filter: { order, ...filter }, pipelineName }: Props
         onChange={(status) => change({ status })}
       />
       <PipelineSelect
+        aria-label="Pipeline"
+        none="Any pipeline"
+        className="control w-40!"
         value={filter.pipeline}
         name={pipelineName}
         onChange={(pipeline) => change({ pipeline })}
@@ -46,39 +47,5 @@ export function RunFilters({ filter: { order, ...filter }, pipelineName }: Props
       />
       <DayFields days={filter} onChange={(days, replace) => change({ ...days }, replace)} />
     </FilterBar>
-  );
-}
-
-interface PipelineSelectProps {
-  value: string | undefined;
-  name: string | undefined;
-  onChange: (id: string) => void;
-}
-
-/** The names of all pipelines are loaded when they are about to be needed. */
-function PipelineSelect({ value = "", name, onChange }: PipelineSelectProps) {
-  const [isNeeded, setNeeded] = useState(false);
-  const { data = [], isPending, isError } = useQuery({ ...pipelineNamesQuery, enabled: isNeeded });
-  const isKnown = value === "" || data.some(({ id }) => id === value);
-  const load = () => setNeeded(true);
-  return (
-    <select
-      aria-label="Pipeline"
-      className="control w-40!"
-      value={value}
-      onPointerEnter={load}
-      onFocus={load}
-      onChange={({ target }) => onChange(target.value)}
-    >
-      <option value="">Any pipeline</option>
-      {!isKnown && <option value={value}>{name ?? "The chosen pipeline"}</option>}
-      {isNeeded && isPending && <option disabled>Loading…</option>}
-      {isError && <option disabled>The pipelines could not be loaded. Search by name instead.</option>}
-      {data.map((pipeline) => (
-        <option key={pipeline.id} value={pipeline.id}>
-          {pipeline.name}
-        </option>
-      ))}
-    </select>
   );
 }

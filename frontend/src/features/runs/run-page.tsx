@@ -5,6 +5,7 @@ import type { StreamState } from "@/live/event-stream";
 import { dataIfFound } from "@/api/problem";
 import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
+import { WhoIsTold } from "@/components/alerts/who-is-told";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
@@ -48,7 +49,9 @@ function LiveRun({ runId }: { runId: string }) {
   const [isFailureShort, setFailureShort] = useState(false);
   if (live && !isFailureShort) setFailureShort(true);
   const failure = run && !live && run.status !== "cancelled" ? run.failure : null;
-  const mayLook = useHasPermission()("data.view", run?.domain_id);
+  const hasPermission = useHasPermission();
+  const mayLook = hasPermission("data.view", run?.domain_id);
+  const mayEditAlerts = hasPermission("alerts.edit", run?.domain_id);
   const hasLeftOut = run !== undefined && run.progress.rejected + run.progress.skipped > 0;
   const canRun = useCanRun(run);
   const { feed, streamState } = useLiveRun(runId, live);
@@ -89,8 +92,9 @@ function LiveRun({ runId }: { runId: string }) {
               <RunDetails run={run} />
               <Network run={run} />
               <Attempts run={run} />
-              {/* Last, because its height is not known before it is loaded. */}
+              {/* Last, because their height is not known before they are loaded. */}
               {!live && <OutputsCard runId={run.id} mayDownload={mayLook} />}
+              {run.status === "failed" && mayEditAlerts && <WhoIsTold pipelineId={run.pipeline.id} />}
             </aside>
           </div>
         </>

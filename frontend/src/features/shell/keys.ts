@@ -3,7 +3,8 @@ import type { Permission } from "@/api/types";
 export interface KeyedPage {
   /** Pressed after `g`. */
   key: string;
-  to: "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/agent" | "/settings";
+  to:
+    "/" | "/pipelines" | "/runs" | "/connectors" | "/sources" | "/files" | "/alerts" | "/agent" | "/settings";
   label: string;
   permission?: Permission;
 }
@@ -16,6 +17,7 @@ export const PAGES: KeyedPage[] = [
   { key: "n", to: "/connectors", label: "Connectors" },
   { key: "c", to: "/sources", label: "Custom sources" },
   { key: "f", to: "/files", label: "Files" },
+  { key: "l", to: "/alerts", label: "Alerts", permission: "alerts.edit" },
   { key: "a", to: "/agent", label: "Agent", permission: "agent.use" },
   { key: "s", to: "/settings", label: "Settings" },
 ];

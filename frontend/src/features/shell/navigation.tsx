@@ -4,6 +4,7 @@ import { buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import {
   AgentIcon,
+  BellIcon,
   CodeIcon,
   ConnectorIcon,
   CrossIcon,
@@ -22,6 +23,7 @@ const NAVIGATION_ID = "main-navigation";
 /** The links to the pages. On a phone they are a menu below the header. In other narrow windows they are in a row. */
 export function Navigation() {
   const canUseAgent = useHasPermissionSomewhere("agent.use");
+  const canEditAlerts = useHasPermissionSomewhere("alerts.edit");
   const menu = usePhoneMenu();
   return (
     <>
@@ -56,6 +58,11 @@ export function Navigation() {
         <NavLink to="/files" icon={<FileIcon />}>
           Files
         </NavLink>
+        {canEditAlerts && (
+          <NavLink to="/alerts" icon={<BellIcon />}>
+            Alerts
+          </NavLink>
+        )}
         {canUseAgent && (
           <NavLink to="/agent" icon={<AgentIcon />}>
             Agent

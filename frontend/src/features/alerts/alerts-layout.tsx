@@ -1,0 +1,35 @@
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import { PageHeader, usePageTitle, useTabInView } from "@/components/page";
+
+const TABS = [
+  { to: "/alerts", label: "Rules" },
+  { to: "/alerts/channels", label: "Channels" },
+  { to: "/alerts/deliveries", label: "Deliveries" },
+] as const;
+
+/** The frame of the rules, the channels and the log of deliveries. */
+export function AlertsLayout() {
+  const tabRow = useTabInView();
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  const openTab = TABS.find(({ to }) => to === path.replace(/\/$/, ""));
+  usePageTitle(openTab ? `${openTab.label} · Alerts` : "Alerts");
+  return (
+    <div className="mx-auto max-w-[72rem] px-4 py-5 md:px-6">
+      <PageHeader title="Alerts" />
+      <nav ref={tabRow} aria-label="Alerts" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+        {TABS.map(({ to, label }) => (
+          <Link
+            key={to}
+            to={to}
+            activeOptions={{ exact: true, includeSearch: false }}
+            className="border-b-2 border-transparent px-2.5 py-1.5 whitespace-nowrap text-soft hover:text-ink data-[status=active]:border-ink data-[status=active]:font-medium data-[status=active]:text-ink"
+            activeProps={{ "aria-current": "page" }}
+          >
+            {label}
+          </Link>
+        ))}
+      </nav>
+      <Outlet />
+    </div>
+  );
+}
