@@ -22,6 +22,8 @@ PASSWORD = "the right password of the shop"
 STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
 # What the journeys create, in an order in which it can be deleted.
 COLLECTIONS = (
+    "alerts/rules",
+    "alerts/channels",
     "agent/conversations",
     "pipelines",
     "connectors",

@@ -17,7 +17,7 @@ export function EnabledSwitch({ of, isEnabled, onChange }: Props) {
       >
         <Switch.Thumb className="block size-4 rounded-full bg-white transition-transform data-[state=checked]:translate-x-4" />
       </Switch.Root>
-      Enabled<span className="sr-only">: {of}</span>
+      Enabled<span className="sr-only"> {of}</span>
     </label>
   );
 }
