@@ -136,6 +136,16 @@ def show_permissions(page: Page) -> None:
     expect(page.get_by_text("Allowed for the role").first).to_be_visible()
 
 
+def try_a_channel(page: Page) -> None:
+    press("Test")(page)
+    expect(page.get_by_role("status").get_by_text("Test message")).to_be_visible()
+
+
+def open_a_delivery(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("has failed after")).first.click()
+    expect(page.get_by_role("dialog").get_by_label("Event as JSON")).to_be_visible()
+
+
 def open_changes(page: Page) -> None:
     page.get_by_role("button", name="Settings of version 1").click()
 
@@ -167,6 +177,14 @@ STATES = {
     "empty connector": State("/connectors/new", save_an_empty_connector),
     "deletion of a connector": State("/connectors/$connectorId", press("Delete")),
     "new pipeline": State("/pipelines/new", begin_a_pipeline),
+    "new rule": State("/alerts", press("Create a rule")),
+    "edited rule": State("/alerts", press("Edit")),
+    "deletion of a rule": State("/alerts", press("Delete")),
+    "new channel": State("/alerts/channels", press("Create a channel")),
+    "edited channel": State("/alerts/channels", press("Edit")),
+    "tested channel": State("/alerts/channels", try_a_channel),
+    "deletion of a channel": State("/alerts/channels", press("Delete")),
+    "a delivery": State("/alerts/deliveries", open_a_delivery),
     "deletion of a file": State("/files", press("Delete unused.csv")),
     "deletion of a custom source": State("/sources/$sourceId", press("Delete")),
     "new repository": State("/sources/repositories", press("Connect a repository")),
