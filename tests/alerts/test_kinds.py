@@ -17,6 +17,7 @@ from django.utils.timezone import now
 
 from apps.alerts.examples import EVENT, MESSAGE
 from apps.alerts.kinds import slack
+from apps.alerts.models import Channel
 from apps.orgs.models import VerifiedDomain
 from apps.orgs.roles import Role
 from apps.runs.models import Status
@@ -93,6 +94,21 @@ def test_slack_gets_blocks_in_which_names_mean_nothing(world: World, receiver: R
     assert "*b*" not in section["text"]["text"]
     assert "Next step: Update the connector's password" in section["text"]["text"]
     assert len(orjson.dumps(slack.body(_large_message()))) < 100_000
+
+
+def test_a_message_with_several_events_leads_to_the_page_of_alerts(world: World) -> None:
+    body: Any = slack.body(_large_message())
+    assert "/alerts/deliveries|Open all alerts>" in body["blocks"][-1]["text"]["text"]
+    channel = add_channel(world, "email", {"to": ["ops@example.com"]})
+    fail(world, "First")
+    deliver(world, channel)
+    fail(world, "Second", "Third")
+    with world.scope():
+        Channel.objects.for_org(world.org).update(grouped_until=None)
+    deliver(world, channel)
+    first, grouped = (str(message.body) for message in mail.outbox)
+    assert "/alerts/deliveries" not in first
+    assert "/alerts/deliveries" in grouped
 
 
 def _large_message() -> Any:

@@ -93,7 +93,9 @@ def _context(message: Message) -> dict[str, Any]:
         "organization": mail.quote_name(message["organization"]["name"]),
         "events": [_paragraph(event) for event in events],
         "more": words.more(message),
-        "link": page["url"] if page and message["count"] == 1 else page_address(""),
+        "link": page["url"]
+        if page and message["count"] == 1
+        else page_address("alerts/deliveries"),
     }
 
 

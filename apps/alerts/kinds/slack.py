@@ -38,7 +38,7 @@ def body(message: Message) -> JsonObject:
     header = {"type": "plain_text", "text": title[:MAX_HEADER_LENGTH]}
     sections = [_section(_event_text(event)) for event in message["events"]]
     if more := words.more(message):
-        sections.append(_section(f"{more} <{page_address('')}|Open the overview>"))
+        sections.append(_section(f"{more} <{page_address('alerts/deliveries')}|Open all alerts>"))
     return {"text": title, "blocks": [{"type": "header", "text": header}, *sections]}
 
 

@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { channelsQuery } from "@/api/alerts";
 import type { AlertChannel, AlertKind } from "@/api/types";
 import { Button } from "@/components/button";
 import { DestroyDialog } from "@/components/destroy-dialog";
@@ -20,6 +19,7 @@ import { EnabledSwitch } from "./enabled-switch";
 import { DeliveryState, Outcome } from "./outcome";
 import {
   channelKindsQuery,
+  liveChannelsQuery,
   deliveryQuery,
   useChangeChannel,
   useDeleteChannel,
@@ -31,7 +31,7 @@ export function ChannelsTab() {
   const search = useSearch({ from: "/app/alerts/channels", select: parseChannelSearch });
   const navigate = useNavigate({ from: "/alerts/channels" });
   const canEdit = useCanEditChannels();
-  const channels = useQuery(channelsQuery);
+  const channels = useQuery(liveChannelsQuery);
   const kinds = useQuery(channelKindsQuery);
   const remove = useDeleteChannel();
   const [asked, setAsked] = useState<AlertChannel | null>(null);

@@ -33,7 +33,7 @@ export function DeliveryDialog({ id, onClose }: Props) {
       aria-labelledby={titleId}
       className="m-auto w-[min(48rem,calc(100vw-2rem))] rounded-card border border-line bg-raised p-0 text-ink shadow-float backdrop:bg-black/40"
     >
-      <div className="grid gap-4 p-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-5">
         <h2 id={titleId} className="text-base font-semibold wrap-anywhere">
           {delivery ? <EventWords event={delivery.event} /> : "Delivery"}
         </h2>
@@ -87,7 +87,7 @@ function Content({ delivery }: { delivery: AlertDelivery }) {
         <pre
           tabIndex={0}
           aria-label="Event as JSON"
-          className="max-h-[40vh] overflow-auto rounded-card border border-line bg-page p-3 font-mono text-[0.78rem] break-words whitespace-pre-wrap"
+          className="max-h-[40vh] overflow-auto rounded-card border border-line bg-page p-3 font-mono text-[0.78rem] break-all whitespace-pre-wrap"
         >
           {payload}
         </pre>

@@ -6,6 +6,7 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { api, newIdempotencyKey, unwrap, unwrapVersioned } from "@/api/client";
+import { channelsQuery } from "@/api/alerts";
 import { allPages } from "@/api/pages";
 import { queryKeys } from "@/api/query-keys";
 import type { components } from "@/api/schema";
@@ -15,7 +16,7 @@ type Schemas = components["schemas"];
 export type RuleChange = Schemas["PatchedRuleUpdateRequest"];
 export type ChannelChange = Schemas["PatchedChannelUpdateRequest"];
 
-const POLL_INTERVAL = 5_000; // milliseconds between looks at the log while something in it is being sent
+const POLL_INTERVAL = 5_000; // milliseconds between looks at the log, and at channels to which something is sent
 const FAST_POLL_INTERVAL = 1_000; // the same for the one delivery that somebody waits for
 
 export const rulesQuery = queryOptions({
@@ -29,6 +30,15 @@ export const rulesQuery = queryOptions({
         }),
       ),
     ),
+});
+
+/** The channels, with their newest deliveries as they are now. */
+export const liveChannelsQuery = queryOptions({
+  ...channelsQuery,
+  refetchInterval: ({ state }) =>
+    state.data?.results.some(({ last_delivery }) => last_delivery?.state === "pending")
+      ? POLL_INTERVAL
+      : false,
 });
 
 export const channelKindsQuery = queryOptions({
@@ -74,10 +84,7 @@ export function deliveriesQuery(filter: DeliveryFilter) {
       ),
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
-    refetchInterval: ({ state }) =>
-      state.data?.pages.some(({ results }) => results.some((delivery) => delivery.state === "pending"))
-        ? POLL_INTERVAL
-        : false,
+    refetchInterval: POLL_INTERVAL,
   });
 }
 
