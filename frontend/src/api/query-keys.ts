@@ -10,7 +10,8 @@ export const queryKeys = {
     rulesFor: (pipelineId: string) => ["alerts", "rules-for", pipelineId] as const,
     rule: (id: string) => ["alerts", "rule", id] as const,
     deliveries: (filter: object) => ["alerts", "deliveries", filter] as const,
-    delivery: (id: string) => ["alerts", "delivery", id] as const,
+    // Not below `all`: a delivery is deleted with its channel, and would be fetched again after that.
+    delivery: (id: string) => ["alert-delivery", id] as const,
   },
   apiKeys: ["api-keys"],
   audit: (filter: object) => ["audit", filter] as const,
