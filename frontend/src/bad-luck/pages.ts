@@ -39,6 +39,7 @@ export const PAGES: Page[] = [
   { path: "/sources/repositories" },
   { path: `/sources/builder/${ID}`, item: "conversation", list: "/agent" },
   { path: `/sources/${ID}`, item: "custom source", list: "/sources" },
+  { path: "/dependencies" },
   { path: "/files" },
   { path: "/alerts" },
   { path: "/alerts/channels" },
