@@ -65,6 +65,7 @@ RULE: dict[str, Any] = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f62",
     "kind": "run_failed",
     "settings": {},
+    "sentence": "A run fails",
     "scope": "tag",
     "scope_id": None,
     "scope_name": "",

@@ -118,6 +118,7 @@ class RuleRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=NAMES)
     settings = serializers.DictField(help_text=RULE_SETTINGS_HELP)
+    sentence = serializers.CharField(help_text="When an alert opens, with the settings in words.")
     scope = serializers.ChoiceField(choices=Scope.choices)
     scope_id = serializers.UUIDField(allow_null=True, help_text=SCOPE_ID_HELP)
     scope_name = serializers.CharField(help_text="Name of the domain or pipeline, or empty.")

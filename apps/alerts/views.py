@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.alerts import channels, examples, rules
 from apps.alerts.kinds.registry import described_kinds
 from apps.alerts.models import Channel, Delivery, DeliveryState, Rule
-from apps.alerts.rule_kinds.registry import described_rule_kinds
+from apps.alerts.rule_kinds.registry import RULE_KINDS, described_rule_kinds
 from apps.alerts.sending import log
 from apps.alerts.sending.log import DeliveryColumns
 from apps.alerts.serializers import (
@@ -61,6 +61,7 @@ def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str,
 def render_rule(row: Any, channel_ids: Mapping[UUID, list[UUID]]) -> dict[str, object]:
     return {
         **{name: row[name] for name in RULE_COLUMNS if name not in SCOPE_COLUMNS},
+        "sentence": RULE_KINDS[row["kind"]].sentence(row["settings"]),
         "scope_id": row["domain_id"] or row["pipeline_id"],
         "scope_name": row["domain__name"] or row["pipeline__name"] or "",
         "channel_ids": channel_ids[row["id"]],

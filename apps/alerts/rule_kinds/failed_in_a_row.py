@@ -25,6 +25,7 @@ def judge(end: EndOfRun) -> Verdict:
 
 KIND = Kind(
     title="Several runs fail in a row",
+    condition="{threshold} runs fail in a row",
     description="Runs have failed after their retries, one after the other. Cancelled runs do not count.",
     label="Failed",
     settings=settings_schema(

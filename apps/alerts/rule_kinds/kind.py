@@ -30,11 +30,16 @@ class Kind:
     describe: Callable[[Pipeline, dict[str, Any]], Finding] | None = None
     recovered: str = "has recovered: its last run has succeeded"
     scopes: tuple[str, ...] = tuple(Scope.values)
+    condition: str = ""  # the title with the settings, in the format of `str.format`
 
     def with_defaults(self, settings: JsonObject) -> dict[str, Any]:
         """Return the settings, with the defaults of those that are left out."""
         properties: Any = self.settings["properties"]
         return {**{name: field["default"] for name, field in properties.items()}, **settings}
+
+    def sentence(self, settings: JsonObject) -> str:
+        """Return when an alert opens, with the settings in words."""
+        return (self.condition or self.title).format(**self.with_defaults(settings))
 
     def errors(self, settings: JsonObject) -> list[schemas.Error]:
         return schemas.errors(self.settings, settings, "settings")

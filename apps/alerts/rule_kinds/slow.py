@@ -37,6 +37,7 @@ def judge_duration(seconds: float, band: Band | None) -> Verdict:
 
 KIND = Kind(
     title="A run is slow",
+    condition="A run is slow (sensitivity: {sensitivity})",
     description=(
         "A run took longer than the runs before it, on this weekday and at this time of day, and a minute longer than "
         "usual. It needs ten earlier runs."

@@ -25,6 +25,7 @@ def describe(pipeline: Pipeline, settings: dict[str, Any]) -> Finding:
 
 KIND = Kind(
     title="A pipeline has no new data",
+    condition="A pipeline has no new data for {hours} hours",
     description=(
         "No run has written a record for some hours, even if runs succeed. The hours count again from a change of the "
         "pipeline or of its schedule. Disabled and paused pipelines are left out."

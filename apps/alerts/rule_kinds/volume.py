@@ -58,6 +58,7 @@ def judge_volume(written: int, samples: Sequence[Sample], band: Band | None) -> 
 
 KIND = Kind(
     title="The number of records is unusual",
+    condition="The number of records is unusual (sensitivity: {sensitivity}), or more than {rejected_percent}% are rejected",
     description=(
         "A run wrote more or fewer records than the runs before it, on this weekday and at this time of day, or none at all, "
         "or it rejected too many. The comparison needs ten earlier runs."

@@ -8153,6 +8153,8 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+            /** @description When an alert opens, with the settings in words. */
+            sentence: string;
             scope: components["schemas"]["AlertScopeEnum"];
             /**
              * Format: uuid

@@ -1,16 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { channelsQuery, ruleKindsQuery, rulesForQuery } from "@/api/alerts";
+import { channelsQuery, rulesForQuery } from "@/api/alerts";
 import type { AlertChannel, AlertRule } from "@/api/types";
 import { Name } from "@/components/name";
 import { QueryContent } from "@/components/section";
-import { ruleInWords } from "./words";
 
 /** Which rules are for the pipeline, and to which channels they send. It is for members who may edit alerts. */
 export function WhoIsTold({ pipelineId }: { pipelineId: string }) {
   const rules = useQuery(rulesForQuery(pipelineId));
   const channels = useQuery(channelsQuery).data?.results;
-  const kinds = useQuery(ruleKindsQuery).data?.results ?? [];
   return (
     <section aria-labelledby="alerts-title" className="card p-4">
       <h2 id="alerts-title" className="mb-2 font-semibold">
@@ -24,7 +22,7 @@ export function WhoIsTold({ pipelineId }: { pipelineId: string }) {
               {enabled.length === 0 && <li className="text-soft">Nobody is told if it fails.</li>}
               {enabled.map((rule) => (
                 <li key={rule.id} className="wrap-anywhere">
-                  {ruleInWords(rule, kinds)}
+                  {rule.sentence}
                   {channels && (
                     <span className="text-soft">
                       {" → "}

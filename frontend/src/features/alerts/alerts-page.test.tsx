@@ -62,6 +62,7 @@ const RULE: AlertRule = {
   id: ID,
   kind: "run_failed",
   settings: {},
+  sentence: "A run fails",
   scope: "tag",
   scope_id: null,
   scope_name: "",
@@ -172,9 +173,11 @@ describe("the rules", () => {
   });
 
   it("of a kind that the page does not know are shown, and created, by the schema of the kind", async () => {
-    rules = [{ ...RULE, kind: "cold" as never, settings: { degrees: -3 }, scope: "org", tag: "" }];
+    rules = [
+      { ...RULE, kind: "cold" as never, sentence: "It is colder than -3 degrees", scope: "org", tag: "" },
+    ];
     await openPage("/alerts");
-    await rowOf("It is too cold (lowest temperature: -3)");
+    await rowOf("It is colder than -3 degrees");
     await userEvent.click(screen.getByRole("button", { name: "Create a rule" }));
     await userEvent.selectOptions(await screen.findByLabelText("An alert opens when"), "It is too cold");
     expect(within(screen.getByLabelText("Applies to")).getAllByRole("option")).toHaveLength(1);

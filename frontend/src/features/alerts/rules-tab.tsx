@@ -3,7 +3,6 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { channelsQuery, ruleKindsQuery } from "@/api/alerts";
 import type { AlertChannel, AlertRule, AlertRuleKind } from "@/api/types";
-import { ruleInWords } from "@/components/alerts/words";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { FilterBar, NoMatch } from "@/components/filter-bar";
@@ -88,7 +87,7 @@ export function RulesTab() {
           )
         }
       </QueryContent>
-      <DeleteDialog rule={asked} kinds={lists.kinds} onClose={() => setAsked(null)} />
+      <DeleteDialog rule={asked} onClose={() => setAsked(null)} />
     </Section>
   );
 }
@@ -98,9 +97,9 @@ interface Lists {
   kinds: AlertRuleKind[];
 }
 
-function isShown(rule: AlertRule, q: string | undefined, { channels, kinds }: Lists): boolean {
+function isShown(rule: AlertRule, q: string | undefined, { channels }: Lists): boolean {
   const names = channels.filter(({ id }) => rule.channel_ids.includes(id)).map(({ name }) => name);
-  return isFound(q, ruleInWords(rule, kinds), rule.scope_name, rule.tag, ...names);
+  return isFound(q, rule.sentence, rule.scope_name, rule.tag, ...names);
 }
 
 interface RowProps extends Lists {
@@ -114,7 +113,7 @@ interface RowProps extends Lists {
 function RuleRow({ rule, channels, kinds, areChannelsKnown, isOpen, onOpen, onDelete }: RowProps) {
   const canEdit = useCanEdit(rule);
   const setEnabled = useChangeRule(rule.id);
-  const words = ruleInWords(rule, kinds);
+  const words = rule.sentence;
   return (
     <>
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
@@ -184,11 +183,10 @@ function Told({ channels }: { channels: AlertChannel[] }) {
 
 interface DialogProps {
   rule: AlertRule | null;
-  kinds: AlertRuleKind[];
   onClose: () => void;
 }
 
-function DeleteDialog({ rule, kinds, onClose }: DialogProps) {
+function DeleteDialog({ rule, onClose }: DialogProps) {
   const remove = useDeleteRule();
   function close() {
     remove.reset();
@@ -212,10 +210,7 @@ function DeleteDialog({ rule, kinds, onClose }: DialogProps) {
       }
     >
       <div className="grid gap-3">
-        <p>
-          {rule && ruleInWords(rule, kinds)}. Its open alerts are deleted too, and nobody is told of their
-          recovery.
-        </p>
+        <p>{rule?.sentence}. Its open alerts are deleted too, and nobody is told of their recovery.</p>
         {remove.error != null && <ErrorNotice error={remove.error} />}
       </div>
     </ConfirmDialog>

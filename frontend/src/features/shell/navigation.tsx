@@ -32,7 +32,7 @@ export function Navigation() {
         id={NAVIGATION_ID}
         aria-label="Main"
         className={classNames(
-          "flex gap-0.5 max-lg:min-w-0 max-lg:p-0.5 md:max-lg:overflow-x-auto lg:flex-col",
+          "flex gap-0.5 max-lg:min-w-0 max-lg:p-0.5 md:max-lg:gap-0 md:max-lg:overflow-x-auto lg:flex-col",
           "max-md:absolute max-md:inset-x-0 max-md:top-full max-md:flex-col max-md:border-b max-md:border-line max-md:bg-side max-md:p-2 max-md:shadow-float",
           !menu.isOpen && "max-md:hidden",
         )}
@@ -127,7 +127,7 @@ function NavLink({ to, icon, exact, children }: NavLinkProps) {
       to={to}
       activeOptions={{ exact, includeSearch: false }}
       title={page && `Keyboard shortcut: g ${page.key}`}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 md:max-lg:px-1.5 md:max-lg:text-[0.8125rem] lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 md:max-lg:px-1 md:max-lg:text-[0.8125rem] lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint md:max-lg:hidden">{icon}</span>

@@ -44,7 +44,7 @@ function Drawing({ graph }: { graph: DependencyGraph }) {
   const places = placesOf(graph);
   const placeOf = new Map(places.map((place) => [place.pipeline.id, place]));
   const width = 2 * MARGIN + BOX.width + STEP.x * Math.max(...places.map(({ layer }) => layer));
-  const height = 2 * MARGIN + BOX.height + STEP.y * Math.max(...places.map(({ row }) => row));
+  const height = 2 * MARGIN + BOX.height + STEP.y / 2 + STEP.y * Math.max(...places.map(({ row }) => row));
   return (
     <div className="card overflow-x-auto p-3">
       <svg width={width} height={height} aria-hidden>
@@ -97,7 +97,9 @@ function curve(from: Place, to: Place): string {
   const [x1, y1] = [start.x + BOX.width, start.y + BOX.height / 2];
   const [x2, y2] = [end.x, end.y + BOX.height / 2];
   const middle = (x1 + x2) / 2;
-  return `M ${x1} ${y1} C ${middle} ${y1}, ${middle} ${y2}, ${x2} ${y2}`;
+  // A line to a later layer in the same row passes below the boxes between them.
+  const bend = to.layer - from.layer > 1 && to.row === from.row ? STEP.y : 0;
+  return `M ${x1} ${y1} C ${middle} ${y1 + bend}, ${middle} ${y2 + bend}, ${x2} ${y2}`;
 }
 
 function List({ graph: { pipelines, edges } }: { graph: DependencyGraph }) {

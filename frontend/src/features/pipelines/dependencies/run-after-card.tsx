@@ -23,7 +23,7 @@ const MODES: Record<Dependencies["mode"], string> = {
 type Upstream = Dependencies["upstreams"][number];
 const STATES: Record<Upstream["state"], string> = {
   ready: "New success",
-  waiting: "No new success",
+  waiting: "Nothing new since its last success",
   failed: "Failed",
   too_old: "Success is too old",
 };

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "react";
 import type { PipelineRow } from "@/api/types";
 import { buttonClasses } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
+import { classNames } from "@/components/class-names";
 import { NoMatch } from "@/components/filter-bar";
 import { EmptyState, ErrorNotice, Notice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
@@ -44,6 +45,11 @@ export function PipelinesPage() {
     <div className="mx-auto max-w-[120rem] px-4 py-4 md:px-6">
       <PageHeader title="Pipelines" count={query.data?.pages[0]?.count}>
         {!hasNoPipelines && <OrderFields search={search} />}
+        {!hasNoPipelines && (
+          <Link to="/dependencies" className={classNames(buttonClasses("plain"), "max-sm:hidden")}>
+            Dependencies
+          </Link>
+        )}
         {canCreate && (
           <Link to="/pipelines/new" className={buttonClasses("primary")}>
             <PlusIcon className="-ml-0.5" />
