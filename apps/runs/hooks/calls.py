@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -168,7 +169,7 @@ def _key_of(call: Call) -> str:
 
 def _require_recent(timestamp: str) -> None:
     """Raise Invalid unless the time, in seconds since 1970, is close to now."""
-    seconds = int(timestamp) if timestamp.isascii() and timestamp.isdigit() else 0
+    seconds = int(timestamp) if re.fullmatch(r"[0-9]{1,12}", timestamp) else 0
     if abs(timezone.now().timestamp() - seconds) > TOLERANCE.total_seconds():
         message = (
             "Must be the time in seconds since 1970, at most 5 minutes from the clock of this server: "

@@ -52,8 +52,8 @@ def send_token(hook: dict[str, Any], **headers: Any) -> Any:
     return send(hook, Drover_Token=hook["secret"], **headers)
 
 
-def signed(secret: str, at: float | None = None, body: bytes = BODY) -> dict[str, Any]:
-    timestamp = str(int(time.time() if at is None else at))
+def signed(secret: str, at: float | str | None = None, body: bytes = BODY) -> dict[str, Any]:
+    timestamp = at if isinstance(at, str) else str(int(time.time() if at is None else at))
     digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
     return {"Drover_Timestamp": timestamp, "Drover_Signature": f"v1={digest.hexdigest()}"}
 
@@ -132,6 +132,13 @@ def test_an_old_or_early_signature_is_refused(world: World, seconds: int) -> Non
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["field"] == "Drover-Timestamp"
     assert send(hook, **signed(hook["secret"], time.time() - 240)).status_code == 202
+
+
+@pytest.mark.parametrize("timestamp", ["", "now", "-1", "9" * 5000, "1e9"])
+def test_a_time_stamp_that_is_no_time_is_refused(world: World, timestamp: str) -> None:
+    hook = add_hook(world, make_pipeline(world), credential="signature")
+    refused = send(hook, **signed(hook["secret"], timestamp))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "Drover-Timestamp")
 
 
 def wrong_calls(hook: dict[str, Any], signature_hook: dict[str, Any]) -> dict[str, Any]:
