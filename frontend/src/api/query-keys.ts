@@ -80,6 +80,7 @@ export const queryKeys = {
     state: (id: string) => ["pipelines", "one", id, "state"] as const,
     dependencies: (id: string) => ["pipelines", "one", id, "dependencies"] as const,
     dependencyGraph: ["pipelines", "dependency-graph"],
+    hooks: (id: string) => ["pipelines", "one", id, "hooks"] as const,
     backfills: (id: string) => ["pipelines", "one", id, "backfills"] as const,
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
     positionHistory: (id: string, stream: string) =>

@@ -103,3 +103,7 @@ export interface DomainChoice {
 export type Dependencies = Schemas["Dependencies"];
 export type DependenciesChange = Schemas["DependenciesUpdateRequest"];
 export type DependencyGraph = Schemas["DependencyGraph"];
+export type Hook = Schemas["HookRow"];
+export type HookCreate = Schemas["HookCreateRequest"];
+export type HookChange = Schemas["PatchedHookUpdateRequest"];
+export type HookWithSecret = Schemas["HookWithSecret"];

@@ -15,7 +15,7 @@ import { nameInWords } from "@/format/name";
 import { isFound } from "@/format/parameter";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { EditChannel, NewChannel } from "./channel-form";
-import { EnabledSwitch } from "./enabled-switch";
+import { EnabledSwitch } from "@/components/enabled-switch";
 import { DeliveryState, Outcome } from "./outcome";
 import {
   channelKindsQuery,

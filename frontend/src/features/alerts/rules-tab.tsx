@@ -12,7 +12,7 @@ import { QueryContent, Section } from "@/components/section";
 import { showError, showSuccess } from "@/components/toast";
 import { isFound } from "@/format/parameter";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
-import { EnabledSwitch } from "./enabled-switch";
+import { EnabledSwitch } from "@/components/enabled-switch";
 import { rulesQuery, useChangeRule, useDeleteRule } from "./queries";
 import { EditRule, NewRule } from "./rule-form";
 import { ScopeOf } from "./scope";

@@ -13,6 +13,7 @@ import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, type Schedule } from "@/format/schedule";
 import { SaveBar } from "./configuration-tab";
 import { RunAfterCard } from "./dependencies/run-after-card";
+import { HooksCard } from "./hooks/hooks-card";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline, usePauseSchedule } from "./queries";
 import { scheduleValues } from "./schedule-values";
@@ -53,6 +54,7 @@ export function ScheduleTab() {
           </section>
         )}
         <RunAfterCard pipelineId={pipeline.id} canEdit={canEdit} />
+        <HooksCard pipelineId={pipeline.id} canEdit={canEdit} />
       </div>
       <section aria-label="Next runs" className="card min-w-0 content-start p-4">
         <h2 className="font-semibold">{isEdited ? "Next runs with this schedule" : "Next runs"}</h2>
