@@ -118,7 +118,7 @@ async function confirm(name: RegExp) {
 
 /** Waits until the page shows that the object is gone, and for any request that is late. */
 async function expectNoMissedRequest(shown: () => HTMLElement) {
-  await waitFor(() => expect(shown()).toBeTruthy(), { timeout: 5_000 });
+  await waitFor(() => expect(shown()).toBeTruthy());
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(missed).toEqual([]);
 }
