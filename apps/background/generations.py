@@ -153,14 +153,17 @@ class Generation(QueueWorker):
         Until the end of the shutdown, the running jobs still have a worker with a heartbeat.
         """
         self.stopping.set()
-        heartbeats = asyncio.create_task(self._send_heartbeats())
+        ended = asyncio.Event()
+        heartbeats = asyncio.create_task(self._send_heartbeats(ended))
         try:
             await super()._shutdown(side_tasks)
         finally:
+            # A statement that is cancelled may raise the error of the database instead, and the loop would go on.
+            ended.set()
             heartbeats.cancel()
 
-    async def _send_heartbeats(self) -> None:
-        while True:
+    async def _send_heartbeats(self, ended: asyncio.Event) -> None:
+        while not ended.is_set():
             try:
                 await self._update_heartbeat()  # type: ignore[no-untyped-call]
             except DATABASE_ERRORS as error:

@@ -16,6 +16,7 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 from procrastinate.sync_psycopg_connector import wrap_exceptions
+from procrastinate.worker import Worker as QueueWorker
 from structlog.testing import capture_logs
 
 from apps.background import generations, registry, workers
@@ -131,6 +132,38 @@ def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
         "the end of a job was not stored"
     ]
     assert background_jobs.remove_jobs_of_dead_workers(timedelta(minutes=1)) == 1
+
+
+def test_no_heartbeat_is_sent_after_the_end_although_a_cancelled_one_raises_the_error_of_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Django's connector waits for its thread when it is cancelled, and the thread may fail meanwhile."""
+    cancelled: list[Any] = []
+
+    async def fail_when_first_cancelled(worker: QueueWorker) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(worker)
+            if len(cancelled) > 1:
+                raise
+            raise ConnectorException from None
+
+    async def shut_down_at_once(worker: QueueWorker, side_tasks: Any) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(QueueWorker, "_update_heartbeat", fail_when_first_cancelled)
+    monkeypatch.setattr(QueueWorker, "_shutdown", shut_down_at_once)
+
+    async def shut_down() -> set[Any]:
+        semaphore = generations.JobSemaphore(asyncio.Semaphore(1))
+        await generations.Generation(app, semaphore, queues=["a"])._shutdown([])
+        heartbeats = asyncio.all_tasks() - {asyncio.current_task()}
+        _, unfinished = await asyncio.wait(heartbeats, timeout=3 * generations.POLL_INTERVAL)
+        return unfinished
+
+    assert asyncio.run(shut_down()) == set()
+    assert len(cancelled) == 1
 
 
 async def wait_until_released() -> None:
