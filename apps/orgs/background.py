@@ -42,7 +42,9 @@ add_exports(
     ),
 )
 add_sweep(erasure.erase_due_orgs)
-add_worker_part(pushing.send_telemetry_of_worker)
+add_worker_part(
+    pushing.send_telemetry_of_worker
+)  # apps.web is no Django app, and registers nothing
 
 
 @add_sweep

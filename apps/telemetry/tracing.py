@@ -68,7 +68,7 @@ def start(url: str, resource: Any, timeout: float) -> Any:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-    class TraceIds(RandomIdGenerator):  # type: ignore[misc,unused-ignore]
+    class TraceIds(RandomIdGenerator):
         def generate_trace_id(self) -> int:
             return _next_trace_id.get() or super().generate_trace_id()
 

@@ -43,6 +43,15 @@ KINDS = "/api/v1/alerts/kinds"
 SLACK_URL = "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXX"
 
 
+@pytest.mark.parametrize("name", RULE_KINDS)
+def test_the_sentence_of_a_rule_contains_each_of_its_settings(name: str) -> None:
+    kind = RULE_KINDS[name]
+    properties: Any = kind.settings["properties"]
+    chosen = {key: field.get("maximum", "high") for key, field in properties.items()}
+    assert all(str(value) in kind.sentence(chosen) for value in chosen.values())
+    assert kind.sentence({}) == kind.sentence(kind.with_defaults({}))
+
+
 def test_a_new_org_has_rules_that_tell_its_owners(world: World) -> None:
     client = world.client(Role.MEMBER)
     (channel,) = client.get(CHANNELS).json()["results"]
@@ -54,6 +63,8 @@ def test_a_new_org_has_rules_that_tell_its_owners(world: World) -> None:
     )
     assert (failed["kind"], failed["settings"]) == ("run_failed", {})
     assert (late["kind"], late["settings"]) == ("late", {"tolerance_minutes": 30})
+    assert failed["sentence"] == "A run fails"
+    assert late["sentence"] == "A pipeline is late for 30 min"
     for rule in (failed, late):
         assert (rule["scope"], rule["enabled"]) == ("org", True)
         assert rule["channel_ids"] == [channel["id"]]

@@ -30,7 +30,7 @@ def describe(pipeline: Pipeline, settings: dict[str, Any]) -> Finding:
 
 KIND = Kind(
     title="A pipeline is late",
-    condition="A pipeline is late for {tolerance_minutes} minutes",
+    condition="A pipeline is late for {tolerance_minutes} min",
     description=(
         "No run has succeeded for the newest scheduled time, with the allowance that the freshness of pipelines has. "
         "Pipelines that fail, are disabled or paused, or have no schedule are not late."

@@ -25,7 +25,7 @@ def describe(pipeline: Pipeline, settings: dict[str, Any]) -> Finding:
 
 KIND = Kind(
     title="A pipeline has no new data",
-    condition="A pipeline has no new data for {hours} hours",
+    condition="A pipeline has no new data for {hours} h",
     description=(
         "No run has written a record for some hours, even if runs succeed. The hours count again from a change of the "
         "pipeline or of its schedule. Disabled and paused pipelines are left out."

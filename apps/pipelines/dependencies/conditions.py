@@ -62,7 +62,7 @@ class Explanation:
         self, graph: Graph, *, can_see: Callable[[UUID | None], bool], now: datetime
     ) -> None:
         self.graph, self.can_see, self.now = graph, can_see, now
-        self._causes: dict[UUID, str] = {}
+        self._causes: dict[UUID, Node | None] = {}
 
     def state(self, node: Node) -> DependencyState:
         if not node.edges:
@@ -116,28 +116,46 @@ class Explanation:
             )
         if not upstream.enabled:
             return "which is disabled"
-        if cause := self._failure_behind(upstream):
-            return f"which waits for {cause}"
+        if (cause := self._failure_behind(upstream)) and cause.failing_since is not None:
+            return (
+                f"which waits for {self._name(cause)}, which failed at {_time(cause.failing_since)}"
+            )
         return "which has no new success"
 
-    def _failure_behind(self, node: Node) -> str:
-        """Return the failed pipeline that keeps this one from running, with the pipelines between them, or nothing."""
-        if node.id not in self._causes:
-            self._causes[node.id] = self._find_failure_behind(node)
+    def _failure_behind(self, node: Node) -> Node | None:
+        """Return the failed pipeline that keeps this one from running, also through others, or None.
+
+        It does not call itself: a chain may have more pipelines than Python has frames.
+        """
+        waiting, begun = [node], set[UUID]()
+        while node.id not in self._causes:
+            current = waiting[-1]
+            begun.add(current.id)
+            further = [
+                upstream
+                for edge, upstream in self._upstreams(current)
+                if upstream.id not in begun
+                and upstream.id not in self._causes
+                and not self._has_failed(current, edge, upstream)
+            ]
+            if further:
+                waiting += further
+            else:
+                self._causes[waiting.pop().id] = self._find_cause(current)
         return self._causes[node.id]
 
-    def _find_failure_behind(self, node: Node) -> str:
-        causes = []
-        for edge, upstream in self._upstreams(node):
-            if state_of(node, edge, upstream, self.now) == UpstreamState.FAILED:
-                at = upstream.failing_since
-                causes.append(f"{self._name(upstream)}, which failed at {_time(at)}" if at else "")
-            else:
-                behind = self._failure_behind(upstream)
-                causes.append(f"{self._name(upstream)}, which waits for {behind}" if behind else "")
+    def _find_cause(self, node: Node) -> Node | None:
+        """Return the cause, from the causes that are known of its upstream pipelines."""
+        causes = [
+            upstream if self._has_failed(node, edge, upstream) else self._causes.get(upstream.id)
+            for edge, upstream in self._upstreams(node)
+        ]
         if node.mode == DependencyMode.ANY and not all(causes):
-            return ""  # Another upstream pipeline can still start it.
-        return next(filter(None, causes), "")
+            return None  # Another upstream pipeline can still start it.
+        return next(filter(None, causes), None)
+
+    def _has_failed(self, node: Node, edge: Edge, upstream: Node) -> bool:
+        return state_of(node, edge, upstream, self.now) == UpstreamState.FAILED
 
 
 def _time(at: datetime) -> str:

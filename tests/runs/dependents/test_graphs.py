@@ -7,6 +7,7 @@ import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from apps.orgs.roles import Role
 from apps.pipelines.dependencies import graph as graphs
-from apps.pipelines.dependencies.conditions import edges_that_start
+from apps.pipelines.dependencies.conditions import Explanation, edges_that_start
 from apps.pipelines.models import Dependency, Pipeline, RunAfter, Schedule
 from apps.runs.dependents import starting
 from apps.runs.models import Run, UpstreamRun
@@ -206,3 +207,22 @@ def test_a_worker_that_was_slow_does_not_start_it_again(
         UpstreamRun.objects.for_org(world.org).all().delete()
     assert not starting.start_if_ready(org_id=world.org.pk, pipeline_id=report.pk)
     assert len(started_runs(world, report)) == 1
+
+
+def test_a_long_chain_is_explained_by_its_failed_pipeline() -> None:
+    """The chain is longer than the stack of Python, and no reason names all pipelines between."""
+    now = timezone.now()
+    first = graphs.Node(uuid4(), "First", None, True, False, False, None, failing_since=now)
+    chain = [first]
+    for number in range(3000):
+        edge = graphs.Edge(uuid4(), chain[-1].id, used_until=now)
+        node = replace(first, id=uuid4(), name=f"P{number}", failing_since=None, edges=(edge,))
+        chain.append(node)
+    explanation = Explanation({node.id: node for node in chain}, can_see=lambda _: True, now=now)
+
+    reasons = [explanation.reason(node) for node in reversed(chain)]
+
+    failed = f"First, which failed at {now:%Y-%m-%d %H:%M} UTC."
+    assert reasons[0] == f"Waits for P2998, which waits for {failed}"
+    assert reasons[-2:] == [f"Waits for {failed}", ""]
+    assert {explanation.state(node) for node in chain[1:]} == {"blocked"}
