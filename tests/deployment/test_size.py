@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.background import registry
 from apps.engine.failures import FailureClass
 from apps.runs.models import Run, Status
 from apps.runs.statistics.size import advice, read_size
@@ -50,6 +52,17 @@ def test_another_worker_is_advised_if_the_places_were_in_use(
     assert sentence.startswith("In the busiest hour 90% of the places were in use: add a worker")
 
 
+def test_a_worker_is_counted_once_although_it_serves_many_queues(
+    committed_db: None, settings: Settings
+) -> None:
+    settings.WORKER_CONCURRENCY = 8
+    with connection.cursor() as cursor:
+        for _ in range(2 * len(registry.queues())):
+            cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
+    size = read_size()
+    assert (size.workers, size.places) == (2, 16)
+
+
 def test_runs_that_began_late_are_named(committed_db: None) -> None:
     record_worker_heartbeat()
     world = make_world()
@@ -65,5 +78,5 @@ def test_the_command_prints_counts_and_tables_and_misses_a_worker(committed_db: 
     call_command("size", stdout=output)
     text = output.getvalue()
     assert "1, of which 1 failed; 0 records written" in text
-    assert "MB, about" in text
+    assert "runs_run" in text
     assert "-> No worker is alive: start one with `manage.py worker`." in text

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 
+from apps.background import registry
 from apps.background.counts import count_over_orgs
 
 DAYS = 7
@@ -28,11 +30,12 @@ BUSIEST_SQL = """
     WHERE claimed_at > now() - make_interval(days => %s)
     GROUP BY hour ORDER BY 3 DESC, hour LIMIT 1
 """
-WORKERS_SQL = """
+# A worker process has a row for each of its queues.
+QUEUES_SQL = """
     SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 minute'
 """
 TABLES_SQL = """
-    SELECT c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
+    SELECT c.relname, nullif(c.reltuples, -1)::bigint, pg_total_relation_size(c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
     ORDER BY 3 DESC, 1 LIMIT %s
@@ -50,10 +53,10 @@ class BusiestHour:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the database. `rows` is PostgreSQL's estimate; `bytes` has the indexes too."""
+    """A table of the database. `rows` is PostgreSQL's estimate, None before the first; `bytes` has the indexes too."""
 
     name: str
-    rows: int
+    rows: int | None
     bytes: int
 
 
@@ -83,11 +86,12 @@ def read_size() -> Size:
     try:
         ((runs, failed, records, waited),) = _fetch(RUNS_SQL, LONG_WAIT)
         busiest = [BusiestHour(at, n, float(mean)) for at, n, mean in _fetch(BUSIEST_SQL, DAYS)]
-        ((workers,),) = _fetch(WORKERS_SQL)
+        ((served_queues,),) = _fetch(QUEUES_SQL)
         ((database_bytes,),) = _fetch("SELECT pg_database_size(current_database())")
         tables = tuple(Table(*row) for row in _fetch(TABLES_SQL, LARGEST_TABLES))
     finally:
         connections["ops"].close()
+    workers = ceil(served_queues / len(registry.queues()))
     return Size(
         orgs=counts.orgs,
         pipelines=counts.enabled_pipelines,

@@ -26,7 +26,7 @@ class Command(BaseCommand):
             lines.append(
                 (
                     f"Busiest hour of {DAYS} days",
-                    f"{size.busiest.at:%Y-%m-%d %H:%M} UTC: {size.busiest.runs:,} runs, {size.busiest.running:.1f} at once "
+                    f"{size.busiest.at:%Y-%m-%d %H:%M} UTC: {size.busiest.runs:,} runs, {size.busiest.running:.2f} at once "
                     "on average",
                 )
             )
@@ -34,7 +34,11 @@ class Command(BaseCommand):
             ("Workers", f"{size.workers:,}, for {size.places:,} runs at once"),
             ("Database", f"{size.database_bytes / 1e6:,.0f} MB"),
             *(
-                (f"  {table.name}", f"{table.bytes / 1e6:,.1f} MB, about {table.rows:,} rows")
+                (
+                    f"  {table.name}",
+                    f"{table.bytes / 1e6:,.1f} MB"
+                    + ("" if table.rows is None else f", about {table.rows:,} rows"),
+                )
                 for table in size.tables
             ),
         ]
