@@ -1,7 +1,45 @@
 import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from "react";
 import { Button } from "./button";
+import { classNames } from "./class-names";
 import { TextField } from "./field";
 import { Name } from "./name";
+
+const FRAME =
+  "m-auto rounded-card border border-line bg-raised text-ink shadow-float backdrop:bg-black/40 max-w-[calc(100vw-2rem)]";
+
+interface DialogProps {
+  title: ReactNode;
+  /** Such as `w-md`. It is never wider than the window. */
+  width: string;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/**
+ * It is open while it is mounted. It uses the browser's modal dialog, which keeps the focus inside and closes with Escape.
+ * It needs no injected styles, which the Content-Security-Policy would block.
+ */
+export function Dialog({ title, width, onClose, children }: DialogProps) {
+  const titleId = useId();
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog
+      ref={dialog}
+      onClose={onClose}
+      onClick={(event) => event.target === dialog.current && onClose()}
+      aria-labelledby={titleId}
+      className={classNames(FRAME, width, "p-0")}
+    >
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-3 p-5">
+        <h2 id={titleId} className="text-base font-semibold wrap-anywhere">
+          {title}
+        </h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}
 
 interface Props {
   open: boolean;
@@ -18,10 +56,7 @@ interface Props {
   onClose: () => void;
 }
 
-/**
- * Asks for confirmation before an action that cannot be undone. It uses the browser's modal dialog, which keeps the
- * focus inside and closes with Escape. It needs no injected styles, which the Content-Security-Policy would block.
- */
+/** Asks for confirmation before an action that cannot be undone. */
 export function ConfirmDialog({
   open,
   title,
@@ -55,7 +90,7 @@ export function ConfirmDialog({
       }}
       onClick={(event) => event.target === dialog.current && onClose()}
       aria-labelledby={titleId}
-      className="m-auto w-[min(26rem,calc(100vw-2rem))] rounded-card border border-line bg-raised p-0 text-ink shadow-float backdrop:bg-black/40"
+      className={classNames(FRAME, "w-104 p-0")}
     >
       <form onSubmit={submit} className="grid gap-3 p-5">
         <h2 id={titleId} className="text-base font-semibold wrap-anywhere">

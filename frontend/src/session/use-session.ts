@@ -41,7 +41,12 @@ export function useCanCreatePipelines(): boolean {
 
 /** Whether the user has the permission in the organization or in any of its domains. */
 export function useHasPermissionSomewhere(permission: Permission): boolean {
+  return usePermissionsSomewhere().includes(permission);
+}
+
+/** The permissions that the user has in the organization or in any of its domains. */
+export function usePermissionsSomewhere(): Permission[] {
   const organization = useSession()?.organization;
-  if (!organization) return false;
-  return [organization, ...organization.domains].some(({ permissions }) => permissions.includes(permission));
+  if (!organization) return [];
+  return [organization, ...organization.domains].flatMap(({ permissions }) => permissions);
 }

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import type { AlertDelivery } from "@/api/types";
 import { Button } from "@/components/button";
 import { CopyButton } from "@/components/copy-button";
+import { Dialog } from "@/components/dialog";
 import { Name } from "@/components/name";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { RelativeTime } from "@/components/relative-time";
@@ -20,34 +21,24 @@ interface Props {
 
 /** One delivery with its event as the channel gets it. */
 export function DeliveryDialog({ id, onClose }: Props) {
-  const titleId = useId();
-  const dialog = useRef<HTMLDialogElement>(null);
   const { data: delivery, error, refetch } = useQuery(deliveryQuery(id));
   const isReadOnly = useReadOnlyReason() !== null;
-  useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog
-      ref={dialog}
+    <Dialog
+      width="w-3xl"
       onClose={onClose}
-      onClick={(event) => event.target === dialog.current && onClose()}
-      aria-labelledby={titleId}
-      className="m-auto w-[min(48rem,calc(100vw-2rem))] rounded-card border border-line bg-raised p-0 text-ink shadow-float backdrop:bg-black/40"
+      title={delivery ? <EventWords event={delivery.event} /> : "Delivery"}
     >
-      <div className="grid grid-cols-[minmax(0,1fr)] gap-4 p-5">
-        <h2 id={titleId} className="text-base font-semibold wrap-anywhere">
-          {delivery ? <EventWords event={delivery.event} /> : "Delivery"}
-        </h2>
-        {!delivery && !error && <Skeletons rows={3} />}
-        {!delivery && error && <ErrorNotice error={error} retry={() => void refetch()} />}
-        {delivery && <Content delivery={delivery} />}
-        <div className="flex flex-wrap justify-end gap-2">
-          {delivery && !isReadOnly && <ReplayButton delivery={delivery} onSent={onClose} />}
-          <Button look="primary" onClick={onClose}>
-            Close
-          </Button>
-        </div>
+      {!delivery && !error && <Skeletons rows={3} />}
+      {!delivery && error && <ErrorNotice error={error} retry={() => void refetch()} />}
+      {delivery && <Content delivery={delivery} />}
+      <div className="flex flex-wrap justify-end gap-2">
+        {delivery && !isReadOnly && <ReplayButton delivery={delivery} onSent={onClose} />}
+        <Button look="primary" onClick={onClose}>
+          Close
+        </Button>
       </div>
-    </dialog>
+    </Dialog>
   );
 }
 

@@ -22,6 +22,11 @@ export const PAGES: KeyedPage[] = [
   { key: "s", to: "/settings", label: "Settings" },
 ];
 
+/** Whether somebody with these permissions may open the page. */
+export function mayOpen({ permission }: KeyedPage, permissions: Permission[]): boolean {
+  return permission === undefined || permissions.includes(permission);
+}
+
 /** The other keys, as they are listed for the user. */
 export const OTHER_KEYS: { keys: string[]; label: string }[] = [
   { keys: ["Ctrl K", "⌘ K"], label: "Search, go to, run or create anything" },

@@ -48,3 +48,20 @@ it("j and k move through the rows of a table, Enter opens one, and they are lett
   await userEvent.keyboard("{Enter}");
   await waitFor(() => expect(currentPath()).toBe(`/runs/${run(2).id}`));
 });
+
+it("keys that lead to a page which the user may not open are neither listed nor followed", async () => {
+  await openPage("/runs");
+  await screen.findByText("Pipeline 1");
+  await userEvent.keyboard("gl");
+  expect(currentPath()).toBe("/runs");
+  await userEvent.keyboard("?");
+  expect(await screen.findByText("Go to Pipelines")).toBeTruthy();
+  expect(screen.queryByText("Go to Alerts")).toBeNull();
+  await userEvent.click(screen.getByRole("button", { name: "Close" }));
+  cleanup();
+  startApp(["read", "alerts.edit"]);
+  await openPage("/runs");
+  await screen.findByText("Pipeline 1");
+  await userEvent.keyboard("gl");
+  await waitFor(() => expect(currentPath()).toBe("/alerts"));
+});

@@ -1,8 +1,8 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { toggleAgentPanel } from "@/agent-panel";
-import { useHasPermissionSomewhere } from "@/session/use-session";
-import { PAGES } from "./keys";
+import { usePermissionsSomewhere } from "@/session/use-session";
+import { mayOpen, PAGES } from "./keys";
 import { isOverlayOpen, openOverlay } from "./overlays";
 
 const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
@@ -13,7 +13,11 @@ const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must
  */
 export function useShortcuts(): void {
   const navigate = useNavigate();
-  const canUseAgent = useHasPermissionSomewhere("agent.use");
+  const permissions = usePermissionsSomewhere();
+  const canUseAgent = permissions.includes("agent.use");
+  const keys = PAGES.filter((page) => mayOpen(page, permissions))
+    .map(({ key }) => key)
+    .join("");
   useEffect(() => {
     let gPressedAt = 0;
     function onKeyDown(event: KeyboardEvent) {
@@ -34,12 +38,12 @@ export function useShortcuts(): void {
       if (event.key === "j") return focusRow(event, 1);
       if (event.key === "k") return focusRow(event, -1);
       if (event.key === "g") gPressedAt = performance.now();
-      const page = followsG && PAGES.find(({ key }) => key === event.key);
-      if (page && (page.permission !== "agent.use" || canUseAgent)) void navigate({ to: page.to });
+      const page = followsG && PAGES.find(({ key }) => key === event.key && keys.includes(key));
+      if (page) void navigate({ to: page.to });
     }
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
-  }, [navigate, canUseAgent]);
+  }, [navigate, canUseAgent, keys]);
 }
 
 /** On a page that contains a conversation, move the focus to its message field. Returns whether there is one. */
