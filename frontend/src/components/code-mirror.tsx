@@ -4,7 +4,7 @@ import { EditorState, type Extension, type Text } from "@codemirror/state";
 import { EditorView, keymap } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
-import { useEffect, useEffectEvent, useRef } from "react";
+import { useEffect, useEffectEvent, useLayoutEffect, useRef } from "react";
 import type { CodeMessage } from "@/api/types";
 import { classNames } from "./class-names";
 
@@ -82,7 +82,8 @@ export function CodeMirror({
     return () => editor.destroy();
   }, [language, label, readOnly, minHeight, maxHeight]);
 
-  useEffect(() => {
+  // A layout effect: between rendering and a delayed effect the user can type, and `value` would replace what was typed.
+  useLayoutEffect(() => {
     const editor = view.current;
     if (!editor || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
