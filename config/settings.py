@@ -32,6 +32,8 @@ DATABASE_URL = env.text(
 )
 # The server itself, if DATABASE_URL is a pooler: LISTEN for live events needs a session (docs/howto/own-postgresql.md).
 EVENTS_DATABASE_URL = env.text("DROVER_EVENTS_DATABASE_URL", "")
+# A read replica of that server, which answers lists of the web processes (apps.orgs.walls.replica).
+REPLICA_URL = env.text("DROVER_REPLICA_URL", "")
 DATABASE_ROLES = {
     "user": "app_user",
     "owner": "app_owner",
@@ -64,8 +66,8 @@ QUEUE_POOL = 2  # connections of a worker for fetching jobs; another one is for 
 POOL_RECONNECT = 2.0
 
 
-def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
-    url = env.with_keepalives(env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role]))
+def database(role: str, *, pool_size: int | None, server: str = DATABASE_URL) -> dict[str, Any]:
+    url = env.with_keepalives(env.role_url(server, SECRET_KEY, DATABASE_ROLES[role]))
     idle_milliseconds = round(LONGEST_IDLE_TRANSACTION / timedelta(milliseconds=1))
     url_options = env.database_options(url)
     timeout = f"-c idle_in_transaction_session_timeout={idle_milliseconds}"
@@ -96,6 +98,10 @@ DATABASES = {
     "default": database(DATABASE_ROLE, pool_size=DATABASE_POOL),
     "ops": database("ops", pool_size=None),
 }
+if REPLICA_URL and PROCESS == "web":
+    DATABASES["replica"] = database(DATABASE_ROLE, pool_size=DATABASE_POOL, server=REPLICA_URL)
+    # A list does not wait for a replica that cannot be reached: the primary server answers.
+    DATABASES["replica"]["OPTIONS"]["pool"]["timeout"] = 0.3
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Applications ---------------------------------------------------------------------------

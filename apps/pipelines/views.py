@@ -42,6 +42,7 @@ class PipelineView(OrgView):
 
 
 class Pipelines(PipelineView):
+    reads_from_replica = True
     permissions = {"post": Permission.PIPELINES_EDIT}
 
     @operation(

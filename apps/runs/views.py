@@ -120,6 +120,8 @@ class PipelineRunView(OrgView):
 
 
 class RunListView(OrgView):
+    reads_from_replica = True
+
     @operation(
         "runs_list",
         tag="runs",

@@ -47,6 +47,7 @@ ALLOWED_RAW_SQL = {
     "apps/orgs/members/invitations.py": "Calls a database function that finds an invitation before its org is known.",
     "apps/orgs/sign_in/providers.py": "Calls a database function that finds an org's provider before the org is known.",
     "apps/orgs/walls/scope.py": "SET LOCAL has no ORM form.",
+    "apps/orgs/walls/replica.py": "positions in the log of the server",
     "apps/orgs/http/authentication.py": "Calls database functions that find a key and record its use before an org is known.",
     "apps/orgs/credentials.py": "Calls a database function that returns the org and the principal's permissions in it.",
     "apps/background/health.py": "Reads the version, the queue and the roles of the installation, and no row of an org.",

@@ -24,34 +24,34 @@ class OwnServer:
     """A running server. This process, and processes that it starts later, use the server."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
-        self._postgres = postgres
+        self.postgres = postgres
         self.url = postgres.url(DATABASE)
 
     def admin_url(self, database: str = DATABASE) -> str:
         """Return the administrator's URL of a database of this server."""
-        return self._postgres.url(database)
+        return self.postgres.url(database)
 
     @property
     def is_up(self) -> bool:
-        process = self._postgres.process
+        process = self.postgres.process
         return process is not None and process.poll() is None
 
     def kill(self) -> None:
         """Kill the server with SIGKILL, which ends every connection."""
-        process = self._postgres.process
+        process = self.postgres.process
         assert process is not None
         process.send_signal(signal.SIGKILL)
         assert process.wait(10) == -signal.SIGKILL
 
     def restart(self) -> None:
         """Start the server again with its committed data, and close the broken connections of this process."""
-        self._postgres.start()
+        self.postgres.start()
         close_connections()
 
     @property
     def log(self) -> str:
         """Return the text of the server's log."""
-        return self._postgres.log_file.read_text()
+        return self.postgres.log_file.read_text()
 
     @property
     def has_recovered(self) -> bool:

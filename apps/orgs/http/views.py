@@ -28,6 +28,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.slow_calls import ResultT, SlowCall
+from apps.orgs.walls import replica
 from apps.orgs.walls.scope import org_scope
 from apps.web import idempotency, slow
 from apps.web.slow import SlowResponse
@@ -86,6 +87,8 @@ class OrgView(APIView):
     """
 
     methods_while_read_only: ClassVar[frozenset[str]] = frozenset({"get", "head"})
+    # Whether GET may be answered by the read replica. Then its handler must not write.
+    reads_from_replica: ClassVar[bool] = False
     permissions: ClassVar[Mapping[str, Permission]] = {}
     other_permissions: ClassVar[frozenset[Permission]] = frozenset()
     session_methods: ClassVar[frozenset[str]] = frozenset()
@@ -108,9 +111,12 @@ class OrgView(APIView):
     def make_response(self, request: HttpRequest, drf_request: Request) -> Response:
         """Return the response of the handler. Raises the exceptions that become problem responses."""
         credential = authentication.read_credential(request)
-        with self._scope(request, credential):
-            self.initial(drf_request, *self.args, **self.kwargs)
-            answer = self._respond(drf_request)
+        if self.reads_from_replica and request.method == "GET" and replica.may_be_used():
+            answer = self._respond_from_replica(request, drf_request, credential)
+        else:
+            with self._scope(request, credential):
+                self.initial(drf_request, *self.args, **self.kwargs)
+                answer = self._respond(drf_request)
         return self.finish(answer, partial(self._reopen_scope, request, credential))
 
     def finish(
@@ -120,6 +126,20 @@ class OrgView(APIView):
     ) -> Response:
         """Return the response of an answer, outside every scope. `scope` opens a new one."""
         return slow.finish(answer, scope)
+
+    def _respond_from_replica(
+        self, request: HttpRequest, drf_request: Request, credential: credentials.Credential
+    ) -> Response | SlowResponse:
+        """Check the credential at the primary server, and read from the replica. If it cannot, read from the primary."""
+        with self._scope(request, credential):
+            self.initial(drf_request, *self.args, **self.kwargs)
+            position = replica.primary_position()
+        try:
+            with replica.reading(position), org_scope(self.org.pk):
+                return self._respond(drf_request)
+        except replica.ReplicaUnusable:
+            with self._scope(request, credential):
+                return self._respond(drf_request)
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:

@@ -38,6 +38,7 @@ JSON_COLUMNS = ("changes", "on_behalf_of")  # columns that contain JSON
 
 
 class AuditLog(OrgView):
+    reads_from_replica = True
     permissions = {"get": Permission.AUDIT_VIEW}
 
     @operation(

@@ -25,6 +25,8 @@ EXAMPLE = {
 
 
 class Facets(OrgView):
+    reads_from_replica = True
+
     @operation(
         "pipelines_facets",
         tag="pipelines",

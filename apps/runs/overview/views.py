@@ -77,6 +77,8 @@ TIMELINE_EXAMPLE: dict[str, Any] = {
 
 
 class OverviewView(OrgView):
+    reads_from_replica = True
+
     @operation(
         "stats_overview",
         tag="runs",
@@ -89,6 +91,8 @@ class OverviewView(OrgView):
 
 
 class TimelineView(OrgView):
+    reads_from_replica = True
+
     @operation(
         "stats_timeline",
         tag="runs",

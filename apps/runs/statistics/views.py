@@ -63,6 +63,8 @@ EXAMPLE = {
 
 
 class PipelineStatisticsView(OrgView):
+    reads_from_replica = True
+
     @operation(
         "stats_pipeline",
         tag="runs",

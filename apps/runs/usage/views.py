@@ -26,6 +26,8 @@ EXAMPLE = {
 
 
 class UsageView(OrgView):
+    reads_from_replica = True
+
     @operation(
         "usage_get",
         tag="usage",
