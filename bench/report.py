@@ -73,6 +73,10 @@ def _import_measurement(name: str) -> Measurement:
             from bench import sandbox
 
             return sandbox.measure
+        case "size":
+            from bench import size
+
+            return size.measure
         case "start":
             from bench import start
 

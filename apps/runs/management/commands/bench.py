@@ -18,6 +18,7 @@ NAMES = (
     "streams",
     "memory",
     "sandbox",
+    "size",
     "agent",
 )
 AGENT_PARTS = ("agent-streams", "agent-turns", "agent-memory", "agent-token")
