@@ -54,4 +54,4 @@ USER 10001:10001
 VOLUME /var/lib/drover
 EXPOSE 8000
 # On a stop, running requests may finish within three seconds; then open streams are closed.
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"]
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log", "--ws-max-size", "4096", "--ws-per-message-deflate", "false"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import ExitStack
 from typing import Any
@@ -26,6 +27,7 @@ Header = tuple[bytes, bytes]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LIVE_PATH = "/api/v1/health/live"
+LONGEST_SENDING = 2.0  # seconds in which a process that stops sends its last spans and metrics
 
 
 def build() -> Application:
@@ -73,7 +75,10 @@ def _build_router(django_application: Any) -> Application:
         await streams.close()
         await mcp.close()
         uploads.close()
-        await asyncio.to_thread(telemetry.close)
+        # The process does not wait for a collector that is away.
+        sending = threading.Thread(target=telemetry.close, daemon=True)
+        sending.start()
+        await asyncio.to_thread(sending.join, LONGEST_SENDING)
 
     async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
         await _run_lifespan(receive, send, close)

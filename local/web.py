@@ -22,4 +22,4 @@ def command(
 ) -> tuple[str, ...]:
     """Return the command that serves an ASGI application with uvicorn."""
     address = ("--host", host, "--port", str(port))
-    return (sys.executable, "-m", "uvicorn", application, "--lifespan", "off", *address, *OPTIONS)
+    return (sys.executable, "-m", "uvicorn", application, *address, *OPTIONS)

@@ -50,7 +50,7 @@ def web_server_in_thread() -> Iterator[tuple[str, int]]:
     from config.asgi import application
 
     config = uvicorn.Config(
-        application, port=0, lifespan="off", log_level="warning", proxy_headers=False
+        application, port=0, log_level="warning", proxy_headers=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

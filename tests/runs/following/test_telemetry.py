@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -23,7 +24,7 @@ from apps.web.metrics import installation
 from config.logs import add_trace_ids
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import read_run, start_run
-from tests.web_server import ROOT, find_free_port
+from tests.web_server import ROOT, find_free_port, web_server
 from tests.world import World
 
 
@@ -190,3 +191,11 @@ def test_without_the_setting_nothing_is_imported() -> None:
         "sys.exit('opentelemetry.sdk' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_web_process_that_is_stopped_sends_the_spans_of_its_last_requests(
+    collector: Collector, committed_db: None
+) -> None:
+    with web_server(DROVER_OTLP_URL=collector.url) as url:
+        httpx.get(f"{url}/api/v1/runs")
+    assert "GET /api/v1/runs" in {span.name for span in collector.spans()}

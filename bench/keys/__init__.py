@@ -33,7 +33,7 @@ def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
 
 def _run_round(installation: Installation) -> dict[str, float]:
     process = subprocess.run(
-        [sys.executable, "-m", "bench.time_key_uses"],
+        [sys.executable, "-m", "bench.keys.time_key_uses"],
         env=dict(installation.environment),
         cwd=ROOT,
         check=True,

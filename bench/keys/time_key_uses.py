@@ -1,4 +1,4 @@
-"""`python -m bench.time_key_uses`: use an API key in the same way as a request, and print the times as JSON.
+"""`python -m bench.keys.time_key_uses`: use an API key in the same way as a request, and print the times as JSON.
 
 Prints {"first", "later", "wrong", "bcrypt"} in milliseconds: the wall time of the first use, and the CPU times of a
 later use, of a use with a wrong secret, and of one bcrypt hash with the cost factor of API keys. A use includes everything
