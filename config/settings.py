@@ -285,7 +285,9 @@ ALLOWED_HOSTS = env.hosts(
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static" / "build"
-STATICFILES_DIRS: list[Any] = [(name, BASE_DIR / "static" / name) for name in ("docs", "operators")]
+STATICFILES_DIRS: list[Any] = [
+    (name, BASE_DIR / "static" / name) for name in ("docs", "freshness", "operators")
+]
 if FRONTEND_DIST.is_dir():
     STATICFILES_DIRS.append(FRONTEND_DIST)
 WHITENOISE_USE_FINDERS = True

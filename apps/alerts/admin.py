@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.alerts.models import Alert, Channel, Delivery, Rule, UndecidedRun
+from apps.alerts.models import Alert, Channel, Delivery, FreshnessPage, Rule, UndecidedRun
 from apps.orgs.operators.site import OperatorAdmin
 
 
@@ -34,3 +34,9 @@ class UndecidedRunAdmin(OperatorAdmin):
 class DeliveryAdmin(OperatorAdmin):
     list_display = ("org", "channel", "kind", "state", "attempts", "problem", "created_at")
     list_select_related = ("org", "channel")
+
+
+@admin.register(FreshnessPage)
+class FreshnessPageAdmin(OperatorAdmin):
+    list_display = ("org", "title", "enabled", "created_at")
+    list_select_related = ("org",)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from apps.alerts.models import Alert, Channel, Delivery, Rule, RuleChannel, UndecidedRun
+from apps.alerts.models import (
+    Alert,
+    Channel,
+    Delivery,
+    FreshnessPage,
+    FreshnessPagePipeline,
+    Rule,
+    RuleChannel,
+    UndecidedRun,
+)
 from apps.alerts.sending import delivering, queue
 from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
 
@@ -34,5 +43,13 @@ add_exports(
             *("id", "channel_id", "alert_id", "event_id", "message_id", "kind", "payload", "state"),
             *("attempts", "answer_status", "problem", "created_at", "sent_at"),
         ),
+    ),
+    Export(
+        "freshness_page", FreshnessPage, ("id", "title", "enabled", "incident_days", "created_at")
+    ),
+    Export(
+        "freshness_page_pipeline",
+        FreshnessPagePipeline,
+        ("id", "page_id", "pipeline_id", "name", "position"),
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from apps.auth.exceptions import TooManyAttempts
 from apps.orgs.exceptions import Conflict
 
 
@@ -33,3 +34,13 @@ class StillPending(Conflict):
     """This delivery is still being sent. It can be sent again when it has ended."""
 
     code = "still_pending"
+
+
+class TooManyFreshnessPages(Conflict):
+    """The organization has 20 freshness pages, which is the most: delete one first."""
+
+    code = "too_many_pages"
+
+
+class TooManyReads(TooManyAttempts):
+    """Your address has read public pages more than 300 times in a minute: wait until the next minute."""

@@ -1,4 +1,4 @@
-"""Who is told what: channels, rules, the alerts that rules have opened, and the deliveries to channels."""
+"""Who is told what: channels, rules, the alerts that rules have opened, the deliveries to channels, and freshness pages."""
 
 from __future__ import annotations
 
@@ -210,4 +210,48 @@ class Delivery(OrgOwned):
                 condition=models.Q(message_id__isnull=False),
                 name="alerts_delivery_message",
             ),
+        ]
+
+
+class FreshnessPage(OrgOwned):
+    """A public page with the freshness of some pipelines. Whoever has its link can read it while it is enabled."""
+
+    title = models.CharField(max_length=120)
+    enabled = models.BooleanField(default=False)
+    incident_days = models.PositiveSmallIntegerField(
+        default=30
+    )  # how long a closed incident is shown
+    digest = models.BinaryField(max_length=32, unique=True)  # of the link's token
+    sealed = models.TextField()  # the token, see apps.orgs.vault
+    etag = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(incident_days__lte=90), name="alerts_freshnesspage_days"
+            ),
+            names.plain_text_check("title", name="alerts_freshnesspage_plain"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class FreshnessPagePipeline(OrgOwned):
+    """A pipeline on a freshness page. Its address contains this row's id, so that it does not show the pipeline's."""
+
+    page = models.ForeignKey(FreshnessPage, models.CASCADE, related_name="+", db_constraint=False)
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    name = models.CharField(max_length=120, blank=True)  # if empty, the pipeline's own name
+    position = models.PositiveSmallIntegerField()
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["page", "pipeline"], name="alerts_freshnesspagepipeline_once"
+            ),
+            names.plain_text_check("name", name="alerts_freshnesspagepipeline_plain"),
         ]

@@ -1,8 +1,10 @@
-"""Routes of rules, channels and deliveries, and of what is usual for a pipeline."""
+"""Routes of rules, channels and deliveries, of freshness pages, and of what is usual for a pipeline."""
 
 from django.urls import path
 
 from apps.alerts import views
+from apps.alerts.freshness_pages import public_views
+from apps.alerts.freshness_pages import views as freshness_views
 from apps.alerts.usual.views import PipelineUsual
 
 urlpatterns = [
@@ -16,5 +18,13 @@ urlpatterns = [
     path("alerts/deliveries", views.Deliveries.as_view()),
     path("alerts/deliveries/<uuid:pk>", views.DeliveryById.as_view()),
     path("alerts/deliveries/<uuid:pk>/replay", views.ReplayDelivery.as_view()),
+    path("freshness-pages", freshness_views.FreshnessPages.as_view()),
+    path("freshness-pages/<uuid:pk>", freshness_views.FreshnessPageById.as_view()),
+    path("freshness-pages/<uuid:pk>/preview", freshness_views.Preview.as_view()),
+    path("freshness-pages/<uuid:pk>/renew-link", freshness_views.RenewLink.as_view()),
+    path("public/freshness/<slug:token>", public_views.FreshnessPage.as_view()),
+    path("public/freshness/<slug:token>.json", public_views.FreshnessPageAsJson.as_view()),
+    path("public/freshness/<slug:token>/badge.svg", public_views.PageBadge.as_view()),
+    path("public/freshness/<slug:token>/<uuid:pk>/badge.svg", public_views.PipelineBadge.as_view()),
     path("pipelines/<uuid:pk>/usual", PipelineUsual.as_view()),
 ]

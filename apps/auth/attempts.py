@@ -59,8 +59,8 @@ LONGEST_WINDOW = max(
 def record_login(email: str, ip: str | None) -> list[LoginAttempt]:
     """Record an attempt to log in. Raises TooManyAttempts if it exceeds a limit."""
     return [
-        _record_attempt(IP_LIMIT, _client_network(ip)),
-        _record_attempt(ACCOUNT_LIMIT, f"{email}|{_client_network(ip)}"),
+        _record_attempt(IP_LIMIT, client_network(ip)),
+        _record_attempt(ACCOUNT_LIMIT, f"{email}|{client_network(ip)}"),
     ]
 
 
@@ -69,17 +69,17 @@ def record_registration(ip: str | None) -> None:
 
     Raises TooManyAttempts. Successful registrations count too, because each one computes a bcrypt hash.
     """
-    _record_attempt(REGISTRATION_LIMIT, _client_network(ip))
+    _record_attempt(REGISTRATION_LIMIT, client_network(ip))
 
 
 def record_mail_request(ip: str | None) -> None:
     """Record a request for a mail. Raises TooManyAttempts for too many requests from one IP address."""
-    _record_attempt(MAIL_LIMIT, _client_network(ip))
+    _record_attempt(MAIL_LIMIT, client_network(ip))
 
 
 def record_attempt_of_ip(ip: str | None) -> None:
     """Record an attempt to log in by passkey or identity provider. Raises TooManyAttempts."""
-    _record_attempt(IP_LIMIT, _client_network(ip))
+    _record_attempt(IP_LIMIT, client_network(ip))
 
 
 def record_code_attempt(user_id: UUID, ip: str | None) -> None:
@@ -88,7 +88,7 @@ def record_code_attempt(user_id: UUID, ip: str | None) -> None:
     There is also a limit per account. Only a person who knows the password can reach it, because the password was
     checked before.
     """
-    _record_attempt(IP_LIMIT, _client_network(ip))
+    _record_attempt(IP_LIMIT, client_network(ip))
     _record_attempt(CODE_LIMIT, str(user_id))
 
 
@@ -150,7 +150,7 @@ def _seconds_until(moment: datetime, now: datetime) -> int:
     return max(1, math.ceil((moment - now).total_seconds()))
 
 
-def _client_network(ip: str | None) -> str:
+def client_network(ip: str | None) -> str:
     """Return the IP address, or the /64 network of an IPv6 address: one client usually has a whole /64 network."""
     if not ip:
         return "unknown"

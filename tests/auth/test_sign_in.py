@@ -168,14 +168,14 @@ def test_a_correct_password_resets_the_number_of_failed_attempts(
 
 
 def test_addresses_of_one_ipv6_network_count_as_one(db: None) -> None:
-    from apps.auth.attempts import _client_network
+    from apps.auth.attempts import client_network
 
     assert (
-        _client_network("2001:db8::1")
-        == _client_network("2001:db8::ffff:2")
-        != _client_network("2001:db8:0:1::1")
+        client_network("2001:db8::1")
+        == client_network("2001:db8::ffff:2")
+        != client_network("2001:db8:0:1::1")
     )
-    assert _client_network("::ffff:192.0.2.1") != _client_network("::ffff:192.0.2.2")
+    assert client_network("::ffff:192.0.2.1") != client_network("::ffff:192.0.2.2")
 
 
 def test_refreshing_rotates_the_cookie(registration: tuple[APIClient, dict[str, Any]]) -> None:

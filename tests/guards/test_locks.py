@@ -43,6 +43,7 @@ TESTED_PLACES = {
 UNTESTED_PLACES = {
     "The org's own row, like `the org`.": [
         "apps/alerts/channels.py:create",
+        "apps/alerts/freshness_pages/services.py:create",
         "apps/alerts/rules.py:create",
         "apps/pipelines/dependencies/services.py:replace",
         "apps/orgs/keys/rotation.py:_rotate_org",
@@ -61,6 +62,7 @@ UNTESTED_PLACES = {
         "apps/connectors/files/services.py:begin_deletion",
         "apps/connectors/files/uploads.py:Upload._take_over_unfinished_row",
         "apps/alerts/channels.py:_lock",
+        "apps/alerts/freshness_pages/services.py:_lock",
         "apps/alerts/rules.py:_lock",
         "apps/alerts/sending/log.py:replay",
         "apps/connectors/files/uploads.py:Upload.claim",

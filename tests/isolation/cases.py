@@ -642,6 +642,34 @@ ALERTS = {
     "alert_deliveries_replay": Case(202, path={"id": "delivery"}),
 }
 
+FRESHNESS_LINK = rb'"(badge_)?url":"[^"]+"|"id":"[^"]+"'
+# The link is a credential: tests/alerts/test_freshness_pages.py reads pages with it. Here it is unknown.
+UNKNOWN_LINK = {"token": "unknown"}
+FRESHNESS_PAGES = {
+    "freshness_pages_list": Case(),
+    "freshness_pages_create": Case(
+        201,
+        body=lambda p: {"title": "Data", "pipelines": [{"pipeline_id": p["pipeline"]}]},
+        unknown_id_status=422,
+        varying_part=FRESHNESS_LINK,
+    ),
+    "freshness_pages_get": Case(path={"id": "freshness_page"}),
+    "freshness_pages_update": Case(
+        path={"id": "freshness_page"},
+        body=lambda p: {"enabled": False, "pipelines": [{"pipeline_id": p["pipeline"]}]},
+        unknown_id_status=422,
+    ),
+    "freshness_pages_delete": Case(204, path={"id": "freshness_page"}),
+    "freshness_pages_preview": Case(path={"id": "freshness_page"}),
+    "freshness_pages_renew_link": Case(path={"id": "freshness_page"}, varying_part=FRESHNESS_LINK),
+    "public_freshness": Case(404, other_parameters=UNKNOWN_LINK),
+    "public_freshness_json": Case(404, other_parameters=UNKNOWN_LINK),
+    "public_freshness_badge": Case(404, other_parameters=UNKNOWN_LINK),
+    "public_freshness_pipeline_badge": Case(
+        404, path={"id": "freshness_entry"}, other_parameters=UNKNOWN_LINK
+    ),
+}
+
 HEALTH = {
     "health_live": Case(),
     "health_ready": Case(503),  # the suite has no worker
@@ -658,5 +686,6 @@ CASES: dict[str, Case] = {
     **PIPELINES,
     **RUNS,
     **ALERTS,
+    **FRESHNESS_PAGES,
     **AGENT,
 }

@@ -122,6 +122,7 @@ def plant() -> PlantedOrg:
     with world.scope():
         ids |= _create_runs(world, canary, ids)
         ids |= _create_alerts(world, canary, ids)
+        ids |= _create_freshness_page(world, canary, ids["pipeline"])
         ids |= _create_conversations(world, canary)
         ids |= {"tool_request": _create_tool_request(world, canary)}
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
@@ -474,6 +475,22 @@ def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str,
         "rule": rule.pk,
         "delivery": deliveries.get().pk,
     }
+
+
+def _create_freshness_page(world: World, canary: str, pipeline_id: UUID) -> dict[str, UUID]:
+    from apps.alerts.freshness_pages import services as freshness_pages
+
+    page = freshness_pages.create(
+        org=world.org,
+        by=principal(world, Role.OWNER),
+        values={
+            "title": f"{canary} page",
+            "enabled": True,
+            "pipelines": [{"pipeline_id": pipeline_id, "name": f"{canary} data"}],
+        },
+    )
+    (entry,) = freshness_pages.entries(world.org, [page.pk])
+    return {"freshness_page": page.pk, "freshness_entry": entry.pk}
 
 
 def issue_reset_link(planted: PlantedOrg) -> str:

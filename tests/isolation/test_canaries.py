@@ -218,6 +218,11 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
     call_without_secret("patch", f"{hooks}/{hook['id']}", {"name": "My shop"})
     renewed_hook = call("post", f"{hooks}/{hook['id']}/rotate").json()
     add_secret("renewed hook's secret", renewed_hook["secret"])
+    page = call("post", "freshness-pages", {"title": "Data", "enabled": True}, 201).json()
+    add_secret("link of a freshness page", page["url"].rpartition("/")[2])
+    renewed_page = call("post", f"freshness-pages/{page['id']}/renew-link").json()
+    add_secret("renewed link of a freshness page", renewed_page["url"].rpartition("/")[2])
+    call_without_secret("get", f"freshness-pages/{page['id']}/preview")
     for kind, settings_of_channel in {
         "slack": {"url": secrets["slack url"]},
         "webhook": {"url": "https://hooks.example.com", "secret": secrets["signing secret"]},
