@@ -18,6 +18,9 @@ from apps.pipelines.models import Pipeline
 class ChannelKind(models.TextChoices):
     EMAIL = "email"
     SLACK = "slack"
+    TEAMS = "teams"
+    PAGERDUTY = "pagerduty"
+    OPSGENIE = "opsgenie"
     WEBHOOK = "webhook"
 
 

@@ -11,7 +11,9 @@ from apps.alerts.rule_kinds.registry import NAMES
 from apps.orgs.http.texts import NameField
 
 SETTINGS_HELP = (
-    "email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, "
+    "email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). "
+    "teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), "
+    "`priority` and `server`. webhook: `url`, "
     "and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out."
 )
 

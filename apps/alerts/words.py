@@ -39,6 +39,26 @@ def event_lines(
     return [sentence, *_why(event, plain)]
 
 
+def subject(event: Event) -> str:
+    """Return the name of what the event is about, or nothing for a test."""
+    return event["pipeline"]["name"] if event["pipeline"] else ""
+
+
+def thread_id(event: Event) -> str:
+    """Return the id by which another system recognizes all events of an alert. A test is an alert of its own."""
+    return event["alert_id"] or event["id"]
+
+
+def page(message: Message) -> tuple[str, str] | None:
+    """Return the title and the address of the page that the only event of the message is about."""
+    event = message["events"][0]
+    if message["count"] != 1:
+        return None
+    if event["run"] is not None:
+        return "Open the run", event["run"]["url"]
+    return ("Open the pipeline", event["pipeline"]["url"]) if event["pipeline"] else None
+
+
 def more(message: Message) -> str:
     """Return how many events the message does not list, or nothing."""
     hidden = message["count"] - len(message["events"])

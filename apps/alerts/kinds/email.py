@@ -87,15 +87,13 @@ def _allowed(org: Org, addresses: list[str]) -> list[str]:
 
 def _context(message: Message) -> dict[str, Any]:
     events = message["events"]
-    page = events[0]["run"] or events[0]["pipeline"]
+    page = words.page(message)
     return {
         "title": words.title(message, quote=mail.quote_name),
         "organization": mail.quote_name(message["organization"]["name"]),
         "events": [_paragraph(event) for event in events],
         "more": words.more(message),
-        "link": page["url"]
-        if page and message["count"] == 1
-        else page_address("alerts/deliveries"),
+        "link": page[1] if page else page_address("alerts/deliveries"),
     }
 
 

@@ -34,5 +34,8 @@ def _describe(field: serializers.Field[Any, Any, Any, Any]) -> dict[str, Any]:
     if isinstance(field, serializers.ListField):
         items = {"type": "string", "maxLength": getattr(field.child, "max_length", None)}
         keywords = {**keywords, "maxLength": None, "maxItems": field.max_length, "items": items}
+    if isinstance(field, serializers.ChoiceField):
+        default = None if field.required else field.default
+        keywords = {**keywords, "enum": list(field.choices), "default": default}
     kept = {name: value for name, value in keywords.items() if value is not None}
     return {"type": "array" if isinstance(field, serializers.ListField) else "string", **kept}

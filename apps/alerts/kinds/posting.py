@@ -46,6 +46,14 @@ class UrlField(serializers.CharField):
         return text
 
 
+class KeyField(serializers.RegexField):
+    """A key of another system, which is sent in a header or in JSON."""
+
+    def __init__(self, **options: Any) -> None:
+        message = "Enter the key without spaces."
+        super().__init__(r"\A[\x21-\x7e]+\Z", error_messages={"invalid": message}, **options)
+
+
 def post(url: str, body: bytes, *, headers: Mapping[str, str], secrets: Sequence[str]) -> Answer:
     """Send the body, and return the answer. `secrets` are replaced in the answer, in case the other side repeats them.
 

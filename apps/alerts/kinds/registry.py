@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from rest_framework import serializers
 
-from apps.alerts.kinds import email, slack, webhook
+from apps.alerts.kinds import email, opsgenie, pagerduty, slack, teams, webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.form_schema import form_schema
 from apps.alerts.models import ChannelKind
@@ -23,6 +23,7 @@ class Kind:
     """`secrets` are the paths of the secret settings, and `form` validates all settings. `check` then returns what the org may not set.
 
     `send` is called outside of any transaction. It returns why a message was not accepted, and does not raise for it.
+    With `one_by_one` each message has one event, because the other side opens and closes something for each alert.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Kind:
     form: type[serializers.Serializer[Any]]
     send: Callable[[Message, JsonObject, Org], Answer]
     check: Callable[[JsonObject, Org], list[Error]] = lambda settings, org: []
+    one_by_one: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -48,6 +50,29 @@ KINDS: dict[str, Kind] = {
         slack.SECRETS,
         slack.Settings,
         slack.send,
+    ),
+    ChannelKind.TEAMS: Kind(
+        "Microsoft Teams",
+        "A card in a channel or chat, posted by a workflow of Teams.",
+        teams.SECRETS,
+        teams.Settings,
+        teams.send,
+    ),
+    ChannelKind.PAGERDUTY: Kind(
+        "PagerDuty",
+        "An incident for each alert. The recovery resolves it.",
+        pagerduty.SECRETS,
+        pagerduty.Settings,
+        pagerduty.send,
+        one_by_one=True,
+    ),
+    ChannelKind.OPSGENIE: Kind(
+        "Opsgenie or Jira Service Management",
+        "An alert there for each alert here. The recovery closes it.",
+        opsgenie.SECRETS,
+        opsgenie.Settings,
+        opsgenie.send,
+        one_by_one=True,
     ),
     ChannelKind.WEBHOOK: Kind(
         "Webhook",

@@ -4,8 +4,8 @@ The rows say what has to be sent; a job only wakes a worker. A worker claims one
 sends it outside of any transaction, and stores the answer in a second one. If the worker dies in between, the message is
 due again after CLAIM, and is sent with the same ids. So a message arrives at least once.
 
-The first event goes at once. Events that follow within GROUPING are sent together in one message. Events of a pipeline
-wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
+The first event goes at once. Events that follow within GROUPING are sent together in one message, except to kinds of
+channels that get one event in each message. Events of a pipeline wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ GROUPING = timedelta(seconds=60)  # how long the events after a message are coll
 CLAIM = timedelta(minutes=2)  # longer than one attempt takes
 FIRST_WAIT = 30.0  # seconds between the first two attempts, about
 LONGEST_WAIT = 2 * 3600.0  # seconds
+TOO_MANY_REQUESTS = 429  # of HTTP
 GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
 MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker dies
 DISABLE_AFTER = timedelta(days=7)  # of failures without a success
@@ -134,7 +135,12 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
     tried = pending.filter(message_id__isnull=False, pipeline_id__isnull=False)
     message_id = new_id()
     new = pending.filter(message_id=None, next_attempt_at__lte=now)
-    if not new.exclude(pipeline_id__in=tried.values("pipeline_id")).update(message_id=message_id):
+    new = new.exclude(pipeline_id__in=tried.values("pipeline_id"))
+    if KINDS[channel.kind].one_by_one:
+        oldest = new.order_by("created_at", "pk").values("pk")[:1]
+        new = new.filter(pk__in=oldest)
+        return message_id if new.update(message_id=message_id) else None
+    if not new.update(message_id=message_id):
         return None
     channel.grouped_until = now + GROUPING
     channel.save(update_fields=["grouped_until"])
@@ -191,6 +197,8 @@ def _record(claimed: ClaimedMessage, answer: Answer) -> None:
             changes["state"] = DeliveryState.FAILED
         else:
             changes["next_attempt_at"] = next_attempt_at
+            if answer.status == TOO_MANY_REQUESTS:  # New messages would be refused too.
+                channel.grouped_until = next_attempt_at
         if rows.update(**changes):
             _record_failure(claimed.org, channel, now)
     logger.info("alert not accepted", channel=str(channel.pk), status=answer.status)
@@ -228,7 +236,7 @@ def _record_failure(org: Org, channel: Channel, now: datetime) -> None:
         )
         for address in owner_addresses(org):
             mail.request_notice(address, "alert-channel-disabled")
-    channel.save(update_fields=["failing_since", "enabled", "disabled_reason"])
+    channel.save(update_fields=["failing_since", "enabled", "disabled_reason", "grouped_until"])
 
 
 def fail_pending(channel: Channel, problem: str) -> None:

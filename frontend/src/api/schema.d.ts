@@ -5133,7 +5133,7 @@ export interface components {
         ChannelCreateRequest: {
             name: string;
             kind: components["schemas"]["ChannelKindEnum"];
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings: {
                 [key: string]: unknown;
             };
@@ -5141,7 +5141,7 @@ export interface components {
             enabled?: boolean;
         };
         /** @enum {string} */
-        ChannelKindEnum: "email" | "slack" | "webhook";
+        ChannelKindEnum: "email" | "slack" | "teams" | "pagerduty" | "opsgenie" | "webhook";
         ChannelKindList: {
             results: components["schemas"]["ChannelKindRow"][];
             count: number;
@@ -5160,7 +5160,7 @@ export interface components {
             id: string;
             name: string;
             kind: components["schemas"]["ChannelKindEnum"];
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings: {
                 [key: string]: unknown;
             };
@@ -6959,7 +6959,7 @@ export interface components {
         };
         PatchedChannelUpdateRequest: {
             name?: string;
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
             settings?: {
                 [key: string]: unknown;
             };

@@ -71,8 +71,8 @@ export function ChannelsTab() {
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No channels yet">
-              Create a channel to send alerts by mail, to Slack, or to a server of yours. Then test it, and
-              choose it in a rule.
+              Create a channel to send alerts by mail, to Slack, Microsoft Teams, PagerDuty or Opsgenie, or to a
+              server of yours. Then test it, and choose it in a rule.
             </EmptyState>
           ) : shown.length === 0 ? (
             <NoMatch items="channels" onClear={clear} />
