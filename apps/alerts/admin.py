@@ -20,7 +20,7 @@ class RuleAdmin(OperatorAdmin):
 
 @admin.register(Alert)
 class AlertAdmin(OperatorAdmin):
-    list_display = ("org", "pipeline", "opened_at", "closed_at")
+    list_display = ("org", "subject_kind", "pipeline", "subject_key", "opened_at", "closed_at")
     list_select_related = ("org", "pipeline")
 
 

@@ -1,5 +1,6 @@
 -- Returns the channels to which something has to be sent now: a message again, or new events. New events of a pipeline wait
--- while a message with an earlier event of this pipeline is being sent again. Nothing is sent for suspended orgs.
+-- while a message with an earlier event of this pipeline is being sent again; so do, together, events about no pipeline.
+-- Nothing is sent for suspended orgs.
 CREATE OR REPLACE FUNCTION alerts_channels_due(most integer) RETURNS TABLE (org_id uuid, channel_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT d.org_id, d.channel_id FROM alerts_delivery d
@@ -9,8 +10,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     AND o.suspended_at IS NULL AND o.deletion_at IS NULL
     AND (d.message_id IS NOT NULL OR (
         (c.grouped_until IS NULL OR c.grouped_until <= statement_timestamp()) AND NOT EXISTS (
-            SELECT 1 FROM alerts_delivery e WHERE e.channel_id = d.channel_id AND e.pipeline_id = d.pipeline_id
-            AND e.state = 'pending' AND e.message_id IS NOT NULL)))
+            SELECT 1 FROM alerts_delivery e WHERE e.channel_id = d.channel_id AND e.pipeline_id IS NOT DISTINCT FROM d.pipeline_id
+            AND e.kind <> 'test' AND e.state = 'pending' AND e.message_id IS NOT NULL)))
     LIMIT most
 $$;
 

@@ -32,7 +32,14 @@ add_exports(
         ),
     ),
     Export("alert_rule_channel", RuleChannel, ("id", "rule_id", "channel_id")),
-    Export("alert", Alert, ("id", "rule_id", "pipeline_id", "opened_at", "closed_at", "cause")),
+    Export(
+        "alert",
+        Alert,
+        (
+            *("id", "rule_id", "subject_kind", "subject_key", "pipeline_id"),
+            *("opened_at", "closed_at", "cause"),
+        ),
+    ),
     Export(
         "alert_undecided_run", UndecidedRun, ("id", "pipeline_id", "run", "tries", "created_at")
     ),

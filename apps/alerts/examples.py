@@ -88,6 +88,12 @@ EVENT: dict[str, Any] = {
     "alert_id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f64",
     "opened_at": "2026-11-22T06:00:41.120Z",
     "rule": {"id": RULE["id"], "kind": "run_failed", "settings": {}, "scope": "tag"},
+    "subject": {
+        "kind": "pipeline",
+        "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
+        "name": "Orders",
+        "url": "https://drover.example.com/pipelines/0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
+    },
     "pipeline": {
         "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20",
         "name": "Orders",

@@ -43,6 +43,15 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed"
 
 
+class SubjectKind(models.TextChoices):
+    """What an alert is about."""
+
+    PIPELINE = "pipeline"
+    LIMIT = "limit"  # of the org; its key is the name of the measure, such as "rows_month"
+    API_KEY = "api_key"
+    CONNECTOR = "connector"
+
+
 class Channel(OrgOwned):
     """Where messages are sent. `settings` are visible, `sealed` has the secrets, `secret_hints` hints of the secrets."""
 
@@ -124,10 +133,20 @@ class RuleChannel(OrgOwned):
 
 
 class Alert(OrgOwned):
-    """What a rule has found about a pipeline. It is open until `closed_at`."""
+    """What a rule has found about its subject: a pipeline, or something else. It is open until `closed_at`."""
 
     rule = models.ForeignKey(Rule, models.CASCADE, related_name="+", db_constraint=False)
-    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    pipeline = models.ForeignKey(
+        Pipeline, models.CASCADE, related_name="+", null=True, db_constraint=False
+    )
+    subject_kind = models.CharField(
+        max_length=10,
+        choices=SubjectKind.choices,
+        default=SubjectKind.PIPELINE,
+        db_default=SubjectKind.PIPELINE,
+    )
+    # The id or the name of the subject, and empty for a pipeline.
+    subject_key = models.CharField(max_length=60, blank=True, default="", db_default="")
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)
     cause = models.JSONField()  # what opened it: an apps.alerts.payloads.Event
@@ -138,7 +157,23 @@ class Alert(OrgOwned):
                 fields=["rule", "pipeline"],
                 condition=models.Q(closed_at=None),
                 name="alerts_alert_one_open",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["rule", "subject_kind", "subject_key"],
+                condition=models.Q(closed_at=None, pipeline=None),
+                name="alerts_alert_one_open_subject",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    subject_kind=SubjectKind.PIPELINE, subject_key="", pipeline__isnull=False
+                )
+                | (
+                    models.Q(pipeline=None)
+                    & ~models.Q(subject_kind=SubjectKind.PIPELINE)
+                    & ~models.Q(subject_key="")
+                ),
+                name="alerts_alert_subject",
+            ),
         ]
         indexes = [
             models.Index(

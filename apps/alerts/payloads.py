@@ -10,11 +10,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.models import Alert, Channel, DeliveryKind
+from apps.alerts.models import Alert, Channel, DeliveryKind, SubjectKind
 from apps.alerts.rule_kinds.verdicts import Measurement
 from apps.auth.models import new_id
 from apps.json import JsonObject
 from apps.orgs.models import Org
+from apps.pipelines.models import Pipeline
 
 MAX_EVENTS = 20  # of one message
 MAX_FAILURE_LENGTH = 500  # characters of the failure's message
@@ -28,6 +29,15 @@ class RulePart(TypedDict):
 
 
 class NamePart(TypedDict):
+    id: str
+    name: str
+    url: str
+
+
+class Subject(TypedDict):
+    """What an event is about. `id` is a UUID, or the name of a limit."""
+
+    kind: str  # a SubjectKind
     id: str
     name: str
     url: str
@@ -47,7 +57,10 @@ FailurePart = TypedDict(
 
 
 class Event(TypedDict):
-    """One event, stored with its delivery. A test has no alert, rule, pipeline, run and failure; only an event about a run has one."""
+    """One event, stored with its delivery. A test has no alert, rule, subject, pipeline, run and failure; only an event about a run has one.
+
+    `subject` is always what the event is about. `pipeline` is the same if that is a pipeline.
+    """
 
     id: str
     kind: str  # a DeliveryKind
@@ -55,9 +68,10 @@ class Event(TypedDict):
     alert_id: str | None
     opened_at: str | None
     rule: RulePart | None
+    subject: Subject | None
     pipeline: NamePart | None
     run: RunPart | None
-    summary: str  # follows the name of the pipeline, as in "has failed after 3 attempts"
+    summary: str  # follows the name of the subject, as in "has failed after 3 attempts"
     measurement: Measurement | None
     failure: FailurePart | None
 
@@ -77,13 +91,14 @@ def event(
     kind: DeliveryKind,
     *,
     alert: Alert,
+    subject: Subject,
     at: datetime,
     run: EndedRun | None,
     summary: str,
     measurement: Measurement | None = None,
 ) -> Event:
-    """Return the event that an alert has opened or closed. The alert has its rule and its pipeline."""
-    rule, pipeline = alert.rule, alert.pipeline
+    """Return the event that an alert has opened or closed. The alert has its rule."""
+    rule = alert.rule
     return {
         "id": str(new_id()),
         "kind": kind.value,
@@ -96,11 +111,8 @@ def event(
             "settings": rule.settings,
             "scope": rule.scope,
         },
-        "pipeline": {
-            "id": str(pipeline.pk),
-            "name": pipeline.name,
-            "url": page_address(f"pipelines/{pipeline.pk}"),
-        },
+        "subject": subject,
+        "pipeline": _pipeline_part(subject),
         "run": None
         if run is None
         else {
@@ -125,6 +137,7 @@ def test_event() -> Event:
         "alert_id": None,
         "opened_at": None,
         "rule": None,
+        "subject": None,
         "pipeline": None,
         "run": None,
         "summary": "",
@@ -146,6 +159,23 @@ def message(
     }
 
 
+def pipeline_subject(pipeline: Pipeline) -> Subject:
+    return {
+        "kind": SubjectKind.PIPELINE.value,
+        "id": str(pipeline.pk),
+        "name": pipeline.name,
+        "url": page_address(f"pipelines/{pipeline.pk}"),
+    }
+
+
+def subject_of(alert: Alert) -> Subject:
+    """Return what the alert is about. Its pipeline has its name of today."""
+    if alert.pipeline is not None:
+        return pipeline_subject(alert.pipeline)
+    subject: Subject = alert.cause["subject"]
+    return subject
+
+
 def page_address(path: str) -> str:
     """Return the address of a page of the dashboard."""
     return f"{settings.PUBLIC_URL}/{path}"
@@ -153,6 +183,12 @@ def page_address(path: str) -> str:
 
 def time_text(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pipeline_part(subject: Subject) -> NamePart | None:
+    if subject["kind"] != SubjectKind.PIPELINE:
+        return None
+    return {"id": subject["id"], "name": subject["name"], "url": subject["url"]}
 
 
 def _failure(run: EndedRun) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, Scope
+from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, Scope, SubjectKind
 from apps.alerts.rule_kinds.registry import NAMES
 from apps.orgs.http.texts import NameField
 
@@ -144,6 +144,13 @@ class AlertPipeline(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class AlertSubject(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=SubjectKind.choices)
+    id = serializers.CharField(help_text="A UUID, or the name of a limit: `rows_month`.")
+    name = serializers.CharField()
+    url = serializers.CharField()
+
+
 class AlertRun(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     status = serializers.CharField()
@@ -178,10 +185,11 @@ class AlertEvent(serializers.Serializer[Any]):
     alert_id = serializers.UUIDField(allow_null=True)
     opened_at = serializers.DateTimeField(allow_null=True)
     rule = AlertRule(allow_null=True)
-    pipeline = AlertPipeline(allow_null=True)
+    subject = AlertSubject(allow_null=True, help_text="What the event is about. A test has none.")
+    pipeline = AlertPipeline(allow_null=True, help_text="The subject if it is a pipeline, or null.")
     run = AlertRun(allow_null=True)
     summary = serializers.CharField(
-        help_text="What has happened. It follows the name of the pipeline: `has failed after 3 attempts`."
+        help_text="What has happened. It follows the name of the subject: `has failed after 3 attempts`."
     )
     measurement = AlertMeasurement(allow_null=True)
     failure = AlertFailure(allow_null=True)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from apps.alerts.models import DeliveryKind
+from apps.alerts.models import DeliveryKind, SubjectKind
 from apps.alerts.payloads import Event, Message
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 
 Rendering = Callable[[str], str]
+
+# What the page of a subject shows, as in "Open the pipeline".
+SUBJECTS = {
+    SubjectKind.PIPELINE: "pipeline",
+    SubjectKind.LIMIT: "usage",
+    SubjectKind.API_KEY: "API keys",
+    SubjectKind.CONNECTOR: "connector",
+}
 
 
 def quote(name: str) -> str:
@@ -24,24 +32,25 @@ def title(message: Message, *, quote: Rendering = quote) -> str:
     first = message["events"][0]
     if first["kind"] == DeliveryKind.TEST:
         return f"Test of the channel {quote(message['channel']['name'])}"
-    if message["count"] == 1 and first["pipeline"] is not None:
-        return f"{_label(first)}: {quote(first['pipeline']['name'])}"
-    return f"{message['count']} alerts of your pipelines"
+    if message["count"] == 1 and first["subject"] is not None:
+        return f"{_label(first)}: {quote(first['subject']['name'])}"
+    of = " of your pipelines" if all(event["pipeline"] for event in message["events"]) else ""
+    return f"{message['count']} alerts{of}"
 
 
 def event_lines(
     event: Event, *, quote: Rendering = quote, plain: Rendering = unchanged
 ) -> list[str]:
     """Return the sentences about one event. `quote` and `plain` make texts of users and of sources harmless."""
-    if event["pipeline"] is None:
+    if event["subject"] is None:
         return ["This is a test. Alerts will arrive here."]
-    sentence = f"{quote(event['pipeline']['name'])} {plain(event['summary'])}."
+    sentence = f"{quote(event['subject']['name'])} {plain(event['summary'])}."
     return [sentence, *_why(event, plain)]
 
 
 def subject(event: Event) -> str:
     """Return the name of what the event is about, or nothing for a test."""
-    return event["pipeline"]["name"] if event["pipeline"] else ""
+    return event["subject"]["name"] if event["subject"] else ""
 
 
 def thread_id(event: Event) -> str:
@@ -56,7 +65,8 @@ def page(message: Message) -> tuple[str, str] | None:
         return None
     if event["run"] is not None:
         return "Open the run", event["run"]["url"]
-    return ("Open the pipeline", event["pipeline"]["url"]) if event["pipeline"] else None
+    found = event["subject"]
+    return (f"Open the {SUBJECTS[SubjectKind(found['kind'])]}", found["url"]) if found else None
 
 
 def more(message: Message) -> str:

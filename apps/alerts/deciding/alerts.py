@@ -4,35 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.models import Alert, Channel, Delivery, DeliveryKind, Rule, RuleChannel
+from apps.alerts.models import (
+    Alert,
+    Channel,
+    Delivery,
+    DeliveryKind,
+    Rule,
+    RuleChannel,
+    SubjectKind,
+)
 from apps.alerts.rule_kinds.verdicts import Finding
 from apps.alerts.sending import queue
 from apps.auth.models import new_id
-from apps.pipelines.models import Pipeline
 
 
 def open_alerts(
-    pipeline: Pipeline,
-    found: Sequence[tuple[Rule, Finding]],
+    org_id: UUID,
+    found: Sequence[tuple[Rule, payloads.Subject, Finding]],
     *,
     at: datetime,
     run: EndedRun | None = None,
 ) -> None:
-    """Open an alert of each rule. None of them has an open alert for the pipeline."""
+    """Open an alert of each rule about a subject. None of them is open already."""
     opened: list[tuple[Rule, Alert, payloads.Event]] = []
-    for rule, finding in found:
-        alert = Alert(
-            id=new_id(), org_id=pipeline.org_id, rule=rule, pipeline=pipeline, opened_at=at
-        )
+    for rule, subject, finding in found:
+        alert = Alert(id=new_id(), org_id=org_id, rule=rule, opened_at=at, **_columns(subject))
         alert.cause = event = payloads.event(
             DeliveryKind.OPENED,
             alert=alert,
+            subject=subject,
             at=at,
             run=run,
             summary=finding.text,
@@ -40,25 +47,35 @@ def open_alerts(
         )
         opened.append((rule, alert, event))
     Alert.unscoped.bulk_create(alert for _, alert, _ in opened)
-    _add_deliveries(pipeline.org_id, opened)
+    _add_deliveries(org_id, opened)
 
 
 def close_alerts(
-    pipeline: Pipeline,
+    org_id: UUID,
     alerts: Sequence[tuple[Alert, str]],
     *,
     at: datetime,
     run: EndedRun | None = None,
 ) -> None:
-    """Close these alerts of the pipeline, each with the text that says why. Those of disabled rules are closed quietly."""
-    rows = Alert.objects.for_org(pipeline.org_id)
+    """Close these alerts, each with the text that says why. Those of disabled rules are closed quietly."""
+    rows = Alert.objects.for_org(org_id)
     rows.filter(pk__in=[alert.pk for alert, _ in alerts]).update(closed_at=at)
     told: list[tuple[Rule, Alert, payloads.Event]] = []
     for alert, text in alerts:
         if alert.rule.enabled:
-            event = payloads.event(DeliveryKind.CLOSED, alert=alert, at=at, run=run, summary=text)
+            subject = payloads.subject_of(alert)
+            event = payloads.event(
+                DeliveryKind.CLOSED, alert=alert, subject=subject, at=at, run=run, summary=text
+            )
             told.append((alert.rule, alert, event))
-    _add_deliveries(pipeline.org_id, told)
+    _add_deliveries(org_id, told)
+
+
+def _columns(subject: payloads.Subject) -> dict[str, Any]:
+    """Return the columns of an alert about this subject."""
+    if subject["kind"] == SubjectKind.PIPELINE:
+        return {"pipeline_id": UUID(subject["id"])}
+    return {"subject_kind": subject["kind"], "subject_key": subject["id"]}
 
 
 def _add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Event]]) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from apps.alerts.deciding.alerts import close_alerts, open_alerts
 from apps.alerts.models import Alert, Rule
+from apps.alerts.payloads import pipeline_subject
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
@@ -61,14 +62,15 @@ def watch(*, org_id: UUID, pipeline_id: UUID) -> bool:
             closed_at=None,
             rule_id__in=[rule for _, rule, _, is_open in rows if is_open],
         )
+        subject = pipeline_subject(pipeline)
         found = [
-            (rule, describe(pipeline, kind.with_defaults(rule.settings)))
+            (rule, subject, describe(pipeline, kind.with_defaults(rule.settings)))
             for rule in to_open
             if (describe := (kind := RULE_KINDS[rule.kind]).describe)
         ]
-        open_alerts(pipeline, found, at=now)
-        closing = [(alert, NOT_WATCHED) for alert in to_close.select_related("rule")]
-        close_alerts(pipeline, closing, at=now)
+        open_alerts(org_id, found, at=now)
+        closing = [(alert, NOT_WATCHED) for alert in to_close.select_related("rule", "pipeline")]
+        close_alerts(org_id, closing, at=now)
     return True
 
 

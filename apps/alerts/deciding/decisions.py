@@ -12,6 +12,7 @@ from uuid import UUID
 from apps.alerts.deciding.alerts import close_alerts, open_alerts
 from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.models import Alert, Rule
+from apps.alerts.payloads import Subject, pipeline_subject
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.alerts.rule_kinds.verdicts import EndOfRun, Finding, Outcome, Verdict
 from apps.alerts.rules import covering
@@ -24,7 +25,7 @@ def decide(org_id: UUID, run: EndedRun) -> None:
     pipelines = Pipeline.objects.for_org(org_id).only("org_id", "name", "domain_id", "tags")
     pipeline = pipelines.get(pk=run.pipeline_id)
     alerts = Alert.objects.for_org(org_id).filter(pipeline=pipeline, closed_at=None)
-    still_open = list(alerts.select_related("rule").order_by("pk"))
+    still_open = list(alerts.select_related("rule", "pipeline").order_by("pk"))
     rules = Rule.objects.for_org(org_id).filter(covering(pipeline), enabled=True)
     rules = rules.exclude(pk__in=[alert.rule_id for alert in still_open])
 
@@ -39,17 +40,18 @@ def decide(org_id: UUID, run: EndedRun) -> None:
         settings = kind.with_defaults(rule.settings)
         return kind.judge(EndOfRun(org_id, run, settings, read_history))
 
-    found: list[tuple[Rule, Finding]] = []
+    subject = pipeline_subject(pipeline)
+    found: list[tuple[Rule, Subject, Finding]] = []
     for rule in rules.order_by("pk"):
         verdict = judge(rule)
         if isinstance(verdict, Finding):
-            found.append((rule, verdict))
+            found.append((rule, subject, verdict))
     ended = [
         (alert, RULE_KINDS[alert.rule.kind].recovered)
         for alert in still_open
         if judge(alert.rule) is Outcome.GOOD
     ]
     if found:
-        open_alerts(pipeline, found, at=run.finished_at, run=run)
+        open_alerts(org_id, found, at=run.finished_at, run=run)
     if ended:
-        close_alerts(pipeline, ended, at=run.finished_at, run=run)
+        close_alerts(org_id, ended, at=run.finished_at, run=run)

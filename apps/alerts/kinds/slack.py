@@ -46,8 +46,9 @@ def _event_text(event: Any) -> str:
     lines = [escape(line) for line in words.event_lines(event)]
     if event["run"] is not None:
         lines.append(f"<{event['run']['url']}|Open the run>")
-    elif event["pipeline"] is not None:
-        lines.append(f"<{event['pipeline']['url']}|Open the pipeline>")
+    elif event["subject"] is not None:
+        subject = event["subject"]
+        lines.append(f"<{subject['url']}|Open the {words.SUBJECTS[subject['kind']]}>")
     return "\n".join(lines)
 
 

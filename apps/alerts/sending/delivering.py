@@ -132,10 +132,12 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
     """Make one message of all new events, and begin to group the events that follow."""
     if channel.grouped_until is not None and channel.grouped_until > now:
         return None
-    tried = pending.filter(message_id__isnull=False, pipeline_id__isnull=False)
+    tried = pending.filter(message_id__isnull=False).exclude(kind=DeliveryKind.TEST)
     message_id = new_id()
     new = pending.filter(message_id=None, next_attempt_at__lte=now)
-    new = new.exclude(pipeline_id__in=tried.values("pipeline_id"))
+    new = new.exclude(pipeline_id__in=tried.filter(pipeline__isnull=False).values("pipeline_id"))
+    if tried.filter(pipeline=None).exists():  # What is about no pipeline keeps its order too.
+        new = new.exclude(pipeline=None)
     if KINDS[channel.kind].one_by_one:
         oldest = new.order_by("created_at", "pk").values("pk")[:1]
         new = new.filter(pk__in=oldest)

@@ -4571,9 +4571,12 @@ export interface components {
             /** Format: date-time */
             opened_at: string | null;
             rule: components["schemas"]["AlertRule"] | null;
+            /** @description What the event is about. A test has none. */
+            subject: components["schemas"]["AlertSubject"] | null;
+            /** @description The subject if it is a pipeline, or null. */
             pipeline: components["schemas"]["AlertPipeline"] | null;
             run: components["schemas"]["AlertRun"] | null;
-            /** @description What has happened. It follows the name of the pipeline: `has failed after 3 attempts`. */
+            /** @description What has happened. It follows the name of the subject: `has failed after 3 attempts`. */
             summary: string;
             measurement: components["schemas"]["AlertMeasurement"] | null;
             failure: components["schemas"]["AlertFailure"] | null;
@@ -4646,6 +4649,15 @@ export interface components {
         };
         /** @enum {string} */
         AlertScopeEnum: "org" | "domain" | "tag" | "pipeline";
+        AlertSubject: {
+            kind: components["schemas"]["AlertSubjectKindEnum"];
+            /** @description A UUID, or the name of a limit: `rows_month`. */
+            id: string;
+            name: string;
+            url: string;
+        };
+        /** @enum {string} */
+        AlertSubjectKindEnum: "pipeline" | "limit" | "api_key" | "connector";
         Alive: {
             status: components["schemas"]["AliveStatusEnum"];
         };

@@ -88,7 +88,11 @@ const DELIVERY = part<AlertDelivery>({
   id: ID,
   channel: { id: ID, name: "On call" },
   kind: "opened",
-  event: { kind: "opened", pipeline: { id: ID, name: "Orders" }, summary: "has failed after 3 attempts" },
+  event: {
+    kind: "opened",
+    subject: { kind: "pipeline", id: ID, name: "Orders" },
+    summary: "has failed after 3 attempts",
+  },
   state: "failed",
   attempts: 1,
   next_attempt_at: null,

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
+import { Link, type LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { AlertDelivery } from "@/api/types";
 import { Button } from "@/components/button";
@@ -13,6 +13,15 @@ import { EventWords } from "./event-words";
 import { DeliveryState, Outcome } from "./outcome";
 import { deliveryQuery } from "./queries";
 import { ReplayButton } from "./replay-button";
+
+type Subject = NonNullable<AlertDelivery["event"]["subject"]>;
+
+const SUBJECT_WORDS: Record<Subject["kind"], string> = {
+  pipeline: "Pipeline",
+  limit: "Limit",
+  api_key: "API key",
+  connector: "Connector",
+};
 
 interface Props {
   id: string;
@@ -96,13 +105,13 @@ function Fact({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-function Links({ event: { pipeline, run } }: Pick<AlertDelivery, "event">) {
+function Links({ event: { subject, run } }: Pick<AlertDelivery, "event">) {
   return (
     <>
-      {pipeline && (
-        <Fact title="Pipeline">
-          <Link to="/pipelines/$pipelineId" params={{ pipelineId: pipeline.id }} className="link">
-            <Name>{pipeline.name}</Name>
+      {subject && (
+        <Fact title={SUBJECT_WORDS[subject.kind]}>
+          <Link {...pageOf(subject)} className="link">
+            <Name>{subject.name}</Name>
           </Link>
         </Fact>
       )}
@@ -115,4 +124,18 @@ function Links({ event: { pipeline, run } }: Pick<AlertDelivery, "event">) {
       )}
     </>
   );
+}
+
+/** The page that shows what the event is about. */
+function pageOf({ kind, id }: Subject): Pick<LinkProps, "to" | "params"> {
+  switch (kind) {
+    case "pipeline":
+      return { to: "/pipelines/$pipelineId", params: { pipelineId: id } };
+    case "connector":
+      return { to: "/connectors/$connectorId", params: { connectorId: id } };
+    case "api_key":
+      return { to: "/settings/api-keys" };
+    case "limit":
+      return { to: "/settings/usage" };
+  }
 }

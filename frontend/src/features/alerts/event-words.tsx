@@ -3,13 +3,13 @@ import { Name } from "@/components/name";
 
 type Event = AlertDelivery["event"];
 
-/** What a delivery tells, in one line. The summary follows the name of the pipeline. */
-export function EventWords({ event: { kind, pipeline, summary } }: { event: Event }) {
+/** What a delivery tells, in one line. The summary follows the name of the subject. */
+export function EventWords({ event: { kind, subject, summary } }: { event: Event }) {
   if (kind === "test") return <>Test message</>;
-  if (!pipeline) return <>{summary}</>;
+  if (!subject) return <>{summary}</>;
   return (
     <>
-      <Name>{pipeline.name}</Name> {summary}
+      <Name>{subject.name}</Name> {summary}
     </>
   );
 }

@@ -29,7 +29,7 @@ export function ReplayButton({ delivery, size, onSent }: Props) {
       Send again
       <span className="sr-only">
         {" "}
-        {delivery.event.pipeline?.name ?? "test message"} to {delivery.channel.name}
+        {delivery.event.subject?.name ?? "test message"} to {delivery.channel.name}
       </span>
     </Button>
   );
