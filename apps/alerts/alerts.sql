@@ -66,3 +66,57 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                 AND u.status = 'succeeded' AND u.records_written > 0) END
     LIMIT most
 $$;
+
+-- Returns what rules find that are about no pipeline, and have not told (alert_id is null), and the open alerts about what
+-- they no longer find. With `only_org`, only those of this org. Nothing is returned for suspended orgs. See
+-- apps/alerts/rule_kinds/limit_near.py, limit_reached.py and credential_ends.py.
+--
+-- The limits and their use are those of apps/runs/usage/counting.py, without the runs at once.
+CREATE OR REPLACE FUNCTION alerts_found_subjects(most integer, max_file_bytes bigint, only_org uuid DEFAULT NULL)
+RETURNS TABLE (org_id uuid, rule_id uuid, subject_kind text, subject_key text, facts jsonb, alert_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH orgs AS (
+        SELECT * FROM orgs_org WHERE suspended_at IS NULL AND deletion_at IS NULL AND (only_org IS NULL OR id = only_org)
+    ), rules AS (
+        SELECT r.* FROM alerts_rule r JOIN orgs o ON o.id = r.org_id
+        WHERE r.kind IN ('limit_near', 'limit_reached', 'credential_ends')
+    ), measures AS MATERIALIZED (
+        SELECT o.id AS org_id, m.name, coalesce(m.used, 0) AS used, m.most FROM orgs o
+        LEFT JOIN runs_usage u ON u.org_id = o.id AND u.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date
+        CROSS JOIN LATERAL (VALUES
+            ('rows_month', u.rows, o.max_rows_month),
+            ('bytes_month', u.bytes, o.max_bytes_month),
+            ('pipelines', CASE WHEN o.max_pipelines IS NOT NULL THEN (
+                SELECT count(*) FROM pipelines_pipeline p WHERE p.org_id = o.id) END, o.max_pipelines::bigint),
+            ('members', CASE WHEN o.max_members IS NOT NULL THEN (
+                SELECT count(*) FROM orgs_membership s JOIN identity_user p ON p.id = s.user_id
+                WHERE s.org_id = o.id AND p.kind = 'person') END, o.max_members::bigint),
+            ('file_bytes', (
+                SELECT sum(f.size)::bigint FROM connectors_uploadedfile f WHERE f.org_id = o.id), max_file_bytes)
+        ) m (name, used, most)
+        WHERE m.most IS NOT NULL AND o.id IN (SELECT r.org_id FROM rules r WHERE r.kind <> 'credential_ends')
+    ), found AS (
+        SELECT r.org_id, r.id AS rule_id, r.enabled, 'limit' AS kind, m.name AS key,
+            jsonb_build_object('used', m.used, 'limit', m.most) AS facts
+        FROM rules r JOIN measures m ON m.org_id = r.org_id WHERE CASE r.kind
+            WHEN 'limit_near' THEN m.used * 100.0 >= m.most * (r.settings->>'percent')::integer
+            WHEN 'limit_reached' THEN m.used >= m.most END
+        UNION ALL
+        SELECT r.org_id, r.id, r.enabled, 'api_key', k.id::text, jsonb_build_object('name', k.name, 'ends_at', k.expires_at)
+        FROM rules r JOIN orgs_apikey k ON k.org_id = r.org_id
+        CROSS JOIN LATERAL (SELECT make_interval(days => (r.settings->>'days')::integer) AS time) before
+        WHERE r.kind = 'credential_ends' AND k.revoked_at IS NULL AND k.expires_at > now() AND k.expires_at <= now() + before.time
+        AND NOT EXISTS (  -- a newer key that ends later
+            SELECT 1 FROM orgs_apikey n WHERE n.org_id = k.org_id AND n.name = k.name AND n.created_at > k.created_at
+            AND n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > k.expires_at))
+        AND (k.expires_at > k.created_at + before.time OR EXISTS (  -- a rotated key ends when the one before it would have
+            SELECT 1 FROM orgs_apikey n WHERE n.org_id = k.org_id AND n.name = k.name AND n.created_at < k.created_at))
+    ), open AS (
+        SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
+    )
+    SELECT coalesce(f.org_id, a.org_id), coalesce(f.rule_id, a.rule_id), coalesce(f.kind, a.subject_kind),
+        coalesce(f.key, a.subject_key), f.facts, a.id
+    FROM found f FULL JOIN open a ON a.rule_id = f.rule_id AND a.subject_kind = f.kind AND a.subject_key = f.key
+    WHERE f.rule_id IS NULL OR (a.id IS NULL AND f.enabled)
+    LIMIT most
+$$;

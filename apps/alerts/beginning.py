@@ -1,4 +1,7 @@
-"""The first channel and rules of a new org: its owners get a mail when a run has failed after its retries, or a pipeline is late."""
+"""The first channel and rules of a new org, by which its owners get mails.
+
+A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, or a key ends soon.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,17 @@ from apps.orgs.models import Org
 
 OWNERS_CHANNEL = "Owners"
 # The tolerance is longer than a restart of Drover, so that an upgrade does not tell that every pipeline is late.
-FIRST_RULES = {"run_failed": {}, "late": {"tolerance_minutes": 30}}
+FIRST_RULES = {
+    "run_failed": {},
+    "late": {"tolerance_minutes": 30},
+    "limit_near": {"percent": 80},
+    "limit_reached": {},
+    "credential_ends": {"days": 7},
+}
 
 
 def add_first_rules(org: Org) -> None:
-    """Add the channel and the rules. Migration 0003 has added the first one to the orgs that existed before."""
+    """Add the channel and the rules. Migrations have added them to the orgs that existed before, except `late` (ADR 91)."""
     channel = Channel.unscoped.create(
         org=org, name=OWNERS_CHANNEL, kind=ChannelKind.EMAIL, settings={"to": []}
     )

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from apps.alerts.exceptions import TooManyRules
 from apps.alerts.models import Channel, Rule, RuleChannel, Scope
-from apps.alerts.rule_kinds.registry import RULE_KINDS
+from apps.alerts.rule_kinds.registry import PIPELINE_KINDS, RULE_KINDS
 from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
@@ -40,16 +40,27 @@ class RuleChanges(TypedDict, total=False):
 
 def rules(org: Org, by: Principal) -> OrgQuerySet[Rule]:
     """Return the rules that the principal can see. An API key for one domain sees only those about its objects."""
-    rows = Rule.objects.for_org(org)
+    rows = Rule.objects.for_org(org).exclude(kind__in=hidden_kinds(by))
     if by.only_domain is None:
         return rows
     return rows.filter(Q(domain_id=by.only_domain) | Q(pipeline__domain_id=by.only_domain))
 
 
+def hidden_kinds(by: Principal) -> list[str]:
+    """Return the kinds of rules that tell what the principal may not see."""
+    return [
+        name
+        for name, kind in RULE_KINDS.items()
+        if kind.permission is not None and not by.may(kind.permission)
+    ]
+
+
 def covering(pipeline: Pipeline) -> Q:
-    """Return the condition for the rules whose scope has the pipeline."""
+    """Return the condition for the rules about pipelines whose scope has this one."""
     scope = Q(scope=Scope.ORG) | Q(pipeline=pipeline) | Q(scope=Scope.TAG, tag__in=pipeline.tags)
-    return scope | Q(domain_id=pipeline.domain_id) if pipeline.domain_id else scope
+    if pipeline.domain_id:
+        scope |= Q(domain_id=pipeline.domain_id)
+    return scope & Q(kind__in=PIPELINE_KINDS)
 
 
 def rules_for_pipeline(org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[Rule]:
@@ -135,6 +146,7 @@ def _apply(org: Org, by: Principal, rule: Rule, values: RuleChanges) -> None:
     _set_kind(rule, values)
     if values.keys() & {"scope", "scope_id", "tag"}:
         _set_scope(rule, values)
+    _require_scope_of_kind(rule)
     _require_place(org, by, rule)
 
 
@@ -166,8 +178,17 @@ def _set_scope(rule: Rule, values: RuleChanges) -> None:
     rule.pipeline_id = scope_id if scope == Scope.PIPELINE else None
 
 
+def _require_scope_of_kind(rule: Rule) -> None:
+    scopes = RULE_KINDS[rule.kind].scopes
+    if rule.scope not in scopes:
+        message = f"A rule of this kind needs the scope {' or '.join(scopes)}."
+        raise Invalid([("scope", message, "invalid")])
+
+
 def _require_place(org: Org, by: Principal, rule: Rule) -> None:
     """Raise Invalid for an unknown domain or pipeline, and PermissionMissing if the principal may not edit rules there."""
+    if permission := RULE_KINDS[rule.kind].permission:
+        by.require(permission)
     if rule.pipeline_id is None:
         _require_domain(org, by, rule.domain_id)
         return

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
-from apps.alerts.deciding import by_time, undecided
+from apps.alerts.deciding import by_subject, by_time, undecided
 from apps.alerts.sending import delivering, queue
 from apps.background.registry import SYSTEM_QUEUE
 
@@ -32,3 +32,9 @@ def decide(timestamp: int) -> None:
 @app.task(name="alerts.watch", queue=SYSTEM_QUEUE, queueing_lock="alerts.watch")
 def watch(timestamp: int) -> None:
     by_time.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.watch_subjects", queue=SYSTEM_QUEUE, queueing_lock="alerts.watch_subjects")
+def watch_subjects(timestamp: int) -> None:
+    by_subject.tick()

@@ -220,7 +220,7 @@ class RuleKinds(AlertView):
         example={"results": [examples.RULE_KIND], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        kinds = described_rule_kinds()
+        kinds = described_rule_kinds(rules.hidden_kinds(self.principal))
         return Response({"results": kinds, "count": len(kinds)})
 
 

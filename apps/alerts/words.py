@@ -76,9 +76,10 @@ def more(message: Message) -> str:
 
 
 def _label(event: Event) -> str:
-    if event["kind"] == DeliveryKind.CLOSED or event["rule"] is None:
+    if event["rule"] is None:
         return "Recovered"
-    return RULE_KINDS[event["rule"]["kind"]].label
+    kind = RULE_KINDS[event["rule"]["kind"]]
+    return kind.closed_label if event["kind"] == DeliveryKind.CLOSED else kind.label
 
 
 def _why(event: Event, plain: Rendering) -> list[str]:

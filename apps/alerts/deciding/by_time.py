@@ -6,20 +6,19 @@ paused, or its schedule was changed.
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
-import structlog
 from django.db import connection
 from django.utils import timezone
 
 from apps.alerts.deciding.alerts import close_alerts, open_alerts
+from apps.alerts.deciding.one_by_one import watch_each
 from apps.alerts.models import Alert, Rule
 from apps.alerts.payloads import pipeline_subject
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
-
-logger = structlog.get_logger(__name__)
 
 ROWS_PER_TICK = 1_000
 NOT_WATCHED = "is not watched any more: it was disabled or paused, or its schedule was changed"
@@ -29,19 +28,10 @@ Row = tuple[UUID, UUID, UUID, bool]  # org, rule, pipeline, whether an alert is 
 
 def tick() -> int:
     """Open and close alerts. Returns how many pipelines it has changed. Raises the first error at the end."""
-    errors: list[Exception] = []
-    changed = 0
-    for org_id, pipeline_id in dict.fromkeys((org, pipeline) for org, _, pipeline, _ in _find()):
-        try:
-            changed += watch(org_id=org_id, pipeline_id=pipeline_id)
-        except (
-            Exception
-        ) as error:  # The other pipelines are watched. The first error is raised below.
-            logger.exception("could not watch a pipeline", pipeline=str(pipeline_id))
-            errors.append(error)
-    if errors:
-        raise errors[0]
-    return changed
+    pairs = dict.fromkeys((org, pipeline) for org, _, pipeline, _ in _find())
+    return watch_each(
+        {str(pipeline): partial(watch, org_id=org, pipeline_id=pipeline) for org, pipeline in pairs}
+    )
 
 
 def watch(*, org_id: UUID, pipeline_id: UUID) -> bool:

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.alerts.models import Scope
-from apps.alerts.rule_kinds.verdicts import EndOfRun, Finding, Verdict
+from apps.alerts.rule_kinds.verdicts import EndOfRun, Finding, Outcome, Verdict
+from apps.alerts.rule_kinds.watched import Watch
 from apps.connectors import schemas
 from apps.json import JsonObject
+from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
+from apps.runs.models import Status
+
+
+def judge_as_over(end: EndOfRun) -> Verdict:
+    """The rule is not about pipelines. An alert that it has opened as another kind is closed by a success."""
+    return Outcome.GOOD if end.run.status == Status.SUCCEEDED else Outcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +28,22 @@ class Kind:
     `describe` is set for the kinds that look at the clock: it returns why the alert opens for a pipeline that the function
     alerts_found_by_time has found. `judge` is called for each ordinary run that ends, in a transaction in which the pipeline is locked. `label` begins
     the title of a message, and `recovered` follows the name of the pipeline when the alert closes.
+
+    `watch` is set for the kinds that are not about pipelines. Who may not have `permission` sees neither the rules of such a
+    kind nor what they have told.
     """
 
     title: str
     description: str
     label: str
     settings: JsonObject
-    judge: Callable[[EndOfRun], Verdict]
+    judge: Callable[[EndOfRun], Verdict] = judge_as_over
     describe: Callable[[Pipeline, dict[str, Any]], Finding] | None = None
     recovered: str = "has recovered: its last run has succeeded"
     scopes: tuple[str, ...] = tuple(Scope.values)
+    watch: Watch | None = None
+    closed_label: str = "Recovered"
+    permission: Permission | None = None
     condition: str = ""  # the title with the settings, in the format of `str.format`
 
     def with_defaults(self, settings: JsonObject) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypedDict
 
 from apps.alerts.rule_kinds import (
+    credential_ends,
     failed_in_a_row,
     late,
+    limit_near,
+    limit_reached,
     run_failed,
     slow,
     source_changed,
@@ -24,10 +28,13 @@ RULE_KINDS: dict[str, Kind] = {
     "slow": slow.KIND,
     "volume": volume.KIND,
     "source_changed": source_changed.KIND,
+    "limit_near": limit_near.KIND,
+    "limit_reached": limit_reached.KIND,
+    "credential_ends": credential_ends.KIND,
 }
 
-
 NAMES = tuple(RULE_KINDS)
+PIPELINE_KINDS = tuple(name for name, kind in RULE_KINDS.items() if kind.watch is None)
 
 
 class DescribedKind(TypedDict):
@@ -40,7 +47,7 @@ class DescribedKind(TypedDict):
     scopes: list[str]
 
 
-def described_rule_kinds() -> list[DescribedKind]:
+def described_rule_kinds(hidden: Collection[str]) -> list[DescribedKind]:
     return [
         {
             "kind": name,
@@ -50,4 +57,5 @@ def described_rule_kinds() -> list[DescribedKind]:
             "scopes": list(kind.scopes),
         }
         for name, kind in RULE_KINDS.items()
+        if name not in hidden
     ]

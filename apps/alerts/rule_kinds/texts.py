@@ -21,5 +21,9 @@ def count_in_words(count: float) -> str:
     return f"{round(count):,}"
 
 
+def bytes_in_words(count: float) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else _plural(round(count), "byte")
+
+
 def _plural(count: int, name: str) -> str:
     return f"{count} {name}{'s' if count != 1 else ''}"

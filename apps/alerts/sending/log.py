@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import TypedDict
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from apps.alerts.channels import add_single
 from apps.alerts.exceptions import StillPending
 from apps.alerts.models import Channel, Delivery, DeliveryState
 from apps.alerts.payloads import Event
+from apps.alerts.rules import hidden_kinds
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
@@ -51,6 +52,8 @@ class LastDelivery(TypedDict):
 def deliveries(org: Org, by: Principal) -> OrgQuerySet[Delivery]:
     """Return the deliveries that the principal can see. An API key for one domain sees those about its pipelines."""
     rows = Delivery.objects.for_org(org)
+    if hidden := hidden_kinds(by):
+        rows = rows.filter(Q(payload__rule=None) | ~Q(payload__rule__kind__in=hidden))
     return rows if by.only_domain is None else rows.filter(pipeline__domain_id=by.only_domain)
 
 

@@ -4638,7 +4638,7 @@ export interface components {
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
-        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed";
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed" | "limit_near" | "limit_reached" | "credential_ends";
         AlertRun: {
             /** Format: uuid */
             id: string;
