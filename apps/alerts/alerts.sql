@@ -36,12 +36,22 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT u.org_id, u.pipeline_id FROM alerts_undecidedrun u LIMIT most
 $$;
 
+-- Whether no run of the pipeline has written a record since this moment.
+CREATE OR REPLACE FUNCTION has_no_data_since(of_org uuid, of_pipeline uuid, moment timestamptz) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT NOT EXISTS (
+        SELECT 1 FROM runs_run u WHERE u.org_id = of_org AND u.pipeline_id = of_pipeline
+        AND u.created_at > moment - interval '7 days' AND u.finished_at > moment
+        AND u.status = 'succeeded' AND u.records_written > 0)
+$$;
+
 -- Returns the pairs of rule and pipeline for which the clock opens an alert (is_open false), and the open alerts that the
 -- clock closes, because their pipeline is not watched any more (is_open true). With `only_pipeline`, only those of this
 -- pipeline. Nothing is returned for suspended orgs. See apps/alerts/rule_kinds/late.py and stale.py.
 --
 -- A pipeline is late from `late_at` on, which considers time zones, pauses and changes of its schedule: see
 -- apps/pipelines/schedules/freshness.py. A run that started more than a week before the hours of a stale rule is not considered.
+-- Nothing opens within a blackout of the schedule, and its hours do not count for a stale rule.
 CREATE OR REPLACE FUNCTION alerts_found_by_time(most integer, only_pipeline uuid DEFAULT NULL)
 RETURNS TABLE (org_id uuid, rule_id uuid, pipeline_id uuid, is_open boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -56,6 +66,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         WHEN NOT r.enabled OR NOT p.enabled OR s.paused_at IS NOT NULL THEN false
         WHEN (r.scope = 'org' OR r.pipeline_id = p.id OR r.domain_id = p.domain_id
             OR (r.scope = 'tag' AND r.tag = ANY (p.tags))) IS NOT TRUE THEN false
+        WHEN in_blackout(s.blackouts, s.timezone, now()) THEN false
         WHEN r.kind = 'late' THEN p.failing_since IS NULL
             AND p.late_at <= now() - make_interval(mins => (r.settings->>'tolerance_minutes')::integer)
         ELSE greatest(p.created_at, p.updated_at, s.updated_at) <= now() - make_interval(hours => (r.settings->>'hours')::integer)
@@ -63,7 +74,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                 SELECT 1 FROM runs_run u WHERE u.org_id = p.org_id AND u.pipeline_id = p.id
                 AND u.created_at > now() - make_interval(days => 7, hours => (r.settings->>'hours')::integer)
                 AND u.finished_at > now() - make_interval(hours => (r.settings->>'hours')::integer)
-                AND u.status = 'succeeded' AND u.records_written > 0) END
+                AND u.status = 'succeeded' AND u.records_written > 0)
+            AND (s.blackouts IS NULL OR s.blackouts = '[]' OR (
+                SELECT greatest(p.created_at, p.updated_at, s.updated_at) <= moment AND has_no_data_since(p.org_id, p.id, moment)
+                FROM hours_ago_outside_blackouts((r.settings->>'hours')::integer, s.blackouts, s.timezone) moment)) END
     LIMIT most
 $$;
 

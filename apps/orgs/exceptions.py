@@ -88,8 +88,8 @@ class Conflict(Exception):
 class Disabled(Exception):
     """This is disabled."""
 
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.__doc__)
 
 
 class LastOwner(Conflict):

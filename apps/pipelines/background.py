@@ -31,7 +31,17 @@ add_exports(
     Export(
         "schedule",
         Schedule,
-        ("id", "pipeline_id", "cron", "interval_seconds", "timezone", "overlap", "misfire"),
+        (
+            "id",
+            "pipeline_id",
+            "cron",
+            "interval_seconds",
+            "timezone",
+            "overlap",
+            "misfire",
+            "blackouts",
+            "end_date",
+        ),
     ),
     Export("run_after", RunAfter, ("id", "pipeline_id", "mode", "window_seconds")),
     Export("dependency", Dependency, ("id", "pipeline_id", "upstream_id", "used_until")),

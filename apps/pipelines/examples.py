@@ -14,6 +14,8 @@ SCHEDULE: dict[str, Any] = {
     "overlap": "skip",
     "misfire": "run_once",
     "jitter_seconds": 0,
+    "blackouts": [{"weekdays": ["saturday"], "start": "22:00", "end": "06:00"}],
+    "end_date": None,
     "paused_at": None,
     "paused_note": "",
 }

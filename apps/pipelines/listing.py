@@ -39,6 +39,7 @@ ROW_JSON = f"""json_build_object(
     'schedule', CASE WHEN s.id IS NOT NULL THEN json_build_object(
         'cron', nullif(s.cron, ''), 'interval_seconds', s.interval_seconds, 'timezone', s.timezone,
         'overlap', s.overlap, 'misfire', s.misfire, 'jitter_seconds', s.jitter_seconds,
+        'blackouts', s.blackouts, 'end_date', s.end_date,
         'paused_at', {_utc_text("s.paused_at")}, 'paused_note', s.paused_note) END,
     'next_run_at', {_utc_text("s.next_run_at")},
     'last_run', CASE WHEN p.last_run_id IS NOT NULL THEN json_build_object(

@@ -273,6 +273,9 @@ class Schedule(OrgOwned):
     overlap = models.CharField(max_length=12, choices=Overlap.choices, default=Overlap.SKIP)
     misfire = models.CharField(max_length=8, choices=Misfire.choices, default=Misfire.RUN_ONCE)
     jitter_seconds = models.PositiveIntegerField(default=0)
+    # Windows in which only a person starts the pipeline, see apps.pipelines.schedules.blackouts.
+    blackouts = models.JSONField(default=list, db_default=[])
+    end_date = models.DateField(null=True, blank=True)  # the last day with runs, in the time zone
     next_run_at = models.DateTimeField(null=True, blank=True)  # null while paused or disabled
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_note = models.CharField(max_length=200, blank=True)

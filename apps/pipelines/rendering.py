@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TypedDict
+from datetime import date, datetime
+from typing import Any, TypedDict
 from uuid import UUID
 
 from apps.auth.models import User
@@ -51,6 +51,8 @@ class ScheduleDetail(TypedDict):
     overlap: str
     misfire: str
     jitter_seconds: int
+    blackouts: list[dict[str, Any]]
+    end_date: date | None
     paused_at: datetime | None
     paused_note: str
     paused_by: Person | None
@@ -154,6 +156,8 @@ def render_schedule(schedule: Schedule) -> ScheduleDetail:
         "overlap": schedule.overlap,
         "misfire": schedule.misfire,
         "jitter_seconds": schedule.jitter_seconds,
+        "blackouts": schedule.blackouts,
+        "end_date": schedule.end_date,
         "paused_at": schedule.paused_at,
         "paused_note": schedule.paused_note,
         "paused_by": render_person(schedule.paused_by),

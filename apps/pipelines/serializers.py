@@ -18,8 +18,9 @@ from apps.connectors.serializers import (
 )
 from apps.orgs.http.texts import MultilineTextField, NameField
 from apps.pipelines.definition import openapi
-from apps.pipelines.models import Misfire, Overlap, RunKind, StreamState
+from apps.pipelines.models import RunKind, StreamState
 from apps.pipelines.schedules.freshness import FRESHNESS
+from apps.pipelines.schedules.schema import ScheduleField, ScheduleLabel
 
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 50  # characters
@@ -28,39 +29,6 @@ RUN_KIND_HELP = (
     "A backfill reads a window of a stream again, and a replay sends rejected records again. "
     "Neither changes the position of an ordinary run."
 )
-
-SCHEDULE_SCHEMA = {
-    "oneOf": [
-        {"type": "null"},
-        {"type": "string", "description": "Five cron fields, in UTC.", "maxLength": 100},
-        {
-            "type": "object",
-            "description": "Either cron or interval_seconds is required.",
-            "properties": {
-                "cron": {"type": ["string", "null"], "maxLength": 100},
-                "interval_seconds": {"type": ["integer", "null"], "minimum": 60},
-                "timezone": {"type": "string", "description": "IANA name.", "default": "UTC"},
-                "overlap": {"enum": Overlap.values, "default": "skip"},
-                "misfire": {"enum": Misfire.values, "default": "run_once"},
-                "jitter_seconds": {
-                    "type": "integer", "minimum": 0, "maximum": 3600, "default": 0,
-                },
-            },
-            "additionalProperties": False,
-        },
-    ]
-}  # fmt: skip
-
-
-@extend_schema_field(SCHEDULE_SCHEMA)
-class ScheduleField(serializers.Field[Any, Any, Any, Any]):
-    """Accepts any value. `plans.parse_plan` validates it."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        return data
-
-    def to_representation(self, value: Any) -> Any:
-        return value
 
 
 @extend_schema_field(openapi.create_request_schema())
@@ -194,17 +162,6 @@ class PipelineFilter(serializers.Serializer[Any]):
         """Add the field `source`. As a class attribute it would hide the attribute `source` of the serializer itself."""
         kind = serializers.CharField(max_length=60, required=False, help_text="Kind of the source.")
         return {**super().get_fields(), "source": kind}
-
-
-class ScheduleLabel(serializers.Serializer[Any]):
-    cron = serializers.CharField(allow_null=True)
-    interval_seconds = serializers.IntegerField(allow_null=True)
-    timezone = serializers.CharField()
-    overlap = serializers.ChoiceField(Overlap.choices)
-    misfire = serializers.ChoiceField(Misfire.choices)
-    jitter_seconds = serializers.IntegerField()
-    paused_at = serializers.DateTimeField(allow_null=True)
-    paused_note = serializers.CharField(allow_blank=True)
 
 
 class Person(serializers.Serializer[Any]):

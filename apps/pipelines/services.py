@@ -8,6 +8,7 @@ is not validated yet (see `transforms`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -422,11 +423,11 @@ def _masked_document(new_definition: Definition) -> Document:
 
 
 def _plan_values(plan: Plan | None) -> dict[str, Any] | None:
-    return {name: getattr(plan, name) for name in plans.FIELDS} if plan else None
+    return {name: _as_json(getattr(plan, name)) for name in plans.FIELDS} if plan else None
 
 
 def _as_json(value: Any) -> Any:
-    return str(value) if isinstance(value, UUID) else value
+    return str(value) if isinstance(value, UUID | date) else value
 
 
 def _record(

@@ -5,10 +5,12 @@ The docstring of an exception is its message. `apps.orgs.problems` maps the base
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from apps.auth.exceptions import TooManyAttempts
 from apps.orgs.exceptions import Conflict, Disabled
+from apps.pipelines.schedules.words import describe_times
 
 
 class NotRetryable(Conflict):
@@ -88,6 +90,15 @@ class PipelineDisabled(Disabled):
 
 class HookDisabled(Disabled):
     """The hook is disabled: enable it on the page of its pipeline."""
+
+
+class InBlackout(Disabled):
+    """The schedule of the pipeline has a blackout now: call again afterwards, or let a person start it."""
+
+    def __init__(self, until: datetime, zone: str) -> None:
+        super().__init__(
+            f"The schedule of the pipeline has a blackout until {describe_times([until], zone)}: call again afterwards."
+        )
 
 
 class CallReplayed(Conflict):

@@ -20,6 +20,7 @@ from apps.orgs.walls.scope import org_scope
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.pipelines.schedules import times as schedules
+from apps.pipelines.schedules.blackouts import end_of_blackout
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, ORDINARY_RUNS, Run, Trigger
@@ -66,6 +67,11 @@ def _start_if_due(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetim
     if slot is None or not pipeline.enabled or schedule.paused_at is not None:
         _set_next_run(schedule, None)
         return False
+    if (end := end_of_blackout(schedule, now)) is not None:
+        # The start is late. Its times are skipped, or run once afterwards.
+        is_skipped = schedule.misfire == Misfire.SKIP
+        _set_next_run(schedule, schedules.next_run_at(schedule, now) if is_skipped else end)
+        return False
     if _is_missed(pipeline, schedule, slot, now):
         _set_next_run(schedule, schedules.next_run_at(schedule, now))
         return False
@@ -106,6 +112,8 @@ def _cancel_live_run_if_configured(org: Org, schedule: Schedule, live_run: Run) 
 
 def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
     delay = schedules.jitter(schedule.pk, slot, schedule.jitter_seconds)
+    if end_of_blackout(schedule, now + delay) is not None:
+        delay = timedelta(0)  # A delayed run would start within a blackout.
     if Run.objects.for_org(org).filter(schedule=schedule, slot=slot).exists():
         return False
     try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
@@ -24,6 +25,7 @@ from apps.pipelines.schedules import services as schedules
 from apps.runs.models import Run, Status
 from tests.alerts.conftest import add_rule, add_webhook, deliver, end_run, log_of
 from tests.alerts.receiver import Receiver
+from tests.runs.claiming.test_blackouts import today
 from tests.world import World, make_pipeline
 
 HOURLY = {"cron": "0 * * * *", "timezone": "Europe/Paris"}
@@ -280,3 +282,35 @@ def test_the_owners_of_a_new_org_are_told_that_a_pipeline_is_late_for_half_an_ho
     (message,) = mail.outbox
     assert message.subject == "Late: “Orders”"
     assert f"/pipelines/{pipeline.pk}" in str(message.body)
+
+
+def set_blackouts(world: World, pipeline: Pipeline, *windows: dict[str, Any]) -> None:
+    with world.scope():
+        rows = Schedule.objects.for_org(world.org).filter(pipeline=pipeline)
+        assert rows.update(blackouts=list(windows)) == 1
+
+
+def test_a_pipeline_is_not_late_within_a_blackout(world: World, receiver: Receiver) -> None:
+    add_webhook(world, receiver, kind="late")
+    pipeline = make_late(world)
+    set_blackouts(world, pipeline, today())
+    assert by_time.tick() == 0
+    set_blackouts(world, pipeline)
+    assert by_time.tick() == 1
+
+
+def test_the_hours_of_a_blackout_are_not_hours_without_new_data(
+    world: World, receiver: Receiver
+) -> None:
+    """Of the last 54 hours, at least 30 are within the blackout, which has ended."""
+    add_webhook(world, receiver, kind="stale", settings={"hours": 26})
+    stale = make_stale(world, hours=54, schedule=HOURLY)
+    set_blackouts(world, stale, today())
+    assert by_time.tick() == 0
+    now = timezone.now().astimezone(ZoneInfo("Europe/Paris"))
+    yesterday = str((now - DAY).date())
+    before = str((now - 2 * DAY).date())
+    set_blackouts(world, stale, {"first_day": before, "last_day": yesterday})
+    assert by_time.tick() == 0
+    set_blackouts(world, stale, {"first_day": "2020-01-01", "last_day": "2020-01-02"})
+    assert by_time.tick() == 1

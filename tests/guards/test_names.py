@@ -37,6 +37,7 @@ OTHER_TEXTS = {
         "compared with a value that Drover issued, or Python code",
     ),
     **dict.fromkeys(("words", "timezone"), "read as a schedule, and not stored"),
+    **dict.fromkeys(("start", "end"), "times of the day, as blackout_parser validates them"),
     **dict.fromkeys(
         ("email", "kind", "stream", "streams"), "used to find a stored value, and not stored"
     ),

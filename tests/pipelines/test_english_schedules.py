@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +14,7 @@ from apps.pipelines.schedules.english import (
 )
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.times import MAX_INTERVAL, MIN_INTERVAL, time_zone_names
-from tests.pipelines.test_schedules import cron_fields
+from tests.pipelines.test_schedules import PlannedSchedule, cron_fields
 
 UNDERSTOOD: dict[str, int | str | None] = {
     "every 6 hours": 21_600,
@@ -115,19 +112,9 @@ def test_a_schedule_is_found_in_a_sentence() -> None:
     assert find_schedule("list all pipelines") is None
 
 
-@dataclass(frozen=True)
-class Described:
-    """What `words.describe` needs of a schedule."""
-
-    cron: str = ""
-    interval_seconds: int | None = None
-    timezone: str = "UTC"
-    next_run_at: datetime | None = None
-
-
 @given(st.integers(MIN_INTERVAL, MAX_INTERVAL))
 def test_each_described_interval_is_understood(seconds: int) -> None:
-    assert parse_words(words.describe(Described(interval_seconds=seconds))) == Plan(
+    assert parse_words(words.describe(PlannedSchedule(interval_seconds=seconds))) == Plan(
         interval_seconds=seconds
     )
 
@@ -148,7 +135,7 @@ def valid_crons(draw: st.DrawFn) -> str:
 @settings(max_examples=400)
 @given(valid_crons(), st.sampled_from(sorted(time_zone_names())))
 def test_each_described_cron_expression_is_understood(text: str, zone: str) -> None:
-    plan = parse_words(words.describe(Described(cron=text, timezone=zone)))
+    plan = parse_words(words.describe(PlannedSchedule(cron=text, timezone=zone)))
     assert plan is not None
     assert cron.parse(plan.cron) == cron.parse(text)
     assert plan.timezone == zone

@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
+from apps.pipelines.schedules.blackouts import WEEKDAYS
 from tests.pipelines.test_pipelines import URL, create_pipeline, error_codes
 from tests.world import World
 
@@ -143,3 +144,46 @@ def test_a_preview_of_an_invalid_schedule_names_the_field(world: World) -> None:
     }
     answer = client.post("/api/v1/schedules/preview", {"schedule": "0 0 * * *", "count": 101})
     assert error_codes(answer) == {"count": "max_value"}
+
+
+def test_blackouts_and_an_end_date_are_saved_kept_and_removed(world: World) -> None:
+    nights = {"weekdays": ["friday", "monday"], "start": "22:00", "end": "06:00"}
+    timing = {"cron": "0 23 * * *", "timezone": "UTC"}
+    schedule = {**timing, "blackouts": [nights], "end_date": "2199-12-31"}
+    pipeline = create_pipeline(world, schedule=schedule)
+    stored = [{**nights, "weekdays": ["monday", "friday"]}]
+    assert pipeline["schedule"]["blackouts"] == stored
+    (row,) = world.client(Role.VIEWER).get(URL).json()["results"]
+    assert (row["schedule"]["blackouts"], row["schedule"]["end_date"]) == (stored, "2199-12-31")
+    kept = patch_schedule(world, pipeline, {"overlap": "queue"}).json()["schedule"]
+    assert (kept["blackouts"], kept["end_date"]) == (stored, "2199-12-31")
+    copy = world.client().post(f"{URL}/{pipeline['id']}/duplicate", {}).json()["schedule"]
+    assert (copy["blackouts"], copy["end_date"]) == (stored, "2199-12-31")
+    removed = patch_schedule(world, pipeline, {"blackouts": [], "end_date": None}).json()
+    assert (removed["schedule"]["blackouts"], removed["schedule"]["end_date"]) == ([], None)
+
+
+def test_a_preview_names_the_times_at_which_a_blackout_ends(world: World) -> None:
+    window = {"weekdays": ["monday"], "start": "00:00", "end": "18:00"}
+    schedule = {"cron": "0 12 * * *", "timezone": "UTC", "blackouts": [window]}
+    body = {"schedule": schedule, "count": 7}
+    answer = world.client(Role.VIEWER).post("/api/v1/schedules/preview", body).json()
+    assert [time[11:16] for time in answer["times"]].count("18:00") == 1
+    (after,) = answer["after_blackout"]
+    assert after in answer["times"]
+    assert after.endswith("T18:00:00Z")
+
+
+def test_invalid_blackouts_and_end_dates_name_their_field(world: World) -> None:
+    def errors(**fields: Any) -> dict[str, str]:
+        schedule = {"cron": "0 23 * * *", **fields}
+        return error_codes(world.client().post("/api/v1/schedules/preview", {"schedule": schedule}))
+
+    days = {"weekdays": [], "start": "22:00", "end": "06:00"}
+    assert errors(blackouts=[days]) == {"schedule.blackouts.0.weekdays": "invalid"}
+    assert errors(end_date="tomorrow") == {"schedule.end_date": "invalid"}
+    each_night = {**days, "weekdays": list(WEEKDAYS)}
+    assert errors(blackouts=[each_night], misfire="skip") == {"schedule.blackouts": "invalid"}
+    schedule = {"cron": "0 23 * * *", "blackouts": [each_night], "misfire": "run_once"}
+    moved = world.client().post("/api/v1/schedules/preview", {"schedule": schedule})
+    assert moved.status_code == 200, moved.content

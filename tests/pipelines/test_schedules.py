@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.pipelines.models import Misfire
 from apps.pipelines.schedules.clock_changes import clock_changes
 from apps.pipelines.schedules.cron import Cron, CronError, parse
 from apps.pipelines.schedules.times import jitter, next_run_at, next_times
@@ -24,6 +26,9 @@ class PlannedSchedule:
     interval_seconds: int | None = None
     timezone: str = "UTC"
     next_run_at: datetime | None = None
+    misfire: str = Misfire.RUN_ONCE
+    blackouts: list[dict[str, Any]] = field(default_factory=list)
+    end_date: date | None = None
 
 
 def utc_time(text: str) -> datetime:

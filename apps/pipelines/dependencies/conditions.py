@@ -27,6 +27,7 @@ class DependencyState(StrEnum):
     BLOCKED = "blocked"  # an upstream pipeline has failed
     DISABLED = "disabled"
     PAUSED = "paused"
+    BLACKOUT = "blackout"  # it starts afterwards, if it may start then
 
 
 def state_of(node: Node, edge: Edge, upstream: Node, now: datetime) -> UpstreamState:
@@ -44,7 +45,7 @@ def state_of(node: Node, edge: Edge, upstream: Node, now: datetime) -> UpstreamS
 
 def edges_that_start(node: Node, graph: Graph, now: datetime) -> list[Edge]:
     """Return the upstream pipelines whose successes start the pipeline now. Empty if it has to wait."""
-    if not node.enabled or node.is_paused:
+    if not node.enabled or node.is_paused or end_of_blackout(node, now):
         return []
     states = [state_of(node, edge, graph[edge.upstream_id], now) for edge in node.edges]
     ready = [
@@ -71,6 +72,8 @@ class Explanation:
             return DependencyState.DISABLED
         if node.is_paused:
             return DependencyState.PAUSED
+        if end_of_blackout(node, self.now):
+            return DependencyState.BLACKOUT
         if edges_that_start(node, self.graph, self.now):
             return DependencyState.READY
         is_blocked = bool(self._failure_behind(node))
@@ -85,6 +88,11 @@ class Explanation:
                 return "This pipeline is disabled, so it does not start after others."
             case DependencyState.PAUSED:
                 return "The schedule of this pipeline is paused, so it does not start after others."
+            case DependencyState.BLACKOUT if end := end_of_blackout(node, self.now):
+                return (
+                    f"The schedule of this pipeline has a blackout until {_time(end)}. "
+                    "What has succeeded meanwhile starts it afterwards."
+                )
             case DependencyState.READY if node.is_live:
                 return "It starts once more when its current run has ended."
             case DependencyState.READY:
@@ -156,6 +164,10 @@ class Explanation:
 
     def _has_failed(self, node: Node, edge: Edge, upstream: Node) -> bool:
         return state_of(node, edge, upstream, self.now) == UpstreamState.FAILED
+
+
+def end_of_blackout(node: Node, now: datetime) -> datetime | None:
+    return node.blackouts.end_after(now) if node.blackouts else None
 
 
 def _time(at: datetime) -> str:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from apps.orgs.models import Org
 from apps.pipelines.models import Dependency, DependencyMode, Pipeline, RunAfter, Schedule
+from apps.pipelines.schedules.blackouts import Blackouts, blackouts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Node:
     mode: DependencyMode = DependencyMode.ALL
     window: timedelta | None = None
     edges: tuple[Edge, ...] = ()
+    blackouts: Blackouts | None = None
 
 
 Graph = Mapping[UUID, Node]
@@ -58,22 +60,22 @@ def load(org: Org, *, only: UUID | None = None) -> Graph:
         edges_of[row.pipeline_id].append(Edge(row.pk, row.upstream_id, row.used_until))
         ids |= {row.pipeline_id, row.upstream_id}
     rule_of = {rule.pipeline_id: rule for rule in rules}
-    paused = set(
-        Schedule.objects.for_org(org)
-        .filter(pipeline_id__in=ids, paused_at__isnull=False)
-        .values_list("pipeline_id", flat=True)
-    )
+    schedules = Schedule.objects.for_org(org).filter(pipeline_id__in=ids)
+    schedule_of = {schedule.pipeline_id: schedule for schedule in schedules}
     pipelines = Pipeline.objects.for_org(org).filter(pk__in=ids).order_by("name", "pk")
     return {
         pipeline.pk: _node(
-            pipeline, rule_of.get(pipeline.pk), edges_of[pipeline.pk], pipeline.pk in paused
+            pipeline,
+            rule_of.get(pipeline.pk),
+            edges_of[pipeline.pk],
+            schedule_of.get(pipeline.pk),
         )
         for pipeline in pipelines
     }
 
 
 def _node(
-    pipeline: Pipeline, rule: RunAfter | None, edges: Iterable[Edge], is_paused: bool
+    pipeline: Pipeline, rule: RunAfter | None, edges: Iterable[Edge], schedule: Schedule | None
 ) -> Node:
     seconds = rule.window_seconds if rule else None
     return Node(
@@ -81,7 +83,8 @@ def _node(
         name=pipeline.name,
         domain_id=pipeline.domain_id,
         enabled=pipeline.enabled,
-        is_paused=is_paused,
+        is_paused=schedule is not None and schedule.paused_at is not None,
+        blackouts=blackouts_of(schedule) if schedule and schedule.blackouts else None,
         is_live=pipeline.last_run_status in {"pending", "running"},
         last_success_at=pipeline.last_success_at,
         failing_since=pipeline.failing_since,

@@ -13,7 +13,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from apps.pipelines.schedules.cron import Cron, parse
-from apps.pipelines.schedules.times import ScheduleLike, matching_hours, moment_of_change
+from apps.pipelines.schedules.local_times import local_time_of, moment_of_change
+from apps.pipelines.schedules.times import ScheduleLike, matching_hours, next_run_at
 
 Kind = Literal["skipped", "repeated"]
 PERIOD = timedelta(days=366)  # has both changes of a year
@@ -53,7 +54,12 @@ def clock_changes(schedule: ScheduleLike, after: datetime) -> list[ClockChange]:
     if cron.is_every_hour:
         return []
     found = (_affected(cron, zone, moment) for moment in _changes_of_zone(zone, after))
-    return [change for change in found if change]
+    return [change for change in found if change and _runs_at(schedule, change.runs_at)]
+
+
+def _runs_at(schedule: ScheduleLike, moment: datetime) -> bool:
+    """Whether the schedule has this time: it is not within a blackout, nor after the end date."""
+    return next_run_at(schedule, moment - timedelta(seconds=1)) == moment
 
 
 def _changes_of_zone(zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
@@ -69,18 +75,14 @@ def _changes_of_zone(zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
 
 def _affected(cron: Cron, zone: ZoneInfo, moment: datetime) -> ClockChange | None:
     """Return the times that the clocks skip or repeat at `moment`, if the expression has any."""
-    before = _local(moment - timedelta(seconds=1), zone) + timedelta(seconds=1)
-    now = _local(moment, zone)
+    before = local_time_of(moment - timedelta(seconds=1), zone) + timedelta(seconds=1)
+    now = local_time_of(moment, zone)
     times = tuple(_times_between(cron, min(before, now), max(before, now)))
     if not times:
         return None
     if now > before:
         return ClockChange("skipped", times, moment)
     return ClockChange("repeated", times, times[0].replace(tzinfo=zone, fold=0).astimezone(UTC))
-
-
-def _local(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def _times_between(cron: Cron, start: datetime, end: datetime) -> Iterator[datetime]:

@@ -23,6 +23,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.schedules.blackouts import end_of_blackout
 from apps.pipelines.schedules.times import ScheduleLike, next_times
 
 FRESHNESS = ("failing", "late", "fresh", "none")  # the most urgent first
@@ -55,7 +56,9 @@ def compute_late_at(
         return None
     half_interval = (slots[-1] - slots[0]) / 2
     allowance = max(MIN_ALLOWANCE, min(half_interval, MAX_HALF_INTERVAL), 2 * last_duration)
-    return slots[0] + allowance + timedelta(seconds=jitter_seconds)
+    allowance += timedelta(seconds=jitter_seconds)
+    end = end_of_blackout(schedule, slots[0] + allowance)
+    return (end or slots[0]) + allowance
 
 
 def late_at(pipeline: Pipeline, schedule: Schedule | None, *, after: datetime) -> datetime | None:

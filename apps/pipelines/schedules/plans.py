@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any
+
+from django.utils import timezone
 
 from apps.connectors.schemas import Error, join_path, unknown_fields
 from apps.orgs.exceptions import Invalid
 from apps.pipelines.models import Misfire, Overlap, Schedule
+from apps.pipelines.schedules.blackout_parser import NOT_A_DAY, parse_day, parse_windows
 from apps.pipelines.schedules.cron import CronError, parse
 from apps.pipelines.schedules.times import (
     MAX_INTERVAL,
     MAX_JITTER,
     MIN_INTERVAL,
+    next_run_at,
     time_zone_names,
 )
 
 UNKNOWN_ZONE = "Not an IANA time zone; examples: UTC, Europe/Paris."
-FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_seconds")
+NO_TIME_LEFT = "All times of the schedule are within its blackouts: remove one, change the times, or set misfire to run_once."
+FIELDS = (
+    "cron",
+    "interval_seconds",
+    "timezone",
+    "overlap",
+    "misfire",
+    "jitter_seconds",
+    "blackouts",
+    "end_date",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +46,8 @@ class Plan:
     overlap: str = Overlap.SKIP
     misfire: str = Misfire.RUN_ONCE
     jitter_seconds: int = 0
+    blackouts: list[dict[str, Any]] = field(default_factory=list)
+    end_date: date | None = None
 
     @property
     def next_run_at(self) -> datetime | None:
@@ -96,8 +112,32 @@ class _PlanParser:
             )
             if values.get("jitter_seconds") is not None
             else before.jitter_seconds,
+            end_date=self._parse_end_date(values["end_date"])
+            if "end_date" in values
+            else before.end_date,
         )
-        return self._parse_timing(values, plan)
+        plan = self._parse_timing(values, plan)
+        return self._parse_blackouts(values.get("blackouts"), plan)
+
+    def _parse_blackouts(self, value: Any, plan: Plan) -> Plan:
+        """Set the blackouts, and refuse those that leave the schedule no time."""
+        if value is not None:
+            windows, errors = parse_windows(value, path=join_path(self.path, "blackouts"))
+            self.errors += errors
+            plan = replace(plan, blackouts=windows)
+        if plan.blackouts and not self.errors:
+            without_end = replace(plan, end_date=None)
+            if next_run_at(without_end, timezone.now()) is None:
+                self.add_error("blackouts", NO_TIME_LEFT)
+        return plan
+
+    def _parse_end_date(self, value: Any) -> date | None:
+        if value is None:
+            return None
+        day = parse_day(value)
+        if day is None:
+            self.add_error("end_date", NOT_A_DAY)
+        return day
 
     def _parse_timing(self, values: Mapping[str, Any], plan: Plan) -> Plan:
         cron, interval = values.get("cron"), values.get("interval_seconds")

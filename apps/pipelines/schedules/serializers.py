@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.orgs.http.texts import NameField
-from apps.pipelines.serializers import ScheduleField
+from apps.pipelines.schedules.schema import ScheduleField
 
 
 class PauseRequest(serializers.Serializer[Any]):
@@ -52,6 +52,9 @@ class ClockChangeSerializer(serializers.Serializer[Any]):
 class TimesAnswer(serializers.Serializer[Any]):
     times = serializers.ListField(child=serializers.DateTimeField())
     timezone = serializers.CharField()
+    after_blackout = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="Those of the times at which a blackout ends."
+    )
     clock_changes = ClockChangeSerializer(
         many=True, help_text="Those of the next year that affect the schedule."
     )

@@ -5,24 +5,32 @@ When clocks change (tested against a brute-force search):
 - If a local time is repeated, the run starts only at its first moment. So a daily run never starts twice.
 - An expression for every hour follows elapsed time: no run is skipped or added.
 An interval is elapsed time too. It does not depend on local time.
+
+A time within a blackout is skipped, or moved to the end of the blackout, as `misfire` says: all times of one blackout become
+one run. An interval counts again from there. After the end date there are no times.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import islice
-from typing import Protocol
+from itertools import islice, takewhile
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
+from apps.pipelines.models import Misfire
+from apps.pipelines.schedules.blackouts import Blackouts, blackouts_of
 from apps.pipelines.schedules.cron import Cron, parse
+from apps.pipelines.schedules.local_times import all_moments, first_moment, last_moment
 
 MIN_INTERVAL = 60  # seconds
 MAX_INTERVAL = 366 * 86400
 MAX_JITTER = 3600
+# Blackouts in a row that skip all times of the schedule, after which there is none. A year has fewer days.
+MAX_SKIPPED_BLACKOUTS = 400
 EXCLUDED_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
@@ -37,6 +45,12 @@ class ScheduleLike(Protocol):
     def timezone(self) -> str: ...
     @property
     def next_run_at(self) -> datetime | None: ...
+    @property
+    def misfire(self) -> str: ...
+    @property
+    def blackouts(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def end_date(self) -> date | None: ...
 
 
 def next_times(schedule: ScheduleLike, after: datetime, count: int) -> list[datetime]:
@@ -64,11 +78,42 @@ def time_zone_names() -> frozenset[str]:
 
 
 def _iterate_times(schedule: ScheduleLike, after: datetime) -> Iterator[datetime]:
+    times = _times_as_planned(schedule, schedule.next_run_at, after)
+    if schedule.blackouts:
+        times = _times_outside(blackouts_of(schedule), schedule, times)
+    if schedule.end_date is None:
+        return times
+    zone, end_date = ZoneInfo(schedule.timezone), schedule.end_date
+    return takewhile(lambda moment: moment.astimezone(zone).date() <= end_date, times)
+
+
+def _times_as_planned(
+    schedule: ScheduleLike, planned: datetime | None, after: datetime
+) -> Iterator[datetime]:
+    """Yield the times of the schedule as if it had no blackouts and no end."""
     if schedule.interval_seconds:
-        return _interval_times(
-            timedelta(seconds=schedule.interval_seconds), schedule.next_run_at, after
-        )
+        return _interval_times(timedelta(seconds=schedule.interval_seconds), planned, after)
     return _cron_times(parse(schedule.cron), ZoneInfo(schedule.timezone), after)
+
+
+def _times_outside(
+    blackouts: Blackouts, schedule: ScheduleLike, times: Iterator[datetime]
+) -> Iterator[datetime]:
+    """Yield the times that are outside the blackouts, and the ends of blackouts that have replaced times."""
+    skipped = 0
+    planned = schedule.next_run_at
+    while skipped < MAX_SKIPPED_BLACKOUTS and (moment := next(times, None)) is not None:
+        end = blackouts.end_after(moment)
+        if end is None:
+            skipped = 0
+            yield moment
+        elif schedule.misfire == Misfire.RUN_ONCE:
+            yield end
+            times = _times_as_planned(schedule, end, end)
+        else:
+            skipped += 1
+            planned = planned or moment
+            times = _times_as_planned(schedule, planned, end - timedelta(microseconds=1))
 
 
 def _interval_times(
@@ -90,11 +135,11 @@ def _cron_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetim
     pending: set[datetime] = set()
     for hour in matching_hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
         if pending:
-            hour_start = _first_moment(hour, zone)
+            hour_start = first_moment(hour, zone)
             finished = sorted(moment for moment in pending if moment < hour_start)
             yield from finished
             pending.difference_update(finished)
-        if _last_moment(hour + timedelta(minutes=59), zone) > after:
+        if last_moment(hour + timedelta(minutes=59), zone) > after:
             local_times = (hour.replace(minute=minute) for minute in cron.minutes)
             pending.update(
                 m
@@ -115,43 +160,4 @@ def matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
 
 
 def _moments_to_run(cron: Cron, local_time: datetime, zone: ZoneInfo) -> list[datetime]:
-    return (
-        _all_moments(local_time, zone) if cron.is_every_hour else [_first_moment(local_time, zone)]
-    )
-
-
-def _all_moments(local_time: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Return all moments with this local time: none in a gap, two when clocks are set back."""
-    moments = {local_time.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(m for m in moments if m.astimezone(zone).replace(tzinfo=None) == local_time)
-
-
-def _first_moment(local_time: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first moment with this local time, or the end of the gap that skips it."""
-    moments = _all_moments(local_time, zone)
-    return moments[0] if moments else _end_of_gap(local_time, zone)
-
-
-def _last_moment(local_time: datetime, zone: ZoneInfo) -> datetime:
-    """Return the last moment with this local time, or the end of the gap that skips it."""
-    moments = _all_moments(local_time, zone)
-    return moments[-1] if moments else _end_of_gap(local_time, zone)
-
-
-def _end_of_gap(local_time: datetime, zone: ZoneInfo) -> datetime:
-    """Return the moment at which clocks jump over `local_time`."""
-    late = local_time.replace(tzinfo=zone, fold=0).astimezone(UTC)  # after the jump
-    early = local_time.replace(tzinfo=zone, fold=1).astimezone(UTC)  # before the jump
-    return moment_of_change(early, late, zone)
-
-
-def moment_of_change(early: datetime, late: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first second with the offset of `late`. Search by bisection; the offset changes once between the two."""
-    before = early.astimezone(zone).utcoffset()
-    while late - early > timedelta(seconds=1):
-        middle = early + (late - early) / 2
-        if middle.astimezone(zone).utcoffset() == before:
-            early = middle
-        else:
-            late = middle
-    return late.replace(microsecond=0)
+    return all_moments(local_time, zone) if cron.is_every_hour else [first_moment(local_time, zone)]

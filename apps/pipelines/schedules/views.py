@@ -14,6 +14,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.schedules import english, plans, services, words
+from apps.pipelines.schedules.blackouts import ends_blackout
 from apps.pipelines.schedules.clock_changes import clock_changes
 from apps.pipelines.schedules.serializers import (
     PauseRequest,
@@ -32,6 +33,7 @@ from apps.web.views import data_of, query_of
 TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
     "timezone": "Europe/Paris",
+    "after_blackout": [],
     "clock_changes": [
         {
             "kind": "skipped",
@@ -166,4 +168,11 @@ def times_response(schedule: ScheduleLike, count: int) -> Response:
         for change in clock_changes(schedule, now)
     ]
     times = next_times(schedule, now, count)
-    return Response({"times": times, "timezone": schedule.timezone, "clock_changes": changes})
+    return Response(
+        {
+            "times": times,
+            "timezone": schedule.timezone,
+            "after_blackout": [time for time in times if ends_blackout(schedule, time)],
+            "clock_changes": changes,
+        }
+    )

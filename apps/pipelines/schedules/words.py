@@ -14,14 +14,16 @@ from apps.pipelines.schedules.times import ScheduleLike
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MANUAL = "Manual"  # instead of a schedule, if there is none
+_WEEKDAY_NUMBERS = frozenset("01234567")
 UNITS = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def describe(schedule: ScheduleLike) -> str:
     """Return the schedule in words. A cron expression that is too complex for that is returned as it is."""
+    until = f" until {schedule.end_date:%-d %B %Y}" if schedule.end_date else ""
     if schedule.interval_seconds:
-        return _interval(schedule.interval_seconds)
-    return f"{_cron(schedule.cron)} ({schedule.timezone})"
+        return _interval(schedule.interval_seconds) + until
+    return f"{_cron(schedule.cron)} ({schedule.timezone}){until}"
 
 
 def describe_times(times: Iterable[datetime], zone: str) -> str:
@@ -60,14 +62,25 @@ def _even_step(field: str, count: int) -> int | None:
     return step if 0 < step < count and count % step == 0 else None
 
 
+def _weekdays(field: str) -> str:
+    """Return the days of a list such as 1,4 in words, or "" for another field."""
+    numbers = field.split(",")
+    if not all(number in _WEEKDAY_NUMBERS for number in numbers):
+        return ""
+    names = [f"{DAYS[int(number)]}s" for number in numbers]
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
 def _daily(cron: str, at: str, day: str, weekday: str) -> str:
     match day, weekday:
         case "*", "*":
             return f"Daily at {at}"
         case "*", "1-5":
             return f"Weekdays at {at}"
-        case "*", _ if weekday.isdigit() and int(weekday) < len(DAYS):
-            return f"{DAYS[int(weekday)]}s at {at}"
+        case "*", "0,6" | "6,0":
+            return f"Weekends at {at}"
+        case "*", _ if names := _weekdays(weekday):
+            return f"{names} at {at}"
         case _, "*" if day.isdigit():
             return f"Monthly on day {int(day)} at {at}"
     return f"Cron {cron}"

@@ -15,7 +15,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE found.ready > 0 AND (a.mode = 'any' OR found.ready = found.upstreams)
     AND NOT EXISTS (
         SELECT 1 FROM pipelines_schedule s
-        WHERE s.org_id = a.org_id AND s.pipeline_id = a.pipeline_id AND s.paused_at IS NOT NULL)
+        WHERE s.org_id = a.org_id AND s.pipeline_id = a.pipeline_id
+        AND (s.paused_at IS NOT NULL OR in_blackout(s.blackouts, s.timezone, now())))
     AND NOT EXISTS (
         SELECT 1 FROM runs_run r WHERE r.org_id = a.org_id AND r.pipeline_id = a.pipeline_id
         AND r.status IN ('pending', 'running'))

@@ -28,9 +28,10 @@ from apps.orgs.rules import require_writable
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.hooks.services import SEAL_KIND, unsealed_secret
-from apps.pipelines.models import Hook, HookCall, HookCredential
+from apps.pipelines.models import Hook, HookCall, HookCredential, Schedule
+from apps.pipelines.schedules.blackouts import end_of_blackout
 from apps.runs import services as runs
-from apps.runs.exceptions import CallReplayed, HookDisabled, TooManyCalls
+from apps.runs.exceptions import CallReplayed, HookDisabled, InBlackout, TooManyCalls
 from apps.runs.models import Trigger
 
 TOKEN_HEADER = "Drover-Token"  # noqa: S105 - the name of a header
@@ -134,6 +135,7 @@ def _start_once(org: Org, hook: Hook, call: Call) -> Started:
     require_writable(org)
     if (earlier := _find_earlier(hook, key, signature)) is not None:
         return earlier
+    _refuse_in_blackout(hook)
     try:
         with transaction.atomic():
             by = system_principal(f"Hook {hook.name}")
@@ -147,6 +149,13 @@ def _start_once(org: Org, hook: Hook, call: Call) -> Started:
             raise
         return earlier
     return Started(run.pk, repeated=False)
+
+
+def _refuse_in_blackout(hook: Hook) -> None:
+    schedule = Schedule.objects.for_org(hook.org_id).filter(pipeline_id=hook.pipeline_id).first()
+    end = end_of_blackout(schedule, timezone.now())
+    if schedule is not None and end is not None:
+        raise InBlackout(end, schedule.timezone)
 
 
 def _find_earlier(hook: Hook, key: str, signature: str) -> Started | None:

@@ -1,12 +1,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "./client";
+import type { Schedule } from "@/format/schedule";
 import { queryKeys } from "./query-keys";
-
-interface Schedule {
-  cron?: string | null;
-  interval_seconds?: number | null;
-  timezone?: string;
-}
 
 /** The next times of a schedule. The server computes them, because it considers daylight saving time. */
 export function nextTimesQuery(schedule: Schedule | null, count: number) {

@@ -4816,6 +4816,22 @@ export interface components {
         };
         /** @enum {string} */
         BackfillStatusEnum: "running" | "succeeded" | "failed" | "cancelled";
+        /** @description Either weekdays with times, or whole days. */
+        BlackoutWindow: {
+            /** @description The days on which a weekly window begins. */
+            weekdays?: components["schemas"]["WeekdaysEnum"][];
+            /** @description Local time, like 22:00. */
+            start?: string;
+            /** @description Local time. If it is not after the start, the window ends on the next day. */
+            end?: string;
+            /** Format: date */
+            first_day?: string;
+            /**
+             * Format: date
+             * @description Belongs to the window.
+             */
+            last_day?: string;
+        };
         BulkAnswer: {
             /** @description In the order of the request. */
             results: components["schemas"]["BulkResult"][];
@@ -5748,7 +5764,7 @@ export interface components {
         /** @enum {string} */
         DependencyModeEnum: "all" | "any";
         /** @enum {string} */
-        DependencyStateEnum: "none" | "ready" | "waiting" | "blocked" | "disabled" | "paused";
+        DependencyStateEnum: "none" | "ready" | "waiting" | "blocked" | "disabled" | "paused" | "blackout";
         DocumentCreateRequest: {
             /** @description The name of the file, such as openapi.yaml. */
             name: string;
@@ -7245,6 +7261,16 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
+                /**
+                 * @description Only a person starts the pipeline within these windows. Times within are skipped, or run once afterwards, as misfire says.
+                 * @default []
+                 */
+                blackouts?: components["schemas"]["BlackoutWindow"][];
+                /**
+                 * Format: date
+                 * @description The last day with runs, in the time zone. Null for no end.
+                 */
+                end_date?: string | null;
             };
             enabled?: boolean;
             /** Format: uuid */
@@ -7516,6 +7542,16 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
+                /**
+                 * @description Only a person starts the pipeline within these windows. Times within are skipped, or run once afterwards, as misfire says.
+                 * @default []
+                 */
+                blackouts?: components["schemas"]["BlackoutWindow"][];
+                /**
+                 * Format: date
+                 * @description The last day with runs, in the time zone. Null for no end.
+                 */
+                end_date?: string | null;
             };
             /** @default true */
             enabled?: boolean;
@@ -8654,6 +8690,9 @@ export interface components {
             overlap: components["schemas"]["OverlapEnum"];
             misfire: components["schemas"]["MisfireEnum"];
             jitter_seconds: number;
+            blackouts: components["schemas"]["BlackoutWindow"][];
+            /** Format: date */
+            end_date: string | null;
             /** Format: date-time */
             paused_at: string | null;
             paused_note: string;
@@ -8666,6 +8705,9 @@ export interface components {
             overlap: components["schemas"]["OverlapEnum"];
             misfire: components["schemas"]["MisfireEnum"];
             jitter_seconds: number;
+            blackouts: components["schemas"]["BlackoutWindow"][];
+            /** Format: date */
+            end_date: string | null;
             /** Format: date-time */
             paused_at: string | null;
             paused_note: string;
@@ -9068,6 +9110,8 @@ export interface components {
         TimesAnswer: {
             times: string[];
             timezone: string;
+            /** @description Those of the times at which a blackout ends. */
+            after_blackout: string[];
             /** @description Those of the next year that affect the schedule. */
             clock_changes: components["schemas"]["ClockChange"][];
         };
@@ -9094,6 +9138,16 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
+                /**
+                 * @description Only a person starts the pipeline within these windows. Times within are skipped, or run once afterwards, as misfire says.
+                 * @default []
+                 */
+                blackouts?: components["schemas"]["BlackoutWindow"][];
+                /**
+                 * Format: date
+                 * @description The last day with runs, in the time zone. Null for no end.
+                 */
+                end_date?: string | null;
             };
         };
         TokenHint: {
@@ -9636,6 +9690,8 @@ export interface components {
             webhook_secret: string;
         };
         /** @enum {string} */
+        WeekdaysEnum: "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
+        /** @enum {string} */
         WindowModeEnum: "merge" | "replace";
         /** @description The window of a backfill. `from` and `to` are values of the cursor field. */
         WindowRequest: {
@@ -9673,6 +9729,16 @@ export interface components {
                 misfire?: "skip" | "run_once";
                 /** @default 0 */
                 jitter_seconds?: number;
+                /**
+                 * @description Only a person starts the pipeline within these windows. Times within are skipped, or run once afterwards, as misfire says.
+                 * @default []
+                 */
+                blackouts?: components["schemas"]["BlackoutWindow"][];
+                /**
+                 * Format: date
+                 * @description The last day with runs, in the time zone. Null for no end.
+                 */
+                end_date?: string | null;
             };
             in_words: string;
             times: string[];

@@ -13,7 +13,7 @@ const SKIPPED = {
 const schedule = { cron: "30 2 * * *", timezone: "Europe/Berlin" };
 
 function show(times: string[], changes = [SKIPPED]) {
-  const checked = { times, changes, problem: null, errors: {} };
+  const checked = { times, changes, afterBlackout: times.slice(1), problem: null, errors: {} };
   render(<NextRuns schedule={schedule} checked={checked} />);
 }
 
@@ -46,4 +46,14 @@ it("marks the time that a change of the clocks moves, and says what happens on t
   cleanup();
   show(["2027-03-27T01:30:00Z"], []);
   expect(screen.queryByRole("list", { name: "When clocks change" })).toBeNull();
+});
+
+it("says at which times a blackout ends", () => {
+  show(["2027-03-27T01:30:00Z", "2027-03-28T04:00:00Z"]);
+  expect(screen.getAllByText("a blackout ends")).toHaveLength(1);
+});
+
+it("says that a schedule has ended", () => {
+  show([], []);
+  expect(screen.getByText("The schedule has no further times.")).toBeTruthy();
 });

@@ -13,7 +13,7 @@ interface Props {
  * The next times of a schedule in its own time zone, and in the user's where the two differ. The list has its full height
  * even without times, so that the page does not move when they arrive.
  */
-export function NextRuns({ schedule, checked: { times, changes } }: Props) {
+export function NextRuns({ schedule, checked: { times, changes, afterBlackout, problem } }: Props) {
   const own = browserTimeZone();
   const zone = (schedule?.cron && schedule.timezone) || own; // An interval does not depend on local time.
   const differs = times.some((time) => shortTime(time, zone) !== shortTime(time, own));
@@ -27,9 +27,13 @@ export function NextRuns({ schedule, checked: { times, changes } }: Props) {
             {changes.some(({ runs_at }) => Date.parse(runs_at) === Date.parse(time)) && (
               <span className="text-wait">clocks change</span>
             )}
+            {afterBlackout.includes(time) && <span className="text-wait">a blackout ends</span>}
           </li>
         ))}
       </ol>
+      {schedule && times.length === 0 && problem === null && (
+        <p className="text-soft">The schedule has no further times.</p>
+      )}
       {times.length > 0 && (
         <p className="mt-2 text-xs text-faint">
           {differs ? `In the time zone ${zone} of the schedule.` : "In your time zone."}

@@ -3,20 +3,26 @@ import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { nextTimesQuery } from "@/api/schedules";
 import type { ClockChange } from "@/api/types";
+import { WEEKDAYS, type Weekday } from "@/format/blackouts";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
 import { browserTimeZone } from "@/format/time";
 import { Field, TextField } from "./field";
+import { WeekdayChoice } from "./weekday-choice";
 
-type Timing = "manual" | "interval" | "daily" | "cron";
+type Timing = "manual" | "interval" | "daily" | "weekly" | "cron";
 
 const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600]; // seconds
 const DAILY = /^(\d{1,2}) (\d{1,2}) \* \* \*$/;
+const WEEKLY = /^(\d{1,2}) (\d{1,2}) \* \* (1-5|[0-7](?:,[0-7])*)$/;
+const WORKDAYS = WEEKDAYS.slice(0, 5);
 
 export interface CheckedSchedule {
   /** The next times, or an empty list until the server has answered. */
   times: string[];
   /** The changes of the clocks that move times of the schedule. */
   changes: ClockChange[];
+  /** Those of the times at which a blackout ends. */
+  afterBlackout: string[];
   /** Why the schedule cannot be used, or null. */
   problem: string | null;
   errors: Record<string, string>;
@@ -26,7 +32,7 @@ export interface CheckedSchedule {
 export function useCheckedSchedule(schedule: Schedule | null, count: number): CheckedSchedule {
   const isIncomplete = typeof schedule?.cron === "string" && !hasFiveFields(schedule.cron);
   const { data, error, isPlaceholderData } = useQuery(nextTimesQuery(isIncomplete ? null : schedule, count));
-  const unchecked = { times: [], changes: [], errors: {} };
+  const unchecked = { times: [], changes: [], afterBlackout: [], errors: {} };
   if (schedule === null) return { ...unchecked, problem: null };
   if (isIncomplete) return { ...unchecked, problem: "The cron expression needs five fields" };
   if (error) {
@@ -34,7 +40,8 @@ export function useCheckedSchedule(schedule: Schedule | null, count: number): Ch
     return { ...unchecked, problem: Object.values(errors)[0] ?? error.message, errors };
   }
   if (data === undefined || isPlaceholderData) return { ...unchecked, problem: "Checking the schedule" };
-  return { times: data.times, changes: data.clock_changes, problem: null, errors: {} };
+  const { times, clock_changes: changes, after_blackout: afterBlackout } = data;
+  return { times, changes, afterBlackout, problem: null, errors: {} };
 }
 
 function hasFiveFields(cron: string): boolean {
@@ -48,16 +55,17 @@ interface Props {
   errors: Record<string, string>;
 }
 
-/** Fields for the times of a schedule: manual, an interval, daily or a cron expression. */
+/** Fields for the times of a schedule: manual, an interval, daily, on days of the week, or a cron expression. */
 export function ScheduleFields({ schedule, onChange, errors }: Props) {
   const [timing, setTiming] = useState<Timing>(timingOf(schedule));
   const [intervalSeconds, setIntervalSeconds] = useState(schedule?.interval_seconds ?? 3600);
   const [time, setTime] = useState(timeOf(schedule?.cron));
+  const [days, setDays] = useState(daysOf(schedule?.cron));
   const [cron, setCron] = useState(schedule?.cron ?? "0 6 * * 1-5");
   const [zone, setZone] = useState(schedule?.timezone ?? browserTimeZone());
 
   function change(next: Partial<Parts>) {
-    onChange(buildSchedule({ timing, intervalSeconds, time, cron, zone, ...next }));
+    onChange(buildSchedule({ timing, intervalSeconds, time, days, cron, zone, ...next }));
   }
   return (
     <div className="grid gap-4 sm:grid-cols-2">
@@ -75,6 +83,7 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
             <option value="manual">Manual</option>
             <option value="interval">Every…</option>
             <option value="daily">Daily</option>
+            <option value="weekly">Days of the week</option>
             <option value="cron">Custom (cron)</option>
           </select>
         )}
@@ -100,7 +109,7 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
           )}
         </Field>
       )}
-      {timing === "daily" && (
+      {(timing === "daily" || timing === "weekly") && (
         <TextField
           label="Time"
           type="time"
@@ -126,7 +135,19 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
           }}
         />
       )}
-      {(timing === "daily" || timing === "cron") && (
+      {timing === "weekly" && (
+        <div className="sm:col-span-2">
+          <WeekdayChoice
+            label="On"
+            days={days}
+            onChange={(next) => {
+              setDays(next);
+              change({ days: next });
+            }}
+          />
+        </div>
+      )}
+      {timing !== "manual" && timing !== "interval" && (
         <Field label="Time zone" error={errors.timezone}>
           {(control) => (
             <select
@@ -152,28 +173,46 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
 function timingOf(schedule: Schedule | null): Timing {
   if (!schedule) return "manual";
   if (schedule.interval_seconds) return "interval";
-  return DAILY.test(schedule.cron ?? "") ? "daily" : "cron";
+  if (DAILY.test(schedule.cron ?? "")) return "daily";
+  return WEEKLY.test(schedule.cron ?? "") ? "weekly" : "cron";
 }
 
 function timeOf(cron: string | null | undefined): string {
-  const [, minute, hour] = DAILY.exec(cron ?? "") ?? [];
+  const [, minute, hour] = DAILY.exec(cron ?? "") ?? WEEKLY.exec(cron ?? "") ?? [];
   return minute && hour ? `${hour.padStart(2, "0")}:${minute.padStart(2, "0")}` : "06:00";
+}
+
+/** The days of a weekly expression. In cron, Sunday is 0 and 7. */
+function daysOf(cron: string | null | undefined): Weekday[] {
+  const field = WEEKLY.exec(cron ?? "")?.[3];
+  if (!field || field === "1-5") return WORKDAYS;
+  const numbers = field.split(",").map((number) => Number(number) || 7);
+  return WEEKDAYS.filter((_, index) => numbers.includes(index + 1));
+}
+
+/** The field of a cron expression for these days. */
+function weekdayField(days: Weekday[]): string {
+  if (days.join() === WORKDAYS.join()) return "1-5";
+  if (days.length === WEEKDAYS.length) return "*";
+  return days.map((day) => (WEEKDAYS.indexOf(day) + 1) % 7).join(",");
 }
 
 interface Parts {
   timing: Timing;
   intervalSeconds: number;
   time: string;
+  days: Weekday[];
   cron: string;
   zone: string;
 }
 
-function buildSchedule({ timing, intervalSeconds, time, cron, zone }: Parts): Schedule | null {
+function buildSchedule({ timing, intervalSeconds, time, days, cron, zone }: Parts): Schedule | null {
   if (timing === "manual") return null;
   if (timing === "interval") return { interval_seconds: intervalSeconds, timezone: zone };
   if (timing === "cron") return { cron: cron.trim(), timezone: zone };
   const [hour = "6", minute = "0"] = time.split(":");
-  return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone: zone };
+  const onDays = timing === "weekly" ? weekdayField(days) : "*";
+  return { cron: `${Number(minute)} ${Number(hour)} * * ${onDays}`, timezone: zone };
 }
 
 /** The intervals to offer, with the current one, which may have been set through the API. */

@@ -8,7 +8,7 @@ const event = (action: string, changes: Record<string, unknown> = {}, label = "O
   changes,
 });
 
-const plan = (times: { cron?: string; interval_seconds?: number }) => ({
+const plan = (times: { cron?: string; interval_seconds?: number; blackouts?: object[] }) => ({
   cron: null, interval_seconds: null, timezone: "UTC", overlap: "skip", misfire: "run_once", jitter_seconds: 0, ...times,
 }); // prettier-ignore
 
@@ -168,6 +168,15 @@ it.each<[RecordedEvent, string[]]>([
       "Allowed hosts changed from api.example.com to api.example.com, auth.example.com",
       "Approved version changed from 1 to 2",
     ],
+  ],
+  [
+    event("pipeline.update", {
+      schedule: [
+        plan({ cron: "0 6 * * *", blackouts: [] }),
+        plan({ cron: "0 6 * * *", blackouts: [{ first_day: "2026-12-24", last_day: "2026-12-26" }] }),
+      ],
+    }),
+    ["Blackouts set to 24 December 2026 to 26 December 2026"],
   ],
   [
     event("pipeline.update", {

@@ -1,3 +1,4 @@
+import { dayInWords, windowInWords, type BlackoutWindow } from "./blackouts";
 import { formatDuration } from "./duration";
 import { ruleInWords, TREATMENTS, type FieldRule } from "./fields";
 import { percentOf } from "./limits";
@@ -26,6 +27,8 @@ const LABELS: Record<string, string> = {
   "schedule.overlap": "If the run before is not finished",
   "schedule.timezone": "Time zone of the schedule",
   "schedule.misfire": "After missed times",
+  "schedule.blackouts": "Blackouts",
+  "schedule.end_date": "Last day with runs",
   "schedule.jitter_seconds": "Random delay of the schedule",
   "schedule.paused": "Schedule is paused",
   "schedule.paused_note": "Note of the pause",
@@ -91,6 +94,9 @@ export function valueInWords(field: string, value: unknown): unknown {
   if (settingOf(field) === "transforms") return codeOf(value);
   if (settingOf(field) === "fields.rules" && Array.isArray(value))
     return value.map((rule) => ruleInWords(rule as FieldRule)).join("\n");
+  if (field === "schedule.blackouts" && Array.isArray(value))
+    return value.map((window) => windowInWords(window as BlackoutWindow)).join("\n");
+  if (field === "schedule.end_date" && typeof value === "string") return dayInWords(value);
   if (LISTS.includes(field) && Array.isArray(value)) return value.join("\n");
   if (typeof value !== "string") return value;
   if (field === "new_streams") return NEW_STREAMS[value as NewStreams] ?? value;

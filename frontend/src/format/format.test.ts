@@ -74,6 +74,7 @@ describe("schedules", () => {
     ["0 9 * * *", "Daily at 09:00 (UTC)"],
     ["0 6,18 * * *", "Daily at 06:00 and 18:00 (UTC)"],
     ["0 9 * * 1-5", "Weekdays at 09:00 (UTC)"],
+    ["0 8 * * 1,4", "Mondays and Thursdays at 08:00 (UTC)"],
     ["0 9 * * 1", "Mondays at 09:00 (UTC)"],
     ["0 9 * * mon,wed,fri", "Mondays, Wednesdays and Fridays at 09:00 (UTC)"],
     ["0 9 * * 7", "Sundays at 09:00 (UTC)"],

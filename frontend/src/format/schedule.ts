@@ -1,7 +1,13 @@
+import { dayInWords, type BlackoutWindow } from "./blackouts";
+
 export interface Schedule {
   cron?: string | null;
   interval_seconds?: number | null;
   timezone?: string;
+  overlap?: "skip" | "queue" | "cancel_other";
+  misfire?: "skip" | "run_once";
+  blackouts?: BlackoutWindow[];
+  end_date?: string | null;
 }
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -24,9 +30,10 @@ const DAY_ABBREVIATIONS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 /** Describes a schedule in the words of `apps/pipelines/schedules/words.py`, and some that it lacks. A cron expression without a short description is returned unchanged. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
   if (!schedule) return "Manual";
-  if (schedule.interval_seconds) return `Every ${intervalInWords(schedule.interval_seconds)}`;
+  const until = schedule.end_date ? ` until ${dayInWords(schedule.end_date)}` : "";
+  if (schedule.interval_seconds) return `Every ${intervalInWords(schedule.interval_seconds)}${until}`;
   if (!schedule.cron) return "Manual";
-  return cronInWords(schedule.cron, schedule.timezone ?? "UTC");
+  return cronInWords(schedule.cron, schedule.timezone ?? "UTC") + until;
 }
 
 const UNITS: [size: number, word: string][] = [

@@ -13,6 +13,8 @@ from apps.orgs.roles import Role
 from apps.pipelines.models import Dependency, Pipeline, Schedule
 from apps.runs.dependents import starting
 from apps.runs.models import Backfill, Status, Trigger
+from tests.runs.claiming.test_blackouts import today
+from tests.runs.claiming.test_scheduling import create_schedule
 from tests.runs.conftest import make_pipeline
 from tests.runs.dependents.conftest import (
     chain,
@@ -243,6 +245,22 @@ def test_a_stopped_pipeline_starts_once_when_it_is_active_again(
     stop(world, report, False)
 
     assert dependencies_of(world, report)["reason"] == "It starts in a few seconds."
+    assert starting.tick() == 1
+    assert len(started_runs(world, report)) == 1
+
+
+def test_a_pipeline_waits_until_the_blackout_of_its_schedule_has_ended(world: World) -> None:
+    orders, report = chain(world, "Orders", "Report")
+    schedule = create_schedule(world, report, blackouts=[today()], next_run_at=None)
+    succeed(world, orders)
+    assert starting.tick() == 0
+    assert started_runs(world, report) == []
+    found = dependencies_of(world, report)
+    assert found["state"] == "blackout"
+    assert found["reason"].startswith("The schedule of this pipeline has a blackout until ")
+
+    with world.scope():
+        Schedule.objects.for_org(world.org).filter(pk=schedule.pk).update(blackouts=[])
     assert starting.tick() == 1
     assert len(started_runs(world, report)) == 1
 

@@ -22,6 +22,8 @@ from apps.pipelines.hooks.services import remove_old_calls
 from apps.pipelines.models import Hook, HookCall, Pipeline
 from apps.runs.hooks import calls
 from apps.runs.models import Run, Trigger
+from tests.runs.claiming.test_blackouts import today
+from tests.runs.claiming.test_scheduling import create_schedule
 from tests.runs.conftest import make_pipeline
 from tests.runs.test_closed_orgs import update_org
 from tests.threads import DatabaseThread
@@ -228,6 +230,18 @@ def test_a_disabled_hook_and_a_disabled_pipeline_say_so_to_their_sender(world: W
     refused = send_token(hook)
     assert (refused.status_code, "pipeline is disabled" in refused.json()["detail"]) == (423, True)
     assert send(hook, Drover_Token="wrong").status_code == 404
+
+
+def test_a_call_within_a_blackout_is_refused_with_its_end(world: World) -> None:
+    pipeline = make_pipeline(world)
+    hook = add_hook(world, pipeline)
+    create_schedule(world, pipeline, blackouts=[today()], next_run_at=None)
+
+    answer = send_token(hook)
+
+    assert answer.status_code == 423, answer.content
+    assert "has a blackout until " in answer.json()["detail"]
+    assert count_runs(world) == 0
 
 
 def test_a_suspended_org_starts_nothing(world: World) -> None:

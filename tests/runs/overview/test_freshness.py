@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
 from uuid import uuid4
@@ -24,17 +23,10 @@ from apps.pipelines.schedules.freshness import compute_late_at
 from apps.pipelines.schedules.times import next_times
 from apps.runs import scheduling, states
 from apps.runs.models import Backfill, Run, Status
+from tests.pipelines.test_schedules import PlannedSchedule as Plan
 from tests.world import World, make_pipeline
 
 MINUTES, HOURS = timedelta(minutes=1), timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Plan:
-    cron: str = ""
-    interval_seconds: int | None = None
-    timezone: str = "UTC"
-    next_run_at: datetime | None = None
 
 
 def utc(text: str) -> datetime:
@@ -275,3 +267,17 @@ def test_the_migration_fills_existing_pipelines(world: World) -> None:
         "fresh": "fresh", "failing": "failing", "late": "late", "manual": "none", "new": "none"
     }  # fmt: skip
     assert show(world, rows["manual"])["last_success_at"] is not None
+
+
+def test_a_pipeline_is_not_late_before_it_could_run_after_a_blackout() -> None:
+    nights = {"weekdays": ["sunday", "monday"], "start": "22:00", "end": "06:00"}
+    plan = Plan("30 21 * * *", blackouts=[nights])  # 1 March 2026 is a Sunday
+    assert compute_late_at(plan, after=utc("2026-03-01T12:00")) == utc("2026-03-02T08:00")
+    plan.cron = "0 23 * * *"
+    assert compute_late_at(plan, after=utc("2026-03-01T12:00")) == utc("2026-03-02T08:00")
+
+
+def test_a_pipeline_whose_schedule_has_ended_is_not_late() -> None:
+    plan = Plan("0 6 * * *", end_date=date(2026, 3, 1))
+    assert compute_late_at(plan, after=utc("2026-02-28T12:00")) == utc("2026-03-01T06:10")
+    assert compute_late_at(plan, after=utc("2026-03-01T06:05")) is None

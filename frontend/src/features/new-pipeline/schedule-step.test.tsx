@@ -13,7 +13,12 @@ startServer(
   http.post("/api/v1/schedules/preview", async ({ request, response }) => {
     const { schedule } = await request.json();
     if (!JSON.stringify(schedule).includes("61 9")) {
-      return response(200).json({ times: ["2026-11-30T09:01:00Z"], timezone: "UTC", clock_changes: [] });
+      return response(200).json({
+        times: ["2026-11-30T09:01:00Z"],
+        timezone: "UTC",
+        after_blackout: [],
+        clock_changes: [],
+      });
     }
     const errors = [{ field: "schedule.cron", message: MESSAGE, code: "invalid" }];
     return response.untyped(refusal(422, { errors }));
@@ -27,7 +32,7 @@ async function typeCron(cron: string) {
   const onDone = vi.fn();
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <ScheduleStep schedule={{ cron: "0 6 * * 1-5", timezone: "UTC" }} errors={{}} onDone={onDone} />
+      <ScheduleStep schedule={{ cron: "0 6 1 * *", timezone: "UTC" }} errors={{}} onDone={onDone} />
     </QueryClientProvider>,
   );
   const field = screen.getByLabelText(/Cron expression/);

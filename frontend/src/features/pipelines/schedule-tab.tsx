@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { messagesBelow, fieldMessages } from "@/api/problem";
-import type { Pipeline, PipelineChange } from "@/api/types";
+import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
 import { Field, TextField } from "@/components/field";
@@ -9,8 +9,10 @@ import { NextRuns } from "@/components/next-runs";
 import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
 import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
+import { dayInWords, windowInWords, type BlackoutWindow } from "@/format/blackouts";
 import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, type Schedule } from "@/format/schedule";
+import { BlackoutFields } from "./blackout-fields";
 import { SaveBar } from "./configuration-tab";
 import { RunAfterCard } from "./dependencies/run-after-card";
 import { HooksCard } from "./hooks/hooks-card";
@@ -33,11 +35,13 @@ const LABELS: Record<string, string> = {
   times: "Schedule",
   overlap: "If the run before is not finished",
   misfire: "After missed times",
+  blackouts: "Blackouts",
+  end_date: "Last day with runs",
 };
 
 export function ScheduleTab() {
   const { pipeline, canEdit, schedule: edits } = usePipelinePage();
-  const schedule = edits.values.times as Schedule | null;
+  const schedule = scheduleChange(edits.values);
   const checked = useCheckedSchedule(schedule, SHOWN_TIMES);
   const isEdited = edits.changed.length > 0;
   return (
@@ -50,6 +54,9 @@ export function ScheduleTab() {
           <section aria-label="Schedule" className="card p-4">
             <h2 className="mb-1 font-semibold">Schedule</h2>
             <p>{scheduleInWords(pipeline.schedule)}</p>
+            {pipeline.schedule && pipeline.schedule.blackouts.length > 0 && (
+              <p>Blackouts: {pipeline.schedule.blackouts.map(windowInWords).join("; ")}</p>
+            )}
             <p className="mt-2 text-soft">You can view this schedule, but not change it.</p>
           </section>
         )}
@@ -132,11 +139,26 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
             />
             <Choice
               label={LABELS.misfire!}
-              hint="Times that passed while Drover was not running."
+              hint="Times that passed while Drover was not running, or within a blackout."
               value={String(values.misfire)}
               choices={MISFIRES}
               onChange={(misfire) => change({ misfire })}
             />
+            <TextField
+              label={LABELS.end_date}
+              optional
+              type="date"
+              error={errors.end_date}
+              value={(values.end_date as string | null) ?? ""}
+              onChange={({ target }) => change({ end_date: target.value || null })}
+            />
+            <div className="sm:col-span-2">
+              <BlackoutFields
+                windows={values.blackouts as BlackoutWindow[]}
+                errors={errors}
+                onChange={(blackouts) => change({ blackouts })}
+              />
+            </div>
           </div>
         )}
       </div>
@@ -182,14 +204,15 @@ function Choice({ label, hint, value, choices, onChange }: ChoiceProps) {
   );
 }
 
-function scheduleChange({ times, overlap, misfire }: Values): PipelineChange["schedule"] {
-  if (times === null) return null;
-  return { ...(times as Schedule), overlap, misfire } as PipelineChange["schedule"];
+function scheduleChange({ times, ...policies }: Values): Schedule | null {
+  return times === null ? null : { ...(times as Schedule), ...policies };
 }
 
 function scheduleText(field: string, value: unknown): string {
   if (field === "overlap") return OVERLAPS[String(value)] ?? String(value);
   if (field === "misfire") return MISFIRES[String(value)] ?? String(value);
+  if (field === "blackouts") return (value as BlackoutWindow[]).map(windowInWords).join("; ") || "None";
+  if (field === "end_date") return value ? dayInWords(value as string) : "None";
   return scheduleInWords(value as Schedule | null);
 }
 

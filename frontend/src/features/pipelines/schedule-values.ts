@@ -5,8 +5,8 @@ type Schedule = Pipeline["schedule"];
 
 /** The values of the form of a schedule: its times as one value, because they only make sense together. */
 export function scheduleValues(schedule: Schedule): Values {
-  if (!schedule) return { times: null, overlap: "skip", misfire: "run_once" };
-  const { cron, interval_seconds, timezone, overlap, misfire } = schedule;
+  if (!schedule) return { times: null, overlap: "skip", misfire: "run_once", blackouts: [], end_date: null };
+  const { cron, interval_seconds, timezone, overlap, misfire, blackouts, end_date } = schedule;
   const times = interval_seconds ? { interval_seconds, timezone } : { cron, timezone };
-  return { times, overlap, misfire };
+  return { times, overlap, misfire, blackouts, end_date };
 }
