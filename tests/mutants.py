@@ -83,8 +83,31 @@ STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 
 DEPENDENTS = "tests/runs/dependents"
 HOOKS = "tests/runs/hooks"
+REPLICA = "tests/deployment/test_replica.py"
 
 MUTANTS = [
+    # Lists from a read replica.
+    Mutant(
+        "a list from the replica misses what was saved before",
+        "apps/orgs/walls/replica.py",
+        "            if cursor.fetchone()[0]:",
+        "            if cursor.fetchone():",
+        REPLICA,
+    ),
+    Mutant(
+        "the replica is read outside of the scope of the org",
+        "apps/orgs/http/views.py",
+        "with replica.reading(position), org_scope(self.org.pk):",
+        "with replica.reading(position):",
+        REPLICA,
+    ),
+    Mutant(
+        "a list fails while the replica is gone",
+        "apps/orgs/walls/replica.py",
+        "except (InterfaceError, OperationalError) as error:",
+        "except InterfaceError as error:",
+        REPLICA,
+    ),
     # Dependencies and hooks.
     Mutant(
         "a slow worker starts a pipeline again for a success that was used",
