@@ -49,9 +49,7 @@ def web_server_in_thread() -> Iterator[tuple[str, int]]:
     """Run the web server in a thread of this process, and yield its host and port."""
     from config.asgi import application
 
-    config = uvicorn.Config(
-        application, port=0, log_level="warning", proxy_headers=False
-    )
+    config = uvicorn.Config(application, port=0, log_level="warning", proxy_headers=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -119,6 +119,14 @@ def read_queue_state() -> QueueState:
     return QueueState(int(waiting), float(oldest or 0.0), _as_age(heartbeat), _as_age(tick))
 
 
+def has_living_worker() -> bool:
+    """Whether a worker has sent a heartbeat lately."""
+    ((age,),) = fetch_rows(
+        "SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers"
+    )
+    return age is not None and age <= MAX_HEARTBEAT_AGE
+
+
 def _as_age(seconds: Any) -> float | None:
     return None if seconds is None else max(0.0, float(seconds))
 

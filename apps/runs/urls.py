@@ -49,6 +49,7 @@ urlpatterns = [
     path("hooks/<uuid:pk>", hook_views.CallHook.as_view()),
     path("org/usage", usage_views.UsageView.as_view()),
     path("org/usage/export", usage_views.UsageExportView.as_view()),
+    path("queue", overview_views.QueueView.as_view()),
     path("stats/overview", overview_views.OverviewView.as_view()),
     path("stats/timeline", overview_views.TimelineView.as_view()),
     path("runs/<uuid:pk>/compare/<uuid:other>", comparison_views.RunComparisonView.as_view()),

@@ -287,6 +287,12 @@ const runs = createRoute({
   component: lazyPage(() => import("@/features/runs/runs-page"), "RunsPage"),
 });
 
+const queue = createRoute({
+  getParentRoute: () => app,
+  path: "/queue",
+  component: lazyPage(() => import("@/features/runs/queue-page"), "QueuePage"),
+});
+
 const run = createRoute({
   getParentRoute: () => app,
   path: "/runs/$runId",
@@ -564,6 +570,7 @@ export const router = createRouter({
         pipelineState,
       ]),
       dependencies,
+      queue,
       runs,
       run,
       runComparison,

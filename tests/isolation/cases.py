@@ -533,6 +533,7 @@ RUNS = {
     "runs_outputs_list": Case(path={"id": "run"}),
     "runs_outputs_get": Case(path={"id": "run", "name": "output"}),
     "events": Case(),
+    "queue_get": Case(),
     "stats_overview": Case(),
     "stats_timeline": Case(query={"domain": "domain"}),
     "stats_pipeline": Case(path={"id": "pipeline"}),

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apps.runs.models import Status
 from apps.runs.overview.attention import ACTIONS, KINDS, MAX_PER_KIND
+from apps.runs.overview.queue import MAX_SHOWN
 from apps.runs.overview.summary import MAX_QUEUED
 from apps.runs.overview.timeline import MAX_RUNS
 from apps.runs.serializers import NamedSerializer, RunRowSerializer
@@ -85,6 +86,29 @@ class OverviewSerializer(serializers.Serializer[Any]):
         help_text=f"The first {MAX_QUEUED} waiting runs, each with its reason and its place.",
     )
     hours = HourSerializer(many=True, help_text="The last 24 hours. The last one is not over.")
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    running = serializers.IntegerField()
+    waiting = serializers.IntegerField()
+    waiting_since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When the oldest run was created that waits and could start now. Null if there is none.",
+    )
+    max_running = serializers.IntegerField(
+        help_text="How many runs of the organization may run at once."
+    )
+    workers = serializers.IntegerField(help_text="How many workers execute the running runs.")
+    has_worker = serializers.BooleanField(
+        help_text="Whether a worker is alive. If none is, no run starts."
+    )
+    running_runs = RunRowSerializer(
+        many=True, help_text=f"The first {MAX_SHOWN}, those that run for the longest time first."
+    )
+    waiting_runs = RunRowSerializer(
+        many=True,
+        help_text=f"The first {MAX_SHOWN} in the order of the queue, each with its reason and its place.",
+    )
 
 
 class TimelineQuery(serializers.Serializer[Any]):

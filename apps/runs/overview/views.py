@@ -8,7 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
-from apps.runs.overview.serializers import OverviewSerializer, TimelineQuery, TimelineSerializer
+from apps.runs.overview.queue import read_queue
+from apps.runs.overview.serializers import (
+    OverviewSerializer,
+    QueueSerializer,
+    TimelineQuery,
+    TimelineSerializer,
+)
 from apps.runs.overview.summary import summarize
 from apps.runs.overview.timeline import read_timeline
 from apps.runs.views import EXAMPLE_ROW
@@ -60,6 +66,25 @@ OVERVIEW_EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+QUEUE_EXAMPLE: dict[str, Any] = {
+    "running": 1,
+    "waiting": 1,
+    "waiting_since": "2026-03-01T06:00:00Z",
+    "max_running": 1,
+    "workers": 1,
+    "has_worker": True,
+    "running_runs": [EXAMPLE_ROW],
+    "waiting_runs": [
+        {
+            **EXAMPLE_ROW,
+            "status": "pending",
+            "attempt": 0,
+            "waiting_reason": "org limit 1/1",
+            "place_in_line": 1,
+            "started_at": None,
+        }
+    ],
+}
 TIMELINE_EXAMPLE: dict[str, Any] = {
     "pipelines": [PIPELINE],
     "runs": [
@@ -88,6 +113,18 @@ class OverviewView(OrgView):
     )
     def get(self, request: Request) -> Response:
         return Response(summarize(self.org, self.principal))
+
+
+class QueueView(OrgView):
+    @operation(
+        "queue_get",
+        tag="runs",
+        summary="Show what runs now, and which runs wait, in which order and why",
+        answer=QueueSerializer,
+        example=QUEUE_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(read_queue(self.org, self.principal))
 
 
 class TimelineView(OrgView):

@@ -102,6 +102,7 @@ export const queryKeys = {
   runs: {
     all: ["runs"],
     lists: ["runs", "list"],
+    queue: ["runs", "list", "queue"], // events of runs refresh it as they do the lists
     list: (filter: object, limit: number) => ["runs", "list", filter, limit] as const,
     one: (id: string) => ["runs", "one", id] as const,
     outputs: (id: string) => ["runs", "outputs", id] as const,

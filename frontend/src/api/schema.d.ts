@@ -3638,6 +3638,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what runs now, and which runs wait, in which order and why
+         * @description Show what runs now, and which runs wait, in which order and why.
+         */
+        get: operations["queue_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/repositories": {
         parameters: {
             query?: never;
@@ -8235,6 +8255,25 @@ export interface components {
             state: {
                 [key: string]: unknown;
             };
+        };
+        Queue: {
+            running: number;
+            waiting: number;
+            /**
+             * Format: date-time
+             * @description When the oldest run was created that waits and could start now. Null if there is none.
+             */
+            waiting_since: string | null;
+            /** @description How many runs of the organization may run at once. */
+            max_running: number;
+            /** @description How many workers execute the running runs. */
+            workers: number;
+            /** @description Whether a worker is alive. If none is, no run starts. */
+            has_worker: boolean;
+            /** @description The first 100, those that run for the longest time first. */
+            running_runs: components["schemas"]["RunRow"][];
+            /** @description The first 100 in the order of the queue, each with its reason and its place. */
+            waiting_runs: components["schemas"]["RunRow"][];
         };
         Readiness: {
             ready: boolean;
@@ -30625,6 +30664,71 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queue_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what runs now, and which runs wait, in which order and why */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

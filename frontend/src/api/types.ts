@@ -43,6 +43,7 @@ export type PipelineChange = Schemas["PatchedPipelineUpdateRequest"];
 export type PipelineSetting = Schemas["SettingEnum"];
 export type Run = Schemas["Run"];
 export type RunRow = Schemas["RunRow"];
+export type Queue = Schemas["Queue"];
 export type RunRowPage = Schemas["RunRowPage"];
 export type RunStatus = Schemas["RunStatusEnum"];
 export type RunTrigger = Schemas["TriggerEnum"];

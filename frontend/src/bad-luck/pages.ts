@@ -40,6 +40,7 @@ export const PAGES: Page[] = [
   { path: `/sources/builder/${ID}`, item: "conversation", list: "/agent" },
   { path: `/sources/${ID}`, item: "custom source", list: "/sources" },
   { path: "/dependencies" },
+  { path: "/queue" },
   { path: "/files" },
   { path: "/alerts" },
   { path: "/alerts/channels" },

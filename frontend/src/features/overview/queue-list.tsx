@@ -18,7 +18,9 @@ export function QueueList({ overview, isCompact }: ListProps) {
       )}
     >
       <h2 id="queue-title" className="border-b border-line px-4 py-2.5 font-semibold">
-        Queue{" "}
+        <Link to="/queue" className="hover:underline">
+          Queue
+        </Link>{" "}
         {overview && overview.waiting > 0 && (
           <span className="font-normal text-faint tabular-nums">{formatCount(overview.waiting)}</span>
         )}

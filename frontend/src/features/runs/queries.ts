@@ -109,3 +109,12 @@ export function useRetryRun(id: string) {
     onSettled: () => refreshRuns(client),
   });
 }
+
+const QUEUE_POLL_INTERVAL = 15_000; // it is also polled, because the event stream can fail
+
+/** What runs now, and which runs wait. */
+export const queueQuery = queryOptions({
+  queryKey: queryKeys.runs.queue,
+  queryFn: ({ signal }) => unwrap(api.GET("/api/v1/queue", { signal })),
+  refetchInterval: QUEUE_POLL_INTERVAL,
+});

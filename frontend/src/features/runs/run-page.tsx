@@ -7,8 +7,7 @@ import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { WhoIsTold } from "@/components/alerts/who-is-told";
 import { Button } from "@/components/button";
-import { ConfirmDialog } from "@/components/dialog";
-import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
+import { ClockIcon, RetryIcon } from "@/components/icons";
 import { ItemId } from "@/components/item-id";
 import { NetworkTable } from "@/components/network-table";
 import { OutputsCard } from "@/components/outputs-card";
@@ -25,13 +24,14 @@ import { formatDuration, secondsBetween } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 import { formatCount } from "@/format/number";
 import { CompareLink } from "./comparison/compare-link";
+import { CancelButton } from "./cancel-button";
 import { FailureCard } from "./repair/failure-card";
 import { FailureNotice } from "./repair/failure-notice";
 import { LeftOutCard } from "./left-out/left-out-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
 import { ProgressCard } from "./progress-card";
-import { runQuery, useCancelRun, useRetryRun } from "./queries";
+import { runQuery, useRetryRun } from "./queries";
 import { RecordsCard } from "./records-card";
 import { SourceChangesCard } from "./source-changes-card";
 import { StreamsCard } from "./streams-card";
@@ -142,37 +142,6 @@ function Header({ run }: { run: Run }) {
         {canRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
       </div>
     </div>
-  );
-}
-
-function CancelButton({ run }: { run: Run }) {
-  const [isConfirming, setIsConfirming] = useState(false);
-  const cancel = useCancelRun(run.id);
-  const isCancelling = cancel.isPending || cancel.isSuccess || run.cancel_requested;
-  return (
-    <>
-      <Button
-        look="danger"
-        disabledReason={isCancelling ? "Stopping at the next safe point" : null}
-        onClick={() => setIsConfirming(true)}
-      >
-        <StopIcon className="-ml-0.5" />
-        {isCancelling ? "Cancelling…" : "Cancel run"}
-      </Button>
-      <ConfirmDialog
-        open={isConfirming}
-        title="Cancel this run?"
-        confirmLabel="Cancel run"
-        danger
-        onClose={() => setIsConfirming(false)}
-        onConfirm={() => {
-          setIsConfirming(false);
-          cancel.mutate(undefined, { onError: (error) => showError(error) });
-        }}
-      >
-        The run stops within 10 seconds and publishes nothing. A retry continues from the last checkpoint.
-      </ConfirmDialog>
-    </>
   );
 }
 

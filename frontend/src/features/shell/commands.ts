@@ -44,6 +44,7 @@ export const FIXED_COMMANDS: Command[] = [
     to: `/settings/${path}`,
     permission,
   })),
+  { id: "go queue", group: "Go to", label: "Queue", to: "/queue" },
   { id: "go dependencies", group: "Go to", label: "Dependencies", to: "/dependencies" },
   {
     id: "new pipeline",
