@@ -516,6 +516,15 @@ const languageModel = createRoute({
   ),
 });
 
+const freshnessPages = createRoute({
+  getParentRoute: () => settings,
+  path: "/freshness-pages",
+  component: withPermission(
+    { permission: "settings.edit", title: "Freshness pages", action: "edit the settings", isSetting: true },
+    lazyPage(() => import("@/features/settings/freshness-pages/freshness-pages-page"), "FreshnessPagesPage"),
+  ),
+});
+
 const usage = createRoute({
   getParentRoute: () => settings,
   path: "/usage",
@@ -600,6 +609,7 @@ export const router = createRouter({
         apiKeys,
         sso,
         languageModel,
+        freshnessPages,
         usage,
         audit,
       ]),

@@ -22,6 +22,7 @@ PASSWORD = "the right password of the shop"
 STEP_TIMEOUT = 30_000  # milliseconds per step of a journey
 # What the journeys create, in an order in which it can be deleted.
 COLLECTIONS = (
+    "freshness-pages",
     "alerts/rules",
     "alerts/channels",
     "agent/conversations",

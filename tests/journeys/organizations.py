@@ -92,6 +92,9 @@ def fill_organization(client: httpx.Client) -> str:
         tags=["shop", "daily"],
     )
     wait_for_run(client, start_run(client, kept))
+    shown = [{"pipeline_id": kept, "name": "Orders"}, {"pipeline_id": failing}]
+    freshness = {"title": "Data of the shops", "enabled": True, "pipelines": shown}
+    client.post("freshness-pages", json=freshness).raise_for_status()
     return failed_run
 
 

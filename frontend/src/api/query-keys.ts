@@ -41,6 +41,11 @@ export const queryKeys = {
     limits: ["files", "limits"],
     names: ["files", "names"],
   },
+  freshnessPages: {
+    all: ["freshness-pages"],
+    one: (id: string) => ["freshness-pages", id] as const,
+    preview: (id: string) => ["freshness-pages", id, "preview"] as const,
+  },
   identityProvider: ["identity-provider"],
   invitations: ["invitations"],
   languageModel: {

@@ -108,3 +108,7 @@ export type Hook = Schemas["HookRow"];
 export type HookCreate = Schemas["HookCreateRequest"];
 export type HookChange = Schemas["PatchedHookUpdateRequest"];
 export type HookWithSecret = Schemas["HookWithSecret"];
+export type FreshnessPage = Schemas["FreshnessPageRow"];
+export type FreshnessPageCreate = Schemas["FreshnessPageCreateRequest"];
+export type FreshnessPageChange = Schemas["PatchedFreshnessPageUpdateRequest"];
+export type PublicContents = Schemas["PublicContents"];

@@ -55,6 +55,7 @@ export const PAGES: Page[] = [
   { path: "/settings/api-keys" },
   { path: "/settings/sso" },
   { path: "/settings/model" },
+  { path: "/settings/freshness-pages" },
   { path: "/settings/usage" },
   { path: "/settings/audit" },
 ];

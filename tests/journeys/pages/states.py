@@ -146,6 +146,11 @@ def open_a_delivery(page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_label("Event as JSON")).to_be_visible()
 
 
+def preview_freshness(page: Page) -> None:
+    press("Preview")(page)
+    expect(page.get_by_role("list", name="Incidents")).to_be_visible()
+
+
 def open_changes(page: Page) -> None:
     page.get_by_role("button", name="Settings of version 1").click()
 
@@ -189,6 +194,11 @@ STATES = {
     "deletion of a custom source": State("/sources/$sourceId", press("Delete")),
     "new repository": State("/sources/repositories", press("Connect a repository")),
     "deletion of a conversation": State("/agent/$conversationId", press("Delete")),
+    "new freshness page": State(f"{SETTINGS}/freshness-pages", press("Create a page")),
+    "edited freshness page": State(f"{SETTINGS}/freshness-pages", press("Edit")),
+    "preview of a freshness page": State(f"{SETTINGS}/freshness-pages", preview_freshness),
+    "renewal of a link": State(f"{SETTINGS}/freshness-pages", press("Renew link")),
+    "deletion of a freshness page": State(f"{SETTINGS}/freshness-pages", press("Delete")),
     "taken domain": State(f"{SETTINGS}/domains", add_a_taken_domain, (409, 422)),
     "transfer of ownership": State(f"{SETTINGS}/organization", press("Transfer")),
     "roles of a domain": State(f"{SETTINGS}/domains", press("Domain roles")),

@@ -23,6 +23,7 @@ const SETTINGS: [path: string, label: string, permission?: Permission][] = [
   ["api-keys", "API keys", "api_keys.own"],
   ["sso", "Single sign-on", "settings.edit"],
   ["model", "Language model", "agent.use"],
+  ["freshness-pages", "Freshness pages", "settings.edit"],
   ["usage", "Usage"],
   ["audit", "Audit log", "audit.view"],
 ];

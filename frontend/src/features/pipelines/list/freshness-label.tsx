@@ -1,26 +1,17 @@
-import type { Freshness, PipelineRow } from "@/api/types";
-import { classNames } from "@/components/class-names";
+import type { PipelineRow } from "@/api/types";
 import { useNow } from "@/components/clock";
+import { FreshnessMark } from "@/components/freshness-mark";
 import { FRESHNESS_WORDS } from "@/api/status-words";
 import { absoluteTime, relativeTime } from "@/format/time";
 
-const LOOKS: Record<Freshness, { text: string; dot: string }> = {
-  fresh: { text: "text-good", dot: "bg-good rounded-full" },
-  late: { text: "text-wait", dot: "bg-wait rotate-45" },
-  failing: { text: "text-bad", dot: "bg-bad" },
-  none: { text: "text-faint", dot: "border border-current rounded-full" },
-};
-
 /** Whether the pipeline delivers what its schedule promises, and when it last did. */
 export function FreshnessLabel({ row }: { row: PipelineRow }) {
-  const look = LOOKS[row.freshness];
   const word = row.freshness === "none" ? reasonWithoutFreshness(row) : FRESHNESS_WORDS[row.freshness];
   return (
-    <span className={classNames("flex min-w-0 items-center gap-1.5", look.text)} title={inWords(row, word)}>
-      <span aria-hidden="true" className={classNames("size-1.5 shrink-0", look.dot)} />
+    <FreshnessMark freshness={row.freshness} title={inWords(row, word)}>
       <span className="whitespace-nowrap">{word}</span>
       {row.freshness !== "none" && <Since row={row} />}
-    </span>
+    </FreshnessMark>
   );
 }
 
