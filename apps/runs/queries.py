@@ -70,6 +70,12 @@ def waiting_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSn
     return render_runs(org_id, list(waiting.values(*COLUMNS)))
 
 
+def running_runs(rows: QuerySet[Run], *, org_id: UUID, limit: int) -> list[RunSnapshot]:
+    """Return the running ones of these runs of the org, those that run for the longest time first."""
+    running = rows.filter(status=Status.RUNNING).order_by("claimed_at", "id")[:limit]
+    return render_runs(org_id, list(running.values(*COLUMNS)))
+
+
 class Moment(TypedDict):
     """How many streams were published of the snapshot of one moment. Without a snapshot it is None."""
 

@@ -11,8 +11,7 @@ from apps.background.health import has_living_worker
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.runs.models import LIVE, Status
-from apps.runs.queries import waiting_runs
-from apps.runs.snapshots import COLUMNS, render_runs
+from apps.runs.queries import running_runs, waiting_runs
 from apps.runs.visibility import runs
 
 MAX_SHOWN = 100  # running runs, and waiting ones
@@ -29,11 +28,10 @@ def read_queue(org: Org, by: Principal) -> dict[str, Any]:
         waiting_since=Min("created_at", filter=waiting & is_due),
         workers=Count("worker", filter=running, distinct=True),
     )
-    oldest_first = rows.filter(running).order_by("claimed_at", "id")[:MAX_SHOWN]
     return {
         **counts,
         "max_running": org.max_running,
         "has_worker": has_living_worker(),
-        "running_runs": render_runs(org.pk, list(oldest_first.values(*COLUMNS))),
+        "running_runs": running_runs(rows, org_id=org.pk, limit=MAX_SHOWN),
         "waiting_runs": waiting_runs(rows, org_id=org.pk, limit=MAX_SHOWN),
     }
