@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from apps.alerts.freshness_pages import limits
+from apps.alerts.freshness_pages import limits, words
 from apps.alerts.freshness_pages.badge import badge
 from apps.alerts.freshness_pages.contents import Incident, merge_overlapping
 from apps.alerts.models import Alert, FreshnessPage
@@ -137,8 +137,8 @@ def test_the_freshness_is_that_of_the_list_of_pipelines(world: World) -> None:
     assert [one["freshness"] for one in contents["pipelines"]] == list(columns)
     assert contents["freshness"] == "failing"
     text = get(page["url"], **HTML).content.decode()
-    for words in ("1 failing and 1 late of 4", "Fresh", "No data yet", "Not updated yet"):
-        assert words in text
+    for told in ("1 failing and 1 late of 4", "Fresh", "No data yet", "Not updated yet"):
+        assert told in text
 
 
 def test_incidents_are_the_alerts_of_rules_about_data(world: World) -> None:
@@ -468,6 +468,24 @@ def test_the_badges_tell_the_state(world: World) -> None:
     assert get(page["badge_url"])["Content-Type"] == "image/svg+xml; charset=utf-8"
     unknown = page["pipelines"][0]["badge_url"].replace(page["pipelines"][0]["id"], str(uuid4()))
     assert get(unknown).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("seconds", "relative", "duration"),
+    [
+        (-30, "just now", "less than a minute"),
+        (59, "just now", "less than a minute"),
+        (60, "1 minute ago", "1 minute"),
+        (7500, "2 hours ago", "2 hours, 5 minutes"),
+        (3 * 86400 + 3600, "3 days ago", "3 days, 1 hour"),
+    ],
+)
+def test_times_are_told_in_words(seconds: int, relative: str, duration: str) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    end = start + timedelta(seconds=seconds)
+    assert words.ago(start, end) == relative
+    assert words.duration_of(Incident(uuid4(), "", "late", start, end), end) == duration
+    assert words.duration_of(Incident(uuid4(), "", "late", start, None), end) == duration
 
 
 def test_the_preview_is_what_readers_see(world: World) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.timesince import timesince
 
 from apps.alerts.freshness_pages.contents import Contents, Incident, PipelineState
-from apps.alerts.rule_kinds.texts import duration_in_words
 
 STATES = {"failing": "Failing", "late": "Late", "fresh": "Fresh", "none": "Not scheduled"}
 NO_DATA = "No data yet"
+MINUTE = timedelta(minutes=1)
 INCIDENTS = {"failed": "Updates failed", "late": "Late", "no_new_data": "No new data"}
 
 
@@ -42,10 +42,15 @@ def headline_of(contents: Contents) -> str:
 
 def ago(at: datetime, now: datetime) -> str:
     """Return how long ago that was, such as `5 minutes ago`."""
-    if (now - at).total_seconds() < 60:
-        return "just now"
-    return f"{timesince(at, now, depth=1)} ago".replace("\xa0", " ")
+    return "just now" if now - at < MINUTE else f"{_between(at, now, depth=1)} ago"
 
 
 def duration_of(incident: Incident, now: datetime) -> str:
-    return duration_in_words(((incident.closed_at or now) - incident.opened_at).total_seconds())
+    """Return how long it took, or has been open, such as `2 hours, 5 minutes`."""
+    end = incident.closed_at or now
+    is_short = end - incident.opened_at < MINUTE
+    return "less than a minute" if is_short else _between(incident.opened_at, end, depth=2)
+
+
+def _between(start: datetime, end: datetime, *, depth: int) -> str:
+    return timesince(start, end, depth=depth).replace("\xa0", " ")
