@@ -422,6 +422,15 @@ const alertDeliveries = createRoute({
   component: lazyPage(() => import("@/features/alerts/deliveries-tab"), "DeliveriesTab"),
 });
 
+const freshnessPages = createRoute({
+  getParentRoute: () => alerts,
+  path: "/freshness-pages",
+  component: withPermission(
+    { permission: "settings.edit", title: "Freshness pages", action: "edit the settings", isSetting: true },
+    lazyPage(() => import("@/features/alerts/freshness-pages/freshness-pages-tab"), "FreshnessPagesTab"),
+  ),
+});
+
 const agent = createRoute({
   getParentRoute: () => app,
   path: "/agent",
@@ -516,15 +525,6 @@ const languageModel = createRoute({
   ),
 });
 
-const freshnessPages = createRoute({
-  getParentRoute: () => settings,
-  path: "/freshness-pages",
-  component: withPermission(
-    { permission: "settings.edit", title: "Freshness pages", action: "edit the settings", isSetting: true },
-    lazyPage(() => import("@/features/settings/freshness-pages/freshness-pages-page"), "FreshnessPagesPage"),
-  ),
-});
-
 const usage = createRoute({
   getParentRoute: () => settings,
   path: "/usage",
@@ -594,7 +594,7 @@ export const router = createRouter({
       sourceBuilder,
       source,
       files,
-      alerts.addChildren([alertRules, alertChannels, alertDeliveries]),
+      alerts.addChildren([alertRules, alertChannels, alertDeliveries, freshnessPages]),
       agent,
       agentConversation,
       ...developerPages,
@@ -609,7 +609,6 @@ export const router = createRouter({
         apiKeys,
         sso,
         languageModel,
-        freshnessPages,
         usage,
         audit,
       ]),

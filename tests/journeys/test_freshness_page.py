@@ -52,14 +52,16 @@ def test_an_admin_publishes_a_freshness_page(site: Site, visitor: Visitor, tmp_p
 
 
 def create_a_page(page: Page, site: Site, screenshots: Path) -> None:
-    page.goto(f"{site.url}/settings/freshness-pages")
+    page.goto(f"{site.url}/alerts/freshness-pages")
     expect(page.get_by_text("No freshness pages yet")).to_be_visible()
     check_looks(page, screenshots, "no-pages")
     page.get_by_role("button", name="Create a page").click()
     form = page.get_by_role("form", name="New freshness page")
     form.get_by_label("Title").fill(TITLE)
     for name in NAMES:
-        form.get_by_label("Add a pipeline").select_option(name)
+        choice = form.get_by_label("Add a pipeline")
+        choice.focus()  # loads the names
+        choice.select_option(name)
         form.get_by_role("button", name="Add", exact=True).click()
     form.get_by_label(f"Public name of {NAMES[0]}").fill("Orders")
     check_looks(page, screenshots, "new-page")

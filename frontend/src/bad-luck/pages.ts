@@ -45,6 +45,7 @@ export const PAGES: Page[] = [
   { path: "/alerts" },
   { path: "/alerts/channels" },
   { path: "/alerts/deliveries" },
+  { path: "/alerts/freshness-pages" },
   { path: "/agent" },
   { path: `/agent/${ID}`, item: "conversation", list: "/agent" },
   { path: "/settings/account", isStatic: true },
@@ -55,7 +56,6 @@ export const PAGES: Page[] = [
   { path: "/settings/api-keys" },
   { path: "/settings/sso" },
   { path: "/settings/model" },
-  { path: "/settings/freshness-pages" },
   { path: "/settings/usage" },
   { path: "/settings/audit" },
 ];

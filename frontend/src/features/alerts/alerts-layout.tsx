@@ -1,23 +1,36 @@
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import type { Permission } from "@/api/types";
 import { PageHeader, usePageTitle, useTabInView } from "@/components/page";
+import { useHasPermission } from "@/session/use-session";
 
-const TABS = [
+interface Tab {
+  to: "/alerts" | "/alerts/channels" | "/alerts/deliveries" | "/alerts/freshness-pages";
+  label: string;
+  requiredPermission?: Permission;
+}
+
+const TABS: Tab[] = [
   { to: "/alerts", label: "Rules" },
   { to: "/alerts/channels", label: "Channels" },
   { to: "/alerts/deliveries", label: "Deliveries" },
-] as const;
+  { to: "/alerts/freshness-pages", label: "Freshness pages", requiredPermission: "settings.edit" },
+];
 
-/** The frame of the rules, the channels and the log of deliveries. */
+/** The frame of the rules, the channels, the log of deliveries, and the freshness pages. */
 export function AlertsLayout() {
   const tabRow = useTabInView();
   const path = useLocation({ select: ({ pathname }) => pathname });
   const openTab = TABS.find(({ to }) => to === path.replace(/\/$/, ""));
+  const hasPermission = useHasPermission();
+  const tabs = TABS.filter(
+    ({ requiredPermission }) => !requiredPermission || hasPermission(requiredPermission),
+  );
   usePageTitle(openTab ? `${openTab.label} · Alerts` : "Alerts");
   return (
     <div className="mx-auto max-w-[72rem] px-4 py-5 md:px-6">
       <PageHeader title="Alerts" />
       <nav ref={tabRow} aria-label="Alerts" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
-        {TABS.map(({ to, label }) => (
+        {tabs.map(({ to, label }) => (
           <Link
             key={to}
             to={to}

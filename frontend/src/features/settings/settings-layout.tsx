@@ -13,7 +13,6 @@ interface Tab {
     | "/settings/api-keys"
     | "/settings/sso"
     | "/settings/model"
-    | "/settings/freshness-pages"
     | "/settings/usage"
     | "/settings/audit";
   label: string;
@@ -31,7 +30,6 @@ const ORGANIZATION_TABS: Tab[] = [
   { to: "/settings/api-keys", label: "API keys", requiredPermission: "api_keys.own" },
   { to: "/settings/sso", label: "Single sign-on", requiredPermission: "settings.edit" },
   { to: "/settings/model", label: "Language model", requiredPermission: "agent.use" },
-  { to: "/settings/freshness-pages", label: "Freshness pages", requiredPermission: "settings.edit" },
   { to: "/settings/usage", label: "Usage" },
   { to: "/settings/audit", label: "Audit log", requiredPermission: "audit.view" },
 ];

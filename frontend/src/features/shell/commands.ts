@@ -23,7 +23,6 @@ const SETTINGS: [path: string, label: string, permission?: Permission][] = [
   ["api-keys", "API keys", "api_keys.own"],
   ["sso", "Single sign-on", "settings.edit"],
   ["model", "Language model", "agent.use"],
-  ["freshness-pages", "Freshness pages", "settings.edit"],
   ["usage", "Usage"],
   ["audit", "Audit log", "audit.view"],
 ];
@@ -47,6 +46,13 @@ export const FIXED_COMMANDS: Command[] = [
   })),
   { id: "go queue", group: "Go to", label: "Queue", to: "/queue" },
   { id: "go dependencies", group: "Go to", label: "Dependencies", to: "/dependencies" },
+  {
+    id: "go freshness pages",
+    group: "Go to",
+    label: "Freshness pages",
+    to: "/alerts/freshness-pages",
+    permission: "settings.edit",
+  },
   {
     id: "new pipeline",
     group: "Create",

@@ -11,23 +11,26 @@ import { EmptyState } from "@/components/notice";
 import { QueryContent, Section } from "@/components/section";
 import { showError, showSuccess } from "@/components/toast";
 import { countWithNoun } from "@/format/number";
+import { useReadOnlyReason } from "@/session/use-session";
 import { badgeMarkdown } from "./badge-markdown";
 import { EditPage, NewPage } from "./page-form";
 import { Preview } from "./preview";
 import { freshnessPagesQuery, useChangePage, useDeletePage, useRenewLink } from "./queries";
 
 /** The public pages that show how fresh the data is. */
-export function FreshnessPagesPage() {
+export function FreshnessPagesTab() {
   const pages = useQuery(freshnessPagesQuery);
   const [isCreating, setCreating] = useState(false);
   const [asked, setAsked] = useState<{ action: "renew" | "delete"; page: FreshnessPage } | null>(null);
   const renew = useRenewLink();
   const remove = useDeletePage();
+  const canEdit = useReadOnlyReason() === null;
   return (
     <Section
       title="Freshness pages"
       description="A freshness page tells the people who use your data whether it is up to date. Whoever has its link can read it, without an account."
       action={
+        canEdit &&
         !isCreating && (
           <Button look="primary" onClick={() => setCreating(true)}>
             Create a page
@@ -39,16 +42,18 @@ export function FreshnessPagesPage() {
       <QueryContent query={pages}>
         {({ results }) =>
           results.length === 0 ? (
-            <EmptyState title="No freshness pages yet">
-              Create a page, add the pipelines that your readers wait for, and give each of them a name that
-              they know. Nobody can read the page until you enable it. Readers see when the data was updated,
-              and whether it is late or failing. They never see messages of failures.
-            </EmptyState>
+            !isCreating && (
+              <EmptyState title="No freshness pages yet">
+                Create a page, add the pipelines that your readers wait for, and give each of them a name that
+                they know. Nobody can read the page until you enable it. Readers see when the data was
+                updated, and whether it is late or failing. They never see messages of failures.
+              </EmptyState>
+            )
           ) : (
             <ul>
               {results.map((page) => (
                 <li key={page.id} className="border-t border-line py-3 first:border-t-0">
-                  <PageRow page={page} onAsk={(action) => setAsked({ action, page })} />
+                  <PageRow page={page} canEdit={canEdit} onAsk={(action) => setAsked({ action, page })} />
                 </li>
               ))}
             </ul>
@@ -85,10 +90,11 @@ export function FreshnessPagesPage() {
 
 interface RowProps {
   page: FreshnessPage;
+  canEdit: boolean;
   onAsk: (action: "renew" | "delete") => void;
 }
 
-function PageRow({ page, onAsk }: RowProps) {
+function PageRow({ page, canEdit, onAsk }: RowProps) {
   const { id, title, enabled, pipelines } = page;
   const [opened, setOpened] = useState<"edit" | "preview" | null>(null);
   const change = useChangePage(id);
@@ -112,25 +118,31 @@ function PageRow({ page, onAsk }: RowProps) {
           )}
         </div>
         <div className="flex flex-wrap items-center gap-2">
-          <EnabledSwitch
-            of={title}
-            isEnabled={enabled}
-            onChange={(next) =>
-              change.mutate({ change: { enabled: next } }, { onError: (error) => showError(error) })
-            }
-          />
+          {canEdit && (
+            <EnabledSwitch
+              of={title}
+              isEnabled={enabled}
+              onChange={(next) =>
+                change.mutate({ change: { enabled: next } }, { onError: (error) => showError(error) })
+              }
+            />
+          )}
           <Button size="small" aria-expanded={opened === "preview"} onClick={() => toggle("preview")}>
             Preview<span className="sr-only"> {title}</span>
           </Button>
-          <Button size="small" aria-expanded={opened === "edit"} onClick={() => toggle("edit")}>
-            Edit<span className="sr-only"> {title}</span>
-          </Button>
-          <Button size="small" onClick={() => onAsk("renew")}>
-            Renew link<span className="sr-only"> of {title}</span>
-          </Button>
-          <Button size="small" look="danger" onClick={askToDelete}>
-            Delete<span className="sr-only"> {title}</span>
-          </Button>
+          {canEdit && (
+            <>
+              <Button size="small" aria-expanded={opened === "edit"} onClick={() => toggle("edit")}>
+                Edit<span className="sr-only"> {title}</span>
+              </Button>
+              <Button size="small" onClick={() => onAsk("renew")}>
+                Renew link<span className="sr-only"> of {title}</span>
+              </Button>
+              <Button size="small" look="danger" onClick={askToDelete}>
+                Delete<span className="sr-only"> {title}</span>
+              </Button>
+            </>
+          )}
         </div>
       </div>
       {opened === "preview" && <Preview page={page} />}

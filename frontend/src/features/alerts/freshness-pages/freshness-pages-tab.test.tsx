@@ -93,9 +93,9 @@ beforeEach(() => {
 });
 afterEach(cleanup);
 
-async function openSettings() {
-  startApp(["read", "settings.edit"]);
-  await openPage("/settings/freshness-pages");
+async function openTab() {
+  startApp(["read", "alerts.edit", "settings.edit"]);
+  await openPage("/alerts/freshness-pages");
   return within(await screen.findByRole("region", { name: "Freshness pages" }));
 }
 
@@ -110,7 +110,7 @@ async function addPipeline(form: ReturnType<typeof within>, name: string) {
 describe("the freshness pages of an organization", () => {
   it("are explained while there are none, and created with the chosen pipelines", async () => {
     pages = [];
-    const section = await openSettings();
+    const section = await openTab();
     expect(await section.findByText("No freshness pages yet")).toBeTruthy();
     await userEvent.click(section.getByRole("button", { name: "Create a page" }));
     const form = within(section.getByRole("form", { name: "New freshness page" }));
@@ -132,7 +132,7 @@ describe("the freshness pages of an organization", () => {
   });
 
   it("are changed with the version that the form shows", async () => {
-    const section = await openSettings();
+    const section = await openTab();
     await userEvent.click(await section.findByRole("button", { name: /^Edit/ }));
     const form = within(await section.findByRole("form", { name: "Edit Our data" }));
     await addPipeline(form, "visits");
@@ -154,7 +154,7 @@ describe("the freshness pages of an organization", () => {
         ),
       ),
     );
-    const section = await openSettings();
+    const section = await openTab();
     await userEvent.click(await section.findByRole("button", { name: /^Edit/ }));
     const form = within(await section.findByRole("form", { name: "Edit Our data" }));
     await userEvent.type(form.getByLabelText("Title"), "!");
@@ -163,7 +163,7 @@ describe("the freshness pages of an organization", () => {
   });
 
   it("do not add a pipeline twice", async () => {
-    const section = await openSettings();
+    const section = await openTab();
     await userEvent.click(await section.findByRole("button", { name: /^Edit/ }));
     const form = within(await section.findByRole("form", { name: "Edit Our data" }));
     await addPipeline(form, "orders_to_warehouse");
@@ -172,7 +172,7 @@ describe("the freshness pages of an organization", () => {
   });
 
   it("can be previewed", async () => {
-    const section = await openSettings();
+    const section = await openTab();
     await userEvent.click(await section.findByRole("button", { name: /^Preview/ }));
     const preview = within(await section.findByRole("region", { name: "Preview of Our data" }));
     const pipelines = within(await preview.findByRole("list", { name: "Pipelines" }));
@@ -185,7 +185,7 @@ describe("the freshness pages of an organization", () => {
 
   it("give their link and their badge", async () => {
     const user = userEvent.setup(); // with a clipboard
-    const section = await openSettings();
+    const section = await openTab();
     const link = await section.findByRole("link", { name: URL });
     expect(link.getAttribute("href")).toBe(URL);
     await user.click(section.getByRole("button", { name: "Copy link" }));
@@ -197,7 +197,7 @@ describe("the freshness pages of an organization", () => {
   });
 
   it("are hidden, get a new link, and are deleted by their title", async () => {
-    const section = await openSettings();
+    const section = await openTab();
     await userEvent.click(await section.findByRole("button", { name: /^Renew link/ }));
     await userEvent.click(await screen.findByRole("button", { name: "Renew" }));
     expect(await section.findByRole("link", { name: `${URL}-renewed` })).toBeTruthy();
@@ -212,8 +212,8 @@ describe("the freshness pages of an organization", () => {
   });
 
   it("are not offered without the permission", async () => {
-    startApp(["read"]);
-    await openPage("/settings/freshness-pages");
+    startApp(["read", "alerts.edit"]);
+    await openPage("/alerts/freshness-pages");
     expect(await screen.findByText(/Ask an admin of your organization/)).toBeTruthy();
     expect(screen.queryByRole("link", { name: "Freshness pages" })).toBeNull();
   });
