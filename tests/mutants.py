@@ -107,6 +107,51 @@ MUTANTS = [
         "except (InterfaceError, OperationalError) as error:",
         "except InterfaceError as error:",
         REPLICA,
+FRESHNESS_PAGES = "tests/alerts/test_freshness_pages.py"
+
+MUTANTS = [
+    # Public freshness pages.
+    Mutant(
+        "the freshness page of a suspended organization is shown",
+        "apps/alerts/freshness_pages/freshness_pages.sql",
+        "o.suspended_at IS NULL AND",
+        "true AND",
+        FRESHNESS_PAGES,
+    ),
+    Mutant(
+        "a freshness page shows a pipeline of another organization",
+        "apps/alerts/freshness_pages/services.py",
+        "if pipeline_id not in known:",
+        "if False:",
+        FRESHNESS_PAGES,
+    ),
+    Mutant(
+        "a freshness page shows the ids of pipelines",
+        "apps/alerts/freshness_pages/contents.py",
+        "id=entry.pk,",
+        "id=entry.pipeline_id,",
+        FRESHNESS_PAGES,
+    ),
+    Mutant(
+        "alerts about how a pipeline works are shown to the public",
+        "apps/alerts/freshness_pages/contents.py",
+        "rule__kind__in=list(INCIDENT_KINDS),",
+        "",
+        FRESHNESS_PAGES,
+    ),
+    Mutant(
+        "a change of a freshness page breaks the badges of its pipelines",
+        "apps/alerts/freshness_pages/services.py",
+        "shown.exclude(pipeline_id__in=wanted).delete()",
+        "shown.delete()",
+        FRESHNESS_PAGES,
+    ),
+    Mutant(
+        "a name can put elements into a badge",
+        "apps/alerts/freshness_pages/badge.py",
+        "text, title = escape(label),",
+        "text, title = label,",
+        FRESHNESS_PAGES,
     ),
     # Dependencies and hooks.
     Mutant(
