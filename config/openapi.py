@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
         "AlertRuleKindEnum": "apps.alerts.rule_kinds.registry.NAMES",
         "AlertScopeEnum": "apps.alerts.models.Scope",
         "DeliveryKindEnum": "apps.alerts.models.DeliveryKind",
+        "AlertTimingKindEnum": "apps.alerts.sending.timing.TimingKind",
         "DeliveryStateEnum": "apps.alerts.models.DeliveryState",
         "LeftOutKindEnum": "apps.engine.frames.left_out.KINDS",
     },

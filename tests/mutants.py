@@ -84,6 +84,7 @@ STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 DEPENDENTS = "tests/runs/dependents"
 HOOKS = "tests/runs/hooks"
 REPLICA = "tests/deployment/test_replica.py"
+FRESHNESS_PAGES = "tests/alerts/test_freshness_pages.py"
 
 MUTANTS = [
     # Lists from a read replica.
@@ -107,9 +108,7 @@ MUTANTS = [
         "except (InterfaceError, OperationalError) as error:",
         "except InterfaceError as error:",
         REPLICA,
-FRESHNESS_PAGES = "tests/alerts/test_freshness_pages.py"
-
-MUTANTS = [
+    ),
     # Public freshness pages.
     Mutant(
         "the freshness page of a suspended organization is shown",

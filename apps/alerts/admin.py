@@ -2,7 +2,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.alerts.models import Alert, Channel, Delivery, FreshnessPage, Rule, UndecidedRun
+from apps.alerts.models import (
+    Alert,
+    Channel,
+    Delivery,
+    FreshnessPage,
+    Rule,
+    Snooze,
+    UndecidedRun,
+)
 from apps.orgs.operators.site import OperatorAdmin
 
 
@@ -22,6 +30,12 @@ class RuleAdmin(OperatorAdmin):
 class AlertAdmin(OperatorAdmin):
     list_display = ("org", "subject_kind", "pipeline", "subject_key", "opened_at", "closed_at")
     list_select_related = ("org", "pipeline")
+
+
+@admin.register(Snooze)
+class SnoozeAdmin(OperatorAdmin):
+    list_display = ("org", "rule", "alert", "until", "by", "created_at")
+    list_select_related = ("org", "rule", "alert")
 
 
 @admin.register(UndecidedRun)

@@ -1,15 +1,19 @@
 -- Returns the channels to which something has to be sent now: a message again, or new events. New events of a pipeline wait
 -- while a message with an earlier event of this pipeline is being sent again; so do, together, events about no pipeline.
--- Nothing is sent for suspended orgs.
+-- Nothing is sent for suspended orgs. Times that are too far in the future were set by a computer whose clock was wrong, and do
+-- not count: see FARTHEST in delivering.py and LONGEST_HOLD in timing.py.
 CREATE OR REPLACE FUNCTION alerts_channels_due(most integer) RETURNS TABLE (org_id uuid, channel_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT d.org_id, d.channel_id FROM alerts_delivery d
     JOIN alerts_channel c ON c.org_id = d.org_id AND c.id = d.channel_id
     JOIN orgs_org o ON o.id = d.org_id
-    WHERE d.state = 'pending' AND d.next_attempt_at <= statement_timestamp() AND c.enabled
+    WHERE d.state = 'pending' AND c.enabled
+    AND d.next_attempt_at NOT BETWEEN statement_timestamp() AND statement_timestamp() + interval '3 hours'
     AND o.suspended_at IS NULL AND o.deletion_at IS NULL
     AND (d.message_id IS NOT NULL OR (
-        (c.grouped_until IS NULL OR c.grouped_until <= statement_timestamp()) AND NOT EXISTS (
+        (c.grouped_until BETWEEN statement_timestamp() AND statement_timestamp() + interval '3 hours') IS NOT TRUE
+        AND (d.urgent OR (c.held_until BETWEEN statement_timestamp() AND statement_timestamp() + interval '9 days') IS NOT TRUE)
+        AND NOT EXISTS (
             SELECT 1 FROM alerts_delivery e WHERE e.channel_id = d.channel_id AND e.pipeline_id IS NOT DISTINCT FROM d.pipeline_id
             AND e.kind <> 'test' AND e.state = 'pending' AND e.message_id IS NOT NULL)))
     LIMIT most
@@ -21,7 +25,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH deliveries AS (
         DELETE FROM alerts_delivery WHERE id IN (
             SELECT d.id FROM alerts_delivery d
-            WHERE d.created_at < before AND d.state <> 'pending' LIMIT most) RETURNING 1),
+            WHERE d.created_at < before AND d.state <> 'pending'
+            AND NOT (d.state = 'snoozed' AND EXISTS (
+                SELECT 1 FROM alerts_alert o WHERE o.org_id = d.org_id AND o.id = d.alert_id AND o.closed_at IS NULL))
+            LIMIT most) RETURNING 1),
     alerts AS (
         DELETE FROM alerts_alert WHERE id IN (
             SELECT a.id FROM alerts_alert a WHERE a.closed_at < before
@@ -132,5 +139,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         coalesce(f.key, a.subject_key), f.facts, a.id
     FROM found f FULL JOIN open a ON a.rule_id = f.rule_id AND a.subject_kind = f.kind AND a.subject_key = f.key
     WHERE f.rule_id IS NULL OR (a.id IS NULL AND f.enabled)
+    LIMIT most
+$$;
+
+-- Returns the orgs in which a snooze has ended, or an alert is open whose deliveries are snoozed although nothing snoozes it any more.
+CREATE OR REPLACE FUNCTION alerts_snoozes_over(most integer) RETURNS TABLE (org_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT f.org_id FROM (
+        SELECT s.org_id FROM alerts_snooze s WHERE s.until <= statement_timestamp()
+        UNION
+        SELECT d.org_id FROM alerts_delivery d
+        JOIN alerts_alert a ON a.org_id = d.org_id AND a.id = d.alert_id AND a.closed_at IS NULL
+        WHERE d.state = 'snoozed' AND NOT EXISTS (
+            SELECT 1 FROM alerts_snooze s WHERE s.org_id = d.org_id AND (s.rule_id = a.rule_id OR s.alert_id = a.id)
+            AND s.until > statement_timestamp())
+    ) f
+    JOIN orgs_org o ON o.id = f.org_id AND o.suspended_at IS NULL AND o.deletion_at IS NULL
     LIMIT most
 $$;

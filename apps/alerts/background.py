@@ -10,6 +10,7 @@ from apps.alerts.models import (
     FreshnessPagePipeline,
     Rule,
     RuleChannel,
+    Snooze,
     UndecidedRun,
 )
 from apps.alerts.sending import delivering, queue
@@ -21,13 +22,23 @@ add_exports(
     Export(
         "alert_channel",
         Channel,
-        ("id", "name", "kind", "settings", "enabled", "disabled_reason", "created_at"),
+        ("id", "name", "kind", "settings", "timing", "enabled", "disabled_reason", "created_at"),
     ),
     Export(
         "alert_rule",
         Rule,
         (
-            *("id", "kind", "settings", "scope", "domain_id", "tag", "pipeline_id", "enabled"),
+            *(
+                "id",
+                "kind",
+                "settings",
+                "scope",
+                "domain_id",
+                "tag",
+                "pipeline_id",
+                "urgent",
+                "enabled",
+            ),
             "created_at",
         ),
     ),
@@ -39,6 +50,9 @@ add_exports(
             *("id", "rule_id", "subject_kind", "subject_key", "pipeline_id"),
             *("opened_at", "closed_at", "cause"),
         ),
+    ),
+    Export(
+        "alert_snooze", Snooze, ("id", "rule_id", "alert_id", "until", "reason", "by", "created_at")
     ),
     Export(
         "alert_undecided_run", UndecidedRun, ("id", "pipeline_id", "run", "tries", "created_at")

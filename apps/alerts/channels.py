@@ -9,13 +9,16 @@ from django.db import IntegrityError, transaction
 
 from apps.alerts import payloads, settings
 from apps.alerts.exceptions import ChannelDisabled, ChannelNameTaken, TooManyChannels
+from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel, Delivery, DeliveryKind
-from apps.alerts.sending import queue
+from apps.alerts.sending import queue, timing
 from apps.alerts.sending.delivering import fail_pending
+from apps.alerts.sending.timing import TimingKind
 from apps.auth.constraints import violates
 from apps.auth.models import new_id
 from apps.json import JsonObject
 from apps.orgs import audit
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
@@ -31,6 +34,7 @@ class ChannelChanges(TypedDict, total=False):
 
     name: str
     settings: JsonObject
+    timing: JsonObject
     enabled: bool
 
 
@@ -46,7 +50,14 @@ def find_channel(*, org: Org, by: Principal, channel_id: UUID) -> Channel:
 
 
 def create(
-    *, org: Org, by: Principal, name: str, kind: str, settings: JsonObject, enabled: bool = True
+    *,
+    org: Org,
+    by: Principal,
+    name: str,
+    kind: str,
+    settings: JsonObject,
+    timing: JsonObject | None = None,  # None: at once
+    enabled: bool = True,
 ) -> Channel:
     """Create a channel. Raises Invalid, ChannelNameTaken and TooManyChannels."""
     by.require(Permission.ALERTS_EDIT)
@@ -55,7 +66,10 @@ def create(
     if Channel.objects.for_org(org).count() >= MAX_CHANNELS:
         raise TooManyChannels
     channel = Channel(org=org, name=name, kind=kind, enabled=enabled, created_by_id=by.user_id)
-    return _save(org, by, "alert_channel.create", channel, {"settings": settings})
+    values: ChannelChanges = {"settings": settings}
+    if timing is not None:
+        values["timing"] = timing
+    return _save(org, by, "alert_channel.create", channel, values)
 
 
 def update(
@@ -115,6 +129,9 @@ def _save(
         settings.set_settings(org, channel, changes["settings"])
         if (after := _masked(channel)) != before:
             audited["settings"] = [before, after]
+    if "timing" in changes and changes["timing"] != channel.timing:
+        audited["timing"] = [channel.timing, changes["timing"]]
+        _set_timing(channel, changes["timing"])
     if "name" in changes and changes["name"] != channel.name:
         audited["name"] = [channel.name, changes["name"]]
         channel.name = changes["name"]
@@ -130,6 +147,17 @@ def _save(
         raise ChannelNameTaken from None
     _record(org, by, action, channel, audited)
     return channel
+
+
+def _set_timing(channel: Channel, wanted: JsonObject) -> None:
+    """Set when the channel sends. What waits is looked at again. Raises Invalid."""
+    found = [(f"timing.{name}", text, code) for name, text, code in timing.errors(wanted)]
+    if not found and wanted["kind"] == TimingKind.DIGEST and KINDS[channel.kind].one_by_one:
+        message = "Channels of this kind get each alert alone, so they have no digest."
+        found = [("timing.kind", message, "invalid")]
+    if found:
+        raise Invalid(found)
+    channel.timing, channel.held_until = wanted, None
 
 
 def _set_enabled(channel: Channel, enabled: bool) -> None:

@@ -12,6 +12,8 @@ CHANNEL: dict[str, Any] = {
         "url": "https://hooks.example.com/drover",
         "secret": {"set": True, "last4": "9f2c"},
     },
+    "timing": {"kind": "at_once"},
+    "held_until": None,
     "enabled": True,
     "failing_since": None,
     "disabled_reason": "",
@@ -71,7 +73,9 @@ RULE: dict[str, Any] = {
     "scope_name": "",
     "tag": "daily",
     "channel_ids": [CHANNEL["id"]],
+    "urgent": False,
     "enabled": True,
+    "snooze": None,
     "created_at": "2026-11-20T08:00:00Z",
     "updated_at": "2026-11-20T08:00:00Z",
 }
@@ -122,6 +126,8 @@ MESSAGE: dict[str, Any] = {
     "channel": {"id": CHANNEL["id"], "name": CHANNEL["name"]},
     "count": 1,
     "events": [EVENT],
+    "recovered_count": 0,
+    "recovered": [],
 }
 DELIVERY: dict[str, Any] = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f66",
@@ -133,9 +139,21 @@ DELIVERY: dict[str, Any] = {
     "state": "sent",
     "attempts": 1,
     "next_attempt_at": None,
+    "held_until": None,
     "answer_status": 200,
     "answer": "ok",
     "problem": "",
     "created_at": "2026-11-22T06:00:41.120Z",
     "sent_at": "2026-11-22T06:00:41.450Z",
+}
+SNOOZE_REQUEST: dict[str, Any] = {
+    "until": "2026-11-23T08:00:00Z",
+    "reason": "The source is migrated.",
+}
+OPEN_ALERT: dict[str, Any] = {
+    "id": EVENT["alert_id"],
+    "opened_at": EVENT["opened_at"],
+    "rule_id": RULE["id"],
+    "event": EVENT,
+    "snooze": {**SNOOZE_REQUEST, "by": "ada@example.com", "created_at": "2026-11-22T07:00:00Z"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from uuid import UUID
 
 from django.db import models
@@ -33,6 +34,7 @@ class Scope(models.TextChoices):
 
 class DeliveryKind(models.TextChoices):
     OPENED = "opened"
+    STILL_OPEN = "still_open"
     CLOSED = "closed"
     TEST = "test"
 
@@ -41,6 +43,8 @@ class DeliveryState(models.TextChoices):
     PENDING = "pending"
     SENT = "sent"
     FAILED = "failed"
+    SNOOZED = "snoozed"  # told later if its alert is still open then
+    SKIPPED = "skipped"  # never sent, because it had recovered before
 
 
 class SubjectKind(models.TextChoices):
@@ -65,6 +69,9 @@ class Channel(OrgOwned):
     disabled_reason = models.CharField(max_length=300, blank=True)  # why Drover has disabled it
     # Events that happen before this time are sent together, after it.
     grouped_until = models.DateTimeField(null=True)
+    timing = models.JSONField(default=dict, db_default={})  # see apps.alerts.sending.timing
+    # Set by a worker that had nothing to send but events that wait for the end of quiet hours, or for the next digest.
+    held_until = models.DateTimeField(null=True)
     etag = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -96,6 +103,7 @@ class Rule(OrgOwned):
     pipeline = models.ForeignKey(
         Pipeline, models.CASCADE, related_name="+", null=True, db_constraint=False
     )
+    urgent = models.BooleanField(default=False, db_default=False)  # also in quiet hours
     enabled = models.BooleanField(default=True)
     etag = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
@@ -184,6 +192,39 @@ class Alert(OrgOwned):
         ]
 
 
+class Snooze(OrgOwned):
+    """Nobody is told of a rule's new alerts, or reminded of an open alert, until a time. The row is deleted then."""
+
+    rule = models.ForeignKey(Rule, models.CASCADE, related_name="+", null=True, db_constraint=False)
+    alert = models.ForeignKey(
+        Alert, models.CASCADE, related_name="+", null=True, db_constraint=False
+    )
+    until = models.DateTimeField()
+    reason = models.CharField(max_length=200, blank=True)
+    by = models.CharField(max_length=254)  # the name of the actor, as in the audit log
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["rule"], name="alerts_snooze_one_of_rule"),
+            models.UniqueConstraint(fields=["alert"], name="alerts_snooze_one_of_alert"),
+            models.CheckConstraint(
+                condition=models.Q(rule=None, alert__isnull=False)
+                | models.Q(rule__isnull=False, alert=None),
+                name="alerts_snooze_object",
+            ),
+            names.plain_text_check("reason", name="alerts_snooze_reason_plain"),
+        ]
+
+    @property
+    def problem(self) -> str:
+        """Why a delivery is not sent."""
+        why = f": {self.reason}" if self.reason else "."
+        return f"Snoozed until {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC by {self.by}{why}"[
+            :300
+        ]
+
+
 class UndecidedRun(OrgOwned):
     """A run that has ended, and about which deciding has failed, or waits for an earlier run of its pipeline."""
 
@@ -219,7 +260,9 @@ class Delivery(OrgOwned):
     message_id = models.UUIDField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     first_attempt_at = models.DateTimeField(null=True)
+    # Before the first attempt: since when it can be sent. Quiet hours and digests compare this time.
     next_attempt_at = models.DateTimeField(default=timezone.now)
+    urgent = models.BooleanField(default=False, db_default=False)  # also in quiet hours
     answer_status = models.PositiveSmallIntegerField(null=True)  # of HTTP
     answer = models.CharField(max_length=500, blank=True)  # the beginning of the answer's body
     problem = models.CharField(max_length=300, blank=True)  # why the last attempt has failed
@@ -242,6 +285,11 @@ class Delivery(OrgOwned):
                 fields=["channel", "next_attempt_at"],
                 condition=models.Q(state=DeliveryState.PENDING),
                 name="alerts_delivery_pending",
+            ),
+            models.Index(
+                fields=["alert"],
+                condition=models.Q(state=DeliveryState.SNOOZED),
+                name="alerts_delivery_snoozed",
             ),
             models.Index(
                 fields=["message_id"],

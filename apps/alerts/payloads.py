@@ -76,8 +76,19 @@ class Event(TypedDict):
     failure: FailurePart | None
 
 
+class Recovery(TypedDict):
+    """An alert that has opened and closed in the same message."""
+
+    alert_id: str
+    at: str
+    summary: str
+
+
 class Message(TypedDict):
-    """What one request to a webhook contains: up to MAX_EVENTS events, and the number of all."""
+    """What one request to a webhook contains: up to MAX_EVENTS events, and the number of all.
+
+    `recovered` has those of the listed alerts that have closed in the same message, and `recovered_count` is the number of all.
+    """
 
     id: str  # the same if the message is sent again
     sent_at: str
@@ -85,6 +96,8 @@ class Message(TypedDict):
     channel: dict[str, str]
     count: int
     events: list[Event]
+    recovered_count: int
+    recovered: list[Recovery]
 
 
 def event(
@@ -128,6 +141,18 @@ def event(
     }
 
 
+def reminder(alert: Alert, at: datetime) -> Event:
+    """Return the event that an alert is still open. It repeats what has opened it."""
+    cause: Event = alert.cause
+    return {
+        **cause,
+        "id": str(new_id()),
+        "kind": DeliveryKind.STILL_OPEN.value,
+        "at": time_text(at),
+        "summary": f"{cause['summary']}, and has not recovered since {alert.opened_at:%Y-%m-%d %H:%M} UTC",
+    }
+
+
 def test_event() -> Event:
     """Return the event of the button Test."""
     return {
@@ -147,8 +172,15 @@ def test_event() -> Event:
 
 
 def message(
-    message_id: UUID, *, org: Org, channel: Channel, count: int, events: list[Event]
+    message_id: UUID,
+    *,
+    org: Org,
+    channel: Channel,
+    count: int,
+    events: list[Event],
+    recoveries: tuple[int, list[Recovery]],
 ) -> Message:
+    recovered_count, recovered = recoveries
     return {
         "id": str(message_id),
         "sent_at": time_text(timezone.now()),
@@ -156,6 +188,8 @@ def message(
         "channel": {"id": str(channel.pk), "name": channel.name},
         "count": count,
         "events": events[:MAX_EVENTS],
+        "recovered_count": recovered_count,
+        "recovered": recovered,
     }
 
 

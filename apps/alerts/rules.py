@@ -35,6 +35,7 @@ class RuleChanges(TypedDict, total=False):
     scope_id: UUID  # of a domain or a pipeline
     tag: str
     channel_ids: Sequence[UUID]
+    urgent: bool
     enabled: bool
 
 
@@ -101,7 +102,7 @@ def update(
     *, org: Org, by: Principal, rule_id: UUID, changes: RuleChanges, match: Match = None
 ) -> Rule:
     """Change a rule. Its open alerts stay open until their pipelines succeed. Raises NotFound, ChangedMeanwhile, Invalid."""
-    rule = _lock(org, by, rule_id, match)
+    rule = lock(org, by, rule_id, match)
     before = _audited_values(rule)
     _apply(org, by, rule, changes)
     rule.etag += 1
@@ -121,12 +122,13 @@ def update(
 
 def delete(*, org: Org, by: Principal, rule_id: UUID, match: Match = None) -> None:
     """Delete a rule with its alerts. What was decided is still sent. Raises NotFound and ChangedMeanwhile."""
-    rule = _lock(org, by, rule_id, match)
+    rule = lock(org, by, rule_id, match)
     _record(org, by, "alert_rule.delete", rule, {})
     rule.delete()
 
 
-def _lock(org: Org, by: Principal, rule_id: UUID, match: Match) -> Rule:
+def lock(org: Org, by: Principal, rule_id: UUID, match: Match = None) -> Rule:
+    """Lock the rule to change it. Raises NotFound, PermissionMissing and ChangedMeanwhile."""
     rule = find_object(rules(org, by), rule_id, lock=True)
     by.require(Permission.ALERTS_EDIT, domain_id=_domain_of(org, rule))
     require_match(match, rule.etag)
@@ -143,6 +145,7 @@ def _domain_of(org: Org, rule: Rule) -> UUID | None:
 def _apply(org: Org, by: Principal, rule: Rule, values: RuleChanges) -> None:
     """Set the values, and check them together. Raises Invalid and PermissionMissing."""
     rule.enabled = values.get("enabled", rule.enabled)
+    rule.urgent = values.get("urgent", rule.urgent)
     _set_kind(rule, values)
     if values.keys() & {"scope", "scope_id", "tag"}:
         _set_scope(rule, values)
@@ -230,6 +233,7 @@ def _audited_values(rule: Rule) -> dict[str, Any]:
         "scope": rule.scope,
         "scope_id": str(rule.scope_id) if rule.scope_id else None,
         "tag": rule.tag,
+        "urgent": rule.urgent,
         "enabled": rule.enabled,
     }
 

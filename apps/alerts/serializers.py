@@ -8,8 +8,10 @@ from rest_framework import serializers
 
 from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, Scope, SubjectKind
 from apps.alerts.rule_kinds.registry import NAMES
+from apps.alerts.sending.timing import DAYS, MAX_PERIODS, TimingKind
 from apps.orgs.http.texts import NameField
 
+CLOCK = r"\A([01]\d|2[0-3]):[0-5]\d\Z"
 SETTINGS_HELP = (
     "email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). "
     "teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), "
@@ -20,12 +22,59 @@ SETTINGS_HELP = (
 RULE_SETTINGS_HELP = (
     "Settings of the kind; `GET /alerts/kinds` has their schema. What is left out has its default."
 )
+URGENT_HELP = (
+    "Its events are sent at once, also in the quiet hours of channels and before their digests."
+)
 SCOPE_ID_HELP = "Id of the domain or pipeline, if the scope is one of these."
+
+
+class QuietPeriod(serializers.Serializer[Any]):
+    days = serializers.ListField(
+        child=serializers.ChoiceField(choices=DAYS),
+        min_length=1,
+        max_length=7,
+        help_text="The days on which it begins.",
+    )
+    start = serializers.RegexField(CLOCK, help_text="Like 22:00.")
+    end = serializers.RegexField(
+        CLOCK, help_text="Like 08:00, of the next day unless it is after `start`."
+    )
+
+
+class Timing(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=TimingKind.choices)
+    timezone = serializers.CharField(
+        required=False,
+        max_length=64,
+        help_text="An IANA name. Needed unless the kind is `at_once`.",
+    )
+    periods = serializers.ListField(
+        child=QuietPeriod(),
+        max_length=MAX_PERIODS,
+        required=False,
+        help_text="The quiet hours. Only for the kind `quiet_hours`.",
+    )
+    days = serializers.ListField(
+        child=serializers.ChoiceField(choices=DAYS),
+        max_length=7,
+        required=False,
+        help_text="The days of the digest. Only for the kind `digest`.",
+    )
+    at = serializers.RegexField(
+        CLOCK, required=False, help_text="The time of the digest, like 08:00."
+    )
+
+
+TIMING_HELP = (
+    "When messages are sent: at once, not in quiet hours, or as a digest. What waits is sent in one message. The events of "
+    "urgent rules do not wait."
+)
 
 
 class ChannelUpdate(serializers.Serializer[Any]):
     name = NameField(max_length=120, required=False)
     settings = serializers.DictField(required=False, help_text=SETTINGS_HELP)
+    timing = Timing(required=False, help_text=TIMING_HELP)
     enabled = serializers.BooleanField(required=False)
 
 
@@ -33,6 +82,7 @@ class ChannelCreate(serializers.Serializer[Any]):
     name = NameField(max_length=120)
     kind = serializers.ChoiceField(choices=ChannelKind.choices)
     settings = serializers.DictField(help_text=SETTINGS_HELP)
+    timing = Timing(required=False, help_text=TIMING_HELP)
     enabled = serializers.BooleanField(default=True)
 
 
@@ -50,6 +100,11 @@ class ChannelRow(serializers.Serializer[Any]):
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=ChannelKind.choices)
     settings = serializers.DictField(help_text=SETTINGS_HELP)
+    timing = Timing(help_text=TIMING_HELP)
+    held_until = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When what happens now is sent, because of quiet hours or a digest. Null: at once.",
+    )
     enabled = serializers.BooleanField()
     failing_since = serializers.DateTimeField(allow_null=True)
     disabled_reason = serializers.CharField(help_text="Why Drover has disabled it, or empty.")
@@ -87,6 +142,7 @@ class RuleUpdate(serializers.Serializer[Any]):
     channel_ids = serializers.ListField(
         child=serializers.UUIDField(), max_length=20, required=False
     )
+    urgent = serializers.BooleanField(required=False, help_text=URGENT_HELP)
     enabled = serializers.BooleanField(required=False)
 
 
@@ -116,6 +172,13 @@ class RuleFilter(serializers.Serializer[Any]):
     )
 
 
+class SnoozePart(serializers.Serializer[Any]):
+    until = serializers.DateTimeField()
+    reason = serializers.CharField()
+    by = serializers.CharField(help_text="Who has snoozed it, as in the audit log.")
+    created_at = serializers.DateTimeField()
+
+
 class RuleRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=NAMES)
@@ -126,7 +189,9 @@ class RuleRow(serializers.Serializer[Any]):
     scope_name = serializers.CharField(help_text="Name of the domain or pipeline, or empty.")
     tag = serializers.CharField()
     channel_ids = serializers.ListField(child=serializers.UUIDField())
+    urgent = serializers.BooleanField(help_text=URGENT_HELP)
     enabled = serializers.BooleanField()
+    snooze = SnoozePart(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -200,6 +265,12 @@ class AlertLabel(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
+class AlertRecovery(serializers.Serializer[Any]):
+    alert_id = serializers.UUIDField()
+    at = serializers.DateTimeField()
+    summary = serializers.CharField()
+
+
 class AlertMessage(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="The same if the message is sent again.")
     sent_at = serializers.DateTimeField()
@@ -207,6 +278,10 @@ class AlertMessage(serializers.Serializer[Any]):
     channel = AlertLabel()
     count = serializers.IntegerField(help_text="Number of all events; `events` has up to 20.")
     events = AlertEvent(many=True)
+    recovered_count = serializers.IntegerField(
+        help_text="Number of the alerts that have opened and closed in this message."
+    )
+    recovered = AlertRecovery(many=True, help_text="Those of them that `events` lists.")
 
 
 class DeliveryFilter(serializers.Serializer[Any]):
@@ -227,6 +302,9 @@ class DeliveryRow(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=DeliveryState.choices)
     attempts = serializers.IntegerField()
     next_attempt_at = serializers.DateTimeField(allow_null=True)
+    held_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until when it waits, because of quiet hours or a digest."
+    )
     answer_status = serializers.IntegerField(allow_null=True)
     answer = serializers.CharField(help_text="The first 500 characters of the answer.")
     problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")

@@ -8,6 +8,7 @@ from procrastinate.contrib.django import app
 
 from apps.alerts.deciding import by_subject, by_time, undecided
 from apps.alerts.sending import delivering, queue
+from apps.alerts.snoozing import releasing
 from apps.background.registry import SYSTEM_QUEUE
 
 
@@ -38,3 +39,9 @@ def watch(timestamp: int) -> None:
 @app.task(name="alerts.watch_subjects", queue=SYSTEM_QUEUE, queueing_lock="alerts.watch_subjects")
 def watch_subjects(timestamp: int) -> None:
     by_subject.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.end_snoozes", queue=SYSTEM_QUEUE, queueing_lock="alerts.end_snoozes")
+def end_snoozes(timestamp: int) -> None:
+    releasing.tick()

@@ -5,6 +5,7 @@ from django.urls import path
 from apps.alerts import views
 from apps.alerts.freshness_pages import public_views
 from apps.alerts.freshness_pages import views as freshness_views
+from apps.alerts.snoozing.views import OpenAlerts, SnoozeAlert, SnoozeRule
 from apps.alerts.usual.views import PipelineUsual
 
 urlpatterns = [
@@ -15,6 +16,9 @@ urlpatterns = [
     path("alerts/kinds", views.RuleKinds.as_view()),
     path("alerts/rules", views.Rules.as_view()),
     path("alerts/rules/<uuid:pk>", views.RuleById.as_view()),
+    path("alerts/rules/<uuid:pk>/snooze", SnoozeRule.as_view()),
+    path("alerts/open", OpenAlerts.as_view()),
+    path("alerts/open/<uuid:pk>/snooze", SnoozeAlert.as_view()),
     path("alerts/deliveries", views.Deliveries.as_view()),
     path("alerts/deliveries/<uuid:pk>", views.DeliveryById.as_view()),
     path("alerts/deliveries/<uuid:pk>/replay", views.ReplayDelivery.as_view()),

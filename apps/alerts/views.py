@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.alerts import channels, examples, rules
 from apps.alerts.kinds.registry import described_kinds
-from apps.alerts.models import Channel, Delivery, DeliveryState, Rule
+from apps.alerts.models import Channel, Delivery, DeliveryState, Rule, Snooze
 from apps.alerts.rule_kinds.registry import RULE_KINDS, described_rule_kinds
-from apps.alerts.sending import log
+from apps.alerts.sending import log, timing
 from apps.alerts.sending.log import DeliveryColumns
+from apps.alerts.sending.timing import TimingKind
 from apps.alerts.serializers import (
     ChannelCreate,
     ChannelKindList,
@@ -29,6 +31,7 @@ from apps.alerts.serializers import (
     RuleUpdate,
 )
 from apps.alerts.settings import masked_settings
+from apps.alerts.snoozing.services import snoozes_of_rules
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest_first, page
@@ -36,35 +39,48 @@ from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
 from apps.web.views import data_of, etag, match_of, query_of
 
 CHANNEL_COLUMNS = (
-    *("id", "name", "kind", "settings", "secret_hints", "enabled", "failing_since"),
+    *("id", "name", "kind", "settings", "secret_hints", "timing", "enabled", "failing_since"),
     *("disabled_reason", "created_at", "updated_at"),
 )
 RULE_COLUMNS = (
     *("id", "kind", "settings", "scope", "domain_id", "domain__name", "tag", "pipeline_id"),
-    *("pipeline__name", "enabled", "created_at", "updated_at"),
+    *("pipeline__name", "urgent", "enabled", "created_at", "updated_at"),
 )
 SCOPE_COLUMNS = ("domain_id", "pipeline_id", "domain__name", "pipeline__name")
 CHANNEL_ORDERS = {"name": Order("name")}
 NEWEST = {"newest": newest_first()}
+NEWEST_OPENED = {"newest": newest_first("opened_at")}
 
 
 def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str, object]:
     hints = row["secret_hints"]
+    hold = timing.hold(row["timing"], timezone.now())
     body = {name: row[name] for name in CHANNEL_COLUMNS if name != "secret_hints"}
     return {
         **body,
         "settings": masked_settings(row["kind"], row["settings"], hints),
+        "timing": row["timing"] or {"kind": TimingKind.AT_ONCE},
+        "held_until": hold.until if hold else None,
         "last_delivery": last.get(row["id"]),
     }
 
 
-def render_rule(row: Any, channel_ids: Mapping[UUID, list[UUID]]) -> dict[str, object]:
+def render_snooze(snooze: Snooze | None) -> dict[str, object] | None:
+    if snooze is None:
+        return None
+    return {name: getattr(snooze, name) for name in ("until", "reason", "by", "created_at")}
+
+
+def render_rule(
+    row: Any, channel_ids: Mapping[UUID, list[UUID]], snoozes: Mapping[UUID, Snooze]
+) -> dict[str, object]:
     return {
         **{name: row[name] for name in RULE_COLUMNS if name not in SCOPE_COLUMNS},
         "sentence": RULE_KINDS[row["kind"]].sentence(row["settings"]),
         "scope_id": row["domain_id"] or row["pipeline_id"],
         "scope_name": row["domain__name"] or row["pipeline__name"] or "",
         "channel_ids": channel_ids[row["id"]],
+        "snooze": render_snooze(snoozes.get(row["id"])),
     }
 
 
@@ -74,11 +90,14 @@ def render_delivery(row: DeliveryColumns) -> dict[str, object]:
         *("problem", "created_at", "sent_at"),
     )
     is_pending = row["state"] == DeliveryState.PENDING
+    is_held = is_pending and row["message_id"] is None and not row["urgent"]
+    hold = timing.hold(row["channel__timing"], timezone.now()) if is_held else None
     return {
         **{name: row[name] for name in copied},  # type: ignore[literal-required]
         "channel": {"id": row["channel_id"], "name": row["channel__name"]},
         "event": row["payload"],
         "next_attempt_at": row["next_attempt_at"] if is_pending else None,
+        "held_until": hold.until if hold and row["next_attempt_at"] >= hold.since else None,
     }
 
 
@@ -90,9 +109,14 @@ class AlertView(OrgView):
         body = render_channel(row, log.last_deliveries(self.org, [channel.pk]))
         return Response(body, status=status, headers={"ETag": etag(channel.etag)})
 
+    def rule_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
+        ids = [row["id"] for row in rows]
+        channel_ids, snoozes = rules.channel_ids(self.org, ids), snoozes_of_rules(self.org, ids)
+        return [render_rule(row, channel_ids, snoozes) for row in rows]
+
     def rule_response(self, rule: Rule, status: int = 200) -> Response:
         row = rules.rules(self.org, self.principal).values(*RULE_COLUMNS).get(pk=rule.pk)
-        body = render_rule(row, rules.channel_ids(self.org, [rule.pk]))
+        (body,) = self.rule_rows([row])
         return Response(body, status=status, headers={"ETag": etag(rule.etag)})
 
     def delivery_response(self, delivery: Delivery, status: int = 202) -> Response:
@@ -242,9 +266,7 @@ class Rules(AlertView):
         )
         rows = rows.values(*RULE_COLUMNS)
         answer = page(request, rows, orders=NEWEST, default="newest")
-        results = answer.data["results"]
-        channel_ids = rules.channel_ids(self.org, [row["id"] for row in results])
-        answer.data["results"] = [render_rule(row, channel_ids) for row in results]
+        answer.data["results"] = self.rule_rows(answer.data["results"])
         return answer
 
     @operation(

@@ -32,10 +32,31 @@ def title(message: Message, *, quote: Rendering = quote) -> str:
     first = message["events"][0]
     if first["kind"] == DeliveryKind.TEST:
         return f"Test of the channel {quote(message['channel']['name'])}"
-    if message["count"] == 1 and first["subject"] is not None:
-        return f"{_label(first)}: {quote(first['subject']['name'])}"
+    recovered = message["recovered_count"]
+    alerts = message["count"] - recovered
+    if alerts == 1 and first["subject"] is not None:
+        label = f"{_label(first)}, and recovered" if recovered else _label(first)
+        return f"{label}: {quote(first['subject']['name'])}"
     of = " of your pipelines" if all(event["pipeline"] for event in message["events"]) else ""
-    return f"{message['count']} alerts{of}"
+    title = f"{alerts} alerts{of}"
+    return f"{title}, {recovered} of them recovered" if recovered else title
+
+
+def events_with_lines(
+    message: Message, *, quote: Rendering = quote, plain: Rendering = unchanged
+) -> list[tuple[Event, list[str]]]:
+    """Return the events that are told, with their sentences. A recovery is told with what has opened in the same message."""
+    recovered = {each["alert_id"]: each["summary"] for each in message["recovered"]}
+    told = []
+    for event in message["events"]:
+        summary = recovered.get(event["alert_id"] or "")
+        if summary is not None and event["kind"] == DeliveryKind.CLOSED:
+            continue
+        lines = event_lines(event, quote=quote, plain=plain)
+        if summary is not None:
+            lines.append(f"{quote(subject(event))} {plain(summary)}.")
+        told.append((event, lines))
+    return told
 
 
 def event_lines(
@@ -78,6 +99,8 @@ def more(message: Message) -> str:
 def _label(event: Event) -> str:
     if event["rule"] is None:
         return "Recovered"
+    if event["kind"] == DeliveryKind.STILL_OPEN:
+        return "Still open"
     kind = RULE_KINDS[event["rule"]["kind"]]
     return kind.closed_label if event["kind"] == DeliveryKind.CLOSED else kind.label
 

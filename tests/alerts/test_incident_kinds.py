@@ -117,6 +117,7 @@ def test_pagerduty_gets_an_incident_that_the_recovery_resolves(
     channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
     receiver.replies = [Reply(202), Reply(202)]
     (pipeline,) = fail(world, "Orders")
+    deliver(world, channel)
     end_run(world, pipeline, Status.SUCCEEDED)
     deliver(world, channel)
     opened, closed = bodies(receiver)
@@ -156,6 +157,7 @@ def test_opsgenie_gets_an_alert_that_the_recovery_closes(world: World, receiver:
     channel = add_channel(world, "opsgenie", SETTINGS["opsgenie"])
     receiver.replies = [Reply(202), Reply(202)]
     (pipeline,) = fail(world, "Orders")
+    deliver(world, channel)
     end_run(world, pipeline, Status.SUCCEEDED)
     deliver(world, channel)
     opened, closed = bodies(receiver)
@@ -270,6 +272,19 @@ def test_after_too_many_requests_new_events_wait_too(world: World, receiver: Rec
     deliver(world, channel)
     assert len(receiver.requests) == 4
     assert {row["state"] for row in log_of(world, channel=channel)} == {"sent"}
+
+
+def test_what_has_recovered_before_it_was_sent_opens_nothing(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
+    (pipeline,) = fail(world, "Orders")
+    end_run(world, pipeline, Status.SUCCEEDED)
+    deliver(world, channel)
+    assert receiver.requests == []
+    assert {(row["state"], row["problem"]) for row in log_of(world, channel=channel)} == {
+        ("skipped", "It had recovered before it was sent.")
+    }
 
 
 @pytest.mark.parametrize("kind", SETTINGS)

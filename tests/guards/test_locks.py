@@ -63,7 +63,8 @@ UNTESTED_PLACES = {
         "apps/connectors/files/uploads.py:Upload._take_over_unfinished_row",
         "apps/alerts/channels.py:_lock",
         "apps/alerts/freshness_pages/services.py:_lock",
-        "apps/alerts/rules.py:_lock",
+        "apps/alerts/rules.py:lock",
+        "apps/alerts/snoozing/services.py:_lock_alert",
         "apps/alerts/sending/log.py:replay",
         "apps/connectors/files/uploads.py:Upload.claim",
         "apps/connectors/custom_sources/services.py:_lock_editable",
@@ -133,6 +134,11 @@ UNTESTED_PLACES = {
     "A channel. Another worker that wants to send to it goes on with other channels.": [
         "apps/alerts/sending/delivering.py:_claim",
         "apps/alerts/sending/delivering.py:_record",
+    ],
+    "Alerts and snoozes of one org. The end of a run of their pipelines waits for them, like `a connector`.": [
+        "apps/alerts/snoozing/releasing.py:end_snoozes",
+        "apps/alerts/snoozing/releasing.py:release",
+        "apps/alerts/snoozing/releasing.py:_remind",
     ],
     "A backfill, which the next round skips while it is locked, like `a due schedule`.": [
         "apps/runs/backfills/chunks.py:advance",

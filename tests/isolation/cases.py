@@ -10,9 +10,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
 from apps.orgs.roles import Role
 from tests.isolation.planted import (
@@ -55,6 +57,10 @@ SCIM_USER, SCIM_GROUP = (
 SCIM_SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 SCIM_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 DASHBOARD_HEADERS = {"HTTP_X_REQUESTED_WITH": "drover"}
+
+
+def tomorrow() -> str:
+    return (timezone.now() + timedelta(days=1)).isoformat()
 
 
 def refresh_cookie(planted: PlantedOrg) -> dict[str, str]:
@@ -638,6 +644,11 @@ ALERTS = {
         unknown_id_status=422,
     ),
     "alert_rules_delete": Case(204, path={"id": "rule"}),
+    "alert_rules_snooze": Case(path={"id": "rule"}, body=lambda p: {"until": tomorrow()}),
+    "alert_rules_wake": Case(path={"id": "rule"}),
+    "alerts_open_list": Case(),
+    "alerts_snooze": Case(path={"id": "alert"}, body=lambda p: {"until": tomorrow()}),
+    "alerts_wake": Case(path={"id": "alert"}),
     "alert_deliveries_list": Case(query={"channel": "channel", "pipeline": "pipeline"}),
     "alert_deliveries_get": Case(path={"id": "delivery"}),
     "alert_deliveries_replay": Case(202, path={"id": "delivery"}),

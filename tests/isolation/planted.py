@@ -27,7 +27,8 @@ from apps.agent.models import (
 )
 from apps.alerts import channels, rules
 from apps.alerts.deciding import undecided
-from apps.alerts.models import Delivery
+from apps.alerts.models import Alert, Delivery
+from apps.alerts.snoozing import services as snoozing
 from apps.auth import sessions
 from apps.auth.mailing import links
 from apps.auth.models import RefreshFamily, User
@@ -469,11 +470,14 @@ def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str,
         org=world.org, by=by, name=f"{canary} waiting", kind="email", settings={"to": []}
     )
     channels.test(org=world.org, by=by, channel_id=waiting.pk)
+    until = timezone.now() + timedelta(days=1)
+    snoozing.snooze_rule(org=world.org, by=by, rule_id=rule.pk, until=until, reason=canary)
     return {
         "channel": channel.pk,
         "waiting_channel": waiting.pk,
         "rule": rule.pk,
         "delivery": deliveries.get().pk,
+        "alert": Alert.objects.for_org(world.org).get(rule=rule).pk,
     }
 
 

@@ -22,6 +22,7 @@ from apps.alerts.models import (
 )
 from apps.alerts.rule_kinds.verdicts import Finding
 from apps.alerts.sending import queue
+from apps.alerts.sending.holding import hold_back
 from apps.auth.models import new_id
 
 
@@ -47,7 +48,7 @@ def open_alerts(
         )
         opened.append((rule, alert, event))
     Alert.unscoped.bulk_create(alert for _, alert, _ in opened)
-    _add_deliveries(org_id, opened)
+    add_deliveries(org_id, opened)
 
 
 def close_alerts(
@@ -68,7 +69,7 @@ def close_alerts(
                 DeliveryKind.CLOSED, alert=alert, subject=subject, at=at, run=run, summary=text
             )
             told.append((alert.rule, alert, event))
-    _add_deliveries(org_id, told)
+    add_deliveries(org_id, told)
 
 
 def _columns(subject: payloads.Subject) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _columns(subject: payloads.Subject) -> dict[str, Any]:
     return {"subject_kind": subject["kind"], "subject_key": subject["id"]}
 
 
-def _add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Event]]) -> None:
+def add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Event]]) -> None:
     """Store a delivery for each enabled channel of each rule. The same event has the same id in all channels."""
     if not alerts:
         return
@@ -89,7 +90,7 @@ def _add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.E
     for row in rows.select_related("channel").order_by("channel_id"):
         channels[row.channel_id] = row.channel
         channels_by_rule.setdefault(row.rule_id, []).append(row.channel_id)
-    Delivery.unscoped.bulk_create(
+    deliveries = [
         Delivery(
             org_id=org_id,
             channel_id=channel_id,
@@ -101,12 +102,16 @@ def _add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.E
         )
         for rule, alert, event in alerts
         for channel_id in channels_by_rule.get(rule.pk, [])
-    )
+    ]
+    hold_back(org_id, deliveries, channels)
+    Delivery.unscoped.bulk_create(deliveries)
     _wake(channels.values(), timezone.now())
 
 
 def _wake(channels: Iterable[Channel], now: datetime) -> None:
-    """Let a worker deliver at once, except to channels that group their events now: the tick finds those later."""
+    """Let a worker deliver at once, except to channels that group or hold their events now: the tick finds those later."""
     for channel in channels:
-        if channel.grouped_until is None or channel.grouped_until <= now:
+        if all(
+            until is None or until <= now for until in (channel.grouped_until, channel.held_until)
+        ):
             queue.deliver_soon(org_id=channel.org_id, channel_id=channel.pk)

@@ -86,16 +86,16 @@ def _allowed(org: Org, addresses: list[str]) -> list[str]:
 
 
 def _context(message: Message) -> dict[str, Any]:
-    events = message["events"]
     page = words.page(message)
     return {
         "title": words.title(message, quote=mail.quote_name),
         "organization": mail.quote_name(message["organization"]["name"]),
-        "events": [_paragraph(event) for event in events],
+        "events": [
+            " ".join(lines)
+            for _, lines in words.events_with_lines(
+                message, quote=mail.quote_name, plain=mail.unlinked_text
+            )
+        ],
         "more": words.more(message),
         "link": page[1] if page else page_address("alerts/deliveries"),
     }
-
-
-def _paragraph(event: Any) -> str:
-    return " ".join(words.event_lines(event, quote=mail.quote_name, plain=mail.unlinked_text))

@@ -5,6 +5,7 @@ The format is https://api.slack.com/messaging/webhooks with blocks of https://ap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -36,14 +37,14 @@ def body(message: Message) -> JsonObject:
     """Return the message with one section for each event."""
     title = words.title(message)
     header = {"type": "plain_text", "text": title[:MAX_HEADER_LENGTH]}
-    sections = [_section(_event_text(event)) for event in message["events"]]
+    sections = [_section(_event_text(*told)) for told in words.events_with_lines(message)]
     if more := words.more(message):
         sections.append(_section(f"{more} <{page_address('alerts/deliveries')}|Open all alerts>"))
     return {"text": title, "blocks": [{"type": "header", "text": header}, *sections]}
 
 
-def _event_text(event: Any) -> str:
-    lines = [escape(line) for line in words.event_lines(event)]
+def _event_text(event: Any, sentences: Sequence[str]) -> str:
+    lines = [escape(line) for line in sentences]
     if event["run"] is not None:
         lines.append(f"<{event['run']['url']}|Open the run>")
     elif event["subject"] is not None:

@@ -42,24 +42,25 @@ def body(message: Message) -> JsonObject:
     """Return the message with as many events as Teams accepts."""
     events = message["events"]
     while True:
-        card = _message(message, events)
+        card = _message({**message, "events": events}, words.title(message))
         if len(orjson.dumps(card)) <= MAX_BYTES or not events:
             return card
         events = events[:-1]
 
 
-def _message(message: Message, events: Sequence[Any]) -> JsonObject:
-    hidden = message["count"] - len(events)
-    title, url = words.page(message) or ("Open all alerts", page_address("alerts/deliveries"))
+def _message(message: Message, heading: str) -> JsonObject:
+    more = words.more(message)
+    page = words.page(message) if message["events"] else None
+    title, url = page or ("Open all alerts", page_address("alerts/deliveries"))
     card: JsonObject = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "msteams": {"width": "Full"},
         "body": [
-            _text([{"text": words.title(message), "size": "Large", "weight": "Bolder"}]),
-            *(_event(event) for event in events),
-            *([_text([{"text": f"And {hidden} more."}])] if hidden > 0 else []),
+            _text([{"text": heading, "size": "Large", "weight": "Bolder"}]),
+            *(_event(*told) for told in words.events_with_lines(message)),
+            *([_text([{"text": more}])] if more else []),
         ],
         "actions": [{"type": "Action.OpenUrl", "title": title, "url": url}],
     }
@@ -70,8 +71,8 @@ def _message(message: Message, events: Sequence[Any]) -> JsonObject:
     }
 
 
-def _event(event: Any) -> JsonObject:
-    first, *others = words.event_lines(event)
+def _event(event: Any, lines: Sequence[str]) -> JsonObject:
+    first, *others = lines
     color = "Good" if event["kind"] == DeliveryKind.CLOSED else "Attention"
     runs = [{"text": first, "color": "Default" if event["kind"] == DeliveryKind.TEST else color}]
     return {

@@ -5,12 +5,14 @@ sends it outside of any transaction, and stores the answer in a second one. If t
 due again after CLAIM, and is sent with the same ids. So a message arrives at least once.
 
 The first event goes at once. Events that follow within GROUPING are sent together in one message, except to kinds of
-channels that get one event in each message. Events of a pipeline wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
+channels that get one event in each message. What happens in the quiet hours of a channel, or before its next digest, is
+kept and sent in one message afterwards, unless its rule is urgent. Events of a pipeline wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +20,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -27,7 +29,8 @@ from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.email import owner_addresses
 from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
-from apps.alerts.sending import queue
+from apps.alerts.payloads import Recovery
+from apps.alerts.sending import queue, timing
 from apps.alerts.settings import unsealed_settings
 from apps.auth.mailing import mail
 from apps.auth.models import new_id
@@ -48,6 +51,7 @@ TOO_MANY_REQUESTS = 429  # of HTTP
 GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
 MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker dies
 DISABLE_AFTER = timedelta(days=7)  # of failures without a success
+FARTHEST = timedelta(hours=3)  # a later time was set by a computer whose clock was wrong
 KEEP = timedelta(days=90)
 MESSAGES_PER_JOB = 20
 CHANNELS_PER_TICK = 500
@@ -124,20 +128,27 @@ def _claim(org_id: UUID, channel_id: UUID) -> ClaimedMessage | None:
 
 
 def _message_to_repeat(pending: QuerySet[Delivery], now: datetime) -> UUID | None:
-    due = pending.filter(message_id__isnull=False, next_attempt_at__lte=now)
+    due = pending.filter(_is_due(now), message_id__isnull=False)
     return due.order_by("next_attempt_at", "pk").values_list("message_id", flat=True).first()
 
 
 def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -> UUID | None:
     """Make one message of all new events, and begin to group the events that follow."""
-    if channel.grouped_until is not None and channel.grouped_until > now:
+    if channel.grouped_until is not None and now < channel.grouped_until <= now + FARTHEST:
         return None
     tried = pending.filter(message_id__isnull=False).exclude(kind=DeliveryKind.TEST)
     message_id = new_id()
-    new = pending.filter(message_id=None, next_attempt_at__lte=now)
+    new = pending.filter(_is_due(now), message_id=None)
     new = new.exclude(pipeline_id__in=tried.filter(pipeline__isnull=False).values("pipeline_id"))
     if tried.filter(pipeline=None).exists():  # What is about no pipeline keeps its order too.
         new = new.exclude(pipeline=None)
+    hold = timing.hold(channel.timing, now)
+    if hold:
+        new = new.filter(Q(urgent=True) | Q(next_attempt_at__lt=hold.since) | _is_wrong(now))
+        if not new.exists():
+            channel.held_until = hold.until
+            channel.save(update_fields=["held_until"])
+            return None
     if KINDS[channel.kind].one_by_one:
         oldest = new.order_by("created_at", "pk").values("pk")[:1]
         new = new.filter(pk__in=oldest)
@@ -147,6 +158,14 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
     channel.grouped_until = now + GROUPING
     channel.save(update_fields=["grouped_until"])
     return message_id
+
+
+def _is_due(now: datetime) -> Q:
+    return Q(next_attempt_at__lte=now) | _is_wrong(now)
+
+
+def _is_wrong(now: datetime) -> Q:
+    return Q(next_attempt_at__gt=now + FARTHEST)
 
 
 def _claim_message(
@@ -168,11 +187,24 @@ def _claim_message(
             channel=channel,
             count=rows.count(),
             events=[row.payload for row in first_rows],
+            recoveries=_recoveries(rows, first_rows),
         ),
         attempt=first.attempts,
         first_attempt_at=first.first_attempt_at or now,
         is_test=first.kind == DeliveryKind.TEST,
     )
+
+
+def _recoveries(rows: QuerySet[Delivery], listed: Sequence[Delivery]) -> tuple[int, list[Recovery]]:
+    """Return how many alerts have opened and closed in the message, and when and how the listed ones have closed."""
+    opened = rows.filter(kind=DeliveryKind.OPENED).values("alert_id")
+    closed = rows.filter(kind=DeliveryKind.CLOSED, alert_id__in=opened)
+    listed_ids = [row.alert_id for row in listed if row.alert_id]
+    events = closed.filter(alert_id__in=listed_ids).order_by("created_at", "pk")
+    return closed.count(), [
+        {"alert_id": str(event["alert_id"]), "at": event["at"], "summary": event["summary"]}
+        for event in events.values_list("payload", flat=True)
+    ]
 
 
 def _record(claimed: ClaimedMessage, answer: Answer) -> None:

@@ -14,6 +14,7 @@ from apps.alerts.exceptions import StillPending
 from apps.alerts.models import Channel, Delivery, DeliveryState
 from apps.alerts.payloads import Event
 from apps.alerts.rules import hidden_kinds
+from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
@@ -26,6 +27,8 @@ class DeliveryColumns(TypedDict):
     id: UUID
     channel_id: UUID
     channel__name: str
+    channel__timing: JsonObject
+    urgent: bool
     event_id: UUID
     message_id: UUID | None
     kind: str

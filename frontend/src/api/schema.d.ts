@@ -468,6 +468,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the open alerts
+         * @description List the open alerts.
+         */
+        get: operations["alerts_open_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/open/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze an open alert: its channels are reminded at the end, if it is still open
+         * @description Snooze an open alert: its channels are reminded at the end, if it is still open.
+         */
+        post: operations["alerts_snooze"];
+        /**
+         * End the snooze of an alert
+         * @description End the snooze of an alert.
+         */
+        delete: operations["alerts_wake"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts/rules": {
         parameters: {
             query?: never;
@@ -518,6 +562,30 @@ export interface paths {
          * @description Change a rule.
          */
         patch: operations["alert_rules_update"];
+        trace?: never;
+    };
+    "/api/v1/alerts/rules/{id}/snooze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Snooze a rule: what is still open at the end is told then
+         * @description Snooze a rule: what is still open at the end is told then.
+         */
+        post: operations["alert_rules_snooze"];
+        /**
+         * End the snooze of a rule, and tell what is still open
+         * @description End the snooze of a rule, and tell what is still open.
+         */
+        delete: operations["alert_rules_wake"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/auth/{provider}/callback": {
@@ -4640,12 +4708,23 @@ export interface components {
             /** @description Number of all events; `events` has up to 20. */
             count: number;
             events: components["schemas"]["AlertEvent"][];
+            /** @description Number of the alerts that have opened and closed in this message. */
+            recovered_count: number;
+            /** @description Those of them that `events` lists. */
+            recovered: components["schemas"]["AlertRecovery"][];
         };
         AlertPipeline: {
             /** Format: uuid */
             id: string;
             name: string;
             url: string;
+        };
+        AlertRecovery: {
+            /** Format: uuid */
+            alert_id: string;
+            /** Format: date-time */
+            at: string;
+            summary: string;
         };
         AlertRule: {
             /** Format: uuid */
@@ -4678,6 +4757,8 @@ export interface components {
         };
         /** @enum {string} */
         AlertSubjectKindEnum: "pipeline" | "limit" | "api_key" | "connector";
+        /** @enum {string} */
+        AlertTimingKindEnum: "at_once" | "quiet_hours" | "digest";
         Alive: {
             status: components["schemas"]["AliveStatusEnum"];
         };
@@ -5185,6 +5266,8 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+            /** @description When messages are sent: at once, not in quiet hours, or as a digest. What waits is sent in one message. The events of urgent rules do not wait. */
+            timing?: components["schemas"]["TimingRequest"];
             /** @default true */
             enabled?: boolean;
         };
@@ -5212,6 +5295,13 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+            /** @description When messages are sent: at once, not in quiet hours, or as a digest. What waits is sent in one message. The events of urgent rules do not wait. */
+            timing: components["schemas"]["Timing"];
+            /**
+             * Format: date-time
+             * @description When what happens now is sent, because of quiet hours or a digest. Null: at once.
+             */
+            held_until: string | null;
             enabled: boolean;
             /** Format: date-time */
             failing_since: string | null;
@@ -5707,6 +5797,8 @@ export interface components {
             records: number;
         };
         /** @enum {string} */
+        DaysEnum: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
+        /** @enum {string} */
         DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
         DecisionRequestRequest: {
             decision: components["schemas"]["DecisionRequestDecisionEnum"];
@@ -5716,7 +5808,7 @@ export interface components {
             answer?: unknown;
         };
         /** @enum {string} */
-        DeliveryKindEnum: "opened" | "closed" | "test";
+        DeliveryKindEnum: "opened" | "still_open" | "closed" | "test";
         DeliveryRow: {
             /** Format: uuid */
             id: string;
@@ -5734,6 +5826,11 @@ export interface components {
             attempts: number;
             /** Format: date-time */
             next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it waits, because of quiet hours or a digest.
+             */
+            held_until: string | null;
             answer_status: number | null;
             /** @description The first 500 characters of the answer. */
             answer: string;
@@ -5752,7 +5849,7 @@ export interface components {
             count: number;
         };
         /** @enum {string} */
-        DeliveryStateEnum: "pending" | "sent" | "failed";
+        DeliveryStateEnum: "pending" | "sent" | "failed" | "snoozed" | "skipped";
         Dependencies: {
             /** @description `all`: after each of the upstream pipelines has succeeded. `any`: after each success of one. */
             mode: components["schemas"]["DependencyModeEnum"];
@@ -6800,6 +6897,24 @@ export interface components {
             author: string | null;
         };
         NullEnum: null;
+        OpenAlertRow: {
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            opened_at: string;
+            /** Format: uuid */
+            rule_id: string;
+            /** @description What has opened it. */
+            event: components["schemas"]["AlertEvent"];
+            snooze: components["schemas"]["SnoozePart"] | null;
+        };
+        OpenAlertRowPage: {
+            results: components["schemas"]["OpenAlertRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
         Organization: {
             /** Format: uuid */
             id: string;
@@ -7011,6 +7126,8 @@ export interface components {
             settings?: {
                 [key: string]: unknown;
             };
+            /** @description When messages are sent: at once, not in quiet hours, or as a digest. What waits is sent in one message. The events of urgent rules do not wait. */
+            timing?: components["schemas"]["TimingRequest"];
             enabled?: boolean;
         };
         PatchedConnectorUpdateRequest: {
@@ -7334,6 +7451,8 @@ export interface components {
             /** @description If the scope is `tag`. */
             tag?: string;
             channel_ids?: string[];
+            /** @description Its events are sent at once, also in the quiet hours of channels and before their digests. */
+            urgent?: boolean;
             enabled?: boolean;
         };
         PatchedScimPatchRequest: {
@@ -8275,6 +8394,22 @@ export interface components {
             /** @description The first 100 in the order of the queue, each with its reason and its place. */
             waiting_runs: components["schemas"]["RunRow"][];
         };
+        QuietPeriod: {
+            /** @description The days on which it begins. */
+            days: components["schemas"]["DaysEnum"][];
+            /** @description Like 22:00. */
+            start: string;
+            /** @description Like 08:00, of the next day unless it is after `start`. */
+            end: string;
+        };
+        QuietPeriodRequest: {
+            /** @description The days on which it begins. */
+            days: components["schemas"]["DaysEnum"][];
+            /** @description Like 22:00. */
+            start: string;
+            /** @description Like 08:00, of the next day unless it is after `start`. */
+            end: string;
+        };
         Readiness: {
             ready: boolean;
             /** @description Only with DROVER_METRICS_TOKEN as a bearer token. */
@@ -8486,6 +8621,8 @@ export interface components {
             /** @description If the scope is `tag`. */
             tag?: string;
             channel_ids: string[];
+            /** @description Its events are sent at once, also in the quiet hours of channels and before their digests. */
+            urgent?: boolean;
             enabled?: boolean;
         };
         RuleKindList: {
@@ -8522,7 +8659,10 @@ export interface components {
             scope_name: string;
             tag: string;
             channel_ids: string[];
+            /** @description Its events are sent at once, also in the quiet hours of channels and before their digests. */
+            urgent: boolean;
             enabled: boolean;
+            snooze: components["schemas"]["SnoozePart"] | null;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */
@@ -8948,6 +9088,24 @@ export interface components {
         };
         /** @enum {string} */
         SideEnum: "before" | "after";
+        SnoozePart: {
+            /** Format: date-time */
+            until: string;
+            reason: string;
+            /** @description Who has snoozed it, as in the audit log. */
+            by: string;
+            /** Format: date-time */
+            created_at: string;
+        };
+        SnoozeRequestRequest: {
+            /**
+             * Format: date-time
+             * @description Within the next 30 days.
+             */
+            until: string;
+            /** @default  */
+            reason?: string;
+        };
         /** @description What has changed at the source of a stream since the run before. */
         SourceChange: {
             /** Format: uuid */
@@ -9188,6 +9346,28 @@ export interface components {
                  */
                 end_date?: string | null;
             };
+        };
+        Timing: {
+            kind: components["schemas"]["AlertTimingKindEnum"];
+            /** @description An IANA name. Needed unless the kind is `at_once`. */
+            timezone?: string;
+            /** @description The quiet hours. Only for the kind `quiet_hours`. */
+            periods?: components["schemas"]["QuietPeriod"][];
+            /** @description The days of the digest. Only for the kind `digest`. */
+            days?: components["schemas"]["DaysEnum"][];
+            /** @description The time of the digest, like 08:00. */
+            at?: string;
+        };
+        TimingRequest: {
+            kind: components["schemas"]["AlertTimingKindEnum"];
+            /** @description An IANA name. Needed unless the kind is `at_once`. */
+            timezone?: string;
+            /** @description The quiet hours. Only for the kind `quiet_hours`. */
+            periods?: components["schemas"]["QuietPeriodRequest"][];
+            /** @description The days of the digest. Only for the kind `digest`. */
+            days?: components["schemas"]["DaysEnum"][];
+            /** @description The time of the digest, like 08:00. */
+            at?: string;
         };
         TokenHint: {
             set: boolean;
@@ -12149,7 +12329,7 @@ export interface operations {
                 /** @description Rows per page. */
                 limit?: number;
                 pipeline?: string;
-                state?: "pending" | "sent" | "failed";
+                state?: "pending" | "sent" | "failed" | "snoozed" | "skipped";
             };
             header?: never;
             path?: never;
@@ -12424,6 +12604,271 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_open_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the open alerts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAlertRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_snooze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnoozeRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Snooze an open alert: its channels are reminded at the end, if it is still open */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAlertRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_wake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description End the snooze of an alert */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenAlertRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12903,6 +13348,201 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_snooze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnoozeRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Snooze a rule: what is still open at the end is told then */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rules_wake: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description End the snooze of a rule, and tell what is still open */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
