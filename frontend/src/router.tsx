@@ -408,6 +408,12 @@ const alertRules = createRoute({
   component: lazyPage(() => import("@/features/alerts/rules-tab"), "RulesTab"),
 });
 
+const openAlerts = createRoute({
+  getParentRoute: () => alerts,
+  path: "/open",
+  component: lazyPage(() => import("@/features/alerts/open-tab"), "OpenTab"),
+});
+
 const alertChannels = createRoute({
   getParentRoute: () => alerts,
   path: "/channels",
@@ -594,7 +600,7 @@ export const router = createRouter({
       sourceBuilder,
       source,
       files,
-      alerts.addChildren([alertRules, alertChannels, alertDeliveries, freshnessPages]),
+      alerts.addChildren([alertRules, openAlerts, alertChannels, alertDeliveries, freshnessPages]),
       agent,
       agentConversation,
       ...developerPages,

@@ -17,8 +17,8 @@ from django.db.models import TextChoices
 
 from apps.connectors.schemas import Error
 from apps.json import JsonObject
-from apps.pipelines.schedules.plans import UNKNOWN_ZONE
 from apps.pipelines.schedules.local_times import first_moment, last_moment
+from apps.pipelines.schedules.plans import UNKNOWN_ZONE
 from apps.pipelines.schedules.times import time_zone_names
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

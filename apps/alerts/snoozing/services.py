@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.alerts import rules
+from apps.alerts import payloads, rules
 from apps.alerts.models import Alert, DeliveryState, Rule, Snooze
 from apps.alerts.sending.holding import untold
 from apps.alerts.snoozing.releasing import release
@@ -34,6 +34,7 @@ LONGEST = timedelta(days=30)
 def open_alerts(org: Org, by: Principal) -> OrgQuerySet[Alert]:
     """Return the open alerts that the principal can see. An API key for one domain sees those about its pipelines."""
     rows = Alert.objects.for_org(org).filter(closed_at=None)
+    rows = rows.exclude(rule__kind__in=rules.hidden_kinds(by))
     return rows if by.only_domain is None else rows.filter(pipeline__domain_id=by.only_domain)
 
 
@@ -91,7 +92,7 @@ def wake_alert(*, org: Org, by: Principal, alert_id: UUID) -> None:
 def _lock_alert(org: Org, by: Principal, alert_id: UUID) -> Alert:
     rows = open_alerts(org, by).select_related("rule", "pipeline")
     alert = find_object(rows, alert_id, lock=True)
-    domain_id = alert.pipeline.domain_id if alert.pipeline_id else None
+    domain_id = alert.pipeline.domain_id if alert.pipeline else None
     by.require(Permission.ALERTS_EDIT, domain_id=domain_id)
     return alert
 
@@ -135,7 +136,7 @@ def _record_alert(
         action=action,
         object_kind="alert",
         object_id=alert.pk,
-        object_label=alert.pipeline.name if alert.pipeline_id else "",
+        object_label=payloads.subject_of(alert)["name"],
         changes=_audited(snooze),
     )
 

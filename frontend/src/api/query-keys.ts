@@ -7,6 +7,7 @@ export const queryKeys = {
     channels: ["alerts", "channels"],
     channel: (id: string) => ["alerts", "channel", id] as const,
     rules: ["alerts", "rules"],
+    open: ["alerts", "open"],
     rulesFor: (pipelineId: string) => ["alerts", "rules-for", pipelineId] as const,
     rule: (id: string) => ["alerts", "rule", id] as const,
     deliveries: (filter: object) => ["alerts", "deliveries", filter] as const,

@@ -6,6 +6,7 @@ type Schemas = components["schemas"];
 export type AlertChannel = Schemas["ChannelRow"];
 export type AlertDelivery = Schemas["DeliveryRow"];
 export type AlertKind = Schemas["ChannelKindRow"];
+export type OpenAlert = Schemas["OpenAlertRow"];
 export type AlertRule = Schemas["RuleRow"];
 export type AlertRuleKind = Schemas["RuleKindRow"];
 export type AgentStatus = Schemas["AgentStatus"];

@@ -43,6 +43,7 @@ export const PAGES: Page[] = [
   { path: "/queue" },
   { path: "/files" },
   { path: "/alerts" },
+  { path: "/alerts/open" },
   { path: "/alerts/channels" },
   { path: "/alerts/deliveries" },
   { path: "/alerts/freshness-pages" },

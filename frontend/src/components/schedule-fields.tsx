@@ -7,6 +7,7 @@ import { WEEKDAYS, type Weekday } from "@/format/blackouts";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
 import { browserTimeZone } from "@/format/time";
 import { Field, TextField } from "./field";
+import { TimeZoneField } from "./time-zone-field";
 import { WeekdayChoice } from "./weekday-choice";
 
 type Timing = "manual" | "interval" | "daily" | "weekly" | "cron";
@@ -148,23 +149,14 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
         </div>
       )}
       {timing !== "manual" && timing !== "interval" && (
-        <Field label="Time zone" error={errors.timezone}>
-          {(control) => (
-            <select
-              className="control"
-              {...control}
-              value={zone}
-              onChange={({ target }) => {
-                setZone(target.value);
-                change({ zone: target.value });
-              }}
-            >
-              {timeZones(zone).map((name) => (
-                <option key={name}>{name}</option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <TimeZoneField
+          value={zone}
+          onChange={(next) => {
+            setZone(next);
+            change({ zone: next });
+          }}
+          error={errors.timezone}
+        />
       )}
     </div>
   );
@@ -218,10 +210,6 @@ function buildSchedule({ timing, intervalSeconds, time, days, cron, zone }: Part
 /** The intervals to offer, with the current one, which may have been set through the API. */
 function intervals(current: number | null | undefined): number[] {
   return [...new Set([...INTERVALS, ...(current ? [current] : [])])].sort((one, other) => one - other);
-}
-
-function timeZones(current: string): string[] {
-  return [...new Set(["UTC", current, ...Intl.supportedValuesOf("timeZone")])];
 }
 
 /** The times of the expression in words, or how to write one. An expression that the server has refused has no times. */

@@ -77,6 +77,12 @@ export function clockTime(time: string): string {
 }
 
 /** Returns the IANA name of the user's time zone, such as Europe/Paris. */
+/** A moment near now in the user's time zone: its time, and its day unless that is today. */
+export function momentInWords(time: string): string {
+  const isToday = new Date(time).toDateString() === new Date().toDateString();
+  return isToday ? clockTime(time).slice(0, 5) : shortTime(time);
+}
+
 export function browserTimeZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }

@@ -4,19 +4,20 @@ import { PageHeader, usePageTitle, useTabInView } from "@/components/page";
 import { useHasPermission } from "@/session/use-session";
 
 interface Tab {
-  to: "/alerts" | "/alerts/channels" | "/alerts/deliveries" | "/alerts/freshness-pages";
+  to: "/alerts" | "/alerts/open" | "/alerts/channels" | "/alerts/deliveries" | "/alerts/freshness-pages";
   label: string;
   requiredPermission?: Permission;
 }
 
 const TABS: Tab[] = [
   { to: "/alerts", label: "Rules" },
+  { to: "/alerts/open", label: "Open" },
   { to: "/alerts/channels", label: "Channels" },
   { to: "/alerts/deliveries", label: "Deliveries" },
   { to: "/alerts/freshness-pages", label: "Freshness pages", requiredPermission: "settings.edit" },
 ];
 
-/** The frame of the rules, the channels, the log of deliveries, and the freshness pages. */
+/** The frame of the rules, the open alerts, the channels, the log of deliveries, and the freshness pages. */
 export function AlertsLayout() {
   const tabRow = useTabInView();
   const path = useLocation({ select: ({ pathname }) => pathname });

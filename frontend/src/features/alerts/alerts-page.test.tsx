@@ -68,7 +68,9 @@ const RULE: AlertRule = {
   scope_name: "",
   tag: "daily",
   channel_ids: [ID],
+  urgent: false,
   enabled: true,
+  snooze: null,
   created_at: TIME,
   updated_at: TIME,
 };
@@ -77,6 +79,8 @@ const CHANNEL: AlertChannel = {
   name: "On call",
   kind: "webhook",
   settings: { url: "https://hooks.example.com/a", secret: { set: true, last4: "9f2c" } },
+  timing: { kind: "at_once" },
+  held_until: null,
   enabled: true,
   failing_since: null,
   disabled_reason: "",
@@ -192,7 +196,7 @@ describe("the rules", () => {
     expect(sent()[0]).toEqual([
       "POST",
       "/rules",
-      { kind: "cold", settings: { degrees: 5 }, scope: "org", channel_ids: [ID] },
+      { kind: "cold", settings: { degrees: 5 }, scope: "org", channel_ids: [ID], urgent: false },
     ]);
     expect(currentSearch()).toEqual({});
   });
@@ -208,7 +212,14 @@ describe("the rules", () => {
         [
           "POST",
           "/rules",
-          { kind: "run_failed", settings: {}, scope: "pipeline", scope_id: OTHER_ID, channel_ids: [ID] },
+          {
+            kind: "run_failed",
+            settings: {},
+            scope: "pipeline",
+            scope_id: OTHER_ID,
+            channel_ids: [ID],
+            urgent: false,
+          },
         ],
       ]),
     );
@@ -316,7 +327,9 @@ describe("the channels", () => {
     await userEvent.click(screen.getByRole("button", { name: "Create channel" }));
     const settings = { url: "https://hooks.example.com/b", secret: "correct horse battery" };
     await waitFor(() =>
-      expect(sent()).toEqual([["POST", "/channels", { kind: "webhook", name: "Team", settings }]]),
+      expect(sent()).toEqual([
+        ["POST", "/channels", { kind: "webhook", name: "Team", settings, timing: { kind: "at_once" } }],
+      ]),
     );
   });
 
@@ -327,7 +340,11 @@ describe("the channels", () => {
     await userEvent.type(name, "!");
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
     await waitFor(() => expect(sent()).toHaveLength(1));
-    expect(sent()[0]![2]).toEqual({ name: "On call!", settings: CHANNEL.settings });
+    expect(sent()[0]![2]).toEqual({
+      name: "On call!",
+      settings: CHANNEL.settings,
+      timing: CHANNEL.timing,
+    });
     await userEvent.click(await screen.findByRole("button", { name: named("Edit", "On call") }));
     await userEvent.click(await screen.findByRole("button", { name: "Replace" }));
     await userEvent.type(screen.getByLabelText("Secret"), "another horse battery");

@@ -11,9 +11,11 @@ import { QueryContent } from "@/components/section";
 import { showSuccess } from "@/components/toast";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
+import { freshTiming, timingInWords, type Timing } from "./timing";
+import { TimingFields } from "./timing-fields";
 import { channelQuery, useChangeChannel, useCreateChannel } from "./queries";
 
-const LABELS = { kind: "Kind", name: "Name", settings: "Settings" };
+const LABELS = { kind: "Kind", name: "Name", settings: "Settings", timing: "Messages are sent" };
 
 interface NewProps {
   kinds: AlertKind[];
@@ -22,7 +24,12 @@ interface NewProps {
 
 export function NewChannel({ kinds, onClose }: NewProps) {
   const create = useCreateChannel();
-  const fresh: Values = { kind: kinds[0]?.kind ?? "", name: "", settings: {} };
+  const fresh: Values = {
+    kind: kinds[0]?.kind ?? "",
+    name: "",
+    settings: {},
+    timing: freshTiming("at_once"),
+  };
   return (
     <div className="mb-5 rounded-card border border-line p-4">
       <h3 className="mb-3 font-semibold">New channel</h3>
@@ -77,16 +84,20 @@ export function EditChannel({ id, kinds, onClose }: EditProps) {
   return (
     <div className="mt-3 rounded-card border border-line p-4">
       <QueryContent query={opened}>
-        {({ name, settings, kind: ofKind, etag }) => {
+        {({ name, settings, timing, kind: ofKind, etag }) => {
           const kind = kinds.find(({ kind }) => kind === ofKind);
           return (
             <VersionedForm
               title={`Edit ${name}`}
-              saved={{ name, settings }}
+              saved={{ name, settings, timing }}
               save={save}
               labels={LABELS}
               textOf={(field, value) =>
-                field === "settings" && kind ? inWords(kind, value as Config) : undefined
+                field === "settings" && kind
+                  ? inWords(kind, value as Config)
+                  : field === "timing"
+                    ? timingInWords(value as Timing)
+                    : undefined
               }
               onSave={(values, _changed, done) =>
                 save.mutate(
@@ -116,8 +127,12 @@ export function EditChannel({ id, kinds, onClose }: EditProps) {
 }
 
 /** What the server is sent. A secret that the form shows as set is kept. */
-function bodyOf({ name, settings }: Values) {
-  return { name: String(name).trim(), settings: withoutEmptyFields(settings as Config) };
+function bodyOf({ name, settings, timing }: Values) {
+  return {
+    name: String(name).trim(),
+    settings: withoutEmptyFields(settings as Config),
+    timing: timing as Timing,
+  };
 }
 
 function inWords(kind: AlertKind, settings: Config): string {
@@ -145,6 +160,11 @@ function ChannelFields({ values, change, messages, kind }: FormFields & { kind: 
           errors={messagesBelow(messages, "settings")}
         />
       )}
+      <TimingFields
+        timing={values.timing as Timing}
+        onChange={(timing) => change({ timing })}
+        errors={messagesBelow(messages, "timing")}
+      />
     </>
   );
 }

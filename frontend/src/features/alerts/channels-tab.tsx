@@ -12,6 +12,7 @@ import { QueryContent, Section } from "@/components/section";
 import { showError } from "@/components/toast";
 import { settingsInWords } from "@/components/schema-form/settings-in-words";
 import { nameInWords } from "@/format/name";
+import { momentInWords } from "@/format/time";
 import { isFound } from "@/format/parameter";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { EditChannel, NewChannel } from "./channel-form";
@@ -25,6 +26,7 @@ import {
   useDeleteChannel,
   useTestChannel,
 } from "./queries";
+import { timingInWords } from "./timing";
 import { parseChannelSearch, type ChannelSearch } from "./search";
 
 export function ChannelsTab() {
@@ -71,8 +73,8 @@ export function ChannelsTab() {
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No channels yet">
-              Create a channel to send alerts by mail, to Slack, Microsoft Teams, PagerDuty or Opsgenie, or to a
-              server of yours. Then test it, and choose it in a rule.
+              Create a channel to send alerts by mail, to Slack, Microsoft Teams, PagerDuty or Opsgenie, or to
+              a server of yours. Then test it, and choose it in a rule.
             </EmptyState>
           ) : shown.length === 0 ? (
             <NoMatch items="channels" onClear={clear} />
@@ -151,6 +153,7 @@ function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowPr
               {line}
             </p>
           ))}
+          <WhenItSends channel={channel} />
           <Health channel={channel} />
         </div>
         {canEdit && (
@@ -185,6 +188,22 @@ function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowPr
   );
 }
 
+/** When it sends, unless that is at once, and until when it waits now. */
+function WhenItSends({ channel: { timing, held_until, enabled } }: { channel: AlertChannel }) {
+  if (timing.kind === "at_once") return null;
+  const what = timing.kind === "digest" ? "Next message" : "Quiet until";
+  return (
+    <p className="text-[0.8125rem] text-soft">
+      {timingInWords(timing)}.{" "}
+      {enabled && held_until && (
+        <span className="text-wait">
+          {what} <time dateTime={held_until}>{momentInWords(held_until)}</time>
+        </span>
+      )}
+    </p>
+  );
+}
+
 /** Whether messages arrive, and when the last one was sent. */
 function Health({ channel }: { channel: AlertChannel }) {
   const { id, enabled, disabled_reason, failing_since, last_delivery: last } = channel;
@@ -214,7 +233,13 @@ function Health({ channel }: { channel: AlertChannel }) {
   );
 }
 
-const LAST_WORDS = { pending: "pending", sent: "accepted", failed: "failed" };
+const LAST_WORDS = {
+  pending: "pending",
+  sent: "accepted",
+  failed: "failed",
+  snoozed: "snoozed",
+  skipped: "skipped",
+};
 
 /** What became of a test message. */
 function TestResult({ id }: { id: string }) {

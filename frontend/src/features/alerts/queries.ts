@@ -97,6 +97,20 @@ export function deliveryQuery(id: string) {
   });
 }
 
+export const openAlertsQuery = infiniteQueryOptions({
+  queryKey: queryKeys.alerts.open,
+  queryFn: ({ pageParam, signal }) =>
+    unwrap(
+      api.GET("/api/v1/alerts/open", {
+        params: { query: { limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+        signal,
+      }),
+    ),
+  initialPageParam: "",
+  getNextPageParam: (page) => page.next,
+  refetchInterval: POLL_INTERVAL,
+});
+
 /** A mutation after which everything about alerts is fetched again, also if it was refused. */
 function useAlertMutation<Input, Output>(mutationFn: (input: Input) => Promise<Output>) {
   const client = useQueryClient();
@@ -168,4 +182,29 @@ export function useReplay() {
   return useAlertMutation((id: string) =>
     unwrap(api.POST("/api/v1/alerts/deliveries/{id}/replay", { params: { path: { id }, ...onceOnly() } })),
   );
+}
+
+/** A rule, or an open alert, which can be snoozed. */
+export interface Snoozed {
+  kind: "rules" | "open";
+  id: string;
+}
+
+export function useSnooze({ kind, id }: Snoozed) {
+  return useAlertMutation((body: Schemas["SnoozeRequestRequest"]) => {
+    const params = { path: { id }, ...onceOnly() };
+    return kind === "rules"
+      ? unwrap<unknown>(api.POST("/api/v1/alerts/rules/{id}/snooze", { params, body }))
+      : unwrap<unknown>(api.POST("/api/v1/alerts/open/{id}/snooze", { params, body }));
+  });
+}
+
+/** Ends a snooze. */
+export function useWake({ kind, id }: Snoozed) {
+  return useAlertMutation(() => {
+    const params = { path: { id } };
+    return kind === "rules"
+      ? unwrap<unknown>(api.DELETE("/api/v1/alerts/rules/{id}/snooze", { params }))
+      : unwrap<unknown>(api.DELETE("/api/v1/alerts/open/{id}/snooze", { params }));
+  });
 }

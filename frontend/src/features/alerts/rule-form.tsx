@@ -32,6 +32,7 @@ const LABELS = {
   scope_id: "Domain or pipeline",
   tag: "Tag",
   channel_ids: "Channels",
+  urgent: "Urgent",
 };
 
 interface NewProps extends Lists {
@@ -50,6 +51,7 @@ export function NewRule({ channels, kinds, pipeline, onClose }: NewProps) {
     scope_id: pipeline ?? "",
     tag: "",
     channel_ids: [],
+    urgent: false,
   };
   return (
     <div className="mb-5 rounded-card border border-line p-4">
@@ -131,12 +133,12 @@ export function EditRule({ id, channels, kinds, onClose }: EditProps) {
   );
 }
 
-function valuesOf({ kind, settings, scope, scope_id, tag, channel_ids }: AlertRule): Values {
-  return { kind, settings, scope, scope_id: scope_id ?? "", tag, channel_ids };
+function valuesOf({ kind, settings, scope, scope_id, tag, channel_ids, urgent }: AlertRule): Values {
+  return { kind, settings, scope, scope_id: scope_id ?? "", tag, channel_ids, urgent };
 }
 
 /** What the server is sent: of the scope only what belongs to it. */
-function bodyOf({ kind, settings, scope, scope_id, tag, channel_ids }: Values): RuleChange {
+function bodyOf({ kind, settings, scope, scope_id, tag, channel_ids, urgent }: Values): RuleChange {
   return {
     kind,
     settings: withoutEmptyFields(settings as Config),
@@ -144,6 +146,7 @@ function bodyOf({ kind, settings, scope, scope_id, tag, channel_ids }: Values): 
     ...(needsId(scope as Scope) && scope_id !== "" && { scope_id }),
     ...(scope === "tag" && { tag: String(tag).trim() }),
     channel_ids,
+    urgent,
   } as RuleChange;
 }
 
@@ -215,6 +218,15 @@ function RuleFields({ values, change, messages, channels, kinds, scopeName }: Fi
         onChange={(channel_ids) => change({ channel_ids })}
         error={messages.channel_ids}
       />
+      <label className="flex items-start gap-2">
+        <input
+          type="checkbox"
+          className="mt-1 size-4 shrink-0 accent-live"
+          checked={Boolean(values.urgent)}
+          onChange={({ target }) => change({ urgent: target.checked })}
+        />
+        <span>Urgent: told at once, also in the quiet hours of its channels and before their digests</span>
+      </label>
     </>
   );
 }

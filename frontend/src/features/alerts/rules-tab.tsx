@@ -16,6 +16,7 @@ import { EnabledSwitch } from "@/components/enabled-switch";
 import { rulesQuery, useChangeRule, useDeleteRule } from "./queries";
 import { EditRule, NewRule } from "./rule-form";
 import { ScopeOf } from "./scope";
+import { SnoozeButton, SnoozedUntil } from "./snooze";
 import { parseRuleSearch, type RuleSearch } from "./search";
 
 export function RulesTab() {
@@ -124,8 +125,10 @@ function RuleRow({ rule, channels, kinds, areChannelsKnown, isOpen, onOpen, onDe
             {areChannelsKnown && (
               <Told channels={channels.filter(({ id }) => rule.channel_ids.includes(id))} />
             )}
+            {rule.urgent && " Urgent: also in quiet hours."}
             {!rule.enabled && !canEdit && " Disabled."}
           </p>
+          <SnoozedUntil snooze={rule.snooze} />
         </div>
         {canEdit && (
           <div className="flex flex-wrap items-center gap-2">
@@ -135,6 +138,12 @@ function RuleRow({ rule, channels, kinds, areChannelsKnown, isOpen, onOpen, onDe
               onChange={(enabled) =>
                 setEnabled.mutate({ change: { enabled } }, { onError: (error) => showError(error) })
               }
+            />
+            <SnoozeButton
+              object={{ kind: "rules", id: rule.id }}
+              name={words}
+              effect="Nobody is told of new alerts until then. What is still open at the end is told then; what has recovered is only in the log."
+              snooze={rule.snooze}
             />
             <Button size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
               Edit<span className="sr-only"> {words}</span>

@@ -42,6 +42,8 @@ export const STATE_WORDS: Record<AlertDelivery["state"], string> = {
   pending: "Pending",
   sent: "Sent",
   failed: "Failed",
+  snoozed: "Snoozed",
+  skipped: "Skipped",
 };
 
 export function parseDeliverySearch(search: Record<string, unknown>): DeliverySearch {
