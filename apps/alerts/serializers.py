@@ -8,8 +8,9 @@ from rest_framework import serializers
 
 from apps.alerts.models import ChannelKind, DeliveryKind, DeliveryState, Scope, SubjectKind
 from apps.alerts.rule_kinds.registry import NAMES
-from apps.alerts.sending.timing import DAYS, MAX_PERIODS, TimingKind
+from apps.alerts.sending.timing import MAX_PERIODS, TimingKind
 from apps.orgs.http.texts import NameField
+from apps.pipelines.schedules.blackouts import WEEKDAYS
 
 CLOCK = r"\A([01]\d|2[0-3]):[0-5]\d\Z"
 SETTINGS_HELP = (
@@ -29,8 +30,8 @@ SCOPE_ID_HELP = "Id of the domain or pipeline, if the scope is one of these."
 
 
 class QuietPeriod(serializers.Serializer[Any]):
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS),
+    weekdays = serializers.ListField(
+        child=serializers.ChoiceField(choices=WEEKDAYS),
         min_length=1,
         max_length=7,
         help_text="The days on which it begins.",
@@ -54,8 +55,8 @@ class Timing(serializers.Serializer[Any]):
         required=False,
         help_text="The quiet hours. Only for the kind `quiet_hours`.",
     )
-    days = serializers.ListField(
-        child=serializers.ChoiceField(choices=DAYS),
+    weekdays = serializers.ListField(
+        child=serializers.ChoiceField(choices=WEEKDAYS),
         max_length=7,
         required=False,
         help_text="The days of the digest. Only for the kind `digest`.",

@@ -33,13 +33,13 @@ from tests.alerts.receiver import Receiver, Reply
 from tests.world import World, make_pipeline
 
 OPEN = "/api/v1/alerts/open"
-DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 NIGHTS = {
     "kind": "quiet_hours",
     "timezone": "Europe/Berlin",
-    "periods": [{"days": DAYS, "start": "22:00", "end": "08:00"}],
+    "periods": [{"weekdays": DAYS, "start": "22:00", "end": "08:00"}],
 }
-DAILY = {"kind": "digest", "timezone": "Europe/Berlin", "days": DAYS, "at": "08:00"}
+DAILY = {"kind": "digest", "timezone": "Europe/Berlin", "weekdays": DAYS, "at": "08:00"}
 
 
 class Clock:
@@ -221,7 +221,7 @@ def test_the_tick_finds_urgent_events_and_the_end_of_quiet_hours(
     silent = add_rule(world, channel, scope="tag", tag="silent")
     now = timezone.now()
     start, end = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (-2, 2))
-    period = {"days": DAYS, "start": start, "end": end}
+    period = {"weekdays": DAYS, "start": start, "end": end}
     set_timing(world, channel, {**NIGHTS, "timezone": "UTC", "periods": [period]})
     with world.scope():
         Channel.objects.for_org(world.org).exclude(pk=channel).update(enabled=False)
@@ -300,9 +300,9 @@ def test_a_digest_is_refused_for_pagerduty(world: World) -> None:
     [
         ({"kind": "loud"}, "timing.kind"),
         ({**DAILY, "at": "8:00"}, "timing.at"),
-        ({**DAILY, "days": ["monday"]}, "timing.days.0"),
+        ({**DAILY, "weekdays": ["mon"]}, "timing.weekdays.0"),
         ({**NIGHTS, "timezone": "Mars/Olympus"}, "timing.timezone"),
-        ({**NIGHTS, "periods": [{"days": [], "start": "22:00", "end": "08:00"}]}, None),
+        ({**NIGHTS, "periods": [{"weekdays": [], "start": "22:00", "end": "08:00"}]}, None),
     ],
 )
 def test_a_wrong_timing_is_refused_by_its_name(
@@ -613,7 +613,7 @@ def _random_nights(chance: random.Random) -> Any:
     start, end = chance.sample(
         [f"{hour:02}:{minute}" for hour in range(24) for minute in (10, 40)], 2
     )
-    return {**NIGHTS, "periods": [{"days": DAYS, "start": start, "end": end}]}
+    return {**NIGHTS, "periods": [{"weekdays": DAYS, "start": start, "end": end}]}
 
 
 def _told(receiver: Receiver, kind: str) -> list[Any]:

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.alerts.sending import timing
-from apps.alerts.sending.timing import DAYS, LONGEST_HOLD
+from apps.alerts.sending.timing import LONGEST_HOLD
+from apps.pipelines.schedules.blackouts import WEEKDAYS
 
 BERLIN = "Europe/Berlin"
-EVERY_DAY = list(DAYS)
-WEEKEND = {"days": ["sat", "sun"], "start": "00:00", "end": "00:00"}
-NIGHTS = {"days": EVERY_DAY, "start": "22:00", "end": "08:00"}
+EVERY_DAY = list(WEEKDAYS)
+WEEKEND = {"weekdays": ["saturday", "sunday"], "start": "00:00", "end": "00:00"}
+NIGHTS = {"weekdays": EVERY_DAY, "start": "22:00", "end": "08:00"}
 
 
 def quiet(*periods: Any, zone: str = BERLIN) -> Any:
@@ -23,7 +24,7 @@ def quiet(*periods: Any, zone: str = BERLIN) -> Any:
 
 
 def digest(*days: str, at: str = "08:00", zone: str = BERLIN) -> Any:
-    return {"kind": "digest", "timezone": zone, "days": list(days) or EVERY_DAY, "at": at}
+    return {"kind": "digest", "timezone": zone, "weekdays": list(days) or EVERY_DAY, "at": at}
 
 
 def at(text: str) -> datetime:
@@ -74,12 +75,12 @@ def test_quiet_hours_that_touch_each_other_are_one() -> None:
 def test_quiet_hours_in_the_night_in_which_clocks_change(
     moment: str, start: str, end: str, expected: object
 ) -> None:
-    nights = {"days": EVERY_DAY, "start": start, "end": end}
+    nights = {"weekdays": EVERY_DAY, "start": start, "end": end}
     assert held(quiet(nights), moment) == expected
 
 
 def test_quiet_hours_between_two_times_that_are_skipped_do_not_exist() -> None:
-    nights = {"days": EVERY_DAY, "start": "02:10", "end": "02:50"}
+    nights = {"weekdays": EVERY_DAY, "start": "02:10", "end": "02:50"}
     assert held(quiet(nights), "2026-03-29T01:00:00Z") is None
 
 
@@ -88,7 +89,7 @@ def test_quiet_hours_between_two_times_that_are_skipped_do_not_exist() -> None:
     [
         (digest(), "2026-06-03T08:00:00+02:00", ("Wed 06:00", "Thu 06:00")),
         (digest(), "2026-06-03T07:59:00+02:00", ("Tue 06:00", "Wed 06:00")),
-        (digest("mon"), "2026-06-03T07:59:00+02:00", ("Mon 06:00", "Mon 06:00")),
+        (digest("monday"), "2026-06-03T07:59:00+02:00", ("Mon 06:00", "Mon 06:00")),
         (digest(at="02:30"), "2026-03-29T01:00:00Z", ("Sun 01:00", "Mon 00:30")),
         (digest(at="02:30"), "2026-10-25T01:15:00Z", ("Sun 00:30", "Mon 01:30")),
     ],
@@ -100,7 +101,7 @@ def test_a_digest_waits_from_one_time_to_the_next(
 
 
 def test_a_weekly_digest_waits_a_week() -> None:
-    found = timing.hold(digest("mon"), at("2026-06-03T12:00:00+02:00"))
+    found = timing.hold(digest("monday"), at("2026-06-03T12:00:00+02:00"))
     assert found
     assert found.until - found.since == timedelta(days=7)
 
@@ -111,8 +112,8 @@ def test_without_a_timing_nothing_waits() -> None:
 
 
 CLOCKS = st.times().map(lambda each: each.strftime("%H:%M"))
-SOME_DAYS = st.lists(st.sampled_from(DAYS), min_size=1, max_size=7)
-PERIODS = st.fixed_dictionaries({"days": SOME_DAYS, "start": CLOCKS, "end": CLOCKS})
+SOME_DAYS = st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=7)
+PERIODS = st.fixed_dictionaries({"weekdays": SOME_DAYS, "start": CLOCKS, "end": CLOCKS})
 ZONES = st.sampled_from(
     [BERLIN, "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]
 )
@@ -157,9 +158,9 @@ def test_each_moment_of_a_wait_sees_the_same_wait(wanted: Any, now: datetime) ->
         ({"kind": "quiet_hours", "periods": [NIGHTS]}, "timezone"),
         ({"kind": "at_once", "timezone": BERLIN}, "timezone"),
         (quiet(NIGHTS, zone="Mars/Olympus"), "timezone"),
-        (quiet({"days": EVERY_DAY, "start": "08:00", "end": "08:00"}), "periods"),
-        (quiet(NIGHTS, {"days": EVERY_DAY, "start": "07:00", "end": "22:00"}), "periods"),
-        ({"kind": "digest", "timezone": BERLIN, "at": "08:00"}, "days"),
+        (quiet({"weekdays": EVERY_DAY, "start": "08:00", "end": "08:00"}), "periods"),
+        (quiet(NIGHTS, {"weekdays": EVERY_DAY, "start": "07:00", "end": "22:00"}), "periods"),
+        ({"kind": "digest", "timezone": BERLIN, "at": "08:00"}, "weekdays"),
         ({**digest(), "periods": [NIGHTS]}, "periods"),
     ],
 )

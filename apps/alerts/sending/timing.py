@@ -17,11 +17,11 @@ from django.db.models import TextChoices
 
 from apps.connectors.schemas import Error
 from apps.json import JsonObject
+from apps.pipelines.schedules.blackouts import WEEKDAYS
 from apps.pipelines.schedules.local_times import first_moment, last_moment
 from apps.pipelines.schedules.plans import UNKNOWN_ZONE
 from apps.pipelines.schedules.times import time_zone_names
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_OF_DAY = 24 * 60
 MAX_PERIODS = 10
 LONGEST_HOLD = timedelta(days=9)  # longer than a week and a change of the clocks
@@ -36,7 +36,7 @@ class TimingKind(TextChoices):
 NAMES: dict[str, tuple[str, ...]] = {
     TimingKind.AT_ONCE: (),
     TimingKind.QUIET_HOURS: ("timezone", "periods"),
-    TimingKind.DIGEST: ("timezone", "days", "at"),
+    TimingKind.DIGEST: ("timezone", "weekdays", "at"),
 }
 
 
@@ -97,16 +97,16 @@ class _Frozen:
         return cls(
             timing["timezone"],
             tuple(
-                _Period(_days(each["days"]), _time(each["start"]), _time(each["end"]))
+                _Period(_days(each["weekdays"]), _time(each["start"]), _time(each["end"]))
                 for each in timing.get("periods", [])
             ),
-            _days(timing.get("days", [])),
+            _days(timing.get("weekdays", [])),
             _time(timing.get("at", "00:00")),
         )
 
 
 def _days(names: Any) -> tuple[int, ...]:
-    return tuple(sorted({DAYS.index(name) for name in names}))
+    return tuple(sorted({WEEKDAYS.index(name) for name in names}))
 
 
 def _time(text: str) -> time:

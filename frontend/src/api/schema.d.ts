@@ -5797,8 +5797,6 @@ export interface components {
             records: number;
         };
         /** @enum {string} */
-        DaysEnum: "mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun";
-        /** @enum {string} */
         DecisionRequestDecisionEnum: "approve" | "edit" | "reject" | "answer";
         DecisionRequestRequest: {
             decision: components["schemas"]["DecisionRequestDecisionEnum"];
@@ -8396,7 +8394,7 @@ export interface components {
         };
         QuietPeriod: {
             /** @description The days on which it begins. */
-            days: components["schemas"]["DaysEnum"][];
+            weekdays: components["schemas"]["WeekdaysEnum"][];
             /** @description Like 22:00. */
             start: string;
             /** @description Like 08:00, of the next day unless it is after `start`. */
@@ -8404,7 +8402,7 @@ export interface components {
         };
         QuietPeriodRequest: {
             /** @description The days on which it begins. */
-            days: components["schemas"]["DaysEnum"][];
+            weekdays: components["schemas"]["WeekdaysEnum"][];
             /** @description Like 22:00. */
             start: string;
             /** @description Like 08:00, of the next day unless it is after `start`. */
@@ -9354,7 +9352,7 @@ export interface components {
             /** @description The quiet hours. Only for the kind `quiet_hours`. */
             periods?: components["schemas"]["QuietPeriod"][];
             /** @description The days of the digest. Only for the kind `digest`. */
-            days?: components["schemas"]["DaysEnum"][];
+            weekdays?: components["schemas"]["WeekdaysEnum"][];
             /** @description The time of the digest, like 08:00. */
             at?: string;
         };
@@ -9365,7 +9363,7 @@ export interface components {
             /** @description The quiet hours. Only for the kind `quiet_hours`. */
             periods?: components["schemas"]["QuietPeriodRequest"][];
             /** @description The days of the digest. Only for the kind `digest`. */
-            days?: components["schemas"]["DaysEnum"][];
+            weekdays?: components["schemas"]["WeekdaysEnum"][];
             /** @description The time of the digest, like 08:00. */
             at?: string;
         };

@@ -55,7 +55,9 @@ const EVENT = part<AlertDelivery["event"]>({
 const NIGHTS: Timing = {
   kind: "quiet_hours",
   timezone: "Europe/Berlin",
-  periods: [{ days: ["mon", "tue", "wed", "thu", "fri"], start: "22:00", end: "08:00" }],
+  periods: [
+    { weekdays: ["monday", "tuesday", "wednesday", "thursday", "friday"], start: "22:00", end: "08:00" },
+  ],
 };
 
 let [rule, channel, alerts, deliveries] = [RULE, CHANNEL, [] as OpenAlert[], [] as AlertDelivery[]];
@@ -250,14 +252,14 @@ describe("a timing in words", () => {
     [{ kind: "at_once" }, "At once"],
     [NIGHTS, "Quiet: Mon–Fri 22:00–08:00 (Europe/Berlin)"],
     [
-      { kind: "digest", timezone: "UTC", days: ["sun", "mon"], at: "08:00" },
+      { kind: "digest", timezone: "UTC", weekdays: ["sunday", "monday"], at: "08:00" },
       "One message: Mon, Sun at 08:00 (UTC)",
     ],
     [
       {
         kind: "digest",
         timezone: "UTC",
-        days: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        weekdays: ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
         at: "08:00",
       },
       "One message: every day at 08:00 (UTC)",

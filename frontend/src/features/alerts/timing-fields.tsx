@@ -1,19 +1,10 @@
-import { useId } from "react";
 import { messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ChoiceField } from "@/components/choice-field";
 import { TextField } from "@/components/field";
 import { TimeZoneField } from "@/components/time-zone-field";
-import {
-  DAY_WORDS,
-  DAYS,
-  freshTiming,
-  NIGHT,
-  TIMING_WORDS,
-  type Day,
-  type QuietPeriod,
-  type Timing,
-} from "./timing";
+import { WeekdayChoice } from "@/components/weekday-choice";
+import { freshTiming, NIGHT, TIMING_WORDS, type QuietPeriod, type Timing } from "./timing";
 
 const MAX_PERIODS = 10;
 
@@ -33,7 +24,7 @@ interface Props {
 
 /** When a channel sends: at once, not in its quiet hours, or as a digest. */
 export function TimingFields({ timing, onChange, errors }: Props) {
-  const { kind, timezone = "UTC", periods = [], days = [], at = "" } = timing;
+  const { kind, timezone = "UTC", periods = [], weekdays = [], at = "" } = timing;
   return (
     <>
       <ChoiceField
@@ -53,11 +44,11 @@ export function TimingFields({ timing, onChange, errors }: Props) {
       )}
       {kind === "digest" && (
         <>
-          <DayBoxes
-            legend="Days of the digest"
-            days={days}
-            onChange={(next) => onChange({ ...timing, days: next })}
-            error={errors.days}
+          <WeekdayChoice
+            label="Days of the digest"
+            days={weekdays}
+            onChange={(next) => onChange({ ...timing, weekdays: next })}
+            error={errors.weekdays}
           />
           <TextField
             label="Time of the digest"
@@ -96,11 +87,11 @@ function Periods({ periods, onChange, errors }: PeriodsProps) {
         const number = index + 1;
         return (
           <div key={index} className="grid gap-3 rounded-card border border-line p-3">
-            <DayBoxes
-              legend={`Quiet hours ${number} begin on`}
-              days={period.days}
-              onChange={(days) => replace(index, { days })}
-              error={messages.days}
+            <WeekdayChoice
+              label={`Quiet hours ${number} begin on`}
+              days={period.weekdays}
+              onChange={(weekdays) => replace(index, { weekdays })}
+              error={messages.weekdays}
             />
             <div className="flex flex-wrap items-end gap-3">
               <TextField
@@ -138,41 +129,5 @@ function Periods({ periods, onChange, errors }: PeriodsProps) {
         </div>
       )}
     </div>
-  );
-}
-
-interface DaysProps {
-  legend: string;
-  days: Day[];
-  onChange: (days: Day[]) => void;
-  error: string | undefined;
-}
-
-function DayBoxes({ legend, days, onChange, error }: DaysProps) {
-  const id = useId();
-  return (
-    <fieldset aria-describedby={error ? `${id}-error` : undefined} className="min-w-0">
-      <legend className="mb-1 text-[0.8125rem] font-medium">{legend}</legend>
-      <div className="flex flex-wrap gap-x-4 gap-y-1">
-        {DAYS.map((day) => (
-          <label key={day} className="flex items-center gap-1.5">
-            <input
-              type="checkbox"
-              className="size-4 accent-live"
-              checked={days.includes(day)}
-              onChange={({ target }) =>
-                onChange(DAYS.filter((each) => (each === day ? target.checked : days.includes(each))))
-              }
-            />
-            {DAY_WORDS[day]}
-          </label>
-        ))}
-      </div>
-      {error && (
-        <p id={`${id}-error`} className="text-xs text-bad">
-          {error}
-        </p>
-      )}
-    </fieldset>
   );
 }
