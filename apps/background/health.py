@@ -101,7 +101,10 @@ def check_migrations() -> Finding:
 
 
 def read_queue_state() -> QueueState:
-    """Return the number of waiting jobs, and the ages of the oldest short job, the newest heartbeat and the last tick."""
+    """Return the number of waiting jobs, and the ages of the oldest short job, the newest heartbeat and the last tick.
+
+    If the clock was set back, times before it are in the future. Such a time is no sign of life, so its distance counts.
+    """
     ((waiting, oldest, heartbeat, tick),) = fetch_rows(
         """SELECT
                (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'
@@ -111,9 +114,9 @@ def read_queue_state() -> QueueState:
                 JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
                 WHERE j.status = 'todo' AND j.queue_name = 'system'
                 AND coalesce(j.scheduled_at, now()) <= now()),
-               (SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers),
-               (SELECT extract(epoch FROM now()) - max(defer_timestamp)
-                FROM procrastinate_periodic_defers WHERE task_name = %s)""",
+               (SELECT min(abs(extract(epoch FROM now() - last_heartbeat))) FROM procrastinate_workers),
+               (SELECT abs(extract(epoch FROM now()) - defer_timestamp)
+                FROM procrastinate_periodic_defers WHERE task_name = %s ORDER BY id DESC LIMIT 1)""",
         TICK_TASK,
     )
     return QueueState(int(waiting), float(oldest or 0.0), _as_age(heartbeat), _as_age(tick))
@@ -128,7 +131,7 @@ def has_living_worker() -> bool:
 
 
 def _as_age(seconds: Any) -> float | None:
-    return None if seconds is None else max(0.0, float(seconds))
+    return None if seconds is None else float(seconds)
 
 
 def _age_text(age: float | None) -> str:
