@@ -47,6 +47,7 @@ def _build_router(django_application: Any) -> Application:
     from django.urls import re_path
 
     from apps.agent.mcp.application import PATTERN, McpApplication
+    from apps.alerts.installation.watching import Watcher
     from apps.connectors.files import routing as file_routing
     from apps.live import routing
     from apps.live.streams import Streams
@@ -56,6 +57,7 @@ def _build_router(django_application: Any) -> Application:
     telemetry = ExitStack()
     telemetry.enter_context(telemetry_of_web())
     streams, mcp, uploads = Streams(), McpApplication(), Uploads(django_application)
+    watcher = Watcher()
     http: Any = URLRouter(
         [
             *routing.event_stream_routes(streams, other_methods=django_application),
@@ -75,13 +77,14 @@ def _build_router(django_application: Any) -> Application:
         await streams.close()
         await mcp.close()
         uploads.close()
+        await asyncio.to_thread(watcher.close)
         # The process does not wait for a collector that is away.
         sending = threading.Thread(target=telemetry.close, daemon=True)
         sending.start()
         await asyncio.to_thread(sending.join, LONGEST_SENDING)
 
     async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-        await _run_lifespan(receive, send, close)
+        await _run_lifespan(receive, send, watcher.start_in_web_process, close)
 
     router: Application = ProtocolTypeRouter(
         {
@@ -173,8 +176,11 @@ def _is_for_this_installation(scope: Scope) -> bool:
     )
 
 
-async def _run_lifespan(receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:
+async def _run_lifespan(
+    receive: Receive, send: Send, begin: Callable[[], None], close: Callable[[], Awaitable[None]]
+) -> None:
     await receive()
+    begin()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await close()

@@ -304,6 +304,14 @@ OTLP_URL = env.text(
     "DROVER_OTLP_URL", ""
 )  # the collector of traces and metrics, or nothing is sent
 
+# Who is told about problems of the installation (docs/howto/look-after.md). Without addresses, all active operators.
+OPERATOR_ADDRESSES = env.words("DROVER_OPERATOR_ADDRESSES")
+OPERATOR_WEBHOOK_URL = env.text("DROVER_OPERATOR_WEBHOOK_URL", "")
+OPERATOR_WEBHOOK_SECRET = env.text("DROVER_OPERATOR_WEBHOOK_SECRET", "")  # of the signature
+OPERATOR_PATIENCE = env.integer("DROVER_OPERATOR_PATIENCE_SECONDS", 120)
+# Requested each minute by the scheduler, so that a service outside notices if it stops.
+HEARTBEAT_URL = env.text("DROVER_HEARTBEAT_URL", "")
+
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

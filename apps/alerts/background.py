@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from apps.alerts.installation import checks
+from apps.alerts.installation import sending as to_operators
 from apps.alerts.models import (
     Alert,
     Channel,
@@ -14,10 +16,22 @@ from apps.alerts.models import (
     UndecidedRun,
 )
 from apps.alerts.sending import delivering, queue
-from apps.background.registry import Export, Queue, add_exports, add_queue, add_sweep
+from apps.background.registry import (
+    Check,
+    Export,
+    Queue,
+    add_checks,
+    add_exports,
+    add_queue,
+    add_sweep,
+    add_test_sender,
+)
 
 add_queue(Queue(queue.QUEUE, concurrency=4))
 add_sweep(delivering.remove_old)
+add_sweep(to_operators.remove_old)
+add_checks(Check("operators", checks.check_operators), Check("heartbeat", checks.check_heartbeat))
+add_test_sender(checks.send_test)
 add_exports(
     Export(
         "alert_channel",

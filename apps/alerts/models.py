@@ -10,7 +10,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from apps.auth import names
-from apps.auth.models import User
+from apps.auth.models import User, new_id
 from apps.orgs.models import Domain
 from apps.orgs.tenancy import OrgOwned
 from apps.pipelines.models import Pipeline
@@ -54,6 +54,11 @@ class SubjectKind(models.TextChoices):
     LIMIT = "limit"  # of the org; its key is the name of the measure, such as "rows_month"
     API_KEY = "api_key"
     CONNECTOR = "connector"
+
+
+class OperatorRoute(models.TextChoices):
+    EMAIL = "email", "e-mail"
+    WEBHOOK = "webhook"
 
 
 class Channel(OrgOwned):
@@ -341,3 +346,38 @@ class FreshnessPagePipeline(OrgOwned):
             ),
             names.plain_text_check("name", name="alerts_freshnesspagepipeline_plain"),
         ]
+
+
+class InstallationProblem(models.Model):
+    """A part of the installation that does not work, as web processes see it. It belongs to no org, and has data of none."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    part = models.CharField(max_length=40)  # of an apps.background.health.Finding
+    place = models.CharField(max_length=100, blank=True)  # the machine, or the whole installation
+    seen = models.CharField(max_length=300)
+    next_step = models.CharField(max_length=500, blank=True)
+    began_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)  # the row is deleted when the end is told
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["part", "place"], name="alerts_problem_once")
+        ]
+
+
+class OperatorMessage(models.Model):
+    """A message to the operators. `payload` is an apps.alerts.installation.messages.OperatorsMessage."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    route = models.CharField(max_length=10, choices=OperatorRoute.choices)
+    payload = models.JSONField()
+    state = models.CharField(
+        max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    problem = models.CharField(max_length=300, blank=True)  # why the last attempt has failed
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from procrastinate.contrib.django import app
 
 from apps.alerts.deciding import by_subject, by_time, undecided
+from apps.alerts.installation import heartbeat
 from apps.alerts.sending import delivering, queue
 from apps.alerts.snoozing import releasing
 from apps.background.registry import SYSTEM_QUEUE
@@ -45,3 +46,9 @@ def watch_subjects(timestamp: int) -> None:
 @app.task(name="alerts.end_snoozes", queue=SYSTEM_QUEUE, queueing_lock="alerts.end_snoozes")
 def end_snoozes(timestamp: int) -> None:
     releasing.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.heartbeat", queue=SYSTEM_QUEUE, queueing_lock="alerts.heartbeat")
+def beat(timestamp: int) -> None:
+    heartbeat.beat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.mail import get_connection
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -21,6 +23,7 @@ TICK_TASK = "runs.tick"  # a periodic task; its last run shows whether a schedul
 MAX_TICK_AGE = 60.0  # seconds
 MAX_QUEUE_DELAY = 60.0  # seconds that a short job may wait
 MAX_HEARTBEAT_AGE = 60.0  # seconds
+MIN_FREE_BYTES = 1 << 30
 STORAGE_CHECK_LIFETIME = 30.0  # seconds for which a successful check of the storage is reused
 
 
@@ -190,6 +193,32 @@ def check_storage_now() -> Finding:
     except Exception as error:  # Each backend raises its own exceptions. Every one is a finding.
         return Finding("storage", False, f"{type(error).__name__}: {error}"[:200], next_step)
     return Finding("storage", is_same, "written, read and deleted", next_step)
+
+
+def check_mail() -> Finding:
+    """There is a mail server that accepts our login. A local installation may write mail to files instead."""
+    step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
+    if not settings.MAIL_URL:
+        seen = f"no mail server: mail goes to files in {settings.EMAIL_FILE_PATH}"
+        return Finding("mail", not settings.BEHIND_TLS, seen, step if settings.BEHIND_TLS else "")
+    try:
+        server = get_connection()
+        server.open()
+        server.close()
+    except OSError as error:  # The errors of smtplib are OSErrors too.
+        return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
+    return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
+
+
+def check_disk_space() -> Finding:
+    """The disk with the keys, the files and the local database has at least 1 GiB of free space."""
+    try:
+        free = shutil.disk_usage(settings.DROVER_HOME).free
+    except OSError as error:
+        step = "Create the folder, or set DROVER_HOME."
+        return Finding("disk", False, f"{settings.DROVER_HOME}: {error.strerror}", step)
+    step = "Free some space, or set DROVER_HOME to another disk."
+    return Finding("disk", free >= MIN_FREE_BYTES, f"{free / (1 << 30):.1f} GB free", step)
 
 
 def run_check(part: str, check: Callable[[], Finding], next_step: str) -> Finding:

@@ -6,7 +6,7 @@ another app.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.module_loading import autodiscover_modules
+
+from apps.background.health import Finding
 
 SYSTEM_QUEUE = "system"  # for short jobs: ticks, reconciling, sweeps
 
@@ -43,6 +45,15 @@ class Export:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of `manage.py doctor`. It needs the database; its docstring says what must be true."""
+
+    part: str
+    run: Callable[[], Finding]
+
+
+TestSender = Callable[[], Iterable[Finding]]  # sends a test to operators, and returns the answers
 StopCallback = Callable[[], None]  # called once when the process receives a stop signal
 WorkerPart = Callable[
     [], AbstractContextManager[StopCallback]
@@ -53,6 +64,8 @@ _sweeps: list[Callable[[], object]] = []
 _erasers: list[Callable[[UUID], bool]] = []
 _exports: list[Export] = []
 _parts: list[WorkerPart] = []
+_checks: list[Check] = []
+_test_senders: list[TestSender] = []
 
 
 def add_queue(queue: Queue) -> None:
@@ -86,6 +99,16 @@ def add_worker_part(part: WorkerPart) -> None:
     _parts.append(part)
 
 
+def add_checks(*checks: Check) -> None:
+    """Register checks of `manage.py doctor`."""
+    _checks.extend(checks)
+
+
+def add_test_sender(send: TestSender) -> None:
+    """Register a function that `manage.py doctor --send-test` calls."""
+    _test_senders.append(send)
+
+
 def queues() -> dict[str, Queue]:
     _import_registrations()
     return dict(_queues)
@@ -110,6 +133,16 @@ def exports() -> list[Export]:
 def worker_parts() -> list[WorkerPart]:
     _import_registrations()
     return list(_parts)
+
+
+def checks() -> list[Check]:
+    _import_registrations()
+    return list(_checks)
+
+
+def test_senders() -> list[TestSender]:
+    _import_registrations()
+    return list(_test_senders)
 
 
 @cache

@@ -158,7 +158,7 @@ class Hub:
         delay = shortest
         while True:
             try:
-                async with await _connect() as connection:
+                async with await connect() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     await connection.execute(f"LISTEN {access.CHANNEL}")
                     self._listening.set()
@@ -211,7 +211,7 @@ def _numbered_notice(number: int, kind: str, body: str) -> Notice:
     return Notice(number, Frame(number, kind, body) if body else None, kind)
 
 
-async def _connect() -> psycopg.AsyncConnection[Any]:
+async def connect() -> psycopg.AsyncConnection[Any]:
     """Open a connection outside the pool, because LISTEN needs its own connection.
 
     Behind PgBouncer in transaction mode, LISTEN would succeed and no event would arrive.

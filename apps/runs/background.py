@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from apps.background.registry import (
+    Check,
     Export,
     Queue,
+    add_checks,
     add_eraser,
     add_exports,
     add_queue,
     add_sweep,
     add_worker_part,
 )
+from apps.live.checks import check_events
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
 from apps.runs.models import Run, UpstreamRun, Usage
@@ -18,6 +21,7 @@ from apps.runs.models import Run, UpstreamRun, Usage
 add_queue(Queue(queue.RUNS, concurrency=None))
 add_worker_part(workers.execute_runs)
 add_sweep(reconciler.delete_old_details)
+add_checks(Check("events", check_events))
 add_eraser(closing.remove_org_data)
 add_exports(
     Export(

@@ -60,6 +60,16 @@ def telemetry(
         meters.shutdown(timeout_millis=TIMEOUT_SECONDS * 1000)
 
 
+def accepts_traces(url: str) -> bool:
+    """Send no spans to the collector at `url`. Returns whether it has accepted them."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    endpoint = f"{url.rstrip('/')}/v1/traces"
+    exporter = OTLPSpanExporter(endpoint=endpoint, timeout=TIMEOUT_SECONDS)
+    return exporter.export([]) is SpanExportResult.SUCCESS
+
+
 def _meter_provider(url: str, resource: Any) -> Any:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider

@@ -21,7 +21,7 @@ def test_events_are_read_from_the_server_itself(db: None, monkeypatch: pytest.Mo
     monkeypatch.setattr(settings, "EVENTS_DATABASE_URL", url)
 
     async def read_role_and_database() -> tuple[str, str]:
-        async with await hub._connect() as connection:
+        async with await hub.connect() as connection:
             return connection.info.user, connection.info.dbname
 
     found = asyncio.run(read_role_and_database())

@@ -147,6 +147,12 @@ UNTESTED_PLACES = {
         "apps/alerts/deciding/by_time.py:watch",
         "apps/alerts/deciding/undecided.py:decide_again",
     ],
+    "The org, which the next round skips while it is locked. Others wait as for `the org`.": [
+        "apps/alerts/deciding/by_subject.py:watch",
+    ],
+    "What web processes have seen. Other processes do not wait, and look again later.": [
+        "apps/alerts/installation/observing.py:observe",
+    ],
     "A table of a user's source database, locked against TRUNCATE and ALTER only. Without the process the lock ends.": [
         "apps/engine/sources/postgres/files.py:lock_statement",
     ],

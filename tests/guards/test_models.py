@@ -28,6 +28,8 @@ MODELS_WITHOUT_ORG = {
     "identity.MailedLink": "Used by a person who is not logged in.",
     "identity.StreamTicket": "Used before its org is known.",
     "identity.LoginAttempt": "Counted before the user is known.",
+    "alerts.InstallationProblem": "Belongs to the whole installation, and has no data of an org.",
+    "alerts.OperatorMessage": "Tells operators about such problems.",
     "orgs.Org": "The org itself, which has its own policy.",
 }
 

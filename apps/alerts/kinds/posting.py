@@ -54,13 +54,21 @@ class KeyField(serializers.RegexField):
         super().__init__(r"\A[\x21-\x7e]+\Z", error_messages={"invalid": message}, **options)
 
 
-def post(url: str, body: bytes, *, headers: Mapping[str, str], secrets: Sequence[str]) -> Answer:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    headers: Mapping[str, str],
+    secrets: Sequence[str],
+    allow_private: bool = False,
+) -> Answer:
     """Send the body, and return the answer. `secrets` are replaced in the answer, in case the other side repeats them.
 
     Redirects are not followed: most clients repeat them as a GET without the body, and they could lead elsewhere.
     """
     session = PolicySession(
-        allow_private=settings.ALLOW_PRIVATE_NETWORKS, timeout=(CONNECT_TIMEOUT, ANSWER_TIMEOUT)
+        allow_private=allow_private or settings.ALLOW_PRIVATE_NETWORKS,
+        timeout=(CONNECT_TIMEOUT, ANSWER_TIMEOUT),
     )
     headers = {"User-Agent": "Drover", "Content-Type": "application/json", **headers}
     try:

@@ -32,13 +32,17 @@ class Settings(serializers.Serializer[Any]):
 
 def send(message: Message, settings: JsonObject, org: Org) -> Answer:
     body, secret = orjson.dumps(message), str(settings["secret"])
+    headers = signed_headers(message["id"], secret, body)
+    return post(str(settings["url"]), body, headers=headers, secrets=[secret])
+
+
+def signed_headers(message_id: str, secret: str, body: bytes) -> dict[str, str]:
     timestamp = str(int(time.time()))
-    headers = {
-        "Drover-Message-Id": message["id"],
+    return {
+        "Drover-Message-Id": message_id,
         "Drover-Timestamp": timestamp,
         "Drover-Signature": f"v1={signature(secret, timestamp, body)}",
     }
-    return post(str(settings["url"]), body, headers=headers, secrets=[secret])
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

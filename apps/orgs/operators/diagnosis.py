@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,22 +10,21 @@ import psycopg
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.apps import apps
 from django.conf import settings
-from django.core.mail import get_connection
 from django.db import connections
 
 from apps.auth import sealing
 from apps.background import connections as connection_needs
-from apps.background import health, memory, private
+from apps.background import health, memory, private, registry
 from apps.background.health import Finding, run_check
 from apps.engine.sandbox import selftest
 from apps.engine.sandbox.process import SandboxSite
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
+from apps.telemetry.exporting import accepts_traces
 
 MAX_CLOCK_SKEW = 2.0  # seconds
 MAX_FILES_SHOWN = 5
 FILE_ACCESS_STEP = "Restart Drover as the owner of these files, which corrects their modes, or run chmod -R go= on them."
-MIN_FREE_BYTES = 1 << 30
 PREPARE_STEP = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
 
 
@@ -36,10 +34,11 @@ def run_checks() -> Iterator[Finding]:
     yield database
     yield check_settings()
     yield health.check_storage_now()
-    yield check_disk_space()
+    yield health.check_disk_space()
     yield check_file_access()
     yield check_memory()
-    yield check_mail()
+    yield health.check_mail()
+    yield check_telemetry()
     yield check_isolation()
     if not database.ok:
         return
@@ -54,7 +53,15 @@ def run_checks() -> Iterator[Finding]:
     )
     for part, check in checks:
         yield run_check(part, check, PREPARE_STEP)
+    for registered in registry.checks():
+        yield run_check(registered.part, registered.run, PREPARE_STEP)
     yield from health.check_queue()
+
+
+def send_tests() -> Iterator[Finding]:
+    """Send a test to the operators."""
+    for send in registry.test_senders():
+        yield from send()
 
 
 def check_isolation() -> Finding:
@@ -72,19 +79,14 @@ def check_isolation() -> Finding:
     return Finding("isolation", True, seen)
 
 
-def check_mail() -> Finding:
-    """There is a mail server that accepts our login. A local installation may write mail to files instead."""
-    step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
-    if not settings.MAIL_URL:
-        seen = f"no mail server: mail goes to files in {settings.EMAIL_FILE_PATH}"
-        return Finding("mail", not settings.BEHIND_TLS, seen, step if settings.BEHIND_TLS else "")
-    try:
-        server = get_connection()
-        server.open()
-        server.close()
-    except OSError as error:  # The errors of smtplib are OSErrors too.
-        return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
-    return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
+def check_telemetry() -> Finding:
+    """The collector of traces and metrics accepts what we send, if there is one."""
+    url = settings.OTLP_URL
+    if not url:
+        return Finding("telemetry", True, "DROVER_OTLP_URL is not set")
+    ok = accepts_traces(url)
+    seen = f"{url} accepts traces" if ok else f"{url} could not be reached, or did not accept"
+    return Finding("telemetry", ok, seen, "Correct DROVER_OTLP_URL, or start the collector.")
 
 
 def check_database_roles() -> Finding:
@@ -219,14 +221,3 @@ def check_file_access() -> Finding:
         f"readable by others: {', '.join(readable)}" if readable else "readable by their owner only"
     )
     return Finding("files", not readable, seen, FILE_ACCESS_STEP if readable else "")
-
-
-def check_disk_space() -> Finding:
-    """The disk with the keys, the files and the local database has at least 1 GiB of free space."""
-    try:
-        free = shutil.disk_usage(settings.DROVER_HOME).free
-    except OSError as error:
-        step = "Create the folder, or set DROVER_HOME."
-        return Finding("disk", False, f"{settings.DROVER_HOME}: {error.strerror}", step)
-    step = "Free some space, or set DROVER_HOME to another disk."
-    return Finding("disk", free >= MIN_FREE_BYTES, f"{free / (1 << 30):.1f} GB free", step)

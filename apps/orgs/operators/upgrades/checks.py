@@ -17,7 +17,6 @@ from django.db.migrations.migration import Migration
 
 from apps.background import health
 from apps.background.health import Finding, run_check
-from apps.orgs.operators import diagnosis
 from apps.orgs.operators.upgrades.migrations import (
     HarmfulMigration,
     find_harmful_migrations,
@@ -38,7 +37,7 @@ def run_checks() -> Iterator[Finding]:
     """Run all checks except that of the backup."""
     database = health.check_database()
     yield database
-    yield diagnosis.check_disk_space()
+    yield health.check_disk_space()
     if not database.ok:
         return
     yield run_check("migrations", check_migrations, DATABASE_STEP)
