@@ -10,6 +10,7 @@ from django.conf import settings
 from procrastinate.contrib.django.utils import connector_params
 
 from apps.live import hub
+from apps.live.checks import check_events
 from tests import database
 
 
@@ -27,3 +28,17 @@ def test_events_are_read_from_the_server_itself(db: None, monkeypatch: pytest.Mo
     found = asyncio.run(read_role_and_database())
 
     assert found == (parameters["user"], parameters["dbname"])
+
+
+def test_the_doctor_notices_that_live_events_do_not_arrive(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notices of one database do not arrive in another one, as they do not arrive through a pooler."""
+    assert check_events().ok
+    monkeypatch.setattr("apps.live.checks.MAX_WAIT", 0.5)
+    monkeypatch.setattr(settings, "EVENTS_DATABASE_URL", database.url_of("postgres"))
+    finding = check_events()
+    assert not finding.ok
+    assert "DROVER_EVENTS_DATABASE_URL" in finding.next_step
+    monkeypatch.setattr(settings, "EVENTS_DATABASE_URL", "postgresql://127.0.0.1:1/postgres")
+    assert not check_events().ok

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -16,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from apps.orgs.operators import diagnosis
 from apps.runs import execute
 from apps.runs.execute import Worker
 from apps.telemetry import tracing
@@ -171,6 +173,13 @@ def test_workers_send_the_metrics_of_the_installation(collector: Collector, acme
         pass
     assert sorted(collector.metrics()["drover_runs"]) == [0, 1]  # running, pending
     assert collector.metrics()["drover_organizations"][0] >= 1
+
+
+def test_the_doctor_says_whether_the_collector_accepts_traces(
+    collector: Collector, settings: Any
+) -> None:
+    settings.OTLP_URL = collector.url
+    assert diagnosis.check_telemetry().ok
 
 
 def test_a_collector_that_is_away_keeps_nothing_from_working(
