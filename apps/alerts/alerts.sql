@@ -132,6 +132,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
             AND n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > k.expires_at))
         AND (k.expires_at > k.created_at + before.time OR EXISTS (  -- a rotated key ends when the one before it would have
             SELECT 1 FROM orgs_apikey n WHERE n.org_id = k.org_id AND n.name = k.name AND n.created_at < k.created_at))
+        UNION ALL
+        SELECT r.org_id, r.id, r.enabled, 'connector', c.id::text,
+            jsonb_build_object('name', c.name, 'ends_at', c.certificate_ends_at)
+        FROM rules r JOIN connectors_connector c ON c.org_id = r.org_id
+        WHERE r.kind = 'credential_ends' AND c.certificate_ends_at > now()
+        AND c.certificate_ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
     ), open AS (
         SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from cryptography import x509
 
 from apps.connectors import places, schemas, secrets
 from apps.connectors.catalogue import Kind
@@ -14,6 +17,8 @@ from apps.connectors.schemas import Error, Pattern, join_path
 from apps.engine.file_patterns import is_address
 from apps.json import JsonObject, JsonValue
 from apps.orgs.principals import Principal
+
+PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -181,3 +186,24 @@ def _places_below(entry: str, found: JsonObject) -> dict[str, Any]:
 def _moved_secret_message(changed: list[str]) -> str:
     names = ", ".join(changed[:3])
     return f"Enter this secret again: it would be sent to another place, because {names} changed."
+
+
+def certificate_end(settings: JsonValue) -> datetime | None:
+    """Return when the first setting with certificates (PEM) ends, or None without one that can be read.
+
+    A setting with several certificates works until the last of them ends, as while a root certificate is replaced.
+    """
+    if isinstance(settings, str):
+        return _end_of_pem(settings) if PEM_BEGIN in settings else None
+    values = list(settings.values()) if isinstance(settings, dict) else settings
+    if not isinstance(values, list):
+        return None
+    return min(filter(None, map(certificate_end, values)), default=None)
+
+
+def _end_of_pem(text: str) -> datetime | None:
+    try:
+        found = x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        return None
+    return max(each.not_valid_after_utc for each in found)

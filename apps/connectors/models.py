@@ -250,6 +250,8 @@ class Connector(OrgOwned):
     version = models.PositiveIntegerField(default=1)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_ok = models.BooleanField(null=True)
+    # When a certificate in the visible settings ends, such as the root certificate of a server.
+    certificate_ends_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

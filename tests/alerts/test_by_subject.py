@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from django.apps import apps
 from django.core import mail
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +24,7 @@ from apps.alerts.deciding import by_subject
 from apps.alerts.deciding.by_subject import NOT_WATCHED
 from apps.alerts.models import Alert, Delivery, DeliveryState, Rule
 from apps.alerts.sending import delivering
-from apps.connectors.models import UploadedFile
+from apps.connectors.models import Connector, UploadedFile
 from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as keys
 from apps.orgs.models import ApiKey, Membership, Org
@@ -27,7 +34,7 @@ from apps.runs.models import Usage
 from apps.runs.usage.counting import read_measures, this_month
 from tests.alerts.conftest import CHANNELS, RULES, SECRET, add_rule, deliver, log_of, make_due
 from tests.alerts.receiver import Receiver, Reply
-from tests.world import World, make_pipeline
+from tests.world import World, make_connector, make_pipeline
 
 DAY = timedelta(days=1)
 ONE_OPEN = "alerts_alert_one_open_subject"
@@ -209,9 +216,9 @@ def delete(world: World, by: Principal, key: ApiKey) -> None:
     ("act", "summary"),
     [
         (renew, "was renewed, or does not end soon any more"),
-        (revoke, "was revoked"),
+        (revoke, "was revoked or deleted"),
         (end, "has ended"),
-        (delete, "was deleted"),
+        (delete, "was revoked or deleted"),
     ],
 )
 def test_the_alert_of_a_key_is_closed_when_it_is_renewed_or_gone(
@@ -254,6 +261,63 @@ def test_a_key_of_a_service_account_is_told_too(
         )
     assert by_subject.tick() == 1
     assert [name for name, _ in sentences(world)] == ["Robot"]
+
+
+def certificate(ends_in: timedelta) -> str:
+    """Return a self-signed certificate as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "db.example.com")])
+    now = timezone.now()
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - 30 * DAY).not_valid_after(now + ends_in)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def make_database(world: World, pem: str) -> Any:
+    server = {"host": "db.example.com", "port": 5432, "database": "d", "user": "u"}
+    config = {**server, "password": "secret", "sslmode": "verify-full", "ssl_root_certificate": pem}
+    return make_connector(world, kind="postgres", name="Warehouse", config=config)
+
+
+def test_the_certificate_of_a_connector_that_ends_is_told_until_it_is_replaced(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_hook(world, receiver, kind="credential_ends")
+    old, new = certificate(3 * DAY), certificate(400 * DAY)
+    connector = make_database(world, old)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    client = world.client(Role.ADMIN)
+    path = f"/api/v1/connectors/{connector.pk}"
+    changed = client.patch(path, {"config": {"ssl_root_certificate": old + new}})
+    assert changed.status_code == 200, changed.content
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    opened, closed = [
+        row["event"]
+        for row in client.get("/api/v1/alerts/deliveries", {"channel": str(channel)}).json()[
+            "results"
+        ]
+    ][::-1]
+    assert opened["subject"] == {
+        "kind": "connector",
+        "id": str(connector.pk),
+        "name": "Warehouse",
+        "url": f"http://localhost:8000/connectors/{connector.pk}",
+    }
+    assert opened["summary"].startswith("has a certificate that ends on ")
+    assert closed["summary"] == "was renewed, or does not end soon any more"
+
+
+def test_certificates_that_were_stored_before_are_read_by_a_migration(
+    world: World, receiver: Receiver
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_database(world, certificate(3 * DAY))
+    migration = import_module("apps.connectors.migrations.0015_certificate_ends")
+    with world.scope():
+        Connector.objects.for_org(world.org).update(certificate_ends_at=None)
+        assert by_subject.tick() == 0
+        migration.read_certificates(apps, None)
+    assert by_subject.tick() == 1
 
 
 def test_a_member_who_may_not_see_all_keys_sees_nothing_about_them(

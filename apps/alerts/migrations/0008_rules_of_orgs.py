@@ -22,12 +22,12 @@ SELECT gen_random_uuid(), c.org_id, r.id, c.id FROM channels c JOIN rules r ON r
 class Migration(migrations.Migration):
     dependencies = [
         ("alerts", "0007_subjects"),
-        ("connectors", "0014_stored_streams_walls"),
+        ("connectors", "0015_certificate_ends"),
         ("identity", "0006_plain_names"),
         ("runs", "0029_hooks"),
     ]
 
     operations = [
-        InstallFunctions({"alerts/alerts.sql": "460b74d6b715"}),
+        InstallFunctions({"alerts/alerts.sql": "c09eb38ced0a"}),
         migrations.RunSQL(ADD_RULES, migrations.RunSQL.noop),
     ]
