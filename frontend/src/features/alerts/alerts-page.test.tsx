@@ -405,6 +405,28 @@ describe("the deliveries", () => {
     expect(currentSearch()).toEqual({});
   });
 
+  it.each([
+    ["limit", "rows_month", "Records this month", "Limit", "/settings/usage"],
+    ["api_key", ID, "Nightly", "API key", "/settings/api-keys"],
+    ["connector", ID, "Warehouse", "Connector", `/connectors/${ID}`],
+  ] as const)("about a %s lead to its page", async (kind, id, name, title, path) => {
+    const subject = { kind, id, name, url: `https://drover.example.com${path}` };
+    const event = { ...DELIVERY.event, subject, pipeline: null, summary: "needs your attention" };
+    server.use(
+      http.get("/api/v1/alerts/deliveries", ({ response }) =>
+        response(200).json(page([{ ...DELIVERY, event }])),
+      ),
+      http.get("/api/v1/alerts/deliveries/{id}", ({ response }) =>
+        response(200).json({ ...DELIVERY, event }),
+      ),
+    );
+    await openPage("/alerts/deliveries");
+    await userEvent.click(await screen.findByText(/needs your attention/));
+    const dialog = within(await screen.findByRole("dialog", { name: `${name} needs your attention` }));
+    expect(dialog.getByText(title)).toBeTruthy();
+    expect(dialog.getByRole("link", { name }).getAttribute("href")).toBe(path);
+  });
+
   it("are sent again", async () => {
     await openPage("/alerts/deliveries");
     await userEvent.click(
@@ -451,6 +473,8 @@ describe("without the permission for the whole organization", () => {
     await userEvent.click(screen.getByRole("button", { name: "Create a rule" }));
     const scopes = within(await screen.findByLabelText("Applies to")).getAllByRole("option");
     expect(scopes.map(({ textContent }) => textContent)).toEqual(["A domain", "One pipeline"]);
+    const kinds = within(screen.getByLabelText("An alert opens when")).getAllByRole("option");
+    expect(kinds.map(({ textContent }) => textContent)).toEqual(["A run fails"]); // the other is for the organization
   });
 
   it("a member of a domain sees the channels, and cannot change them", async () => {

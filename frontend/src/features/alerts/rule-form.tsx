@@ -179,7 +179,11 @@ function RuleFields({ values, change, messages, channels, kinds, scopeName }: Fi
   const kind = kinds.find((each) => each.kind === values.kind);
   const settings = values.settings as Config;
   const scopes = useScopes(kind);
-  const titles = Object.fromEntries(kinds.map((each) => [each.kind, each.title]));
+  const mayEditAll = useHasPermission()("alerts.edit");
+  const offered = kinds.filter(
+    (each) => mayEditAll || each === kind || each.scopes.some((scope) => needsId(scope)),
+  );
+  const titles = Object.fromEntries(offered.map((each) => [each.kind, each.title]));
   function choose(next: string) {
     const chosen = kinds.find((each) => each.kind === next);
     const keepsScope = chosen?.scopes.includes(values.scope as Scope) ?? true;
