@@ -59,9 +59,7 @@ def create_a_page(page: Page, site: Site, screenshots: Path) -> None:
     form = page.get_by_role("form", name="New freshness page")
     form.get_by_label("Title").fill(TITLE)
     for name in NAMES:
-        choice = form.get_by_label("Add a pipeline")
-        choice.focus()  # loads the names
-        choice.select_option(name)
+        form.get_by_label("Add a pipeline").select_option(name)
         form.get_by_role("button", name="Add", exact=True).click()
     form.get_by_label(f"Public name of {NAMES[0]}").fill("Orders")
     check_looks(page, screenshots, "new-page")

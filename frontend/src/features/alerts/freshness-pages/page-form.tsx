@@ -1,10 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { pipelineNamesQuery } from "@/api/pipelines";
 import type { FreshnessPage } from "@/api/types";
 import { Button } from "@/components/button";
-import { Field, TextField } from "@/components/field";
-import { PipelineSelect } from "@/components/pipeline-select";
+import { TextField } from "@/components/field";
+import { PipelinePicker } from "@/components/pipeline-picker";
 import { QueryContent } from "@/components/section";
 import { showSuccess } from "@/components/toast";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
@@ -192,46 +190,11 @@ function Pipelines({ chosen, onChange, messages }: PipelinesProps) {
           </li>
         ))}
       </ol>
-      <AddPipeline chosen={chosen} onAdd={(added) => onChange([...chosen, added])} />
+      <PipelinePicker
+        excluded={chosen.map(({ pipeline_id }) => pipeline_id)}
+        hint={chosen.length === 0 ? "Readers see only the pipelines that you add." : undefined}
+        onAdd={({ id, name }) => onChange([...chosen, { pipeline_id: id, pipeline_name: name, name: "" }])}
+      />
     </fieldset>
-  );
-}
-
-/** A button adds the pipeline, because with the keyboard a list can only be read by choosing one after the other. */
-function AddPipeline({ chosen, onAdd }: { chosen: Chosen[]; onAdd: (added: Chosen) => void }) {
-  const [id, setId] = useState("");
-  const { data = [] } = useQuery({ ...pipelineNamesQuery, enabled: id !== "" });
-  const pipeline = data.find((each) => each.id === id);
-  const isChosen = chosen.some(({ pipeline_id }) => pipeline_id === id);
-  function add() {
-    if (!pipeline) return;
-    onAdd({ pipeline_id: pipeline.id, pipeline_name: pipeline.name, name: "" });
-    setId("");
-  }
-  return (
-    <Field
-      label="Add a pipeline"
-      hint={
-        isChosen
-          ? "This pipeline is on the page already."
-          : chosen.length === 0
-            ? "Readers see only the pipelines that you add."
-            : undefined
-      }
-      action={
-        <Button
-          disabledReason={
-            !pipeline ? "Choose a pipeline first" : isChosen ? "It is on the page already" : null
-          }
-          onClick={add}
-        >
-          Add
-        </Button>
-      }
-    >
-      {(control) => (
-        <PipelineSelect {...control} none="Choose…" value={id} name={undefined} onChange={setId} />
-      )}
-    </Field>
   );
 }

@@ -75,6 +75,11 @@ async function openCard() {
   return within(await screen.findByRole("region", { name: "Run after" }));
 }
 
+async function addPipeline(card: ReturnType<typeof within>, name: string) {
+  await userEvent.selectOptions(card.getByRole("combobox", { name: "Add a pipeline" }), name);
+  await userEvent.click(card.getByRole("button", { name: "Add" }));
+}
+
 describe("the card of dependencies", () => {
   it("a member chooses pipelines, and sees why the pipeline waits", async () => {
     startApp(["read", "pipelines.edit"]);
@@ -83,8 +88,8 @@ describe("the card of dependencies", () => {
     await userEvent.click(card.getByRole("button", { name: "Choose pipelines" }));
     await card.findByRole("option", { name: "Orders" });
     expect(card.queryByRole("option", { name: "Flights" })).toBeNull();
-    await userEvent.selectOptions(card.getByRole("combobox", { name: "Add a pipeline" }), "Orders");
-    await userEvent.selectOptions(card.getByRole("combobox", { name: "Add a pipeline" }), "Customers");
+    await addPipeline(card, "Orders");
+    await addPipeline(card, "Customers");
     await userEvent.click(card.getByRole("button", { name: "Remove Customers" }));
     await userEvent.type(card.getByRole("textbox", { name: "Within hours optional" }), "24");
     await userEvent.click(card.getByRole("button", { name: "Save" }));
@@ -94,14 +99,33 @@ describe("the card of dependencies", () => {
     ]);
   });
 
+  it("adds a pipeline only by its button, so that the arrow keys can move past others", async () => {
+    startApp(["read", "pipelines.edit"]);
+    const card = await openCard();
+    await userEvent.click(await card.findByRole("button", { name: "Choose pipelines" }));
+    await card.findByRole("option", { name: "Orders" });
+    const picker = card.getByRole("combobox", { name: "Add a pipeline" });
+    await userEvent.selectOptions(picker, "Customers");
+    await userEvent.selectOptions(picker, "Orders");
+    await userEvent.click(card.getByRole("button", { name: "Add" }));
+    expect(card.getAllByRole("button", { name: /^Remove/ })).toHaveLength(1);
+    expect(card.queryByRole("option", { name: "Orders" })).toBeNull();
+  });
+
+  it("tells a window of one hour in the singular", async () => {
+    startApp(["read"]);
+    dependencies = { ...BLOCKED, window_seconds: 3600 };
+    const card = await openCard();
+    expect(await card.findByText(/within 1 hour:$/)).toBeTruthy();
+  });
+
   it("a cycle is shown at the pipelines, and what was chosen stays", async () => {
     startApp(["read", "pipelines.edit"]);
     refused = true;
     const card = await openCard();
     await userEvent.click(await card.findByRole("button", { name: "Choose pipelines" }));
     await card.findByRole("option", { name: "Orders" });
-    const picker = card.getByRole("combobox", { name: "Add a pipeline" });
-    await userEvent.selectOptions(picker, "Orders");
+    await addPipeline(card, "Orders");
     await userEvent.click(card.getByRole("button", { name: "Save" }));
     await waitFor(() => expect(card.getByText(CYCLE)).toBeTruthy());
     expect(card.getByRole("button", { name: "Remove Orders" })).toBeTruthy();

@@ -2,18 +2,19 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Versioned } from "@/api/client";
-import { pipelineNamesQuery } from "@/api/pipelines";
 import { fieldMessages } from "@/api/problem";
 import type { Dependencies, DependenciesChange } from "@/api/types";
 import { Button } from "@/components/button";
 import { ChoiceField } from "@/components/choice-field";
-import { Field, TextField } from "@/components/field";
+import { TextField } from "@/components/field";
 import { Name } from "@/components/name";
 import { ErrorNotice, Skeletons } from "@/components/notice";
+import { PipelinePicker } from "@/components/pipeline-picker";
 import { RelativeTime } from "@/components/relative-time";
 import { SaveError } from "@/components/save-error";
 import { TextWithTimes } from "@/components/text-with-times";
 import { showSuccess } from "@/components/toast";
+import { countWithNoun } from "@/format/number";
 import { dependenciesQuery, useChangeDependencies } from "./queries";
 
 const MODES: Record<Dependencies["mode"], string> = {
@@ -74,7 +75,7 @@ function Summary({ dependencies }: { dependencies: Dependencies }) {
         <>
           <p>
             It starts when {mode === "all" ? "each of these has succeeded" : "one of these has succeeded"}
-            {window_seconds !== null && `, within ${hoursOf(window_seconds)} hours`}:
+            {window_seconds !== null && `, within ${countWithNoun(window_seconds / HOUR, "hour")}`}:
           </p>
           <ul className="grid gap-1">
             {upstreams.map(({ pipeline, state, last_success_at, failing_since }) => (
@@ -175,10 +176,10 @@ function Form({ pipelineId, dependencies, onClose }: FormProps) {
           </li>
         ))}
       </ul>
-      <Picker
+      <PipelinePicker
         excluded={[pipelineId, ...chosen.map(({ id }) => id)]}
         error={faults.join(" ") || null}
-        onChoose={(pipeline) => setChosen([...chosen, pipeline])}
+        onAdd={(pipeline) => setChosen([...chosen, pipeline])}
       />
       {chosen.length > 0 && (
         <div className="grid gap-4 sm:grid-cols-2">
@@ -208,41 +209,6 @@ function Form({ pipelineId, dependencies, onClose }: FormProps) {
         </Button>
       </div>
     </form>
-  );
-}
-
-interface PickerProps {
-  excluded: string[];
-  error: string | null;
-  onChoose: (pipeline: { id: string; name: string }) => void;
-}
-
-function Picker({ excluded, error, onChoose }: PickerProps) {
-  const { data = [], isPending, isError } = useQuery(pipelineNamesQuery);
-  return (
-    <Field label="Add a pipeline" error={error}>
-      {(control) => (
-        <select
-          className="control"
-          {...control}
-          value=""
-          onChange={({ target }) => {
-            const pipeline = data.find(({ id }) => id === target.value);
-            if (pipeline) onChoose(pipeline);
-          }}
-        >
-          <option value="">{isPending ? "Loading…" : "Choose a pipeline"}</option>
-          {isError && <option disabled>The pipelines could not be loaded.</option>}
-          {data
-            .filter(({ id }) => !excluded.includes(id))
-            .map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-        </select>
-      )}
-    </Field>
   );
 }
 
