@@ -68,9 +68,8 @@ def handle(*, hook_id: UUID, call: Call) -> Started:
     Invalid for an old time stamp, CallReplayed, HookDisabled, OrgReadOnly, and the exceptions of `runs.services.start`.
     """
     org_id = _org_of(hook_id)
-    with org_scope(
-        org_id
-    ):  # Committed before the start, so that a call counts even if it starts nothing.
+    # This scope is committed before the start, so that a call counts even if it starts nothing.
+    with org_scope(org_id):
         org, hook = _find(org_id, hook_id)
         if not _has_credential(org, hook, call) or hook is _made_up()[1]:
             raise NotFound
