@@ -153,12 +153,27 @@ def test_a_disabled_or_paused_pipeline_opens_nothing_and_closes_what_is_open(
     assert [event["summary"] for event in events][1:] == [NOT_WATCHED]
 
 
-def test_a_suspended_org_opens_nothing(world: World, receiver: Receiver) -> None:
-    add_webhook(world, receiver, kind="late")
-    make_late(world)
-    with world.scope():
-        Org.objects.filter(pk=world.org.pk).update(suspended_at=timezone.now())
+@pytest.mark.parametrize("column", ["suspended_at", "deletion_at"])
+def test_a_suspended_or_deleted_org_opens_and_closes_nothing_until_it_is_back(
+    world: World, receiver: Receiver, column: str
+) -> None:
+    channel = add_webhook(world, receiver, kind="late")
+    told, later = make_late(world), make_late(world, name="Later")
+    change(world, later, late_at=timezone.now() + DAY)
+    by_time.tick()
+
+    def set_org(value: datetime | None) -> None:
+        with world.scope():
+            Org.objects.filter(pk=world.org.pk).update(**{column: value})
+
+    set_org(timezone.now())
+    change(world, told, late_at=timezone.now() + DAY)
+    change(world, later, late_at=timezone.now() - DAY)
     assert by_time.tick() == 0
+    set_org(None)
+    assert by_time.tick() == 2
+    kinds = [event["kind"] for event in events_of(world, channel)]
+    assert sorted(kinds) == ["closed", "opened", "opened"]
 
 
 def test_a_pipeline_is_stale_if_no_run_has_written_a_record(

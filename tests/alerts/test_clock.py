@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 
+from apps.alerts.usual.history import history
 from apps.background import health
+from apps.runs.models import Run, Status
+from tests.alerts.conftest import end_run
+from tests.world import World, make_pipeline
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -46,3 +52,28 @@ def test_a_heartbeat_of_before_the_clock_was_set_back_is_no_sign_of_life() -> No
         assert not {each.part: each.ok for each in health.check_queue()}["workers"]
         cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
         assert {each.part: each.ok for each in health.check_queue()}["workers"]
+
+
+@pytest.mark.parametrize(
+    "night", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]
+)
+def test_after_a_night_with_another_number_of_hours_the_runs_before_it_are_still_usual(
+    world: World, night: datetime
+) -> None:
+    """In UTC the daily runs are an hour earlier or later from that night on."""
+    zone = ZoneInfo("Europe/Paris")
+    daily = {"cron": "30 3 * * *", "timezone": "Europe/Paris"}
+    pipeline = make_pipeline(world, schedule=daily)
+    times = [
+        (night + timedelta(days=day)).replace(hour=3, minute=30, tzinfo=zone).astimezone(UTC)
+        for day in range(-20, 12)
+    ]
+    with world.scope():
+        for at in times[:-1]:
+            run = end_run(world, pipeline, Status.SUCCEEDED, records_written=5)
+            rows = Run.objects.for_org(world.org).filter(pk=run.pk)
+            rows.update(created_at=at, finished_at=at + timedelta(minutes=1))
+        found = history(org_id=world.org.pk, pipeline_id=pipeline.pk, version=1, at=times[-1])
+    assert len(found.records) == len(times) - 1
+    assert found.weekday == times[-1].astimezone(zone).weekday()
+    assert [sample.weekday for sample in found.records].count(found.weekday) == 4
