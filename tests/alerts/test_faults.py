@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from apps.alerts.kinds import posting
@@ -27,7 +30,10 @@ from tests.alerts.conftest import (
     make_due,
 )
 from tests.alerts.receiver import Receiver, Reply, running_receiver
+from tests.engine.sandbox.remote_server import write_certificate
 from tests.world import World, make_pipeline
+
+WhileSending = Callable[[Callable[[], object]], None]
 
 
 def state(world: World, channel: UUID) -> tuple[str, int, int | None]:
@@ -88,6 +94,21 @@ def test_a_server_that_is_away_is_tried_again(world: World) -> None:
     (row,) = log_of(world, channel=channel)
     assert (row["state"], row["attempts"]) == ("pending", 1)
     assert "could not be reached" in row["problem"]
+
+
+def test_a_server_whose_certificate_is_not_valid_gets_nothing_and_is_tried_again(
+    world: World, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "certificate.pem"
+    write_certificate("localhost", certificate)
+    with running_receiver(certificate) as unknown:
+        channel = add_webhook(world, unknown)
+        fail(world, "Orders")
+        deliver(world, channel)
+        assert unknown.requests == []
+    (row,) = log_of(world, channel=channel)
+    assert (row["state"], row["attempts"]) == ("pending", 1)
+    assert row["problem"] == "The certificate of the server is not valid."
 
 
 def test_a_redirect_is_not_followed(world: World, receiver: Receiver) -> None:
@@ -281,18 +302,86 @@ def test_a_rule_that_is_deleted_while_its_message_waits_is_still_told(
     assert receiver.pipelines() == [[("opened", "Orders")]]
 
 
-def test_a_channel_that_is_deleted_while_its_message_is_sent_ends_quietly(
-    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_a_job_that_is_lost_before_it_has_sent_anything_loses_no_event(
+    world: World, receiver: Receiver
+) -> None:
+    """A worker is killed between deciding and sending, with the jobs that it has fetched."""
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_jobs")
+    assert delivering.tick() == 2, "the webhook and the channel of the owners"
+    deliver(world, channel)
+    assert receiver.pipelines() == [[("opened", "Orders")]]
+
+
+@pytest.fixture
+def while_sending(monkeypatch: pytest.MonkeyPatch) -> WhileSending:
+    """Do something after the answer has come, and before it is stored."""
+
+    def set_action(action: Callable[[], object]) -> None:
+        record = delivering._record
+
+        def act_first(claimed: Any, answer: Any) -> None:
+            action()
+            record(claimed, answer)
+
+        monkeypatch.setattr(delivering, "_record", act_first)
+
+    return set_action
+
+
+def test_a_rule_that_is_deleted_while_its_message_is_sent_leaves_the_answer_in_the_log(
+    world: World, receiver: Receiver, while_sending: WhileSending
 ) -> None:
     channel = add_webhook(world, receiver)
     fail(world, "Orders")
-    record = delivering._record
+    client = world.client("member")
+    rules = [rule["id"] for rule in client.get(RULES).json()["results"]]
+    while_sending(lambda: [client.delete(f"{RULES}/{rule}") for rule in rules])
+    deliver(world, channel)
+    assert client.get(RULES).json()["results"] == []
+    assert state(world, channel) == ("sent", 1, 200)
 
-    def delete_first(claimed: Any, answer: Any) -> None:
-        world.client("member").delete(f"{CHANNELS}/{channel}")
-        record(claimed, answer)
 
-    monkeypatch.setattr(delivering, "_record", delete_first)
+def test_an_org_that_is_suspended_while_its_message_is_sent_keeps_the_answer_and_sends_no_more(
+    world: World, receiver: Receiver, while_sending: WhileSending
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+
+    def suspend() -> None:
+        with world.scope():
+            Org.objects.filter(pk=world.org.pk).update(suspended_at=timezone.now())
+
+    while_sending(suspend)
+    deliver(world, channel)
+    fail(world, "Customers")
+    make_due(world, channel)
+    deliver(world, channel)
+    assert receiver.pipelines() == [[("opened", "Orders")]]
+    with world.scope():
+        Org.objects.filter(pk=world.org.pk).update(suspended_at=None)
+    assert [row["state"] for row in log_of(world, channel=channel)] == ["sent", "pending"]
+
+
+def test_a_channel_that_is_disabled_while_its_message_is_sent_fails_it_and_keeps_the_rest(
+    world: World, receiver: Receiver, while_sending: WhileSending
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    while_sending(lambda: world.client("member").patch(f"{CHANNELS}/{channel}", {"enabled": False}))
+    deliver(world, channel)
+    (row,) = log_of(world, channel=channel)
+    assert (row["state"], row["problem"]) == ("failed", "The channel was disabled.")
+
+
+def test_a_channel_that_is_deleted_while_its_message_is_sent_ends_quietly(
+    world: World, receiver: Receiver, while_sending: WhileSending
+) -> None:
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    while_sending(lambda: world.client("member").delete(f"{CHANNELS}/{channel}"))
     deliver(world, channel)
     assert log_of(world, channel=channel) == []
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from apps.runs.models import Status
-from tests.alerts.conftest import DELIVERIES, add_webhook
-from tests.alerts.receiver import Receiver
+from tests.alerts.conftest import DELIVERIES, add_webhook, log_of, make_due
+from tests.alerts.receiver import Receiver, Reply
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import (
     has_ended,
     running_worker,
     start_run,
+    start_worker,
     wait_for_run,
 )
 from tests.world import World, make_world
@@ -33,6 +35,34 @@ def wait_for_messages(receiver: Receiver, count: int, seconds: float = 40) -> No
     while len(receiver.requests) < count:
         assert time.monotonic() < deadline, f"only {len(receiver.requests)} messages"
         time.sleep(0.01)
+
+
+def test_a_worker_that_is_killed_while_it_sends_is_replaced_by_another_one(
+    acme: World, receiver: Receiver
+) -> None:
+    channel = add_webhook(acme, receiver)
+    receiver.replies = [Reply(wait=60)]
+    run_id = start_run(acme, make_pipeline(acme, **FAILING))
+    killed = start_worker()
+    try:
+        wait_for_run(acme, run_id, has_ended)
+        wait_for_messages(receiver, 1)
+    finally:
+        killed.kill()
+        killed.wait()
+    make_due(acme, channel)
+    with running_worker():
+        wait_for_messages(receiver, 2)
+        wait_until_sent(acme, channel)
+    first, second = receiver.messages
+    assert (first["id"], first["events"]) == (second["id"], second["events"])
+
+
+def wait_until_sent(world: World, channel: UUID, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while log_of(world, channel=channel)[0]["state"] != "sent":
+        assert time.monotonic() < deadline, "the answer was not stored"
+        time.sleep(0.05)
 
 
 def test_a_worker_tells_the_webhook_that_a_run_has_failed(acme: World, receiver: Receiver) -> None:
