@@ -48,7 +48,9 @@ def test_a_user_is_told_that_a_pipeline_has_failed(
         wait_for_messages(receiver, 2)
         page.goto(f"{site.url}/runs/{run}")
         expect(section(page, "Alerts")).to_contain_text("Hook")
+        snooze_the_alert(page, tmp_path)
         send_it_again(page, receiver, tmp_path)
+        look_at_quiet_hours(page, tmp_path)
         change_the_secret(page)
         see_why_a_test_was_refused(page, receiver, tmp_path)
         delete_the_rule_and_the_channel(page)
@@ -96,6 +98,36 @@ def create_a_rule_on_the_page_of_the_pipeline(page: Page, url: str, screenshots:
     page.get_by_label("An alert opens when").select_option("A run fails")
     page.get_by_role("button", name="Create rule").click()
     expect(row(page, PIPELINE)).to_contain_text("Tells Hook.")
+
+
+def snooze_the_alert(page: Page, screenshots: Path) -> None:
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Alerts").click()
+    open_tab(page, "Open")
+    alert = row(page, PIPELINE).first
+    alert.get_by_role("button", name=f"Snooze {PIPELINE}").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("For").select_option("4 hours")
+    dialog.get_by_label("Reason").fill("The source is migrated")
+    check_looks(page, screenshots, "snooze")
+    dialog.get_by_role("button", name="Snooze").click()
+    expect(alert).to_contain_text("Snoozed until")
+    expect(alert).to_contain_text(": The source is migrated")
+    check_looks(page, screenshots, "open-alerts")
+    alert.get_by_role("button", name="End snooze").click()
+    expect(alert).not_to_contain_text("Snoozed until")
+
+
+def look_at_quiet_hours(page: Page, screenshots: Path) -> None:
+    open_tab(page, "Channels")
+    row(page, "Hook").get_by_role("button", name="Edit Hook").click()
+    form = page.get_by_role("form", name="Edit Hook")
+    form.get_by_label("Messages are sent").select_option("Not in quiet hours")
+    expect(form.get_by_role("group", name="Quiet hours 1 begin on")).to_be_visible()
+    check_looks(page, screenshots, "quiet-hours")
+    form.get_by_label("Messages are sent").select_option("Once a day or week")
+    check_looks(page, screenshots, "digest")
+    form.get_by_label("Messages are sent").select_option("At once")
+    form.get_by_role("button", name="Cancel").click()
 
 
 def send_it_again(page: Page, receiver: Receiver, screenshots: Path) -> None:

@@ -47,7 +47,7 @@ export function OpenTab() {
   );
 }
 
-function AlertRow({ alert: { id, event, opened_at, snooze } }: { alert: OpenAlert }) {
+function AlertRow({ alert: { id, rule_id, event, opened_at, snooze } }: { alert: OpenAlert }) {
   const isReadOnly = useReadOnlyReason() !== null;
   return (
     <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
@@ -68,6 +68,10 @@ function AlertRow({ alert: { id, event, opened_at, snooze } }: { alert: OpenAler
               </Link>
             )
           )}
+          {" · "}
+          <Link to="/alerts" search={{ edit: rule_id }} className="link">
+            Show the rule
+          </Link>
         </p>
         <SnoozedUntil snooze={snooze as AlertRule["snooze"]} />
       </div>

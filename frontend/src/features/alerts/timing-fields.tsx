@@ -93,7 +93,7 @@ function Periods({ periods, onChange, errors }: PeriodsProps) {
               onChange={(weekdays) => replace(index, { weekdays })}
               error={messages.weekdays}
             />
-            <div className="flex flex-wrap items-end gap-3">
+            <div className="flex flex-wrap items-start gap-3">
               <TextField
                 label="From"
                 type="time"
@@ -112,9 +112,14 @@ function Periods({ periods, onChange, errors }: PeriodsProps) {
                 onChange={({ target }) => replace(index, { end: target.value })}
               />
               {periods.length > 1 && (
-                <Button size="small" onClick={() => onChange(periods.filter((_, other) => other !== index))}>
-                  Remove<span className="sr-only"> quiet hours {number}</span>
-                </Button>
+                <div className="pt-6">
+                  <Button
+                    size="small"
+                    onClick={() => onChange(periods.filter((_, other) => other !== index))}
+                  >
+                    Remove<span className="sr-only"> quiet hours {number}</span>
+                  </Button>
+                </div>
               )}
             </div>
           </div>
