@@ -34,6 +34,8 @@ SETTINGS: dict[str, Any] = {
         "DeliveryKindEnum": "apps.alerts.models.DeliveryKind",
         "AlertTimingKindEnum": "apps.alerts.sending.timing.TimingKind",
         "DeliveryStateEnum": "apps.alerts.models.DeliveryState",
+        "FollowUpKindEnum": "apps.alerts.models.FollowUpKind",
+        "FollowUpAfterEnum": "apps.alerts.models.FollowUpAfter",
         "LeftOutKindEnum": "apps.engine.frames.left_out.KINDS",
     },
     "SERVERS": [],

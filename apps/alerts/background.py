@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from apps.alerts.follow_ups import calls
 from apps.alerts.installation import checks
 from apps.alerts.installation import sending as to_operators
 from apps.alerts.models import (
     Alert,
     Channel,
     Delivery,
+    FollowUp,
+    FollowUpCall,
     FreshnessPage,
     FreshnessPagePipeline,
     Rule,
@@ -32,6 +35,7 @@ add_sweep(delivering.remove_old)
 add_sweep(to_operators.remove_old)
 add_checks(Check("operators", checks.check_operators), Check("heartbeat", checks.check_heartbeat))
 add_test_sender(checks.send_test)
+add_sweep(calls.remove_old)
 add_exports(
     Export(
         "alert_channel",
@@ -86,5 +90,18 @@ add_exports(
         "freshness_page_pipeline",
         FreshnessPagePipeline,
         ("id", "page_id", "pipeline_id", "name", "position"),
+    ),
+    Export(
+        "follow_up",
+        FollowUp,
+        ("id", "pipeline_id", "name", "kind", "after", "settings", "enabled", "created_at"),
+    ),
+    Export(
+        "follow_up_call",
+        FollowUpCall,
+        (
+            *("id", "follow_up_id", "run_id", "payload", "state", "attempts", "answer_status"),
+            *("problem", "created_at", "sent_at"),
+        ),
     ),
 )

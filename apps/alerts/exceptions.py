@@ -36,6 +36,18 @@ class StillPending(Conflict):
     code = "still_pending"
 
 
+class FollowUpNameTaken(Conflict):
+    """Something else that is called after the runs of the pipeline has this name."""
+
+    code = "name_taken"
+
+
+class TooManyFollowUps(Conflict):
+    """20 calls are made after the runs of the pipeline, which is the most: delete one first."""
+
+    code = "too_many_follow_ups"
+
+
 class TooManyFreshnessPages(Conflict):
     """The organization has 20 freshness pages, which is the most: delete one first."""
 

@@ -126,15 +126,7 @@ def event(
         },
         "subject": subject,
         "pipeline": _pipeline_part(subject),
-        "run": None
-        if run is None
-        else {
-            "id": str(run.id),
-            "status": run.status,
-            "trigger": run.trigger,
-            "attempts": run.attempts,
-            "url": page_address(f"runs/{run.id}"),
-        },
+        "run": None if run is None else run_part(run),
         "summary": summary,
         "measurement": measurement,
         "failure": _failure(run) if run and kind == DeliveryKind.OPENED else None,
@@ -208,6 +200,16 @@ def subject_of(alert: Alert) -> Subject:
         return pipeline_subject(alert.pipeline)
     subject: Subject = alert.cause["subject"]
     return subject
+
+
+def run_part(run: EndedRun) -> RunPart:
+    return {
+        "id": str(run.id),
+        "status": run.status,
+        "trigger": run.trigger,
+        "attempts": run.attempts,
+        "url": page_address(f"runs/{run.id}"),
+    }
 
 
 def page_address(path: str) -> str:

@@ -1,14 +1,16 @@
-"""The settings of channels: validated by their kind, with the secrets stored encrypted and never shown again."""
+"""The settings of channels and follow-ups: validated by their kind, with the secrets stored encrypted and never shown again."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
 from rest_framework import serializers
 
 from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel
 from apps.connectors import secrets
+from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
 from apps.orgs import vault
 from apps.orgs.exceptions import Invalid
@@ -17,13 +19,42 @@ from apps.orgs.models import Org
 SEAL_KIND = "alert_channel"
 
 
+class HasSettings(Protocol):
+    """A channel or a follow-up."""
+
+    pk: Any
+    settings: Any
+    sealed: Any
+    secret_hints: Any
+
+
+class HasForm(Protocol):
+    """A kind of channel or of follow-up."""
+
+    @property
+    def secrets(self) -> frozenset[Pattern]: ...
+    @property
+    def form(self) -> type[serializers.Serializer[Any]]: ...
+    @property
+    def check(self) -> Callable[[JsonObject, Org], list[Error]]: ...
+
+
 def set_settings(org: Org, channel: Channel, sent: JsonObject) -> None:
     """Validate the settings, and set the channel's columns. Secrets that are left out are kept.
 
     Raises Invalid and ValidationError.
     """
-    kind = KINDS[channel.kind]
-    stored = _stored_secrets(org, channel)
+    store_settings(org, channel, sent, kind=KINDS[channel.kind], seal_kind=SEAL_KIND)
+
+
+def store_settings(
+    org: Org, row: HasSettings, sent: JsonObject, *, kind: HasForm, seal_kind: str
+) -> None:
+    """Validate the settings of a channel or follow-up, and set its columns. Secrets that are left out are kept.
+
+    Raises Invalid and ValidationError.
+    """
+    stored = _stored_secrets(org, row, seal_kind)
     merged = secrets.merge(sent, stored, kind.secrets)
     form = kind.form(data=merged.config)
     unknown = [
@@ -38,9 +69,9 @@ def set_settings(org: Org, channel: Channel, sent: JsonObject) -> None:
     if refused := kind.check(form.validated_data, org):
         raise Invalid([(f"settings.{path}", message, code) for path, message, code in refused])
     visible, secret_values = secrets.split(dict(form.validated_data), kind.secrets)
-    channel.settings = visible
-    channel.secret_hints = secrets.hints(secret_values)
-    channel.sealed = vault.seal(org, SEAL_KIND, channel.pk, secret_values) if secret_values else ""
+    row.settings = visible
+    row.secret_hints = secrets.hints(secret_values)
+    row.sealed = vault.seal(org, seal_kind, row.pk, secret_values) if secret_values else ""
 
 
 def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> JsonObject:
@@ -48,12 +79,12 @@ def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> Jso
     return secrets.mask(visible, hints, KINDS[kind].secrets)
 
 
-def unsealed_settings(org: Org, channel: Channel) -> JsonObject:
+def unsealed_settings(org: Org, row: HasSettings, *, seal_kind: str = SEAL_KIND) -> JsonObject:
     """Return the settings with the secrets in plain text. Never show, log or store them."""
-    return secrets.join(channel.settings, _stored_secrets(org, channel))
+    return secrets.join(row.settings, _stored_secrets(org, row, seal_kind))
 
 
-def _stored_secrets(org: Org, channel: Channel) -> JsonObject:
-    if not channel.sealed:
+def _stored_secrets(org: Org, row: HasSettings, seal_kind: str) -> JsonObject:
+    if not row.sealed:
         return {}
-    return cast(JsonObject, vault.unseal(org, SEAL_KIND, channel.pk, channel.sealed))
+    return cast(JsonObject, vault.unseal(org, seal_kind, row.pk, row.sealed))

@@ -7,6 +7,7 @@ from uuid import UUID
 from procrastinate.contrib.django import app
 
 from apps.alerts.deciding import by_subject, by_time, undecided
+from apps.alerts.follow_ups import calls
 from apps.alerts.installation import heartbeat
 from apps.alerts.sending import delivering, queue
 from apps.alerts.snoozing import releasing
@@ -18,10 +19,21 @@ def deliver(*, org_id: str, channel_id: str) -> None:
     delivering.deliver(org_id=UUID(org_id), channel_id=UUID(channel_id))
 
 
+@app.task(name=calls.CALL_TASK, queue=queue.QUEUE)
+def call_follow_up(*, org_id: str, call_id: str) -> None:
+    calls.make(org_id=UUID(org_id), call_id=UUID(call_id))
+
+
 @app.periodic(cron="* * * * * */5")
 @app.task(name="alerts.tick", queue=SYSTEM_QUEUE, queueing_lock="alerts.tick")
 def tick(timestamp: int) -> None:
     delivering.tick()
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="alerts.follow_up", queue=SYSTEM_QUEUE, queueing_lock="alerts.follow_up")
+def follow_up(timestamp: int) -> None:
+    calls.tick()
 
 
 @app.periodic(cron="* * * * *")

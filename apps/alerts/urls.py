@@ -1,8 +1,9 @@
-"""Routes of rules, channels and deliveries, of freshness pages, and of what is usual for a pipeline."""
+"""Routes of rules, channels, deliveries, follow-ups and freshness pages, and of what is usual for a pipeline."""
 
 from django.urls import path
 
 from apps.alerts import views
+from apps.alerts.follow_ups import views as follow_up_views
 from apps.alerts.freshness_pages import public_views
 from apps.alerts.freshness_pages import views as freshness_views
 from apps.alerts.snoozing.views import OpenAlerts, SnoozeAlert, SnoozeRule
@@ -22,6 +23,9 @@ urlpatterns = [
     path("alerts/deliveries", views.Deliveries.as_view()),
     path("alerts/deliveries/<uuid:pk>", views.DeliveryById.as_view()),
     path("alerts/deliveries/<uuid:pk>/replay", views.ReplayDelivery.as_view()),
+    path("pipelines/<uuid:pk>/follow-ups", follow_up_views.FollowUps.as_view()),
+    path("pipelines/<uuid:pk>/follow-ups/calls", follow_up_views.FollowUpCalls.as_view()),
+    path("pipelines/<uuid:pk>/follow-ups/<uuid:follow_up>", follow_up_views.FollowUpById.as_view()),
     path("freshness-pages", freshness_views.FreshnessPages.as_view()),
     path("freshness-pages/<uuid:pk>", freshness_views.FreshnessPageById.as_view()),
     path("freshness-pages/<uuid:pk>/preview", freshness_views.Preview.as_view()),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.alerts.kinds import posting
 from apps.alerts.models import Channel, Delivery
-from apps.alerts.sending import delivering
+from apps.alerts.sending import attempts, delivering
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.runs.models import Status
@@ -169,7 +169,7 @@ def test_a_message_whose_workers_all_die_is_given_up(world: World, receiver: Rec
     fail(world, "Orders")
     with world.scope():
         rows = Delivery.objects.for_org(world.org).filter(channel_id=channel)
-        rows.update(attempts=delivering.MAX_ATTEMPTS, message_id=uuid4())
+        rows.update(attempts=attempts.MAX_ATTEMPTS, message_id=uuid4())
     deliver(world, channel)
     (row,) = log_of(world, channel=channel)
     assert (row["state"], row["problem"]) == ("failed", "Each attempt was interrupted.")
@@ -244,7 +244,7 @@ def test_a_message_fails_after_a_day_and_can_be_sent_again(
     deliver(world, channel)
     make_due(world, channel)
     with world.scope():
-        first_attempt = timezone.now() - delivering.GIVE_UP_AFTER
+        first_attempt = timezone.now() - attempts.GIVE_UP_AFTER
         rows = Delivery.objects.for_org(world.org).filter(channel_id=channel)
         rows.update(first_attempt_at=first_attempt)
     deliver(world, channel)

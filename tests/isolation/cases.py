@@ -476,6 +476,22 @@ PIPELINES = {
         headers=lambda p: {"HTTP_DROVER_TOKEN": p["hook_token"]},
         varying_part=rb'"run_id":"[^"]+"',
     ),
+    "follow_ups_list": Case(path={"id": "pipeline"}),
+    "follow_ups_create": Case(
+        201,
+        path={"id": "pipeline"},
+        body=lambda p: {
+            "name": "Another",
+            "kind": "webhook",
+            "settings": {"url": "https://hooks.example.com", "secret": "correct-horse-battery"},
+        },
+    ),
+    "follow_ups_calls": Case(path={"id": "pipeline"}),
+    "follow_ups_get": Case(path={"id": "pipeline", "follow_up": "follow_up"}),
+    "follow_ups_update": Case(
+        path={"id": "pipeline", "follow_up": "follow_up"}, body=lambda p: {"enabled": False}
+    ),
+    "follow_ups_delete": Case(204, path={"id": "pipeline", "follow_up": "follow_up"}),
     "pipelines_dependencies": Case(path={"id": "pipeline"}),
     "pipelines_dependencies_replace": Case(
         path={"id": "pipeline"},

@@ -27,7 +27,9 @@ from apps.agent.models import (
 )
 from apps.alerts import channels, rules
 from apps.alerts.deciding import undecided
-from apps.alerts.models import Alert, Delivery
+from apps.alerts.follow_ups import calls
+from apps.alerts.follow_ups import services as follow_ups
+from apps.alerts.models import Alert, Delivery, FollowUpCall
 from apps.alerts.snoozing import services as snoozing
 from apps.auth import sessions
 from apps.auth.mailing import links
@@ -472,7 +474,19 @@ def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str,
     channels.test(org=world.org, by=by, channel_id=waiting.pk)
     until = timezone.now() + timedelta(days=1)
     snoozing.snooze_rule(org=world.org, by=by, rule_id=rule.pk, until=until, reason=canary)
+    follow_up = follow_ups.create(
+        org=world.org,
+        by=by,
+        pipeline_id=ids["pipeline"],
+        name=f"{canary} follow-up",
+        kind="webhook",
+        settings={"url": f"https://hooks.example.com/{canary}", "secret": f"{canary} secret"},
+        after="end",
+    )
+    calls.on_end(world.org.pk, snapshots.run(org_id=world.org.pk, run_id=ids["run"]))
+    FollowUpCall.objects.for_org(world.org).update(state="failed", answer=canary, problem=canary)
     return {
+        "follow_up": follow_up.pk,
         "channel": channel.pk,
         "waiting_channel": waiting.pk,
         "rule": rule.pk,

@@ -145,6 +145,7 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
         "git token": f"git {SECRET}",
         "model key": f"model-{SECRET}",
         "preview token": f"preview-{SECRET}",
+        "dbt token": f"dbtc_{SECRET}-dbt",
         "slack url": f"https://hooks.slack.example/services/{SECRET}-slack",
         "signing secret": f"signing-{SECRET}",
     }
@@ -223,6 +224,17 @@ def recorded_requests(committed_db: None, caplog: pytest.LogCaptureFixture) -> R
     renewed_page = call("post", f"freshness-pages/{page['id']}/renew-link").json()
     add_secret("renewed link of a freshness page", renewed_page["url"].rpartition("/")[2])
     call_without_secret("get", f"freshness-pages/{page['id']}/preview")
+    follow_ups = f"pipelines/{hooked['id']}/follow-ups"
+    dbt = {
+        "url": "https://cloud.getdbt.com",
+        "account_id": 1,
+        "job_id": 2,
+        "token": secrets["dbt token"],
+    }
+    follow_up = {"name": "Models", "kind": "dbt_cloud", "settings": dbt}
+    saved = call_without_secret("post", follow_ups, follow_up, status=201)
+    call_without_secret("patch", f"{follow_ups}/{saved['id']}", {"enabled": False})
+    call_without_secret("get", follow_ups)
     for kind, settings_of_channel in {
         "slack": {"url": secrets["slack url"]},
         "webhook": {"url": "https://hooks.example.com", "secret": secrets["signing secret"]},

@@ -31,8 +31,13 @@ class Settings(serializers.Serializer[Any]):
 
 
 def send(message: Message, settings: JsonObject, org: Org) -> Answer:
-    body, secret = orjson.dumps(message), str(settings["secret"])
-    headers = signed_headers(message["id"], secret, body)
+    return post_signed(message["id"], orjson.dumps(message), settings)
+
+
+def post_signed(message_id: str, body: bytes, settings: JsonObject) -> Answer:
+    """Send a body with its signature."""
+    secret = str(settings["secret"])
+    headers = signed_headers(message_id, secret, body)
     return post(str(settings["url"]), body, headers=headers, secrets=[secret])
 
 

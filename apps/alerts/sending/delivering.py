@@ -11,7 +11,6 @@ kept and sent in one message afterwards, unless its rule is urgent. Events of a 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +30,7 @@ from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.payloads import Recovery
 from apps.alerts.sending import queue, timing
+from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
 from apps.alerts.settings import unsealed_settings
 from apps.auth.mailing import mail
 from apps.auth.models import new_id
@@ -44,12 +44,7 @@ from apps.orgs.walls.scope import org_scope
 logger = structlog.get_logger(__name__)
 
 GROUPING = timedelta(seconds=60)  # how long the events after a message are collected
-CLAIM = timedelta(minutes=2)  # longer than one attempt takes
-FIRST_WAIT = 30.0  # seconds between the first two attempts, about
-LONGEST_WAIT = 2 * 3600.0  # seconds
 TOO_MANY_REQUESTS = 429  # of HTTP
-GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
-MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker dies
 DISABLE_AFTER = timedelta(days=7)  # of failures without a success
 FARTHEST = timedelta(hours=3)  # a later time was set by a computer whose clock was wrong
 KEEP = timedelta(days=90)
@@ -225,7 +220,13 @@ def _record(claimed: ClaimedMessage, answer: Answer) -> None:
             return
         # If this worker was slower than CLAIM, another one has begun the next attempt, whose answer counts.
         rows = rows.filter(attempts=claimed.attempt)
-        next_attempt_at = _next_attempt_at(claimed, answer, now)
+        next_attempt_at = (
+            None
+            if claimed.is_test
+            else time_of_next_attempt(
+                answer, attempt=claimed.attempt, first_attempt_at=claimed.first_attempt_at, now=now
+            )
+        )
         changes: dict[str, Any] = {"problem": answer.problem[:300], **answered}
         if next_attempt_at is None:
             changes["state"] = DeliveryState.FAILED
@@ -236,17 +237,6 @@ def _record(claimed: ClaimedMessage, answer: Answer) -> None:
         if rows.update(**changes):
             _record_failure(claimed.org, channel, now)
     logger.info("alert not accepted", channel=str(channel.pk), status=answer.status)
-
-
-def _next_attempt_at(claimed: ClaimedMessage, answer: Answer, now: datetime) -> datetime | None:
-    """Return when to try again, or None: the message has failed."""
-    if not answer.retryable or claimed.is_test:
-        return None
-    wait = min(FIRST_WAIT * 2 ** min(claimed.attempt - 1, 20), LONGEST_WAIT)
-    wait *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads load
-    wait = max(wait, min(answer.retry_after or 0.0, LONGEST_WAIT))
-    at = now + timedelta(seconds=wait)
-    return at if at <= claimed.first_attempt_at + GIVE_UP_AFTER else None
 
 
 def _record_failure(org: Org, channel: Channel, now: datetime) -> None:

@@ -3090,6 +3090,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/follow-ups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what is called after the runs of the pipeline
+         * @description List what is called after the runs of the pipeline.
+         */
+        get: operations["follow_ups_list"];
+        put?: never;
+        /**
+         * Call a webhook or start a job of dbt Cloud after each run of the pipeline
+         * @description Call a webhook or start a job of dbt Cloud after each run of the pipeline.
+         */
+        post: operations["follow_ups_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/follow-ups/{follow_up}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a follow-up
+         * @description Show a follow-up.
+         */
+        get: operations["follow_ups_get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a follow-up with the log of its calls
+         * @description Delete a follow-up with the log of its calls.
+         */
+        delete: operations["follow_ups_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a follow-up; secrets that are left out are kept
+         * @description Change a follow-up; secrets that are left out are kept.
+         */
+        patch: operations["follow_ups_update"];
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/follow-ups/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the calls after the runs of the pipeline with their answers, newest first, for 90 days
+         * @description List the calls after the runs of the pipeline with their answers, newest first, for 90 days.
+         */
+        get: operations["follow_ups_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/hooks": {
         parameters: {
             query?: never;
@@ -4961,6 +5033,11 @@ export interface components {
             ok: boolean;
             problem: components["schemas"]["BulkProblem"] | null;
         };
+        CalledFollowUp: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+        };
         CardChange: {
             field: string;
             /** @description Any value; null if there was none. */
@@ -6085,6 +6162,79 @@ export interface components {
         };
         /** @enum {string} */
         FixActionEnum: "retry" | "run" | "open_run" | "open_connector" | "open_pipeline" | "open_configuration" | "reset_stream" | "decide" | "open_usage" | "open_request" | "open_conversation";
+        /** @enum {string} */
+        FollowUpAfterEnum: "success" | "end";
+        FollowUpCallRow: {
+            /** Format: uuid */
+            id: string;
+            follow_up: components["schemas"]["CalledFollowUp"];
+            /** Format: uuid */
+            run_id: string;
+            state: components["schemas"]["DeliveryStateEnum"];
+            attempts: number;
+            /** Format: date-time */
+            next_attempt_at: string | null;
+            /** @description Of HTTP. */
+            answer_status: number | null;
+            /** @description The beginning of the answer. */
+            answer: string;
+            /** @description Why the last attempt has failed, or empty. */
+            problem: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            sent_at: string | null;
+        };
+        FollowUpCallRowPage: {
+            results: components["schemas"]["FollowUpCallRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
+        FollowUpCreateRequest: {
+            name: string;
+            /** @description `webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud. */
+            kind: components["schemas"]["FollowUpKindEnum"];
+            /**
+             * @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled.
+             * @default success
+             */
+            after?: components["schemas"]["FollowUpAfterEnum"];
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** @default true */
+            enabled?: boolean;
+        };
+        /** @enum {string} */
+        FollowUpKindEnum: "webhook" | "dbt_cloud";
+        FollowUpRow: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** @description `webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud. */
+            kind: components["schemas"]["FollowUpKindEnum"];
+            /** @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled. */
+            after: components["schemas"]["FollowUpAfterEnum"];
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            settings: {
+                [key: string]: unknown;
+            };
+            enabled: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        FollowUpRowPage: {
+            results: components["schemas"]["FollowUpRow"][];
+            /** @description Pass it as ?cursor= to get the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
         ForgottenPasswordRequest: {
             email: string;
         };
@@ -7151,6 +7301,16 @@ export interface components {
         };
         PatchedDomainChangeRequest: {
             name?: string;
+        };
+        PatchedFollowUpUpdateRequest: {
+            name?: string;
+            /** @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled. */
+            after?: components["schemas"]["FollowUpAfterEnum"];
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            settings?: {
+                [key: string]: unknown;
+            };
+            enabled?: boolean;
         };
         PatchedFreshnessPageUpdateRequest: {
             title?: string;
@@ -27981,6 +28141,598 @@ export interface operations {
             };
             /** @description Invalid content */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_list: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List what is called after the runs of the pipeline */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FollowUpCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Call a webhook or start a job of dbt Cloud after each run of the pipeline */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                follow_up: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a follow-up */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                follow_up: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a follow-up with the log of its calls */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                follow_up: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedFollowUpUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Change a follow-up; secrets that are left out are kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_calls: {
+        parameters: {
+            query?: {
+                /** @description The value of `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the calls after the runs of the pipeline with their answers, newest first, for 90 days */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpCallRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

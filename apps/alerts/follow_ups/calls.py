@@ -1,0 +1,166 @@
+"""Call the follow-ups of a pipeline after its runs.
+
+The call is stored in the transaction that ends the run, and a job makes it: so it is neither lost nor made for an end that
+was rolled back. A worker claims it in a transaction, calls outside of any transaction, and stores the answer in a second
+one. If the worker dies in between, the call is made again after CLAIM, with the same id. So it is made at least once.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+from uuid import UUID
+
+import structlog
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from apps.alerts import payloads
+from apps.alerts.deciding.ended_runs import EndedRun
+from apps.alerts.follow_ups.kinds import KINDS, Payload
+from apps.alerts.follow_ups.services import SEAL_KIND
+from apps.alerts.kinds.answers import Answer
+from apps.alerts.models import DeliveryState, FollowUp, FollowUpAfter, FollowUpCall
+from apps.alerts.sending import queue
+from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
+from apps.alerts.settings import unsealed_settings
+from apps.auth.models import new_id
+from apps.background import jobs
+from apps.background.sweeping import remove_in_batches
+from apps.orgs.exceptions import SecretUnreadable
+from apps.orgs.models import Org
+from apps.orgs.walls.scope import org_scope
+from apps.pipelines.models import RunKind
+from apps.runs.models import Status
+from apps.runs.snapshots import RunSnapshot
+
+logger = structlog.get_logger(__name__)
+
+CALL_TASK = "alerts.call_follow_up"
+CALLS_PER_TICK = 500
+KEEP = timedelta(days=90)
+
+
+def on_end(org_id: UUID, run: RunSnapshot) -> None:
+    """Store the calls after this run, and defer their jobs. A listener of apps.runs.endings.
+
+    Chunks of backfills and replays are left out, as for pipelines that run after others.
+    """
+    if run["kind"] != RunKind.ORDINARY:
+        return
+    rows = FollowUp.objects.for_org(org_id).filter(pipeline_id=run["pipeline"]["id"], enabled=True)
+    if run["status"] != Status.SUCCEEDED:
+        rows = rows.filter(after=FollowUpAfter.END)
+    for follow_up in rows.order_by("pk"):
+        call_id = new_id()
+        FollowUpCall.unscoped.create(
+            id=call_id,
+            org_id=org_id,
+            follow_up=follow_up,
+            run_id=run["id"],
+            payload=_payload(call_id, org_id, run),
+        )
+        _call_soon(org_id, call_id)
+
+
+def tick() -> int:
+    """Defer jobs for the calls that are due, such as those whose job was lost. Returns their number."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT org_id, call_id FROM follow_up_calls_due(%s)", [CALLS_PER_TICK])
+        due = cursor.fetchall()
+    for org_id, call_id in due:
+        _call_soon(org_id, call_id)
+    return len(due)
+
+
+def make(*, org_id: UUID, call_id: UUID) -> None:
+    """Make the call if it is due, and store the answer."""
+    claimed = _claim(org_id, call_id)
+    if claimed is not None:
+        org, call = claimed
+        _record(call, _call(org, call))
+
+
+def remove_old() -> None:
+    """Delete the calls that are older than KEEP."""
+    remove_in_batches("follow_up_calls_remove_old", timezone.now() - KEEP)
+
+
+def _call_soon(org_id: UUID, call_id: UUID) -> None:
+    arguments = {"org_id": str(org_id), "call_id": str(call_id)}
+    jobs.defer(CALL_TASK, queue=queue.QUEUE, arguments=arguments)
+
+
+def _payload(call_id: UUID, org_id: UUID, run: RunSnapshot) -> Payload:
+    ended, pipeline = EndedRun.of(run), run["pipeline"]
+    return {
+        "id": str(call_id),
+        "kind": "run_ended",
+        "at": payloads.time_text(run["finished_at"] or timezone.now()),
+        "organization": {"id": str(org_id)},
+        "pipeline": {
+            "id": str(pipeline["id"]),
+            "name": pipeline["name"],
+            "url": payloads.page_address(f"pipelines/{pipeline['id']}"),
+        },
+        "run": payloads.run_part(ended),
+        "records_written": run["progress"]["written"],
+    }
+
+
+def _claim(org_id: UUID, call_id: UUID) -> tuple[Org, FollowUpCall] | None:
+    """Return the call if it is due, and no other worker makes it within CLAIM."""
+    with org_scope(org_id):
+        org = Org.objects.get(pk=org_id)
+        if org.suspended_at is not None or org.deletion_at is not None:
+            return None
+        now = timezone.now()
+        rows = FollowUpCall.objects.for_org(org).filter(pk=call_id, state=DeliveryState.PENDING)
+        rows.filter(attempts__gte=MAX_ATTEMPTS).update(
+            state=DeliveryState.FAILED, problem="Each attempt was interrupted."
+        )
+        claimed = rows.filter(next_attempt_at__lte=now).update(
+            attempts=F("attempts") + 1,
+            first_attempt_at=Coalesce(F("first_attempt_at"), now),
+            next_attempt_at=now + CLAIM,
+        )
+        call = rows.select_related("follow_up").first() if claimed else None
+        return (org, call) if call is not None else None
+
+
+def _call(org: Org, call: FollowUpCall) -> Answer:
+    follow_up = call.follow_up
+    if not follow_up.enabled:
+        return Answer("It was disabled before the call was accepted.")
+    try:
+        settings = unsealed_settings(org, follow_up, seal_kind=SEAL_KIND)
+    except SecretUnreadable:
+        return Answer("The secret cannot be decrypted: enter it again.")
+    return KINDS[follow_up.kind].call(cast(Payload, call.payload), settings)
+
+
+def _record(call: FollowUpCall, answer: Answer) -> None:
+    """Store the answer. If this worker was slower than CLAIM, another one has begun the next attempt, whose answer counts."""
+    now = timezone.now()
+    at = time_of_next_attempt(
+        answer, attempt=call.attempts, first_attempt_at=call.first_attempt_at or now, now=now
+    )
+    with org_scope(call.org_id):
+        rows = FollowUpCall.objects.for_org(call.org_id).filter(
+            pk=call.pk, state=DeliveryState.PENDING
+        )
+        answered = {
+            "answer_status": answer.status,
+            "answer": answer.text[:500],
+            "problem": answer.problem[:300],
+        }
+        if answer.accepted:
+            rows.update(state=DeliveryState.SENT, sent_at=now, **answered)
+        elif at is None:
+            rows.filter(attempts=call.attempts).update(state=DeliveryState.FAILED, **answered)
+        else:
+            rows.filter(attempts=call.attempts).update(next_attempt_at=at, **answered)
+    if not answer.accepted:
+        logger.info("follow-up not accepted", call=str(call.pk), status=answer.status)

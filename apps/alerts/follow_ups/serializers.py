@@ -1,0 +1,66 @@
+"""The request and response schemas of follow-ups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.alerts.models import DeliveryState, FollowUpAfter, FollowUpKind
+from apps.orgs.http.texts import NameField
+
+KIND_HELP = "`webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud."
+AFTER_HELP = "`success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled."
+SETTINGS_HELP = (
+    "`webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; "
+    "if they are left out, they are kept."
+)
+
+
+class FollowUpUpdate(serializers.Serializer[Any]):
+    name = NameField(max_length=120, required=False)
+    after = serializers.ChoiceField(
+        choices=FollowUpAfter.choices, required=False, help_text=AFTER_HELP
+    )
+    settings = serializers.DictField(required=False, help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField(required=False)
+
+
+class FollowUpCreate(serializers.Serializer[Any]):
+    name = NameField(max_length=120)
+    kind = serializers.ChoiceField(choices=FollowUpKind.choices, help_text=KIND_HELP)
+    after = serializers.ChoiceField(
+        choices=FollowUpAfter.choices, default=FollowUpAfter.SUCCESS, help_text=AFTER_HELP
+    )
+    settings = serializers.DictField(help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField(default=True)
+
+
+class FollowUpRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=FollowUpKind.choices, help_text=KIND_HELP)
+    after = serializers.ChoiceField(choices=FollowUpAfter.choices, help_text=AFTER_HELP)
+    settings = serializers.DictField(help_text=SETTINGS_HELP)
+    enabled = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class CalledFollowUp(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class FollowUpCallRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    follow_up = CalledFollowUp()
+    run_id = serializers.UUIDField()
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    attempts = serializers.IntegerField()
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    answer_status = serializers.IntegerField(allow_null=True, help_text="Of HTTP.")
+    answer = serializers.CharField(help_text="The beginning of the answer.")
+    problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
+    created_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True)

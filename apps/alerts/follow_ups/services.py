@@ -1,0 +1,190 @@
+"""Follow-ups: create, change and delete what is called after the runs of a pipeline."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from apps.alerts import settings
+from apps.alerts.exceptions import FollowUpNameTaken, TooManyFollowUps
+from apps.alerts.follow_ups.kinds import KINDS
+from apps.alerts.models import FollowUp, FollowUpCall
+from apps.auth.constraints import violates
+from apps.connectors import secrets
+from apps.json import JsonObject
+from apps.orgs import audit
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.placement import find_object
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import OrgQuerySet
+from apps.orgs.versions import Match, require_match
+from apps.pipelines.models import Pipeline
+from apps.pipelines.visibility import find_pipeline, lock_pipeline
+
+SEAL_KIND = "follow_up"
+MAX_FOLLOW_UPS = 20  # of one pipeline
+ENTER_AGAIN = "Enter it again, because the URL has changed."
+AUDITED = ("name", "after", "enabled")
+
+
+class FollowUpChanges(TypedDict, total=False):
+    """Changes of a follow-up. A value that is left out does not change."""
+
+    name: str
+    after: str
+    settings: JsonObject
+    enabled: bool
+
+
+def follow_ups(*, org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[FollowUp]:
+    """Return the follow-ups of the pipeline. Raises NotFound."""
+    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    return FollowUp.objects.for_org(org).filter(pipeline_id=pipeline_id)
+
+
+def find_follow_up(*, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID) -> FollowUp:
+    """Return the follow-up. Raises NotFound."""
+    return find_object(follow_ups(org=org, by=by, pipeline_id=pipeline_id), follow_up_id)
+
+
+def calls(*, org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[FollowUpCall]:
+    """Return the calls of all follow-ups of the pipeline. Raises NotFound."""
+    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    return FollowUpCall.objects.for_org(org).filter(follow_up__pipeline_id=pipeline_id)
+
+
+def create(
+    *,
+    org: Org,
+    by: Principal,
+    pipeline_id: UUID,
+    name: str,
+    kind: str,
+    settings: JsonObject,
+    after: str,
+    enabled: bool = True,
+) -> FollowUp:
+    """Create a follow-up. Raises NotFound, Invalid, FollowUpNameTaken and TooManyFollowUps."""
+    # The pipeline is locked, so that two requests cannot both create the last one.
+    pipeline = lock_pipeline(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
+    if FollowUp.objects.for_org(org).filter(pipeline=pipeline).count() >= MAX_FOLLOW_UPS:
+        raise TooManyFollowUps
+    follow_up = FollowUp(
+        org=org, pipeline=pipeline, name="", kind=kind, after="", created_by_id=by.user_id
+    )
+    changes: FollowUpChanges = {
+        "name": name,
+        "after": after,
+        "settings": settings,
+        "enabled": enabled,
+    }
+    return _save(org, by, "follow_up.create", pipeline, follow_up, changes)
+
+
+def update(
+    *,
+    org: Org,
+    by: Principal,
+    pipeline_id: UUID,
+    follow_up_id: UUID,
+    changes: FollowUpChanges,
+    match: Match = None,
+) -> FollowUp:
+    """Change a follow-up. Raises NotFound, ChangedMeanwhile, Invalid and FollowUpNameTaken."""
+    pipeline, follow_up = _lock(org, by, pipeline_id, follow_up_id, match)
+    follow_up.etag += 1
+    return _save(org, by, "follow_up.update", pipeline, follow_up, changes)
+
+
+def delete(
+    *, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID, match: Match = None
+) -> None:
+    """Delete a follow-up with its calls. Raises NotFound and ChangedMeanwhile."""
+    pipeline, follow_up = _lock(org, by, pipeline_id, follow_up_id, match)
+    _record(org, by, "follow_up.delete", pipeline, follow_up, {})
+    follow_up.delete()
+
+
+def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> JsonObject:
+    """Return the settings with markers in place of the secrets."""
+    return secrets.mask(visible, hints, KINDS[kind].secrets)
+
+
+def _lock(
+    org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID, match: Match
+) -> tuple[Pipeline, FollowUp]:
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
+    rows = FollowUp.objects.for_org(org).filter(pipeline=pipeline)
+    follow_up = find_object(rows, follow_up_id, lock=True)
+    require_match(match, follow_up.etag)
+    return pipeline, follow_up
+
+
+def _save(
+    org: Org,
+    by: Principal,
+    action: str,
+    pipeline: Pipeline,
+    follow_up: FollowUp,
+    changes: FollowUpChanges,
+) -> FollowUp:
+    audited: dict[str, Any] = {}
+    if "settings" in changes:
+        before = _masked(follow_up)
+        kind = KINDS[follow_up.kind]
+        _refuse_kept_secret_at_another_url(follow_up, changes["settings"])
+        settings.store_settings(org, follow_up, changes["settings"], kind=kind, seal_kind=SEAL_KIND)
+        if (after := _masked(follow_up)) != before:
+            audited["settings"] = [before, after]
+    for name in AUDITED:
+        old, new = getattr(follow_up, name), changes.get(name, getattr(follow_up, name))
+        if old != new:
+            audited[name] = [old or None, new]
+            setattr(follow_up, name, new)
+    try:
+        with transaction.atomic():
+            follow_up.save()
+    except IntegrityError as error:
+        if not violates(error, "alerts_followup_name"):
+            raise
+        raise FollowUpNameTaken from None
+    _record(org, by, action, pipeline, follow_up, audited)
+    return follow_up
+
+
+def _refuse_kept_secret_at_another_url(follow_up: FollowUp, sent: JsonObject) -> None:
+    """Raise Invalid if a stored secret would be sent to a URL for which nobody has entered it."""
+    if not follow_up.sealed or sent.get("url") == follow_up.settings.get("url"):
+        return
+    paths = [str(name) for (name,) in KINDS[follow_up.kind].secrets]
+    kept = [name for name in paths if not isinstance(sent.get(name), str)]
+    if kept:
+        raise Invalid([(f"settings.{name}", ENTER_AGAIN, "required") for name in kept])
+
+
+def _masked(follow_up: FollowUp) -> JsonObject:
+    return masked_settings(follow_up.kind, follow_up.settings, follow_up.secret_hints)
+
+
+def _record(
+    org: Org,
+    by: Principal,
+    action: str,
+    pipeline: Pipeline,
+    follow_up: FollowUp,
+    changes: dict[str, Any],
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="follow_up",
+        object_id=follow_up.pk,
+        object_label=follow_up.name,
+        changes={"pipeline_id": [None, str(pipeline.pk)], **changes},
+    )

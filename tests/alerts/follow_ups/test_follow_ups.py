@@ -1,0 +1,352 @@
+"""After a run, Drover calls a webhook or starts a job of dbt Cloud, and keeps the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.alerts import tasks
+from apps.alerts.follow_ups import calls
+from apps.alerts.models import FollowUp, FollowUpCall
+from apps.orgs.models import AuditEvent
+from apps.orgs.roles import Role
+from apps.runs import states
+from apps.runs.models import Backfill, Run, Status
+from tests.alerts.conftest import end_run
+from tests.alerts.receiver import Receiver, Reply, running_receiver
+from tests.runs.test_closed_orgs import update_org
+from tests.world import World, make_pipeline
+
+SECRET = "correct-horse-battery"
+TOKEN = "dbtc_0123456789"
+# What dbt Cloud answers to POST /api/v2/accounts/{account_id}/jobs/{job_id}/run/.
+DBT_ANSWER = {
+    "status": {"code": 200, "is_success": True, "user_message": "Success!"},
+    "data": {"id": 34929305, "job_definition_id": 815, "status": 1, "status_humanized": "Queued"},
+}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with running_receiver() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def private_networks(settings: Any) -> None:
+    """The receiver listens on loopback."""
+    settings.ALLOW_PRIVATE_NETWORKS = True
+
+
+def path_of(pipeline: Any) -> str:
+    return f"/api/v1/pipelines/{pipeline.pk}/follow-ups"
+
+
+def webhook(receiver: Receiver) -> dict[str, Any]:
+    return {"kind": "webhook", "settings": {"url": receiver.url, "secret": SECRET}}
+
+
+def dbt_job(receiver: Receiver) -> dict[str, Any]:
+    url = receiver.url.removesuffix("/hook")
+    settings = {"url": url, "account_id": 4711, "job_id": 815, "token": TOKEN}
+    return {"kind": "dbt_cloud", "settings": settings}
+
+
+def add(world: World, pipeline: Any, **fields: Any) -> dict[str, Any]:
+    answer = world.client(Role.MEMBER).post(path_of(pipeline), {"name": "Models", **fields})
+    assert answer.status_code == 201, answer.content
+    assert SECRET not in answer.content.decode()
+    assert TOKEN not in answer.content.decode()
+    follow_up: dict[str, Any] = answer.json()
+    return follow_up
+
+
+def execute_deferred_jobs() -> int:
+    """Execute the deferred jobs, as a worker does. Returns their number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' RETURNING args",
+            [calls.CALL_TASK],
+        )
+        found = cursor.fetchall()
+    for (arguments,) in found:
+        tasks.call_follow_up(**json.loads(arguments))
+    return len(found)
+
+
+def log_of(world: World, pipeline: Any) -> list[dict[str, Any]]:
+    answer = world.client(Role.VIEWER).get(f"{path_of(pipeline)}/calls")
+    assert answer.status_code == 200, answer.content
+    rows: list[dict[str, Any]] = answer.json()["results"]
+    return rows
+
+
+def make_due(world: World) -> None:
+    with world.scope():
+        FollowUpCall.objects.for_org(world.org).update(next_attempt_at=timezone.now())
+
+
+def test_a_success_calls_a_webhook_with_a_signature(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world, name="Orders")
+    add(world, pipeline, **webhook(receiver))
+
+    run = end_run(world, pipeline, Status.SUCCEEDED, records_written=7)
+    assert execute_deferred_jobs() == 1
+
+    (request,) = receiver.requests
+    body, headers = request.message, request.headers
+    assert (body["kind"], body["records_written"]) == ("run_ended", 7)
+    assert body["pipeline"]["name"] == "Orders"
+    assert (body["run"]["id"], body["run"]["status"]) == (str(run.pk), "succeeded")
+    signed = headers["drover-timestamp"].encode() + b"." + request.body
+    digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert headers["drover-signature"] == f"v1={digest}"
+    (call,) = log_of(world, pipeline)
+    assert (call["state"], call["answer_status"], call["answer"]) == ("sent", 200, "ok")
+    assert (call["run_id"], call["follow_up"]["name"]) == (str(run.pk), "Models")
+    assert headers["drover-message-id"] == call["id"] == body["id"]
+
+
+def test_a_success_starts_a_job_of_dbt_cloud(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world, name="Orders")
+    add(world, pipeline, **dbt_job(receiver))
+    receiver.replies = [Reply(200, json.dumps(DBT_ANSWER).encode())]
+
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+
+    (request,) = receiver.requests
+    assert request.path == "/api/v2/accounts/4711/jobs/815/run/"
+    assert request.headers["authorization"] == f"Token {TOKEN}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.message["cause"].startswith("Drover: a run of Orders has succeeded (")
+    (call,) = log_of(world, pipeline)
+    assert call["state"] == "sent"
+    assert "34929305" in call["answer"]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+def test_only_what_is_called_after_each_end_is_called_without_success(
+    world: World, receiver: Receiver, status: Status
+) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    add(world, pipeline, **{**webhook(receiver), "name": "Always", "after": "end"})
+    end_run(world, pipeline, status)
+    execute_deferred_jobs()
+    (call,) = log_of(world, pipeline)
+    assert call["follow_up"]["name"] == "Always"
+    assert receiver.messages[0]["run"]["status"] == status
+
+
+def test_disabled_ones_and_those_of_other_pipelines_and_backfills_are_not_called(
+    world: World, receiver: Receiver
+) -> None:
+    pipeline, other = make_pipeline(world), make_pipeline(world)
+    add(world, other, **webhook(receiver))
+    add(world, pipeline, **webhook(receiver), enabled=False)
+    end_run(world, pipeline, Status.SUCCEEDED)
+    with world.scope():
+        backfill = Backfill.unscoped.create(
+            org=world.org, pipeline=other, version=1, stream="s", mode="merge", bounds=[None, "1"],
+            rows_counted=False,
+        )  # fmt: skip
+    end_backfill_run(world, other, backfill)
+    assert execute_deferred_jobs() == 0
+    assert log_of(world, pipeline) == log_of(world, other) == []
+
+
+def end_backfill_run(world: World, pipeline: Any, backfill: Backfill) -> None:
+    with world.scope():
+        run = Run.unscoped.create(
+            org=world.org, pipeline=pipeline, version=1, status=Status.RUNNING, trigger="backfill",
+            backfill=backfill, chunk=0, lease=uuid4(), lease_until=timezone.now(),
+        )  # fmt: skip
+        assert states.move(
+            org_id=world.org.pk,
+            run_id=run.pk,
+            before=Status.RUNNING,
+            after=Status.SUCCEEDED,
+            finished_at=timezone.now(),
+        )
+
+
+def test_an_end_that_is_rolled_back_calls_nothing(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+
+    with transaction.atomic():
+        end_run(world, pipeline, Status.SUCCEEDED)
+        transaction.set_rollback(True)
+    assert execute_deferred_jobs() == calls.tick() == 0
+    assert log_of(world, pipeline) == []
+
+
+def test_a_call_is_repeated_with_its_id_until_it_is_accepted(
+    world: World, receiver: Receiver
+) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    receiver.replies = [Reply(503, SECRET.encode()), Reply(429), Reply()]
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+
+    (call,) = log_of(world, pipeline)
+    assert (call["state"], call["problem"]) == ("pending", "The server answered 503.")
+    assert call["answer"] == "[secret]"
+    assert call["next_attempt_at"] is not None
+    assert calls.tick() == 0
+    for _ in range(2):
+        make_due(world)
+        assert calls.tick() == 1
+        execute_deferred_jobs()
+
+    (call,) = log_of(world, pipeline)
+    assert (call["state"], call["attempts"], call["problem"]) == ("sent", 3, "")
+    assert {message["id"] for message in receiver.messages} == {call["id"]}
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (Reply(401), "The server answered 401."),
+        (Reply(302, headers={"Location": "http://10.0.0.1/"}), "a redirect, which is not followed"),
+    ],
+)
+def test_a_call_that_is_refused_is_not_repeated(
+    world: World, receiver: Receiver, reply: Reply, problem: str
+) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **dbt_job(receiver))
+    receiver.replies = [reply]
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    (call,) = log_of(world, pipeline)
+    assert call["state"] == "failed"
+    assert problem in call["problem"]
+    assert len(receiver.requests) == 1
+
+
+def test_a_private_address_is_not_called(world: World, receiver: Receiver, settings: Any) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    settings.ALLOW_PRIVATE_NETWORKS = False
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    assert receiver.requests == []
+    assert log_of(world, pipeline)[0]["state"] != "sent"
+
+
+def test_a_worker_that_dies_while_it_calls_is_followed_by_another(
+    world: World, receiver: Receiver
+) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    end_run(world, pipeline, Status.SUCCEEDED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_record", lambda *_: None)
+        execute_deferred_jobs()
+    assert calls.tick() == 0  # The claim has not ended.
+    with world.scope():
+        rows = FollowUpCall.objects.for_org(world.org)
+        rows.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert calls.tick() == 1
+    execute_deferred_jobs()
+    assert [message["id"] for message in receiver.messages] == [receiver.messages[0]["id"]] * 2
+    assert log_of(world, pipeline)[0]["state"] == "sent"
+
+
+def test_nothing_is_called_for_a_suspended_org(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    end_run(world, pipeline, Status.SUCCEEDED)
+    update_org(world, suspended_at=timezone.now())
+    execute_deferred_jobs()
+    assert (calls.tick(), receiver.requests) == (0, [])
+    update_org(world, suspended_at=None)
+    assert calls.tick() == 1
+    execute_deferred_jobs()
+    assert len(receiver.requests) == 1
+
+
+def test_secrets_are_kept_and_not_sent_to_another_url(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world)
+    created = add(world, pipeline, **dbt_job(receiver))
+    path = f"{path_of(pipeline)}/{created['id']}"
+    client = world.client(Role.MEMBER)
+    kept = {**created["settings"], "job_id": 816}
+    changed = client.patch(path, {"settings": kept})
+    assert changed.status_code == 200, changed.content
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    assert receiver.requests[0].headers["authorization"] == f"Token {TOKEN}"
+
+    moved = client.patch(path, {"settings": {**kept, "url": "https://evil.example.com"}})
+    assert moved.status_code == 422
+    assert moved.json()["errors"][0]["field"] == "settings.token"
+    with world.scope():
+        assert (
+            FollowUp.objects.for_org(world.org).get().settings["url"] != "https://evil.example.com"
+        )
+
+
+def test_a_change_needs_the_newest_version_and_is_audited(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world)
+    created = add(world, pipeline, **webhook(receiver))
+    path = f"{path_of(pipeline)}/{created['id']}"
+    client = world.client(Role.MEMBER)
+    tag = client.get(path)["ETag"]
+    assert client.patch(path, {"enabled": False}, headers={"If-Match": tag}).status_code == 200
+    assert client.patch(path, {"enabled": True}, headers={"If-Match": tag}).status_code == 412
+    with world.scope():
+        actions = AuditEvent.objects.for_org(world.org).filter(object_id=UUID(created["id"]))
+        assert set(actions.values_list("action", flat=True)) == {
+            "follow_up.create",
+            "follow_up.update",
+        }
+    assert client.delete(path).status_code == 204
+    assert log_of(world, pipeline) == []
+
+
+def test_a_viewer_sees_them_and_a_stranger_does_not(
+    world: World, stranger: World, receiver: Receiver
+) -> None:
+    pipeline = make_pipeline(world)
+    created = add(world, pipeline, **webhook(receiver))
+    viewer = world.client(Role.VIEWER)
+    (row,) = viewer.get(path_of(pipeline)).json()["results"]
+    assert row["settings"]["secret"]["last4"] == SECRET[-4:]
+    assert viewer.post(path_of(pipeline), {"name": "A", **webhook(receiver)}).status_code == 403
+    other = stranger.client(Role.OWNER)
+    for path in (path_of(pipeline), f"{path_of(pipeline)}/{created['id']}"):
+        assert other.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"kind": "dbt_cloud", "settings": {"url": "https://cloud.getdbt.com"}}, "account_id"),
+        ({"kind": "webhook", "settings": {"url": "ftp://x", "secret": SECRET}}, "url"),
+        (
+            {"kind": "webhook", "settings": {"url": "https://x.example.com", "secret": "a"}},
+            "secret",
+        ),
+    ],
+)
+def test_invalid_settings_name_their_field(
+    world: World, fields: dict[str, Any], field: str
+) -> None:
+    answer = world.client(Role.MEMBER).post(
+        path_of(make_pipeline(world)), {"name": "Models", **fields}
+    )
+    assert answer.status_code == 422
+    assert f"settings.{field}" in {error["field"] for error in answer.json()["errors"]}
