@@ -87,6 +87,8 @@ export const queryKeys = {
     dependencies: (id: string) => ["pipelines", "one", id, "dependencies"] as const,
     dependencyGraph: ["pipelines", "dependency-graph"],
     hooks: (id: string) => ["pipelines", "one", id, "hooks"] as const,
+    followUps: (id: string) => ["pipelines", "one", id, "follow-ups"] as const,
+    followUpCalls: (id: string) => ["pipelines", "one", id, "follow-ups", "calls"] as const,
     backfills: (id: string) => ["pipelines", "one", id, "backfills"] as const,
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,
     positionHistory: (id: string, stream: string) =>

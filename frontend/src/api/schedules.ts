@@ -1,10 +1,10 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "./client";
-import type { Schedule } from "@/format/schedule";
 import { queryKeys } from "./query-keys";
+import type { TimedSchedule } from "./types";
 
 /** The next times of a schedule. The server computes them, because it considers daylight saving time. */
-export function nextTimesQuery(schedule: Schedule | null, count: number) {
+export function nextTimesQuery(schedule: TimedSchedule | null, count: number) {
   return queryOptions({
     queryKey: queryKeys.scheduleTimes(schedule, count),
     queryFn: ({ signal }) =>

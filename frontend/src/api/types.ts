@@ -105,6 +105,11 @@ export interface DomainChoice {
 export type Dependencies = Schemas["Dependencies"];
 export type DependenciesChange = Schemas["DependenciesUpdateRequest"];
 export type DependencyGraph = Schemas["DependencyGraph"];
+export type TimedSchedule = Extract<Schemas["TimesRequestRequest"]["schedule"], object>;
+export type FollowUp = Schemas["FollowUpRow"];
+export type FollowUpCreate = Schemas["FollowUpCreateRequest"];
+export type FollowUpChange = Schemas["PatchedFollowUpUpdateRequest"];
+export type FollowUpCall = Schemas["FollowUpCallRow"];
 export type Hook = Schemas["HookRow"];
 export type HookCreate = Schemas["HookCreateRequest"];
 export type HookChange = Schemas["PatchedHookUpdateRequest"];

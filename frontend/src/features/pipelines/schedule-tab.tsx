@@ -15,6 +15,7 @@ import { scheduleInWords, type Schedule } from "@/format/schedule";
 import { BlackoutFields } from "./blackout-fields";
 import { SaveBar } from "./configuration-tab";
 import { RunAfterCard } from "./dependencies/run-after-card";
+import { FollowUpsCard } from "./follow-ups/follow-ups-card";
 import { HooksCard } from "./hooks/hooks-card";
 import { usePipelinePage } from "./page-context";
 import { useChangePipeline, usePauseSchedule } from "./queries";
@@ -62,6 +63,7 @@ export function ScheduleTab() {
         )}
         <RunAfterCard pipelineId={pipeline.id} canEdit={canEdit} />
         <HooksCard pipelineId={pipeline.id} canEdit={canEdit} />
+        <FollowUpsCard pipelineId={pipeline.id} canEdit={canEdit} />
       </div>
       <section aria-label="Next runs" className="card min-w-0 content-start p-4">
         <h2 className="font-semibold">{isEdited ? "Next runs with this schedule" : "Next runs"}</h2>
