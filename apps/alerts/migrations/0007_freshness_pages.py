@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0006_found_by_time'),
+        ("alerts", "0006_found_by_time"),
         ('orgs', '0025_plain_sql_comments'),
         ('pipelines', '0025_hooks_walls'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -7,7 +7,7 @@ FOLLOW_UP, CALL = "alerts_followup", "alerts_followupcall"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0008_follow_ups")]
+    dependencies = [("alerts", "0015_follow_ups")]
 
     operations = [
         rls.protect(FOLLOW_UP),

@@ -11,7 +11,7 @@ KINDS = [
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0006_found_by_time")]
+    dependencies = [("alerts", "0008_freshness_pages_walls")]
 
     operations = [
         migrations.RemoveConstraint(model_name="channel", name="alerts_channel_kind"),

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0007_blackouts'),
+        ("alerts", "0014_blackouts"),
         ('orgs', '0025_plain_sql_comments'),
         ('pipelines', '0026_blackouts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

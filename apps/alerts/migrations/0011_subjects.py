@@ -13,7 +13,7 @@ WHERE NOT payload ? 'subject'
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("alerts", "0006_found_by_time"),
+        ("alerts", "0010_snoozes_and_quiet_hours"),
         ("orgs", "0025_plain_sql_comments"),
         ("pipelines", "0025_hooks_walls"),
     ]

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0008_rules_of_orgs'),
+        ("alerts", "0012_rules_of_orgs"),
     ]
 
     operations = [

@@ -21,7 +21,7 @@ SELECT gen_random_uuid(), c.org_id, r.id, c.id FROM channels c JOIN rules r ON r
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("alerts", "0007_subjects"),
+        ("alerts", "0011_subjects"),
         ("connectors", "0015_certificate_ends"),
         ("identity", "0006_plain_names"),
         ("runs", "0029_hooks"),

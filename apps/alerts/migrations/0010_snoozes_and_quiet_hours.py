@@ -35,7 +35,7 @@ def reference(model: str) -> models.ForeignKey:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0007_more_channels"), ("orgs", "0025_plain_sql_comments")]
+    dependencies = [("alerts", "0009_more_channels"), ("orgs", "0025_plain_sql_comments")]
 
     operations = [
         migrations.AddField(
