@@ -484,9 +484,11 @@ def _create_alerts(world: World, canary: str, ids: dict[str, UUID]) -> dict[str,
         after="end",
     )
     calls.on_end(world.org.pk, snapshots.run(org_id=world.org.pk, run_id=ids["run"]))
-    FollowUpCall.objects.for_org(world.org).update(state="failed", answer=canary, problem=canary)
+    calls_made = FollowUpCall.objects.for_org(world.org)
+    calls_made.update(state="failed", answer=canary, problem=canary)
     return {
         "follow_up": follow_up.pk,
+        "follow_up_call": calls_made.get().pk,
         "channel": channel.pk,
         "waiting_channel": waiting.pk,
         "rule": rule.pk,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from apps.agent.models import Turn, TurnStatus
-from apps.alerts.models import Delivery
+from apps.alerts.models import Delivery, FollowUp, FollowUpCall
 from apps.connectors.models import Repository
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain
@@ -39,6 +39,7 @@ TASKS_WITHOUT_ORG = {
     "alerts.tick",
     "alerts.decide",
     "alerts.watch",
+    "alerts.follow_up",
     "agent.reconcile",
     "agent.import_packages",
 }
@@ -90,6 +91,13 @@ def store_database_of_deleted_connector(planted: PlantedOrg) -> None:
     storage.write(f"{folder}/database.duckdb", b"tables")
 
 
+def make_call_pending(planted: PlantedOrg) -> None:
+    """Let the call be due. Its follow-up is disabled, so the job stores that, and does not use the network."""
+    with planted.world.scope():
+        FollowUp.objects.for_org(planted.world.org).update(enabled=False)
+        FollowUpCall.objects.for_org(planted.world.org).update(state="pending")
+
+
 JOBS = {
     "runs.start_dependents": Job(
         lambda p: {"pipeline_id": p["pipeline"]}, succeed_upstream_of_paused_pipeline
@@ -101,6 +109,7 @@ JOBS = {
     ),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
+    "alerts.call_follow_up": Job(lambda p: {"call_id": p["follow_up_call"]}, make_call_pending),
     "alerts.deliver": Job(lambda p: {"channel_id": p["waiting_channel"]}),
     "agent.run_turn": Job(lambda p: {"turn_id": p["turn"]}, make_turn_pending),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
@@ -144,6 +153,7 @@ def changeable_data(planted: PlantedOrg) -> list[Any]:
                 VerifiedDomain,
                 Turn,
                 Delivery,
+                FollowUpCall,
             )
         ]
     return [*rows, sorted(storage.run_ids(org.pk)), storage.database_ids(org.pk)]
