@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from apps.alerts.follow_ups.choices import FollowUpAfter, FollowUpKind
 from apps.auth import names
 from apps.auth.models import User, new_id
 from apps.orgs.models import Domain
@@ -346,16 +347,6 @@ class FreshnessPagePipeline(OrgOwned):
             ),
             names.plain_text_check("name", name="alerts_freshnesspagepipeline_plain"),
         ]
-
-
-class FollowUpKind(models.TextChoices):
-    WEBHOOK = "webhook"
-    DBT_CLOUD = "dbt_cloud"
-
-
-class FollowUpAfter(models.TextChoices):
-    SUCCESS = "success"
-    END = "end"  # also after a failed or cancelled run
 
 
 class FollowUp(OrgOwned):

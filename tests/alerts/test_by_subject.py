@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from apps.alerts.deciding import by_subject
 from apps.alerts.deciding.by_subject import NOT_WATCHED
-from apps.alerts.models import Alert, Delivery, DeliveryState, Rule
+from apps.alerts.models import Alert, Channel, Delivery, DeliveryState, Rule
 from apps.alerts.sending import delivering
 from apps.connectors.models import Connector, UploadedFile
 from apps.orgs.keys import service_accounts
@@ -497,6 +497,7 @@ def test_the_events_of_a_limit_arrive_in_order(
         Delivery.objects.for_org(world.org).filter(message_id__isnull=False).update(
             next_attempt_at=timezone.now() + DAY
         )
+        Channel.objects.for_org(world.org).update(grouped_until=None)
     assert delivering.tick() == 0
     deliver(world, channel)
     assert len(receiver.requests) == 1

@@ -671,7 +671,7 @@ ALERTS = {
 }
 
 FRESHNESS_LINK = rb'"(badge_)?url":"[^"]+"|"id":"[^"]+"'
-# The link is a credential: tests/alerts/test_freshness_pages.py reads pages with it. Here it is unknown.
+# The link is a credential: tests/alerts/freshness_pages reads pages with it. Here it is unknown.
 UNKNOWN_LINK = {"token": "unknown"}
 FRESHNESS_PAGES = {
     "freshness_pages_list": Case(),

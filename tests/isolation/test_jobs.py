@@ -40,6 +40,9 @@ TASKS_WITHOUT_ORG = {
     "alerts.decide",
     "alerts.watch",
     "alerts.follow_up",
+    "alerts.watch_subjects",
+    "alerts.end_snoozes",
+    "alerts.heartbeat",
     "agent.reconcile",
     "agent.import_packages",
 }

@@ -22,7 +22,8 @@ from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.follow_ups.kinds import KINDS, Payload
 from apps.alerts.follow_ups.services import SEAL_KIND
 from apps.alerts.kinds.answers import Answer
-from apps.alerts.models import DeliveryState, FollowUp, FollowUpAfter, FollowUpCall
+from apps.alerts.follow_ups.choices import FollowUpAfter
+from apps.alerts.models import DeliveryState, FollowUp, FollowUpCall
 from apps.alerts.sending import queue
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
 from apps.alerts.settings import unsealed_settings

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from apps.alerts.kinds import webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.posting import UrlField, post
-from apps.alerts.models import FollowUpKind
+from apps.alerts.follow_ups.choices import FollowUpKind
 from apps.alerts.payloads import NamePart, RunPart
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject

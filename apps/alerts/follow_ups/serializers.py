@@ -6,7 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.alerts.models import DeliveryState, FollowUpAfter, FollowUpKind
+from apps.alerts.follow_ups.choices import FollowUpAfter, FollowUpKind
+from apps.alerts.models import DeliveryState
 from apps.orgs.http.texts import NameField
 
 KIND_HELP = "`webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud."

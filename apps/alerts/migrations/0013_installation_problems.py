@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=apps.auth.models.new_id, editable=False, primary_key=True, serialize=False)),
                 ('route', models.CharField(choices=[('email', 'e-mail'), ('webhook', 'Webhook')], max_length=10)),
                 ('payload', models.JSONField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Sent'), ('failed', 'Failed')], default='pending', max_length=10)),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Sent'), ('failed', 'Failed'), ('snoozed', 'Snoozed'), ('skipped', 'Skipped')], default='pending', max_length=10)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('next_attempt_at', models.DateTimeField()),
                 ('problem', models.CharField(blank=True, max_length=300)),
