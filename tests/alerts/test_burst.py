@@ -26,9 +26,10 @@ def make_pipelines(world: World, count: int) -> list[UUID]:
     """Copy a pipeline, as fast as the database inserts rows."""
     first = make_pipeline(world)
     with world.scope():
-        template: Any = Pipeline.objects.for_org(world.org).values().get(pk=first.pk)
+        columns = Pipeline.objects.for_org(world.org).values().get(pk=first.pk)
+        copied: dict[str, Any] = {**columns}
         names = (f"Pipeline {number}" for number in range(count))
-        rows = [Pipeline(**{**template, "id": new_id(), "name": name}) for name in names]
+        rows = [Pipeline(**{**copied, "id": new_id(), "name": name}) for name in names]
         return [row.pk for row in Pipeline.unscoped.bulk_create(rows, batch_size=1000)]
 
 

@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
+from apps.alerts.follow_ups.choices import FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, Payload
 from apps.alerts.follow_ups.services import SEAL_KIND
 from apps.alerts.kinds.answers import Answer
-from apps.alerts.follow_ups.choices import FollowUpAfter
 from apps.alerts.models import DeliveryState, FollowUp, FollowUpCall
 from apps.alerts.sending import queue
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt

@@ -9,10 +9,10 @@ from typing import Any, TypedDict
 import orjson
 from rest_framework import serializers
 
+from apps.alerts.follow_ups.choices import FollowUpKind
 from apps.alerts.kinds import webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.posting import UrlField, post
-from apps.alerts.follow_ups.choices import FollowUpKind
 from apps.alerts.payloads import NamePart, RunPart
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
