@@ -495,7 +495,7 @@ def test_the_events_of_a_limit_arrive_in_order(
     by_subject.tick()
     with world.scope():
         Delivery.objects.for_org(world.org).filter(message_id__isnull=False).update(
-            next_attempt_at=timezone.now() + DAY
+            next_attempt_at=timezone.now() + timedelta(hours=1)
         )
         Channel.objects.for_org(world.org).update(grouped_until=None)
     assert delivering.tick() == 0

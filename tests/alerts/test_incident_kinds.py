@@ -187,7 +187,9 @@ def test_opsgenie_gets_an_alert_that_the_recovery_closes(world: World, receiver:
 
 def test_a_long_name_is_cut_as_opsgenie_and_pagerduty_want(receiver: Receiver) -> None:
     pipeline = {**EVENT["pipeline"], "name": "x" * 2000}
-    message: Any = {**MESSAGE, "events": [{**EVENT, "pipeline": pipeline}]}
+    subject = {"kind": "pipeline", **pipeline}
+    event = {**EVENT, "subject": subject, "pipeline": pipeline}
+    message: Any = {**MESSAGE, "events": [event]}
     org: Any = None
     receiver.replies = [Reply(202), Reply(202)]
     opsgenie.send(message, {"priority": "P1", "server": "api.opsgenie.com", "api_key": "k"}, org)
