@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from apps.alerts.follow_ups.choices import FollowUpAfter, FollowUpKind
+from apps.alerts.follow_ups.choices import CallState, FollowUpAfter, FollowUpKind
 from apps.auth import names
 from apps.auth.models import User, new_id
 from apps.orgs.models import Domain
@@ -386,9 +386,7 @@ class FollowUpCall(OrgOwned):
     follow_up = models.ForeignKey(FollowUp, models.CASCADE, related_name="+", db_constraint=False)
     run_id = models.UUIDField()  # may have been removed
     payload = models.JSONField()
-    state = models.CharField(
-        max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING
-    )
+    state = models.CharField(max_length=10, choices=CallState.choices, default=CallState.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
     first_attempt_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField(default=timezone.now)
@@ -401,14 +399,14 @@ class FollowUpCall(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(state__in=DeliveryState.values), name="alerts_followup_state"
+                condition=models.Q(state__in=CallState.values), name="alerts_followup_state"
             )
         ]
         indexes = [
             models.Index(fields=["follow_up", "-created_at", "-id"], name="alerts_followup_newest"),
             models.Index(
                 fields=["next_attempt_at"],
-                condition=models.Q(state=DeliveryState.PENDING),
+                condition=models.Q(state=CallState.PENDING),
                 name="alerts_followup_pending",
             ),
         ]

@@ -19,11 +19,11 @@ from django.utils import timezone
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.follow_ups.choices import FollowUpAfter
+from apps.alerts.follow_ups.choices import CallState, FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, Payload
 from apps.alerts.follow_ups.services import SEAL_KIND
 from apps.alerts.kinds.answers import Answer
-from apps.alerts.models import DeliveryState, FollowUp, FollowUpCall
+from apps.alerts.models import FollowUp, FollowUpCall
 from apps.alerts.sending import queue
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
 from apps.alerts.settings import unsealed_settings
@@ -118,9 +118,9 @@ def _claim(org_id: UUID, call_id: UUID) -> tuple[Org, FollowUpCall] | None:
         if org.suspended_at is not None or org.deletion_at is not None:
             return None
         now = timezone.now()
-        rows = FollowUpCall.objects.for_org(org).filter(pk=call_id, state=DeliveryState.PENDING)
+        rows = FollowUpCall.objects.for_org(org).filter(pk=call_id, state=CallState.PENDING)
         rows.filter(attempts__gte=MAX_ATTEMPTS).update(
-            state=DeliveryState.FAILED, problem="Each attempt was interrupted."
+            state=CallState.FAILED, problem="Each attempt was interrupted."
         )
         claimed = rows.filter(next_attempt_at__lte=now).update(
             attempts=F("attempts") + 1,
@@ -149,18 +149,16 @@ def _record(call: FollowUpCall, answer: Answer) -> None:
         answer, attempt=call.attempts, first_attempt_at=call.first_attempt_at or now, now=now
     )
     with org_scope(call.org_id):
-        rows = FollowUpCall.objects.for_org(call.org_id).filter(
-            pk=call.pk, state=DeliveryState.PENDING
-        )
+        rows = FollowUpCall.objects.for_org(call.org_id).filter(pk=call.pk, state=CallState.PENDING)
         answered = {
             "answer_status": answer.status,
             "answer": answer.text[:500],
             "problem": answer.problem[:300],
         }
         if answer.accepted:
-            rows.update(state=DeliveryState.SENT, sent_at=now, **answered)
+            rows.update(state=CallState.SENT, sent_at=now, **answered)
         elif at is None:
-            rows.filter(attempts=call.attempts).update(state=DeliveryState.FAILED, **answered)
+            rows.filter(attempts=call.attempts).update(state=CallState.FAILED, **answered)
         else:
             rows.filter(attempts=call.attempts).update(next_attempt_at=at, **answered)
     if not answer.accepted:

@@ -1,4 +1,4 @@
-"""What is called after a run, and after which runs."""
+"""What is called after a run, after which runs, and the states of a call."""
 
 from __future__ import annotations
 
@@ -13,3 +13,9 @@ class FollowUpKind(models.TextChoices):
 class FollowUpAfter(models.TextChoices):
     SUCCESS = "success"
     END = "end"  # also after a failed or cancelled run
+
+
+class CallState(models.TextChoices):
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"

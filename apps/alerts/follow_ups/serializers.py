@@ -6,8 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.alerts.follow_ups.choices import FollowUpAfter, FollowUpKind
-from apps.alerts.models import DeliveryState
+from apps.alerts.follow_ups.choices import CallState, FollowUpAfter, FollowUpKind
 from apps.orgs.http.texts import NameField
 
 KIND_HELP = "`webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud."
@@ -57,7 +56,7 @@ class FollowUpCallRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     follow_up = CalledFollowUp()
     run_id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    state = serializers.ChoiceField(choices=CallState.choices)
     attempts = serializers.IntegerField()
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     answer_status = serializers.IntegerField(allow_null=True, help_text="Of HTTP.")

@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.alerts.follow_ups import services
+from apps.alerts.follow_ups.choices import CallState
 from apps.alerts.follow_ups.serializers import (
     FollowUpCallRow,
     FollowUpCreate,
     FollowUpRow,
     FollowUpUpdate,
 )
-from apps.alerts.models import DeliveryState, FollowUp
+from apps.alerts.models import FollowUp
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest_first, page
@@ -77,7 +78,7 @@ def render(row: Any) -> dict[str, object]:
 
 
 def render_call(row: Any) -> dict[str, object]:
-    is_pending = row["state"] == DeliveryState.PENDING
+    is_pending = row["state"] == CallState.PENDING
     return {
         **{name: row[name] for name in CALL_COLUMNS},
         "follow_up": {"id": row["follow_up_id"], "name": row["follow_up__name"]},

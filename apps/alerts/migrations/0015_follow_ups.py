@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=apps.auth.models.new_id, editable=False, primary_key=True, serialize=False)),
                 ('run_id', models.UUIDField()),
                 ('payload', models.JSONField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Sent'), ('failed', 'Failed'), ('snoozed', 'Snoozed'), ('skipped', 'Skipped')], default='pending', max_length=10)),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('sent', 'Sent'), ('failed', 'Failed')], default='pending', max_length=10)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('first_attempt_at', models.DateTimeField(null=True)),
                 ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
@@ -99,6 +99,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='followupcall',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sent', 'failed', 'snoozed', 'skipped'])), name='alerts_followup_state'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['pending', 'sent', 'failed'])), name='alerts_followup_state'),
         ),
     ]

@@ -6170,7 +6170,7 @@ export interface components {
             follow_up: components["schemas"]["CalledFollowUp"];
             /** Format: uuid */
             run_id: string;
-            state: components["schemas"]["DeliveryStateEnum"];
+            state: components["schemas"]["FollowUpCallRowStateEnum"];
             attempts: number;
             /** Format: date-time */
             next_attempt_at: string | null;
@@ -6192,6 +6192,8 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        /** @enum {string} */
+        FollowUpCallRowStateEnum: "pending" | "sent" | "failed";
         FollowUpCreateRequest: {
             name: string;
             /** @description `webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud. */
