@@ -20,6 +20,7 @@ from apps.engine.sources.connector import (
 )
 
 KIND = "bench_flights"
+TITLE = "Generated flights"
 _CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX")
 _AIRPORTS = ("ATL", "BOS", "DEN", "FLL", "IAH", "LAX", "MCO", "MIA", "ORD", "SEA", "SFO", "TPA")
 _ORIGINS = ("EWR", "JFK", "LGA")

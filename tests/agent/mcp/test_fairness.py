@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -123,20 +123,28 @@ def test_a_third_org_is_served_while_two_orgs_hang_in_slow_calls(
     """
     key = make_key(world)
     call(server, key, "list_connectors")  # imports what the first call needs
-    with closing(SilentServer()) as silent, ThreadPoolExecutor(2 * PER_ORG) as pool:
-        greedy = [make_world("Greedy"), make_world("Hungry")]
-        answers = [
-            pool.submit(
-                call_slowly, server, make_key(org), connector, version=version, patience=patience
-            )
-            for org in greedy
-            for connector in [silent_source(org, silent.port)]
-            for _ in range(PER_ORG)
-        ]
-        hanging = silent.wait_for_connections(len(greedy))
-        ok, _ = call(server, key, "list_connectors")
-        still_hanging = silent.open_connections()
-        silent.close()
+    silent = SilentServer()
+    with ThreadPoolExecutor(2 * PER_ORG) as pool:
+        try:
+            greedy = [make_world("Greedy"), make_world("Hungry")]
+            answers = [
+                pool.submit(
+                    call_slowly,
+                    server,
+                    make_key(org),
+                    connector,
+                    version=version,
+                    patience=patience,
+                )
+                for org in greedy
+                for connector in [silent_source(org, silent.port)]
+                for _ in range(PER_ORG)
+            ]
+            hanging = silent.wait_for_connections(len(greedy))
+            ok, _ = call(server, key, "list_connectors")
+            still_hanging = silent.open_connections()
+        finally:
+            silent.close()  # which ends the slow calls
         statuses = [answer.result() for answer in answers]
     assert ok
     assert hanging <= still_hanging, "the call was answered after a slow one had ended"
