@@ -12,7 +12,7 @@ from rest_framework import serializers
 from apps.alerts.follow_ups.choices import FollowUpKind
 from apps.alerts.kinds import webhook
 from apps.alerts.kinds.answers import Answer
-from apps.alerts.kinds.posting import UrlField, post
+from apps.alerts.kinds.posting import KeyField, UrlField, post
 from apps.alerts.payloads import NamePart, RunPart
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
@@ -37,12 +37,7 @@ class DbtCloudSettings(serializers.Serializer[Any]):
     )
     account_id = serializers.IntegerField(min_value=1, help_text="The number in the account's URL.")
     job_id = serializers.IntegerField(min_value=1, help_text="The number in the job's URL.")
-    token = serializers.CharField(
-        min_length=8,
-        max_length=500,
-        trim_whitespace=True,
-        help_text="A service token that may run jobs.",
-    )
+    token = KeyField(min_length=8, max_length=500, help_text="A service token that may run jobs.")
 
 
 def call_webhook(payload: Payload, settings: JsonObject) -> Answer:

@@ -28,6 +28,7 @@ from tests.world import World, make_pipeline
 
 SECRET = "correct-horse-battery"
 TOKEN = "dbtc_0123456789"
+DBT_SETTINGS = {"url": "https://cloud.getdbt.com", "account_id": 4711, "job_id": 815}
 # What dbt Cloud answers to POST /api/v2/accounts/{account_id}/jobs/{job_id}/run/.
 DBT_ANSWER = {
     "status": {"code": 200, "is_success": True, "user_message": "Success!"},
@@ -340,6 +341,9 @@ def test_a_viewer_sees_them_and_a_stranger_does_not(
             {"kind": "webhook", "settings": {"url": "https://x.example.com", "secret": "a"}},
             "secret",
         ),
+        # A header cannot have these: the call would fail with an error of Python, and never be made.
+        ({"kind": "dbt_cloud", "settings": {**DBT_SETTINGS, "token": "dbtc_0123…"}}, "token"),
+        ({"kind": "dbt_cloud", "settings": {**DBT_SETTINGS, "token": "dbtc_01\nHost: x"}}, "token"),
     ],
 )
 def test_invalid_settings_name_their_field(
