@@ -11,5 +11,5 @@ class Migration(migrations.Migration):
             "schedule", "blackouts", models.JSONField(db_default=[], default=list)
         ),
         migrations.AddField("schedule", "end_date", models.DateField(blank=True, null=True)),
-        InstallFunctions({"pipelines/schedules/blackouts.sql": "bd0d817e5dd6"}),
+        InstallFunctions({"pipelines/schedules/blackouts.sql": "6fb4415b25c3"}),
     ]

@@ -37,10 +37,47 @@ END
 $$;
 
 -- Returns the moment since which this number of hours outside the windows has passed, to the hour, or -infinity if the
--- windows leave too few hours.
+-- windows leave too few hours. It is called for many pipelines in one statement and looks at thousands of hours. So it does
+-- not call in_blackout for each hour: it converts the windows once, to days and to minutes of a week.
 CREATE OR REPLACE FUNCTION hours_ago_outside_blackouts(hours integer, windows jsonb, zone text) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-    SELECT coalesce((
-        SELECT moment FROM generate_series(now(), now() - make_interval(days => 31, hours => 12 * hours), '-1 hour') moment
-        WHERE NOT in_blackout(windows, zone, moment) ORDER BY moment DESC OFFSET hours LIMIT 1), '-infinity')
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+DECLARE
+    known_zone text := zone;
+    days datemultirange;
+    minutes int4multirange;
+    moment timestamptz := now();
+    there timestamp;
+    missing integer := hours;
+BEGIN
+    BEGIN
+        PERFORM moment AT TIME ZONE zone;
+    EXCEPTION WHEN invalid_parameter_value THEN
+        known_zone := 'UTC';
+    END;
+    SELECT coalesce(range_agg(daterange((w->>'first_day')::date, (w->>'last_day')::date, '[]')), '{}') INTO days
+    FROM jsonb_array_elements(windows) w WHERE NOT w ? 'weekdays';
+    -- Minutes count from Monday. A window that begins on Sunday may end on Monday, so it is there a second time, a week earlier.
+    SELECT coalesce(range_agg(int4range(f.first, f.first + f.length)), '{}') INTO minutes
+    FROM jsonb_array_elements(windows) w
+    CROSS JOIN LATERAL jsonb_array_elements_text(w->'weekdays') name
+    CROSS JOIN LATERAL (SELECT extract(epoch FROM (w->>'start')::time)::integer / 60 AS start,
+        extract(epoch FROM (w->>'end')::time)::integer / 60 AS "end") t
+    CROSS JOIN LATERAL (SELECT CASE WHEN t."end" > t.start THEN t."end" - t.start ELSE t."end" - t.start + 1440 END AS length,
+        t.start + 1440 * (array_position(
+            ARRAY['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'], name) - 1) AS monday) l
+    CROSS JOIN LATERAL (VALUES (l.monday, l.length), (l.monday - 10080, l.length)) f (first, length)
+    WHERE w ? 'weekdays';
+    FOR i IN 0..(31 * 24 + 12 * hours) LOOP
+        there := moment AT TIME ZONE known_zone;
+        IF NOT (there::date <@ days OR (extract(isodow FROM there)::integer - 1) * 1440
+                + extract(hour FROM there)::integer * 60 + extract(minute FROM there)::integer <@ minutes) THEN
+            IF missing = 0 THEN
+                RETURN moment;
+            END IF;
+            missing := missing - 1;
+        END IF;
+        moment := moment - interval '1 hour';
+    END LOOP;
+    RETURN '-infinity';
+END
 $$;

@@ -259,6 +259,39 @@ def test_the_database_decides_the_same_as_python(db: None) -> None:
     compare()
 
 
+@st.composite
+def days_before_today(draw: st.DrawFn) -> dict[str, str]:
+    last = datetime.now(UTC).date() - timedelta(days=draw(st.integers(-1, 40)))
+    return {
+        "first_day": str(last - timedelta(days=draw(st.integers(0, 30)))),
+        "last_day": str(last),
+    }
+
+
+def test_hours_outside_of_blackouts_are_counted_as_by_looking_at_each(db: None) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(zones_and_days, lists_of_windows, st.lists(days_before_today()), st.integers(1, 60))
+    def compare(
+        zone_and_day: tuple[str, str],
+        windows: list[dict[str, Any]],
+        days: list[dict[str, Any]],
+        hours: int,
+    ) -> None:
+        zone, _ = zone_and_day
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT hours_ago_outside_blackouts(%s, w, %s) = coalesce((array("
+                "SELECT moment FROM generate_series(0, 31 * 24 + 12 * %s) hour, "
+                "LATERAL (SELECT now() - make_interval(hours => hour) AS moment) m "
+                "WHERE NOT in_blackout(w, %s, moment) ORDER BY hour))[%s + 1], '-infinity') "
+                "FROM (SELECT %s::jsonb AS w) windows",
+                [hours, zone, hours, zone, hours, json.dumps(windows + days)],
+            )
+            assert cursor.fetchone() == (True,)
+
+    compare()
+
+
 def test_a_time_zone_that_postgresql_does_not_know_stops_no_statement(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
