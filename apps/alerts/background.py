@@ -31,6 +31,7 @@ from apps.background.registry import (
 )
 
 add_queue(Queue(queue.QUEUE, concurrency=4))
+add_queue(Queue(calls.QUEUE, concurrency=4))
 add_sweep(delivering.remove_old)
 add_sweep(to_operators.remove_old)
 add_checks(Check("operators", checks.check_operators), Check("heartbeat", checks.check_heartbeat))

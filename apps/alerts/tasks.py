@@ -19,9 +19,9 @@ def deliver(*, org_id: str, channel_id: str) -> None:
     delivering.deliver(org_id=UUID(org_id), channel_id=UUID(channel_id))
 
 
-@app.task(name=calls.CALL_TASK, queue=queue.QUEUE)
-def call_follow_up(*, org_id: str, call_id: str) -> None:
-    calls.make(org_id=UUID(org_id), call_id=UUID(call_id))
+@app.task(name=calls.CALL_TASK, queue=calls.QUEUE)
+def call_follow_ups(*, org_id: str) -> None:
+    calls.make_due(org_id=UUID(org_id))
 
 
 @app.periodic(cron="* * * * * */5")

@@ -26,11 +26,12 @@ def defer(
     at: datetime | None = None,
     seconds: float = 0.0,
     lock: str | None = None,
+    may_wait_twice: bool = False,
 ) -> None:
     """Defer one job. It starts after this transaction is committed, and not before `at` or `seconds` from now.
 
     Of all jobs with the same `lock`, at most one waits and at most one runs. Raises AlreadyEnqueued if one of them is
-    already waiting.
+    already waiting. With `may_wait_twice`, any number waits: then this does not wait for other transactions that defer one.
     """
     if seconds:
         at = timezone.now() + timedelta(seconds=seconds)
@@ -40,7 +41,7 @@ def defer(
         queue=queue,
         schedule_at=at,
         lock=lock,
-        queueing_lock=lock,
+        queueing_lock=None if may_wait_twice else lock,
     )
     job.defer(**arguments)
 

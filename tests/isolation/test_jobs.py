@@ -112,7 +112,7 @@ JOBS = {
     ),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
-    "alerts.call_follow_up": Job(lambda p: {"call_id": p["follow_up_call"]}, make_call_pending),
+    "alerts.call_follow_ups": Job(lambda p: {}, make_call_pending),
     "alerts.deliver": Job(lambda p: {"channel_id": p["waiting_channel"]}),
     "agent.run_turn": Job(lambda p: {"turn_id": p["turn"]}, make_turn_pending),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),

@@ -3,19 +3,22 @@
 The call is stored in the transaction that ends the run, and a job makes it: so it is neither lost nor made for an end that
 was rolled back. A worker claims it in a transaction, calls outside of any transaction, and stores the answer in a second
 one. If the worker dies in between, the call is made again after CLAIM, with the same id. So it is made at least once.
+
+Receivers may be slow. So the jobs have a queue of their own, and alerts do not wait for them. An org makes one call at a
+time, so that others have workers too. First attempts go before repeated ones.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
 import structlog
-from django.db import connection
-from django.db.models import F
-from django.db.models.functions import Coalesce
+from django.db import connection, transaction
 from django.utils import timezone
+from procrastinate.exceptions import AlreadyEnqueued
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
@@ -24,7 +27,6 @@ from apps.alerts.follow_ups.kinds import KINDS, Payload
 from apps.alerts.follow_ups.services import SEAL_KIND
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import FollowUp, FollowUpCall
-from apps.alerts.sending import queue
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
 from apps.alerts.settings import unsealed_settings
 from apps.auth.models import new_id
@@ -39,13 +41,14 @@ from apps.runs.snapshots import RunSnapshot
 
 logger = structlog.get_logger(__name__)
 
-CALL_TASK = "alerts.call_follow_up"
-CALLS_PER_TICK = 500
+CALL_TASK, QUEUE = "alerts.call_follow_ups", "follow_ups"
+CALLS_PER_JOB = 20
+ORGS_PER_TICK = 500
 KEEP = timedelta(days=90)
 
 
 def on_end(org_id: UUID, run: RunSnapshot) -> None:
-    """Store the calls after this run, and defer their jobs. A listener of apps.runs.endings.
+    """Store the calls after this run, and defer a job that makes them. A listener of apps.runs.endings.
 
     Chunks of backfills and replays are left out, as for pipelines that run after others.
     """
@@ -54,32 +57,39 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
     rows = FollowUp.objects.for_org(org_id).filter(pipeline_id=run["pipeline"]["id"], enabled=True)
     if run["status"] != Status.SUCCEEDED:
         rows = rows.filter(after=FollowUpAfter.END)
-    for follow_up in rows.order_by("pk"):
-        call_id = new_id()
-        FollowUpCall.unscoped.create(
-            id=call_id,
+    found = [
+        FollowUpCall(
+            id=(call_id := new_id()),
             org_id=org_id,
             follow_up=follow_up,
             run_id=run["id"],
             payload=_payload(call_id, org_id, run),
         )
-        _call_soon(org_id, call_id)
+        for follow_up in rows.order_by("pk")
+    ]
+    if found:
+        FollowUpCall.unscoped.bulk_create(found)
+        # This does not wait for the ends of other runs, which defer jobs of the same org.
+        _call_soon(org_id, may_wait_twice=True)
 
 
 def tick() -> int:
-    """Defer jobs for the calls that are due, such as those whose job was lost. Returns their number."""
+    """Defer jobs for the orgs with calls that are due, such as those whose job was lost. Returns their number."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, call_id FROM follow_up_calls_due(%s)", [CALLS_PER_TICK])
-        due = cursor.fetchall()
-    for org_id, call_id in due:
-        _call_soon(org_id, call_id)
-    return len(due)
+        cursor.execute("SELECT org_id FROM follow_up_calls_due(%s)", [ORGS_PER_TICK])
+        org_ids = [org_id for (org_id,) in cursor.fetchall()]
+    for org_id in org_ids:
+        with suppress(AlreadyEnqueued), transaction.atomic():
+            _call_soon(org_id)
+    return len(org_ids)
 
 
-def make(*, org_id: UUID, call_id: UUID) -> None:
-    """Make the call if it is due, and store the answer."""
-    claimed = _claim(org_id, call_id)
-    if claimed is not None:
+def make_due(*, org_id: UUID) -> None:
+    """Make calls of the org that are due, and store the answers. The tick finds the others."""
+    for _ in range(CALLS_PER_JOB):
+        claimed = _claim(org_id)
+        if claimed is None:
+            return
         org, call = claimed
         _record(call, _call(org, call))
 
@@ -89,9 +99,14 @@ def remove_old() -> None:
     remove_in_batches("follow_up_calls_remove_old", timezone.now() - KEEP)
 
 
-def _call_soon(org_id: UUID, call_id: UUID) -> None:
-    arguments = {"org_id": str(org_id), "call_id": str(call_id)}
-    jobs.defer(CALL_TASK, queue=queue.QUEUE, arguments=arguments)
+def _call_soon(org_id: UUID, *, may_wait_twice: bool = False) -> None:
+    jobs.defer(
+        CALL_TASK,
+        queue=QUEUE,
+        arguments={"org_id": str(org_id)},
+        lock=f"follow_ups:{org_id}",
+        may_wait_twice=may_wait_twice,
+    )
 
 
 def _payload(call_id: UUID, org_id: UUID, run: RunSnapshot) -> Payload:
@@ -111,24 +126,28 @@ def _payload(call_id: UUID, org_id: UUID, run: RunSnapshot) -> Payload:
     }
 
 
-def _claim(org_id: UUID, call_id: UUID) -> tuple[Org, FollowUpCall] | None:
-    """Return the call if it is due, and no other worker makes it within CLAIM."""
+def _claim(org_id: UUID) -> tuple[Org, FollowUpCall] | None:
+    """Return a call that is due, or None. No other worker makes it within CLAIM."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
         if org.suspended_at is not None or org.deletion_at is not None:
             return None
         now = timezone.now()
-        rows = FollowUpCall.objects.for_org(org).filter(pk=call_id, state=CallState.PENDING)
+        rows = FollowUpCall.objects.for_org(org).filter(
+            state=CallState.PENDING, next_attempt_at__lte=now
+        )
         rows.filter(attempts__gte=MAX_ATTEMPTS).update(
             state=CallState.FAILED, problem="Each attempt was interrupted."
         )
-        claimed = rows.filter(next_attempt_at__lte=now).update(
-            attempts=F("attempts") + 1,
-            first_attempt_at=Coalesce(F("first_attempt_at"), now),
-            next_attempt_at=now + CLAIM,
-        )
-        call = rows.select_related("follow_up").first() if claimed else None
-        return (org, call) if call is not None else None
+        due = rows.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        call = due.select_related("follow_up").order_by("attempts", "next_attempt_at", "pk").first()
+        if call is None:
+            return None
+        call.attempts += 1
+        call.first_attempt_at = call.first_attempt_at or now
+        call.next_attempt_at = now + CLAIM
+        call.save(update_fields=["attempts", "first_attempt_at", "next_attempt_at"])
+        return org, call
 
 
 def _call(org: Org, call: FollowUpCall) -> Answer:

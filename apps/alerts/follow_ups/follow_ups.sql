@@ -1,10 +1,10 @@
--- Returns the calls that have to be made now. Nothing is called for suspended orgs.
+-- Returns a call that has to be made now, of each org that has some. Nothing is called for suspended orgs.
 CREATE OR REPLACE FUNCTION follow_up_calls_due(most integer) RETURNS TABLE (org_id uuid, call_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT c.org_id, c.id FROM alerts_followupcall c
+    SELECT DISTINCT ON (c.org_id) c.org_id, c.id FROM alerts_followupcall c
     JOIN orgs_org o ON o.id = c.org_id AND o.suspended_at IS NULL AND o.deletion_at IS NULL
     WHERE c.state = 'pending' AND c.next_attempt_at <= statement_timestamp()
-    ORDER BY c.next_attempt_at LIMIT most
+    ORDER BY c.org_id, c.next_attempt_at LIMIT most
 $$;
 
 -- Deletes up to `most` old calls that are not pending.

@@ -14,5 +14,5 @@ class Migration(migrations.Migration):
         rls.protect(CALL),
         rls.same_org(FOLLOW_UP, "pipeline_id", "pipelines_pipeline", on_delete="CASCADE"),
         rls.same_org(CALL, "follow_up_id", FOLLOW_UP, on_delete="CASCADE"),
-        InstallFunctions({"alerts/follow_ups/follow_ups.sql": "4eed937b55ce"}),
+        InstallFunctions({"alerts/follow_ups/follow_ups.sql": "2ab4ef46d175"}),
     ]

@@ -80,7 +80,7 @@ def execute_deferred_jobs() -> int:
         )
         found = cursor.fetchall()
     for (arguments,) in found:
-        tasks.call_follow_up(**json.loads(arguments))
+        tasks.call_follow_ups(**json.loads(arguments))
     return len(found)
 
 
@@ -245,6 +245,54 @@ def test_a_private_address_is_not_called(world: World, receiver: Receiver, setti
     execute_deferred_jobs()
     assert receiver.requests == []
     assert log_of(world, pipeline)[0]["state"] != "sent"
+
+
+def fetch_jobs(queue: str) -> list[str]:
+    """Let workers fetch jobs of the queue until they get no other, and return the orgs of the jobs."""
+    found: list[str] = []
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(
+                "SELECT args->>'org_id' FROM procrastinate_fetch_job_v2(%s, NULL) WHERE id IS NOT NULL",
+                [[queue]],
+            )
+            if (row := cursor.fetchone()) is None:
+                return found
+            found.append(row[0])
+
+
+def test_slow_receivers_of_an_org_keep_one_worker_and_no_alerts_waiting(
+    world: World, stranger: World, receiver: Receiver
+) -> None:
+    for org in (world, world, world, stranger):
+        pipeline = make_pipeline(org)
+        add(org, pipeline, **webhook(receiver))
+        end_run(org, pipeline, Status.SUCCEEDED)
+    assert calls.tick() == 2
+    assert calls.tick() == 2
+
+    assert fetch_jobs("alerts") == []
+    assert fetch_jobs(calls.QUEUE) == [str(world.org.pk), str(stranger.org.pk)]
+
+
+def test_the_first_attempts_of_calls_go_before_repeated_ones(
+    world: World, receiver: Receiver
+) -> None:
+    dead, alive = make_pipeline(world, name="Dead"), make_pipeline(world, name="Alive")
+    add(world, dead, **webhook(receiver))
+    add(world, alive, **webhook(receiver))
+    receiver.replies = [Reply(503)]
+    end_run(world, dead, Status.SUCCEEDED)
+    execute_deferred_jobs()
+
+    end_run(world, alive, Status.SUCCEEDED)
+    with world.scope():
+        FollowUpCall.objects.for_org(world.org).filter(attempts=1).update(
+            next_attempt_at=timezone.now() - timedelta(minutes=1)
+        )
+    execute_deferred_jobs()
+    names = [message["pipeline"]["name"] for message in receiver.messages]
+    assert names == ["Dead", "Alive", "Dead"]
 
 
 def test_a_worker_that_dies_while_it_calls_is_followed_by_another(
