@@ -32,11 +32,21 @@ from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import Role
 from apps.runs.models import Usage
 from apps.runs.usage.counting import read_measures, this_month
-from tests.alerts.conftest import CHANNELS, RULES, SECRET, add_rule, deliver, log_of, make_due
+from tests.alerts.conftest import (
+    CHANNELS,
+    DELIVERIES,
+    RULES,
+    SECRET,
+    add_rule,
+    deliver,
+    log_of,
+    make_due,
+)
 from tests.alerts.receiver import Receiver, Reply
 from tests.world import World, make_connector, make_pipeline
 
 DAY = timedelta(days=1)
+OPEN = "/api/v1/alerts/open"
 ONE_OPEN = "alerts_alert_one_open_subject"
 
 
@@ -340,6 +350,25 @@ def test_a_member_who_may_not_see_all_keys_sees_nothing_about_them(
     assert "credential_ends" not in {row["kind"] for row in member.get(kinds).json()["results"]}
     refused = member.post(RULES, {"kind": "credential_ends", "channel_ids": [str(channel)]})
     assert refused.status_code == 403
+
+
+def test_a_member_sees_no_key_when_its_rule_gets_another_kind(
+    world: World, receiver: Receiver, admin: Principal
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_key(world, admin, ends_in=DAY, name="Payroll")
+    by_subject.tick()
+    member, owner = world.client(Role.MEMBER), world.client(Role.ADMIN)
+    (rule,) = owner.get(RULES).json()["results"]
+    assert (
+        owner.patch(f"{RULES}/{rule['id']}", {"kind": "limit_near", "settings": {}}).status_code
+        == 200
+    )
+
+    assert [len(each.get(OPEN).json()["results"]) for each in (member, owner)] == [0, 1]
+    by_subject.tick()
+    assert [summary for _, summary in sentences(world)][1:] == [NOT_WATCHED]
+    assert [len(each.get(DELIVERIES).json()["results"]) for each in (member, owner)] == [0, 2]
 
 
 @pytest.mark.parametrize("kind", ["limit_near", "limit_reached", "credential_ends"])

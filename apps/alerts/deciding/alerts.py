@@ -68,7 +68,8 @@ def close_alerts(
             event = payloads.event(
                 DeliveryKind.CLOSED, alert=alert, subject=subject, at=at, run=run, summary=text
             )
-            told.append((alert.rule, alert, event))
+            # The rule may have another kind by now. Who may read the event depends on the kind that has opened the alert.
+            told.append((alert.rule, alert, {**event, "rule": alert.cause["rule"]}))
     add_deliveries(org_id, told)
 
 

@@ -34,7 +34,9 @@ LONGEST = timedelta(days=30)
 def open_alerts(org: Org, by: Principal) -> OrgQuerySet[Alert]:
     """Return the open alerts that the principal can see. An API key for one domain sees those about its pipelines."""
     rows = Alert.objects.for_org(org).filter(closed_at=None)
-    rows = rows.exclude(rule__kind__in=rules.hidden_kinds(by))
+    if hidden := rules.hidden_kinds(by):
+        # The rule may have had another kind when it opened the alert.
+        rows = rows.exclude(rule__kind__in=hidden).exclude(cause__rule__kind__in=hidden)
     return rows if by.only_domain is None else rows.filter(pipeline__domain_id=by.only_domain)
 
 
