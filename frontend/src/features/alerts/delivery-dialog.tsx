@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, type LinkProps } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { AlertDelivery } from "@/api/types";
 import { Button } from "@/components/button";
@@ -13,15 +13,7 @@ import { EventWords } from "./event-words";
 import { DeliveryState, Outcome } from "./outcome";
 import { deliveryQuery } from "./queries";
 import { ReplayButton } from "./replay-button";
-
-type Subject = NonNullable<AlertDelivery["event"]["subject"]>;
-
-const SUBJECT_WORDS: Record<Subject["kind"], string> = {
-  pipeline: "Pipeline",
-  limit: "Limit",
-  api_key: "API key",
-  connector: "Connector",
-};
+import { pageOf, SUBJECT_WORDS } from "./subject";
 
 interface Props {
   id: string;
@@ -124,18 +116,4 @@ function Links({ event: { subject, run } }: Pick<AlertDelivery, "event">) {
       )}
     </>
   );
-}
-
-/** The page that shows what the event is about. */
-function pageOf({ kind, id }: Subject): Pick<LinkProps, "to" | "params"> {
-  switch (kind) {
-    case "pipeline":
-      return { to: "/pipelines/$pipelineId", params: { pipelineId: id } };
-    case "connector":
-      return { to: "/connectors/$connectorId", params: { connectorId: id } };
-    case "api_key":
-      return { to: "/settings/api-keys" };
-    case "limit":
-      return { to: "/settings/usage" };
-  }
 }

@@ -48,6 +48,7 @@ const KIND: AlertKind = {
 };
 const EVENT = part<AlertDelivery["event"]>({
   kind: "opened",
+  subject: { kind: "pipeline", id: ID, name: "Orders", url: "" },
   pipeline: { id: ID, name: "Orders", url: "" },
   run: null,
   summary: "has failed after 3 attempts",
@@ -152,6 +153,20 @@ describe("a snooze", () => {
 });
 
 describe("the open alerts", () => {
+  it.each([
+    ["limit", "Records of this month", "is at 85% of its limit", "Open the usage", "/settings/usage"],
+    ["api_key", "Loader", "ends on 1 March", "Open the API keys", "/settings/api-keys"],
+    ["connector", "Shop", "has a certificate that ends", "Open the connector", `/connectors/${ID}`],
+  ] as const)("name a %s and lead to it", async (kind, name, summary, link, path) => {
+    const event = { ...EVENT, subject: { kind, id: ID, name, url: "" }, pipeline: null, summary };
+    alerts = [{ ...alerts[0]!, event }];
+    await openPage("/alerts/open");
+    const opened = await screen.findByRole("link", { name: link });
+    expect(opened.getAttribute("href")).toBe(path);
+    await userEvent.click(screen.getByRole("button", { name: new RegExp(`^Snooze\\s*${name} ${summary}$`) }));
+    expect(screen.getByRole("dialog", { name: `Snooze: ${name} ${summary}` })).toBeTruthy();
+  });
+
   it("say if there are none", async () => {
     alerts = [];
     await openPage("/alerts/open");

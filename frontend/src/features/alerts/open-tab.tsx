@@ -9,15 +9,16 @@ import { useReadOnlyReason } from "@/session/use-session";
 import { EventWords } from "./event-words";
 import { openAlertsQuery } from "./queries";
 import { SnoozeButton, SnoozedUntil } from "./snooze";
+import { pageOf, PAGE_WORDS } from "./subject";
 
-/** The alerts that no run has closed yet. */
+/** The alerts whose problem is not over. */
 export function OpenTab() {
   const query = useInfiniteQuery(openAlertsQuery);
   const alerts = query.data?.pages.flatMap(({ results }) => results) ?? [];
   return (
     <Section
       title="Open alerts"
-      description="An alert is open until a run shows that its problem is over. Snooze one that you know of: its channels are reminded at the end, if it is still open."
+      description="An alert is open until its problem is over: for a pipeline, until a run has shown it. Snooze one that you know of: its channels are reminded at the end, if it is still open."
     >
       {query.isPending && <Skeletons rows={3} />}
       {query.isError && alerts.length === 0 && (
@@ -62,9 +63,9 @@ function AlertRow({ alert: { id, rule_id, event, opened_at, snooze } }: { alert:
               Open the run
             </Link>
           ) : (
-            event.pipeline && (
-              <Link to="/pipelines/$pipelineId" params={{ pipelineId: event.pipeline.id }} className="link">
-                Open the pipeline
+            event.subject && (
+              <Link {...pageOf(event.subject)} className="link">
+                Open the {PAGE_WORDS[event.subject.kind]}
               </Link>
             )
           )}
@@ -78,7 +79,7 @@ function AlertRow({ alert: { id, rule_id, event, opened_at, snooze } }: { alert:
       {!isReadOnly && (
         <SnoozeButton
           object={{ kind: "open", id }}
-          name={event.pipeline ? `${event.pipeline.name} ${event.summary}` : event.summary}
+          name={event.subject ? `${event.subject.name} ${event.summary}` : event.summary}
           effect="Nobody is told of this alert again until then. If it is still open at the end, its channels are reminded."
           snooze={snooze}
         />
