@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { cleanup, render, screen } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
+import type { Schedule } from "@/format/schedule";
 import * as time from "@/format/time";
 import { NextRuns } from "./next-runs";
 
@@ -12,9 +13,9 @@ const SKIPPED = {
 };
 const schedule = { cron: "30 2 * * *", timezone: "Europe/Berlin" };
 
-function show(times: string[], changes = [SKIPPED]) {
+function show(times: string[], changes = [SKIPPED], shown: Schedule = schedule) {
   const checked = { times, changes, afterBlackout: times.slice(1), problem: null, errors: {} };
-  render(<NextRuns schedule={schedule} checked={checked} />);
+  render(<NextRuns schedule={shown} checked={checked} />);
 }
 
 afterEach(() => {
@@ -36,6 +37,24 @@ it("shows the next times in the zone of the schedule, and in the user's where it
   vi.spyOn(time, "browserTimeZone").mockReturnValue("Europe/Paris");
   show(["2027-03-27T01:30:00Z"]);
   expect(screen.queryByText(/ your time$/)).toBeNull();
+});
+
+it.each<[string, Partial<Schedule>, string]>([
+  ["your time zone, as an interval is the same everywhere", {}, "In your time zone."],
+  [
+    "the zone of the schedule if it has blackouts",
+    { blackouts: [{ first_day: "2027-03-28", last_day: "2027-03-28" }] },
+    "In the time zone Europe/Berlin of the schedule.",
+  ],
+  [
+    "the zone of the schedule if it has a last day",
+    { end_date: "2027-03-28" },
+    "In the time zone Europe/Berlin of the schedule.",
+  ],
+])("shows the times of an interval in %s", (_, settings, words) => {
+  vi.spyOn(time, "browserTimeZone").mockReturnValue("UTC");
+  show(["2027-03-27T01:30:00Z"], [], { interval_seconds: 3600, timezone: "Europe/Berlin", ...settings });
+  expect(screen.getByText(words)).toBeTruthy();
 });
 
 it("marks the time that a change of the clocks moves, and says what happens on that day", () => {

@@ -1,6 +1,6 @@
 import type { ClockChange } from "@/api/types";
 import type { CheckedSchedule } from "@/components/schedule-fields";
-import type { Schedule } from "@/format/schedule";
+import { usesLocalTime, type Schedule } from "@/format/schedule";
 import { browserTimeZone, shortTime } from "@/format/time";
 import { WarningIcon } from "./icons";
 
@@ -15,7 +15,7 @@ interface Props {
  */
 export function NextRuns({ schedule, checked: { times, changes, afterBlackout, problem } }: Props) {
   const own = browserTimeZone();
-  const zone = (schedule?.cron && schedule.timezone) || own; // An interval does not depend on local time.
+  const zone = (schedule && usesLocalTime(schedule) && schedule.timezone) || own;
   const differs = times.some((time) => shortTime(time, zone) !== shortTime(time, own));
   return (
     <>

@@ -7,9 +7,11 @@ import { ScheduleFields } from "./schedule-fields";
 
 afterEach(cleanup);
 
-function show(schedule: Schedule | null) {
+function show(schedule: Schedule | null, usesLocalTime = false) {
   const onChange = vi.fn();
-  render(<ScheduleFields schedule={schedule} onChange={onChange} errors={{}} />);
+  render(
+    <ScheduleFields schedule={schedule} onChange={onChange} errors={{}} usesLocalTime={usesLocalTime} />,
+  );
   return onChange;
 }
 
@@ -29,4 +31,13 @@ it("shows the days of a saved schedule, of which one has to stay", () => {
   expect([sunday.checked, sunday.disabled]).toEqual([true, true]);
   expect(screen.getByLabelText<HTMLInputElement>("Monday").checked).toBe(false);
   expect(screen.getByLabelText<HTMLInputElement>("Time").value).toBe("07:30");
+});
+
+it("asks for the time zone of an interval only if something else of the schedule depends on it", async () => {
+  show({ interval_seconds: 3600, timezone: "UTC" });
+  expect(screen.queryByLabelText("Time zone")).toBeNull();
+  cleanup();
+  const onChange = show({ interval_seconds: 3600, timezone: "UTC" }, true);
+  await userEvent.selectOptions(screen.getByLabelText("Time zone"), "Europe/Berlin");
+  expect(onChange).toHaveBeenLastCalledWith({ interval_seconds: 3600, timezone: "Europe/Berlin" });
 });

@@ -54,10 +54,12 @@ interface Props {
   schedule: Schedule | null;
   onChange: (schedule: Schedule | null) => void;
   errors: Record<string, string>;
+  /** Whether an interval depends on a time zone too, because the schedule has blackouts or a last day. */
+  usesLocalTime?: boolean;
 }
 
 /** Fields for the times of a schedule: manual, an interval, daily, on days of the week, or a cron expression. */
-export function ScheduleFields({ schedule, onChange, errors }: Props) {
+export function ScheduleFields({ schedule, onChange, errors, usesLocalTime = false }: Props) {
   const [timing, setTiming] = useState<Timing>(timingOf(schedule));
   const [intervalSeconds, setIntervalSeconds] = useState(schedule?.interval_seconds ?? 3600);
   const [time, setTime] = useState(timeOf(schedule?.cron));
@@ -148,7 +150,7 @@ export function ScheduleFields({ schedule, onChange, errors }: Props) {
           />
         </div>
       )}
-      {timing !== "manual" && timing !== "interval" && (
+      {timing !== "manual" && (timing !== "interval" || usesLocalTime) && (
         <TimeZoneField
           value={zone}
           onChange={(next) => {

@@ -10,6 +10,11 @@ export interface Schedule {
   end_date?: string | null;
 }
 
+/** Whether the times depend on the time zone of the schedule. Those of an interval do only because of blackouts or a last day. */
+export function usesLocalTime({ cron, blackouts = [], end_date }: Schedule): boolean {
+  return Boolean(cron) || blackouts.length > 0 || Boolean(end_date);
+}
+
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = [
   "January",

@@ -11,7 +11,7 @@ import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
 import { dayInWords, windowInWords, type BlackoutWindow } from "@/format/blackouts";
 import { isSame, type Values } from "@/format/merge";
-import { scheduleInWords, type Schedule } from "@/format/schedule";
+import { scheduleInWords, usesLocalTime, type Schedule } from "@/format/schedule";
 import { BlackoutFields } from "./blackout-fields";
 import { SaveBar } from "./configuration-tab";
 import { RunAfterCard } from "./dependencies/run-after-card";
@@ -92,6 +92,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
   const { pipeline, schedule: edits } = usePipelinePage();
   const save = useChangePipeline(pipeline.id);
   const { values, changed } = edits;
+  const schedule = scheduleChange(values);
   const hasConflict = !save.isPending && edits.isOutdated;
   const errors = { ...checked.errors, ...messagesBelow(fieldMessages(save.error), "schedule") };
 
@@ -130,6 +131,7 @@ function ScheduleForm({ checked }: { checked: ReturnType<typeof useCheckedSchedu
           schedule={values.times as Schedule | null}
           onChange={(times) => change({ times })}
           errors={errors}
+          usesLocalTime={schedule !== null && usesLocalTime(schedule)}
         />
         {values.times !== null && (
           <div className="grid gap-4 sm:grid-cols-2">
