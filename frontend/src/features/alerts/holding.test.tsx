@@ -109,6 +109,23 @@ describe("a snooze", () => {
     const hours = (new Date(body.until).getTime() - before) / 3_600_000;
     expect(Math.round(hours)).toBe(4);
     await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    const opener = screen.getByRole("button", { name: /^Snooze\s*A run fails$/ });
+    await waitFor(() => expect(document.activeElement).toBe(opener));
+  });
+
+  it("keeps the focus on the button, which then ends it", async () => {
+    server.use(
+      http.post("/api/v1/alerts/rules/{id}/snooze", ({ response }) => {
+        rule = { ...RULE, snooze: SNOOZE };
+        return response(200).json(rule);
+      }),
+    );
+    await openPage("/alerts");
+    await userEvent.click(await screen.findByRole("button", { name: /^Snooze/ }));
+    const dialog = within(screen.getByRole("dialog"));
+    await userEvent.click(dialog.getByRole("button", { name: "Snooze" }));
+    const end = await screen.findByRole("button", { name: /^End snooze/ });
+    await waitFor(() => expect(document.activeElement).toBe(end));
   });
 
   it("says at the field what the server refuses", async () => {

@@ -28,20 +28,20 @@ interface ButtonProps {
 export function SnoozeButton({ object, name, effect, snooze }: ButtonProps) {
   const [isOpen, setOpen] = useState(false);
   const wake = useWake(object);
-  if (snooze)
-    return (
-      <Button
-        size="small"
-        disabledReason={wake.isPending ? "Working on it" : null}
-        onClick={() => wake.mutate(undefined, { onError: (error) => showError(error) })}
-      >
-        End snooze<span className="sr-only"> of {name}</span>
-      </Button>
-    );
+  const end = () => wake.mutate(undefined, { onError: (error) => showError(error) });
+  // One button for both, so that it keeps the focus.
   return (
     <>
-      <Button size="small" aria-haspopup="dialog" onClick={() => setOpen(true)}>
-        Snooze<span className="sr-only"> {name}</span>
+      <Button
+        size="small"
+        aria-haspopup={snooze ? undefined : "dialog"}
+        disabledReason={wake.isPending ? "Working on it" : null}
+        onClick={snooze ? end : () => setOpen(true)}
+      >
+        {snooze ? "End snooze" : "Snooze"}
+        <span className="sr-only">
+          {snooze && " of"} {name}
+        </span>
       </Button>
       {isOpen && <SnoozeDialog object={object} name={name} effect={effect} onClose={() => setOpen(false)} />}
     </>
