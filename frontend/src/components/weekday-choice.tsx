@@ -17,6 +17,7 @@ export function WeekdayChoice({ label, days, error, onChange }: Props) {
           <label key={day} className="flex min-h-6 items-center gap-1.5 text-[0.8125rem]">
             <input
               type="checkbox"
+              className="size-4 shrink-0 accent-live"
               checked={days.includes(day)}
               disabled={days.length === 1 && days.includes(day)}
               onChange={({ target }) =>

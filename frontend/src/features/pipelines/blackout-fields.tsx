@@ -91,7 +91,7 @@ function WindowFields({ window, errorOf, onChange, onRemove }: WindowProps) {
         {window.weekdays ? input("end", endLabel(window), "time") : input("last_day", "Last day", "date")}
       </div>
       <div>
-        <Button size="small" look="quiet" aria-label={`Remove ${windowInWords(window)}`} onClick={onRemove}>
+        <Button size="small" aria-label={`Remove ${windowInWords(window)}`} onClick={onRemove}>
           Remove
         </Button>
       </div>
