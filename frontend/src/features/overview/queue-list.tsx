@@ -17,14 +17,17 @@ export function QueueList({ overview, isCompact }: ListProps) {
         isCompact ? "h-36" : "h-60 @4xl/page:h-96",
       )}
     >
-      <h2 id="queue-title" className="border-b border-line px-4 py-2.5 font-semibold">
-        <Link to="/queue" className="hover:underline">
-          Queue
-        </Link>{" "}
-        {overview && overview.waiting > 0 && (
-          <span className="font-normal text-faint tabular-nums">{formatCount(overview.waiting)}</span>
-        )}
-      </h2>
+      <div className="flex items-baseline justify-between gap-3 border-b border-line px-4 py-2.5">
+        <h2 id="queue-title" className="font-semibold">
+          Queue{" "}
+          {overview && overview.waiting > 0 && (
+            <span className="font-normal text-faint tabular-nums">{formatCount(overview.waiting)}</span>
+          )}
+        </h2>
+        <Link to="/queue" className="text-[0.8125rem] text-soft hover:text-ink hover:underline">
+          Open queue
+        </Link>
+      </div>
       {!overview && <Skeletons />}
       {overview && overview.queue.length === 0 && (
         <p className="px-4 py-2.5 text-soft">

@@ -70,7 +70,7 @@ function Figures({ queue }: { queue: Queue }) {
           {workers > 0 && `, in ${countWithNoun(workers, "worker")}`}
         </Figure>
         <Figure label="Waiting">{formatCount(waiting)}</Figure>
-        <Figure label="Oldest that could start">
+        <Figure label="Oldest run that is due">
           <RelativeTime time={waiting_since} fallback="None" />
         </Figure>
       </dl>
