@@ -43,7 +43,7 @@ ALLOWED_RAW_SQL = {
     "apps/alerts/installation/observing.py": "Takes an advisory lock, and reads the clock of the database.",
     "apps/live/checks.py": "Sends a notice to itself.",
     "apps/alerts/deciding/undecided.py": "Calls a database function that returns the ids of pipelines with undecided runs.",
-    "apps/alerts/follow_ups/calls.py": "Calls a database function that returns the ids of calls that are due.",
+    "apps/alerts/follow_ups/calls.py": "Calls a database function that returns the ids of orgs with calls that are due.",
     "apps/alerts/freshness_pages/contents.py": "Calls a database function that returns the org of a page, before an org is in scope.",
     "apps/alerts/sending/delivering.py": "Calls a database function that returns the ids of channels to which something is due.",
     "apps/alerts/snoozing/releasing.py": "Calls a database function that returns the ids of orgs in which a snooze is over.",

@@ -132,6 +132,9 @@ UNTESTED_PLACES = {
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
+    "A call after a run. Another worker goes on with other calls.": [
+        "apps/alerts/follow_ups/calls.py:_claim",
+    ],
     "A channel. Another worker that wants to send to it goes on with other channels.": [
         "apps/alerts/sending/delivering.py:_claim",
         "apps/alerts/sending/delivering.py:_record",

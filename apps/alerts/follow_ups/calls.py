@@ -57,18 +57,17 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
     rows = FollowUp.objects.for_org(org_id).filter(pipeline_id=run["pipeline"]["id"], enabled=True)
     if run["status"] != Status.SUCCEEDED:
         rows = rows.filter(after=FollowUpAfter.END)
-    found = [
-        FollowUpCall(
-            id=(call_id := new_id()),
+    found = list(rows.order_by("pk"))
+    for follow_up in found:
+        call_id = new_id()
+        FollowUpCall.unscoped.create(
+            id=call_id,
             org_id=org_id,
             follow_up=follow_up,
             run_id=run["id"],
             payload=_payload(call_id, org_id, run),
         )
-        for follow_up in rows.order_by("pk")
-    ]
     if found:
-        FollowUpCall.unscoped.bulk_create(found)
         # This does not wait for the ends of other runs, which defer jobs of the same org.
         _call_soon(org_id, may_wait_twice=True)
 
