@@ -178,6 +178,16 @@ class PolicySession(requests.Session):
             kwargs["timeout"] = self.default_timeout
         return super().request(method, url, *args, **kwargs)
 
+    def resolve_redirects(self, *args: Any, **kwargs: Any) -> Any:
+        """Follow redirects. Do nothing for a request that follows none.
+
+        For such a request `requests` would prepare the next one. It would read the whole body of the redirect for that, and raise
+        other exceptions than its own for an invalid address.
+        """
+        if kwargs.get("yield_requests"):
+            return iter(())
+        return super().resolve_redirects(*args, **kwargs)
+
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:

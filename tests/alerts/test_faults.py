@@ -123,6 +123,15 @@ def test_a_redirect_is_not_followed(world: World, receiver: Receiver) -> None:
     assert "redirect" in row["problem"]
 
 
+def test_a_redirect_to_an_invalid_address_is_refused(world: World, receiver: Receiver) -> None:
+    receiver.replies = [Reply(302, headers={"Location": "http://[::1"})]
+    channel = add_webhook(world, receiver)
+    fail(world, "Orders")
+    deliver(world, channel)
+    (row,) = log_of(world, channel=channel)
+    assert (row["state"], row["answer_status"]) == ("failed", 302)
+
+
 def test_a_private_address_is_refused(world: World, receiver: Receiver, settings: Any) -> None:
     channel = add_webhook(world, receiver)
     fail(world, "Orders")

@@ -30,13 +30,14 @@ BYTE_BY_BYTE = {
 
 
 class Server(ThreadingHTTPServer):
-    """Redirect `/to?<url>` to the URL and `/loop` to itself. Send a large body for `/flood`, an endless one for `/drip`,
-    and "ok" for all other paths.
+    """Redirect `/to?<url>` to the URL, `/loop` to itself, and `/moved` to `target`. Send a large body for `/flood`, also with a
+    redirect for `/moved-flood`, an endless one for `/drip`, and "ok" for all other paths.
     """
 
     def __init__(self) -> None:
         self.requests_received: list[tuple[str, dict[str, str]]] = []
         self.stop = threading.Event()
+        self.target = "/"
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -55,14 +56,19 @@ class Handler(BaseHTTPRequestHandler):
             return self._redirect(self.path[4:])
         if self.path == "/loop":
             return self._redirect("/loop")
-        self.send_response(200)
+        if self.path == "/moved":
+            return self._redirect(self.server.target)
+        self.send_response(302 if self.path == "/moved-flood" else 200)
         if self.path in BYTE_BY_BYTE:
             return self._send_byte_by_byte(*BYTE_BY_BYTE[self.path])
+        if self.path == "/moved-flood":
+            self.send_header("Location", "/")
         self.end_headers()
         if self.path == "/drip":
             while not self.server.stop.wait(0.02):
                 self.wfile.write(b"x" * (1 << 16))
-        self.wfile.write(b"x" * (1 << 20) if self.path == "/flood" else b"ok")
+        with suppress(OSError):  # the client has closed the connection
+            self.wfile.write(b"x" * (1 << 20) if "flood" in self.path else b"ok")
         return None
 
     def _send_byte_by_byte(self, header: str, value: str, start: bytes) -> None:
@@ -125,6 +131,25 @@ def test_a_redirect_to_a_file_is_not_followed(
 ) -> None:
     with pytest.raises(requests.exceptions.InvalidSchema):
         private_session.get(f"{server.url}/to?file:///etc/passwd")
+
+
+def test_the_body_of_a_redirect_that_is_not_followed_is_not_read(
+    server: Server, private_session: PolicySession
+) -> None:
+    """A server that sends no end of it would fill the memory."""
+    url = f"{server.url}/moved-flood"
+    with private_session.get(url, allow_redirects=False, stream=True) as response:
+        assert response.status_code == 302
+        assert response.raw.tell() == 0
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "\xff\xfe"])
+def test_a_redirect_that_is_not_followed_may_lead_to_an_invalid_address(
+    server: Server, private_session: PolicySession, target: str
+) -> None:
+    server.target = target
+    with private_session.get(f"{server.url}/moved", allow_redirects=False, stream=True) as response:
+        assert response.status_code == 302
 
 
 def test_a_request_follows_at_most_five_redirects(
