@@ -420,6 +420,35 @@ def test_a_snooze_that_is_ended_by_hand_tells_what_is_open(
     assert snoozed.changes["reason"] == [None, "The source is migrated"]
 
 
+def test_one_org_with_a_fault_does_not_keep_snoozes_of_others_from_ending(
+    world: World,
+    stranger: World,
+    receiver: Receiver,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock.now -= timedelta(hours=2)
+    for org in (world, stranger):
+        snooze_rule(org, add_webhook(org, receiver), clock)
+    clock.now += timedelta(hours=2)
+    end, ended = releasing.end_snoozes, []
+
+    def fail_for_first(org_id: UUID) -> bool:
+        ended.append(org_id)
+        if len(ended) == 1:
+            raise ValueError("a fault")
+        return end(org_id)
+
+    monkeypatch.setattr(releasing, "end_snoozes", fail_for_first)
+    with pytest.raises(ValueError, match="a fault"):
+        releasing.tick()
+    left = 0
+    for org in (world, stranger):
+        with org.scope():
+            left += Snooze.objects.for_org(org.org).count()
+    assert left == 1
+
+
 def test_a_snoozed_alert_is_told_again_at_the_end_if_it_is_still_open(
     world: World, receiver: Receiver, clock: Clock
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from django.db import connection
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from apps.alerts import payloads
 from apps.alerts.deciding.alerts import add_deliveries
+from apps.alerts.deciding.one_by_one import watch_each
 from apps.alerts.models import Alert, Delivery, DeliveryState, Snooze
 from apps.orgs.walls.scope import org_scope
 
@@ -17,17 +19,15 @@ ORGS_PER_TICK = 500
 
 
 def tick() -> int:
-    """End the snoozes whose time has come. Returns in how many orgs something was done."""
+    """End the snoozes whose time has come. Returns in how many orgs. Raises the first error at the end."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM alerts_snoozes_over(%s)", [ORGS_PER_TICK])
         org_ids = [org_id for (org_id,) in cursor.fetchall()]
-    for org_id in org_ids:
-        end_snoozes(org_id)
-    return len(org_ids)
+    return watch_each({str(org_id): partial(end_snoozes, org_id) for org_id in org_ids})
 
 
-def end_snoozes(org_id: UUID) -> None:
-    """Delete the snoozes that are over, and tell what is still open."""
+def end_snoozes(org_id: UUID) -> bool:
+    """Delete the snoozes that are over, and tell what is still open. Returns whether there was something to do."""
     with org_scope(org_id):
         over = Snooze.objects.for_org(org_id).filter(until__lte=timezone.now())
         # Another worker that ends them at the same time finds no rows after this one has deleted them.
@@ -36,6 +36,7 @@ def end_snoozes(org_id: UUID) -> None:
         released = release(org_id)
         alert_ids = {snooze.alert_id for snooze in ended if snooze.alert_id} - released
         _remind(org_id, alert_ids)
+        return bool(ended or released)
 
 
 def release(org_id: UUID) -> set[UUID]:
