@@ -8,16 +8,24 @@ interface Props<Value extends string> {
   words: Record<Value, string>;
   value: Value;
   onChange: (value: Value) => void;
+  autoFocus?: boolean;
 }
 
 /** One of a few choices. */
-export function ChoiceField<Value extends string>({ words, value, onChange, ...field }: Props<Value>) {
+export function ChoiceField<Value extends string>({
+  words,
+  value,
+  onChange,
+  autoFocus,
+  ...field
+}: Props<Value>) {
   return (
     <Field {...field}>
       {(control) => (
         <select
           className="control"
           {...control}
+          autoFocus={autoFocus}
           value={value}
           onChange={({ target }) => onChange(target.value as Value)}
         >

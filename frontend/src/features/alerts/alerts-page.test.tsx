@@ -187,7 +187,9 @@ describe("the rules", () => {
     await openPage("/alerts");
     await rowOf("It is colder than -3 degrees");
     await userEvent.click(screen.getByRole("button", { name: "Create a rule" }));
-    await userEvent.selectOptions(await screen.findByLabelText("An alert opens when"), "It is too cold");
+    const kind = await screen.findByLabelText("An alert opens when");
+    expect(document.activeElement).toBe(kind);
+    await userEvent.selectOptions(kind, "It is too cold");
     expect(within(screen.getByLabelText("Applies to")).getAllByRole("option")).toHaveLength(1);
     await userEvent.type(screen.getByLabelText(/^Lowest temperature/), "5");
     await userEvent.click(screen.getByRole("checkbox", { name: "On call" }));
@@ -320,7 +322,9 @@ describe("the channels", () => {
   it("are created with the settings of their kind", async () => {
     await openPage("/alerts/channels");
     await userEvent.click(await screen.findByRole("button", { name: "Create a channel" }));
-    await userEvent.selectOptions(await screen.findByLabelText("Kind"), "Webhook");
+    const kind = await screen.findByLabelText("Kind");
+    expect(document.activeElement).toBe(kind);
+    await userEvent.selectOptions(kind, "Webhook");
     await userEvent.type(screen.getByLabelText("Name"), "Team");
     await userEvent.type(screen.getByLabelText("URL"), "https://hooks.example.com/b");
     await userEvent.type(screen.getByLabelText("Secret"), "correct horse battery");

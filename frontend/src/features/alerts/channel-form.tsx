@@ -60,6 +60,7 @@ export function NewChannel({ kinds, onClose }: NewProps) {
           <>
             <ChoiceField
               label={LABELS.kind}
+              autoFocus
               hint={kinds.find(({ kind }) => kind === fields.values.kind)?.description}
               error={fields.messages.kind}
               words={Object.fromEntries(kinds.map(({ kind, title }) => [kind, title]))}

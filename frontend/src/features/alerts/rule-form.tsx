@@ -76,7 +76,7 @@ export function NewRule({ channels, kinds, pipeline, onClose }: NewProps) {
           </Button>
         )}
       >
-        {(fields) => <RuleFields {...fields} channels={channels} kinds={kinds} />}
+        {(fields) => <RuleFields {...fields} channels={channels} kinds={kinds} takesFocus />}
       </VersionedForm>
     </div>
   );
@@ -173,9 +173,10 @@ function inWords(field: string, value: unknown, { channels, kinds }: Lists): str
 interface FieldsProps extends FormFields, Lists {
   /** The name of the domain or pipeline that is saved. */
   scopeName?: { id: string | null; name: string };
+  takesFocus?: boolean;
 }
 
-function RuleFields({ values, change, messages, channels, kinds, scopeName }: FieldsProps) {
+function RuleFields({ values, change, messages, channels, kinds, scopeName, takesFocus }: FieldsProps) {
   const kind = kinds.find((each) => each.kind === values.kind);
   const settings = values.settings as Config;
   const scopes = useScopes(kind);
@@ -193,6 +194,7 @@ function RuleFields({ values, change, messages, channels, kinds, scopeName }: Fi
     <>
       <ChoiceField
         label={LABELS.kind}
+        autoFocus={takesFocus}
         hint={kind?.description}
         error={messages.kind}
         words={titles}

@@ -113,6 +113,7 @@ describe("the freshness pages of an organization", () => {
     expect(await section.findByText("No freshness pages yet")).toBeTruthy();
     await userEvent.click(section.getByRole("button", { name: "Create a page" }));
     const form = within(section.getByRole("form", { name: "New freshness page" }));
+    expect(document.activeElement).toBe(form.getByLabelText("Title"));
     await userEvent.type(form.getByLabelText("Title"), "Our data");
     await addPipeline(form, "orders_to_warehouse");
     await userEvent.type(await form.findByLabelText("Public name of orders_to_warehouse"), "Orders");

@@ -45,7 +45,7 @@ export function NewPage({ onClose }: { onClose: () => void }) {
           </Button>
         )}
       >
-        {(fields) => <PageFields {...fields} />}
+        {(fields) => <PageFields {...fields} takesFocus />}
       </VersionedForm>
     </div>
   );
@@ -111,12 +111,13 @@ function inWords(chosen: Chosen[]): string {
   return chosen.map(({ name, pipeline_name }) => name || pipeline_name).join("\n");
 }
 
-function PageFields({ values, change, messages }: FormFields) {
+function PageFields({ values, change, messages, takesFocus }: FormFields & { takesFocus?: boolean }) {
   return (
     <>
       <TextField
         label={LABELS.title}
         required
+        autoFocus={takesFocus}
         maxLength={120}
         hint="The heading of the page."
         error={messages.title}

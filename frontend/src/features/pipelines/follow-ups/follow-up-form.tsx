@@ -57,11 +57,13 @@ export function FollowUpForm({ pipelineId, onClose }: Props) {
     create.mutate({ ...body, settings: body.settings as Record<string, unknown> }, { onSuccess: onClose });
   }
   return (
-    <form className="grid gap-3" onSubmit={submit}>
+    <form aria-label="New call" className="grid gap-3 rounded-card border border-line p-4" onSubmit={submit}>
+      <h3 className="font-semibold">New call</h3>
       <div className="grid gap-4 sm:grid-cols-2">
         <TextField
           label="Name"
           required
+          autoFocus
           maxLength={120}
           error={messages.name}
           value={name}

@@ -86,6 +86,7 @@ describe("what is called after a run", () => {
     startApp(["read", "pipelines.edit"]);
     const card = await openCard();
     await userEvent.click(await card.findByRole("button", { name: "Add a call" }));
+    expect(document.activeElement).toBe(card.getByLabelText("Name"));
     await userEvent.type(card.getByLabelText("Name"), "Models");
     await userEvent.selectOptions(card.getByLabelText("What to call"), "dbt_cloud");
     await userEvent.type(card.getByLabelText("Access URL"), "https://cloud.getdbt.com");

@@ -85,6 +85,7 @@ describe("the hooks of a pipeline", () => {
     startApp(["read", "pipelines.edit"]);
     const card = await openCard();
     await userEvent.click(await card.findByRole("button", { name: "Create a hook" }));
+    expect(document.activeElement).toBe(card.getByLabelText("Name"));
     await userEvent.type(card.getByLabelText("Name"), "Shop");
     await userEvent.selectOptions(card.getByLabelText("How a call is checked"), "signature");
     await userEvent.click(card.getByRole("button", { name: "Create" }));

@@ -179,6 +179,7 @@ function Form({ pipelineId, onCreated, onClose }: FormProps) {
         <TextField
           label="Name"
           required
+          autoFocus
           maxLength={120}
           hint="The program that calls it."
           error={messages.name}
