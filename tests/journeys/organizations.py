@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -91,11 +91,41 @@ def fill_organization(client: httpx.Client) -> str:
         schedule="0 6 * * *",
         tags=["shop", "daily"],
     )
+    # Nothing answers at this address, so the card of the pipeline shows a call that is repeated.
+    call = {"url": "https://reports.invalid/update", "secret": "correct horse battery"}
+    follow_up = {"name": "Report", "kind": "webhook", "settings": call}
+    client.post(f"pipelines/{kept}/follow-ups", json=follow_up).raise_for_status()
     wait_for_run(client, start_run(client, kept))
     shown = [{"pipeline_id": kept, "name": "Orders"}, {"pipeline_id": failing}]
     freshness = {"title": "Data of the shops", "enabled": True, "pipelines": shown}
     client.post("freshness-pages", json=freshness).raise_for_status()
     return failed_run
+
+
+@contextmanager
+def live_runs(client: httpx.Client) -> Iterator[None]:
+    """Have a run that is running, and one that waits for its next attempt. Afterwards they and their pipelines are gone."""
+    with ExitStack() as stack:
+        for name, settings, status in (
+            ("Slow orders", {"page_size": 1, "delay": 1}, "running"),
+            ("Orders of a source that is away", {"fail_after": 0}, "pending"),
+        ):
+            config = {
+                "source": {"kind": "dummy", "config": {"rows": 1000, **settings}},
+                "streams": [{"stream": "generated"}],
+                "destination": {"kind": "jsonl", "config": {}},
+            }
+            pipeline = create_pipeline(client, name, config, max_attempts=10)
+            run = start_run(client, pipeline)
+            stack.callback(_remove_with_its_run, client, pipeline, run)
+            wait_for_run(client, run, status)
+        yield
+
+
+def _remove_with_its_run(client: httpx.Client, pipeline: str, run: str) -> None:
+    client.post(f"runs/{run}/cancel").raise_for_status()
+    wait_for_run(client, run, "cancelled")
+    client.delete(f"pipelines/{pipeline}").raise_for_status()
 
 
 def _create_small_objects(client: httpx.Client) -> None:

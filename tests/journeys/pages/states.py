@@ -87,6 +87,32 @@ def enter_a_wrong_schedule(page: Page) -> None:
     expect(page.locator("[aria-invalid=true]").first).to_be_visible()
 
 
+def add_blackouts(page: Page) -> None:
+    press("Add times of the week", "Add days")(page)
+    expect(page.get_by_role("region", name="Blackouts").get_by_role("group")).to_have_count(3)
+
+
+def enter_a_wrong_blackout(page: Page) -> None:
+    press("Add days")(page)
+    page.get_by_label("Last day", exact=True).fill("2020-01-01")
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def choose_days_of_the_week(page: Page) -> None:
+    page.get_by_label("Schedule", exact=True).select_option("Days of the week")
+    expect(page.get_by_role("group", name="On", exact=True)).to_be_visible()
+
+
+def add_a_wrong_call(page: Page) -> None:
+    press("Add a call")(page)
+    card = page.get_by_role("region", name="After a run")
+    card.get_by_label("Name").fill("Report")
+    card.get_by_label("URL").fill("no URL")
+    card.get_by_label("Secret").fill("short")
+    card.get_by_role("button", name="Add", exact=True).click()
+    expect(card.locator("[aria-invalid=true]").first).to_be_visible()
+
+
 def enter_a_wrong_position(page: Page) -> None:
     press("Edit position")(page)
     page.get_by_label("Position (JSON)").fill("not JSON")
@@ -146,6 +172,23 @@ def open_a_delivery(page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_label("Event as JSON")).to_be_visible()
 
 
+def snooze_until_a_time(page: Page) -> None:
+    press("Snooze")(page)
+    page.get_by_role("dialog").get_by_label("For").select_option("Until…")
+
+
+def edit_quiet_hours(page: Page) -> None:
+    press("Edit")(page)
+    page.get_by_label("Messages are sent").select_option("Not in quiet hours")
+    press("Add quiet hours")(page)
+
+
+def edit_a_digest(page: Page) -> None:
+    press("Edit")(page)
+    page.get_by_label("Messages are sent").select_option("Once a day or week")
+    expect(page.get_by_role("group", name="Days of the digest")).to_be_visible()
+
+
 def preview_freshness(page: Page) -> None:
     press("Preview")(page)
     expect(page.get_by_role("list", name="Incidents")).to_be_visible()
@@ -172,6 +215,11 @@ STATES = {
     "leave without saving": State(f"{PIPELINE}/configuration", leave_without_saving),
     "add streams": State(f"{PIPELINE}/configuration", add_streams),
     "wrong schedule": State(f"{PIPELINE}/schedule", enter_a_wrong_schedule, (422,)),
+    "days of the week": State(f"{PIPELINE}/schedule", choose_days_of_the_week),
+    "blackouts": State(f"{PIPELINE}/schedule", add_blackouts),
+    "wrong blackout": State(f"{PIPELINE}/schedule", enter_a_wrong_blackout, (422,)),
+    "wrong call after a run": State(f"{PIPELINE}/schedule", add_a_wrong_call, (422,)),
+    "deletion of a call after a run": State(f"{PIPELINE}/schedule", press("Delete Report")),
     "pause of the schedule": State(f"{PIPELINE}/schedule", press("Pause schedule")),
     "settings of a version": State(f"{PIPELINE}/versions", open_changes),
     "history of a position": State(f"{PIPELINE}/state", press("History")),
@@ -185,6 +233,10 @@ STATES = {
     "new rule": State("/alerts", press("Create a rule")),
     "edited rule": State("/alerts", press("Edit")),
     "deletion of a rule": State("/alerts", press("Delete")),
+    "snooze of a rule": State("/alerts", snooze_until_a_time),
+    "snooze of an open alert": State("/alerts/open", snooze_until_a_time),
+    "quiet hours": State("/alerts/channels", edit_quiet_hours),
+    "digest": State("/alerts/channels", edit_a_digest),
     "new channel": State("/alerts/channels", press("Create a channel")),
     "edited channel": State("/alerts/channels", press("Edit")),
     "tested channel": State("/alerts/channels", try_a_channel),

@@ -20,6 +20,7 @@ from tests.journeys.organizations import (
     Person,
     fill_organization,
     invite,
+    live_runs,
     new_person,
     use_agent,
 )
@@ -50,6 +51,7 @@ def test_every_page_is_usable_in_every_role_in_both_themes_and_at_each_width(
         log_in(checks, owner)
         look_at_an_empty_organization(checks)
         confirm_address(checks, site, owner)
+        look_at_a_queue(checks, owner)
         failed_run = fill_organization(owner.client)
         with (
             new_person(site, "admin", **invite(site, owner, "admin")) as admin,
@@ -101,6 +103,16 @@ def confirm_address(checks: PageChecks, site: Site, owner: Person) -> None:
     open_page(checks.visitor.page, wait_for_link(site, owner.email, "Confirm your e-mail address"))
     expect(checks.visitor.page.get_by_text("Your e-mail address is confirmed.")).to_be_visible()
     checks.visitor.errors.clear()
+
+
+def look_at_a_queue(checks: PageChecks, owner: Person) -> None:
+    """Look at the queue while runs are in it."""
+    with live_runs(owner.client):
+        checks.open_in_each_look("/queue")
+        running = checks.visitor.page.get_by_role("region", name="Running")
+        expect(running.get_by_role("button", name="Cancel")).to_be_visible()
+        waiting = checks.visitor.page.get_by_role("region", name="Waiting")
+        expect(waiting.get_by_role("button", name="Cancel")).to_be_visible()
 
 
 def read_ids_of(site: Site, people: tuple[Person, ...]) -> dict[str, dict[str, str]]:
