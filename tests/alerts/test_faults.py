@@ -140,6 +140,8 @@ def test_a_private_address_is_refused(world: World, receiver: Receiver, settings
     (row,) = log_of(world, channel=channel)
     assert (row["state"], receiver.requests) == ("failed", [])
     assert "not a public address" in row["problem"]
+    assert row["problem"].startswith("Host ")
+    assert row["problem"].endswith(".")
 
 
 def test_a_long_answer_is_cut_and_cleaned(world: World, receiver: Receiver) -> None:

@@ -80,7 +80,8 @@ def post(
         ):
             return _answer(response, secrets)
     except EgressError as error:
-        return Answer(error.message, retryable=error.retryable)
+        reason = error.message
+        return Answer(f"{reason[:1].upper()}{reason[1:]}.", retryable=error.retryable)
     except requests.exceptions.SSLError:
         return Answer("The certificate of the server is not valid.", retryable=True)
     except requests.Timeout:

@@ -61,7 +61,7 @@ def _parse_window(value: Any, path: str) -> tuple[dict[str, Any], list[Error]]:
         if message:
             errors.append((join_path(path, name), message, "invalid"))
     if not errors and fields == WHOLE_DAYS and window["last_day"] < window["first_day"]:
-        errors.append((join_path(path, "last_day"), "Must not be before first_day.", "invalid"))
+        errors.append((join_path(path, "last_day"), "Must not be before the first day.", "invalid"))
     return window, errors
 
 

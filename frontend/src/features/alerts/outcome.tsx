@@ -46,7 +46,7 @@ export function Outcome({ delivery }: { delivery: AlertDelivery }) {
   if (attempts === 0) return <>It is being sent…</>;
   return (
     <>
-      {problem} It is sent again <RelativeTime time={next_attempt_at} />.
+      {problem} It is sent again <RelativeTime time={next_attempt_at} />
     </>
   );
 }

@@ -36,8 +36,8 @@ it("adds, changes and removes windows", async () => {
 
 it("shows an error of the server at its field", () => {
   const saved = [{ first_day: "2026-12-24", last_day: "2026-12-20" }];
-  render(<Form saved={saved} errors={{ "blackouts.0.last_day": "Must not be before first_day." }} />);
+  render(<Form saved={saved} errors={{ "blackouts.0.last_day": "Must not be before the first day." }} />);
   const field = screen.getByLabelText("Last day");
   expect(field.getAttribute("aria-invalid")).toBe("true");
-  expect(screen.getByText("Must not be before first_day.")).toBeTruthy();
+  expect(screen.getByText("Must not be before the first day.")).toBeTruthy();
 });

@@ -77,7 +77,7 @@ function Outcome({
   if (attempts === 0) return <>It is being called…</>;
   return (
     <>
-      {problem} It is called again <RelativeTime time={next_attempt_at} />.
+      {problem} It is called again <RelativeTime time={next_attempt_at} />
     </>
   );
 }
