@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, it, vi } from "vitest";
 import type { Schedule } from "@/format/schedule";
@@ -40,4 +40,12 @@ it("asks for the time zone of an interval only if something else of the schedule
   const onChange = show({ interval_seconds: 3600, timezone: "UTC" }, true);
   await userEvent.selectOptions(screen.getByLabelText("Time zone"), "Europe/Berlin");
   expect(onChange).toHaveBeenLastCalledWith({ interval_seconds: 3600, timezone: "Europe/Berlin" });
+});
+
+it("keeps the time if its field is emptied, instead of choosing midnight", () => {
+  const onChange = show({ cron: "30 7 * * *", timezone: "UTC" });
+  const time = screen.getByLabelText<HTMLInputElement>("Time");
+  fireEvent.change(time, { target: { value: "" } });
+  expect(onChange).not.toHaveBeenCalled();
+  expect(time.value).toBe("07:30");
 });

@@ -119,6 +119,7 @@ export function ScheduleFields({ schedule, onChange, errors, usesLocalTime = fal
           required
           value={time}
           onChange={({ target }) => {
+            if (!target.value) return; // a schedule without a time does not exist
             setTime(target.value);
             change({ time: target.value });
           }}
