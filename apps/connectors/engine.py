@@ -31,6 +31,7 @@ from apps.engine.answers import (
     DiscoveryAnswer,
     Failure,
     Field,
+    FilesAnswer,
     LeftOutReason,
     PreviewAnswer,
     Report,
@@ -166,13 +167,8 @@ def estimate_sizes(
     *, org_id: UUID, kind: str, config: JsonObject, streams: Sequence[str]
 ) -> StreamSizes:
     """Estimate what a complete read of each stream needs. Does not raise if the source or this server is slow."""
-    payload = {
-        "role": "source",
-        "kind": kind,
-        "config": config,
-        "streams": list(streams),
-        **_common_payload(org_id),
-    }
+    common = discovery_payload(org_id=org_id, kind=kind, config=config, code=None)
+    payload = {**common, "streams": list(streams)}
     try:
         answer: SizesAnswer = _call_engine("estimate_sizes", org_id, payload, ESTIMATE_SECONDS)
     except Problem:
@@ -186,6 +182,13 @@ def estimate_sizes(
 
 def no_sizes(problem: str) -> StreamSizes:
     return {"sizes": {}, "names": None, "problem": problem}
+
+
+def list_files(*, org_id: UUID, source: SourceSpec) -> FilesAnswer:
+    """Return which files the streams of a source have, without reading them. Raises EngineError."""
+    payload = {"role": "source", **asdict(source), **_common_payload(org_id)}
+    answer: FilesAnswer = _call_engine("list_files", org_id, payload, CHECK_SECONDS)
+    return answer
 
 
 def plan_window(

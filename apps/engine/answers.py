@@ -68,6 +68,19 @@ class SizesAnswer(TypedDict):
     names: list[str] | None
 
 
+class FilesOfStream(TypedDict):
+    """How many files the stream has. The digest is of their names, sizes, and times or versions."""
+
+    digest: str
+    files: int
+
+
+class FilesAnswer(TypedDict):
+    """The files of each stream that has some."""
+
+    streams: dict[str, FilesOfStream]
+
+
 class LeftOutReason(TypedDict):
     """Why records of a preview are left out: see `apps.engine.contract.LeftOutReason`."""
 

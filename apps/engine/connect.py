@@ -128,6 +128,14 @@ def _estimate_size(payload: Payload) -> SizeEstimate:
         return SizeEstimate(problem=f"the source cannot be read now ({error.failure_class})")
 
 
+def list_files(payload: Payload) -> dict[str, Any]:
+    """Return a FilesAnswer. No file is read."""
+    with open_source(payload) as source:
+        found = source.list_files()
+    names = redactor_of_payload(payload).mask_names(list(found))
+    return {"streams": dict(zip(names, found.values(), strict=True))}
+
+
 def plan_window(payload: Payload) -> dict[str, Any]:
     """Return a WindowPlan as JSON for the window of a backfill, `window`. `state` is the saved position of the stream."""
     with open_source(payload) as source:

@@ -51,6 +51,7 @@ CALLS = {
     "check": "apps.engine.connect",
     "discover": "apps.engine.connect",
     "estimate_sizes": "apps.engine.connect",
+    "list_files": "apps.engine.connect",
     "plan_window": "apps.engine.connect",
     "preview": "apps.engine.connect",
     "validate": "apps.engine.authoring.calls",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
@@ -12,6 +12,7 @@ from bizon.source.config import SourceConfig
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
+from apps.engine.answers import FilesOfStream
 from apps.engine.contract import CheckStep, SizeEstimate, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, message_with_evidence
 from apps.engine.frames.copied import CopiedRows
@@ -108,6 +109,10 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
     def plan_window(self, request: WindowRequest, state: JsonObject) -> WindowPlan:
         """Check the window of a backfill, and divide it into chunks. `state` is the saved position. Raises EngineError."""
         raise ConfigurationError("This source cannot read a window of a stream")
+
+    def list_files(self) -> Mapping[str, FilesOfStream]:
+        """Return the files of each stream that has some, without reading them. Raises EngineError."""
+        raise ConfigurationError("This source has no files")
 
     def size_of(self, records: int | None) -> SizeEstimate:
         """Return the estimate for a number of records that the source knows."""

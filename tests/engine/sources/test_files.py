@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 from apps.egress.exceptions import EgressError
+from apps.engine import connect
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import (
     AuthenticationError,
@@ -564,3 +566,30 @@ def test_files_in_a_bucket_are_read(s3_root: StorageRoot, monkeypatch: pytest.Mo
     parquet_read = read_stream(make_files_source(s3_root, "data.parquet", page_size=50))
     assert parquet_read.column("n") == list(range(200))
     raised_error(make_files_source(s3_root, "secret.csv"), ConfigurationError)
+
+
+def test_files_are_listed_by_stream_without_reading_them(root: StorageRoot, folder: Path) -> None:
+    """Also files that cannot be read as CSV are listed, by their size and time."""
+    payload = {
+        "role": "source",
+        "kind": "files",
+        "config": {"path": "*/*.csv", "one_stream_per": "folder"},
+        "files": asdict(root),
+    }
+    assert connect.list_files(payload) == {"streams": {}}
+    for name in ("orders", "customers"):
+        (folder / name).mkdir()
+        (folder / name / "a.csv").write_bytes(b"\xff\x00")
+    (folder / "orders" / "b.csv").write_bytes(b"")
+    before = connect.list_files(payload)["streams"]
+    assert {name: each["files"] for name, each in before.items()} == {"customers": 1, "orders": 2}
+    (folder / "orders" / "b.csv").write_bytes(b"1")
+    after = connect.list_files(payload)["streams"]
+    assert after["customers"] == before["customers"]
+    assert after["orders"]["digest"] != before["orders"]["digest"]
+
+
+def test_a_source_without_files_lists_none() -> None:
+    payload = {"role": "source", "kind": "dummy", "config": {"rows": 1}}
+    with pytest.raises(ConfigurationError, match="has no files"):
+        connect.list_files(payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -54,6 +54,9 @@ class FileLocation(Protocol):
     def find(self, path: str) -> Sequence[FoundFile]:
         """Return the files that match a path or pattern, ordered by path. Raises EngineError."""
 
+    def list_files(self, path: str) -> Sequence[FoundFile]:
+        """Return what `find` returns, without reading a file. Raises EngineError."""
+
     def open(self, file: FoundFile) -> BinaryIO:
         """Open the file as seekable bytes. Raises EngineError."""
 
@@ -76,6 +79,9 @@ class StorageLocation:
                 f"more than {MAX_FILES:,} files match {path!r}; use several patterns, each for a part of them"
             )
         return files
+
+    def list_files(self, path: str) -> list[FoundFile]:
+        return self.find(path)
 
     def open(self, file: FoundFile) -> BinaryIO:
         self._require_inside(file.path)
@@ -120,6 +126,21 @@ class WebLocation:
             self._file = self._download(path)
         return [self._file]
 
+    def list_files(self, path: str) -> list[FoundFile]:
+        """Return the file with the version that the server tells before the content, which is not downloaded."""
+        with self._request(path) as response:
+            version = _version_of(response)
+            if not version:
+                raise PermanentSourceError(
+                    "the server sends neither ETag nor Last-Modified, so a new version of the file cannot be seen without"
+                    " a download",
+                    evidence=(f"GET {url_without_secrets(path)}", status_line(response)),
+                )
+            size = response.headers.get("Content-Length", "")
+            return [
+                FoundFile(url_without_secrets(path), int(size) if size.isdigit() else 0, version)
+            ]
+
     def open(self, file: FoundFile) -> BinaryIO:
         if self._content is None:
             self.find(file.path)
@@ -128,14 +149,20 @@ class WebLocation:
         return copy
 
     def _download(self, url: str) -> FoundFile:
+        with self._request(url) as response:
+            # Packed data is saved as it is. Its reader finds out if the end is missing, which HTTP clients do not.
+            if response.headers.get("Content-Encoding", "").lower() in SAVED_ENCODINGS:
+                del response.raw.headers["Content-Encoding"]
+            return self._save_content(url, response)
+
+    @contextmanager
+    def _request(self, url: str) -> Iterator[requests.Response]:
+        """Yield the response with the whole file, whose content is not read yet. Raises EngineError."""
         request_line = f"GET {url_without_secrets(url)}"
         try:
             with self._session.get(url, stream=True) as response:
                 _require_whole_file(response, request_line)
-                # Packed data is saved as it is. Its reader finds out if the end is missing, which HTTP clients do not.
-                if response.headers.get("Content-Encoding", "").lower() in SAVED_ENCODINGS:
-                    del response.raw.headers["Content-Encoding"]
-                return self._save_content(url, response)
+                yield response
         except requests.RequestException as error:
             raise request_failure(error, request_line) from error
 
@@ -153,9 +180,11 @@ class WebLocation:
             file.write(chunk)
         file.flush()
         self._content = file
-        headers = response.headers
-        version = headers.get("ETag") or headers.get("Last-Modified") or ""
-        return FoundFile(url_without_secrets(url), size, f"{size}-{version}")
+        return FoundFile(url_without_secrets(url), size, f"{size}-{_version_of(response)}")
+
+
+def _version_of(response: requests.Response) -> str:
+    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
 
 
 def _is_marker(info: fs.FileInfo) -> bool:

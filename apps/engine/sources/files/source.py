@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import polars as pl
 from loguru import logger
 
+from apps.engine.answers import FilesOfStream
 from apps.engine.contract import CheckStep, FieldInfo, SizeEstimate, StreamInfo
 from apps.engine.failures import EXPECTED_ERRORS, ConfigurationError, PositionGone
 from apps.engine.frames.columns import NULL, STRING
@@ -165,8 +166,19 @@ class FilesSource(ConnectorSource[Config]):
     @cached_property
     def files_by_stream(self) -> Mapping[str, Sequence[FoundFile]]:
         """Return the files of each stream by its name. The name of a file alone decides to which stream it belongs."""
+        return self._by_stream(self.all_files)
+
+    def list_files(self) -> dict[str, FilesOfStream]:
+        files = self.location.list_files(self.settings.path)
+        by_stream = self._by_stream(files) if self._has_several else {self.name: files}
+        return {
+            name: {"digest": _digest_of(each), "files": len(each)}
+            for name, each in by_stream.items()
+        }
+
+    def _by_stream(self, files: Sequence[FoundFile]) -> dict[str, Sequence[FoundFile]]:
         found: dict[str, list[FoundFile]] = {}
-        for file in self.all_files:
+        for file in files:
             name = stream_of_file(file.path, self.settings.path, self.settings.one_stream_per)
             found.setdefault(name, []).append(file)
         return dict(sorted(found.items()))
@@ -246,10 +258,7 @@ class FilesSource(ConnectorSource[Config]):
 
     @cached_property
     def _files_digest(self) -> str:
-        digest = hashlib.sha256()
-        for file in self.found_files:
-            digest.update(f"{file.path}\0{file.version}\0".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()[:16]
+        return _digest_of(self.found_files)[:16]
 
     # Positions
 
@@ -355,6 +364,13 @@ class FilesSource(ConnectorSource[Config]):
         opened = self._open(self.all_files[0])
         entry = opened.entries[0]
         return f"{opened.label(entry)}: {opened.reader(entry).describe()}"
+
+
+def _digest_of(files: Sequence[FoundFile]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.path}\0{file.version}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _streams(count: int) -> str:
