@@ -7,6 +7,7 @@ from apps.pipelines import removal
 from apps.pipelines.hooks.services import remove_old_calls
 from apps.pipelines.models import (
     Dependency,
+    FileWatch,
     Hook,
     HookCall,
     Pipeline,
@@ -45,6 +46,9 @@ add_exports(
     ),
     Export("run_after", RunAfter, ("id", "pipeline_id", "mode", "window_seconds")),
     Export("dependency", Dependency, ("id", "pipeline_id", "upstream_id", "used_until")),
+    Export(
+        "file_watch", FileWatch, ("id", "pipeline_id", "enabled", "minutes", "looked_at", "files")
+    ),
     Export(
         "hook",
         Hook,

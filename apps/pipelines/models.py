@@ -344,6 +344,40 @@ class Dependency(OrgOwned):
         ]
 
 
+class FileWatch(OrgOwned):
+    """Starts the pipeline when the files of its source have changed, and have stopped changing. See apps.runs.file_watches.
+
+    A digest is of the names, sizes and times of all files that the pipeline reads.
+    """
+
+    pipeline = models.OneToOneField(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    enabled = models.BooleanField(default=True)
+    minutes = models.PositiveSmallIntegerField(default=5)  # between two looks
+    next_look_at = models.DateTimeField(null=True)  # null while disabled
+    looked_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=500, blank=True)  # why the last look has failed
+    files = models.PositiveIntegerField(null=True)  # that the last look without a problem has found
+    seen_digest = models.CharField(max_length=64, blank=True)  # of these files
+    # Of the files for which a run was last started. Null until the next look, whose files then count as if they had
+    # started one. Empty if any files start a run.
+    started_digest = models.CharField(max_length=64, null=True)  # noqa: DJ001 - null and empty differ
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(minutes__gte=1, minutes__lte=1440),
+                name="pipelines_filewatch_minutes",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_look_at"],
+                name="pipelines_filewatch_due",
+                condition=models.Q(next_look_at__isnull=False),
+            )
+        ]
+
+
 class HookCredential(models.TextChoices):
     TOKEN = "token"  # noqa: S105 - the secret itself
     SIGNATURE = "signature"  # HMAC-SHA256 of a time stamp and the body, with the secret

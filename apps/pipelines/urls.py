@@ -6,6 +6,7 @@ from apps.pipelines import views
 from apps.pipelines.dependencies import views as dependency_views
 from apps.pipelines.drift import views as drift_views
 from apps.pipelines.facets import views as facet_views
+from apps.pipelines.file_watches import views as file_watch_views
 from apps.pipelines.history import views as history_views
 from apps.pipelines.hooks import views as hook_views
 from apps.pipelines.matching import views as matching_views
@@ -32,6 +33,7 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/hooks", hook_views.Hooks.as_view()),
     path("pipelines/<uuid:pk>/hooks/<uuid:hook>", hook_views.HookById.as_view()),
     path("pipelines/<uuid:pk>/hooks/<uuid:hook>/rotate", hook_views.RotateHook.as_view()),
+    path("pipelines/<uuid:pk>/file-watch", file_watch_views.FileWatchOfPipeline.as_view()),
     path("dependencies", dependency_views.GraphOfDependencies.as_view()),
     path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
     path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),

@@ -15,10 +15,12 @@ from apps.background.registry import (
 )
 from apps.live.checks import check_events
 from apps.runs.claiming import queue, reconciler, workers
+from apps.runs.file_watches import looking
 from apps.runs.keeping import closing
 from apps.runs.models import Run, UpstreamRun, Usage
 
 add_queue(Queue(queue.RUNS, concurrency=None))
+add_queue(Queue(looking.QUEUE, concurrency=2))
 add_worker_part(workers.execute_runs)
 add_sweep(reconciler.delete_old_details)
 add_checks(Check("events", check_events))

@@ -32,10 +32,11 @@ class Trigger(models.TextChoices):
     REPLAY = "replay"
     DEPENDENCY = "dependency"
     HOOK = "hook"
+    FILE = "file"
 
 
 # Nobody would see an exception of such a start.
-UNATTENDED_TRIGGERS = frozenset({Trigger.SCHEDULE, Trigger.DEPENDENCY})
+UNATTENDED_TRIGGERS = frozenset({Trigger.SCHEDULE, Trigger.DEPENDENCY, Trigger.FILE})
 
 
 def kind_of_run(trigger: str, backfill_id: UUID | None) -> RunKind:

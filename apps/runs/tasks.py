@@ -18,6 +18,7 @@ from apps.runs.backfills import chunks
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.dependents import starting
 from apps.runs.execute import work_once
+from apps.runs.file_watches import looking
 from apps.runs.keeping import retention
 from apps.runs.outputs import databases, leftovers
 
@@ -67,6 +68,17 @@ def start_dependents(*, org_id: str, pipeline_id: str) -> None:
 @app.task(name="runs.depend", queue=SYSTEM_QUEUE, queueing_lock="runs.depend")
 def depend(timestamp: int) -> None:
     starting.tick()
+
+
+@app.task(name=looking.LOOK_TASK, queue=looking.QUEUE)
+def look_for_files(*, org_id: str, pipeline_id: str) -> None:
+    looking.look(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="runs.watch_files", queue=SYSTEM_QUEUE, queueing_lock="runs.watch_files")
+def watch_files(timestamp: int) -> None:
+    looking.tick()
 
 
 @app.periodic(cron="* * * * * */10")

@@ -75,6 +75,7 @@ ALLOWED_RAW_SQL = {
     "apps/background/jobs.py": "Reads Procrastinate's own tables, which belong to no org.",
     "apps/runs/claiming/reconciler.py": "Calls database functions that return the ids of runs to recover.",
     "apps/runs/backfills/chunks.py": "Calls a database function that returns the ids of unfinished backfills.",
+    "apps/runs/file_watches/looking.py": "Calls a database function that returns the ids of pipelines to look for files of.",
     "apps/runs/hooks/calls.py": "Calls a database function that returns the org of a hook, before an org is in scope.",
     "apps/runs/scheduling.py": "Calls a database function that returns the ids of due schedules.",
     "apps/runs/dependents/starting.py": "Calls a database function that returns the ids of pipelines that successes of others start.",

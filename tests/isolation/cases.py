@@ -492,6 +492,10 @@ PIPELINES = {
         path={"id": "pipeline", "follow_up": "follow_up"}, body=lambda p: {"enabled": False}
     ),
     "follow_ups_delete": Case(204, path={"id": "pipeline", "follow_up": "follow_up"}),
+    "pipelines_file_watch": Case(path={"id": "pipeline"}),
+    "pipelines_file_watch_replace": Case(
+        path={"id": "pipeline"}, body=lambda p: {"enabled": False}
+    ),
     "pipelines_dependencies": Case(path={"id": "pipeline"}),
     "pipelines_dependencies_replace": Case(
         path={"id": "pipeline"},

@@ -60,7 +60,7 @@ from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import own_provider
 from apps.pipelines.drift import recording as drift
-from apps.pipelines.models import SourceChange
+from apps.pipelines.models import FileWatch, SourceChange
 from apps.runs import snapshots
 from apps.runs.models import Backfill, LogPart, Output, Run
 from apps.runs.outputs import logs, storage
@@ -123,6 +123,13 @@ def plant() -> PlantedOrg:
     ids |= _create_pipelines(world, canary, ids["domain"])
     ids |= _create_hook(world, canary, texts, ids["paused_pipeline"])
     with world.scope():
+        FileWatch.unscoped.create(
+            org=world.org,
+            pipeline_id=ids["pipeline"],
+            next_look_at=timezone.now(),
+            problem=canary,
+            seen_digest=canary,
+        )
         ids |= _create_runs(world, canary, ids)
         ids |= _create_alerts(world, canary, ids)
         ids |= _create_freshness_page(world, canary, ids["pipeline"])

@@ -19,7 +19,7 @@ from apps.connectors.models import Repository
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.walls.scope import org_scope
-from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.models import FileWatch, Pipeline, Schedule
 from apps.runs.claiming import leases
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
@@ -33,6 +33,7 @@ TASKS_WITHOUT_ORG = {
     "runs.tick",
     "runs.backfill",
     "runs.depend",
+    "runs.watch_files",
     "runs.reconcile",
     "runs.retain",
     "runs.sweep",
@@ -105,6 +106,7 @@ JOBS = {
     "runs.start_dependents": Job(
         lambda p: {"pipeline_id": p["pipeline"]}, succeed_upstream_of_paused_pipeline
     ),
+    "runs.look_for_files": Job(lambda p: {"pipeline_id": p["pipeline"]}),
     "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, request_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
     "connectors.remove_database": Job(
@@ -157,6 +159,7 @@ def changeable_data(planted: PlantedOrg) -> list[Any]:
                 Turn,
                 Delivery,
                 FollowUpCall,
+                FileWatch,
             )
         ]
     return [*rows, sorted(storage.run_ids(org.pk)), storage.database_ids(org.pk)]

@@ -3090,6 +3090,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/file-watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show whether a pipeline starts when new files arrive, and what the last look has found
+         * @description Show whether a pipeline starts when new files arrive, and what the last look has found.
+         */
+        get: operations["pipelines_file_watch"];
+        /**
+         * Let a pipeline start when new files arrive, or not
+         * @description Let a pipeline start when new files arrive, or not.
+         */
+        put: operations["pipelines_file_watch_replace"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/follow-ups": {
         parameters: {
             query?: never;
@@ -6150,6 +6174,41 @@ export interface components {
         };
         /** @enum {string} */
         FileUserTypeEnum: "connector" | "pipeline";
+        FileWatch: {
+            /** @description Whether the source of the pipeline has files. */
+            possible: boolean;
+            enabled: boolean;
+            /** @description Between two looks. A run starts when two looks have found the same files. */
+            minutes: number;
+            /** Format: date-time */
+            next_look_at: string | null;
+            /**
+             * Format: date-time
+             * @description The last look.
+             */
+            looked_at: string | null;
+            /** @description How many files the last look without a problem has found. */
+            files: number | null;
+            /** @description Why the last look has failed, or empty. */
+            problem: string;
+            /** @description Whether files have not started a run yet. */
+            waiting: boolean;
+            /** @description Why they have not, as a sentence. */
+            reason: string;
+        };
+        FileWatchUpdateRequest: {
+            enabled: boolean;
+            /**
+             * @description Between two looks. A run starts when two looks have found the same files.
+             * @default 5
+             */
+            minutes?: number;
+            /**
+             * @description Whether the files that are there now start a run, too.
+             * @default false
+             */
+            present_files_are_new?: boolean;
+        };
         Fix: {
             action: components["schemas"]["FixActionEnum"];
             /**
@@ -9623,7 +9682,7 @@ export interface components {
             member_id: string;
         };
         /** @enum {string} */
-        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
+        TriggerEnum: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook" | "file";
         TryAnswer: {
             ok: boolean;
             records: {
@@ -28170,6 +28229,210 @@ export interface operations {
             };
         };
     };
+    pipelines_file_watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show whether a pipeline starts when new files arrive, and what the last look has found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileWatch"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_file_watch_replace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that you received with the object. If the object has changed since then, the response is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileWatchUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Let a pipeline start when new files arrive, or not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileWatch"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not sent in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     follow_ups_list: {
         parameters: {
             query?: {
@@ -32882,7 +33145,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook" | "file";
                 /** @description Created before this time. */
                 until?: string;
             };
@@ -34335,7 +34598,7 @@ export interface operations {
                 /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook";
+                trigger?: "manual" | "schedule" | "api" | "retry" | "backfill" | "replay" | "dependency" | "hook" | "file";
                 /** @description Created before this time. */
                 until?: string;
             };

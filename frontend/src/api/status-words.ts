@@ -19,6 +19,7 @@ export const TRIGGER_WORDS: Record<RunTrigger, string> = {
   replay: "Send again",
   dependency: "After another pipeline",
   hook: "Hook",
+  file: "New file",
 };
 
 /** The freshness of a pipeline in words. Without one, the pipeline is disabled, has no active schedule or has not run. */

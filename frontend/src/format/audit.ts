@@ -121,6 +121,7 @@ export const ACTIONS: Record<string, string> = {
   "pipeline.delete": "deleted the pipeline",
   "pipeline.dependencies": "changed after which pipelines … runs",
   "pipeline.duplicate": "duplicated a pipeline as",
+  "pipeline.file_watch": "changed whether new files start",
   "pipeline.restore": "restored an earlier version of",
   "pipeline.streams": "decided about new streams of",
   "pipeline.update": "changed the pipeline",
