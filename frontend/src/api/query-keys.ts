@@ -86,6 +86,7 @@ export const queryKeys = {
     state: (id: string) => ["pipelines", "one", id, "state"] as const,
     dependencies: (id: string) => ["pipelines", "one", id, "dependencies"] as const,
     dependencyGraph: ["pipelines", "dependency-graph"],
+    fileWatch: (id: string) => ["pipelines", "one", id, "file-watch"] as const,
     hooks: (id: string) => ["pipelines", "one", id, "hooks"] as const,
     followUps: (id: string) => ["pipelines", "one", id, "follow-ups"] as const,
     followUpCalls: (id: string) => ["pipelines", "one", id, "follow-ups", "calls"] as const,

@@ -105,6 +105,8 @@ export interface DomainChoice {
 export type Dependencies = Schemas["Dependencies"];
 export type DependenciesChange = Schemas["DependenciesUpdateRequest"];
 export type DependencyGraph = Schemas["DependencyGraph"];
+export type FileWatch = Schemas["FileWatch"];
+export type FileWatchChange = Schemas["FileWatchUpdateRequest"];
 export type TimedSchedule = Extract<Schemas["TimesRequestRequest"]["schedule"], object>;
 export type FollowUp = Schemas["FollowUpRow"];
 export type FollowUpCreate = Schemas["FollowUpCreateRequest"];

@@ -15,6 +15,7 @@ import { scheduleInWords, usesLocalTime, type Schedule } from "@/format/schedule
 import { BlackoutFields } from "./blackout-fields";
 import { SaveBar } from "./configuration-tab";
 import { RunAfterCard } from "./dependencies/run-after-card";
+import { FileWatchCard } from "./file-watch/file-watch-card";
 import { FollowUpsCard } from "./follow-ups/follow-ups-card";
 import { HooksCard } from "./hooks/hooks-card";
 import { usePipelinePage } from "./page-context";
@@ -62,6 +63,7 @@ export function ScheduleTab() {
           </section>
         )}
         <RunAfterCard pipelineId={pipeline.id} canEdit={canEdit} />
+        <FileWatchCard pipelineId={pipeline.id} canEdit={canEdit} />
         <HooksCard pipelineId={pipeline.id} canEdit={canEdit} />
         <FollowUpsCard pipelineId={pipeline.id} canEdit={canEdit} />
       </div>
