@@ -49,7 +49,10 @@ def web_server_in_thread() -> Iterator[tuple[str, int]]:
     """Run the web server in a thread of this process, and yield its host and port."""
     from config.asgi import application
 
-    config = uvicorn.Config(application, port=0, log_level="warning", proxy_headers=False)
+    # All servers of this process share the application, so the end of one of them must not close it.
+    config = uvicorn.Config(
+        application, port=0, lifespan="off", log_level="warning", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -245,7 +245,7 @@ def test_a_stream_is_not_counted_if_its_client_disconnects_while_the_database_is
         raise psycopg.OperationalError("the database is down")
 
     async def open_and_end_stream() -> None:
-        monkeypatch.setattr(hub, "_connect", fail_to_connect)
+        monkeypatch.setattr(hub, "connect", fail_to_connect)
         streams, disconnected = Streams(), asyncio.Event()
         task = asyncio.create_task(serve_stream(streams, token, disconnected.wait))
         await asyncio.wait_for(wait_until_counted(streams), 30)
