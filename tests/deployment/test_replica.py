@@ -126,6 +126,7 @@ def test_a_list_has_what_was_saved_a_moment_ago_and_the_replica_answers(
     wait_for_scans(replica, "orgs_auditevent", DOMAINS)
 
 
+@pytest.mark.long
 def test_the_primary_server_answers_while_the_replica_is_behind_or_gone(
     client: httpx.Client, replica: EmbeddedPostgres
 ) -> None:
@@ -140,6 +141,7 @@ def test_the_primary_server_answers_while_the_replica_is_behind_or_gone(
         create_and_list(client, f"While it is gone {number}")
 
 
+@pytest.mark.long
 def test_a_server_that_is_no_replica_is_not_read(
     client: httpx.Client, replica: EmbeddedPostgres
 ) -> None:
