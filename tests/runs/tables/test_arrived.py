@@ -47,12 +47,13 @@ def test_a_member_looks_at_the_records_that_arrived(
     assert (page["ok"], page["failure"]) == (True, None)
     assert [column["name"] for column in page["columns"]][:3] == ["id", "name", "category"]
     assert page["columns"][0]["type"] == "integer"
-    # With a primary key, DuckDB stores the last record of each key in an order of its own.
-    assert FIRST in page["records"]
     assert (len(page["records"]), page["total"], page["next_offset"]) == (100, 120, 100)
     assert (page["run_id"], page["table"], page["destination"]) == (str(run_id), "rows", kind)
     rest = rows_of(acme, pipeline, offset=100, look=page["look"]).json()
-    ids = [row[0] for row in page["records"] + rest["records"]]
+    records = page["records"] + rest["records"]
+    # With a primary key, DuckDB stores the last record of each key in an order of its own.
+    assert FIRST in records
+    ids = [row[0] for row in records]
     assert sorted(ids, key=str) == sorted(map(str, range(1, 121)))
     assert rest["next_offset"] is None
     of_run = acme.client().get(f"/api/v1/runs/{run_id}/rows").json()
