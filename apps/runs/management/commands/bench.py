@@ -36,7 +36,7 @@ class Command(BaseCommand):
             nargs="*",
             metavar="NAME",
             help=(
-                f"What to measure: {', '.join(NAMES)} (default: all, about 25 minutes on two cores). "
+                f"What to measure: {', '.join(NAMES)} (default: all, about 30 minutes on two cores). "
                 f"Parts of agent: {', '.join(AGENT_PARTS)}."
             ),
         )
