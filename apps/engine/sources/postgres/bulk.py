@@ -207,7 +207,7 @@ class BulkReader:
         self._loop = loop
         self._config = config
         self._timeout = timeout
-        self._form = ""
+        self._counts_lines = False  # only if their number is limited, because it takes time
         self._pieces: list[bytes] = []
         self._size = self._line_count = 0
         self._max_rows = self._max_bytes = 0
@@ -249,7 +249,6 @@ class BulkReader:
 
     async def start(self, connection: asyncpg.Connection[Any], query: str, form: str) -> None:
         """Start the query and wait for the first rows. Raises BulkUnusable if the table cannot be locked, and the server's error."""
-        self._form = form
         self._task = asyncio.ensure_future(
             connection.copy_from_query(query, output=self._receive, format=form)
         )
@@ -259,13 +258,14 @@ class BulkReader:
         """Return the next rows. Raises the server's error."""
         if not self._max_bytes:
             self._max_rows, self._max_bytes = max_rows, max_bytes
+            self._counts_lines = max_rows < sys.maxsize
             self._continue()
         await self._wait_for_event(self._is_full)
-        pieces, line_count = self._pieces, self._line_count
+        pieces, line_count = self._pieces, self._line_count if self._counts_lines else None
         self._pieces, self._size, self._line_count = [], 0, 0
         has_more = self._task is not None and not self._task.done()
         self._continue()
-        return CopiedLines(tuple(pieces), line_count, has_more)
+        return CopiedLines(tuple(pieces), has_more, line_count)
 
     async def cancel(self) -> None:
         """End the query, if it has not ended."""
@@ -299,7 +299,7 @@ class BulkReader:
         if self._size >= self._max_bytes or self._line_count >= self._max_rows:
             return piece
         rest = b""
-        if self._form != "binary":  # which has no lines
+        if self._counts_lines:
             line_count = piece.count(b"\n")
             if self._line_count + line_count > self._max_rows:
                 place = _find_line_end(piece, self._max_rows - self._line_count)

@@ -229,10 +229,14 @@ CONVERTERS: dict[str, Converter] = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedRows:
-    """Decoded rows, and the exact texts of the columns by which pages are ordered."""
+    """Decoded rows, and the values of the columns by which pages are ordered."""
 
     frame: pl.DataFrame
-    order_texts: pl.DataFrame
+    order_values: pl.DataFrame
+
+    def order_texts(self) -> pl.DataFrame:
+        """Return the exact texts of the columns by which pages are ordered."""
+        return self.order_values.cast(pl.String)
 
 
 def order_text_columns(order: Sequence[PgColumn]) -> list[PgColumn]:
@@ -264,11 +268,10 @@ def decode_rows(
         column.name: fields[name]
         for name, column in zip(names, [*columns, *text_columns], strict=True)
     }
-    order_texts = [
-        by_column[column.name].cast(pl.String).alias(str(position))
-        for position, column in enumerate(order)
+    order_values = [
+        by_column[column.name].alias(str(position)) for position, column in enumerate(order)
     ]
-    return DecodedRows(pl.DataFrame(series), pl.DataFrame(order_texts))
+    return DecodedRows(pl.DataFrame(series), pl.DataFrame(order_values))
 
 
 def _read_fields(

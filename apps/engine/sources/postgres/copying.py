@@ -24,18 +24,22 @@ CANCEL_SECONDS = 10.0  # the longest wait until a cancelled query ends
 
 @dataclass(frozen=True, slots=True)
 class CopiedLines:
-    """Whole lines, in pieces. `has_more` means that further lines follow.
-
-    A row has one line, except for texts with line breaks in CSV.
-    """
+    """Whole lines, in pieces. `has_more` means that further lines follow. In the text format a row has one line."""
 
     pieces: tuple[bytes, ...]
-    line_count: int
     has_more: bool
+    counted_lines: int | None = None  # their number, if it is known
 
     @property
     def body(self) -> bytes:
         return b"".join(self.pieces)
+
+    @property
+    def line_count(self) -> int:
+        """The number of lines, which takes time to count."""
+        if self.counted_lines is not None:
+            return self.counted_lines
+        return sum(piece.count(b"\n") for piece in self.pieces)
 
 
 class LineReader:
@@ -87,7 +91,7 @@ class LineReader:
                 self._wait()
             else:
                 self._end()
-        return CopiedLines((b"".join(lines),), len(lines), has_more=bool(self._next_lines))
+        return CopiedLines((b"".join(lines),), bool(self._next_lines), len(lines))
 
     def _wait(self) -> None:
         """Receive what the server sends within a second. A query that sends nothing for too long is cancelled."""

@@ -149,7 +149,7 @@ class TableReader:
         )
         lines = reader.read(max_rows, max_bytes)
         decoded_rows = self._decode_rows(lines.body, query.order)
-        end = PageEnd(decoded_rows.frame.height, decoded_rows.order_texts)
+        end = PageEnd(decoded_rows.frame.height, decoded_rows.order_texts())
         frame = decoded_rows.frame
         if first_rows:
             frame = self._decode_rows(first_rows + lines.body, query.order).frame
@@ -307,11 +307,12 @@ class RequestedPage:
         if not isinstance(self.rows, BulkPage):
             return self.rows.pieces, self.rows.line_count, self.rows.has_more
         lines = self.rows.receive()
-        if self.form != "binary":
-            return lines.pieces, lines.line_count, lines.has_more
-        pieces = without_frame(lines.pieces, is_complete=not lines.has_more)
-        row_count = count_rows(pieces) if lines.has_more else self.rows.sent_rows
-        return pieces, row_count, lines.has_more
+        pieces, is_complete = lines.pieces, not lines.has_more
+        if self.form == "binary":
+            pieces = without_frame(pieces, is_complete=is_complete)
+        if is_complete:
+            return pieces, self.rows.sent_rows, False
+        return pieces, count_rows(pieces) if self.form == "binary" else lines.line_count, True
 
     def discard(self) -> None:
         """End the query. Nobody wants the page."""
