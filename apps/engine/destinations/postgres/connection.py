@@ -63,9 +63,15 @@ def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
 
 @contextlib.contextmanager
 def transaction(
-    connection: Connection, config: PostgresConfig, *first: sql.Composed
+    connection: Connection,
+    config: PostgresConfig,
+    *first: sql.Composed,
+    waits_for_disk: bool = True,
 ) -> Iterator[Cursor]:
-    """Open a cursor in its own transaction, with our timeouts and output formats, and run its `first` statements."""
+    """Open a cursor in its own transaction, with our timeouts and output formats, and run its `first` statements.
+
+    A commit that does not wait for the disk can be lost if the server crashes. The next commit that waits makes it durable too.
+    """
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -73,7 +79,7 @@ def transaction(
         "bytea_output": "hex",
         "client_encoding": "UTF8",
         "client_min_messages": "warning",
-        "synchronous_commit": "on",
+        "synchronous_commit": "on" if waits_for_disk else "off",
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{config.lock_timeout}s",
         "idle_in_transaction_session_timeout": IDLE_TRANSACTION_TIMEOUT,

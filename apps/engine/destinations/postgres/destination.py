@@ -268,7 +268,9 @@ class PostgresDestination(Destination):
                     evidence=(f"the first such record is in a batch of {frame.height:,} rows",),
                 )
 
-    def _open_transaction(self, *first: sql.Composed) -> AbstractContextManager[Cursor]:
+    def _open_transaction(
+        self, *first: sql.Composed, waits_for_disk: bool = True
+    ) -> AbstractContextManager[Cursor]:
         """Open a cursor in a transaction, whose first statements have no parameters and no results that matter.
 
         Reconnects if the connection was lost between two batches.
@@ -279,12 +281,18 @@ class PostgresDestination(Destination):
             self._connection = postgres.connect(
                 self.config, allow_private=self.allow_private_networks
             )
-        return postgres.transaction(self._connection, self.config, *first)
+        return postgres.transaction(
+            self._connection, self.config, *first, waits_for_disk=waits_for_disk
+        )
 
     def _open_staging_transaction(self) -> AbstractContextManager[Cursor]:
-        """Open the transaction of a batch. If it is the whole job, `publish` ends the transaction."""
+        """Open the transaction of a batch. If it is the whole job, `publish` ends the transaction.
+
+        Others need not wait for the disk: `publish` does, and until then a batch that a crash of the server has lost is
+        noticed, and the job is read again.
+        """
         if not (self.is_only_batch and self._staging.is_missing):
-            return self._open_transaction()
+            return self._open_transaction(waits_for_disk=False)
         transaction = self._open_transaction(lock_job(self._staging.name))
         cursor = self._held_cursor = self._held.enter_context(transaction)
         self.holds_batch = self._staging.holds_only_batch = True

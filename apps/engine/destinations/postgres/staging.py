@@ -41,6 +41,7 @@ from apps.engine.frames.native import NO_NATIVE_TYPES, NativeTable
 from apps.engine.postgres import Cursor
 from apps.engine.process.progress import progress
 
+MISSING = "Data that was staged for this sync is missing: the next attempt reads all records again"
 CREATE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (
     staging text, batch uuid, rows bigint NOT NULL, PRIMARY KEY (staging, batch)
@@ -211,13 +212,13 @@ class Staging:
         table = find_table(cursor, self.name)
         if table is None:
             raise DestinationError(
-                "Data that was staged for this sync is missing: reset the stream to read it again",
+                MISSING,
                 evidence=(f"there is no table {self.name}",),
             )
         return table
 
     def require_rows(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
-        """Raise PositionGone if staged rows are missing, because somebody has removed them.
+        """Raise PositionGone if staged rows are missing: somebody has removed them, or the server crashed.
 
         All rows are counted at once, because counting those of each batch takes almost twice as long.
         """
@@ -239,7 +240,7 @@ class Staging:
         ]
         if incomplete_batches:
             raise DestinationError(
-                "Data that was staged for this sync is missing: reset the stream to read it again",
+                MISSING,
                 evidence=(
                     f"{len(incomplete_batches)} of {len(committed)} staged batches are incomplete",
                 ),
