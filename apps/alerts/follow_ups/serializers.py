@@ -15,6 +15,10 @@ SETTINGS_HELP = (
     "`webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; "
     "if they are left out, they are kept."
 )
+SHOWN_SETTINGS_HELP = (
+    f"{SETTINGS_HELP} Without the permission `pipelines.edit`, what follows the host in the URL is replaced by `…`, because it "
+    "may contain a credential."
+)
 
 
 class FollowUpUpdate(serializers.Serializer[Any]):
@@ -41,7 +45,7 @@ class FollowUpRow(serializers.Serializer[Any]):
     name = serializers.CharField()
     kind = serializers.ChoiceField(choices=FollowUpKind.choices, help_text=KIND_HELP)
     after = serializers.ChoiceField(choices=FollowUpAfter.choices, help_text=AFTER_HELP)
-    settings = serializers.DictField(help_text=SETTINGS_HELP)
+    settings = serializers.DictField(help_text=SHOWN_SETTINGS_HELP)
     enabled = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -60,7 +64,9 @@ class FollowUpCallRow(serializers.Serializer[Any]):
     attempts = serializers.IntegerField()
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     answer_status = serializers.IntegerField(allow_null=True, help_text="Of HTTP.")
-    answer = serializers.CharField(help_text="The beginning of the answer.")
+    answer = serializers.CharField(
+        help_text="The beginning of the answer. Empty without the permission `pipelines.edit`."
+    )
     problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
     created_at = serializers.DateTimeField()
     sent_at = serializers.DateTimeField(allow_null=True)

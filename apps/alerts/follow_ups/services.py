@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, TypedDict
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Value
 
 from apps.alerts import settings
 from apps.alerts.exceptions import FollowUpNameTaken, TooManyFollowUps
@@ -41,20 +43,32 @@ class FollowUpChanges(TypedDict, total=False):
 
 
 def follow_ups(*, org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[FollowUp]:
-    """Return the follow-ups of the pipeline. Raises NotFound."""
-    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
-    return FollowUp.objects.for_org(org).filter(pipeline_id=pipeline_id)
+    """Return the follow-ups of the pipeline, each with `is_editor`. Raises NotFound.
+
+    Whoever is no editor sees no whole URLs, which may contain a credential, and not what receivers have answered.
+    """
+    rows = FollowUp.objects.for_org(org).filter(pipeline_id=pipeline_id)
+    return rows.annotate(is_editor=Value(_is_editor(org, by, pipeline_id)))
 
 
-def find_follow_up(*, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID) -> FollowUp:
-    """Return the follow-up. Raises NotFound."""
-    return find_object(follow_ups(org=org, by=by, pipeline_id=pipeline_id), follow_up_id)
+def find_follow_up(
+    *, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID
+) -> tuple[FollowUp, bool]:
+    """Return the follow-up, and whether the principal is an editor. Raises NotFound."""
+    is_editor = _is_editor(org, by, pipeline_id)
+    rows = FollowUp.objects.for_org(org).filter(pipeline_id=pipeline_id)
+    return find_object(rows, follow_up_id), is_editor
 
 
 def calls(*, org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[FollowUpCall]:
-    """Return the calls of all follow-ups of the pipeline. Raises NotFound."""
-    find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
-    return FollowUpCall.objects.for_org(org).filter(follow_up__pipeline_id=pipeline_id)
+    """Return the calls of all follow-ups of the pipeline, each with `is_editor`. Raises NotFound."""
+    rows = FollowUpCall.objects.for_org(org).filter(follow_up__pipeline_id=pipeline_id)
+    return rows.annotate(is_editor=Value(_is_editor(org, by, pipeline_id)))
+
+
+def _is_editor(org: Org, by: Principal, pipeline_id: UUID) -> bool:
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    return by.may(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
 
 
 def create(
@@ -109,9 +123,17 @@ def delete(
     follow_up.delete()
 
 
-def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> JsonObject:
-    """Return the settings with markers in place of the secrets."""
-    return secrets.mask(visible, hints, KINDS[kind].secrets)
+def masked_settings(
+    kind: str, visible: JsonObject, hints: secrets.Hints, *, is_editor: bool = True
+) -> JsonObject:
+    """Return the settings with markers in place of the secrets. Only editors see what follows the host in the URL."""
+    masked = secrets.mask(visible, hints, KINDS[kind].secrets)
+    return masked if is_editor else {**masked, "url": _without_path(str(masked["url"]))}
+
+
+def _without_path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}/…"
 
 
 def _lock(

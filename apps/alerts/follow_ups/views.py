@@ -23,10 +23,8 @@ from apps.web.paging import Order, newest_first, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
 from apps.web.views import data_of, etag, match_of
 
-COLUMNS = (
-    *("id", "name", "kind", "after", "settings", "secret_hints", "enabled"),
-    *("created_at", "updated_at"),
-)
+COLUMNS = ("id", "name", "kind", "after", "enabled", "created_at", "updated_at")
+SETTINGS_COLUMNS = ("settings", "secret_hints")
 CALL_COLUMNS = (
     *("id", "run_id", "state", "attempts", "answer_status", "answer", "problem"),
     *("created_at", "sent_at"),
@@ -73,14 +71,17 @@ CALL_EXAMPLE: dict[str, Any] = {
 
 
 def render(row: Any) -> dict[str, object]:
-    settings = services.masked_settings(row["kind"], row["settings"], row["secret_hints"])
-    return {**{name: row[name] for name in COLUMNS if name != "secret_hints"}, "settings": settings}
+    settings = services.masked_settings(
+        row["kind"], row["settings"], row["secret_hints"], is_editor=row["is_editor"]
+    )
+    return {**{name: row[name] for name in COLUMNS}, "settings": settings}
 
 
 def render_call(row: Any) -> dict[str, object]:
     is_pending = row["state"] == CallState.PENDING
     return {
         **{name: row[name] for name in CALL_COLUMNS},
+        "answer": row["answer"] if row["is_editor"] else "",
         "follow_up": {"id": row["follow_up_id"], "name": row["follow_up__name"]},
         "next_attempt_at": row["next_attempt_at"] if is_pending else None,
     }
@@ -89,8 +90,11 @@ def render_call(row: Any) -> dict[str, object]:
 class FollowUpView(OrgView):
     permissions = dict.fromkeys(("post", "patch", "delete"), Permission.PIPELINES_EDIT)
 
-    def follow_up_response(self, follow_up: FollowUp, status: int = 200) -> Response:
-        body = render({name: getattr(follow_up, name) for name in COLUMNS})
+    def follow_up_response(
+        self, follow_up: FollowUp, *, is_editor: bool = True, status: int = 200
+    ) -> Response:
+        row = {name: getattr(follow_up, name) for name in (*COLUMNS, *SETTINGS_COLUMNS)}
+        body = render({**row, "is_editor": is_editor})
         return Response(body, status=status, headers={"ETag": etag(follow_up.etag)})
 
 
@@ -106,8 +110,9 @@ class FollowUps(FollowUpView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         rows = services.follow_ups(org=self.org, by=self.principal, pipeline_id=pk)
+        columns = rows.values(*COLUMNS, *SETTINGS_COLUMNS, "is_editor")
         orders = {"name": Order("name")}
-        return page(request, rows.values(*COLUMNS), orders=orders, default="name", render=render)
+        return page(request, columns, orders=orders, default="name", render=render)
 
     @operation(
         "follow_ups_create",
@@ -123,7 +128,7 @@ class FollowUps(FollowUpView):
     def post(self, request: Request, pk: UUID) -> Response:
         fields = data_of(FollowUpCreate, request)
         created = services.create(org=self.org, by=self.principal, pipeline_id=pk, **fields)
-        return self.follow_up_response(created, 201)
+        return self.follow_up_response(created, status=201)
 
 
 class FollowUpById(FollowUpView):
@@ -136,10 +141,10 @@ class FollowUpById(FollowUpView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID, follow_up: UUID) -> Response:
-        found = services.find_follow_up(
+        found, is_editor = services.find_follow_up(
             org=self.org, by=self.principal, pipeline_id=pk, follow_up_id=follow_up
         )
-        return self.follow_up_response(found)
+        return self.follow_up_response(found, is_editor=is_editor)
 
     @operation(
         "follow_ups_update",
@@ -194,7 +199,7 @@ class FollowUpCalls(FollowUpView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         rows = services.calls(org=self.org, by=self.principal, pipeline_id=pk).values(
-            *CALL_COLUMNS, "next_attempt_at", "follow_up_id", "follow_up__name"
+            *CALL_COLUMNS, "next_attempt_at", "follow_up_id", "follow_up__name", "is_editor"
         )
         orders = {"newest": newest_first()}
         return page(request, rows, orders=orders, default="newest", render=render_call)

@@ -6235,7 +6235,7 @@ export interface components {
             next_attempt_at: string | null;
             /** @description Of HTTP. */
             answer_status: number | null;
-            /** @description The beginning of the answer. */
+            /** @description The beginning of the answer. Empty without the permission `pipelines.edit`. */
             answer: string;
             /** @description Why the last attempt has failed, or empty. */
             problem: string;
@@ -6279,7 +6279,7 @@ export interface components {
             kind: components["schemas"]["FollowUpKindEnum"];
             /** @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled. */
             after: components["schemas"]["FollowUpAfterEnum"];
-            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. Without the permission `pipelines.edit`, what follows the host in the URL is replaced by `…`, because it may contain a credential. */
             settings: {
                 [key: string]: unknown;
             };

@@ -17,7 +17,9 @@ from django.utils import timezone
 from apps.alerts import tasks
 from apps.alerts.follow_ups import calls
 from apps.alerts.models import FollowUp, FollowUpCall
-from apps.orgs.models import AuditEvent
+from apps.orgs.members import domains
+from apps.orgs.models import AuditEvent, Membership
+from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.runs import states
 from apps.runs.models import Backfill, Run, Status
@@ -85,7 +87,7 @@ def execute_deferred_jobs() -> int:
 
 
 def log_of(world: World, pipeline: Any) -> list[dict[str, Any]]:
-    answer = world.client(Role.VIEWER).get(f"{path_of(pipeline)}/calls")
+    answer = world.client(Role.MEMBER).get(f"{path_of(pipeline)}/calls")
     assert answer.status_code == 200, answer.content
     rows: list[dict[str, Any]] = answer.json()["results"]
     return rows
@@ -366,18 +368,55 @@ def test_a_change_needs_the_newest_version_and_is_audited(world: World, receiver
     assert log_of(world, pipeline) == []
 
 
-def test_a_viewer_sees_them_and_a_stranger_does_not(
+def test_a_viewer_sees_them_without_the_path_of_the_url_and_without_answers(
     world: World, stranger: World, receiver: Receiver
 ) -> None:
+    """The path may contain a credential, as those of incoming webhooks do, and an answer may contain anything."""
     pipeline = make_pipeline(world)
-    created = add(world, pipeline, **webhook(receiver))
+    call = webhook(receiver)
+    call["settings"]["url"] += "/T0123/credential?key=credential#credential"
+    created = add(world, pipeline, **call)
+    receiver.replies = [Reply(503, b"an answer with a credential")]
+    end_run(world, pipeline)
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    one, log = f"{path_of(pipeline)}/{created['id']}", f"{path_of(pipeline)}/calls"
+
     viewer = world.client(Role.VIEWER)
+    for path in (path_of(pipeline), one, log):
+        assert "credential" not in viewer.get(path).content.decode()
+    shown = viewer.get(one).json()["settings"]
+    assert shown["url"] == f"{receiver.url.removesuffix('/hook')}/…"
+    assert shown["secret"]["last4"] == SECRET[-4:]
     (row,) = viewer.get(path_of(pipeline)).json()["results"]
-    assert row["settings"]["secret"]["last4"] == SECRET[-4:]
+    assert row["settings"] == shown
+    assert viewer.get(log).json()["results"][0]["problem"] == "The server answered 503."
     assert viewer.post(path_of(pipeline), {"name": "A", **webhook(receiver)}).status_code == 403
-    other = stranger.client(Role.OWNER)
-    for path in (path_of(pipeline), f"{path_of(pipeline)}/{created['id']}"):
-        assert other.get(path).status_code == 404
+    assert viewer.patch(one, {"enabled": False}).status_code == 403
+
+    member = world.client(Role.MEMBER)
+    assert member.get(one).json()["settings"]["url"] == call["settings"]["url"]
+    assert "credential" in member.get(log).json()["results"][0]["answer"]
+    for path in (path_of(pipeline), one, log):
+        assert stranger.client(Role.OWNER).get(path).status_code == 404
+
+
+def test_a_domain_role_shows_the_urls_of_the_pipelines_of_its_domain(
+    world: World, receiver: Receiver
+) -> None:
+    with world.scope():
+        domain = domains.create(org=world.org, by=SYSTEM, name="Marketing")
+        viewer = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
+        domains.set_role(
+            org=world.org, by=SYSTEM, domain_id=domain.pk, member_id=viewer.pk, role=Role.MEMBER
+        )
+    inside, outside = make_pipeline(world, domain_id=domain.pk), make_pipeline(world)
+    shown = []
+    for pipeline in (inside, outside):
+        add(world, pipeline, **webhook(receiver))
+        (row,) = world.client(Role.VIEWER).get(path_of(pipeline)).json()["results"]
+        shown.append(row["settings"]["url"].endswith("/hook"))
+    assert shown == [True, False]
 
 
 @pytest.mark.parametrize(
