@@ -1,4 +1,7 @@
-"""Channels: create, change, delete and test them. They belong to the whole org."""
+"""Channels: create, change, delete and test them. They belong to the whole org.
+
+Whoever changes a channel decides who reads its messages. So a channel may be changed only by who may see all rules that use it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps.alerts import payloads, settings
-from apps.alerts.exceptions import ChannelDisabled, ChannelNameTaken, TooManyChannels
+from apps.alerts.exceptions import (
+    ChannelDisabled,
+    ChannelNameTaken,
+    ChannelOfHiddenRule,
+    TooManyChannels,
+)
 from apps.alerts.kinds.registry import KINDS
-from apps.alerts.models import Channel, Delivery, DeliveryKind
+from apps.alerts.models import Channel, Delivery, DeliveryKind, RuleChannel
+from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.alerts.sending import queue, timing
 from apps.alerts.sending.delivering import fail_pending
 from apps.alerts.sending.timing import TimingKind
@@ -75,15 +84,20 @@ def create(
 def update(
     *, org: Org, by: Principal, channel_id: UUID, changes: ChannelChanges, match: Match = None
 ) -> Channel:
-    """Change a channel. Raises NotFound, ChangedMeanwhile, Invalid and ChannelNameTaken."""
+    """Change a channel. Raises NotFound, ChannelOfHiddenRule, ChangedMeanwhile, Invalid and ChannelNameTaken."""
     channel = _lock(org, by, channel_id, match)
+    _require_visible_rules(org, by, channel)
     channel.etag += 1
     return _save(org, by, "alert_channel.update", channel, changes)
 
 
 def delete(*, org: Org, by: Principal, channel_id: UUID, match: Match = None) -> None:
-    """Delete a channel with its deliveries. Rules no longer use it. Raises NotFound and ChangedMeanwhile."""
+    """Delete a channel with its deliveries. Rules no longer use it.
+
+    Raises NotFound, ChannelOfHiddenRule and ChangedMeanwhile.
+    """
     channel = _lock(org, by, channel_id, match)
+    _require_visible_rules(org, by, channel)
     _record(org, by, "alert_channel.delete", channel, {})
     channel.delete()
 
@@ -118,6 +132,15 @@ def _lock(org: Org, by: Principal, channel_id: UUID, match: Match = None) -> Cha
     by.require(Permission.ALERTS_EDIT)
     require_match(match, channel.etag)
     return channel
+
+
+def _require_visible_rules(org: Org, by: Principal, channel: Channel) -> None:
+    """Raise ChannelOfHiddenRule if the principal lacks the permission to see a rule that uses the channel."""
+    links = RuleChannel.objects.for_org(org).filter(channel=channel)
+    for kind in links.values_list("rule__kind", flat=True):
+        permission = RULE_KINDS[kind].permission
+        if permission is not None and not by.may(permission):
+            raise ChannelOfHiddenRule(permission)
 
 
 def _save(

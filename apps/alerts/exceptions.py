@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.auth.exceptions import TooManyAttempts
-from apps.orgs.exceptions import Conflict
+from apps.orgs.exceptions import Conflict, PermissionMissing
 
 
 class ChannelNameTaken(Conflict):
@@ -28,6 +28,13 @@ class ChannelDisabled(Conflict):
     """The channel is disabled: enable it first."""
 
     code = "channel_disabled"
+
+
+class ChannelOfHiddenRule(PermissionMissing):
+    """A rule that you cannot see uses this channel, so you could read its messages: ask an admin, or create another channel."""
+
+    def __str__(self) -> str:
+        return f"{self.__doc__} This needs the permission {self.permission.value}."
 
 
 class StillPending(Conflict):

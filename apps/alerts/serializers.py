@@ -17,7 +17,7 @@ SETTINGS_HELP = (
     "email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). "
     "teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), "
     "`priority` and `server`. webhook: `url`, "
-    "and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out."
+    "and `secret`, the key of the signature. A secret is shown as `{set, last4}`. It is kept if it is left out, unless `url` changes."
 )
 
 RULE_SETTINGS_HELP = (

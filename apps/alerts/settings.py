@@ -17,6 +17,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 
 SEAL_KIND = "alert_channel"
+ENTER_AGAIN = "Enter it again, because the URL has changed."
 
 
 class HasSettings(Protocol):
@@ -40,20 +41,18 @@ class HasForm(Protocol):
 
 
 def set_settings(org: Org, channel: Channel, sent: JsonObject) -> None:
-    """Validate the settings, and set the channel's columns. Secrets that are left out are kept.
-
-    Raises Invalid and ValidationError.
-    """
+    """Set the settings of a channel, as `store_settings` does."""
     store_settings(org, channel, sent, kind=KINDS[channel.kind], seal_kind=SEAL_KIND)
 
 
 def store_settings(
     org: Org, row: HasSettings, sent: JsonObject, *, kind: HasForm, seal_kind: str
 ) -> None:
-    """Validate the settings of a channel or follow-up, and set its columns. Secrets that are left out are kept.
+    """Validate the settings of a channel or follow-up, and set its columns.
 
-    Raises Invalid and ValidationError.
+    Secrets that are left out are kept, unless the URL changes. Raises Invalid and ValidationError.
     """
+    _refuse_kept_secret_at_another_url(row, sent, kind)
     stored = _stored_secrets(org, row, seal_kind)
     merged = secrets.merge(sent, stored, kind.secrets)
     form = kind.form(data=merged.config)
@@ -82,6 +81,15 @@ def masked_settings(kind: str, visible: JsonObject, hints: secrets.Hints) -> Jso
 def unsealed_settings(org: Org, row: HasSettings, *, seal_kind: str = SEAL_KIND) -> JsonObject:
     """Return the settings with the secrets in plain text. Never show, log or store them."""
     return secrets.join(row.settings, _stored_secrets(org, row, seal_kind))
+
+
+def _refuse_kept_secret_at_another_url(row: HasSettings, sent: JsonObject, kind: HasForm) -> None:
+    """Raise Invalid if a stored secret would be used for a URL for which nobody has entered it."""
+    if not row.sealed or sent.get("url") == row.settings.get("url") or ("url",) in kind.secrets:
+        return
+    kept = [str(name) for (name,) in kind.secrets if not isinstance(sent.get(str(name)), str)]
+    if kept:
+        raise Invalid([(f"settings.{name}", ENTER_AGAIN, "required") for name in kept])
 
 
 def _stored_secrets(org: Org, row: HasSettings, seal_kind: str) -> JsonObject:

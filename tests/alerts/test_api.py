@@ -34,10 +34,11 @@ from tests.alerts.receiver import Receiver, Reply
 from tests.world import World, make_pipeline, make_world
 
 HOWTO = settings.BASE_DIR / "docs" / "howto" / "alerts.md"
+HOOK_URL = "https://hooks.example.com/a"
 WEBHOOK = {
     "name": "Hook",
     "kind": "webhook",
-    "settings": {"url": "https://hooks.example.com/a", "secret": SECRET},
+    "settings": {"url": HOOK_URL, "secret": SECRET},
 }
 KINDS = "/api/v1/alerts/kinds"
 SLACK_URL = "https://hooks.slack.com/services/T000/B000/XXXXXXXXXXXX"
@@ -79,12 +80,12 @@ def test_a_member_creates_changes_and_deletes_a_channel(world: World) -> None:
     address = f"{CHANNELS}/{created.json()['id']}"
     changed = client.patch(
         address,
-        {"name": "On call", "settings": {"url": "https://hooks.example.com/b"}},
+        {"name": "On call", "settings": {"url": HOOK_URL}},
         headers={"If-Match": created["ETag"]},
     )
     assert changed.status_code == 200, changed.content
     assert changed.json()["settings"] == {
-        "url": "https://hooks.example.com/b",
+        "url": HOOK_URL,
         "secret": {"set": True, "last4": SECRET[-4:]},
     }
     stale = client.patch(address, {"name": "Late"}, headers={"If-Match": created["ETag"]})
@@ -97,6 +98,42 @@ def test_a_member_creates_changes_and_deletes_a_channel(world: World) -> None:
             "alert_channel.create", "alert_channel.update", "alert_channel.delete",
         ]  # fmt: skip
         assert SECRET not in str(list(events.values()))
+
+
+def test_a_kept_secret_does_not_sign_messages_to_another_url(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    created = client.post(CHANNELS, WEBHOOK).json()
+    address = f"{CHANNELS}/{created['id']}"
+    elsewhere = "https://evil.example.com/a"
+    for kept in ({}, {"secret": created["settings"]["secret"]}):
+        moved = client.patch(address, {"settings": {"url": elsewhere, **kept}})
+        assert moved.status_code == 422, moved.content
+        assert moved.json()["errors"][0]["field"] == "settings.secret"
+    assert client.get(address).json()["settings"] == created["settings"]
+    entered = client.patch(address, {"settings": {"url": elsewhere, "secret": SECRET}})
+    assert entered.json()["settings"]["url"] == elsewhere
+
+
+def test_a_channel_of_a_rule_that_a_member_cannot_see_is_changed_by_admins(
+    world: World, stranger: World
+) -> None:
+    """The rule tells which API keys end. So a member could read that by a channel with another address."""
+    member, admin = world.client(Role.MEMBER), world.client(Role.ADMIN)
+    owners = next(c for c in admin.get(CHANNELS).json()["results"] if c["name"] == "Owners")
+    address = f"{CHANNELS}/{owners['id']}"
+    to_member = {"settings": {"to": [world.users[Role.MEMBER].email]}}
+    for refused in (member.patch(address, to_member), member.delete(address)):
+        assert refused.status_code == 403, refused.content
+        assert refused.json()["permission"] == "api_keys.manage"
+        assert "a rule that you cannot see" in refused.json()["detail"].lower()
+    assert world.client(Role.VIEWER).patch(address, to_member).status_code == 403
+    assert stranger.client(Role.OWNER).patch(address, to_member).status_code == 404
+    assert member.get(address).json()["settings"] == {"to": []}
+    assert admin.patch(address, to_member).status_code == 200
+    rules_of_channel = admin.get(RULES).json()["results"]
+    (hidden,) = (rule for rule in rules_of_channel if rule["kind"] == "credential_ends")
+    assert admin.patch(f"{RULES}/{hidden['id']}", {"channel_ids": []}).status_code == 200
+    assert member.patch(address, {"settings": {"to": []}}).status_code == 200
 
 
 def test_each_kind_of_rule_is_described_and_its_defaults_are_valid(world: World) -> None:

@@ -65,7 +65,7 @@ def pagerduty_is_the_receiver(receiver: Receiver, monkeypatch: pytest.MonkeyPatc
 
 
 def set_timing(world: World, channel: UUID, timing: Any) -> dict[str, Any]:
-    changed = world.client(Role.MEMBER).patch(f"{CHANNELS}/{channel}", {"timing": timing})
+    changed = world.client(Role.OWNER).patch(f"{CHANNELS}/{channel}", {"timing": timing})
     assert changed.status_code == 200, changed.content
     row: dict[str, Any] = changed.json()
     return row
@@ -308,8 +308,9 @@ def test_a_digest_is_refused_for_pagerduty(world: World) -> None:
 def test_a_wrong_timing_is_refused_by_its_name(
     world: World, timing: Any, field: str | None
 ) -> None:
-    (owners,) = world.client(Role.MEMBER).get(CHANNELS).json()["results"]
-    answer = world.client(Role.MEMBER).patch(f"{CHANNELS}/{owners['id']}", {"timing": timing})
+    client = world.client(Role.OWNER)
+    (owners,) = client.get(CHANNELS).json()["results"]
+    answer = client.patch(f"{CHANNELS}/{owners['id']}", {"timing": timing})
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["field"].startswith(field or "timing.periods.0")
 

@@ -13,7 +13,7 @@ KIND_HELP = "`webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt 
 AFTER_HELP = "`success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled."
 SETTINGS_HELP = (
     "`webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; "
-    "if they are left out, they are kept."
+    "if they are left out, they are kept, unless the URL changes."
 )
 SHOWN_SETTINGS_HELP = (
     f"{SETTINGS_HELP} Without the permission `pipelines.edit`, what follows the host in the URL is replaced by `…`, because it "

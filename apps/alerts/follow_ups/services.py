@@ -17,7 +17,6 @@ from apps.auth.constraints import violates
 from apps.connectors import secrets
 from apps.json import JsonObject
 from apps.orgs import audit
-from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.placement import find_object
 from apps.orgs.principals import Principal
@@ -29,7 +28,6 @@ from apps.pipelines.visibility import find_pipeline, lock_pipeline
 
 SEAL_KIND = "follow_up"
 MAX_FOLLOW_UPS = 20  # of one pipeline
-ENTER_AGAIN = "Enter it again, because the URL has changed."
 AUDITED = ("name", "after", "enabled")
 
 
@@ -159,7 +157,6 @@ def _save(
     if "settings" in changes:
         before = _masked(follow_up)
         kind = KINDS[follow_up.kind]
-        _refuse_kept_secret_at_another_url(follow_up, changes["settings"])
         settings.store_settings(org, follow_up, changes["settings"], kind=kind, seal_kind=SEAL_KIND)
         if (after := _masked(follow_up)) != before:
             audited["settings"] = [before, after]
@@ -177,16 +174,6 @@ def _save(
         raise FollowUpNameTaken from None
     _record(org, by, action, pipeline, follow_up, audited)
     return follow_up
-
-
-def _refuse_kept_secret_at_another_url(follow_up: FollowUp, sent: JsonObject) -> None:
-    """Raise Invalid if a stored secret would be sent to a URL for which nobody has entered it."""
-    if not follow_up.sealed or sent.get("url") == follow_up.settings.get("url"):
-        return
-    paths = [str(name) for (name,) in KINDS[follow_up.kind].secrets]
-    kept = [name for name in paths if not isinstance(sent.get(name), str)]
-    if kept:
-        raise Invalid([(f"settings.{name}", ENTER_AGAIN, "required") for name in kept])
 
 
 def _masked(follow_up: FollowUp) -> JsonObject:

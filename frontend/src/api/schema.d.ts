@@ -5363,7 +5363,7 @@ export interface components {
         ChannelCreateRequest: {
             name: string;
             kind: components["schemas"]["ChannelKindEnum"];
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`. It is kept if it is left out, unless `url` changes. */
             settings: {
                 [key: string]: unknown;
             };
@@ -5392,7 +5392,7 @@ export interface components {
             id: string;
             name: string;
             kind: components["schemas"]["ChannelKindEnum"];
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`. It is kept if it is left out, unless `url` changes. */
             settings: {
                 [key: string]: unknown;
             };
@@ -6262,7 +6262,7 @@ export interface components {
              * @default success
              */
             after?: components["schemas"]["FollowUpAfterEnum"];
-            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept, unless the URL changes. */
             settings: {
                 [key: string]: unknown;
             };
@@ -6279,7 +6279,7 @@ export interface components {
             kind: components["schemas"]["FollowUpKindEnum"];
             /** @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled. */
             after: components["schemas"]["FollowUpAfterEnum"];
-            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. Without the permission `pipelines.edit`, what follows the host in the URL is replaced by `…`, because it may contain a credential. */
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept, unless the URL changes. Without the permission `pipelines.edit`, what follows the host in the URL is replaced by `…`, because it may contain a credential. */
             settings: {
                 [key: string]: unknown;
             };
@@ -7331,7 +7331,7 @@ export interface components {
         };
         PatchedChannelUpdateRequest: {
             name?: string;
-            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`, and kept if it is left out. */
+            /** @description email: `to`, a list of addresses, empty for the owners. slack: `url` of an incoming webhook (secret). teams: `url` of a workflow (secret). pagerduty: `routing_key` (secret), `severity` and `server`. opsgenie: `api_key` (secret), `priority` and `server`. webhook: `url`, and `secret`, the key of the signature. A secret is shown as `{set, last4}`. It is kept if it is left out, unless `url` changes. */
             settings?: {
                 [key: string]: unknown;
             };
@@ -7367,7 +7367,7 @@ export interface components {
             name?: string;
             /** @description `success`: after a run that has succeeded. `end`: also after one that has failed or was cancelled. */
             after?: components["schemas"]["FollowUpAfterEnum"];
-            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept. */
+            /** @description `webhook`: url, secret. `dbt_cloud`: url, account_id, job_id, token. The secret and the token are never shown; if they are left out, they are kept, unless the URL changes. */
             settings?: {
                 [key: string]: unknown;
             };
