@@ -19,7 +19,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     LIMIT most
 $$;
 
--- Deletes up to `most` old deliveries that are not pending, and old closed alerts.
+-- Deletes up to `most` old deliveries that are not pending, and old closed alerts. The deliveries of a message that has opened
+-- an incident are kept while one of its alerts is open, because its recovery needs the id of the message.
 CREATE OR REPLACE FUNCTION alerts_remove_old(before timestamptz, most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH deliveries AS (
@@ -28,6 +29,9 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
             WHERE d.created_at < before AND d.state <> 'pending'
             AND NOT (d.state = 'snoozed' AND EXISTS (
                 SELECT 1 FROM alerts_alert o WHERE o.org_id = d.org_id AND o.id = d.alert_id AND o.closed_at IS NULL))
+            AND NOT (d.kind = 'opened' AND EXISTS (
+                SELECT 1 FROM alerts_delivery e JOIN alerts_alert o ON o.org_id = e.org_id AND o.id = e.alert_id
+                WHERE e.message_id = d.message_id AND o.closed_at IS NULL))
             LIMIT most) RETURNING 1),
     alerts AS (
         DELETE FROM alerts_alert WHERE id IN (

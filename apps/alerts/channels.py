@@ -175,8 +175,8 @@ def _save(
 def _set_timing(channel: Channel, wanted: JsonObject) -> None:
     """Set when the channel sends. What waits is looked at again. Raises Invalid."""
     found = [(f"timing.{name}", text, code) for name, text, code in timing.errors(wanted)]
-    if not found and wanted["kind"] == TimingKind.DIGEST and KINDS[channel.kind].one_by_one:
-        message = "Channels of this kind get each alert alone, so they have no digest."
+    if not found and wanted["kind"] == TimingKind.DIGEST and KINDS[channel.kind].opens_incidents:
+        message = "Channels of this kind open incidents, so they have no digest."
         found = [("timing.kind", message, "invalid")]
     if found:
         raise Invalid(found)

@@ -43,6 +43,12 @@ class StillPending(Conflict):
     code = "still_pending"
 
 
+class IncidentOpen(Conflict):
+    """Other alerts of the same incident are open: it is resolved when they have recovered."""
+
+    code = "incident_open"
+
+
 class FollowUpNameTaken(Conflict):
     """Something else that is called after the runs of the pipeline has this name."""
 

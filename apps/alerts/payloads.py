@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from django.conf import settings
@@ -98,6 +98,7 @@ class Message(TypedDict):
     events: list[Event]
     recovered_count: int
     recovered: list[Recovery]
+    incident_key: NotRequired[str]  # only for kinds that open incidents; it is not sent to webhooks
 
 
 def event(

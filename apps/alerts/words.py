@@ -74,8 +74,8 @@ def subject(event: Event) -> str:
     return event["subject"]["name"] if event["subject"] else ""
 
 
-def thread_id(event: Event) -> str:
-    """Return the id by which another system recognizes all events of an alert. A test is an alert of its own."""
+def alert_id(event: Event) -> str:
+    """Return the id of the alert. A test is an alert of its own."""
     return event["alert_id"] or event["id"]
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 import pytest
+from django.utils import timezone
 
 from apps.alerts.examples import EVENT, MESSAGE
 from apps.alerts.kinds import opsgenie, pagerduty, teams
-from apps.alerts.models import Channel
+from apps.alerts.models import Channel, Delivery
+from apps.alerts.sending import delivering
 from apps.orgs.roles import Role
 from apps.runs.models import Status
-from tests.alerts.conftest import CHANNELS, add_rule, deliver, end_run, fail, log_of, make_due
+from tests.alerts.conftest import (
+    CHANNELS,
+    DELIVERIES,
+    add_rule,
+    deliver,
+    end_run,
+    fail,
+    log_of,
+    make_due,
+)
 from tests.alerts.receiver import Receiver, Reply
 from tests.world import World
 
@@ -119,6 +131,7 @@ def test_pagerduty_gets_an_incident_that_the_recovery_resolves(
     (pipeline,) = fail(world, "Orders")
     deliver(world, channel)
     end_run(world, pipeline, Status.SUCCEEDED)
+    make_due(world, channel)
     deliver(world, channel)
     opened, closed = bodies(receiver)
     assert [request.path for request in receiver.requests] == [
@@ -159,6 +172,7 @@ def test_opsgenie_gets_an_alert_that_the_recovery_closes(world: World, receiver:
     (pipeline,) = fail(world, "Orders")
     deliver(world, channel)
     end_run(world, pipeline, Status.SUCCEEDED)
+    make_due(world, channel)
     deliver(world, channel)
     opened, closed = bodies(receiver)
     alert_id = log_of(world, channel=channel)[0]["event"]["alert_id"]
@@ -217,14 +231,92 @@ def test_other_regions_have_their_own_server(
     assert receiver.requests[0].path.startswith(f"/hook/{host}/v2/")
 
 
+def resolved(receiver: Receiver, kind: str) -> list[str]:
+    """Return the keys of the incidents that were resolved, in order."""
+    if kind == "opsgenie":
+        paths = [request.path.partition("?")[0].split("/") for request in receiver.requests]
+        return [path[-2] for path in paths if path[-1] == "close"]
+    return [b["dedup_key"] for b in bodies(receiver) if b["event_action"] == "resolve"]
+
+
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_each_alert_of_a_burst_is_sent_alone(world: World, receiver: Receiver, kind: str) -> None:
+def test_what_follows_in_a_burst_is_one_incident_that_is_resolved_when_all_have_recovered(
+    world: World, receiver: Receiver, kind: str
+) -> None:
     channel = add_channel(world, kind, SETTINGS[kind])
-    fail(world, "First", "Second", "Third")
+    first = fail(world, "First")
     deliver(world, channel)
+    others = fail(world, *(f"Pipeline {n}" for n in range(25)))
+    deliver(world, channel)
+    assert len(receiver.requests) == 1, "what follows waits for the end of the minute"
+    make_due(world, channel)
+    deliver(world, channel)
+    alone, several = bodies(receiver)
+    rows = log_of(world, channel=channel, limit=200)
+    message_id = rows[-1]["message_id"]
+    assert {row["message_id"] for row in rows[1:]} == {message_id}
     name = "alias" if kind == "opsgenie" else "dedup_key"
-    assert len({body[name] for body in bodies(receiver)}) == 3
-    assert len({row["message_id"] for row in log_of(world, channel=channel)}) == 3
+    assert (alone[name], several[name]) == (rows[0]["event"]["alert_id"], message_id)
+    text = orjson.dumps(several).decode()
+    assert "25 alerts of your pipelines" in text
+    assert "“Pipeline 3” has failed after 3 attempts." in text
+    assert "And 5 more." in text
+    assert "/alerts/deliveries" in text
+
+    for pipeline in others[:-1]:
+        end_run(world, pipeline, Status.SUCCEEDED)
+    make_due(world, channel)
+    deliver(world, channel)
+    assert resolved(receiver, kind) == []
+    rows = log_of(world, channel=channel, limit=200)
+    skipped = [row for row in rows if row["kind"] == "closed"]
+    assert {row["state"] for row in skipped} == {"skipped"}
+    assert skipped[0]["problem"].startswith("It is part of an incident with other alerts")
+    again = world.client(Role.MEMBER).post(f"{DELIVERIES}/{skipped[0]['id']}/replay")
+    assert (again.status_code, again.json()["code"]) == (409, "incident_open")
+
+    for pipeline in (others[-1], *first):
+        end_run(world, pipeline, Status.SUCCEEDED)
+    deliver(world, channel)
+    assert resolved(receiver, kind) == [message_id, rows[0]["event"]["alert_id"]]
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_recoveries_at_the_same_time_resolve_their_incident_by_one_request(
+    world: World, receiver: Receiver, kind: str
+) -> None:
+    channel = add_channel(world, kind, SETTINGS[kind])
+    pipelines = fail(world, "First", "Second", "Third")
+    deliver(world, channel)
+    for pipeline in pipelines:
+        end_run(world, pipeline, Status.SUCCEEDED)
+    make_due(world, channel)
+    deliver(world, channel)
+    assert len(receiver.requests) == 2
+    closed = [row for row in log_of(world, channel=channel) if row["kind"] == "closed"]
+    assert {row["state"] for row in closed} == {"sent"}
+    assert len({row["message_id"] for row in closed}) == 1
+
+
+def test_the_opening_of_an_incident_is_kept_while_one_of_its_alerts_is_open(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
+    recovered, still_failing = fail(world, "Recovered", "Still failing")
+    deliver(world, channel)
+    end_run(world, recovered, Status.SUCCEEDED)
+    make_due(world, channel)
+    deliver(world, channel)
+    with world.scope():
+        rows = Delivery.objects.for_org(world.org).filter(channel_id=channel)
+        rows.update(created_at=timezone.now() - timedelta(days=100))
+    delivering.remove_old()
+    assert [row["kind"] for row in log_of(world, channel=channel)] == ["opened"] * 2
+
+    end_run(world, still_failing, Status.SUCCEEDED)
+    deliver(world, channel)
+    opened, closed = bodies(receiver)
+    assert (closed["event_action"], closed["dedup_key"]) == ("resolve", opened["dedup_key"])
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
@@ -267,12 +359,14 @@ def test_a_refusal_is_final_and_a_fault_is_tried_again(
 def test_after_too_many_requests_new_events_wait_too(world: World, receiver: Receiver) -> None:
     channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
     receiver.replies = [Reply(429, headers={"Retry-After": "90"})]
-    fail(world, "First", "Second", "Third")
+    fail(world, "First")
+    deliver(world, channel)
+    fail(world, "Second", "Third")
     deliver(world, channel)
     assert len(receiver.requests) == 1
     make_due(world, channel)
     deliver(world, channel)
-    assert len(receiver.requests) == 4
+    assert len(receiver.requests) == 3
     assert {row["state"] for row in log_of(world, channel=channel)} == {"sent"}
 
 

@@ -11,14 +11,11 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.alerts import words
 from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.incidents import Incident, sender
 from apps.alerts.kinds.posting import KeyField, post
-from apps.alerts.models import DeliveryKind
-from apps.alerts.payloads import Event, Message
 from apps.connectors.schemas import Pattern
 from apps.json import JsonObject
-from apps.orgs.models import Org
 
 SECRETS: frozenset[Pattern] = frozenset({("api_key",)})
 ADDRESSES = {
@@ -54,37 +51,24 @@ class Settings(serializers.Serializer[Any]):
     )
 
 
-def send(message: Message, settings: JsonObject, org: Org) -> Answer:
-    """Send the one event of the message. A test creates an alert and closes it at once."""
-    (event,) = message["events"]
-    if event["kind"] == DeliveryKind.CLOSED:
-        return _close(event, settings)
-    priority = "P5" if event["kind"] == DeliveryKind.TEST else str(settings["priority"])
-    answer = _post("", _alert(message, event, priority), settings)
-    is_test = event["kind"] == DeliveryKind.TEST
-    return _close(event, settings) if is_test and answer.accepted else answer
-
-
-def _alert(message: Message, event: Event, priority: str) -> JsonObject:
-    first, *details = words.event_lines(event)
-    page = words.page(message)
-    rule = event["rule"]
-    return {
-        "message": first[:MAX_MESSAGE_LENGTH],
-        "alias": words.thread_id(event),
-        "description": "\n".join([first, *details, *(page or ())])[:MAX_DESCRIPTION_LENGTH],
-        "priority": priority,
+def open_alert(incident: Incident, settings: JsonObject) -> Answer:
+    lines = [incident.title, *incident.details, *(incident.page or ())]
+    body: JsonObject = {
+        "message": incident.title[:MAX_MESSAGE_LENGTH],
+        "alias": incident.key,
+        "description": "\n".join(lines)[:MAX_DESCRIPTION_LENGTH],
+        "priority": "P5" if incident.is_test else str(settings["priority"]),
         "source": "Drover",
-        "entity": words.subject(event)[:MAX_ENTITY_LENGTH],
-        "tags": ["drover", rule["kind"] if rule else "test"],
-        "details": {"organization": message["organization"]["name"]},
+        "entity": incident.subject[:MAX_ENTITY_LENGTH],
+        "tags": ["drover", incident.kind],
+        "details": {"organization": incident.organization},
     }
+    return _post("", body, settings)
 
 
-def _close(event: Event, settings: JsonObject) -> Answer:
-    note = words.event_lines(event)[0]
-    path = f"/{words.thread_id(event)}/close?identifierType=alias"
-    return _post(path, {"source": "Drover", "note": note}, settings)
+def close_alert(incident: Incident, settings: JsonObject) -> Answer:
+    path = f"/{incident.key}/close?identifierType=alias"
+    return _post(path, {"source": "Drover", "note": incident.title}, settings)
 
 
 def _post(path: str, body: JsonObject, settings: JsonObject) -> Answer:
@@ -92,3 +76,6 @@ def _post(path: str, body: JsonObject, settings: JsonObject) -> Answer:
     url = f"{ADDRESSES[str(settings['server'])]}/v2/alerts{path}"
     headers = {"Authorization": f"GenieKey {key}"}
     return post(url, orjson.dumps(body), headers=headers, secrets=[key])
+
+
+send = sender(open_alert, close_alert)

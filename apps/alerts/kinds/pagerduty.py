@@ -1,4 +1,4 @@
-"""PagerDuty, by its Events API v2. An alert opens an incident, and its recovery resolves it.
+"""PagerDuty, by its Events API v2. Alerts open incidents, and their recovery resolves them.
 
 The format is https://developer.pagerduty.com/docs/send-alert-event: 202 accepts an event, 400 refuses it, and after 429
 or 5xx it is sent again. Events with the same `dedup_key` belong to the same incident, so one that arrives twice does nothing.
@@ -11,14 +11,11 @@ from typing import Any
 import orjson
 from rest_framework import serializers
 
-from apps.alerts import words
 from apps.alerts.kinds.answers import Answer
+from apps.alerts.kinds.incidents import Incident, sender
 from apps.alerts.kinds.posting import KeyField, post
-from apps.alerts.models import DeliveryKind
-from apps.alerts.payloads import Event, Message
 from apps.connectors.schemas import Pattern
 from apps.json import JsonObject
-from apps.orgs.models import Org
 
 SECRETS: frozenset[Pattern] = frozenset({("routing_key",)})
 ADDRESSES = {
@@ -50,13 +47,28 @@ class Settings(serializers.Serializer[Any]):
     )
 
 
-def send(message: Message, settings: JsonObject, org: Org) -> Answer:
-    """Send the one event of the message. A test opens an incident and resolves it at once."""
-    (event,) = message["events"]
-    if event["kind"] != DeliveryKind.TEST:
-        return _post(_body(message, event, settings), settings)
-    answer = _post(_body(message, event, {**settings, "severity": "info"}), settings)
-    return _post(_resolution(event), settings) if answer.accepted else answer
+def open_incident(incident: Incident, settings: JsonObject) -> Answer:
+    page = incident.page
+    body: JsonObject = {
+        "event_action": "trigger",
+        "dedup_key": incident.key,
+        "client": "Drover",
+        **({"client_url": page[1], "links": [{"text": page[0], "href": page[1]}]} if page else {}),
+        "payload": {
+            "summary": incident.title[:MAX_SUMMARY_LENGTH],
+            "source": incident.subject or "Drover",
+            "severity": "info" if incident.is_test else settings["severity"],
+            "timestamp": incident.at,
+            "group": incident.organization,
+            "class": incident.kind,
+            "custom_details": {"details": "\n".join(incident.details)},
+        },
+    }
+    return _post(body, settings)
+
+
+def resolve(incident: Incident, settings: JsonObject) -> Answer:
+    return _post({"event_action": "resolve", "dedup_key": incident.key}, settings)
 
 
 def _post(body: JsonObject, settings: JsonObject) -> Answer:
@@ -65,28 +77,4 @@ def _post(body: JsonObject, settings: JsonObject) -> Answer:
     return post(url, orjson.dumps({"routing_key": key, **body}), headers={}, secrets=[key])
 
 
-def _body(message: Message, event: Event, settings: JsonObject) -> JsonObject:
-    if event["kind"] == DeliveryKind.CLOSED:
-        return _resolution(event)
-    summary, *details = words.event_lines(event)
-    page = words.page(message)
-    rule = event["rule"]
-    return {
-        "event_action": "trigger",
-        "dedup_key": words.thread_id(event),
-        "client": "Drover",
-        **({"client_url": page[1], "links": [{"text": page[0], "href": page[1]}]} if page else {}),
-        "payload": {
-            "summary": summary[:MAX_SUMMARY_LENGTH],
-            "source": words.subject(event) or "Drover",
-            "severity": settings["severity"],
-            "timestamp": event["at"],
-            "group": message["organization"]["name"],
-            "class": rule["kind"] if rule else "test",
-            "custom_details": {"details": "\n".join(details)},
-        },
-    }
-
-
-def _resolution(event: Event) -> JsonObject:
-    return {"event_action": "resolve", "dedup_key": words.thread_id(event)}
+send = sender(open_incident, resolve)

@@ -23,7 +23,7 @@ class Kind:
     """`secrets` are the paths of the secret settings, and `form` validates all settings. `check` then returns what the org may not set.
 
     `send` is called outside of any transaction. It returns why a message was not accepted, and does not raise for it.
-    With `one_by_one` each message has one event, because the other side opens and closes something for each alert.
+    With `opens_incidents` a message opens something on the other side, or closes it: see apps.alerts.sending.incidents.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Kind:
     form: type[serializers.Serializer[Any]]
     send: Callable[[Message, JsonObject, Org], Answer]
     check: Callable[[JsonObject, Org], list[Error]] = lambda settings, org: []
-    one_by_one: bool = False
+    opens_incidents: bool = False
 
 
 KINDS: dict[str, Kind] = {
@@ -60,19 +60,19 @@ KINDS: dict[str, Kind] = {
     ),
     ChannelKind.PAGERDUTY: Kind(
         "PagerDuty",
-        "An incident for each alert. The recovery resolves it.",
+        "An incident for each alert, or for all of a burst. The recovery resolves it.",
         pagerduty.SECRETS,
         pagerduty.Settings,
         pagerduty.send,
-        one_by_one=True,
+        opens_incidents=True,
     ),
     ChannelKind.OPSGENIE: Kind(
         "Opsgenie or Jira Service Management",
-        "An alert there for each alert here. The recovery closes it.",
+        "An alert there for each alert here, or for all of a burst. The recovery closes it.",
         opsgenie.SECRETS,
         opsgenie.Settings,
         opsgenie.send,
-        one_by_one=True,
+        opens_incidents=True,
     ),
     ChannelKind.WEBHOOK: Kind(
         "Webhook",

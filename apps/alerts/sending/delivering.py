@@ -4,8 +4,8 @@ The rows say what has to be sent; a job only wakes a worker. A worker claims one
 sends it outside of any transaction, and stores the answer in a second one. If the worker dies in between, the message is
 due again after CLAIM, and is sent with the same ids. So a message arrives at least once.
 
-The first event goes at once. Events that follow within GROUPING are sent together in one message, except to kinds of
-channels that get one event in each message. What happens in the quiet hours of a channel, or before its next digest, is
+The first event goes at once. Events that follow within GROUPING are sent together in one message; the module `incidents` says
+how for kinds of channels that open incidents. What happens in the quiet hours of a channel, or before its next digest, is
 kept and sent in one message afterwards, unless its rule is urgent. Events of a pipeline wait while a message with an earlier event of this pipeline is being sent again, so that they arrive in order.
 """
 
@@ -29,7 +29,7 @@ from apps.alerts.kinds.email import owner_addresses
 from apps.alerts.kinds.registry import KINDS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.payloads import Recovery
-from apps.alerts.sending import queue, timing
+from apps.alerts.sending import incidents, queue, timing
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
 from apps.alerts.settings import unsealed_settings
 from apps.auth.mailing import mail
@@ -144,10 +144,10 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
             channel.held_until = hold.until
             channel.save(update_fields=["held_until"])
             return None
-    if KINDS[channel.kind].one_by_one:
-        oldest = new.order_by("created_at", "pk").values("pk")[:1]
-        new = new.filter(pk__in=oldest)
-        return message_id if new.update(message_id=message_id) else None
+    if KINDS[channel.kind].opens_incidents:
+        if (update := incidents.next_update(new)) is not None:
+            return message_id if update.update(message_id=message_id) else None
+        new = new.filter(kind=DeliveryKind.OPENED)
     if not new.update(message_id=message_id):
         return None
     channel.grouped_until = now + GROUPING
@@ -173,17 +173,20 @@ def _claim_message(
     )
     first_rows = list(rows.order_by("created_at", "pk")[: payloads.MAX_EVENTS])
     first = first_rows[0]
+    message = payloads.message(
+        first.message_id or new_id(),
+        org=org,
+        channel=channel,
+        count=rows.count(),
+        events=[row.payload for row in first_rows],
+        recoveries=_recoveries(rows, first_rows),
+    )
+    if KINDS[channel.kind].opens_incidents:
+        message["incident_key"] = incidents.key_of(first)
     return ClaimedMessage(
         org=org,
         channel=channel,
-        message=payloads.message(
-            first.message_id or new_id(),
-            org=org,
-            channel=channel,
-            count=rows.count(),
-            events=[row.payload for row in first_rows],
-            recoveries=_recoveries(rows, first_rows),
-        ),
+        message=message,
         attempt=first.attempts,
         first_attempt_at=first.first_attempt_at or now,
         is_test=first.kind == DeliveryKind.TEST,

@@ -32,7 +32,7 @@ def hold_back(org_id: UUID, rows: Sequence[Delivery], channels: Mapping[UUID, Ch
         row.urgent = rule is not None and rule.urgent
         if is_closing and (row.alert_id, row.channel_id) in waiting:
             row.state, row.problem = DeliveryState.SNOOZED, RECOVERED_SNOOZED
-        elif row.alert and is_closing and KINDS[channels[row.channel_id].kind].one_by_one:
+        elif row.alert and is_closing and KINDS[channels[row.channel_id].kind].opens_incidents:
             # What is open elsewhere is closed at once, also in quiet hours. What is not open there stays so.
             row.urgent = True
             if _skip_opening(org_id, row.alert, row.channel_id):

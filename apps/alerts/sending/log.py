@@ -10,10 +10,12 @@ from uuid import UUID
 from django.db.models import OuterRef, Q, Subquery
 
 from apps.alerts.channels import add_single
-from apps.alerts.exceptions import StillPending
-from apps.alerts.models import Channel, Delivery, DeliveryState
+from apps.alerts.exceptions import IncidentOpen, StillPending
+from apps.alerts.kinds.registry import KINDS
+from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.payloads import Event
 from apps.alerts.rules import hidden_kinds
+from apps.alerts.sending import incidents
 from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.models import Org
@@ -97,7 +99,7 @@ def matching(
 def replay(*, org: Org, by: Principal, delivery_id: UUID) -> Delivery:
     """Send the event again, with the same event id, and return the new delivery.
 
-    Raises NotFound, StillPending and ChannelDisabled.
+    Raises NotFound, StillPending, IncidentOpen and ChannelDisabled.
     """
     delivery = find_object(
         deliveries(org, by).select_related("channel", "pipeline"), delivery_id, lock=True
@@ -107,6 +109,9 @@ def replay(*, org: Org, by: Principal, delivery_id: UUID) -> Delivery:
     if delivery.state == DeliveryState.PENDING:
         raise StillPending
     channel: Channel = delivery.channel
+    is_recovery = delivery.kind == DeliveryKind.CLOSED
+    if is_recovery and KINDS[channel.kind].opens_incidents and incidents.is_open(delivery):
+        raise IncidentOpen
     copy = add_single(
         channel,
         delivery.kind,

@@ -1,0 +1,63 @@
+"""The incidents that alerts open at PagerDuty and Opsgenie, and when their recoveries resolve them.
+
+What opens at the same time is one incident, so that a burst of failures is not as many requests: the deliveries of its opening
+have one message. It is resolved when all its alerts have recovered. The recoveries before the last one are not sent.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+
+from apps.alerts import words
+from apps.alerts.models import Alert, Delivery, DeliveryKind, DeliveryState
+from apps.orgs.tenancy import OrgQuerySet
+
+STILL_OPEN = (
+    "It is part of an incident with other alerts, which is resolved when all have recovered."
+)
+
+
+def next_update(new: QuerySet[Delivery]) -> QuerySet[Delivery] | None:
+    """Return those of the new deliveries that the next request about an open incident is about, or None.
+
+    Recoveries that do not resolve their incident are marked as skipped.
+    """
+    updates = new.exclude(kind=DeliveryKind.OPENED).order_by("created_at", "pk")
+    while (first := updates.first()) is not None:
+        if first.kind != DeliveryKind.CLOSED or first.alert_id is None:
+            return new.filter(pk=first.pk)
+        alert_ids = opening(first).values("alert_id")
+        recoveries = new.filter(
+            Q(pk=first.pk) | Q(kind=DeliveryKind.CLOSED, alert_id__in=alert_ids)
+        )
+        if not is_open(first):
+            return recoveries
+        recoveries.update(state=DeliveryState.SKIPPED, problem=STILL_OPEN)
+    return None
+
+
+def key_of(delivery: Delivery) -> str:
+    """Return the key by which the other side recognizes all requests about the incident of this delivery.
+
+    An incident with one alert has the id of the alert, and one with several has the id of the message that has opened it.
+    """
+    openings = list(opening(delivery).values_list("message_id", flat=True)[:2])
+    return str(openings[0]) if len(openings) > 1 else words.alert_id(delivery.payload)
+
+
+def is_open(delivery: Delivery) -> bool:
+    """Whether an alert of the incident of this delivery is open."""
+    alerts = Alert.objects.for_org(delivery.org_id).filter(closed_at=None)
+    return alerts.filter(pk__in=opening(delivery).values("alert_id")).exists()
+
+
+def opening(delivery: Delivery) -> OrgQuerySet[Delivery]:
+    """Return the deliveries of the message that has opened the incident. A test, or a deleted alert, has none."""
+    openings = Delivery.objects.for_org(delivery.org_id).filter(
+        channel_id=delivery.channel_id, kind=DeliveryKind.OPENED, message_id__isnull=False
+    )
+    if delivery.alert_id is None:
+        return openings.none()
+    # Later ones of the same alert were sent again by a person.
+    of_alert = openings.filter(alert_id=delivery.alert_id).order_by("created_at", "pk")
+    return openings.filter(message_id=of_alert.values_list("message_id", flat=True).first())
