@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-
 from apps.alerts import payloads, settings
 from apps.alerts.exceptions import (
     ChannelDisabled,
@@ -23,7 +21,7 @@ from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.alerts.sending import queue, timing
 from apps.alerts.sending.delivering import fail_pending
 from apps.alerts.sending.timing import TimingKind
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.auth.models import new_id
 from apps.json import JsonObject
 from apps.orgs import audit
@@ -161,13 +159,8 @@ def _save(
     if "enabled" in changes and changes["enabled"] != channel.enabled:
         audited["enabled"] = [channel.enabled, changes["enabled"]]
         _set_enabled(channel, changes["enabled"])
-    try:
-        with transaction.atomic():
-            channel.save()
-    except IntegrityError as error:
-        if not violates(error, "alerts_channel_name"):
-            raise
-        raise ChannelNameTaken from None
+    with refused_as(ChannelNameTaken, "alerts_channel_name"):
+        channel.save()
     _record(org, by, action, channel, audited)
     return channel
 

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+
+
+@contextmanager
+def refused_as(error: Exception | type[Exception], *constraints: str) -> Iterator[None]:
+    """Run statements in a transaction or savepoint, and raise `error` if they violate one of these constraints."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as violation:
+        if not violates(violation, *constraints):
+            raise
+        raise error from None
 
 
 def violates(error: IntegrityError, *constraints: str) -> bool:

@@ -13,12 +13,11 @@ from functools import cache
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.module_loading import autodiscover_modules
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.connectors import catalogue, configuration, secrets, storage
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import NO_SETTINGS, StoredSettings
@@ -330,13 +329,8 @@ def _set_settings(org: Org, connector: Connector, settings: StoredSettings) -> N
 
 
 def _save(connector: Connector, *, new: bool) -> None:
-    try:
-        with transaction.atomic():
-            connector.save(force_insert=new)
-    except IntegrityError as error:
-        if not violates(error, "connectors_connector_name"):
-            raise
-        raise ConnectorNameTaken from None
+    with refused_as(ConnectorNameTaken, "connectors_connector_name"):
+        connector.save(force_insert=new)
 
 
 def _call_settings_watchers(org: Org, by: Principal, connector: Connector) -> None:

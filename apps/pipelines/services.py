@@ -12,9 +12,9 @@ from datetime import date
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.auth.mailing import access_notices
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.schemas import Error
@@ -406,16 +406,11 @@ SAVED_FIELDS = (
 
 def _save(pipeline: Pipeline, *, new: bool = False) -> None:
     """Save the row. An update leaves out the columns that apps.runs and the freshness set."""
-    try:
-        with transaction.atomic():
-            if new:
-                pipeline.save(force_insert=True)
-            else:
-                pipeline.save(update_fields=SAVED_FIELDS)
-    except IntegrityError as error:
-        if not violates(error, "pipelines_pipeline_name"):
-            raise
-        raise PipelineNameTaken from None
+    with refused_as(PipelineNameTaken, "pipelines_pipeline_name"):
+        if new:
+            pipeline.save(force_insert=True)
+        else:
+            pipeline.save(update_fields=SAVED_FIELDS)
 
 
 def _masked_document(new_definition: Definition) -> Document:

@@ -6,14 +6,13 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models import Value
 
 from apps.alerts import settings
 from apps.alerts.exceptions import FollowUpNameTaken, TooManyFollowUps
 from apps.alerts.follow_ups.kinds import KINDS
 from apps.alerts.models import FollowUp, FollowUpCall
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.connectors import secrets
 from apps.json import JsonObject
 from apps.orgs import audit
@@ -165,13 +164,8 @@ def _save(
         if old != new:
             audited[name] = [old or None, new]
             setattr(follow_up, name, new)
-    try:
-        with transaction.atomic():
-            follow_up.save()
-    except IntegrityError as error:
-        if not violates(error, "alerts_followup_name"):
-            raise
-        raise FollowUpNameTaken from None
+    with refused_as(FollowUpNameTaken, "alerts_followup_name"):
+        follow_up.save()
     _record(org, by, action, pipeline, follow_up, audited)
     return follow_up
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.connectors.custom_sources.checked_code import CheckedCode
 from apps.connectors.exceptions import AnyHostNeedsAdmin, CustomSourceNameTaken
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
@@ -193,10 +193,5 @@ def _audited_code(before: CustomSourceVersion | None, code: CheckedCode) -> dict
 
 
 def _save(source: CustomSource, *, new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            source.save(force_insert=new)
-    except IntegrityError as error:
-        if not violates(error, "connectors_customsource_name"):
-            raise
-        raise CustomSourceNameTaken from None
+    with refused_as(CustomSourceNameTaken, "connectors_customsource_name"):
+        source.save(force_insert=new)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from procrastinate.exceptions import AlreadyEnqueued
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.background import jobs
 from apps.connectors.exceptions import RepositoryConnected
 from apps.connectors.models import Repository, SyncStatus
@@ -177,13 +177,8 @@ def _apply_changes(org: Org, repository: Repository, changes: Mapping[str, Any])
 
 
 def _save(repository: Repository, *, is_new: bool = False) -> None:
-    try:
-        with transaction.atomic():
-            repository.save(force_insert=is_new)
-    except IntegrityError as error:
-        if not violates(error, "connectors_repository_place"):
-            raise
-        raise RepositoryConnected from None
+    with refused_as(RepositoryConnected, "connectors_repository_place"):
+        repository.save(force_insert=is_new)
 
 
 def _record(

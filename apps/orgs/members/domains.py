@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken, NotFound
 from apps.orgs.members.services import audit_label
@@ -89,13 +87,8 @@ def _lock_domain(org: Org, by: Principal, domain_id: UUID, match: Match) -> Doma
 
 
 def _save(domain: Domain) -> None:
-    try:
-        with transaction.atomic():
-            domain.save()
-    except IntegrityError as error:
-        if not violates(error, "orgs_domain_name"):
-            raise
-        raise NameTaken from None
+    with refused_as(NameTaken, "orgs_domain_name"):
+        domain.save()
 
 
 def _record(org: Org, by: Principal, action: str, domain: Domain, changes: dict[str, Any]) -> None:

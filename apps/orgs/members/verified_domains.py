@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.auth import attempts
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as, violates
 from apps.auth.mailing import links, mail
 from apps.json import JsonObject
 from apps.orgs import audit
@@ -111,14 +111,9 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     if VerifiedDomain.objects.for_org(org).count() >= MAX_DOMAINS:
         raise LimitReached("e-mail domains", MAX_DOMAINS)
     row = VerifiedDomain(org=org, domain=domain, token=links.new_secret())
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        if not violates(error, "orgs_verifieddomain_once"):
-            raise
-        message = f"{domain} is already in your organization's list: check its TXT record there."
-        raise NameTaken(message) from None
+    message = f"{domain} is already in your organization's list: check its TXT record there."
+    with refused_as(NameTaken(message), "orgs_verifieddomain_once"):
+        row.save()
     _record(org, by, "verified_domain.add", row, {"domain": [None, domain]})
     return row
 

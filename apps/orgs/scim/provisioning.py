@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken
@@ -214,13 +213,8 @@ def _save_row(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str,
     for name, value in fields.items():
         setattr(row, name, value)
     row.updated_at = row.created_at if row._state.adding else timezone.now()
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        if not violates(error, *UNIQUE_CONSTRAINTS):
-            raise
-        raise NameTaken from None
+    with refused_as(NameTaken, *UNIQUE_CONSTRAINTS):
+        row.save()
     return changes
 
 

@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any, TypedDict
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.background.sweeping import remove_in_batches
 from apps.orgs import audit, vault
 from apps.orgs.models import Org
@@ -138,13 +137,8 @@ def _lock(
 
 
 def _save(hook: Hook) -> None:
-    try:
-        with transaction.atomic():
-            hook.save()
-    except IntegrityError as error:
-        if not violates(error, "pipelines_hook_name"):
-            raise
-        raise HookNameTaken from None
+    with refused_as(HookNameTaken, "pipelines_hook_name"):
+        hook.save()
 
 
 def _record(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-
-from apps.auth.constraints import violates
+from apps.auth.constraints import refused_as
 from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Conflict, SessionNeeded
@@ -88,13 +86,8 @@ def delete(*, org: Org, by: Principal, view_id: UUID, match: Match = None) -> No
 
 
 def _save(org: Org, by: Principal, action: str, view: SavedView) -> None:
-    try:
-        with transaction.atomic():
-            view.save()
-    except IntegrityError as error:
-        if not violates(error, "pipelines_view_name"):
-            raise
-        raise ViewNameTaken from None
+    with refused_as(ViewNameTaken, "pipelines_view_name"):
+        view.save()
     _record(org, by, action, view)
 
 
