@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any, TypedDict
 from uuid import UUID
 
-from apps.alerts import payloads, settings
+from apps.alerts import payloads
 from apps.alerts.exceptions import (
     ChannelDisabled,
     ChannelNameTaken,
     ChannelOfHiddenRule,
     TooManyChannels,
 )
-from apps.alerts.kinds.registry import KINDS
+from apps.alerts.kinds.registry import KINDS, SETTINGS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, RuleChannel
 from apps.alerts.rule_kinds.registry import RULE_KINDS
 from apps.alerts.sending import queue, timing
@@ -146,10 +146,7 @@ def _save(
 ) -> Channel:
     audited: dict[str, Any] = {}
     if "settings" in changes:
-        before = _masked(channel)
-        settings.set_settings(org, channel, changes["settings"])
-        if (after := _masked(channel)) != before:
-            audited["settings"] = [before, after]
+        audited |= SETTINGS.store(org, channel, changes["settings"])
     if "timing" in changes and changes["timing"] != channel.timing:
         audited["timing"] = [channel.timing, changes["timing"]]
         _set_timing(channel, changes["timing"])
@@ -182,10 +179,6 @@ def _set_enabled(channel: Channel, enabled: bool) -> None:
         channel.failing_since, channel.disabled_reason = None, ""
     else:
         fail_pending(channel, "The channel was disabled.")
-
-
-def _masked(channel: Channel) -> JsonObject:
-    return settings.masked_settings(channel.kind, channel.settings, channel.secret_hints)
 
 
 def _record(

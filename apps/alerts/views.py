@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.alerts import channels, examples, rules
-from apps.alerts.kinds.registry import described_kinds
+from apps.alerts.kinds.registry import SETTINGS, described_kinds
 from apps.alerts.models import Channel, Delivery, DeliveryState, Rule, Snooze
 from apps.alerts.rule_kinds.registry import RULE_KINDS, described_rule_kinds
 from apps.alerts.sending import log, timing
@@ -30,7 +30,6 @@ from apps.alerts.serializers import (
     RuleRow,
     RuleUpdate,
 )
-from apps.alerts.settings import masked_settings
 from apps.alerts.snoozing.services import snoozes_of_rules
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
@@ -58,7 +57,7 @@ def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str,
     body = {name: row[name] for name in CHANNEL_COLUMNS if name != "secret_hints"}
     return {
         **body,
-        "settings": masked_settings(row["kind"], row["settings"], hints),
+        "settings": SETTINGS.masked(row["kind"], row["settings"], hints),
         "timing": row["timing"] or {"kind": TimingKind.AT_ONCE},
         "held_until": hold.until if hold else None,
         "last_delivery": last.get(row["id"]),

@@ -23,12 +23,10 @@ from procrastinate.exceptions import AlreadyEnqueued
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.follow_ups.choices import CallState, FollowUpAfter
-from apps.alerts.follow_ups.kinds import KINDS, Payload
-from apps.alerts.follow_ups.services import SEAL_KIND
+from apps.alerts.follow_ups.kinds import KINDS, SETTINGS, Payload
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import FollowUp, FollowUpCall
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
-from apps.alerts.settings import unsealed_settings
 from apps.auth.models import new_id
 from apps.background import jobs
 from apps.background.sweeping import remove_in_batches
@@ -154,7 +152,7 @@ def _call(org: Org, call: FollowUpCall) -> Answer:
     if not follow_up.enabled:
         return Answer("It was disabled before the call was accepted.")
     try:
-        settings = unsealed_settings(org, follow_up, seal_kind=SEAL_KIND)
+        settings = SETTINGS.unsealed(org, follow_up)
     except SecretUnreadable:
         return Answer("The secret cannot be decrypted: enter it again.")
     return KINDS[follow_up.kind].call(cast(Payload, call.payload), settings)

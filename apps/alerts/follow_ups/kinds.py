@@ -14,6 +14,7 @@ from apps.alerts.kinds import webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.posting import KeyField, UrlField, post
 from apps.alerts.payloads import NamePart, RunPart
+from apps.alerts.settings import SettingsOf
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
 from apps.orgs.models import Org
@@ -71,3 +72,5 @@ KINDS: dict[str, Kind] = {
     FollowUpKind.WEBHOOK: Kind(webhook.SECRETS, webhook.Settings, call_webhook),
     FollowUpKind.DBT_CLOUD: Kind(frozenset({("token",)}), DbtCloudSettings, start_dbt_job),
 }
+
+SETTINGS = SettingsOf("follow_up", KINDS)

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from django.db.models import Value
 
-from apps.alerts import settings
 from apps.alerts.exceptions import FollowUpNameTaken, TooManyFollowUps
-from apps.alerts.follow_ups.kinds import KINDS
+from apps.alerts.follow_ups.kinds import SETTINGS
 from apps.alerts.models import FollowUp, FollowUpCall
 from apps.auth.constraints import refused_as
 from apps.connectors import secrets
@@ -25,7 +24,6 @@ from apps.orgs.versions import Match, require_match
 from apps.pipelines.models import Pipeline
 from apps.pipelines.visibility import find_pipeline, lock_pipeline
 
-SEAL_KIND = "follow_up"
 MAX_FOLLOW_UPS = 20  # of one pipeline
 AUDITED = ("name", "after", "enabled")
 
@@ -120,11 +118,11 @@ def delete(
     follow_up.delete()
 
 
-def masked_settings(
-    kind: str, visible: JsonObject, hints: secrets.Hints, *, is_editor: bool = True
+def shown_settings(
+    kind: str, visible: JsonObject, hints: secrets.Hints, *, is_editor: bool
 ) -> JsonObject:
     """Return the settings with markers in place of the secrets. Only editors see what follows the host in the URL."""
-    masked = secrets.mask(visible, hints, KINDS[kind].secrets)
+    masked = SETTINGS.masked(kind, visible, hints)
     return masked if is_editor else {**masked, "url": _without_path(str(masked["url"]))}
 
 
@@ -154,11 +152,7 @@ def _save(
 ) -> FollowUp:
     audited: dict[str, Any] = {}
     if "settings" in changes:
-        before = _masked(follow_up)
-        kind = KINDS[follow_up.kind]
-        settings.store_settings(org, follow_up, changes["settings"], kind=kind, seal_kind=SEAL_KIND)
-        if (after := _masked(follow_up)) != before:
-            audited["settings"] = [before, after]
+        audited |= SETTINGS.store(org, follow_up, changes["settings"])
     for name in AUDITED:
         old, new = getattr(follow_up, name), changes.get(name, getattr(follow_up, name))
         if old != new:
@@ -168,10 +162,6 @@ def _save(
         follow_up.save()
     _record(org, by, action, pipeline, follow_up, audited)
     return follow_up
-
-
-def _masked(follow_up: FollowUp) -> JsonObject:
-    return masked_settings(follow_up.kind, follow_up.settings, follow_up.secret_hints)
 
 
 def _record(

@@ -71,7 +71,7 @@ CALL_EXAMPLE: dict[str, Any] = {
 
 
 def render(row: Any) -> dict[str, object]:
-    settings = services.masked_settings(
+    settings = services.shown_settings(
         row["kind"], row["settings"], row["secret_hints"], is_editor=row["is_editor"]
     )
     return {**{name: row[name] for name in COLUMNS}, "settings": settings}

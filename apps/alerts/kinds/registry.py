@@ -13,6 +13,7 @@ from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.form_schema import form_schema
 from apps.alerts.models import ChannelKind
 from apps.alerts.payloads import Message
+from apps.alerts.settings import SettingsOf
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject
 from apps.orgs.models import Org
@@ -82,6 +83,8 @@ KINDS: dict[str, Kind] = {
         webhook.send,
     ),
 }
+
+SETTINGS = SettingsOf("alert_channel", KINDS)
 
 
 class KindRow(TypedDict):

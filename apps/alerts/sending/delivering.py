@@ -26,12 +26,11 @@ from django.utils import timezone
 from apps.alerts import payloads
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.email import owner_addresses
-from apps.alerts.kinds.registry import KINDS
+from apps.alerts.kinds.registry import KINDS, SETTINGS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.payloads import Recovery
 from apps.alerts.sending import incidents, queue, timing
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
-from apps.alerts.settings import unsealed_settings
 from apps.auth.mailing import mail
 from apps.auth.models import new_id
 from apps.background.sweeping import remove_in_batches
@@ -96,7 +95,7 @@ def remove_old() -> None:
 
 def _send(claimed: ClaimedMessage) -> Answer:
     try:
-        settings = unsealed_settings(claimed.org, claimed.channel)
+        settings = SETTINGS.unsealed(claimed.org, claimed.channel)
     except SecretUnreadable:
         return Answer("The channel's secret cannot be decrypted: enter it again.")
     return KINDS[claimed.channel.kind].send(claimed.message, settings, claimed.org)
