@@ -104,9 +104,12 @@ class AlertView(OrgView):
     permissions = dict.fromkeys(("get", "post", "patch", "delete"), Permission.ALERTS_EDIT)
 
     def channel_response(self, channel: Channel, status: int = 200) -> Response:
-        row = {name: getattr(channel, name) for name in CHANNEL_COLUMNS}
-        body = render_channel(row, log.last_deliveries(self.org, [channel.pk]))
+        (body,) = self.channel_rows([{name: getattr(channel, name) for name in CHANNEL_COLUMNS}])
         return Response(body, status=status, headers={"ETag": etag(channel.etag)})
+
+    def channel_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
+        last = log.last_deliveries(self.org, [row["id"] for row in rows])
+        return [render_channel(row, last) for row in rows]
 
     def rule_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
         ids = [row["id"] for row in rows]
@@ -147,11 +150,8 @@ class Channels(AlertView):
     )
     def get(self, request: Request) -> Response:
         rows = channels.channels(self.org, self.principal).values(*CHANNEL_COLUMNS)
-        answer = page(request, rows, orders=CHANNEL_ORDERS, default="name")
-        results = answer.data["results"]
-        last = log.last_deliveries(self.org, [row["id"] for row in results])
-        answer.data["results"] = [render_channel(row, last) for row in results]
-        return answer
+        orders = CHANNEL_ORDERS
+        return page(request, rows, orders=orders, default="name", render_all=self.channel_rows)
 
     @operation(
         "alert_channels_create",
@@ -264,9 +264,7 @@ class Rules(AlertView):
             else rules.rules(self.org, self.principal)
         )
         rows = rows.values(*RULE_COLUMNS)
-        answer = page(request, rows, orders=NEWEST, default="newest")
-        answer.data["results"] = self.rule_rows(answer.data["results"])
-        return answer
+        return page(request, rows, orders=NEWEST, default="newest", render_all=self.rule_rows)
 
     @operation(
         "alert_rules_create",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -122,11 +123,11 @@ class Connectors(ConnectorView):
         filters = query_of(ConnectorFilter, request)
         rows = services.connectors(self.org, self.principal).matching(**filters).rows()
         rows = rows.annotate(last_test_at=Coalesce("checked_at", NEVER))
-        answer = page(request, rows, orders=ORDERS, default="newest")
-        results = answer.data["results"]
-        usage = services.usage_of(self.org, self.principal, [row["id"] for row in results])
-        answer.data["results"] = [render_row(row, usage[row["id"]]) for row in results]
-        return answer
+        return page(request, rows, orders=ORDERS, default="newest", render_all=self._rows)
+
+    def _rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
+        usage = services.usage_of(self.org, self.principal, [row["id"] for row in rows])
+        return [render_row(row, usage[row["id"]]) for row in rows]
 
     @operation(
         "connectors_create",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -145,9 +146,10 @@ class RunListView(OrgView):
             query_of(RunListQuery, request),
             org_id=self.org.pk,
         )
-        response = paging.page(request, rows, orders=ORDERS, default="-created_at")
-        response.data["results"] = snapshots.render_runs(self.org.pk, response.data["results"])
-        return response
+        render_all = partial(snapshots.render_runs, self.org.pk)
+        return paging.page(
+            request, rows, orders=ORDERS, default="-created_at", render_all=render_all
+        )
 
 
 class RunExportView(OrgView):

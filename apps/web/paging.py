@@ -94,10 +94,11 @@ def page(
     orders: Mapping[str, Order],
     default: str,
     render: Callable[[RowT], object] | None = None,
+    render_all: Callable[[Sequence[RowT]], Sequence[object]] | None = None,
 ) -> Response:
     """Return one page of `rows` (a `.values()` query with `id` and the sort columns), in two queries.
 
-    `orders` maps the allowed values of `?order=` to columns.
+    `render` renders each row, or `render_all` all of them, if they need further queries. `orders` maps the allowed values of `?order=` to columns.
     """
     limit = limit_of(request)
     text = request.query_params.get("cursor")
@@ -112,9 +113,10 @@ def page(
     if cursor and cursor.backwards:
         rows_of_page.reverse()
     next_cursor, previous_cursor = _neighbour_cursors(rows_of_page, has_more, cursor, name, order)
+    results: Sequence[object] = [render(row) for row in rows_of_page] if render else rows_of_page
     return Response(
         {
-            "results": [render(row) for row in rows_of_page] if render else rows_of_page,
+            "results": render_all(rows_of_page) if render_all else results,
             "next": next_cursor,
             "previous": previous_cursor,
             "count": rows.order_by().values("id").count(),

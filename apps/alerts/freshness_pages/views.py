@@ -81,9 +81,7 @@ class FreshnessPages(FreshnessPageView):
     )
     def get(self, request: Request) -> Response:
         rows = services.pages(self.org, self.principal).values(*COLUMNS, "sealed")
-        answer = page(request, rows, orders=ORDERS, default="title")
-        answer.data["results"] = self.render(answer.data["results"])
-        return answer
+        return page(request, rows, orders=ORDERS, default="title", render_all=self.render)
 
     @operation(
         "freshness_pages_create",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.alerts import examples
-from apps.alerts.models import Snooze
 from apps.alerts.serializers import RuleRow
 from apps.alerts.snoozing import services
 from apps.alerts.snoozing.serializers import OpenAlertRow, SnoozeRequest
@@ -22,17 +21,22 @@ from apps.web.views import data_of
 COLUMNS = ("id", "opened_at", "rule_id", "cause")
 
 
-def render_alert(row: Any, snoozes: Mapping[UUID, Snooze]) -> dict[str, object]:
-    return {
-        "id": row["id"],
-        "opened_at": row["opened_at"],
-        "rule_id": row["rule_id"],
-        "event": row["cause"],
-        "snooze": render_snooze(snoozes.get(row["id"])),
-    }
+class OpenAlertView(AlertView):
+    def alert_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
+        snoozes = services.snoozes_of_alerts(self.org, [row["id"] for row in rows])
+        return [
+            {
+                "id": row["id"],
+                "opened_at": row["opened_at"],
+                "rule_id": row["rule_id"],
+                "event": row["cause"],
+                "snooze": render_snooze(snoozes.get(row["id"])),
+            }
+            for row in rows
+        ]
 
 
-class OpenAlerts(AlertView):
+class OpenAlerts(OpenAlertView):
     @operation(
         "alerts_open_list",
         tag="alerts",
@@ -43,14 +47,11 @@ class OpenAlerts(AlertView):
     )
     def get(self, request: Request) -> Response:
         rows = services.open_alerts(self.org, self.principal).values(*COLUMNS)
-        answer = page(request, rows, orders=NEWEST_OPENED, default="newest")
-        results = answer.data["results"]
-        snoozes = services.snoozes_of_alerts(self.org, [row["id"] for row in results])
-        answer.data["results"] = [render_alert(row, snoozes) for row in results]
-        return answer
+        orders = NEWEST_OPENED
+        return page(request, rows, orders=orders, default="newest", render_all=self.alert_rows)
 
 
-class SnoozeAlert(AlertView):
+class SnoozeAlert(OpenAlertView):
     @operation(
         "alerts_snooze",
         tag="alerts",
@@ -80,7 +81,8 @@ class SnoozeAlert(AlertView):
 
     def _response(self, pk: UUID) -> Response:
         row = services.open_alerts(self.org, self.principal).values(*COLUMNS).get(pk=pk)
-        return Response(render_alert(row, services.snoozes_of_alerts(self.org, [pk])))
+        (body,) = self.alert_rows([row])
+        return Response(body)
 
 
 class SnoozeRule(AlertView):

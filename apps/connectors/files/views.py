@@ -99,11 +99,11 @@ class Files(UploadView):
     def get(self, request: Request) -> Response:
         filters = query_of(FileFilter, request)
         rows = services.files(self.org, self.principal).matching(**filters).rows()
-        answer = page(request, rows, orders=ORDERS, default="newest")
-        results = answer.data["results"]
-        used_by = users.find_users(self.org, [row["name"] for row in results])
-        answer.data["results"] = [render_row(row, used_by[row["name"]]) for row in results]
-        return answer
+        return page(request, rows, orders=ORDERS, default="newest", render_all=self._rows)
+
+    def _rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
+        used_by = users.find_users(self.org, [row["name"] for row in rows])
+        return [render_row(row, used_by[row["name"]]) for row in rows]
 
     @operation(
         "files_upload",
