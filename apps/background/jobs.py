@@ -27,11 +27,13 @@ def defer(
     seconds: float = 0.0,
     lock: str | None = None,
     may_wait_twice: bool = False,
+    waits_once_as: str | None = None,
 ) -> None:
     """Defer one job. It starts after this transaction is committed, and not before `at` or `seconds` from now.
 
     Of all jobs with the same `lock`, at most one waits and at most one runs. Raises AlreadyEnqueued if one of them is
     already waiting. With `may_wait_twice`, any number waits: then this does not wait for other transactions that defer one.
+    With `waits_once_as`, one job for each of these texts waits, while only one with the same `lock` runs.
     """
     if seconds:
         at = timezone.now() + timedelta(seconds=seconds)
@@ -41,7 +43,7 @@ def defer(
         queue=queue,
         schedule_at=at,
         lock=lock,
-        queueing_lock=None if may_wait_twice else lock,
+        queueing_lock=None if may_wait_twice else waits_once_as or lock,
     )
     job.defer(**arguments)
 

@@ -6,6 +6,8 @@ looks at the same time one counts.
 
 Files that are still written change their size or time. So a set starts a run only if the look before has found the same.
 It stays unstarted while the pipeline may not start, and later looks try again.
+
+A slow server keeps a look waiting for up to half a minute. So an org makes one look at a time, and others have the other places.
 """
 
 from __future__ import annotations
@@ -101,8 +103,13 @@ def _look_soon(org_id: UUID, pipeline_id: UUID) -> bool:
     arguments = {"org_id": str(org_id), "pipeline_id": str(pipeline_id)}
     try:
         with transaction.atomic():
-            lock = f"{LOOK_TASK} {pipeline_id}"
-            jobs.defer(LOOK_TASK, queue=QUEUE, arguments=arguments, lock=lock)
+            jobs.defer(
+                LOOK_TASK,
+                queue=QUEUE,
+                arguments=arguments,
+                lock=f"{LOOK_TASK} of {org_id}",
+                waits_once_as=f"{LOOK_TASK} {pipeline_id}",
+            )
     except AlreadyEnqueued:
         return False
     return True

@@ -18,6 +18,7 @@ from apps.pipelines.models import FileWatch, Pipeline, PipelineVersion
 from apps.runs import services
 from apps.runs.file_watches import looking
 from apps.runs.models import Run, Trigger
+from tests.alerts.follow_ups.test_follow_ups import fetch_jobs
 from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
 from tests.runs.claiming.test_blackouts import today
 from tests.runs.claiming.test_scheduling import create_schedule
@@ -104,6 +105,17 @@ def test_a_file_that_arrives_during_a_run_starts_another_one_afterwards(watched:
     watched.end_runs()
     assert watched.look()
     assert len(watched.runs()) == 2
+
+
+def test_many_looks_of_an_org_keep_one_place_of_a_worker(world: World) -> None:
+    stranger = make_world("Stranger")
+    watches = [watch(each) for each in (world, world, world, stranger)]
+    for each in watches:
+        each.make_due()
+    assert looking.tick() == 4
+    assert looking.tick() == 0, "each look waits once"
+
+    assert fetch_jobs(looking.QUEUE) == [str(world.org.pk), str(stranger.org.pk)]
 
 
 @pytest.mark.parametrize("obstacle", ["disabled", "blackout", "paused", "suspended"])
