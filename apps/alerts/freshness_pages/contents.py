@@ -21,7 +21,8 @@ from apps.orgs.exceptions import NotFound
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.schedules.freshness import FRESHNESS, freshness_by_id
 
-# What the alerts of these rules mean for readers. Other rules are about how a pipeline works, not about its data.
+# What the alerts of these rules mean for readers. Other rules are about how a pipeline works, not about its data. The kind is the
+# one that the rule had when it opened the alert.
 INCIDENT_KINDS = {
     "run_failed": "failed",
     "failed_in_a_row": "failed",
@@ -125,10 +126,10 @@ def _read_incidents(
         .filter(
             Q(closed_at=None) | Q(closed_at__gt=since),
             pipeline_id__in=list(by_pipeline),
-            rule__kind__in=list(INCIDENT_KINDS),
+            cause__rule__kind__in=list(INCIDENT_KINDS),
         )
         .order_by(F("closed_at").desc(nulls_first=True), "-opened_at", "id")
-        .values_list("pipeline_id", "rule__kind", "opened_at", "closed_at")[:MAX_READ]
+        .values_list("pipeline_id", "cause__rule__kind", "opened_at", "closed_at")[:MAX_READ]
     )
     found = [
         Incident(

@@ -164,8 +164,35 @@ def test_alerts_about_how_a_pipeline_works_are_no_incidents(world: World) -> Non
     page = add_page(world, pipeline)
     rule = world.client(Role.MEMBER).post(RULES, {"kind": "slow", "channel_ids": []}).json()
     with world.scope():
-        Alert.unscoped.create(org=world.org, rule_id=rule["id"], pipeline=pipeline, cause={})
+        Alert.unscoped.create(
+            org=world.org, rule_id=rule["id"], pipeline=pipeline, cause=cause_of(rule)
+        )
     assert read(page)["incidents"] == []
+
+
+def test_an_incident_is_what_the_rule_had_found_before_its_kind_was_changed(world: World) -> None:
+    pipeline = make_pipeline(world)
+    page = add_page(world, pipeline)
+    client = world.client(Role.MEMBER)
+    rules = client.get(RULES).json()["results"]
+    (failed,) = (row for row in rules if row["kind"] == "run_failed")
+    end_run(world, pipeline)
+    assert client.patch(f"{RULES}/{failed['id']}", {"kind": "slow"}).status_code == 200
+    assert [incident["kind"] for incident in read(page)["incidents"]] == ["failed"]
+
+    slow = client.post(RULES, {"kind": "slow", "channel_ids": []}).json()
+    other = make_pipeline(world)
+    change(world, page, pipelines=[{"pipeline_id": str(other.pk)}])
+    with world.scope():
+        Alert.unscoped.create(
+            org=world.org, rule_id=slow["id"], pipeline=other, cause=cause_of(slow)
+        )
+    assert client.patch(f"{RULES}/{slow['id']}", {"kind": "late"}).status_code == 200
+    assert read(page)["incidents"] == []
+
+
+def cause_of(rule: dict[str, Any]) -> dict[str, Any]:
+    return {"rule": {"kind": rule["kind"]}}
 
 
 def test_open_incidents_are_first_and_old_ones_are_left_out(world: World) -> None:
@@ -186,7 +213,7 @@ def test_open_incidents_are_first_and_old_ones_are_left_out(world: World) -> Non
                 pipeline=pipeline,
                 opened_at=now - timedelta(days=opened),
                 closed_at=None if closed is None else now - timedelta(days=closed),
-                cause={},
+                cause=cause_of(rule),
             )
     names = [incident["pipeline_name"] for incident in read(page)["incidents"]]
     assert names == ["open", "recent"]
