@@ -170,6 +170,30 @@ def test_an_answer_that_repeats_a_secret_is_stored_without_it(
     assert row["answer"] == "key [secret]"
 
 
+LONG_SECRET = "".join(f"{number:03}" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("body", "stored"),
+    [
+        (LONG_SECRET * 20, "[secret]" * 12),  # more than is read
+        (f"key {LONG_SECRET[:100]}", "key [secret]"),
+        (f"key {LONG_SECRET[:4]}", "key [secret]"),
+        (f"key {LONG_SECRET}, and {LONG_SECRET[:-1]}", "key [secret], and [secret]"),
+        ("key 00", "key 00"),
+    ],
+)
+def test_an_answer_that_ends_within_a_secret_is_stored_without_its_beginning(
+    world: World, receiver: Receiver, body: str, stored: str
+) -> None:
+    channel = add_channel(world, "webhook", {"url": receiver.url, "secret": LONG_SECRET})
+    receiver.replies = [Reply(500, body.encode())]
+    fail(world, "Orders")
+    deliver(world, channel)
+    (row,) = log_of(world, channel=channel)
+    assert row["answer"] == stored
+
+
 @pytest.mark.parametrize("kind", ["slack", "webhook", "email"])
 def test_a_test_message_arrives_alone_and_is_not_sent_again(
     world: World, receiver: Receiver, kind: str

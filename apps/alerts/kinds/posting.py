@@ -21,6 +21,8 @@ ANSWER_TIMEOUT = 10.0  # seconds until the headers are complete, and again for t
 MAX_ANSWER_BYTES = 2000
 MAX_ANSWER_LENGTH = 500  # characters that are stored
 MIN_SECRET_LENGTH = 8  # shorter secrets are not searched in answers
+MIN_PART_LENGTH = 4  # of a secret at the end of an answer
+REPLACED = "[secret]"
 TRANSIENT_STATUSES = frozenset({408, 429})
 
 
@@ -116,12 +118,25 @@ def _read_text(response: requests.Response, secrets: Sequence[str]) -> str:
     """Return the beginning of the body. A body that does not arrive is empty: the status has decided."""
     body = b""
     with suppress(requests.RequestException), time_limit(response, ANSWER_TIMEOUT):
-        body = next(response.iter_content(MAX_ANSWER_BYTES), b"")
+        for chunk in response.iter_content(MAX_ANSWER_BYTES):
+            body += chunk
+            if len(body) >= MAX_ANSWER_BYTES:
+                break
     text = body.decode(errors="replace").replace("\0", "")
-    for secret in secrets:
-        if len(secret) >= MIN_SECRET_LENGTH:
-            text = text.replace(secret, "[secret]")
-    return text[:MAX_ANSWER_LENGTH]
+    return _without_secrets(text, secrets)[:MAX_ANSWER_LENGTH]
+
+
+def _without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """Replace the secrets, also one of which only the beginning has arrived. The longest first: a URL contains its token."""
+    searched = [each for each in secrets if len(each) >= MIN_SECRET_LENGTH]
+    for secret in sorted(searched, key=len, reverse=True):
+        text = text.replace(secret, REPLACED)
+    for secret in searched:
+        for length in range(len(secret) - 1, MIN_PART_LENGTH - 1, -1):
+            if text.endswith(secret[:length]):
+                text = text.removesuffix(secret[:length]) + REPLACED
+                break
+    return text
 
 
 def _seconds(text: str) -> float | None:
