@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPException
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
 CHUNK_SIZE = 1 << 16
+MAX_REDIRECT_BODY = 1 << 16  # bytes of the body of a redirect that is followed
 
 # Headers that a request may send to another host after a redirect. Other headers may contain credentials.
 HARMLESS_HEADERS = frozenset(
@@ -198,15 +200,31 @@ class PolicySession(requests.Session):
 def apply_policy(
     session: requests.Session, *, allow_private: bool, pool_maxsize: int = 10, **options: Any
 ) -> None:
-    """Apply the policy to a `requests.Session`: set its adapters, proxies and redirect limit."""
+    """Apply the policy to a `requests.Session`: set its adapters and proxies, and limit redirects."""
     session.trust_env = False
     session.max_redirects = MAX_REDIRECTS
+    find = session.get_redirect_target
+    session.get_redirect_target = partial(_target_of_redirect, find)  # type: ignore[method-assign]
     session.adapters.clear()
     for scheme in ("https://", "http://"):
         session.mount(
             scheme,
             PolicyAdapter(allow_private=allow_private, pool_maxsize=pool_maxsize, **options),
         )
+
+
+def _target_of_redirect(
+    find: Callable[[requests.Response], str | None], response: requests.Response
+) -> str | None:
+    """Return the target of a redirect, if the response is one.
+
+    `requests` reads the whole body of a redirect before it follows it, and a body without an end would fill the memory. So it is
+    read here. Raises BodyTooLargeError and BodyTooSlowError.
+    """
+    target = find(response)
+    if target is not None:
+        response._content = read_body(response, limit=MAX_REDIRECT_BODY, seconds=READ_TIMEOUT)
+    return target
 
 
 def drop_credentials(request: requests.PreparedRequest, *, previous_url: str) -> None:

@@ -16,6 +16,7 @@ from apps.egress.http import (
     BodyTooLargeError,
     BodyTooSlowError,
     PolicySession,
+    apply_policy,
     read_body,
     url_without_secrets,
 )
@@ -141,6 +142,20 @@ def test_the_body_of_a_redirect_that_is_not_followed_is_not_read(
     with private_session.get(url, allow_redirects=False, stream=True) as response:
         assert response.status_code == 302
         assert response.raw.tell() == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_a_redirect_with_a_large_body_is_not_followed(
+    server: Server, private_session: PolicySession, is_plain: bool, stream: bool
+) -> None:
+    """`requests` would read the whole body first, also one without an end."""
+    plain = requests.Session()
+    apply_policy(plain, allow_private=True)
+    session = plain if is_plain else private_session
+    with pytest.raises(BodyTooLargeError):
+        session.get(f"{server.url}/moved-flood", stream=stream)
+    assert session.get(f"{server.url}/to?/x").text == "ok"
 
 
 @pytest.mark.parametrize("target", ["http://[::1", "\xff\xfe"])
