@@ -29,8 +29,11 @@ from apps.pipelines.schedules.local_times import all_moments, first_moment, last
 MIN_INTERVAL = 60  # seconds
 MAX_INTERVAL = 366 * 86400
 MAX_JITTER = 3600
-# Blackouts in a row that skip all times of the schedule, after which there is none. A year has fewer days.
+# After so many blackouts in a row, or after so long a time, that skip all times of the schedule, there is none. A year has fewer
+# days, and within 40 years each day of the year, also 29 February, is on each day of the week.
 MAX_SKIPPED_BLACKOUTS = 400
+LONGEST_SEARCH = timedelta(days=40 * 366)
+WEEK = timedelta(days=7)
 EXCLUDED_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
@@ -100,18 +103,23 @@ def _times_outside(
     blackouts: Blackouts, schedule: ScheduleLike, times: Iterator[datetime]
 ) -> Iterator[datetime]:
     """Yield the times that are outside the blackouts, and the ends of blackouts that have replaced times."""
-    skipped = 0
+    skipped, since = 0, None
     planned = schedule.next_run_at
     while skipped < MAX_SKIPPED_BLACKOUTS and (moment := next(times, None)) is not None:
+        since = since or moment
+        if moment - since > LONGEST_SEARCH:
+            return
         end = blackouts.end_after(moment)
         if end is None:
-            skipped = 0
+            skipped, since = 0, moment
             yield moment
         elif schedule.misfire == Misfire.RUN_ONCE:
             yield end
             times = _times_as_planned(schedule, end, end)
         else:
             skipped += 1
+            if end - moment > WEEK:  # Whole days. What follows may be free.
+                since = end
             planned = planned or moment
             times = _times_as_planned(schedule, planned, end - timedelta(microseconds=1))
 
@@ -153,6 +161,9 @@ def _cron_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetim
 def matching_hours(cron: Cron, day: date) -> Iterator[datetime]:
     """Yield the expression's hours in local time, from `day` on."""
     while day.year < 9999:
+        if day.month not in cron.months:
+            day = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+            continue
         if cron.runs_on(day):
             for hour in cron.hours:
                 yield datetime.combine(day, time(hour))

@@ -21,6 +21,7 @@ from apps.pipelines.schedules.blackouts import (
     ends_blackout,
 )
 from apps.pipelines.schedules.clock_changes import clock_changes
+from apps.pipelines.schedules.cron import Cron
 from apps.pipelines.schedules.times import next_times
 from tests.pipelines.test_schedules import (
     PlannedSchedule,
@@ -119,6 +120,52 @@ def test_a_schedule_whose_times_are_all_within_blackouts_has_none() -> None:
         misfire=Misfire.SKIP,
     )
     assert next_times(each_day, utc_time("2026-12-02"), 1) == []
+
+
+EACH_NIGHT = {"weekdays": list(WEEKDAYS), "start": "00:00", "end": "01:00"}
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        [EACH_NIGHT],
+        [EACH_NIGHT, {"first_day": "2027-01-01", "last_day": "2066-01-01"}],
+        [
+            EACH_NIGHT,
+            *({"first_day": f"{y}-02-20", "last_day": f"{y}-03-09"} for y in (2032, 2064)),
+        ],
+    ],
+)
+def test_the_search_for_a_time_of_a_rare_schedule_ends_soon(
+    windows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days: list[date] = []
+    runs_on = Cron.runs_on
+
+    def counted(cron: Cron, day: date) -> bool:
+        days.append(day)
+        return runs_on(cron, day)
+
+    monkeypatch.setattr(Cron, "runs_on", counted)
+    never = planned(*windows, cron="0 0 29 2 *", misfire=Misfire.SKIP)
+    assert next_times(never, utc_time("2026-12-01"), 10) == []
+    assert len(days) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("windows", "found"),
+    [
+        # Of the days 29 February only each seventh is a Sunday, and 2100 is no leap year.
+        ([{**EACH_NIGHT, "weekdays": list(WEEKDAYS[:6])}], ["2088-02-29", "2128-02-29"]),
+        ([{"first_day": "2060-01-01", "last_day": "2127-01-01"}], ["2128-02-29", "2132-02-29"]),
+    ],
+)
+def test_a_rare_schedule_has_the_times_that_blackouts_leave(
+    windows: list[dict[str, Any]], found: list[str]
+) -> None:
+    rare = planned(*windows, cron="0 0 29 2 *", misfire=Misfire.SKIP)
+    after = utc_time("2060-12-01")
+    assert [f"{at:%Y-%m-%d}" for at in next_times(rare, after, 2)] == found
 
 
 def test_a_blackout_that_ends_in_the_hour_that_clocks_skip_ends_with_the_jump() -> None:
