@@ -26,7 +26,7 @@ from apps.alerts.follow_ups.choices import CallState, FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, SETTINGS, Payload
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import FollowUp, FollowUpCall
-from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
+from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, is_due, time_of_next_attempt
 from apps.auth.models import new_id
 from apps.background import jobs
 from apps.background.sweeping import remove_in_batches
@@ -130,9 +130,7 @@ def _claim(org_id: UUID) -> tuple[Org, FollowUpCall] | None:
         if org.suspended_at is not None or org.deletion_at is not None:
             return None
         now = timezone.now()
-        rows = FollowUpCall.objects.for_org(org).filter(
-            state=CallState.PENDING, next_attempt_at__lte=now
-        )
+        rows = FollowUpCall.objects.for_org(org).filter(is_due(now), state=CallState.PENDING)
         rows.filter(attempts__gte=MAX_ATTEMPTS).update(
             state=CallState.FAILED, problem="Each attempt was interrupted."
         )

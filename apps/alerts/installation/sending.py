@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.alerts.installation import routes
 from apps.alerts.models import DeliveryState, OperatorMessage, OperatorRoute
+from apps.alerts.sending.attempts import is_due
 
 logger = structlog.get_logger(__name__)
 
@@ -26,9 +27,7 @@ MESSAGES_AT_ONCE = 20
 
 def send_due() -> int:
     """Send the messages that are due and that no other process sends now. Returns how many were accepted."""
-    due = OperatorMessage.objects.filter(
-        state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
-    )
+    due = OperatorMessage.objects.filter(is_due(timezone.now()), state=DeliveryState.PENDING)
     return sum(_send(message) for message in due.order_by("created_at", "pk")[:MESSAGES_AT_ONCE])
 
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from apps.alerts.kinds.answers import Answer
 
 CLAIM = timedelta(minutes=2)  # longer than one attempt takes
 FIRST_WAIT = 30.0  # seconds between the first two attempts, about
 LONGEST_WAIT = 2 * 3600.0  # seconds
 GIVE_UP_AFTER = timedelta(hours=24)  # after the first attempt
+FARTHEST = timedelta(hours=3)  # a later time was set by a computer whose clock was wrong
 MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker dies
+
+
+def is_due(now: datetime) -> Q:
+    """Return the condition for what has to be sent now."""
+    return Q(next_attempt_at__lte=now) | is_wrong(now)
+
+
+def is_wrong(now: datetime) -> Q:
+    """Return the condition for what would wait too long, because the clock of a computer was wrong."""
+    return Q(next_attempt_at__gt=now + FARTHEST)
 
 
 def time_of_next_attempt(

@@ -30,7 +30,14 @@ from apps.alerts.kinds.registry import KINDS, SETTINGS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, DeliveryState
 from apps.alerts.payloads import Recovery
 from apps.alerts.sending import incidents, queue, timing
-from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, time_of_next_attempt
+from apps.alerts.sending.attempts import (
+    CLAIM,
+    FARTHEST,
+    MAX_ATTEMPTS,
+    is_due,
+    is_wrong,
+    time_of_next_attempt,
+)
 from apps.auth.mailing import mail
 from apps.auth.models import new_id
 from apps.background.sweeping import remove_in_batches
@@ -45,7 +52,6 @@ logger = structlog.get_logger(__name__)
 GROUPING = timedelta(seconds=60)  # how long the events after a message are collected
 TOO_MANY_REQUESTS = 429  # of HTTP
 DISABLE_AFTER = timedelta(days=7)  # of failures without a success
-FARTHEST = timedelta(hours=3)  # a later time was set by a computer whose clock was wrong
 KEEP = timedelta(days=90)
 MESSAGES_PER_JOB = 20
 CHANNELS_PER_TICK = 500
@@ -122,7 +128,7 @@ def _claim(org_id: UUID, channel_id: UUID) -> ClaimedMessage | None:
 
 
 def _message_to_repeat(pending: QuerySet[Delivery], now: datetime) -> UUID | None:
-    due = pending.filter(_is_due(now), message_id__isnull=False)
+    due = pending.filter(is_due(now), message_id__isnull=False)
     return due.order_by("next_attempt_at", "pk").values_list("message_id", flat=True).first()
 
 
@@ -132,13 +138,13 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
         return None
     tried = pending.filter(message_id__isnull=False).exclude(kind=DeliveryKind.TEST)
     message_id = new_id()
-    new = pending.filter(_is_due(now), message_id=None)
+    new = pending.filter(is_due(now), message_id=None)
     new = new.exclude(pipeline_id__in=tried.filter(pipeline__isnull=False).values("pipeline_id"))
     if tried.filter(pipeline=None).exists():  # What is about no pipeline keeps its order too.
         new = new.exclude(pipeline=None)
     hold = timing.hold(channel.timing, now)
     if hold:
-        new = new.filter(Q(urgent=True) | Q(next_attempt_at__lt=hold.since) | _is_wrong(now))
+        new = new.filter(Q(urgent=True) | Q(next_attempt_at__lt=hold.since) | is_wrong(now))
         if not new.exists():
             channel.held_until = hold.until
             channel.save(update_fields=["held_until"])
@@ -152,14 +158,6 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
     channel.grouped_until = now + GROUPING
     channel.save(update_fields=["grouped_until"])
     return message_id
-
-
-def _is_due(now: datetime) -> Q:
-    return Q(next_attempt_at__lte=now) | _is_wrong(now)
-
-
-def _is_wrong(now: datetime) -> Q:
-    return Q(next_attempt_at__gt=now + FARTHEST)
 
 
 def _claim_message(

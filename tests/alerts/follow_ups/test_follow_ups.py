@@ -316,6 +316,22 @@ def test_a_worker_that_dies_while_it_calls_is_followed_by_another(
     assert log_of(world, pipeline)[0]["state"] == "sent"
 
 
+def test_a_call_does_not_wait_for_a_time_that_a_wrong_clock_has_set(
+    world: World, receiver: Receiver
+) -> None:
+    pipeline = make_pipeline(world)
+    add(world, pipeline, **webhook(receiver))
+    receiver.replies = [Reply(503)]
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    with world.scope():
+        rows = FollowUpCall.objects.for_org(world.org)
+        rows.update(next_attempt_at=timezone.now() + timedelta(days=365))
+    assert calls.tick() == 1
+    execute_deferred_jobs()
+    assert log_of(world, pipeline)[0]["state"] == "sent"
+
+
 def test_nothing_is_called_for_a_suspended_org(world: World, receiver: Receiver) -> None:
     pipeline = make_pipeline(world)
     add(world, pipeline, **webhook(receiver))

@@ -180,6 +180,14 @@ def test_a_mail_server_that_is_away_gets_the_message_later(
     assert subjects() == ["Drover has a problem: workers"]
 
 
+def test_a_message_does_not_wait_for_a_time_that_a_wrong_clock_has_set() -> None:
+    see("workers")
+    let_pass(PATIENCE)
+    see("workers")
+    OperatorMessage.objects.update(next_attempt_at=timezone.now() + timedelta(days=365))
+    assert subjects() == ["Drover has a problem: workers"]
+
+
 def refuse(*_: Any, **__: Any) -> None:
     raise smtplib.SMTPServerDisconnected("gone")
 
