@@ -39,7 +39,11 @@ SETTINGS: dict[str, Any] = {
         "LeftOutKindEnum": "apps.engine.frames.left_out.KINDS",
     },
     "SERVERS": [],
-    "WEBHOOKS": ["apps.alerts.webhooks.ALERT"],
+    "WEBHOOKS": [
+        "apps.alerts.webhooks.ALERT",
+        "apps.alerts.webhooks.RUN_HAS_ENDED",
+        "apps.alerts.webhooks.INSTALLATION_PROBLEM",
+    ],
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "bearer": {

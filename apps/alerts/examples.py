@@ -157,3 +157,29 @@ OPEN_ALERT: dict[str, Any] = {
     "event": EVENT,
     "snooze": {**SNOOZE_REQUEST, "by": "ada@example.com", "created_at": "2026-11-22T07:00:00Z"},
 }
+RUN_ENDED: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f78",
+    "kind": "run_ended",
+    "at": "2026-11-22T08:05:00.123Z",
+    "organization": {"id": MESSAGE["organization"]["id"]},
+    "pipeline": EVENT["pipeline"],
+    "run": {**EVENT["run"], "status": "succeeded", "attempts": 1},
+    "records_written": 336776,
+}
+OPERATORS_MESSAGE: dict[str, Any] = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f79",
+    "at": "2026-11-22T08:05:00.123Z",
+    "installation": "https://drover.example.com",
+    "text": "workers: no worker lives. Start one.",
+    "began": [
+        {
+            "part": "workers",
+            "place": "",
+            "seen": "no worker lives",
+            "next_step": "Start one.",
+            "began_at": "2026-11-22T08:03:00.000Z",
+            "ended_at": None,
+        }
+    ],
+    "ended": [],
+}

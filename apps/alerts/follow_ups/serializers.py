@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.alerts.follow_ups.choices import CallState, FollowUpAfter, FollowUpKind
+from apps.alerts.serializers import AlertPipeline, AlertRun
 from apps.orgs.http.texts import NameField
 
 KIND_HELP = "`webhook`: a signed POST request. `dbt_cloud`: starts a job of dbt Cloud."
@@ -70,3 +71,19 @@ class FollowUpCallRow(serializers.Serializer[Any]):
     problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
     created_at = serializers.DateTimeField()
     sent_at = serializers.DateTimeField(allow_null=True)
+
+
+class CalledForOrg(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+
+
+class RunEndedMessage(serializers.Serializer[Any]):
+    """What a webhook gets after a run. It is an apps.alerts.follow_ups.kinds.Payload."""
+
+    id = serializers.UUIDField(help_text="The same if the call is repeated.")
+    kind = serializers.ChoiceField(choices=["run_ended"])
+    at = serializers.DateTimeField(help_text="When the run has ended.")
+    organization = CalledForOrg()
+    pipeline = AlertPipeline()
+    run = AlertRun()
+    records_written = serializers.IntegerField()
