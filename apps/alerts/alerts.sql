@@ -138,10 +138,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
             SELECT 1 FROM orgs_apikey n WHERE n.org_id = k.org_id AND n.name = k.name AND n.created_at < k.created_at))
         UNION ALL
         SELECT r.org_id, r.id, r.enabled, 'connector', c.id::text,
-            jsonb_build_object('name', c.name, 'ends_at', c.certificate_ends_at)
+            jsonb_build_object('name', c.name, 'ends_at', next.ends_at, 'what', next.what)
         FROM rules r JOIN connectors_connector c ON c.org_id = r.org_id
-        WHERE r.kind = 'credential_ends' AND c.certificate_ends_at > now()
-        AND c.certificate_ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
+        CROSS JOIN LATERAL (
+            SELECT e.* FROM (VALUES ('certificate', c.certificate_ends_at), ('token', c.token_ends_at)) e (what, ends_at)
+            WHERE e.ends_at > now() AND e.ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
+            ORDER BY e.ends_at LIMIT 1) next
+        WHERE r.kind = 'credential_ends'
     ), open AS (
         SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
     )

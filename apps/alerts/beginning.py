@@ -1,6 +1,6 @@
 """The first channel and rules of a new org, by which its owners get mails.
 
-A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, or a key or certificate ends soon.
+A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, or a key, certificate or token ends soon.
 """
 
 from __future__ import annotations

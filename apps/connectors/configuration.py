@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
+import orjson
 from cryptography import x509
 
 from apps.connectors import places, schemas, secrets
@@ -19,6 +23,8 @@ from apps.json import JsonObject, JsonValue
 from apps.orgs.principals import Principal
 
 PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
+# Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group.
+TOKEN = re.compile(r"\beyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]*")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,15 @@ class StoredSettings:
         """Return the settings with those secrets apart that were stored before their settings became secrets."""
         visible, found = secrets.split(self.visible, patterns)
         return StoredSettings(visible, {**found, **self.secrets}) if found else self
+
+    @property
+    def ends(self) -> dict[str, datetime | None]:
+        """When a certificate and a token in the settings end, by the names of the columns of a connector."""
+        settings: list[JsonValue] = [self.visible, self.secrets]
+        return {
+            "certificate_ends_at": certificate_end(settings),
+            "token_ends_at": token_end(settings),
+        }
 
     @property
     def hints(self) -> dict[str, str]:
@@ -193,17 +208,39 @@ def certificate_end(settings: JsonValue) -> datetime | None:
 
     A setting with several certificates works until the last of them ends, as while a root certificate is replaced.
     """
+    return min(
+        (max(ends) for text in _texts(settings) if (ends := _ends_of_pem(text))), default=None
+    )
+
+
+def token_end(settings: JsonValue) -> datetime | None:
+    """Return when the first JSON Web Token (RFC 7519) in the settings ends, or None without one that tells it."""
+    tokens = chain.from_iterable(map(TOKEN.findall, _texts(settings)))
+    return min(filter(None, map(_end_of_token, tokens)), default=None)
+
+
+def _texts(settings: JsonValue) -> Iterator[str]:
     if isinstance(settings, str):
-        return _end_of_pem(settings) if PEM_BEGIN in settings else None
-    values = list(settings.values()) if isinstance(settings, dict) else settings
-    if not isinstance(values, list):
-        return None
-    return min(filter(None, map(certificate_end, values)), default=None)
+        yield settings
+    elif isinstance(settings, dict | list):
+        for value in settings.values() if isinstance(settings, dict) else settings:
+            yield from _texts(value)
 
 
-def _end_of_pem(text: str) -> datetime | None:
+def _ends_of_pem(text: str) -> list[datetime]:
+    if PEM_BEGIN not in text:
+        return []
     try:
         found = x509.load_pem_x509_certificates(text.encode())
     except ValueError:
+        return []
+    return [each.not_valid_after_utc for each in found]
+
+
+def _end_of_token(claims: str) -> datetime | None:
+    """Return the time of `exp`. The signature is not verified: this only tells the token's owner when it ends."""
+    try:
+        found = orjson.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return datetime.fromtimestamp(found["exp"], UTC)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None
-    return max(each.not_valid_after_utc for each in found)

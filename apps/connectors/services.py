@@ -321,7 +321,8 @@ def _require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> 
 
 def _set_settings(org: Org, connector: Connector, settings: StoredSettings) -> None:
     connector.config = settings.visible
-    connector.certificate_ends_at = configuration.certificate_end(settings.visible)
+    for column, ends_at in settings.ends.items():
+        setattr(connector, column, ends_at)
     connector.secret_hints = settings.hints
     connector.sealed = (
         vault.seal(org, SEAL_KIND, connector.pk, settings.secrets) if settings.secrets else ""

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -315,6 +316,85 @@ def test_the_certificate_of_a_connector_that_ends_is_told_until_it_is_replaced(
     }
     assert opened["summary"].startswith("has a certificate that ends on ")
     assert closed["summary"] == "was renewed, or does not end soon any more"
+
+
+def token(ends_in: timedelta) -> str:
+    """Return a JSON Web Token, as issuers of access tokens make them."""
+    ends_at = timezone.now() + ends_in
+    return jwt.encode({"sub": "drover", "exp": ends_at}, "a key of the issuer " * 2)
+
+
+def make_api(world: World, value: str, name: str = "Shop") -> Any:
+    config = {
+        "base_url": "https://api.example.com",
+        "auth": {"type": "bearer", "token": value},
+        "streams": [{"name": "orders", "path": "/orders"}],
+    }
+    return make_connector(world, kind="rest", name=name, config=config)
+
+
+def test_the_token_of_a_connector_that_ends_is_told_until_it_is_replaced(
+    world: World, receiver: Receiver
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    old, new = token(3 * DAY), token(400 * DAY)
+    connector = make_api(world, old)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    client = world.client(Role.ADMIN)
+    changed = client.patch(
+        f"/api/v1/connectors/{connector.pk}", {"config": {"auth": {"type": "bearer", "token": new}}}
+    )
+    assert changed.status_code == 200, changed.content
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    (_, opened), (_, closed) = sentences(world)
+    assert opened.startswith("has a token that ends on ")
+    assert closed == "was renewed, or does not end soon any more"
+
+
+def test_a_token_that_has_ended_closes_the_alert(world: World, receiver: Receiver) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_api(world, token(3 * DAY))
+    by_subject.tick()
+    with world.scope():
+        Alert.objects.for_org(world.org).update(opened_at=timezone.now() - 4 * DAY)
+        Connector.objects.for_org(world.org).update(token_ends_at=timezone.now() - DAY)
+    by_subject.tick()
+    assert [summary for _, summary in sentences(world)][1:] == ["has ended"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "an opaque token of 40 characters, or so..",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",  # without exp
+        "eyJhbGciOiJub25lIn0.eyJleHAiOiJzb29uIn0.",  # "exp": "soon"
+        "eyJhbGciOiJub25lIn0.eyJleHAiOjFlOTl9.",  # "exp": 1e99
+        "eyJhbGciOiJub25lIn0.eyJ-.x",  # no JSON
+    ],
+)
+def test_nothing_is_told_of_a_token_that_does_not_say_when_it_ends(
+    world: World, receiver: Receiver, value: str
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_api(world, value)
+    assert by_subject.tick() == 0
+
+
+def test_tokens_that_were_stored_before_are_read_by_a_migration(
+    world: World, receiver: Receiver
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_api(world, token(3 * DAY))
+    lost = make_api(world, token(3 * DAY), name="Lost")
+    migration = import_module("apps.connectors.migrations.0016_token_ends")
+    with world.scope():
+        rows = Connector.objects.for_org(world.org)
+        rows.update(token_ends_at=None)
+        rows.filter(pk=lost.pk).update(sealed="sealed by a lost key")
+        assert by_subject.tick() == 0
+        migration.read_tokens(apps, None)
+        assert rows.exclude(token_ends_at=None).count() == 1
+    assert by_subject.tick() == 1
 
 
 def test_certificates_that_were_stored_before_are_read_by_a_migration(

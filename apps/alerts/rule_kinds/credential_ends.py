@@ -1,11 +1,10 @@
-"""An API key, or the certificate of a connector, ends soon. Each is told once, until it is renewed or removed.
+"""An API key, or a certificate or token of a connector, ends soon. Each is told once, until it is renewed or removed.
 
-A key is renewed if a newer one with its name ends later. The ends of other secrets, such as refresh tokens, are not known.
+A key is renewed if a newer one with its name ends later. Of tokens, only JSON Web Tokens tell when they end.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -28,7 +27,7 @@ def describe(found: FoundSubject, settings: dict[str, Any]) -> tuple[Subject, Fi
         text = f"ends on {end}: create a new key with the same name, and use it instead"
     else:
         path = f"connectors/{found.key}"
-        text = f"has a certificate that ends on {end}: replace it in the connector's settings"
+        text = f"has a {found.facts['what']} that ends on {end}: replace it in the connector's settings"
     subject: Subject = {
         "kind": found.kind,
         "id": found.key,
@@ -39,28 +38,27 @@ def describe(found: FoundSubject, settings: dict[str, Any]) -> tuple[Subject, Fi
 
 
 def over(alert: Alert, settings: dict[str, Any]) -> str:
-    ends_at: datetime | None
+    now = timezone.now()
     if alert.subject_kind == SubjectKind.API_KEY:
         key = ApiKey.objects.for_org(alert.org_id).filter(pk=alert.subject_key).first()
         if key is None or key.revoked_at is not None:
             return "was revoked or deleted"
-        ends_at = key.expires_at
+        has_ended = key.expires_at is not None and key.expires_at <= now
     else:
         connector = Connector.objects.for_org(alert.org_id).filter(pk=alert.subject_key).first()
         if connector is None:
             return "was deleted"
-        ends_at = connector.certificate_ends_at
-    if ends_at is not None and ends_at <= timezone.now():
-        return "has ended"
-    return "was renewed, or does not end soon any more"
+        ends = (connector.certificate_ends_at, connector.token_ends_at)
+        has_ended = any(end is not None and alert.opened_at < end <= now for end in ends)
+    return "has ended" if has_ended else "was renewed, or does not end soon any more"
 
 
 KIND = Kind(
-    title="A key or certificate ends soon",
-    condition="A key or certificate ends within {days} days",
+    title="A key, certificate or token ends soon",
+    condition="A key, certificate or token ends within {days} days",
     description=(
         "An API key, also one of a service account, ends soon, and no newer key with its name ends later; or a certificate "
-        "in the settings of a connector ends soon. Keys that were made for a shorter time are left out."
+        "or a JSON Web Token in the settings of a connector ends soon. Keys that were made for a shorter time are left out."
     ),
     label="Ends soon",
     closed_label="Closed",
