@@ -22,7 +22,13 @@ from apps.pipelines.models import Pipeline
 MAX_LINES = 100  # streams in one change
 PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts")
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
-SCHEDULE_FIELDS = ("cron", "interval_seconds", "timezone", "overlap")
+TIMING = ("cron", "interval_seconds", "timezone", "overlap")
+RULES: dict[str, Any] = {
+    "misfire": "run_once",
+    "jitter_seconds": 0,
+    "blackouts": [],
+    "end_date": None,
+}  # with defaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,20 @@ class PipelineState:
 
 def state_of(context: ToolContext, pipeline: Pipeline) -> PipelineState:
     detail = rendering.render_detail(context.org, context.by, pipeline)
-    schedule = detail["schedule"]
     document = {
         **{name: detail[name] for name in COMPARED_FIELDS},  # type: ignore[literal-required]
         **detail["config"],
-        "schedule": {name: schedule[name] for name in SCHEDULE_FIELDS} if schedule else None,  # type: ignore[literal-required]
+        "schedule": _schedule(detail["schedule"]),
     }
     return PipelineState(document, streams_of(context, pipeline))
+
+
+def _schedule(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the values of the schedule as a request has them. Without one, only its rules have values."""
+    if schedule is None:
+        return {**dict.fromkeys(TIMING), **RULES}
+    last_day = str(schedule["end_date"]) if schedule["end_date"] else None
+    return {**{name: schedule[name] for name in (*TIMING, *RULES)}, "end_date": last_day}
 
 
 def differences(before: PipelineState, after: PipelineState) -> list[ShownChange]:

@@ -10,9 +10,10 @@ from apps.agent.tools.base import ToolContext
 from apps.agent.tools.links import connector_label, kind_label
 from apps.connectors import services
 from apps.orgs.exceptions import NotFound
+from apps.pipelines.schedules.blackouts import describe_window
 
 CONNECTOR_FIELDS = ("source.connector_id", "destination.connector_id")
-OVERLAP_FIELD = "schedule.overlap"
+OVERLAP_FIELD, BLACKOUTS_FIELD = "schedule.overlap", "schedule.blackouts"
 STREAM_FIELD = re.compile(r"^streams\.\d+\.")
 # The fields of changes with the streams that a pipeline reads from now on, and that it does not read any more.
 ADDED, REMOVED = "streams.added", "streams.removed"
@@ -72,6 +73,8 @@ def _field_in_words(field: str) -> str:
 
 
 def _shown_value(context: ToolContext, field: str, value: object) -> object:
+    if field == BLACKOUTS_FIELD and isinstance(value, list):
+        return [describe_window(window) for window in value]
     if not isinstance(value, str):
         return value
     if field == OVERLAP_FIELD:

@@ -18,6 +18,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from apps.json import JsonObject
 from apps.pipelines.schedules.local_times import local_time_of, moment_after
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -134,7 +135,7 @@ def leave_no_time(windows: Iterable[Window]) -> bool:
     return len(taken) == MINUTES_OF_WEEK
 
 
-def describe_window(value: Mapping[str, Any]) -> str:
+def describe_window(value: JsonObject) -> str:
     """Return the window in words, such as "Saturday and Sunday from 22:00 to 06:00"."""
     window = parse_window(value)
     if isinstance(window, WholeDays):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.agent.guided import vocabulary
+from apps.agent.guided.intents import undoing
 from apps.agent.guided.reading import read_request
 from apps.agent.guided.requests import ChangeState, ConnectSystem, Explain, MakeSource, Undo
 from apps.pipelines.schedules.english import parse_words
@@ -636,3 +637,28 @@ def test_a_list_names_a_custom_source_without_its_id(monkeypatch: pytest.MonkeyP
     shown = Talk().ask("list pipelines").said
     assert "flights from custom source to parquet" in shown
     assert "custom-" not in shown
+
+
+TUESDAYS = [{"weekdays": ["tuesday"], "start": "00:00", "end": "00:00"}]
+
+
+@pytest.mark.parametrize(
+    ("before", "schedule"),
+    [
+        ({"blackouts": TUESDAYS, "misfire": "skip"}, {"blackouts": TUESDAYS, "misfire": "skip"}),
+        ({"blackouts": []}, {"blackouts": []}),
+        ({"jitter_seconds": 0}, {"jitter_seconds": 0}),
+        ({"cron": None, "interval_seconds": 3600}, {"interval_seconds": 3600}),
+        # There was no schedule.
+        ({"cron": None, "timezone": None, "overlap": None, "blackouts": []}, None),
+    ],
+)
+def test_the_values_of_a_schedule_before_a_change_are_proposed_again(
+    before: dict[str, Any], schedule: dict[str, Any] | None
+) -> None:
+    changed = {f"schedule.{name}": value for name, value in before.items()}
+    assert undoing._arguments(changed) == {"schedule": schedule}
+
+
+def test_a_last_day_that_a_change_has_set_cannot_be_undone() -> None:
+    assert undoing._arguments({"schedule.end_date": None}) is None

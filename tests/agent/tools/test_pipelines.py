@@ -76,6 +76,42 @@ def test_the_card_of_a_change_shows_the_difference_and_changes_nothing(world: Wo
     assert (pipeline.version, pipeline.timeout_seconds) == (1, 21600)
 
 
+def test_a_change_of_blackouts_and_of_the_last_day_is_shown_in_words(world: World) -> None:
+    windows = [{"weekdays": ["saturday"], "start": "22:00", "end": "06:00"}]
+    schedule = {"cron": "0 6 * * *", "blackouts": windows}
+    pipeline = make_pipeline(world, name="flights", schedule=schedule)
+    days = {"first_day": "2026-12-24", "last_day": "2026-12-26"}
+    change = {"blackouts": [*windows, days], "misfire": "skip", "end_date": "2099-06-30"}
+    ids: Any = {"pipeline_id": str(pipeline.pk)}
+    shown: Any = card(world, "update_pipeline", **ids, schedule=change)
+    changes = {each["field"]: (each["before"], each["after"]) for each in shown["changes"]}
+    saturday = "Saturday from 22:00 to 06:00"
+    assert changes == {
+        "schedule": ("Daily at 06:00 (UTC)", "Daily at 06:00 (UTC) until 30 June 2099"),
+        "schedule.blackouts": ([saturday], [saturday, "24 December 2026 to 26 December 2026"]),
+        "schedule.misfire": ("run_once", "skip"),
+    }
+
+    use(world, "update_pipeline", **ids, schedule=change)
+    use(world, "update_pipeline", **ids, schedule={"cron": "0 7 * * *"})
+    saved = world.client(Role.VIEWER).get(f"/api/v1/pipelines/{pipeline.pk}").json()["schedule"]
+    assert (saved["cron"], saved["blackouts"]) == ("0 7 * * *", [*windows, days])
+    assert (saved["misfire"], saved["end_date"]) == ("skip", "2099-06-30")
+
+    use(world, "update_pipeline", **ids, schedule={"blackouts": []})
+    saved = world.client(Role.VIEWER).get(f"/api/v1/pipelines/{pipeline.pk}").json()["schedule"]
+    assert saved["blackouts"] == []
+
+
+def test_an_error_in_a_blackout_names_its_argument(world: World) -> None:
+    pipeline = make_pipeline(world, schedule="0 6 * * *")
+    blackouts = [{"weekdays": ["monday"], "start": "25:00", "end": "06:00"}]
+    schedule = {"blackouts": blackouts}
+    answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), schedule=schedule)
+    (field,) = answer.content["error"]["fields"]
+    assert field["field"] == "schedule.blackouts.0.start"
+
+
 def test_a_change_is_made_for_the_member_and_the_audit_log_names_the_agent(world: World) -> None:
     pipeline = make_pipeline(world, name="flights")
     answer = use(world, "update_pipeline", pipeline_id=str(pipeline.pk), name="all flights")

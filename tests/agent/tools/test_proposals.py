@@ -212,6 +212,27 @@ def test_the_next_times_are_shown_in_the_time_zone_of_the_schedule(
     assert re.fullmatch(rf"{time}, {time}, {time} \(Europe/Berlin\)", facts["Next times"])
 
 
+def test_a_pipeline_is_proposed_with_all_that_a_schedule_offers(
+    world: World, proposal: dict[str, Any]
+) -> None:
+    schedule = {
+        "interval_seconds": 3600,
+        "overlap": "queue",
+        "misfire": "skip",
+        "jitter_seconds": 60,
+        "blackouts": [{"weekdays": ["sunday"], "start": "00:00", "end": "00:00"}],
+        "end_date": "2099-06-30",
+    }
+    facts = facts_of(world, {**proposal, "schedule": schedule})
+    assert facts["Schedule"] == "Every hour until 30 June 2099"
+    assert facts["Blackouts"] == "Sunday"
+
+    use(world, "create_pipelines", pipelines=[{**proposal, "schedule": schedule}])
+    (row,) = world.client(Role.VIEWER).get("/api/v1/pipelines").json()["results"]
+    saved = world.client(Role.VIEWER).get(f"/api/v1/pipelines/{row['id']}").json()["schedule"]
+    assert {name: saved[name] for name in schedule} == schedule
+
+
 def test_a_pipeline_is_proposed_in_a_domain(world: World, proposal: dict[str, Any]) -> None:
     with world.scope():
         domain = domains.create(org=world.org, by=SYSTEM, name="Marketing")

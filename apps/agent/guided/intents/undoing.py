@@ -121,9 +121,19 @@ def _arguments(before: Mapping[str, Any]) -> Arguments | None:
         elif field not in ("schedule", "source.kind", "destination.kind"):
             return None
     if schedule or "schedule" in before:
-        # No value before the change means that there was no schedule.
-        arguments["schedule"] = {name: value for name, value in schedule.items() if value} or None
+        if "end_date" in schedule and schedule["end_date"] is None and _had_schedule(schedule):
+            return None  # The tool does not remove a last day.
+        arguments["schedule"] = (
+            {name: value for name, value in schedule.items() if value is not None}
+            if _had_schedule(schedule)
+            else None
+        )
     return {**arguments, "streams": [stream]} if stream else arguments
+
+
+def _had_schedule(before: Mapping[str, Any]) -> bool:
+    """Whether the pipeline had a schedule, by the values of its schedule that have changed. Each schedule has a time zone."""
+    return bool(before) and before.get("timezone", "unchanged") is not None
 
 
 def _undo_enabled(call: EarlierCall) -> Arguments | None:

@@ -120,7 +120,7 @@ def _create(context: ToolContext, proposal: ProposedPipeline) -> Pipeline:
         enabled=False,
         tags=proposal.tags,
         domain_id=proposal.domain_id,
-        schedule=schedule.model_dump(exclude_none=True) if schedule else None,
+        schedule=schedule.document() if schedule else None,
         config=proposal.definition(),
         may_rename=[stream.stream for stream in proposal.streams if stream.table is None],
     )

@@ -1,9 +1,9 @@
-from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
+from apps.agent.tools.schedule_arguments import ScheduleRules
 from apps.agent.tools.stream_arguments import (
     CONTRACT,
     MAX_STREAMS,
@@ -19,7 +19,7 @@ from apps.engine.contract import Contract, SyncMode, WriteMode
 from apps.engine.field_rules import OtherFields
 
 
-class ChangedSchedule(Arguments):
+class ChangedSchedule(ScheduleRules):
     """The values that change. Either a cron expression or an interval."""
 
     cron: str | None = Field(
@@ -30,9 +30,6 @@ class ChangedSchedule(Arguments):
     )
     timezone: str | None = Field(
         None, max_length=60, description="IANA name, such as Europe/Paris."
-    )
-    overlap: Literal["skip", "queue", "cancel_other"] | None = Field(
-        None, description="What happens if a run is due while another one has not ended."
     )
 
 

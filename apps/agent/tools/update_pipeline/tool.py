@@ -28,7 +28,10 @@ from apps.pipelines.schedules import plans, words
 from apps.pipelines.schedules.services import schedule_of
 from apps.pipelines.services import PipelineChanges
 
-TIMING_FIELDS = ("schedule", "schedule.cron", "schedule.interval_seconds", "schedule.timezone")
+TIMING_FIELDS = (
+    *("schedule", "schedule.cron", "schedule.interval_seconds", "schedule.timezone"),
+    "schedule.end_date",
+)
 NOTHING_CHANGES = "The pipeline has these values already, so nothing would change."
 RUN_NOT_ENDED = "A run has not ended yet. It keeps the settings with which it was started."
 NOTHING_SENT = "Send at least one value that changes, such as schedule or timeout_seconds."
@@ -172,7 +175,7 @@ def _changes(arguments: UpdatePipeline, of_streams: StreamChanges) -> PipelineCh
 
 def _schedule(arguments: UpdatePipeline) -> dict[str, object] | None:
     schedule = arguments.schedule
-    return schedule.model_dump(exclude_none=True) if schedule else None
+    return schedule.document() if schedule else None
 
 
 def _sides(arguments: UpdatePipeline) -> dict[str, object]:

@@ -237,10 +237,16 @@ describe("the form of pipelines", () => {
 });
 
 describe("the form of a change", () => {
-  it("has the values that change, and keeps what happens if runs overlap", async () => {
-    const schedule = { interval_seconds: 3600, timezone: "UTC", overlap: "queue" };
+  it("has the values that change, and keeps what happens if runs overlap, blackouts and the last day", async () => {
+    const kept = {
+      overlap: "queue",
+      blackouts: [{ first_day: "2026-12-24", last_day: "2026-12-26" }],
+      end_date: "2027-06-30",
+    };
+    const schedule = { ...kept, interval_seconds: 3600, timezone: "UTC" };
     await edit("update_pipeline", { pipeline_id: "p1", name: "arrivals", schedule });
     expect(screen.queryByLabelText(/pipeline id/i)).toBeNull();
+    expect((screen.getByLabelText("Schedule") as HTMLInputElement).value).toBe("Every hour");
     await retype("Name", "departures");
     await retype("Schedule", "daily at 8");
     await approve();
@@ -248,7 +254,7 @@ describe("the form of a change", () => {
     expect(sent[0]).toEqual({
       pipeline_id: "p1",
       name: "departures",
-      schedule: { overlap: "queue", cron: "0 8 * * *", timezone: "UTC" },
+      schedule: { ...kept, cron: "0 8 * * *", timezone: "UTC" },
     });
   });
 

@@ -24,9 +24,9 @@ export function scheduleOfWordsQuery(words: string, timezone: string) {
   });
 }
 
-/** The schedule as words that the server can read again. */
+/** The times of the schedule as words that the server can read again. Its last day is not part of them, and stays. */
 export function wordsOf(schedule: unknown): string {
-  return schedule ? scheduleInWords(schedule as Schedule) : "By hand";
+  return schedule ? scheduleInWords({ ...(schedule as Schedule), end_date: null }) : "By hand";
 }
 
 export function timeZoneOf(schedule: unknown): string {
