@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True)
-class FoundNode:
+class FoundNode(NamedTuple):
     """A node of a syntax tree, with the function that contains it."""
 
     place: str  # `path:Class.function`
@@ -28,24 +27,37 @@ def python_files(*folders: str) -> tuple[Path, ...]:
     return tuple(path for path in paths if "migrations" not in path.parts)
 
 
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """Parse a file once for all guards of this process, which takes longer than to walk its tree."""
+    return ast.parse(path.read_text())
+
+
 def find_nodes(*folders: str, words: tuple[str, ...]) -> Iterator[FoundNode]:
     """Yield every node of each file below these folders that contains one of the words. Skip migrations."""
     for path in python_files(*folders):
         text = path.read_text()
         if any(word in text for word in words):
-            yield from _walk_tree(ast.parse(text), str(path.relative_to(ROOT)), (), ())
+            yield from _walk_tree(syntax_tree(path), str(path.relative_to(ROOT)))
 
 
-def _walk_tree(
-    node: ast.AST, path: str, outer_names: tuple[str, ...], parents: tuple[ast.AST, ...]
-) -> Iterator[FoundNode]:
-    functions = [p for p in parents if isinstance(p, ast.FunctionDef | ast.AsyncFunctionDef)]
-    in_async = bool(functions) and isinstance(functions[-1], ast.AsyncFunctionDef)
-    yield FoundNode(f"{path}:{'.'.join(outer_names) or '<module>'}", node, parents, in_async)
-    has_name = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    inner_names = (*outer_names, node.name) if has_name else outer_names  # type: ignore[attr-defined]
-    for child in ast.iter_child_nodes(node):
-        yield from _walk_tree(child, path, inner_names, (*parents, node))
+def _walk_tree(tree: ast.Module, path: str) -> Iterator[FoundNode]:
+    """Yield the nodes from top to bottom."""
+    found = [FoundNode(f"{path}:<module>", tree, (), False)]
+    while found:
+        parent = found.pop()
+        yield parent
+        place, node, parents, in_async = parent
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            outer = place.removesuffix("<module>")
+            place = f"{outer}{'' if outer.endswith(':') else '.'}{node.name}"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            in_async = isinstance(node, ast.AsyncFunctionDef)
+        parents = (*parents, node)
+        children = [
+            FoundNode(place, child, parents, in_async) for child in ast.iter_child_nodes(node)
+        ]
+        found.extend(reversed(children))
 
 
 def called_name(node: ast.AST) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from tests.guards.source import ROOT, assert_listed, python_files
+from tests.guards.source import ROOT, assert_listed, python_files, syntax_tree
 
 VAGUE_TYPES = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
@@ -59,11 +59,10 @@ class Module:
         return {
             name
             for node in assignments
-            if node.value is not None and _is_vague(ast.unparse(node.value))
             for name in [
                 ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
             ]
-            if name[0].isupper()
+            if name[0].isupper() and node.value is not None and _is_vague(node.value)
         }
 
     @property
@@ -111,16 +110,20 @@ def test_the_guard_finds_functions_methods_aliases_and_re_exported_names() -> No
 
 def _modules_of_drover() -> Modules:
     paths = python_files("apps", "bench", "config", "local")
-    return _parse_modules({str(path.relative_to(ROOT)): path.read_text() for path in paths})
+    return _name_modules({str(path.relative_to(ROOT)): syntax_tree(path) for path in paths})
 
 
 def _parse_modules(sources: Mapping[str, str]) -> Modules:
-    """Parse the source of each path, and return the modules by name."""
+    return _name_modules({path: ast.parse(text) for path, text in sources.items()})
+
+
+def _name_modules(trees: Mapping[str, ast.Module]) -> Modules:
+    """Return the modules by name, from their paths."""
     modules = {}
-    for path, text in sources.items():
+    for path, tree in trees.items():
         folder, _, file = path.removesuffix(".py").replace("/", ".").rpartition(".")
         name = folder if file == "__init__" else f"{folder}.{file}"
-        modules[name] = Module(name, folder, ast.parse(text))
+        modules[name] = Module(name, folder, tree)
     return modules
 
 
@@ -171,7 +174,7 @@ def _has_vague_signature(function: Function, aliases: set[str]) -> bool:
     parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     annotations = [*(parameter.annotation for parameter in parameters), function.returns]
     return any(
-        _is_vague(ast.unparse(annotation)) or bool(aliases & _names(annotation))
+        _is_vague(annotation) or bool(aliases & _names(annotation))
         for annotation in annotations
         if annotation is not None
     )
@@ -181,5 +184,8 @@ def _names(annotation: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
 
 
-def _is_vague(annotation: str) -> bool:
-    return any(word in annotation for word in VAGUE_TYPES)
+def _is_vague(annotation: ast.expr) -> bool:
+    # Most annotations are names or constants. The text of the others is slow to make.
+    if isinstance(annotation, ast.Name):
+        return False
+    return any(word in ast.unparse(annotation) for word in VAGUE_TYPES)

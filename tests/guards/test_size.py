@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.guards.source import ROOT, python_files
+from tests.guards.source import ROOT, python_files, syntax_tree
 
 ALL_FOLDERS = ("apps", "bench", "config", "evaluations", "local", "tests")
 MAX_FILES = 20  # Python files in a folder, without migrations
@@ -50,8 +50,11 @@ def test_functions_are_short() -> None:
 
 def _function_lengths(path: Path) -> list[int]:
     """Return the number of lines of each function of a module, including decorators and docstring."""
-    tree = ast.parse(path.read_text())
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [
+        n
+        for n in ast.walk(syntax_tree(path))
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     return [(n.end_lineno or n.lineno) - _first_line(n) + 1 for n in functions]
 
 

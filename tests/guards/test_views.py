@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.guards.source import ROOT, assert_listed, called_name, python_files
+from tests.guards.source import ROOT, assert_listed, called_name, python_files, syntax_tree
 
 # An action has one of these parameters: the principal, user or operator who acts, or the sender of a public request.
 ACTOR_PARAMETERS = {"by", "account", "operator", "client"}
@@ -49,7 +48,7 @@ def test_a_view_that_changes_something_calls_one_action() -> None:
 def test_no_view_task_or_command_contains_a_rule() -> None:
     found: dict[str, list[str]] = {}
     for path in (*_view_files(), *_task_files(), *_command_files()):
-        rules = [node for node in ast.walk(_tree(path)) if _is_rule(node)]
+        rules = [node for node in ast.walk(syntax_tree(path)) if _is_rule(node)]
         if rules:
             found[str(path.relative_to(ROOT))] = [ast.unparse(node) for node in rules]
     assert_listed(set(found), ALLOWED_RULES, subject=f"rules outside the actions ({found})")
@@ -73,7 +72,7 @@ def test_a_task_consists_of_one_call() -> None:
     tasks = {
         f"{path.relative_to(ROOT)}:{task.name}": _is_one_call(task)
         for path in _task_files()
-        for task in _tree(path).body
+        for task in syntax_tree(path).body
         if isinstance(task, ast.FunctionDef)
     }
     assert len(tasks) > 10
@@ -102,7 +101,7 @@ def _command_files() -> list[Path]:
 def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
     """Return (place, name, actions) of every request handler: methods of classes, and functions."""
     for path in _view_files():
-        tree, path_in_repository = _tree(path), path.relative_to(ROOT)
+        tree, path_in_repository = syntax_tree(path), path.relative_to(ROOT)
         auth_names = _auth_modules(tree)
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and _takes_request(node):
@@ -193,8 +192,3 @@ def _is_one_call(task: ast.FunctionDef) -> bool:
     statements = task.body[1:] if ast.get_docstring(task) else task.body
     (statement,) = statements if len(statements) == 1 else (None,)
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
