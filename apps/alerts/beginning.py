@@ -24,6 +24,9 @@ def add_first_rules(org: Org) -> None:
     channel = Channel.unscoped.create(
         org=org, name=OWNERS_CHANNEL, kind=ChannelKind.EMAIL, settings={"to": []}
     )
-    for kind, settings in FIRST_RULES.items():
-        rule = Rule.unscoped.create(org=org, kind=kind, settings=settings)
-        RuleChannel.unscoped.create(org=org, rule=rule, channel=channel)
+    rules = Rule.unscoped.bulk_create(
+        Rule(org=org, kind=kind, settings=settings) for kind, settings in FIRST_RULES.items()
+    )
+    RuleChannel.unscoped.bulk_create(
+        RuleChannel(org=org, rule=rule, channel=channel) for rule in rules
+    )

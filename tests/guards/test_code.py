@@ -19,6 +19,7 @@ ALLOWED_UNSCOPED = {
     "apps/runs/attempts/rows.py:AttemptRows._record_output": "update_or_create selects the row by org_id= too.",
     "apps/orgs/audit.py:record_many": "bulk_create has no for_org. Each row contains its org.",
     "apps/runs/bulk/services.py:start": "bulk_create has no for_org. Each row contains its org.",
+    "apps/alerts/beginning.py:add_first_rules": "bulk_create has no for_org. Each row contains its org.",
     "apps/alerts/deciding/alerts.py:open_alerts": "bulk_create has no for_org. Each row contains its org.",
     "apps/alerts/deciding/alerts.py:add_deliveries": "bulk_create has no for_org. Each row contains its org.",
     "apps/alerts/freshness_pages/services.py:_set_pipelines": "bulk_create has no for_org. Each row contains its org.",
