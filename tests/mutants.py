@@ -84,6 +84,7 @@ STREAM_SERIES = "tests/engine/runs/test_stream_series.py"
 DEPENDENTS = "tests/runs/dependents"
 HOOKS = "tests/runs/hooks"
 REPLICA = "tests/deployment/test_replica.py"
+LOST_REPLICA = "tests/deployment/test_lost_replica.py"
 FRESHNESS_PAGES = "tests/alerts/freshness_pages"
 
 MUTANTS = [
@@ -107,7 +108,7 @@ MUTANTS = [
         "apps/orgs/walls/replica.py",
         "except (InterfaceError, OperationalError) as error:",
         "except InterfaceError as error:",
-        REPLICA,
+        LOST_REPLICA,
     ),
     # Public freshness pages.
     Mutant(
