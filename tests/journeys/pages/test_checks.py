@@ -15,25 +15,28 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <title>Things · Drover</title><body style="margin: 0"><main id="main"><h1>Things</h1>{}</main></html>"""
 
 
-@pytest.mark.parametrize(
-    ("content", "problem", "looks"),
-    [
-        ("<div style='width: 500px'>Wide</div>", "140 pixels wider than the window", 2),
-        ("<div style='width: 800px'>Wide</div>", "pixels wider than the window", 4),
-        ("<p style='color: #333'>Dark on dark</p>", "color-contrast", 3),
-        ("<input>", "label (critical)", 6),
-        ("<h1>More things</h1>", "not one main heading", 6),
-        ("<p>Things without fault</p>", "", 0),
-    ],
-)
+# Content of a page, the problem that it has, and in how many of the looks it has it.
+FAULTS = [
+    ("<div style='width: 500px'>Wide</div>", "140 pixels wider than the window", 2),
+    ("<div style='width: 800px'>Wide</div>", "pixels wider than the window", 4),
+    ("<p style='color: #333'>Dark on dark</p>", "color-contrast", 3),
+    ("<input>", "label (critical)", 6),
+    ("<h1>More things</h1>", "not one main heading", 6),
+    ("<p>Things without fault</p>", "", 0),
+]
+
+
 def test_a_fault_of_a_page_is_found_in_the_looks_that_have_it(
-    visitor: Visitor, tmp_path: Path, content: str, problem: str, looks: int
+    visitor: Visitor, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    checks = PageChecks(visitor, tmp_path, url="")
-    visitor.page.set_content(PAGE.format(content))
-    checks.check_in_each_look("Things")
-    assert len(checks.problems) == looks, checks.problems
-    assert all(problem in found for found in checks.problems), checks.problems
+    """One browser shows all pages, because each start of a browser takes seconds."""
+    for content, problem, looks in FAULTS:
+        with subtests.test(content):
+            checks = PageChecks(visitor, tmp_path, url="")
+            visitor.page.set_content(PAGE.format(content))
+            checks.check_in_each_look("Things")
+            assert len(checks.problems) == looks, checks.problems
+            assert all(problem in found for found in checks.problems), checks.problems
 
 
 def test_a_button_that_does_nothing_is_found(visitor: Visitor) -> None:
