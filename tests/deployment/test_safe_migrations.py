@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from django.contrib.postgres.functions import RandomUUID
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection, migrations, models
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState
 from django.db.models.functions import Now
 
 from apps.orgs.operators.upgrades import statements
@@ -29,12 +32,18 @@ def test_no_migration_since_the_last_release_harms_it(db: None) -> None:
     )
 
 
+@cache
+def released_state() -> ProjectState:
+    """Return the models of the release before. No test changes them, and reading them takes a second."""
+    _, state = migrations_since_last_release()
+    return state
+
+
 def judge_planted(*operations: Operation, atomic: bool = True) -> list[str]:
     """Return the reasons why a migration of the app runs with these operations is harmful."""
-    _, state = migrations_since_last_release()
     planted = type("Planted", (migrations.Migration,), {"operations": operations, "atomic": atomic})
     migration = planted("9999_planted", "runs")
-    found = find_harmful_migrations([migration], state, connection)
+    found = find_harmful_migrations([migration], released_state(), connection)
     return [harm.reason for harmful in found for harm in harmful.harms]
 
 
