@@ -34,7 +34,8 @@ from tests.threads import DatabaseThread
 from tests.world import World, make_world
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("seed", range(6))
 def test_each_pipeline_runs_exactly_once_per_wave(world: World, seed: int) -> None:
     chance = random.Random(seed)
     pipelines = [make_pipeline(world, name=f"P{number}") for number in range(8)]
@@ -64,6 +65,7 @@ def test_each_pipeline_runs_exactly_once_per_wave(world: World, seed: int) -> No
         assert UpstreamRun.objects.for_org(world.org).count() == 3 * edges
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_an_edge_is_refused_if_and_only_if_it_makes_a_cycle(world: World, seed: int) -> None:
     chance = random.Random(seed)

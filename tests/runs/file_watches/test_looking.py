@@ -311,6 +311,7 @@ def test_a_worker_that_dies_before_the_commit_has_started_nothing(
 
 
 @pytest.mark.usefixtures("listing_in_process")
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_each_quiet_set_of_files_starts_exactly_one_run(watched: Watched, seed: int) -> None:
     """Random changes, looks and ends of runs, compared with a model of what has to happen."""
