@@ -37,13 +37,13 @@ export function Navigation() {
           !menu.isOpen && "max-md:hidden",
         )}
       >
-        <NavLink to="/" icon={<OverviewIcon />} exact>
+        <NavLink to="/" alsoMarkedOn="/start" icon={<OverviewIcon />} exact>
           Overview
         </NavLink>
-        <NavLink to="/pipelines" icon={<PipelineIcon />}>
+        <NavLink to="/pipelines" alsoMarkedOn="/dependencies" icon={<PipelineIcon />}>
           Pipelines
         </NavLink>
-        <NavLink to="/runs" icon={<RunsIcon />}>
+        <NavLink to="/runs" alsoMarkedOn="/queue" icon={<RunsIcon />}>
           Runs
         </NavLink>
         <NavLink to="/connectors" icon={<ConnectorIcon />}>
@@ -64,7 +64,7 @@ export function Navigation() {
           </NavLink>
         )}
         {canUseAgent && (
-          <NavLink to="/agent" icon={<AgentIcon />}>
+          <NavLink to="/agent" alsoMarkedOn="/approvals" icon={<AgentIcon />}>
             Agent
           </NavLink>
         )}
@@ -117,11 +117,16 @@ interface NavLinkProps {
   icon: ReactNode;
   /** Whether the link is not active on the pages below its address. */
   exact?: boolean;
+  /** Further pages that belong to this entry, although their addresses are not below its address. */
+  alsoMarkedOn?: string;
   children: ReactNode;
 }
 
-function NavLink({ to, icon, exact, children }: NavLinkProps) {
+function NavLink({ to, icon, exact, alsoMarkedOn, children }: NavLinkProps) {
   const page = PAGES.find((keyed) => keyed.to === to);
+  const isMarked = useLocation({
+    select: ({ pathname }) => alsoMarkedOn !== undefined && `${pathname}/`.startsWith(`${alsoMarkedOn}/`),
+  });
   return (
     <Link
       to={to}
@@ -129,6 +134,7 @@ function NavLink({ to, icon, exact, children }: NavLinkProps) {
       title={page && `Keyboard shortcut: g ${page.key}`}
       className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink max-md:h-10 max-md:px-2.5 md:max-lg:px-1 md:max-lg:text-[0.8125rem] lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
+      {...(isMarked && { "data-status": "active", "aria-current": "page" })}
     >
       <span className="text-faint md:max-lg:hidden">{icon}</span>
       {children}
