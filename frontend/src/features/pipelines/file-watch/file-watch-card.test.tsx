@@ -73,7 +73,19 @@ describe("the watch for files", () => {
     const card = await openCard();
     await userEvent.click(await card.findByRole("switch"));
     expect(await card.findByText(/Last look.*: 12 files\..*Next look/)).toBeTruthy();
-    expect(sent).toEqual([{ body: { enabled: true, minutes: 5 }, match: '"1"' }]);
+    const body = { enabled: true, minutes: 5, present_files_are_new: false };
+    expect(sent).toEqual([{ body, match: '"1"' }]);
+  });
+
+  it("starts a run for the files that are there if somebody chooses so before", async () => {
+    startApp(["read", "pipelines.edit"]);
+    const card = await openCard();
+    await userEvent.click(await card.findByRole("checkbox", { name: /^Files that are there now/ }));
+    await userEvent.click(card.getByRole("switch"));
+    expect(await card.findByText(/Last look/)).toBeTruthy();
+    const body = { enabled: true, minutes: 5, present_files_are_new: true };
+    expect(sent).toEqual([{ body, match: '"1"' }]);
+    expect(card.queryByRole("checkbox")).toBeNull();
   });
 
   it("takes other minutes, and shows why some are refused", async () => {

@@ -45,12 +45,18 @@ export function FileWatchCard({ pipelineId, canEdit }: Props) {
 
 function Form({ pipelineId, watch }: { pipelineId: string; watch: Versioned<FileWatch> }) {
   const [typed, setTyped] = useState<string | null>(null); // null while the minutes are as they were saved
+  const [alsoPresent, setAlsoPresent] = useState(false);
   const save = useChangeFileWatch(pipelineId);
   const errors = fieldMessages(save.error);
   const change = (changes: Partial<FileWatchChange>) =>
     save.mutate(
       { change: { enabled: watch.enabled, minutes: watch.minutes, ...changes }, etag: watch.etag },
-      { onSuccess: () => setTyped(null) },
+      {
+        onSuccess: () => {
+          setTyped(null);
+          setAlsoPresent(false);
+        },
+      },
     );
   const minutes = typed ?? String(watch.minutes);
   const isChanged = minutes.trim() !== String(watch.minutes);
@@ -65,8 +71,22 @@ function Form({ pipelineId, watch }: { pipelineId: string; watch: Versioned<File
       <EnabledSwitch
         of="the watch for new files"
         isEnabled={watch.enabled}
-        onChange={(enabled) => change({ enabled })}
+        onChange={(enabled) => change({ enabled, present_files_are_new: enabled && alsoPresent })}
       />
+      {!watch.enabled && (
+        <label className="flex items-start gap-2">
+          <input
+            type="checkbox"
+            className="mt-1 size-4 shrink-0 accent-live"
+            checked={alsoPresent}
+            onChange={({ target }) => setAlsoPresent(target.checked)}
+          />
+          <span>
+            Files that are there now start a run, too
+            <span className="block text-[0.8125rem] text-soft">Otherwise only later changes do.</span>
+          </span>
+        </label>
+      )}
       {watch.enabled && (
         <TextField
           label="Minutes between looks"
