@@ -94,6 +94,7 @@ class KindRow(TypedDict):
     title: str
     description: str
     settings: JsonObject
+    one_by_one: bool
 
 
 def described_kinds() -> list[KindRow]:
@@ -103,6 +104,7 @@ def described_kinds() -> list[KindRow]:
             "title": kind.title,
             "description": kind.description,
             "settings": form_schema(kind.form, kind.secrets),
+            "one_by_one": kind.one_by_one,
         }
         for name, kind in KINDS.items()
     ]

@@ -5386,6 +5386,8 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
+            /** @description Whether each alert is sent alone. A channel of such a kind has no digest. */
+            one_by_one: boolean;
         };
         ChannelRow: {
             /** Format: uuid */

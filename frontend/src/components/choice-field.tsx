@@ -5,7 +5,7 @@ interface Props<Value extends string> {
   hint?: string;
   error?: string;
   /** The text of each choice. */
-  words: Record<Value, string>;
+  words: { [Choice in Value]?: string };
   value: Value;
   onChange: (value: Value) => void;
   autoFocus?: boolean;
@@ -29,7 +29,7 @@ export function ChoiceField<Value extends string>({
           value={value}
           onChange={({ target }) => onChange(target.value as Value)}
         >
-          {Object.entries<string>(words).map(([choice, text]) => (
+          {Object.entries<string | undefined>(words).map(([choice, text]) => (
             <option key={choice} value={choice}>
               {text}
             </option>

@@ -46,6 +46,7 @@ const CHANNEL_KINDS: AlertKind[] = [
       type: "object",
       properties: { to: { type: "array", title: "Addresses", items: { type: "string" } } },
     },
+    one_by_one: false,
   },
   {
     kind: "webhook",
@@ -56,6 +57,7 @@ const CHANNEL_KINDS: AlertKind[] = [
       properties: { url: { type: "string", title: "URL" }, secret: { type: "string", writeOnly: true } },
       required: ["url", "secret"],
     },
+    one_by_one: false,
   },
 ];
 const RULE: AlertRule = {

@@ -30,6 +30,7 @@ export function NewChannel({ kinds, onClose }: NewProps) {
     settings: {},
     timing: freshTiming("at_once"),
   };
+  const kindNamed = (name: unknown) => kinds.find(({ kind }) => kind === name);
   return (
     <div className="mb-5 rounded-card border border-line p-4">
       <h3 className="mb-3 font-semibold">New channel</h3>
@@ -61,13 +62,19 @@ export function NewChannel({ kinds, onClose }: NewProps) {
             <ChoiceField
               label={LABELS.kind}
               autoFocus
-              hint={kinds.find(({ kind }) => kind === fields.values.kind)?.description}
+              hint={kindNamed(fields.values.kind)?.description}
               error={fields.messages.kind}
               words={Object.fromEntries(kinds.map(({ kind, title }) => [kind, title]))}
               value={String(fields.values.kind)}
-              onChange={(kind) => fields.change({ kind, settings: {} })}
+              onChange={(kind) =>
+                fields.change({
+                  kind,
+                  settings: {},
+                  timing: timingFor(kindNamed(kind), fields.values.timing as Timing),
+                })
+              }
             />
-            <ChannelFields {...fields} kind={kinds.find(({ kind }) => kind === fields.values.kind)} />
+            <ChannelFields {...fields} kind={kindNamed(fields.values.kind)} />
           </>
         )}
       </VersionedForm>
@@ -141,6 +148,11 @@ function inWords(kind: AlertKind, settings: Config): string {
   return lines.map(({ title, text }) => `${title}: ${text}`).join("\n");
 }
 
+/** The timing that a channel of this kind can have. */
+function timingFor(kind: AlertKind | undefined, timing: Timing): Timing {
+  return kind?.one_by_one && timing.kind === "digest" ? freshTiming("at_once") : timing;
+}
+
 function ChannelFields({ values, change, messages, kind }: FormFields & { kind: AlertKind | undefined }) {
   return (
     <>
@@ -163,6 +175,7 @@ function ChannelFields({ values, change, messages, kind }: FormFields & { kind: 
       )}
       <TimingFields
         timing={values.timing as Timing}
+        hasDigest={kind !== undefined && !kind.one_by_one}
         onChange={(timing) => change({ timing })}
         errors={messagesBelow(messages, "timing")}
       />

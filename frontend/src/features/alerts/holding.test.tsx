@@ -45,6 +45,7 @@ const KIND: AlertKind = {
   title: "E-mail",
   description: "A mail.",
   settings: { type: "object", properties: {} },
+  one_by_one: false,
 };
 const EVENT = part<AlertDelivery["event"]>({
   kind: "opened",
@@ -61,13 +62,14 @@ const NIGHTS: Timing = {
   ],
 };
 
+let kinds: AlertKind[];
 let [rule, channel, alerts, deliveries] = [RULE, CHANNEL, [] as OpenAlert[], [] as AlertDelivery[]];
 
 const ETAG = { headers: { ETag: '"7"' } };
 const server = startServer(
   http.get("/api/v1/alerts/kinds", ({ response }) => response(200).json({ results: [], count: 0 })),
   http.get("/api/v1/alerts/channels/kinds", ({ response }) =>
-    response(200).json({ results: [KIND], count: 1 }),
+    response(200).json({ results: kinds, count: kinds.length }),
   ),
   http.get("/api/v1/alerts/rules", ({ response }) => response(200).json(page([rule]))),
   http.get("/api/v1/alerts/channels", ({ response }) => response(200).json(page([channel]))),
@@ -89,6 +91,7 @@ const sent = () =>
 
 beforeEach(() => {
   [rule, channel, deliveries] = [RULE, CHANNEL, []];
+  kinds = [KIND];
   alerts = [part<OpenAlert>({ id: ID, rule_id: ID, opened_at: TIME, event: EVENT, snooze: null })];
   startApp(["read", "alerts.edit"]);
 });
@@ -215,7 +218,21 @@ describe("quiet hours", () => {
     await userEvent.click(screen.getByRole("button", { name: /^Remove\s*quiet hours 1$/ }));
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
     await waitFor(() => expect(sent()).toHaveLength(1));
-    expect(sent()[0]![2]).toMatchObject({ timing: { periods: [{ start: "22:00", end: "08:00" }] } });
+    expect(sent()[0]![2]).toMatchObject({
+      timing: { periods: [{ weekdays: ["saturday", "sunday"], start: "00:00", end: "00:00" }] },
+    });
+  });
+
+  it("propose other times for each further period", async () => {
+    await openPage("/alerts/channels");
+    await userEvent.click(await screen.findByRole("button", { name: /^Edit\s*On call$/ }));
+    await userEvent.selectOptions(await screen.findByLabelText("Messages are sent"), "Not in quiet hours");
+    for (const number of [2, 3]) {
+      await userEvent.click(screen.getByRole("button", { name: "Add quiet hours" }));
+      await screen.findByRole("group", { name: `Quiet hours ${number} begin on` });
+    }
+    const starts = screen.getAllByLabelText<HTMLInputElement>("From").map(({ value }) => value);
+    expect(new Set(starts).size).toBe(3);
   });
 
   it("say until when a channel is quiet", async () => {
@@ -243,6 +260,20 @@ describe("quiet hours", () => {
     await userEvent.click(screen.getByRole("button", { name: "Save" }));
     await screen.findByText("Enter a time.");
     expect(screen.getByLabelText("Time of the digest").getAttribute("aria-invalid")).toBe("true");
+  });
+});
+
+describe("a digest", () => {
+  it("is not offered for a kind that sends each alert alone", async () => {
+    kinds = [KIND, { ...KIND, kind: "pagerduty", title: "PagerDuty", one_by_one: true }];
+    await openPage("/alerts/channels?edit=new");
+    const timing = await screen.findByLabelText<HTMLSelectElement>("Messages are sent");
+    await userEvent.selectOptions(timing, "Once a day or week");
+    await userEvent.selectOptions(screen.getByLabelText("Kind"), "PagerDuty");
+    expect(timing.value).toBe("at_once");
+    expect(within(timing).queryByText("Once a day or week")).toBeNull();
+    await userEvent.selectOptions(screen.getByLabelText("Kind"), "E-mail");
+    expect(within(timing).getByText("Once a day or week")).toBeTruthy();
   });
 });
 

@@ -4,7 +4,7 @@ import { ChoiceField } from "@/components/choice-field";
 import { TextField } from "@/components/field";
 import { TimeZoneField } from "@/components/time-zone-field";
 import { WeekdayChoice } from "@/components/weekday-choice";
-import { freshTiming, NIGHT, TIMING_WORDS, type QuietPeriod, type Timing } from "./timing";
+import { freshTiming, nextPeriod, timingWords, type QuietPeriod, type Timing } from "./timing";
 
 const MAX_PERIODS = 10;
 
@@ -17,13 +17,15 @@ const HINTS = {
 
 interface Props {
   timing: Timing;
+  /** Whether a digest is offered. Kinds that send each alert alone have none. */
+  hasDigest: boolean;
   onChange: (timing: Timing) => void;
   /** The server's messages by the paths below `timing`. */
   errors: Record<string, string>;
 }
 
 /** When a channel sends: at once, not in its quiet hours, or as a digest. */
-export function TimingFields({ timing, onChange, errors }: Props) {
+export function TimingFields({ timing, hasDigest, onChange, errors }: Props) {
   const { kind, timezone = "UTC", periods = [], weekdays = [], at = "" } = timing;
   return (
     <>
@@ -31,7 +33,7 @@ export function TimingFields({ timing, onChange, errors }: Props) {
         label="Messages are sent"
         hint={HINTS[kind]}
         error={errors.kind ?? errors[""]}
-        words={TIMING_WORDS}
+        words={timingWords(hasDigest)}
         value={kind}
         onChange={(next) => onChange(freshTiming(next, timing.timezone))}
       />
@@ -128,7 +130,7 @@ function Periods({ periods, onChange, errors }: PeriodsProps) {
       {errors.periods && <p className="text-xs text-bad">{errors.periods}</p>}
       {periods.length < MAX_PERIODS && (
         <div>
-          <Button size="small" onClick={() => onChange([...periods, NIGHT])}>
+          <Button size="small" onClick={() => onChange([...periods, nextPeriod(periods)])}>
             Add quiet hours
           </Button>
         </div>

@@ -6,13 +6,28 @@ export type Timing = AlertChannel["timing"];
 export type TimingKind = Timing["kind"];
 export type QuietPeriod = NonNullable<Timing["periods"]>[number];
 
-export const TIMING_WORDS: Record<TimingKind, string> = {
-  at_once: "At once",
-  quiet_hours: "Not in quiet hours",
-  digest: "Once a day or week",
-};
+const AT_ONCE = "At once";
+
+/** The choices in words. */
+export function timingWords(hasDigest: boolean): Partial<Record<TimingKind, string>> {
+  return {
+    at_once: AT_ONCE,
+    quiet_hours: "Not in quiet hours",
+    ...(hasDigest && { digest: "Once a day or week" }),
+  };
+}
 
 export const NIGHT: QuietPeriod = { weekdays: WEEKDAYS, start: "22:00", end: "08:00" };
+
+const WEEKEND: QuietPeriod = { weekdays: ["saturday", "sunday"], start: "00:00", end: "00:00" };
+const LUNCH: QuietPeriod = { weekdays: WEEKDAYS.slice(0, 5), start: "12:00", end: "13:00" };
+
+/** The next period to propose: one that does not repeat the others. */
+export function nextPeriod(periods: QuietPeriod[]): QuietPeriod {
+  const isTaken = (proposed: QuietPeriod) =>
+    periods.some(({ start, end }) => start === proposed.start && end === proposed.end);
+  return [NIGHT, WEEKEND].find((proposed) => !isTaken(proposed)) ?? LUNCH;
+}
 
 /** The timing with which the fields of a kind begin. */
 export function freshTiming(kind: TimingKind, timezone = browserTimeZone()): Timing {
@@ -28,7 +43,7 @@ export function timingInWords({ kind, timezone, periods, weekdays, at }: Timing)
     return `Quiet: ${parts.join(", ")} (${timezone})`;
   }
   if (kind === "digest") return `One message: ${daysInWords(weekdays ?? [])} at ${at} (${timezone})`;
-  return TIMING_WORDS.at_once;
+  return AT_ONCE;
 }
 
 function daysInWords(days: Weekday[]): string {
