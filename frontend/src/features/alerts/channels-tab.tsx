@@ -13,6 +13,7 @@ import { showError } from "@/components/toast";
 import { settingsInWords } from "@/components/schema-form/settings-in-words";
 import { nameInWords } from "@/format/name";
 import { momentInWords } from "@/format/time";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { isFound } from "@/format/parameter";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { EditChannel, NewChannel } from "./channel-form";
@@ -45,6 +46,7 @@ export function ChannelsTab() {
     isFound(search.q, channel.name, kindInWords(channel, known), ...goesTo(channel, known)),
   );
   const isCreating = search.edit === "new" && canEdit;
+  const createButton = useFocusReturn(isCreating);
   return (
     <Section
       title="Channels"
@@ -52,7 +54,7 @@ export function ChannelsTab() {
       action={
         canEdit &&
         !isCreating && (
-          <Button look="primary" onClick={() => change({ edit: "new" })}>
+          <Button ref={createButton} look="primary" onClick={() => change({ edit: "new" })}>
             Create a channel
           </Button>
         )
@@ -139,6 +141,7 @@ interface RowProps {
 function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowProps) {
   const { id, name, enabled } = channel;
   const setEnabled = useChangeChannel(id);
+  const editButton = useFocusReturn(isOpen);
   const test = useTestChannel(id);
   return (
     <>
@@ -173,7 +176,7 @@ function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowPr
             >
               Test<span className="sr-only"> {name}</span>
             </Button>
-            <Button size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
+            <Button ref={editButton} size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
               Edit<span className="sr-only"> {name}</span>
             </Button>
             <Button size="small" look="danger" onClick={onDelete}>

@@ -277,6 +277,26 @@ describe("a digest", () => {
   });
 });
 
+describe("a form", () => {
+  it.each([
+    ["/alerts", "Create a rule"],
+    ["/alerts/channels", "Create a channel"],
+  ])("that is cancelled on %s gives the focus back to its button", async (address, name) => {
+    await openPage(address);
+    await userEvent.click(await screen.findByRole("button", { name }));
+    await userEvent.click(await screen.findByRole("button", { name: "Cancel" }));
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByRole("button", { name })));
+  });
+
+  it("that is saved or cancelled gives the focus back to the button of its row", async () => {
+    await openPage("/alerts/channels");
+    const edit = await screen.findByRole("button", { name: /^Edit\s*On call$/ });
+    await userEvent.click(edit);
+    await userEvent.click(await screen.findByRole("button", { name: "Cancel" }));
+    await waitFor(() => expect(document.activeElement).toBe(edit));
+  });
+});
+
 describe("a delivery", () => {
   const DELIVERY = part<AlertDelivery>({
     id: ID,

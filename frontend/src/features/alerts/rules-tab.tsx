@@ -10,6 +10,7 @@ import { Name } from "@/components/name";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { QueryContent, Section } from "@/components/section";
 import { showError, showSuccess } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { isFound } from "@/format/parameter";
 import { useHasPermission, useReadOnlyReason } from "@/session/use-session";
 import { EnabledSwitch } from "@/components/enabled-switch";
@@ -34,6 +35,7 @@ export function RulesTab() {
   const lists = { channels: channels.data?.results ?? [], kinds: kinds.data?.results ?? [] };
   const shown = (rules.data?.results ?? []).filter((rule) => isShown(rule, search.q, lists));
   const isCreating = search.edit === "new" && !isReadOnly;
+  const createButton = useFocusReturn(isCreating);
   return (
     <Section
       title="Rules"
@@ -41,7 +43,7 @@ export function RulesTab() {
       action={
         !isCreating &&
         !isReadOnly && (
-          <Button look="primary" onClick={() => change({ edit: "new" })}>
+          <Button ref={createButton} look="primary" onClick={() => change({ edit: "new" })}>
             Create a rule
           </Button>
         )
@@ -114,6 +116,7 @@ interface RowProps extends Lists {
 function RuleRow({ rule, channels, kinds, areChannelsKnown, isOpen, onOpen, onDelete }: RowProps) {
   const canEdit = useCanEdit(rule);
   const setEnabled = useChangeRule(rule.id);
+  const editButton = useFocusReturn(isOpen);
   const words = rule.sentence;
   return (
     <>
@@ -145,7 +148,7 @@ function RuleRow({ rule, channels, kinds, areChannelsKnown, isOpen, onOpen, onDe
               effect="Nobody is told of new alerts until then. What is still open at the end is told then; what has recovered is only in the log."
               snooze={rule.snooze}
             />
-            <Button size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
+            <Button ref={editButton} size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
               Edit<span className="sr-only"> {words}</span>
             </Button>
             <Button size="small" look="danger" onClick={onDelete}>

@@ -14,6 +14,7 @@ import { OneTimeSecret } from "@/components/one-time-secret";
 import { SecretField, typedSecret } from "@/components/secret-field";
 import { showError, showSuccess } from "@/components/toast";
 import { RelativeTime } from "@/components/relative-time";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { VersionedForm, type FormFields } from "@/components/versioned-form";
 import type { Values } from "@/format/merge";
 import { isFound, parseTextFilter } from "@/format/parameter";
@@ -41,6 +42,7 @@ export function RepositoriesPage() {
   const navigate = useNavigate({ from: "/sources/repositories" });
   const shown = data?.results.filter(({ url, branch, path }) => isFound(filter.q, url, branch, path));
   const [isConnecting, setIsConnecting] = useState(false);
+  const connectButton = useFocusReturn(isConnecting);
   const [webhook, setWebhook] = useState<Webhook | null>(null);
   return (
     <div className="mx-auto max-w-[60rem] px-4 py-5 md:px-6">
@@ -51,7 +53,7 @@ export function RepositoriesPage() {
       </nav>
       <PageHeader title="Git repositories" count={data?.results.length}>
         {canEdit && !isConnecting && (
-          <Button look="primary" onClick={() => setIsConnecting(true)}>
+          <Button ref={connectButton} look="primary" onClick={() => setIsConnecting(true)}>
             Connect a repository
           </Button>
         )}
@@ -255,6 +257,7 @@ function RepositoryCard({
   onNewSecret: (webhook: Webhook) => void;
 }) {
   const [isEditing, setIsEditing] = useState(false);
+  const editButton = useFocusReturn(isEditing);
   const sync = useSyncRepository(repository.id);
   const { url, branch, path, commit, outcomes, message } = repository;
   return (
@@ -277,7 +280,7 @@ function RepositoryCard({
           </Button>
         )}
         {canEdit && !isEditing && (
-          <Button size="small" onClick={() => setIsEditing(true)}>
+          <Button ref={editButton} size="small" onClick={() => setIsEditing(true)}>
             Edit<span className="sr-only"> {url}</span>
           </Button>
         )}

@@ -10,6 +10,7 @@ import { Name } from "@/components/name";
 import { EmptyState } from "@/components/notice";
 import { QueryContent, Section } from "@/components/section";
 import { showError, showSuccess } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { countWithNoun } from "@/format/number";
 import { useReadOnlyReason } from "@/session/use-session";
 import { badgeMarkdown } from "./badge-markdown";
@@ -21,6 +22,7 @@ import { freshnessPagesQuery, useChangePage, useDeletePage, useRenewLink } from 
 export function FreshnessPagesTab() {
   const pages = useQuery(freshnessPagesQuery);
   const [isCreating, setCreating] = useState(false);
+  const createButton = useFocusReturn(isCreating);
   const [asked, setAsked] = useState<{ action: "renew" | "delete"; page: FreshnessPage } | null>(null);
   const renew = useRenewLink();
   const remove = useDeletePage();
@@ -32,7 +34,7 @@ export function FreshnessPagesTab() {
       action={
         canEdit &&
         !isCreating && (
-          <Button look="primary" onClick={() => setCreating(true)}>
+          <Button ref={createButton} look="primary" onClick={() => setCreating(true)}>
             Create a page
           </Button>
         )
@@ -98,6 +100,7 @@ function PageRow({ page, canEdit, onAsk }: RowProps) {
   const { id, title, enabled, pipelines } = page;
   const [opened, setOpened] = useState<"edit" | "preview" | null>(null);
   const change = useChangePage(id);
+  const editButton = useFocusReturn(opened === "edit");
   const toggle = (part: "edit" | "preview") => setOpened(opened === part ? null : part);
   function askToDelete() {
     setOpened(null); // what is open would be fetched again after the deletion
@@ -132,7 +135,12 @@ function PageRow({ page, canEdit, onAsk }: RowProps) {
           </Button>
           {canEdit && (
             <>
-              <Button size="small" aria-expanded={opened === "edit"} onClick={() => toggle("edit")}>
+              <Button
+                ref={editButton}
+                size="small"
+                aria-expanded={opened === "edit"}
+                onClick={() => toggle("edit")}
+              >
                 Edit<span className="sr-only"> {title}</span>
               </Button>
               <Button size="small" onClick={() => onAsk("renew")}>

@@ -14,6 +14,7 @@ import { RelativeTime } from "@/components/relative-time";
 import { SaveError } from "@/components/save-error";
 import { TextWithTimes } from "@/components/text-with-times";
 import { showSuccess } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { countWithNoun } from "@/format/number";
 import { dependenciesQuery, useChangeDependencies } from "./queries";
 
@@ -39,6 +40,7 @@ interface Props {
 export function RunAfterCard({ pipelineId, canEdit }: Props) {
   const { data, error, refetch } = useQuery(dependenciesQuery(pipelineId));
   const [isEditing, setEditing] = useState(false);
+  const changeButton = useFocusReturn(isEditing);
   return (
     <section aria-label="Run after" className="card grid gap-3 p-4">
       <h2 className="font-semibold">Run after</h2>
@@ -47,7 +49,7 @@ export function RunAfterCard({ pipelineId, canEdit }: Props) {
       {data && !isEditing && <Summary dependencies={data} />}
       {data && canEdit && !isEditing && (
         <div>
-          <Button onClick={() => setEditing(true)}>
+          <Button ref={changeButton} onClick={() => setEditing(true)}>
             {data.upstreams.length > 0 ? "Change" : "Choose pipelines"}
           </Button>
         </div>

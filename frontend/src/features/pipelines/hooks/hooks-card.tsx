@@ -15,6 +15,7 @@ import { OneTimeSecret } from "@/components/one-time-secret";
 import { RelativeTime } from "@/components/relative-time";
 import { QueryContent } from "@/components/section";
 import { showError } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { hooksQuery, useChangeHook, useCreateHook, useDeleteHook, useRotateHook } from "./queries";
 
 const CREDENTIALS: Record<Hook["credential"], string> = {
@@ -32,6 +33,7 @@ export function HooksCard({ pipelineId, canEdit }: Props) {
   const hooks = useQuery(hooksQuery(pipelineId));
   const [secretOf, setSecretOf] = useState<HookWithSecret | null>(null);
   const [isCreating, setCreating] = useState(false);
+  const createButton = useFocusReturn(isCreating);
   const [asked, setAsked] = useState<{ action: "rotate" | "delete"; hook: Hook } | null>(null);
   const rotate = useRotateHook(pipelineId);
   const remove = useDeleteHook(pipelineId);
@@ -66,7 +68,9 @@ export function HooksCard({ pipelineId, canEdit }: Props) {
       </QueryContent>
       {canEdit && !isCreating && (
         <div>
-          <Button onClick={() => setCreating(true)}>Create a hook</Button>
+          <Button ref={createButton} onClick={() => setCreating(true)}>
+            Create a hook
+          </Button>
         </div>
       )}
       {isCreating && (
