@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ THEMES = ("light", "dark")
 HEIGHTS = {360: 780, 768: 1024, 1440: 900}  # of the window in pixels, by its width
 DESKTOP = ("light", 1440)
 PHONE = ("dark", 360)
+CONVERSATION = re.compile("/(agent|sources/builder)(/|$)")  # pages that scroll within the window
 DEAD_BUTTONS = "#main button:visible:is([aria-disabled=true], :disabled)"
 
 
@@ -88,4 +90,7 @@ def problems_of_page(page: Page) -> list[str]:
     wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     if wider > 0:
         found.append(f"the page is {wider} pixels wider than the window")
+    taller = page.evaluate("document.documentElement.scrollHeight - window.innerHeight")
+    if taller > 0 and CONVERSATION.search(page.url):
+        found.append(f"the page with a conversation is {taller} pixels taller than the window")
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.conftest import Visitor
-from tests.journeys.pages.checks import PageChecks, dead_buttons
+from tests.journeys.pages.checks import DESKTOP, PageChecks, dead_buttons
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <style>@media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #eee }} }}</style>
@@ -42,6 +42,19 @@ def test_a_fault_of_a_page_is_found_in_the_looks_that_have_it(
 def test_a_button_that_does_nothing_is_found(visitor: Visitor) -> None:
     visitor.page.set_content(PAGE.format("<button disabled>Run</button><button>Open</button>"))
     assert dead_buttons(visitor.page) == ["'Run' is dead"]
+
+
+def test_a_conversation_that_is_taller_than_the_window_is_found(
+    visitor: Visitor, tmp_path: Path
+) -> None:
+    page, checks = visitor.page, PageChecks(visitor, tmp_path, url="")
+    tall = PAGE.format("<div style='height: 3000px'>Tall</div>")
+    page.route("http://drover.test/**", lambda route: route.fulfill(body=tall))
+    for path in ("agent", "alerts"):
+        page.goto(f"http://drover.test/{path}")
+        checks.check(path, DESKTOP)
+    assert len(checks.problems) == 1, checks.problems
+    assert "pixels taller than the window" in checks.problems[0]
 
 
 def test_a_refused_request_of_a_page_is_found(visitor: Visitor, tmp_path: Path) -> None:

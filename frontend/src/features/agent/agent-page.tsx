@@ -51,7 +51,7 @@ function AgentLayout({ openId }: { openId: string | null }) {
   return (
     <div
       className={classNames(
-        "grid h-[calc(100dvh-3.2rem)] md:grid-cols-[17rem_1fr] md:grid-rows-1 lg:h-dvh",
+        "grid min-h-0 flex-1 md:grid-cols-[17rem_1fr] md:grid-rows-1",
         isListOpen ? "grid-rows-1" : "grid-rows-[auto_1fr]",
       )}
     >

@@ -65,7 +65,16 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         </div>
       </header>
       {/* Pages adapt to the width of this container, because the panel leaves them less than the window. */}
-      <main id="main" tabIndex={-1} inert={isCovered} className="@container/page min-w-0 outline-none">
+      <main
+        id="main"
+        tabIndex={-1}
+        inert={isCovered}
+        className={classNames(
+          "@container/page min-w-0 outline-none",
+          // A page with a conversation is as high as what the notices leave of the window.
+          isAgentPage && "flex h-[calc(100dvh-3.2rem)] flex-col lg:h-dvh",
+        )}
+      >
         <Banners />
         <EmailNotice />
         <OrganizationNotice />

@@ -63,7 +63,7 @@ function SourceBuilder({ conversationId, agent }: Props) {
     setAgentCode(newest);
   }
   return (
-    <div className="grid h-[calc(100dvh-3.2rem)] grid-rows-[auto_1fr] lg:h-dvh xl:grid-cols-[minmax(0,1fr)_27rem] xl:grid-rows-1">
+    <div className="grid min-h-0 flex-1 grid-rows-[auto_1fr] xl:grid-cols-[minmax(0,1fr)_27rem] xl:grid-rows-1">
       {/* On a narrow page, the heading beside the editor is hidden with it. */}
       {shownSide === "agent" && <h1 className="sr-only xl:hidden">Source builder</h1>}
       <SideButtons shown={shownSide} onShow={setShownSide} />
