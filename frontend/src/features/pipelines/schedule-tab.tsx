@@ -9,6 +9,7 @@ import { NextRuns } from "@/components/next-runs";
 import { ScheduleFields, useCheckedSchedule } from "@/components/schedule-fields";
 import { SaveError } from "@/components/save-error";
 import { showError, showSuccess } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { dayInWords, windowInWords, type BlackoutWindow } from "@/format/blackouts";
 import { isSame, type Values } from "@/format/merge";
 import { scheduleInWords, usesLocalTime, type Schedule } from "@/format/schedule";
@@ -67,7 +68,7 @@ export function ScheduleTab() {
         <HooksCard pipelineId={pipeline.id} canEdit={canEdit} />
         <FollowUpsCard pipelineId={pipeline.id} canEdit={canEdit} />
       </div>
-      <section aria-label="Next runs" className="card min-w-0 content-start p-4">
+      <section aria-label="Next runs" className="card min-w-0 self-start p-4">
         <h2 className="font-semibold">{isEdited ? "Next runs with this schedule" : "Next runs"}</h2>
         <p className="mb-2 text-soft">{scheduleInWords(schedule)}</p>
         {!pipeline.enabled && (
@@ -224,6 +225,7 @@ function scheduleText(field: string, value: unknown): string {
 
 function PauseCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean }) {
   const [note, setNote] = useState<string | null>(null); // null while the form is closed
+  const noteButton = useFocusReturn(note !== null);
   const pause = usePauseSchedule(pipeline.id);
   const { paused_at, paused_note, paused_by } = pipeline.schedule!;
   const change = (next: string | null) =>
@@ -271,7 +273,11 @@ function PauseCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean
                   Resume schedule
                 </Button>
               )}
-              <Button look={paused_at ? "quiet" : "plain"} onClick={() => setNote(paused_note)}>
+              <Button
+                ref={noteButton}
+                look={paused_at ? "quiet" : "plain"}
+                onClick={() => setNote(paused_note)}
+              >
                 {paused_at ? "Change note" : "Pause schedule"}
               </Button>
             </>
