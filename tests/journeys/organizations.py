@@ -80,6 +80,16 @@ def fill_organization(client: httpx.Client) -> str:
     )
     failed_run = start_run(client, failing)
     wait_for_run(client, failed_run, "failed")
+    places = {"kind": "files", "config": {"path": "places.csv", "stream_name": "places"}}
+    create_pipeline(
+        client,
+        "Places of all shops",
+        {
+            "source": places,
+            "streams": [{"stream": "places"}],
+            "destination": {"kind": "jsonl", "config": {}},
+        },
+    )
     kept = create_pipeline(
         client,
         "Orders of all shops",

@@ -113,6 +113,24 @@ def add_a_wrong_call(page: Page) -> None:
     expect(card.locator("[aria-invalid=true]").first).to_be_visible()
 
 
+def open_new_files(page: Page) -> None:
+    grid = page.get_by_role("grid", name="Pipelines")
+    grid.get_by_role("link", name="Places of all shops").click()
+    tabs = page.get_by_role("navigation", name="Pipeline", exact=True)
+    tabs.get_by_role("link", name="Schedule").click()
+    card = page.get_by_role("region", name="When new files arrive")
+    expect(card.get_by_role("checkbox", name=re.compile("^Files that are there"))).to_be_visible()
+
+
+def watch_for_files(page: Page) -> None:
+    open_new_files(page)
+    card = page.get_by_role("region", name="When new files arrive")
+    card.get_by_role("switch").check()
+    card.get_by_label("Minutes between looks").fill("0")
+    card.get_by_role("button", name="Save").click()
+    expect(card.locator("[aria-invalid=true]")).to_be_visible()
+
+
 def enter_a_wrong_position(page: Page) -> None:
     press("Edit position")(page)
     page.get_by_label("Position (JSON)").fill("not JSON")
@@ -220,6 +238,8 @@ STATES = {
     "wrong blackout": State(f"{PIPELINE}/schedule", enter_a_wrong_blackout, (422,)),
     "wrong call after a run": State(f"{PIPELINE}/schedule", add_a_wrong_call, (422,)),
     "deletion of a call after a run": State(f"{PIPELINE}/schedule", press("Delete Report")),
+    "new files": State("/pipelines?q=Places", open_new_files),
+    "watched files": State("/pipelines?q=Places", watch_for_files, (422,)),
     "pause of the schedule": State(f"{PIPELINE}/schedule", press("Pause schedule")),
     "settings of a version": State(f"{PIPELINE}/versions", open_changes),
     "history of a position": State(f"{PIPELINE}/state", press("History")),
