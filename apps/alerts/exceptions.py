@@ -61,6 +61,18 @@ class TooManyFollowUps(Conflict):
     code = "too_many_follow_ups"
 
 
+class FollowUpDisabled(Conflict):
+    """The call is disabled: enable it first."""
+
+    code = "follow_up_disabled"
+
+
+class NoRunToTell(Conflict):
+    """No run of the pipeline has ended yet, so there is nothing to tell: run the pipeline first."""
+
+    code = "no_run"
+
+
 class TooManyFreshnessPages(Conflict):
     """The organization has 20 freshness pages, which is the most: delete one first."""
 

@@ -26,6 +26,10 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/follow-ups", follow_up_views.FollowUps.as_view()),
     path("pipelines/<uuid:pk>/follow-ups/calls", follow_up_views.FollowUpCalls.as_view()),
     path("pipelines/<uuid:pk>/follow-ups/<uuid:follow_up>", follow_up_views.FollowUpById.as_view()),
+    path(
+        "pipelines/<uuid:pk>/follow-ups/<uuid:follow_up>/test",
+        follow_up_views.TestFollowUp.as_view(),
+    ),
     path("freshness-pages", freshness_views.FreshnessPages.as_view()),
     path("freshness-pages/<uuid:pk>", freshness_views.FreshnessPageById.as_view()),
     path("freshness-pages/<uuid:pk>/preview", freshness_views.Preview.as_view()),

@@ -63,6 +63,7 @@ UNTESTED_PLACES = {
         "apps/connectors/files/uploads.py:Upload._take_over_unfinished_row",
         "apps/alerts/channels.py:_lock",
         "apps/alerts/follow_ups/services.py:_lock",
+        "apps/alerts/follow_ups/calls.py:test",
         "apps/alerts/freshness_pages/services.py:_lock",
         "apps/alerts/rules.py:lock",
         "apps/alerts/snoozing/services.py:_lock_alert",

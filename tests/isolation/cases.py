@@ -492,6 +492,7 @@ PIPELINES = {
         path={"id": "pipeline", "follow_up": "follow_up"}, body=lambda p: {"enabled": False}
     ),
     "follow_ups_delete": Case(204, path={"id": "pipeline", "follow_up": "follow_up"}),
+    "follow_ups_test": Case(202, path={"id": "pipeline", "follow_up": "follow_up"}),
     "pipelines_file_watch": Case(path={"id": "pipeline"}),
     "pipelines_file_watch_replace": Case(
         path={"id": "pipeline"}, body=lambda p: {"enabled": False}

@@ -22,7 +22,8 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.follow_ups.choices import CallState, FollowUpAfter
+from apps.alerts.exceptions import FollowUpDisabled, NoRunToTell
+from apps.alerts.follow_ups.choices import CallKind, CallState, FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, SETTINGS, Payload
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.models import FollowUp, FollowUpCall
@@ -30,11 +31,17 @@ from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, is_due, time_of_ne
 from apps.auth.models import new_id
 from apps.background import jobs
 from apps.background.sweeping import remove_in_batches
+from apps.orgs import audit
 from apps.orgs.exceptions import SecretUnreadable
 from apps.orgs.models import Org
+from apps.orgs.placement import find_object
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import RunKind
-from apps.runs.models import Status
+from apps.pipelines.visibility import find_pipeline
+from apps.runs.models import ENDED, ORDINARY_RUNS, Run, Status
+from apps.runs.queries import newest_runs
 from apps.runs.snapshots import RunSnapshot
 
 logger = structlog.get_logger(__name__)
@@ -57,17 +64,36 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
         rows = rows.filter(after=FollowUpAfter.END)
     found = list(rows.order_by("pk"))
     for follow_up in found:
-        call_id = new_id()
-        FollowUpCall.unscoped.create(
-            id=call_id,
-            org_id=org_id,
-            follow_up=follow_up,
-            run_id=run["id"],
-            payload=_payload(call_id, org_id, run),
-        )
+        _store(follow_up, CallKind.RUN_ENDED, run)
     if found:
         # This does not wait for the ends of other runs, which defer jobs of the same org.
         _call_soon(org_id, may_wait_twice=True)
+
+
+def test(*, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID) -> FollowUpCall:
+    """Call soon with the newest run that has ended, as a test. Raises NotFound, FollowUpDisabled and NoRunToTell."""
+    pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
+    by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
+    rows = FollowUp.objects.for_org(org).filter(pipeline=pipeline)
+    follow_up = find_object(rows, follow_up_id, lock=True)
+    if not follow_up.enabled:
+        raise FollowUpDisabled
+    ended = Run.objects.for_org(org).filter(ORDINARY_RUNS, pipeline=pipeline, status__in=ENDED)
+    runs = newest_runs(ended, org_id=org.pk, limit=1)
+    if not runs:
+        raise NoRunToTell
+    audit.record(
+        org=org,
+        by=by,
+        action="follow_up.test",
+        object_kind="follow_up",
+        object_id=follow_up.pk,
+        object_label=follow_up.name,
+        changes={"pipeline_id": [None, str(pipeline.pk)]},
+    )
+    call = _store(follow_up, CallKind.TEST, runs[0])
+    _call_soon(org.pk, may_wait_twice=True)
+    return call
 
 
 def tick() -> int:
@@ -106,11 +132,22 @@ def _call_soon(org_id: UUID, *, may_wait_twice: bool = False) -> None:
     )
 
 
-def _payload(call_id: UUID, org_id: UUID, run: RunSnapshot) -> Payload:
+def _store(follow_up: FollowUp, kind: CallKind, run: RunSnapshot) -> FollowUpCall:
+    call_id, org_id = new_id(), follow_up.org_id
+    return FollowUpCall.unscoped.create(
+        id=call_id,
+        org_id=org_id,
+        follow_up=follow_up,
+        run_id=run["id"],
+        payload=_payload(call_id, org_id, kind, run),
+    )
+
+
+def _payload(call_id: UUID, org_id: UUID, kind: CallKind, run: RunSnapshot) -> Payload:
     ended, pipeline = EndedRun.of(run), run["pipeline"]
     return {
         "id": str(call_id),
-        "kind": "run_ended",
+        "kind": kind.value,
         "at": payloads.time_text(run["finished_at"] or timezone.now()),
         "organization": {"id": str(org_id)},
         "pipeline": {

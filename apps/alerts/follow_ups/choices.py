@@ -1,4 +1,4 @@
-"""What is called after a run, after which runs, and the states of a call."""
+"""What is called after a run, after which runs, why, and the states of a call."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class FollowUpKind(models.TextChoices):
 class FollowUpAfter(models.TextChoices):
     SUCCESS = "success"
     END = "end"  # also after a failed or cancelled run
+
+
+class CallKind(models.TextChoices):
+    RUN_ENDED = "run_ended"
+    TEST = "test"  # somebody has asked for it
 
 
 class CallState(models.TextChoices):

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 import orjson
 from rest_framework import serializers
 
-from apps.alerts.follow_ups.choices import FollowUpKind
+from apps.alerts.follow_ups.choices import CallKind, FollowUpKind
 from apps.alerts.kinds import webhook
 from apps.alerts.kinds.answers import Answer
 from apps.alerts.kinds.posting import KeyField, UrlField, post
@@ -24,7 +24,7 @@ class Payload(TypedDict):
     """What a webhook gets. `id` is the same if the call is repeated."""
 
     id: str
-    kind: str  # run_ended
+    kind: str  # a CallKind
     at: str
     organization: dict[str, str]
     pipeline: NamePart
@@ -49,7 +49,8 @@ def start_dbt_job(payload: Payload, settings: JsonObject) -> Answer:
     """Start the job, as https://docs.getdbt.com/dbt-cloud/api-v2 describes it. dbt Cloud does not know a repeated call."""
     token, pipeline = str(settings["token"]), payload["pipeline"]["name"]
     path = f"api/v2/accounts/{settings['account_id']}/jobs/{settings['job_id']}/run/"
-    cause = f"Drover: a run of {pipeline} has {payload['run']['status']} ({payload['run']['url']})"
+    test = "a test after " if payload["kind"] == CallKind.TEST else ""
+    cause = f"Drover: {test}a run of {pipeline} has {payload['run']['status']} ({payload['run']['url']})"
     return post(
         f"{str(settings['url']).rstrip('/')}/{path}",
         orjson.dumps({"cause": cause}),

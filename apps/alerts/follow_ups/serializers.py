@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.alerts.follow_ups.choices import CallState, FollowUpAfter, FollowUpKind
+from apps.alerts.follow_ups.choices import CallKind, CallState, FollowUpAfter, FollowUpKind
 from apps.alerts.serializers import AlertPipeline, AlertRun
 from apps.orgs.http.texts import NameField
 
@@ -71,6 +71,7 @@ class FollowUpCallRow(serializers.Serializer[Any]):
     problem = serializers.CharField(help_text="Why the last attempt has failed, or empty.")
     created_at = serializers.DateTimeField()
     sent_at = serializers.DateTimeField(allow_null=True)
+    test = serializers.BooleanField(help_text="Whether somebody has asked for it as a test.")
 
 
 class CalledForOrg(serializers.Serializer[Any]):
@@ -81,7 +82,9 @@ class RunEndedMessage(serializers.Serializer[Any]):
     """What a webhook gets after a run. It is an apps.alerts.follow_ups.kinds.Payload."""
 
     id = serializers.UUIDField(help_text="The same if the call is repeated.")
-    kind = serializers.ChoiceField(choices=["run_ended"])
+    kind = serializers.ChoiceField(
+        choices=CallKind.choices, help_text="`test`: somebody has asked for this call."
+    )
     at = serializers.DateTimeField(help_text="When the run has ended.")
     organization = CalledForOrg()
     pipeline = AlertPipeline()

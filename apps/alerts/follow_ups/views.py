@@ -8,8 +8,8 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.alerts.follow_ups import services
-from apps.alerts.follow_ups.choices import CallState
+from apps.alerts.follow_ups import calls, services
+from apps.alerts.follow_ups.choices import CallKind, CallState
 from apps.alerts.follow_ups.serializers import (
     FollowUpCallRow,
     FollowUpCreate,
@@ -67,6 +67,7 @@ CALL_EXAMPLE: dict[str, Any] = {
     "problem": "",
     "created_at": "2026-11-22T08:05:00Z",
     "sent_at": "2026-11-22T08:05:01Z",
+    "test": False,
 }
 
 
@@ -84,6 +85,7 @@ def render_call(row: Any) -> dict[str, object]:
         "answer": row["answer"] if row["is_editor"] else "",
         "follow_up": {"id": row["follow_up_id"], "name": row["follow_up__name"]},
         "next_attempt_at": row["next_attempt_at"] if is_pending else None,
+        "test": row["payload__kind"] == CallKind.TEST,
     }
 
 
@@ -187,6 +189,26 @@ class FollowUpById(FollowUpView):
         return Response(status=204)
 
 
+class TestFollowUp(FollowUpView):
+    __test__ = False  # not a class of tests
+
+    @operation(
+        "follow_ups_test",
+        tag="pipelines",
+        summary="Make a test call soon, with the newest run that has ended; the list of calls shows the answer",
+        answer=FollowUpCallRow,
+        status=202,
+        errors=(404, 409),
+        example={**CALL_EXAMPLE, "test": True},
+    )
+    def post(self, request: Request, pk: UUID, follow_up: UUID) -> Response:
+        call = calls.test(org=self.org, by=self.principal, pipeline_id=pk, follow_up_id=follow_up)
+        row = {name: getattr(call, name) for name in (*CALL_COLUMNS, "next_attempt_at")}
+        row |= {"follow_up_id": follow_up, "follow_up__name": call.follow_up.name}
+        row |= {"payload__kind": call.payload["kind"], "is_editor": True}
+        return Response(render_call(row), status=202)
+
+
 class FollowUpCalls(FollowUpView):
     @operation(
         "follow_ups_calls",
@@ -199,7 +221,8 @@ class FollowUpCalls(FollowUpView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         rows = services.calls(org=self.org, by=self.principal, pipeline_id=pk).values(
-            *CALL_COLUMNS, "next_attempt_at", "follow_up_id", "follow_up__name", "is_editor"
+            *(*CALL_COLUMNS, "next_attempt_at", "follow_up_id", "follow_up__name"),
+            *("payload__kind", "is_editor"),
         )
         orders = {"newest": newest_first()}
         return page(request, rows, orders=orders, default="newest", render=render_call)

@@ -3166,6 +3166,26 @@ export interface paths {
         patch: operations["follow_ups_update"];
         trace?: never;
     };
+    "/api/v1/pipelines/{id}/follow-ups/{follow_up}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a test call soon, with the newest run that has ended; the list of calls shows the answer
+         * @description Make a test call soon, with the newest run that has ended; the list of calls shows the answer.
+         */
+        post: operations["follow_ups_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/pipelines/{id}/follow-ups/calls": {
         parameters: {
             query?: never;
@@ -4685,7 +4705,7 @@ export interface webhooks {
         put?: never;
         /**
          * Drover sends a message about one or more events to your webhook
-         * @description `Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the channel's secret, in hexadecimal digits. Every answer from 200 to 299 accepts the message. A message may arrive twice, with the same `id`.
+         * @description `Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the channel's secret, in hexadecimal digits. Every answer from 200 to 299 accepts the message. It may arrive twice, with the same `id`.
          */
         post: {
             parameters: {
@@ -4697,6 +4717,88 @@ export interface webhooks {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["AlertMessage"];
+                };
+            };
+            responses: {
+                /** @description No response body */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    run_ended: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drover calls your webhook after a run of a pipeline
+         * @description `Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the secret of the call after a run, in hexadecimal digits. Every answer from 200 to 299 accepts the call. It may arrive twice, with the same `id`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RunEndedMessage"];
+                };
+            };
+            responses: {
+                /** @description No response body */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    installation_problem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drover sends the problems of the installation to the webhook of operators
+         * @description `Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the secret of `DROVER_OPERATOR_WEBHOOK_SECRET`, in hexadecimal digits. Every answer from 200 to 299 accepts the message. It may arrive twice, with the same `id`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["OperatorsMessage"];
                 };
             };
             responses: {
@@ -5061,6 +5163,10 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
+        };
+        CalledForOrg: {
+            /** Format: uuid */
+            id: string;
         };
         CardChange: {
             field: string;
@@ -6245,6 +6351,8 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             sent_at: string | null;
+            /** @description Whether somebody has asked for it as a test. */
+            test: boolean;
         };
         FollowUpCallRowPage: {
             results: components["schemas"]["FollowUpCallRow"][];
@@ -7125,6 +7233,22 @@ export interface components {
             next: string | null;
             previous: string | null;
             count: number;
+        };
+        OperatorsMessage: {
+            /**
+             * Format: uuid
+             * @description The same if the message is sent again.
+             */
+            id: string;
+            /** Format: date-time */
+            at: string;
+            /** @description The address of Drover. */
+            installation: string;
+            /** @description All problems in sentences. */
+            text: string;
+            /** @description Empty in a test. */
+            began: components["schemas"]["ProblemPart"][];
+            ended: components["schemas"]["ProblemPart"][];
         };
         Organization: {
             /** Format: uuid */
@@ -8512,6 +8636,17 @@ export interface components {
             message: string;
             code: string;
         };
+        ProblemPart: {
+            part: string;
+            /** @description The machine, or empty. */
+            place: string;
+            seen: string;
+            next_step: string;
+            /** Format: date-time */
+            began_at: string;
+            /** Format: date-time */
+            ended_at: string | null;
+        };
         Profile: {
             user: components["schemas"]["UserSummary"];
             /** @description null for a user without organizations. */
@@ -8959,6 +9094,28 @@ export interface components {
             event_sequence: number;
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
+        };
+        /** @description What a webhook gets after a run. It is an apps.alerts.follow_ups.kinds.Payload. */
+        RunEndedMessage: {
+            /**
+             * Format: uuid
+             * @description The same if the call is repeated.
+             */
+            id: string;
+            /**
+             * @description `test`: somebody has asked for this call.
+             * @enum {string}
+             */
+            kind: "run_ended" | "test";
+            /**
+             * Format: date-time
+             * @description When the run has ended.
+             */
+            at: string;
+            organization: components["schemas"]["CalledForOrg"];
+            pipeline: components["schemas"]["AlertPipeline"];
+            run: components["schemas"]["AlertRun"];
+            records_written: number;
         };
         /** @enum {string} */
         RunKindEnum: "ordinary" | "backfill" | "replay";
@@ -28910,6 +29067,104 @@ export interface operations {
             };
             /** @description Unsupported media type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_ups_test: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                follow_up: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Make a test call soon, with the newest run that has ended; the list of calls shows the answer */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowUpCallRow"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

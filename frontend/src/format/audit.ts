@@ -85,6 +85,7 @@ export const ACTIONS: Record<string, string> = {
   "file.upload": "uploaded the file",
   "follow_up.create": "added a call after the runs of a pipeline:",
   "follow_up.delete": "deleted a call after the runs of a pipeline:",
+  "follow_up.test": "tested a call after the runs of a pipeline:",
   "follow_up.update": "changed a call after the runs of a pipeline:",
   "freshness_page.create": "created the freshness page",
   "freshness_page.delete": "deleted the freshness page",

@@ -384,6 +384,50 @@ def test_a_change_needs_the_newest_version_and_is_audited(world: World, receiver
     assert log_of(world, pipeline) == []
 
 
+def test_a_test_tells_of_the_newest_run_that_has_ended(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world, name="Orders")
+    end_run(world, pipeline, Status.SUCCEEDED)
+    newest = end_run(world, pipeline, Status.FAILED)
+    created = add(world, pipeline, **webhook(receiver))
+    answer = world.client(Role.MEMBER).post(f"{path_of(pipeline)}/{created['id']}/test")
+    assert answer.status_code == 202, answer.content
+    assert (answer.json()["state"], answer.json()["test"]) == ("pending", True)
+    assert execute_deferred_jobs() == 1
+
+    (request,) = receiver.requests
+    assert request.message["kind"] == "test"
+    assert request.message["run"]["id"] == str(newest.pk)
+    (call,) = log_of(world, pipeline)
+    assert (call["state"], call["test"], call["id"]) == ("sent", True, answer.json()["id"])
+    with world.scope():
+        events = AuditEvent.objects.for_org(world.org).filter(action="follow_up.test")
+        assert [str(event.object_id) for event in events] == [created["id"]]
+
+
+def test_a_test_of_a_job_of_dbt_cloud_says_that_it_is_one(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world, name="Orders")
+    end_run(world, pipeline, Status.SUCCEEDED)
+    created = add(world, pipeline, **dbt_job(receiver))
+    world.client(Role.MEMBER).post(f"{path_of(pipeline)}/{created['id']}/test")
+    execute_deferred_jobs()
+    (request,) = receiver.requests
+    assert request.message["cause"].startswith("Drover: a test after a run of Orders has succeeded")
+
+
+def test_a_test_needs_an_ended_run_and_an_enabled_call(world: World, receiver: Receiver) -> None:
+    pipeline = make_pipeline(world)
+    created = add(world, pipeline, **webhook(receiver))
+    client, path = world.client(Role.MEMBER), f"{path_of(pipeline)}/{created['id']}"
+    refused = client.post(f"{path}/test")
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_run")
+    end_run(world, pipeline, Status.SUCCEEDED)
+    execute_deferred_jobs()
+    client.patch(path, {"enabled": False})
+    refused = client.post(f"{path}/test")
+    assert (refused.status_code, refused.json()["code"]) == (409, "follow_up_disabled")
+    assert len(receiver.requests) == 1
+
+
 def test_a_viewer_sees_them_without_the_path_of_the_url_and_without_answers(
     world: World, stranger: World, receiver: Receiver
 ) -> None:
@@ -409,6 +453,7 @@ def test_a_viewer_sees_them_without_the_path_of_the_url_and_without_answers(
     assert viewer.get(log).json()["results"][0]["problem"] == "The server answered 503."
     assert viewer.post(path_of(pipeline), {"name": "A", **webhook(receiver)}).status_code == 403
     assert viewer.patch(one, {"enabled": False}).status_code == 403
+    assert viewer.post(f"{one}/test").status_code == 403
 
     member = world.client(Role.MEMBER)
     assert member.get(one).json()["settings"]["url"] == call["settings"]["url"]
