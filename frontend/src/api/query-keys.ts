@@ -89,6 +89,8 @@ export const queryKeys = {
     fileWatch: (id: string) => ["pipelines", "one", id, "file-watch"] as const,
     hooks: (id: string) => ["pipelines", "one", id, "hooks"] as const,
     followUps: (id: string) => ["pipelines", "one", id, "follow-ups"] as const,
+    followUp: (id: string, followUp: string) =>
+      ["pipelines", "one", id, "follow-ups", "of", followUp] as const,
     followUpCalls: (id: string) => ["pipelines", "one", id, "follow-ups", "calls"] as const,
     backfills: (id: string) => ["pipelines", "one", id, "backfills"] as const,
     positionHistories: (id: string) => ["pipelines", "one", id, "position-history"] as const,

@@ -36,7 +36,7 @@ export function CallLog({ pipelineId }: { pipelineId: string }) {
                       params={{ runId: call.run_id }}
                       className="text-[0.8125rem] hover:underline"
                     >
-                      after the run <RelativeTime time={call.created_at} />
+                      {call.test ? "test" : "after the run"} <RelativeTime time={call.created_at} />
                     </Link>
                   </span>
                   <span className="text-[0.8125rem] wrap-anywhere text-soft">

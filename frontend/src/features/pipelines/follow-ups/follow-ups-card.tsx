@@ -2,14 +2,16 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { FollowUp } from "@/api/types";
 import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
 import { DestroyDialog } from "@/components/destroy-dialog";
 import { EnabledSwitch } from "@/components/enabled-switch";
 import { Name } from "@/components/name";
 import { QueryContent } from "@/components/section";
-import { showError } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
+import { useFocusReturn } from "@/components/use-focus-return";
 import { CallLog } from "./call-log";
-import { FollowUpForm } from "./follow-up-form";
-import { followUpsQuery, useChangeFollowUp, useDeleteFollowUp } from "./queries";
+import { EditFollowUp, NewFollowUp } from "./follow-up-form";
+import { followUpsQuery, useChangeFollowUp, useDeleteFollowUp, useTestFollowUp } from "./queries";
 import { AFTER, KINDS } from "./words";
 
 interface Props {
@@ -21,6 +23,7 @@ interface Props {
 export function FollowUpsCard({ pipelineId, canEdit }: Props) {
   const followUps = useQuery(followUpsQuery(pipelineId));
   const [isCreating, setCreating] = useState(false);
+  const addButton = useFocusReturn(isCreating);
   const [asked, setAsked] = useState<FollowUp | null>(null);
   const remove = useDeleteFollowUp(pipelineId);
   return (
@@ -53,10 +56,12 @@ export function FollowUpsCard({ pipelineId, canEdit }: Props) {
       </QueryContent>
       {canEdit && !isCreating && (
         <div>
-          <Button onClick={() => setCreating(true)}>Add a call</Button>
+          <Button ref={addButton} onClick={() => setCreating(true)}>
+            Add a call
+          </Button>
         </div>
       )}
-      {isCreating && <FollowUpForm pipelineId={pipelineId} onClose={() => setCreating(false)} />}
+      {isCreating && <NewFollowUp pipelineId={pipelineId} onClose={() => setCreating(false)} />}
       <DestroyDialog
         target={asked}
         nameOf={({ name }) => name}
@@ -79,6 +84,8 @@ interface RowProps {
 
 function FollowUpRow({ pipelineId, followUp, canEdit, onDelete }: RowProps) {
   const change = useChangeFollowUp(pipelineId);
+  const [isEditing, setEditing] = useState(false);
+  const editButton = useFocusReturn(isEditing);
   const { id, name, kind, after, settings, enabled } = followUp;
   return (
     <div className="grid gap-1">
@@ -96,6 +103,16 @@ function FollowUpRow({ pipelineId, followUp, canEdit, onDelete }: RowProps) {
                 )
               }
             />
+            <TestButton pipelineId={pipelineId} followUp={followUp} />
+            <Button
+              ref={editButton}
+              size="small"
+              aria-expanded={isEditing}
+              aria-label={`Edit ${name}`}
+              onClick={() => setEditing(!isEditing)}
+            >
+              Edit
+            </Button>
             <Button size="small" look="danger" aria-label={`Delete ${name}`} onClick={onDelete}>
               Delete
             </Button>
@@ -107,6 +124,46 @@ function FollowUpRow({ pipelineId, followUp, canEdit, onDelete }: RowProps) {
         {KINDS[kind]}, {AFTER[after].toLowerCase()}: {String(settings.url)}
         {kind === "dbt_cloud" && `, job ${String(settings.job_id)}`}
       </p>
+      {isEditing && canEdit && (
+        <EditFollowUp pipelineId={pipelineId} id={id} onClose={() => setEditing(false)} />
+      )}
     </div>
+  );
+}
+
+/** Makes a test call with the newest run that has ended. The list of calls shows the answer. */
+function TestButton({ pipelineId, followUp }: { pipelineId: string; followUp: FollowUp }) {
+  const { id, name, kind, settings, enabled } = followUp;
+  const [isAsking, setAsking] = useState(false);
+  const test = useTestFollowUp(pipelineId);
+  const send = () =>
+    test.mutate(id, {
+      onSuccess: () => showSuccess(`${name} is called. The answer is in the list of calls.`),
+      onError: (error) => showError(error),
+    });
+  return (
+    <>
+      <Button
+        size="small"
+        aria-label={`Test ${name}`}
+        disabledReason={!enabled ? "Enable the call first" : test.isPending ? "Calling" : null}
+        title={enabled ? undefined : "Enable the call first"}
+        onClick={kind === "dbt_cloud" ? () => setAsking(true) : send}
+      >
+        Test
+      </Button>
+      <ConfirmDialog
+        open={isAsking}
+        title={`Start job ${String(settings.job_id)} of dbt Cloud?`}
+        confirmLabel="Start the job"
+        onClose={() => setAsking(false)}
+        onConfirm={() => {
+          setAsking(false);
+          send();
+        }}
+      >
+        A test starts the job, as a run of the pipeline does.
+      </ConfirmDialog>
+    </>
   );
 }

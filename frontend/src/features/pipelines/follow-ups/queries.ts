@@ -1,9 +1,10 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { api, newIdempotencyKey, unwrap } from "@/api/client";
+import { api, newIdempotencyKey, unwrap, unwrapVersioned } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { FollowUpChange, FollowUpCreate } from "@/api/types";
 
-const POLL_INTERVAL = 30_000;
+const POLL_INTERVAL = 30_000; // milliseconds
+const FAST_POLL_INTERVAL = 1_000; // while a call is made
 
 /** What is called after the runs of the pipeline. It has at most 20, so one page has all of them. */
 export function followUpsQuery(id: string) {
@@ -14,13 +15,30 @@ export function followUpsQuery(id: string) {
   });
 }
 
+/** One of them with the ETag that its form needs. */
+export function followUpQuery(id: string, followUp: string) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.followUp(id, followUp),
+    queryFn: ({ signal }) =>
+      unwrapVersioned(
+        api.GET("/api/v1/pipelines/{id}/follow-ups/{follow_up}", {
+          params: { path: { id, follow_up: followUp } },
+          signal,
+        }),
+      ),
+  });
+}
+
 /** The newest calls, with their answers. */
 export function followUpCallsQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.pipelines.followUpCalls(id),
     queryFn: ({ signal }) =>
       unwrap(api.GET("/api/v1/pipelines/{id}/follow-ups/calls", { params: { path: { id } }, signal })),
-    refetchInterval: POLL_INTERVAL,
+    refetchInterval: ({ state }) =>
+      state.data?.results.some(({ state, attempts }) => state === "pending" && attempts === 0)
+        ? FAST_POLL_INTERVAL
+        : POLL_INTERVAL,
   });
 }
 
@@ -43,12 +61,32 @@ export function useCreateFollowUp(id: string) {
   );
 }
 
+interface Change {
+  followUp: string;
+  etag?: string;
+  change: FollowUpChange;
+}
+
 export function useChangeFollowUp(id: string) {
-  return useFollowUpMutation(id, ({ followUp, change }: { followUp: string; change: FollowUpChange }) =>
+  return useFollowUpMutation(id, ({ followUp, etag, change }: Change) =>
     unwrap(
       api.PATCH("/api/v1/pipelines/{id}/follow-ups/{follow_up}", {
-        params: { path: { id, follow_up: followUp } },
+        params: { path: { id, follow_up: followUp }, ...(etag && { header: { "If-Match": etag } }) },
         body: change,
+      }),
+    ),
+  );
+}
+
+/** Makes a test call, and returns it. */
+export function useTestFollowUp(id: string) {
+  return useFollowUpMutation(id, (followUp: string) =>
+    unwrap(
+      api.POST("/api/v1/pipelines/{id}/follow-ups/{follow_up}/test", {
+        params: {
+          path: { id, follow_up: followUp },
+          header: { "Idempotency-Key": newIdempotencyKey() },
+        },
       }),
     ),
   );
