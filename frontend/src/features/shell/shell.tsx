@@ -34,6 +34,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
     <div
       className={classNames(
         "min-h-dvh lg:grid lg:grid-cols-[15rem_1fr]",
+        isAgentPage && "max-lg:flex max-lg:h-dvh max-lg:flex-col",
         isPanelOpen && "xl:grid-cols-[15rem_1fr_26rem]",
       )}
     >
@@ -72,7 +73,7 @@ export function Shell({ agentPanel }: { agentPanel: ReactNode }) {
         className={classNames(
           "@container/page min-w-0 outline-none",
           // A page with a conversation is as high as what the notices leave of the window.
-          isAgentPage && "flex h-[calc(100dvh-3.2rem)] flex-col lg:h-dvh",
+          isAgentPage && "flex min-h-0 flex-col max-lg:flex-1 lg:h-dvh",
         )}
       >
         <Banners />
