@@ -4,6 +4,6 @@ from apps.orgs.walls.sql_functions import InstallFunctions
 
 
 class Migration(migrations.Migration):
-    dependencies = [("alerts", "0016_follow_ups_walls")]
+    dependencies = [("alerts", "0018_token_ends")]
 
-    operations = [InstallFunctions({"alerts/alerts.sql": "9fc89efaec9b"})]
+    operations = [InstallFunctions({"alerts/alerts.sql": "20e40c122317"})]
