@@ -37,7 +37,7 @@ CHANNEL_KIND: dict[str, Any] = {
         "properties": {"url": {"type": "string", "title": "URL", "writeOnly": True}},
         "required": ["url"],
     },
-    "one_by_one": False,
+    "opens_incidents": False,
 }
 NEW_CHANNEL: dict[str, Any] = {
     "name": "On call",

@@ -160,8 +160,8 @@ class ChannelKindRow(serializers.Serializer[Any]):
     settings = serializers.DictField(
         help_text="JSON Schema of the settings; secret settings are writeOnly."
     )
-    one_by_one = serializers.BooleanField(
-        help_text="Whether each alert is sent alone. A channel of such a kind has no digest."
+    opens_incidents = serializers.BooleanField(
+        help_text="Whether alerts open incidents in another system. A channel of such a kind has no digest."
     )
 
 

@@ -94,7 +94,7 @@ class KindRow(TypedDict):
     title: str
     description: str
     settings: JsonObject
-    one_by_one: bool
+    opens_incidents: bool
 
 
 def described_kinds() -> list[KindRow]:
@@ -104,7 +104,7 @@ def described_kinds() -> list[KindRow]:
             "title": kind.title,
             "description": kind.description,
             "settings": form_schema(kind.form, kind.secrets),
-            "one_by_one": kind.one_by_one,
+            "opens_incidents": kind.opens_incidents,
         }
         for name, kind in KINDS.items()
     ]

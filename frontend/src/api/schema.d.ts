@@ -5492,8 +5492,8 @@ export interface components {
             settings: {
                 [key: string]: unknown;
             };
-            /** @description Whether each alert is sent alone. A channel of such a kind has no digest. */
-            one_by_one: boolean;
+            /** @description Whether alerts open incidents in another system. A channel of such a kind has no digest. */
+            opens_incidents: boolean;
         };
         ChannelRow: {
             /** Format: uuid */

@@ -46,7 +46,7 @@ const CHANNEL_KINDS: AlertKind[] = [
       type: "object",
       properties: { to: { type: "array", title: "Addresses", items: { type: "string" } } },
     },
-    one_by_one: false,
+    opens_incidents: false,
   },
   {
     kind: "webhook",
@@ -57,7 +57,7 @@ const CHANNEL_KINDS: AlertKind[] = [
       properties: { url: { type: "string", title: "URL" }, secret: { type: "string", writeOnly: true } },
       required: ["url", "secret"],
     },
-    one_by_one: false,
+    opens_incidents: false,
   },
 ];
 const RULE: AlertRule = {

@@ -150,7 +150,7 @@ function inWords(kind: AlertKind, settings: Config): string {
 
 /** The timing that a channel of this kind can have. */
 function timingFor(kind: AlertKind | undefined, timing: Timing): Timing {
-  return kind?.one_by_one && timing.kind === "digest" ? freshTiming("at_once") : timing;
+  return kind?.opens_incidents && timing.kind === "digest" ? freshTiming("at_once") : timing;
 }
 
 function ChannelFields({ values, change, messages, kind }: FormFields & { kind: AlertKind | undefined }) {
@@ -175,7 +175,7 @@ function ChannelFields({ values, change, messages, kind }: FormFields & { kind: 
       )}
       <TimingFields
         timing={values.timing as Timing}
-        hasDigest={kind !== undefined && !kind.one_by_one}
+        hasDigest={kind !== undefined && !kind.opens_incidents}
         onChange={(timing) => change({ timing })}
         errors={messagesBelow(messages, "timing")}
       />

@@ -45,7 +45,7 @@ const KIND: AlertKind = {
   title: "E-mail",
   description: "A mail.",
   settings: { type: "object", properties: {} },
-  one_by_one: false,
+  opens_incidents: false,
 };
 const EVENT = part<AlertDelivery["event"]>({
   kind: "opened",
@@ -265,7 +265,7 @@ describe("quiet hours", () => {
 
 describe("a digest", () => {
   it("is not offered for a kind that sends each alert alone", async () => {
-    kinds = [KIND, { ...KIND, kind: "pagerduty", title: "PagerDuty", one_by_one: true }];
+    kinds = [KIND, { ...KIND, kind: "pagerduty", title: "PagerDuty", opens_incidents: true }];
     await openPage("/alerts/channels?edit=new");
     const timing = await screen.findByLabelText<HTMLSelectElement>("Messages are sent");
     await userEvent.selectOptions(timing, "Once a day or week");
