@@ -94,7 +94,7 @@ $$;
 
 -- Returns what rules find that are about no pipeline, and have not told (alert_id is null), and the open alerts about what
 -- they no longer find. With `only_org`, only those of this org. Nothing is returned for suspended orgs. See
--- apps/alerts/rule_kinds/limit_near.py, limit_reached.py and credential_ends.py.
+-- apps/alerts/rule_kinds/limit_near.py, limit_reached.py, credential_ends.py and no_worker.py.
 --
 -- The limits and their use are those of apps/runs/usage/counting.py, without the runs at once.
 CREATE OR REPLACE FUNCTION alerts_found_subjects(most integer, max_file_bytes bigint, only_org uuid DEFAULT NULL)
@@ -104,7 +104,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         SELECT * FROM orgs_org WHERE suspended_at IS NULL AND deletion_at IS NULL AND (only_org IS NULL OR id = only_org)
     ), rules AS (
         SELECT r.* FROM alerts_rule r JOIN orgs o ON o.id = r.org_id
-        WHERE r.kind IN ('limit_near', 'limit_reached', 'credential_ends')
+        WHERE r.kind IN ('limit_near', 'limit_reached', 'credential_ends', 'no_worker')
     ), measures AS MATERIALIZED (
         SELECT o.id AS org_id, m.name, coalesce(m.used, 0) AS used, m.most FROM orgs o
         LEFT JOIN runs_usage u ON u.org_id = o.id AND u.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date
@@ -119,7 +119,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
             ('file_bytes', (
                 SELECT sum(f.size)::bigint FROM connectors_uploadedfile f WHERE f.org_id = o.id), max_file_bytes)
         ) m (name, used, most)
-        WHERE m.most IS NOT NULL AND o.id IN (SELECT r.org_id FROM rules r WHERE r.kind <> 'credential_ends')
+        WHERE m.most IS NOT NULL AND o.id IN (SELECT r.org_id FROM rules r WHERE r.kind IN ('limit_near', 'limit_reached'))
     ), found AS (
         SELECT r.org_id, r.id AS rule_id, r.enabled, 'limit' AS kind, m.name AS key,
             jsonb_build_object('used', m.used, 'limit', m.most) AS facts
@@ -145,6 +145,19 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
             WHERE e.ends_at > now() AND e.ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
             ORDER BY e.ends_at LIMIT 1) next
         WHERE r.kind = 'credential_ends'
+        UNION ALL
+        SELECT r.org_id, r.id, r.enabled, 'runs', 'due', jsonb_build_object('waiting', w.count, 'since', w.since)
+        FROM rules r
+        CROSS JOIN LATERAL (SELECT make_interval(mins => (r.settings->>'minutes')::integer) AS time) silence
+        CROSS JOIN LATERAL (SELECT count(*) AS count, min(due.at) AS since FROM (
+            SELECT s.next_run_at AS at FROM pipelines_schedule s
+            JOIN pipelines_pipeline p ON p.org_id = s.org_id AND p.id = s.pipeline_id
+            WHERE s.org_id = r.org_id AND p.enabled AND s.paused_at IS NULL
+            UNION ALL
+            SELECT greatest(u.created_at, u.not_before) FROM runs_run u WHERE u.org_id = r.org_id AND u.status = 'pending'
+        ) due WHERE due.at <= now() - silence.time) w
+        WHERE r.kind = 'no_worker' AND w.count > 0 AND NOT EXISTS (  -- a clock that was set back makes times of the future
+            SELECT 1 FROM procrastinate_workers k WHERE abs(extract(epoch FROM now() - k.last_heartbeat)) <= extract(epoch FROM silence.time))
     ), open AS (
         SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
     )

@@ -1,6 +1,7 @@
 """The first channel and rules of a new org, by which its owners get mails.
 
-A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, or a key, certificate or token ends soon.
+A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, a key, certificate or token ends
+soon, or no worker starts the runs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ FIRST_RULES = {
     "limit_near": {"percent": 80},
     "limit_reached": {},
     "credential_ends": {"days": 7},
+    "no_worker": {"minutes": 15},
 }
 
 

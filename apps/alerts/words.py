@@ -16,6 +16,7 @@ SUBJECTS = {
     SubjectKind.LIMIT: "usage",
     SubjectKind.API_KEY: "API keys",
     SubjectKind.CONNECTOR: "connector",
+    SubjectKind.RUNS: "queue",
 }
 
 

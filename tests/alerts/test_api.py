@@ -57,7 +57,14 @@ def test_a_new_org_has_rules_that_tell_its_owners(world: World) -> None:
     client = world.client(Role.OWNER)
     (channel,) = client.get(CHANNELS).json()["results"]
     rules = {rule["kind"]: rule for rule in client.get(RULES).json()["results"]}
-    assert set(rules) == {"run_failed", "late", "limit_near", "limit_reached", "credential_ends"}
+    assert set(rules) == {
+        "run_failed",
+        "late",
+        "limit_near",
+        "limit_reached",
+        "credential_ends",
+        "no_worker",
+    }
     late, failed = rules["late"], rules["run_failed"]
     assert (channel["name"], channel["kind"], channel["settings"]) == (
         "Owners",
@@ -460,6 +467,7 @@ def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: 
     """Migrations 0003 and 0008 add the same channel and rules by SQL. Migration 0005 has removed the column `threshold`."""
     migration = import_module("apps.alerts.migrations.0003_first_rules")
     later = import_module("apps.alerts.migrations.0012_rules_of_orgs")
+    last = import_module("apps.alerts.migrations.0018_no_worker")
     other = make_world()
     with org_scope(other.org.pk):
         Rule.objects.for_org(other.org).delete()
@@ -471,7 +479,8 @@ def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: 
             cursor.execute(
                 one_org.replace("threshold, ", "").replace("'run_failed', 1,", "'run_failed',")
             )
-            cursor.execute(later.ADD_RULES.replace("AND enabled", f"AND org_id = '{other.org.pk}'"))
+            for rules in (later.ADD_RULES, last.ADD_RULES):
+                cursor.execute(rules.replace("AND enabled", f"AND org_id = '{other.org.pk}'"))
 
     def rows(of: World) -> list[dict[str, Any]]:
         client = of.client(Role.OWNER)

@@ -1,4 +1,4 @@
-"""The thread of each web process that looks after the installation."""
+"""The thread of each web process that looks after the installation, and tells orgs what workers cannot tell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.alerts.installation import sending
+from apps.alerts.installation.for_orgs import tell_without_workers
 from apps.alerts.installation.looking import look
 from apps.alerts.installation.observing import observe
 from apps.background.database_errors import first_line
@@ -22,7 +23,7 @@ STOP_WAIT = 5.0  # seconds
 
 
 class Watcher:
-    """Looks every quarter of OPERATOR_PATIENCE, and sends what is due."""
+    """Looks every quarter of OPERATOR_PATIENCE, and sends what is due to operators, and without workers to orgs."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -58,5 +59,6 @@ class Watcher:
         try:
             observe(look(with_mail=with_mail))
             sending.send_due()
+            tell_without_workers(self._stop.is_set)
         finally:
             connection.close()  # The thread keeps no connection of the pool.

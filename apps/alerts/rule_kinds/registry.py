@@ -11,6 +11,7 @@ from apps.alerts.rule_kinds import (
     late,
     limit_near,
     limit_reached,
+    no_worker,
     run_failed,
     slow,
     source_changed,
@@ -31,6 +32,7 @@ RULE_KINDS: dict[str, Kind] = {
     "limit_near": limit_near.KIND,
     "limit_reached": limit_reached.KIND,
     "credential_ends": credential_ends.KIND,
+    "no_worker": no_worker.KIND,
 }
 
 NAMES = tuple(RULE_KINDS)

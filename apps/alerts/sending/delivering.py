@@ -75,14 +75,19 @@ class ClaimedMessage:
 
 def tick() -> int:
     """Defer jobs for the channels to which something has to be sent now. Returns their number."""
+    due = channels_due()
+    for org_id, channel_id in due:
+        queue.deliver_soon(org_id=org_id, channel_id=channel_id)
+    return len(due)
+
+
+def channels_due() -> list[tuple[UUID, UUID]]:
+    """Return the orgs and channels to which something has to be sent now."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, channel_id FROM alerts_channels_due(%s)", [CHANNELS_PER_TICK]
         )
-        due = cursor.fetchall()
-    for org_id, channel_id in due:
-        queue.deliver_soon(org_id=org_id, channel_id=channel_id)
-    return len(due)
+        return list(cursor.fetchall())
 
 
 def deliver(*, org_id: UUID, channel_id: UUID) -> None:

@@ -4935,7 +4935,7 @@ export interface components {
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
-        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed" | "limit_near" | "limit_reached" | "credential_ends";
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed" | "limit_near" | "limit_reached" | "credential_ends" | "no_worker";
         AlertRun: {
             /** Format: uuid */
             id: string;
@@ -4954,7 +4954,7 @@ export interface components {
             url: string;
         };
         /** @enum {string} */
-        AlertSubjectKindEnum: "pipeline" | "limit" | "api_key" | "connector";
+        AlertSubjectKindEnum: "pipeline" | "limit" | "api_key" | "connector" | "runs";
         /** @enum {string} */
         AlertTimingKindEnum: "at_once" | "quiet_hours" | "digest";
         Alive: {

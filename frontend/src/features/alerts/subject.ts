@@ -9,6 +9,7 @@ export const SUBJECT_WORDS: Record<Subject["kind"], string> = {
   limit: "Limit",
   api_key: "API key",
   connector: "Connector",
+  runs: "Runs",
 };
 
 /** What the page of a subject is called in a link to it, in the words of `apps/alerts/words.py`. */
@@ -17,6 +18,7 @@ export const PAGE_WORDS: Record<Subject["kind"], string> = {
   limit: "usage",
   api_key: "API keys",
   connector: "connector",
+  runs: "queue",
 };
 
 /** The page that shows the subject. */
@@ -30,5 +32,7 @@ export function pageOf({ kind, id }: Subject): Pick<LinkProps, "to" | "params"> 
       return { to: "/settings/api-keys" };
     case "limit":
       return { to: "/settings/usage" };
+    case "runs":
+      return { to: "/queue" };
   }
 }
