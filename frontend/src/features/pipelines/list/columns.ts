@@ -36,7 +36,9 @@ export const COLUMNS = {
   streams: { label: "Streams", className: "hidden truncate text-soft @[68rem]:block" },
   labels: {
     label: "Domain, tags",
-    className: "hidden min-w-0 items-center gap-1 overflow-hidden @[68rem]:flex",
+    // What does not fit fades out, so that nobody takes the visible tags for all of them.
+    className:
+      "hidden min-w-0 items-center gap-1 overflow-hidden [mask-image:linear-gradient(to_right,black_calc(100%-0.75rem),transparent)] @[68rem]:flex",
   },
   schedule: { label: "Schedule", className: "hidden truncate text-soft @5xl:block" },
   next: { label: "Next run", order: "next_run", className: "hidden truncate text-soft @5xl:block" },

@@ -64,7 +64,7 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
       <div role="gridcell" className={COLUMNS.streams.className} title={streamsInWords(row)}>
         {streamsInWords(row)}
       </div>
-      <div role="gridcell" className={COLUMNS.labels.className}>
+      <div role="gridcell" className={COLUMNS.labels.className} title={labelsInWords(row)}>
         {row.domain && <Name cut>{row.domain.name}</Name>}
         {row.tags.map((tag) => (
           <button
@@ -103,6 +103,10 @@ export const PipelineCells = memo(function PipelineCells(props: LineProps) {
     </>
   );
 });
+
+function labelsInWords({ domain, tags }: PipelineRow): string {
+  return [...(domain ? [domain.name] : []), ...tags].join(", ");
+}
 
 function SelectBox({ row, isSelected, onSelect, tabIndex }: LineProps & { tabIndex?: number }) {
   function select(event: MouseEvent) {
