@@ -1,12 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { ConflictNotice } from "@/components/conflict-notice";
 import { SaveError } from "@/components/save-error";
 import { showSuccess } from "@/components/toast";
 import { UncheckedParts } from "@/components/unchecked-parts";
-import type { Values } from "@/format/merge";
+import type { Comparison, Values } from "@/format/merge";
 import { countWithNoun } from "@/format/number";
 import { ConfigurationView } from "./configuration/configuration-view";
 import { GeneralFields } from "./configuration/general-fields";
@@ -31,6 +32,7 @@ import {
   streamKey,
   streamValues,
   textOf,
+  UNVERSIONED,
   valuesOf,
   type Side,
   type StreamValues,
@@ -45,6 +47,11 @@ export function ConfigurationTab() {
   return canEdit ? <ConfigurationForm /> : <ConfigurationView pipeline={pipeline} />;
 }
 
+/** Whether the other person's changes have made the newest version. Only versions tell who has made them. */
+function areVersioned({ conflicts, theirs }: Comparison): boolean {
+  return [...conflicts, ...theirs].every((field) => !UNVERSIONED.has(field));
+}
+
 function ConfigurationForm() {
   const { pipeline, configuration: edits } = usePipelinePage();
   const save = useChangePipeline(pipeline.id);
@@ -54,7 +61,7 @@ function ConfigurationForm() {
   const { values, changed } = edits;
   const hasConflict = !save.isPending && edits.isOutdated;
   const isEdited = changed.length > 0;
-  const author = useAuthor(pipeline, hasConflict);
+  const author = useAuthor(pipeline, hasConflict && areVersioned(edits.comparison));
   const search = useSearch({ from: "/app/pipelines/$pipelineId/configuration" });
   useSettingOfUrl(search, sources.kinds.length > 0 && destinations.kinds.length > 0);
 
@@ -231,10 +238,28 @@ interface BarProps {
 }
 
 /** Stays at the lower edge of the window while there are changes to save. */
+function fieldsOfPage(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>("#main :is(a, button, input, select, textarea)")];
+}
+
 export function SaveBar({ count, disabledReason, onSave, onDiscard }: BarProps) {
+  const before = useRef(-1); // the place of the field that had the focus before a button of the bar
+  useEffect(
+    () => () => {
+      // The bar is gone, with its buttons. The fields may be new ones soon, but in the same order.
+      setTimeout(() => {
+        if (document.activeElement === document.body) fieldsOfPage()[before.current]?.focus();
+      });
+    },
+    [],
+  );
   return (
     <div
       data-save-bar
+      onFocus={({ currentTarget, relatedTarget }) => {
+        if (!currentTarget.contains(relatedTarget))
+          before.current = fieldsOfPage().indexOf(relatedTarget as HTMLElement);
+      }}
       className="sticky bottom-2 z-10 flex flex-wrap items-center gap-2 rounded-card border border-line bg-raised px-4 py-2.5 shadow-float"
     >
       <p role="status" className="mr-auto text-soft">

@@ -57,6 +57,10 @@ startServer(
     saveElsewhere(change as Partial<Pipeline>);
     return response(200).json({ ...pipeline, unchecked }, { headers: { ETag: etag() } });
   }),
+  http.get("/api/v1/pipelines/{id}/versions", ({ response }) => {
+    const newest = { number: pipeline.version, created_by: { id: "u2", name: "Grace" } };
+    return response(200).json(part({ results: [newest], next: null, previous: null, count: 1 }));
+  }),
   NO_STATISTICS,
   EMPTY_LISTS,
 );
@@ -100,6 +104,19 @@ describe("while a user edits a pipeline", () => {
     expect((await field("Name")).value).toBe("My flights");
   });
 
+  it("the notice names the colleague only if the newest version is the colleague's change", async () => {
+    await openConfiguration();
+    await fill("Name", "My flights");
+    const [stream] = saved.config.streams;
+    const config = { ...saved.config, streams: [{ ...stream!, primary_key: ["id", "day"] }] };
+    saveElsewhere({ config });
+    await refetch();
+    await screen.findByRole("heading", { name: /^Grace has saved/ });
+    pipeline = { ...saved, description: "Of 2013" }; // this makes no version, and may be by anybody
+    await refetch();
+    await screen.findByRole("heading", { name: /^Somebody else has saved/ });
+  });
+
   it("the form follows what a colleague saves until the user types", async () => {
     await openConfiguration();
     saveElsewhere({ description: "Of 2013" });
@@ -113,6 +130,15 @@ describe("while a user edits a pipeline", () => {
     await save();
     await waitFor(() => expect(changes).toEqual([{ name: "My flights" }]));
     await waitFor(() => expect(screen.queryByText(/1 change not saved/)).toBeNull());
+  });
+
+  it.each(["Save", "Discard"])("the focus is in the field again after the button %s", async (name) => {
+    await openConfiguration();
+    await fill("Name", "My flights");
+    await userEvent.click(screen.getByRole("button", { name }));
+    await waitFor(() => expect(screen.queryByText(/1 change not saved/)).toBeNull());
+    const input = await field("Name");
+    await waitFor(() => expect(document.activeElement).toBe(input));
   });
 
   it("a save says what could not be compared with the source, until it is closed", async () => {

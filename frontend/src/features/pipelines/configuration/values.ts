@@ -58,6 +58,16 @@ export function streamKey(field: StreamField, stream: string): string {
   return `streams/${field}/${stream}`;
 }
 
+/** The fields whose changes make no version. */
+export const UNVERSIONED = new Set([
+  "name",
+  "description",
+  "domain_id",
+  "tags",
+  "timeout_minutes",
+  "max_attempts",
+]);
+
 export function valuesOf(pipeline: Pipeline): Values {
   const { source, destination, streams, snapshot, on_stream_failure } = pipeline.config;
   return {
