@@ -125,7 +125,7 @@ def open_new_files(page: Page) -> None:
 def watch_for_files(page: Page) -> None:
     open_new_files(page)
     card = page.get_by_role("region", name="When new files arrive")
-    card.get_by_role("switch").check()
+    card.get_by_role("switch").click()
     card.get_by_label("Minutes between looks").fill("0")
     card.get_by_role("button", name="Save").click()
     expect(card.locator("[aria-invalid=true]")).to_be_visible()
