@@ -45,6 +45,10 @@ def _import_measurement(name: str) -> Measurement:
         part: Measurement = import_module(f"bench.agent.{AGENT_PARTS[name]}").measure
         return part
     match name:
+        case "alerts":
+            from bench import alerts
+
+            return alerts.measure
         case "dashboard":
             from bench.dashboard import visits
 

@@ -23,6 +23,7 @@ FIGURES = {
     "streams": "lost and duplicate events of these streams: 0, 0",
     "memory": "idle memory of everything `make up` starts",
     "sandbox": "Sandbox, records",
+    "alerts": "run fails -> webhook received, p95",
     "agent-streams": "200 conversations, 10 events/s each, p99",
     "agent-turns": "message -> `done` in the browser, p50",
     "agent-memory": "memory of Channels and MCP, in a web process",

@@ -19,6 +19,7 @@ NAMES = (
     "memory",
     "sandbox",
     "size",
+    "alerts",
     "agent",
 )
 AGENT_PARTS = ("agent-streams", "agent-turns", "agent-memory", "agent-token")

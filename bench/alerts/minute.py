@@ -1,0 +1,28 @@
+"""The work of each minute for 5,000 pipelines: processor time of the database and of the process, and statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.alerts.running import run_program
+from bench.figures import Figure, figure_with_upper_bound, figure_without_target
+from bench.scratch import Installation
+
+
+def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
+    """Nothing is found, which is usual."""
+    measured = run_program(installation, "minute", str(rounds))
+    compared = "5,000 pipelines of 50 organizations, 20 runs each, six rules"
+    pipelines, statements = measured["pipelines"], measured["statements"]
+    yield figure_with_upper_bound(
+        "freshness of each minute, processor time", compared, pipelines, at_most=1.0, unit="s"
+    )
+    yield figure_with_upper_bound(
+        "freshness of each minute", compared, statements, at_most=1, unit="statements"
+    )
+    yield figure_without_target(
+        "limits, keys, certificates and tokens of each minute, processor time",
+        compared,
+        measured["subjects"],
+        unit="s",
+    )
