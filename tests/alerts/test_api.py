@@ -467,7 +467,7 @@ def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: 
     """Migrations 0003 and 0008 add the same channel and rules by SQL. Migration 0005 has removed the column `threshold`."""
     migration = import_module("apps.alerts.migrations.0003_first_rules")
     later = import_module("apps.alerts.migrations.0012_rules_of_orgs")
-    last = import_module("apps.alerts.migrations.0018_no_worker")
+    last = import_module("apps.alerts.migrations.0020_no_worker")
     other = make_world()
     with org_scope(other.org.pk):
         Rule.objects.for_org(other.org).delete()

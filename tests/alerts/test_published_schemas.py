@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -30,6 +31,7 @@ from tests.alerts.receiver import Receiver
 from tests.alerts.test_by_subject import add_hook, certificate, make_database
 from tests.alerts.test_by_time import make_late, make_stale
 from tests.alerts.test_usual import add_runs, daily, end, judge_again
+from tests.runs.claiming.test_scheduling import create_schedule
 from tests.world import World, make_pipeline
 
 OPEN = "/api/v1/alerts/open"
@@ -114,6 +116,14 @@ def let_certificate_end(world: World) -> None:
     by_subject.tick()
 
 
+def stop_workers(world: World) -> None:
+    create_schedule(world, make_pipeline(world), overdue_by=timedelta(hours=1))
+    by_subject.tick()
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
+    by_subject.tick()
+
+
 OPEN_AND_CLOSE: dict[str, Callable[[World], None]] = {
     "run_failed": fail_often,
     "failed_in_a_row": fail_often,
@@ -125,6 +135,7 @@ OPEN_AND_CLOSE: dict[str, Callable[[World], None]] = {
     "limit_near": reach_limit,
     "limit_reached": reach_limit,
     "credential_ends": let_certificate_end,
+    "no_worker": stop_workers,
 }
 
 
