@@ -37,7 +37,7 @@ FAILING = {
     **LOGGING,
     "source": {
         "kind": "dummy",
-        "config": {"rows": 10, "fail_after": 5, "failure": "configuration"},
+        "config": {"rows": 10, "page_size": 2, "fail_after": 5, "failure": "configuration"},
     },
 }
 ORGS, PIPELINES_OF_ORG, RUNS_OF_PIPELINE = 50, 100, 20
