@@ -20,6 +20,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
@@ -62,6 +63,7 @@ logger = structlog.get_logger(__name__)
 
 LOOK_TASK = "runs.look_for_files"
 QUEUE = "looks"
+FARTHEST_LOOK = timedelta(days=2)  # a later time was set by a computer whose clock was wrong
 WATCHES_PER_TICK = 500
 
 
@@ -133,7 +135,9 @@ def _prepare(org_id: UUID, pipeline_id: UUID) -> Task | None:
     """Return what is needed for a look, or None if it is not time for one."""
     org = Org.objects.get(pk=org_id)
     rows = FileWatch.objects.for_org(org).select_related("pipeline")
-    watch = rows.filter(pipeline_id=pipeline_id, next_look_at__lte=timezone.now()).first()
+    now = timezone.now()
+    is_wrong = Q(next_look_at__gt=now + FARTHEST_LOOK)
+    watch = rows.filter(Q(next_look_at__lte=now) | is_wrong, pipeline_id=pipeline_id).first()
     if watch is None or org.suspended_at is not None or org.deletion_at is not None:
         return None
     pipeline = watch.pipeline

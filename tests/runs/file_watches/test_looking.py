@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -157,6 +158,17 @@ def test_the_tick_looks_for_files_of_active_orgs_when_it_is_time(watched: Watche
     assert looking.tick() == 0
     update_org(watched.world, suspended_at=None)
     assert looking.tick() == 1
+
+
+def test_a_time_that_a_wrong_clock_has_stored_does_not_keep_looks_back(watched: Watched) -> None:
+    (watched.folder / "new.csv").write_text("a\n1\n")
+    with watched.world.scope():
+        rows = FileWatch.objects.for_org(watched.world.org)
+        rows.update(next_look_at=timezone.now() + timedelta(days=900))
+    assert looking.tick() == 1
+    looking.look(org_id=watched.world.org.pk, pipeline_id=watched.pipeline.pk)
+    with watched.world.scope():
+        assert rows.filter(next_look_at__lt=timezone.now() + timedelta(hours=1)).exists()
 
 
 def test_a_look_that_fails_is_shown_and_the_files_start_a_run_later(watched: Watched) -> None:
