@@ -25,6 +25,7 @@ from apps.orgs.principals import Principal
 PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 # Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group.
 TOKEN = re.compile(r"\beyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]*")
+RENEWED_BY_PROGRAMS = 7 * 24 * 3600  # seconds for which such a token is issued at most
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,10 @@ def certificate_end(settings: JsonValue) -> datetime | None:
 
 
 def token_end(settings: JsonValue) -> datetime | None:
-    """Return when the first JSON Web Token (RFC 7519) in the settings ends, or None without one that tells it."""
+    """Return when the first JSON Web Token (RFC 7519) in the settings ends, or None without one that tells it.
+
+    Tokens that were issued for a few days are left out, because a program renews them.
+    """
     tokens = chain.from_iterable(map(TOKEN.findall, _texts(settings)))
     return min(filter(None, map(_end_of_token, tokens)), default=None)
 
@@ -241,6 +245,9 @@ def _end_of_token(claims: str) -> datetime | None:
     """Return the time of `exp`. The signature is not verified: this only tells the token's owner when it ends."""
     try:
         found = orjson.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return datetime.fromtimestamp(found["exp"], UTC)
+        ends_at = datetime.fromtimestamp(found["exp"], UTC)
+        issued_at = found.get("iat")
+        lifetime = found["exp"] - issued_at if isinstance(issued_at, int | float) else None
+        return ends_at if lifetime is None or lifetime > RENEWED_BY_PROGRAMS else None
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None

@@ -318,10 +318,10 @@ def test_the_certificate_of_a_connector_that_ends_is_told_until_it_is_replaced(
     assert closed["summary"] == "was renewed, or does not end soon any more"
 
 
-def token(ends_in: timedelta) -> str:
+def token(ends_in: timedelta, **claims: Any) -> str:
     """Return a JSON Web Token, as issuers of access tokens make them."""
-    ends_at = timezone.now() + ends_in
-    return jwt.encode({"sub": "drover", "exp": ends_at}, "a key of the issuer " * 2)
+    claims = {"sub": "drover", "exp": timezone.now() + ends_in, **claims}
+    return jwt.encode(claims, "a key of the issuer " * 2)
 
 
 def make_api(world: World, value: str, name: str = "Shop") -> Any:
@@ -349,6 +349,18 @@ def test_the_token_of_a_connector_that_ends_is_told_until_it_is_replaced(
     (_, opened), (_, closed) = sentences(world)
     assert opened.startswith("has a token that ends on ")
     assert closed == "was renewed, or does not end soon any more"
+
+
+def test_a_token_that_was_issued_for_a_few_days_is_not_told(
+    world: World, receiver: Receiver
+) -> None:
+    """A program renews it, so its owners would be told each time."""
+    add_hook(world, receiver, kind="credential_ends")
+    issued = {"iat": timezone.now() - DAY}
+    make_api(world, token(2 * DAY, **issued))
+    assert by_subject.tick() == 0
+    make_api(world, token(2 * DAY, iat=timezone.now() - 30 * DAY), name="Other shop")
+    assert by_subject.tick() == 1
 
 
 def test_a_token_that_has_ended_closes_the_alert(world: World, receiver: Receiver) -> None:
