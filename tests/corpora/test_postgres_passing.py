@@ -249,8 +249,10 @@ def test_staged_rows_that_somebody_has_removed_are_read_again(copy: Copy, damage
     copy.pipeline.start_new_run()
     copy.pipeline.attempt_with_kill("checkpoint done 2")
     assert copy.pipeline.child_was_killed
-    query = "SELECT relname FROM pg_class WHERE relname ~ '^_drover_stg_' AND relnamespace = 'arrivals'::regnamespace"
-    for (name,) in copy.destination.execute(query).fetchall():
+    query = "SELECT relname FROM pg_class WHERE relname ~ '^_drover_staged_' AND relnamespace = 'arrivals'::regnamespace"
+    names = copy.destination.execute(query).fetchall()
+    assert names
+    for (name,) in names:
         copy.destination.execute(damage.format(f"arrivals.{name}").encode())
     assert isinstance(copy.pipeline.attempt(), Succeeded)
     assert copy.values() == copy.source_values()
