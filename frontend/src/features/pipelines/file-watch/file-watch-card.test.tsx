@@ -26,14 +26,16 @@ const ON: FileWatch = {
   files: 12,
 };
 
+let held: Promise<void> | undefined; // until which the pipeline is not answered
 let watch: FileWatch;
 let version: number;
 let sent: { body: FileWatchChange; match: string | null }[];
 
 startServer(
-  http.get("/api/v1/pipelines/{id}", ({ response }) =>
-    response(200).json(PIPELINE, { headers: { ETag: '"1"' } }),
-  ),
+  http.get("/api/v1/pipelines/{id}", async ({ response }) => {
+    await held;
+    return response(200).json(PIPELINE, { headers: { ETag: '"1"' } });
+  }),
   http.get("/api/v1/pipelines/{id}/dependencies", ({ response }) =>
     response(200).json(part<Dependencies>({ upstreams: [], downstreams: [], hidden: 0, reason: "" })),
   ),
@@ -56,6 +58,7 @@ startServer(
 );
 
 beforeEach(() => {
+  held = undefined;
   watch = OFF;
   version = 1;
   sent = [];
@@ -101,6 +104,24 @@ describe("the watch for files", () => {
     await userEvent.type(field(), "30{Enter}");
     await waitFor(() => expect(watch.minutes).toBe(30));
     await waitFor(() => expect(card.queryByText("At most 1440.")).toBeNull());
+  });
+
+  it("keeps minutes that were typed before the switch was saved", async () => {
+    startApp(["read", "pipelines.edit"]);
+    const card = await openCard();
+    let release = () => {};
+    held = new Promise((resolve) => {
+      release = resolve;
+    });
+    await userEvent.click(await card.findByRole("switch"));
+    const field = await card.findByLabelText<HTMLInputElement>("Minutes between looks");
+    await userEvent.clear(field);
+    await userEvent.type(field, "30");
+    release();
+    await waitFor(() => expect(card.getByRole<HTMLButtonElement>("switch").disabled).toBe(false));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(field.value).toBe("30");
+    expect(card.getByRole("button", { name: "Save" }).getAttribute("aria-disabled")).not.toBe("true");
   });
 
   it("says why a look has failed, and why files have not started a run", async () => {

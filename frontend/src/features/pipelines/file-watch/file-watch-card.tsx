@@ -48,15 +48,10 @@ function Form({ pipelineId, watch }: { pipelineId: string; watch: Versioned<File
   const [alsoPresent, setAlsoPresent] = useState(false);
   const save = useChangeFileWatch(pipelineId);
   const errors = fieldMessages(save.error);
-  const change = (changes: Partial<FileWatchChange>) =>
+  const change = (changes: Partial<FileWatchChange>, onSuccess: () => void) =>
     save.mutate(
       { change: { enabled: watch.enabled, minutes: watch.minutes, ...changes }, etag: watch.etag },
-      {
-        onSuccess: () => {
-          setTyped(null);
-          setAlsoPresent(false);
-        },
-      },
+      { onSuccess },
     );
   const minutes = typed ?? String(watch.minutes);
   const isChanged = minutes.trim() !== String(watch.minutes);
@@ -65,13 +60,16 @@ function Form({ pipelineId, watch }: { pipelineId: string; watch: Versioned<File
       className="grid gap-3"
       onSubmit={(event) => {
         event.preventDefault();
-        change({ minutes: Number(minutes) });
+        change({ minutes: Number(minutes) }, () => setTyped((now) => (now === minutes ? null : now)));
       }}
     >
       <EnabledSwitch
         of="the watch for new files"
         isEnabled={watch.enabled}
-        onChange={(enabled) => change({ enabled, present_files_are_new: enabled && alsoPresent })}
+        // The minutes may be typed before the answer is here, so they stay.
+        onChange={(enabled) =>
+          change({ enabled, present_files_are_new: enabled && alsoPresent }, () => setAlsoPresent(false))
+        }
       />
       {!watch.enabled && (
         <label className="flex items-start gap-2">
