@@ -23,8 +23,9 @@ from apps.json import JsonObject, JsonValue
 from apps.orgs.principals import Principal
 
 PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
-# Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group.
-TOKEN = re.compile(r"\beyJ[\w-]+\.(eyJ[\w-]+)\.[\w-]*")
+# Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group. It is searched only where such a part
+# begins, and without going back, because a text of 2 MB that begins a token at each place would take an hour.
+TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]++\.(eyJ[\w-]++)\.")
 RENEWED_BY_PROGRAMS = 7 * 24 * 3600  # seconds for which such a token is issued at most
 
 
@@ -236,9 +237,9 @@ def _ends_of_pem(text: str) -> list[datetime]:
         return []
     try:
         found = x509.load_pem_x509_certificates(text.encode())
-    except ValueError:
+        return [each.not_valid_after_utc for each in found]
+    except (ValueError, x509.InvalidVersion):
         return []
-    return [each.not_valid_after_utc for each in found]
 
 
 def _end_of_token(claims: str) -> datetime | None:

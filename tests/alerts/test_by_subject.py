@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from apps.alerts.deciding import by_subject
 from apps.alerts.deciding.by_subject import NOT_WATCHED
 from apps.alerts.models import Alert, Channel, Delivery, DeliveryState, Rule
 from apps.alerts.sending import delivering
+from apps.connectors.configuration import token_end
 from apps.connectors.models import Connector, UploadedFile
 from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as keys
@@ -284,6 +286,15 @@ def certificate(ends_in: timedelta) -> str:
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
+def altered_certificate(altered: bytes, by: bytes) -> str:
+    """Return a certificate as PEM in which some bytes are replaced. Its signature is not checked."""
+    pem = certificate(datetime(2060, 1, 1, tzinfo=UTC) - timezone.now())
+    der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+    assert altered in der
+    encoded = b64encode(der.replace(altered, by)).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n"
+
+
 def make_database(world: World, pem: str) -> Any:
     server = {"host": "db.example.com", "port": 5432, "database": "d", "user": "u"}
     config = {**server, "password": "secret", "sslmode": "verify-full", "ssl_root_certificate": pem}
@@ -316,6 +327,21 @@ def test_the_certificate_of_a_connector_that_ends_is_told_until_it_is_replaced(
     }
     assert opened["summary"].startswith("has a certificate that ends on ")
     assert closed["summary"] == "was renewed, or does not end soon any more"
+
+
+@pytest.mark.parametrize(
+    ("altered", "by"),
+    [
+        pytest.param(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", id="of an unknown version"),
+        pytest.param(b"\x18\x0f2060", b"\x18\x0f0000", id="that ends in the year 0"),
+    ],
+)
+def test_nothing_is_told_of_a_certificate_that_cannot_be_read(
+    world: World, receiver: Receiver, altered: bytes, by: bytes
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_database(world, altered_certificate(altered, by))
+    assert by_subject.tick() == 0
 
 
 def token(ends_in: timedelta, **claims: Any) -> str:
@@ -390,6 +416,13 @@ def test_nothing_is_told_of_a_token_that_does_not_say_when_it_ends(
     add_hook(world, receiver, kind="credential_ends")
     make_api(world, value)
     assert by_subject.tick() == 0
+
+
+@pytest.mark.parametrize("part", ["-eyJ", "-eyJa.eyJ", "eyJa."])
+def test_a_token_is_found_in_a_text_with_many_beginnings_of_tokens(part: str) -> None:
+    """A search that read to the end from each beginning would take an hour."""
+    settings = {"body": f"{part * 200_000} {token(3 * DAY)}"}
+    assert token_end(settings) is not None
 
 
 def test_tokens_that_were_stored_before_are_read_by_a_migration(
