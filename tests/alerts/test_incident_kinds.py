@@ -20,6 +20,7 @@ from apps.runs.models import Status
 from tests.alerts.conftest import (
     CHANNELS,
     DELIVERIES,
+    RULES,
     add_rule,
     deliver,
     end_run,
@@ -28,7 +29,7 @@ from tests.alerts.conftest import (
     make_due,
 )
 from tests.alerts.receiver import Receiver, Reply
-from tests.world import World
+from tests.world import World, make_pipeline
 
 ROUTING_KEY = "e93facc04764012d7bfb002500d5d1a6"
 API_KEY = "eb243592-faa2-4ba2-a551-1afdf565c889"
@@ -279,6 +280,55 @@ def test_what_follows_in_a_burst_is_one_incident_that_is_resolved_when_all_have_
         end_run(world, pipeline, Status.SUCCEEDED)
     deliver(world, channel)
     assert resolved(receiver, kind) == [message_id, rows[0]["event"]["alert_id"]]
+
+
+def delete_rule_of(world: World, channel: UUID) -> None:
+    """Delete the only rule that uses the channel."""
+    client = world.client(Role.MEMBER)
+    rules = client.get(RULES).json()["results"]
+    (rule,) = [rule["id"] for rule in rules if str(channel) in rule["channel_ids"]]
+    assert client.delete(f"{RULES}/{rule}").status_code == 204
+
+
+def test_a_recovery_resolves_its_incident_also_after_its_rule_was_deleted(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
+    pipelines = fail(world, "First", "Second")
+    deliver(world, channel)
+    incident = log_of(world, channel=channel)[-1]["message_id"]
+    for pipeline in pipelines:
+        end_run(world, pipeline, Status.SUCCEEDED)
+    delete_rule_of(world, channel)
+    make_due(world, channel)
+    deliver(world, channel)
+    assert set(resolved(receiver, "pagerduty")) == {incident}
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"channel_ids": []}])
+def test_an_alert_whose_recovery_is_not_told_keeps_no_incident_open(
+    world: World, receiver: Receiver, change: dict[str, Any]
+) -> None:
+    channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
+    names = ("First", "Second", "Third")
+    pipelines = [make_pipeline(world, name=name) for name in names]
+    delete_rule_of(world, channel)
+    rules = [
+        add_rule(world, channel, scope="pipeline", scope_id=str(pipeline.pk))
+        for pipeline in pipelines
+    ]
+    for pipeline in pipelines:
+        end_run(world, pipeline)
+        deliver(world, channel)
+    make_due(world, channel)
+    deliver(world, channel)
+    incident = log_of(world, channel=channel)[-1]["message_id"]
+    path = f"{RULES}/{rules[2]['id']}"
+    assert world.client(Role.MEMBER).patch(path, change).status_code == 200
+    end_run(world, pipelines[1], Status.SUCCEEDED)
+    make_due(world, channel)
+    deliver(world, channel)
+    assert resolved(receiver, "pagerduty") == [incident]
 
 
 @pytest.mark.parametrize("kind", SETTINGS)

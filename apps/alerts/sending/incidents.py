@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 
 from apps.alerts import words
-from apps.alerts.models import Alert, Delivery, DeliveryKind, DeliveryState
+from apps.alerts.models import Alert, Delivery, DeliveryKind, DeliveryState, RuleChannel
 from apps.orgs.tenancy import OrgQuerySet
 
 STILL_OPEN = (
@@ -24,7 +24,7 @@ def next_update(new: QuerySet[Delivery]) -> QuerySet[Delivery] | None:
     """
     updates = new.exclude(kind=DeliveryKind.OPENED).order_by("created_at", "pk")
     while (first := updates.first()) is not None:
-        if first.kind != DeliveryKind.CLOSED or first.alert_id is None:
+        if first.kind != DeliveryKind.CLOSED:
             return new.filter(pk=first.pk)
         alert_ids = opening(first).values("alert_id")
         recoveries = new.filter(
@@ -46,18 +46,24 @@ def key_of(delivery: Delivery) -> str:
 
 
 def is_open(delivery: Delivery) -> bool:
-    """Whether an alert of the incident of this delivery is open."""
-    alerts = Alert.objects.for_org(delivery.org_id).filter(closed_at=None)
+    """Whether an alert of the incident of this delivery is open, and its recovery will be told to the channel."""
+    links = RuleChannel.objects.for_org(delivery.org_id).filter(channel_id=delivery.channel_id)
+    alerts = Alert.objects.for_org(delivery.org_id).filter(
+        closed_at=None, rule__enabled=True, rule_id__in=links.values("rule_id")
+    )
     return alerts.filter(pk__in=opening(delivery).values("alert_id")).exists()
 
 
 def opening(delivery: Delivery) -> OrgQuerySet[Delivery]:
-    """Return the deliveries of the message that has opened the incident. A test, or a deleted alert, has none."""
+    """Return the deliveries of the message that has opened the incident. A test has none."""
     openings = Delivery.objects.for_org(delivery.org_id).filter(
         channel_id=delivery.channel_id, kind=DeliveryKind.OPENED, message_id__isnull=False
     )
-    if delivery.alert_id is None:
+    alert_id = delivery.payload["alert_id"]
+    if alert_id is None:
         return openings.none()
+    # An alert that was deleted with its rule, or with its pipeline, is known by its id only.
+    has_alert = Q(alert_id=alert_id) if delivery.alert_id else Q(payload__alert_id=alert_id)
     # Later ones of the same alert were sent again by a person.
-    of_alert = openings.filter(alert_id=delivery.alert_id).order_by("created_at", "pk")
+    of_alert = openings.filter(has_alert).order_by("created_at", "pk")
     return openings.filter(message_id=of_alert.values_list("message_id", flat=True).first())
