@@ -67,6 +67,12 @@ class FollowUpDisabled(Conflict):
     code = "follow_up_disabled"
 
 
+class TestPending(Conflict):
+    """A test of this call waits already. Its answer will be in the list of calls."""
+
+    code = "still_pending"
+
+
 class NoRunToTell(Conflict):
     """No run of the pipeline has ended yet, so there is nothing to tell: run the pipeline first."""
 

@@ -22,7 +22,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from apps.alerts import payloads
 from apps.alerts.deciding.ended_runs import EndedRun
-from apps.alerts.exceptions import FollowUpDisabled, NoRunToTell
+from apps.alerts.exceptions import FollowUpDisabled, NoRunToTell, TestPending
 from apps.alerts.follow_ups.choices import CallKind, CallState, FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, SETTINGS, Payload
 from apps.alerts.kinds.answers import Answer
@@ -71,13 +71,19 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
 
 
 def test(*, org: Org, by: Principal, pipeline_id: UUID, follow_up_id: UUID) -> FollowUpCall:
-    """Call soon with the newest run that has ended, as a test. Raises NotFound, FollowUpDisabled and NoRunToTell."""
+    """Call soon with the newest run that has ended, as a test. One test of a follow-up waits at a time.
+
+    Raises NotFound, FollowUpDisabled, TestPending and NoRunToTell.
+    """
     pipeline = find_pipeline(org=org, by=by, pipeline_id=pipeline_id)
     by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
     rows = FollowUp.objects.for_org(org).filter(pipeline=pipeline)
     follow_up = find_object(rows, follow_up_id, lock=True)
     if not follow_up.enabled:
         raise FollowUpDisabled
+    pending = FollowUpCall.objects.for_org(org).filter(state=CallState.PENDING, follow_up=follow_up)
+    if pending.filter(payload__kind=CallKind.TEST).exists():
+        raise TestPending
     ended = Run.objects.for_org(org).filter(ORDINARY_RUNS, pipeline=pipeline, status__in=ENDED)
     runs = newest_runs(ended, org_id=org.pk, limit=1)
     if not runs:
@@ -196,8 +202,13 @@ def _call(org: Org, call: FollowUpCall) -> Answer:
 def _record(call: FollowUpCall, answer: Answer) -> None:
     """Store the answer. If this worker was slower than CLAIM, another one has begun the next attempt, whose answer counts."""
     now = timezone.now()
-    at = time_of_next_attempt(
-        answer, attempt=call.attempts, first_attempt_at=call.first_attempt_at or now, now=now
+    first_attempt_at = call.first_attempt_at or now
+    at = (
+        None
+        if call.payload["kind"] == CallKind.TEST
+        else time_of_next_attempt(
+            answer, attempt=call.attempts, first_attempt_at=first_attempt_at, now=now
+        )
     )
     with org_scope(call.org_id):
         rows = FollowUpCall.objects.for_org(call.org_id).filter(pk=call.pk, state=CallState.PENDING)

@@ -414,6 +414,25 @@ def test_a_test_of_a_job_of_dbt_cloud_says_that_it_is_one(world: World, receiver
     assert request.message["cause"].startswith("Drover: a test after a run of Orders has succeeded")
 
 
+def test_a_test_is_not_repeated_and_waits_once(world: World, receiver: Receiver) -> None:
+    """A slow receiver would otherwise keep the other calls of the org waiting."""
+    pipeline = make_pipeline(world)
+    end_run(world, pipeline, Status.SUCCEEDED)
+    created = add(world, pipeline, **webhook(receiver))
+    client, path = world.client(Role.MEMBER), f"{path_of(pipeline)}/{created['id']}/test"
+    receiver.replies = [Reply(503), Reply()]
+    assert client.post(path).status_code == 202
+    refused = client.post(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "still_pending")
+    execute_deferred_jobs()
+    (call,) = log_of(world, pipeline)
+    assert (call["state"], call["problem"]) == ("failed", "The server answered 503.")
+
+    assert client.post(path).status_code == 202
+    execute_deferred_jobs()
+    assert [call["state"] for call in log_of(world, pipeline)] == ["sent", "failed"]
+
+
 def test_a_test_needs_an_ended_run_and_an_enabled_call(world: World, receiver: Receiver) -> None:
     pipeline = make_pipeline(world)
     created = add(world, pipeline, **webhook(receiver))
