@@ -11,23 +11,21 @@ import sys
 import django
 import orjson
 
+from bench.create_runs import create_org, create_token
+
 
 def main(count: int) -> None:
     django.setup()
     from django.conf import settings
     from django.utils import timezone
 
-    from apps.auth import tokens
-    from apps.auth.models import RefreshFamily, User, new_id
-    from apps.orgs.members.services import create_org
+    from apps.auth.models import new_id
     from apps.orgs.models import Domain
-    from apps.orgs.principals import SYSTEM
     from apps.orgs.walls.scope import org_scope
     from apps.pipelines.models import Pipeline, Schedule
 
     now = timezone.now()
-    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
-    org = create_org(name="Bench", owner=user, by=SYSTEM)
+    org, user = create_org()
     with org_scope(org.pk):
         domain = Domain.unscoped.create(org=org, name="Marketing")
         pipelines = [
@@ -53,12 +51,7 @@ def main(count: int) -> None:
             )
             for row in pipelines
         )
-    session = RefreshFamily.objects.create(user=user)
-    token = tokens.issue(
-        tokens.Claims(
-            user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
-        )
-    )
+    token = create_token(org, user)
     output = {
         "token": token,
         "jwt_key": settings.SIMPLE_JWT["SIGNING_KEY"],

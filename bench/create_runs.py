@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 import orjson
+
+if TYPE_CHECKING:
+    from apps.auth.models import User
+    from apps.orgs.models import Org
 
 LOGGING = {
     "source": {"kind": "dummy", "config": {"rows": 10}},
@@ -25,16 +29,11 @@ LOGGING = {
 def main(count: int, *, config: dict[str, Any], with_runs: bool) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
-    from apps.auth import tokens
-    from apps.auth.models import RefreshFamily, User, new_id
-    from apps.orgs.members.services import create_org
     from apps.orgs.models import Org
-    from apps.orgs.principals import SYSTEM
     from apps.orgs.walls.scope import org_scope
     from apps.runs.models import Run, Trigger
 
-    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
-    org = create_org(name="Bench", owner=user, by=SYSTEM)
+    org, user = create_org()
     with org_scope(org.pk):
         pipelines = [_create_pipeline(org, f"pipeline {n:04}", config) for n in range(count)]
         runs = [
@@ -43,16 +42,35 @@ def main(count: int, *, config: dict[str, Any], with_runs: bool) -> None:
         ]
         Run.unscoped.bulk_create(runs)
         Org.objects.filter(pk=org.pk).update(max_running=100)
-    session = RefreshFamily.objects.create(user=user)
-    claims = tokens.Claims(
-        user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
-    )
     output = {
-        "token": tokens.issue(claims),
+        "token": create_token(org, user),
         "pipelines": [str(pipeline.pk) for pipeline in pipelines],
         "runs": [str(run.pk) for run in runs],
     }
     sys.stdout.write(orjson.dumps(output).decode())
+
+
+def create_org() -> tuple[Org, User]:
+    """Create an org, and return it and its owner."""
+    from apps.auth.models import User, new_id
+    from apps.orgs.members import services
+    from apps.orgs.principals import SYSTEM
+
+    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
+    return services.create_org(name="Bench", owner=user, by=SYSTEM), user
+
+
+def create_token(org: Org, user: User) -> str:
+    """Return an access token of a new session of the member."""
+    from apps.auth import tokens
+    from apps.auth.models import RefreshFamily
+
+    session = RefreshFamily.objects.create(user=user)
+    return tokens.issue(
+        tokens.Claims(
+            user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
+        )
+    )
 
 
 def _create_pipeline(org: Any, name: str, config: dict[str, Any]) -> Any:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from bench.create_runs import create_org, create_token
+
 if TYPE_CHECKING:
     from apps.orgs.models import Org
     from apps.orgs.principals import Principal
@@ -21,22 +23,13 @@ class Account:
 
 
 def create_account() -> Account:
-    from apps.auth import tokens
-    from apps.auth.models import RefreshFamily, User, new_id
     from apps.orgs import credentials
-    from apps.orgs.members.services import create_org
-    from apps.orgs.principals import SYSTEM
     from apps.orgs.walls.scope import org_scope
 
-    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
-    org = create_org(name="Bench", owner=user, by=SYSTEM)
-    session = RefreshFamily.objects.create(user=user)
-    claims = tokens.Claims(
-        user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
-    )
+    org, user = create_org()
     with org_scope(org.pk):
         org, member = credentials.load_member(org_id=org.pk, user_id=user.pk, ip=None)
-    return Account(org, member, tokens.issue(claims))
+    return Account(org, member, create_token(org, user))
 
 
 def create_conversations(account: Account, count: int) -> list[UUID]:

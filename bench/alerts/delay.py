@@ -14,13 +14,14 @@ from bench.scratch import Installation
 from bench.start import running_drover
 from tests.alerts.receiver import Receiver, running_receiver
 
-RUNS_PER_ROUND = 15  # 50 channels are the most that an org may have
+RUNS_PER_ROUND = 15
+MAX_RUNS = 45  # An org may have 50 channels.
 LONGEST_WAIT = 180.0  # seconds
 
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """Each pipeline has a channel of its own, because what follows within a minute at the same channel is grouped."""
-    count = min(RUNS_PER_ROUND * rounds, 45)
+    count = min(RUNS_PER_ROUND * rounds, MAX_RUNS)
     with running_receiver() as receiver:
         created = run_program(installation, "failing", receiver.url, str(count))
         with running_drover(installation.environment) as address:

@@ -18,17 +18,16 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import django
 import orjson
 
-from bench.create_runs import LOGGING
+from bench.create_runs import LOGGING, create_org, create_token
+from bench.size import processor_time
 
 if TYPE_CHECKING:
-    from apps.auth.models import User
     from apps.orgs.models import Org
     from apps.pipelines.models import Pipeline
 
@@ -43,7 +42,6 @@ FAILING = {
 ORGS, PIPELINES_OF_ORG, RUNS_OF_PIPELINE = 50, 100, 20
 TICKS_PER_ROUND = 5
 SEEDS = 4
-TICKS_PER_SECOND = 100  # USER_HZ of Linux, the unit of /proc/<pid>/stat
 
 
 def create_failing(url: str, count: str) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def create_failing(url: str, count: str) -> dict[str, Any]:
     from apps.orgs.walls.scope import org_scope
     from apps.pipelines import services
 
-    org, user = _create_org()
+    org, user = create_org()
     with org_scope(org.pk):
         pipelines = []
         for number in range(int(count)):
@@ -61,7 +59,7 @@ def create_failing(url: str, count: str) -> dict[str, Any]:
             )
             _add_webhook(org, name, url, scope="pipeline", scope_id=pipeline.pk)
             pipelines.append(str(pipeline.pk))
-    return {"token": _token(org, user), "pipelines": pipelines}
+    return {"token": create_token(org, user), "pipelines": pipelines}
 
 
 def create_running(url: str, count: str) -> dict[str, Any]:
@@ -70,7 +68,7 @@ def create_running(url: str, count: str) -> dict[str, Any]:
     from apps.orgs.walls.scope import org_scope
     from apps.runs.models import Run, Status, Trigger
 
-    org, user = _create_org()
+    org, user = create_org()
     now = timezone.now()
     with org_scope(org.pk):
         channel = _add_webhook(org, "webhook", url)
@@ -92,7 +90,7 @@ def create_running(url: str, count: str) -> dict[str, Any]:
             ],
             batch_size=1000,
         )
-    return {"token": _token(org, user), "org": str(org.pk), "channel": str(channel)}
+    return {"token": create_token(org, user), "org": str(org.pk), "channel": str(channel)}
 
 
 def end_running(org_id: str, seconds: str) -> float:
@@ -128,7 +126,7 @@ def measure_minute(rounds: str) -> dict[str, Any]:
     from apps.orgs.walls.scope import org_scope
 
     for _ in range(ORGS):
-        org, _user = _create_org()
+        org, _user = create_org()
         with org_scope(org.pk):
             _add_runs(org, _create_pipelines(org, PIPELINES_OF_ORG))
             for settings in ({"hours": 26}, {"hours": 200}):
@@ -139,7 +137,7 @@ def measure_minute(rounds: str) -> dict[str, Any]:
 
 
 def _measure_ticks(tick: Callable[[], int], rounds: int) -> tuple[list[float], list[int]]:
-    """Return the mean processor time of a tick of each round, and its statements. Raises RuntimeError if it finds something."""
+    """Return the mean processor time of a tick of each round, and its statements. Raises RuntimeError if it opens or closes an alert."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -150,20 +148,15 @@ def _measure_ticks(tick: Callable[[], int], rounds: int) -> tuple[list[float], l
     tick()  # a warm-up
     times, statements = [], []
     for _ in range(rounds):
-        before = _processor_time(backend) + time.process_time()
+        before = processor_time(backend) + time.process_time()
         with CaptureQueriesContext(connection) as captured:
-            found = sum(tick() for _ in range(TICKS_PER_ROUND))
-        used = _processor_time(backend) + time.process_time() - before
-        if found:
-            raise RuntimeError(f"the ticks have found {found}, but everything is usual")
+            changed = sum(tick() for _ in range(TICKS_PER_ROUND))
+        used = processor_time(backend) + time.process_time() - before
+        if changed:
+            raise RuntimeError(f"the ticks have changed {changed}, but everything is usual")
         times.append(used / TICKS_PER_ROUND)
         statements.append(len(captured) // TICKS_PER_ROUND)
     return times, statements
-
-
-def _processor_time(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(value) for value in fields[11:13]) / TICKS_PER_SECOND
 
 
 def simulate() -> dict[str, Any]:
@@ -172,30 +165,6 @@ def simulate() -> dict[str, Any]:
 
     alarms = [len(false_alarms(first_seed=seed * PIPELINES)) / PIPELINES for seed in range(SEEDS)]
     return {"alarms": alarms, "found": [share_found(kind, fault) * 100 for kind, fault in FAULTS]}
-
-
-def _create_org() -> tuple[Org, User]:
-    from apps.auth.models import User, new_id
-    from apps.orgs.members.services import create_org
-    from apps.orgs.principals import SYSTEM
-
-    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
-    return create_org(name="Bench", owner=user, by=SYSTEM), user
-
-
-def _token(org: Org, user: User) -> str:
-    from apps.auth import tokens
-    from apps.auth.models import RefreshFamily
-
-    session = RefreshFamily.objects.create(user=user)
-    return tokens.issue(
-        tokens.Claims(
-            user_id=user.pk,
-            org_id=org.pk,
-            session_id=session.pk,
-            token_version=user.token_version,
-        )
-    )
 
 
 def _add_webhook(org: Org, name: str, url: str, **scope: Any) -> UUID:
@@ -255,10 +224,10 @@ def _create_pipelines(org: Org, count: int) -> list[Pipeline]:
         ],
         batch_size=1000,
     )
-    # As after a week, so that the rule for missing data looks at the runs.
-    week_ago = now - timedelta(days=10)
-    Pipeline.objects.for_org(org).update(created_at=week_ago, updated_at=week_ago)
-    Schedule.objects.for_org(org).update(updated_at=week_ago)
+    # A rule for missing data ignores what is younger than its hours.
+    earlier = now - timedelta(days=10)
+    Pipeline.objects.for_org(org).update(created_at=earlier, updated_at=earlier)
+    Schedule.objects.for_org(org).update(updated_at=earlier)
     return pipelines
 
 
