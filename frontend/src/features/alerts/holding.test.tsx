@@ -264,7 +264,7 @@ describe("quiet hours", () => {
 });
 
 describe("a digest", () => {
-  it("is not offered for a kind that sends each alert alone", async () => {
+  it("is not offered for a kind that opens incidents", async () => {
     kinds = [KIND, { ...KIND, kind: "pagerduty", title: "PagerDuty", opens_incidents: true }];
     await openPage("/alerts/channels?edit=new");
     const timing = await screen.findByLabelText<HTMLSelectElement>("Messages are sent");

@@ -17,7 +17,7 @@ const HINTS = {
 
 interface Props {
   timing: Timing;
-  /** Whether a digest is offered. Kinds that send each alert alone have none. */
+  /** Whether a digest is offered. Kinds that open incidents have none. */
   hasDigest: boolean;
   onChange: (timing: Timing) => void;
   /** The server's messages by the paths below `timing`. */

@@ -237,16 +237,16 @@ interface BarProps {
   onDiscard: () => void;
 }
 
-/** Stays at the lower edge of the window while there are changes to save. */
 function fieldsOfPage(): HTMLElement[] {
   return [...document.querySelectorAll<HTMLElement>("#main :is(a, button, input, select, textarea)")];
 }
 
+/** Stays at the lower edge of the window while there are changes to save. Then the focus goes back to the field that had it. */
 export function SaveBar({ count, disabledReason, onSave, onDiscard }: BarProps) {
   const before = useRef(-1); // the place of the field that had the focus before a button of the bar
   useEffect(
     () => () => {
-      // The bar is gone, with its buttons. The fields may be new ones soon, but in the same order.
+      // The pressed button is gone. The form may have new elements for its fields soon, in the same order.
       setTimeout(() => {
         if (document.activeElement === document.body) fieldsOfPage()[before.current]?.focus();
       });
