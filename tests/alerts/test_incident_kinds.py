@@ -204,7 +204,7 @@ def test_a_long_name_is_cut_as_opsgenie_and_pagerduty_want(receiver: Receiver) -
     pipeline = {**EVENT["pipeline"], "name": "x" * 2000}
     subject = {"kind": "pipeline", **pipeline}
     event = {**EVENT, "subject": subject, "pipeline": pipeline}
-    message: Any = {**MESSAGE, "events": [event]}
+    message: Any = {**MESSAGE, "events": [event], "incident_key": "a"}
     org: Any = None
     receiver.replies = [Reply(202), Reply(202)]
     opsgenie.send(message, {"priority": "P1", "server": "api.opsgenie.com", "api_key": "k"}, org)

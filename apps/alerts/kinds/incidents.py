@@ -1,7 +1,6 @@
-"""What PagerDuty and Opsgenie open and close: an incident about one alert, or about the alerts of a burst.
+"""The incidents that PagerDuty and Opsgenie open and close. Each is about one alert, or about the alerts of a burst.
 
-`sender` makes the function `send` of such a kind. All requests about an incident have the same key, so one that arrives twice
-does nothing.
+All requests about an incident have the same key, so one that arrives twice does nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from apps.alerts.models import DeliveryKind
 from apps.alerts.payloads import Message, page_address
 from apps.json import JsonObject
 from apps.orgs.models import Org
-
-SEVERAL = "several"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ Request = Callable[[Incident, JsonObject], Answer]
 
 
 def sender(open_incident: Request, close: Request) -> Callable[[Message, JsonObject, Org], Answer]:
-    """Return a function that sends the one request of a message. A test opens an incident and closes it at once."""
+    """Return the function `send` of a kind. It opens or closes the incident of a message, and for a test it does both."""
 
     def send(message: Message, settings: JsonObject, org: Org) -> Answer:
         incident = _incident(message)
@@ -51,16 +48,14 @@ def sender(open_incident: Request, close: Request) -> Callable[[Message, JsonObj
 
 
 def _incident(message: Message) -> Incident:
-    first, rule = message["events"][0], message["events"][0]["rule"]
-    is_single = message["count"] == 1
+    first, is_single = message["events"][0], message["count"] == 1
     title, *details = words.event_lines(first) if is_single else _lines_of_several(message)
-    kind = "test" if rule is None else rule["kind"]
     return Incident(
-        key=message.get("incident_key", first["id"]),
+        key=message["incident_key"],
         title=title,
         details=details,
         subject=words.subject(first) if is_single else "",
-        kind=kind if is_single else SEVERAL,
+        kind=_kind(message),
         at=first["at"],
         page=words.page(message)
         if is_single
@@ -68,6 +63,13 @@ def _incident(message: Message) -> Incident:
         organization=message["organization"]["name"],
         is_test=first["kind"] == DeliveryKind.TEST,
     )
+
+
+def _kind(message: Message) -> str:
+    rule = message["events"][0]["rule"]
+    if rule is None:
+        return "test"
+    return rule["kind"] if message["count"] == 1 else "several"
 
 
 def _lines_of_several(message: Message) -> list[str]:

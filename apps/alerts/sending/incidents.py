@@ -1,7 +1,7 @@
-"""The incidents that alerts open at PagerDuty and Opsgenie, and when their recoveries resolve them.
+"""Which deliveries open, change and resolve the incidents of PagerDuty and Opsgenie.
 
-What opens at the same time is one incident, so that a burst of failures is not as many requests: the deliveries of its opening
-have one message. It is resolved when all its alerts have recovered. The recoveries before the last one are not sent.
+Alerts that open at the same time are one incident, so that a burst of failures is not as many requests. It is opened by one
+message, and resolved when all its alerts have recovered. The recoveries before the last one are not sent.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ STILL_OPEN = (
 
 
 def next_update(new: QuerySet[Delivery]) -> QuerySet[Delivery] | None:
-    """Return those of the new deliveries that the next request about an open incident is about, or None.
+    """Return the new deliveries of the next request that opens no incident of an alert, or None if there is none.
 
-    Recoveries that do not resolve their incident are marked as skipped.
+    It is a reminder, a test, or the recoveries that resolve an incident. Recoveries that do not resolve theirs are skipped.
     """
     updates = new.exclude(kind=DeliveryKind.OPENED).order_by("created_at", "pk")
     while (first := updates.first()) is not None:
         if first.kind != DeliveryKind.CLOSED:
             return new.filter(pk=first.pk)
-        alert_ids = opening(first).values("alert_id")
+        alert_ids = openings(first).values("alert_id")
         recoveries = new.filter(
             Q(pk=first.pk) | Q(kind=DeliveryKind.CLOSED, alert_id__in=alert_ids)
         )
@@ -41,8 +41,8 @@ def key_of(delivery: Delivery) -> str:
 
     An incident with one alert has the id of the alert, and one with several has the id of the message that has opened it.
     """
-    openings = list(opening(delivery).values_list("message_id", flat=True)[:2])
-    return str(openings[0]) if len(openings) > 1 else words.alert_id(delivery.payload)
+    message_ids = list(openings(delivery).values_list("message_id", flat=True)[:2])
+    return str(message_ids[0]) if len(message_ids) > 1 else words.alert_id(delivery.payload)
 
 
 def is_open(delivery: Delivery) -> bool:
@@ -51,19 +51,19 @@ def is_open(delivery: Delivery) -> bool:
     alerts = Alert.objects.for_org(delivery.org_id).filter(
         closed_at=None, rule__enabled=True, rule_id__in=links.values("rule_id")
     )
-    return alerts.filter(pk__in=opening(delivery).values("alert_id")).exists()
+    return alerts.filter(pk__in=openings(delivery).values("alert_id")).exists()
 
 
-def opening(delivery: Delivery) -> OrgQuerySet[Delivery]:
+def openings(delivery: Delivery) -> OrgQuerySet[Delivery]:
     """Return the deliveries of the message that has opened the incident. A test has none."""
-    openings = Delivery.objects.for_org(delivery.org_id).filter(
+    rows = Delivery.objects.for_org(delivery.org_id).filter(
         channel_id=delivery.channel_id, kind=DeliveryKind.OPENED, message_id__isnull=False
     )
     alert_id = delivery.payload["alert_id"]
     if alert_id is None:
-        return openings.none()
+        return rows.none()
     # An alert that was deleted with its rule, or with its pipeline, is known by its id only.
     has_alert = Q(alert_id=alert_id) if delivery.alert_id else Q(payload__alert_id=alert_id)
     # Later ones of the same alert were sent again by a person.
-    of_alert = openings.filter(has_alert).order_by("created_at", "pk")
-    return openings.filter(message_id=of_alert.values_list("message_id", flat=True).first())
+    of_alert = rows.filter(has_alert).order_by("created_at", "pk")
+    return rows.filter(message_id=of_alert.values_list("message_id", flat=True).first())
