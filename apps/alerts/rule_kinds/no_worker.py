@@ -31,7 +31,7 @@ def describe(found: FoundSubject, settings: dict[str, Any]) -> tuple[Subject, Fi
 
 
 def over(alert: Alert, settings: dict[str, Any]) -> str:
-    return "start again: a worker is alive, or none is due any more"
+    return "start again: a worker is alive, or no run is due any more"
 
 
 KIND = Kind(
