@@ -26,7 +26,7 @@ PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 # Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group. It is searched only where such a part
 # begins, and without going back, because a text of 2 MB that begins a token at each place would take an hour.
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]++\.(eyJ[\w-]++)\.")
-RENEWED_BY_PROGRAMS = 7 * 24 * 3600  # seconds for which such a token is issued at most
+MAX_RENEWED_LIFETIME = 7 * 24 * 3600  # seconds; a program renews a token that ends so soon
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def certificate_end(settings: JsonValue) -> datetime | None:
 def token_end(settings: JsonValue) -> datetime | None:
     """Return when the first JSON Web Token (RFC 7519) in the settings ends, or None without one that tells it.
 
-    Tokens that were issued for a few days are left out, because a program renews them.
+    Tokens that were issued for at most a week are left out, because a program renews them.
     """
     tokens = chain.from_iterable(map(TOKEN.findall, _texts(settings)))
     return min(filter(None, map(_end_of_token, tokens)), default=None)
@@ -243,12 +243,13 @@ def _ends_of_pem(text: str) -> list[datetime]:
 
 
 def _end_of_token(claims: str) -> datetime | None:
-    """Return the time of `exp`. The signature is not verified: this only tells the token's owner when it ends."""
+    """Return the time of `exp`, or None if a program renews the token. The signature is not verified: this only tells the token's owner when it ends."""
     try:
         found = orjson.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
         ends_at = datetime.fromtimestamp(found["exp"], UTC)
         issued_at = found.get("iat")
-        lifetime = found["exp"] - issued_at if isinstance(issued_at, int | float) else None
-        return ends_at if lifetime is None or lifetime > RENEWED_BY_PROGRAMS else None
+        is_known = isinstance(issued_at, int | float)
+        is_renewed = is_known and found["exp"] - issued_at <= MAX_RENEWED_LIFETIME
+        return None if is_renewed else ends_at
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None
