@@ -19,11 +19,11 @@ MAX_ATTEMPTS = 100  # more than there are in GIVE_UP_AFTER, unless each worker d
 
 def is_due(now: datetime) -> Q:
     """Return the condition for what has to be sent now."""
-    return Q(next_attempt_at__lte=now) | is_wrong(now)
+    return Q(next_attempt_at__lte=now) | is_too_far(now)
 
 
-def is_wrong(now: datetime) -> Q:
-    """Return the condition for what would wait too long, because the clock of a computer was wrong."""
+def is_too_far(now: datetime) -> Q:
+    """Return the condition for what would wait until a time that a computer with a wrong clock has set."""
     return Q(next_attempt_at__gt=now + FARTHEST)
 
 

@@ -35,7 +35,7 @@ from apps.alerts.sending.attempts import (
     FARTHEST,
     MAX_ATTEMPTS,
     is_due,
-    is_wrong,
+    is_too_far,
     time_of_next_attempt,
 )
 from apps.auth.mailing import mail
@@ -149,7 +149,7 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
         new = new.exclude(pipeline=None)
     hold = timing.hold(channel.timing, now)
     if hold:
-        new = new.filter(Q(urgent=True) | Q(next_attempt_at__lt=hold.since) | is_wrong(now))
+        new = new.filter(Q(urgent=True) | Q(next_attempt_at__lt=hold.since) | is_too_far(now))
         if not new.exists():
             channel.held_until = hold.until
             channel.save(update_fields=["held_until"])
