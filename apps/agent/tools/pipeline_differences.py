@@ -23,12 +23,13 @@ MAX_LINES = 100  # streams in one change
 PLAIN_FIELDS = ("name", "description", "tags", "timeout_seconds", "max_attempts")
 COMPARED_FIELDS = (*PLAIN_FIELDS, "domain", "enabled")
 TIMING = ("cron", "interval_seconds", "timezone", "overlap")
-RULES: dict[str, Any] = {
+# What else a schedule has, with the defaults.
+OPTIONS: dict[str, Any] = {
     "misfire": "run_once",
     "jitter_seconds": 0,
     "blackouts": [],
     "end_date": None,
-}  # with defaults
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ def state_of(context: ToolContext, pipeline: Pipeline) -> PipelineState:
 
 
 def _schedule(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the values of the schedule as a request has them. Without one, only its rules have values."""
+    """Return the values of the schedule as a request has them. Without one, only the options have values."""
     if schedule is None:
-        return {**dict.fromkeys(TIMING), **RULES}
+        return {**dict.fromkeys(TIMING), **OPTIONS}
     last_day = str(schedule["end_date"]) if schedule["end_date"] else None
-    return {**{name: schedule[name] for name in (*TIMING, *RULES)}, "end_date": last_day}
+    return {**{name: schedule[name] for name in (*TIMING, *OPTIONS)}, "end_date": last_day}
 
 
 def differences(before: PipelineState, after: PipelineState) -> list[ShownChange]:

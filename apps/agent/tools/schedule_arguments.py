@@ -25,7 +25,7 @@ class Blackout(Arguments):
     )
 
 
-class ScheduleRules(Arguments):
+class ScheduleOptions(Arguments):
     """Values that are left out do not change, or have their defaults in a new schedule."""
 
     overlap: Literal["skip", "queue", "cancel_other"] | None = Field(

@@ -4,7 +4,7 @@ from uuid import UUID
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
-from apps.agent.tools.schedule_arguments import ScheduleRules
+from apps.agent.tools.schedule_arguments import ScheduleOptions
 from apps.agent.tools.stream_arguments import (
     MAX_STREAMS,
     NAMING,
@@ -18,7 +18,7 @@ from apps.agent.tools.stream_arguments import (
 from apps.agent.tools.text_arguments import Line, Lines, VisibleLine
 
 
-class ProposedSchedule(ScheduleRules):
+class ProposedSchedule(ScheduleOptions):
     """When the pipeline runs: a cron expression or an interval."""
 
     cron: str | None = Field(None, max_length=100, description="Five fields, such as 0 6 * * 1-5.")

@@ -3,7 +3,7 @@ from uuid import UUID
 from pydantic import Field
 
 from apps.agent.tools.base import Arguments
-from apps.agent.tools.schedule_arguments import ScheduleRules
+from apps.agent.tools.schedule_arguments import ScheduleOptions
 from apps.agent.tools.stream_arguments import (
     CONTRACT,
     MAX_STREAMS,
@@ -19,7 +19,7 @@ from apps.engine.contract import Contract, SyncMode, WriteMode
 from apps.engine.field_rules import OtherFields
 
 
-class ChangedSchedule(ScheduleRules):
+class ChangedSchedule(ScheduleOptions):
     """The values that change. Either a cron expression or an interval."""
 
     cron: str | None = Field(
