@@ -136,8 +136,8 @@ def _prepare(org_id: UUID, pipeline_id: UUID) -> Task | None:
     org = Org.objects.get(pk=org_id)
     rows = FileWatch.objects.for_org(org).select_related("pipeline")
     now = timezone.now()
-    is_wrong = Q(next_look_at__gt=now + FARTHEST_LOOK)
-    watch = rows.filter(Q(next_look_at__lte=now) | is_wrong, pipeline_id=pipeline_id).first()
+    is_too_far = Q(next_look_at__gt=now + FARTHEST_LOOK)
+    watch = rows.filter(Q(next_look_at__lte=now) | is_too_far, pipeline_id=pipeline_id).first()
     if watch is None or org.suspended_at is not None or org.deletion_at is not None:
         return None
     pipeline = watch.pipeline
