@@ -11,10 +11,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from apps.alerts import tasks
 from apps.alerts.follow_ups import calls
 from apps.alerts.models import FollowUp, FollowUpCall
 from apps.orgs.members import domains
@@ -25,6 +24,7 @@ from apps.runs import states
 from apps.runs.models import Backfill, Run, Status
 from tests.alerts.conftest import end_run
 from tests.alerts.receiver import Receiver, Reply, running_receiver
+from tests.jobs import execute_jobs, fetch_jobs
 from tests.runs.test_closed_orgs import update_org
 from tests.world import World, make_pipeline
 
@@ -74,16 +74,7 @@ def add(world: World, pipeline: Any, **fields: Any) -> dict[str, Any]:
 
 
 def execute_deferred_jobs() -> int:
-    """Execute the deferred jobs, as a worker does. Returns their number."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' RETURNING args",
-            [calls.CALL_TASK],
-        )
-        found = cursor.fetchall()
-    for (arguments,) in found:
-        tasks.call_follow_ups(**json.loads(arguments))
-    return len(found)
+    return execute_jobs(calls.CALL_TASK)
 
 
 def log_of(world: World, pipeline: Any) -> list[dict[str, Any]]:
@@ -247,20 +238,6 @@ def test_a_private_address_is_not_called(world: World, receiver: Receiver, setti
     execute_deferred_jobs()
     assert receiver.requests == []
     assert log_of(world, pipeline)[0]["state"] != "sent"
-
-
-def fetch_jobs(queue: str) -> list[str]:
-    """Let workers fetch jobs of the queue until they get no other, and return the orgs of the jobs."""
-    found: list[str] = []
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(
-                "SELECT args->>'org_id' FROM procrastinate_fetch_job_v2(%s, NULL) WHERE id IS NOT NULL",
-                [[queue]],
-            )
-            if (row := cursor.fetchone()) is None:
-                return found
-            found.append(row[0])
 
 
 def test_slow_receivers_of_an_org_keep_one_worker_and_no_alerts_waiting(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from django.db import connection
 from django.utils import timezone
 
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
-from apps.runs import states, tasks
+from apps.runs import states
 from apps.runs.dependents import starting
 from apps.runs.models import LIVE, Run, Status, Trigger
+from tests.jobs import execute_jobs
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 
@@ -96,16 +95,7 @@ def succeed(world: World, pipeline: Any, **columns: Any) -> None:
 
 
 def execute_deferred_jobs() -> int:
-    """Execute the deferred jobs that start pipelines, as a worker does. Returns their number."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' RETURNING args",
-            [starting.START_TASK],
-        )
-        jobs = cursor.fetchall()
-    for (arguments,) in jobs:
-        tasks.start_dependents(**json.loads(arguments))
-    return len(jobs)
+    return execute_jobs(starting.START_TASK)
 
 
 def live_runs(world: World, pipeline: Any) -> list[Run]:

@@ -19,8 +19,8 @@ from apps.pipelines.models import FileWatch, Pipeline, PipelineVersion
 from apps.runs import services
 from apps.runs.file_watches import looking
 from apps.runs.models import Run, Trigger
-from tests.alerts.follow_ups.test_follow_ups import fetch_jobs
 from tests.engine.sources.api import ReceivedRequest, Reply, serve_api
+from tests.jobs import fetch_jobs
 from tests.runs.claiming.test_blackouts import today
 from tests.runs.claiming.test_scheduling import create_schedule
 from tests.runs.conftest import make_pipeline
