@@ -62,7 +62,8 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
     rows = FollowUp.objects.for_org(org_id).filter(pipeline_id=run["pipeline"]["id"], enabled=True)
     if run["status"] != Status.SUCCEEDED:
         rows = rows.filter(after=FollowUpAfter.END)
-    found = list(rows.order_by("pk"))
+    # They are locked until the run has ended: the end would be rolled back if one was deleted before its call is stored.
+    found = list(rows.order_by("pk").select_for_update(no_key=True))
     for follow_up in found:
         _store(follow_up, CallKind.RUN_ENDED, run)
     if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,8 @@ from tests.alerts.conftest import end_run
 from tests.alerts.receiver import Receiver, Reply, running_receiver
 from tests.jobs import execute_jobs, fetch_jobs
 from tests.runs.test_closed_orgs import update_org
-from tests.world import World, make_pipeline
+from tests.threads import DatabaseThread
+from tests.world import World, make_pipeline, make_world
 
 SECRET = "correct-horse-battery"
 TOKEN = "dbtc_0123456789"
@@ -183,6 +185,42 @@ def test_an_end_that_is_rolled_back_calls_nothing(world: World, receiver: Receiv
         transaction.set_rollback(True)
     assert execute_deferred_jobs() == calls.tick() == 0
     assert log_of(world, pipeline) == []
+
+
+def test_a_run_ends_while_its_follow_up_is_deleted(
+    committed_db: None, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world("Deleting")
+    pipeline = make_pipeline(world)
+    follow_up = add(world, pipeline, **webhook(receiver))
+    address = f"{path_of(pipeline)}/{follow_up['id']}"
+    statuses: list[int] = []
+
+    def delete() -> None:
+        statuses.append(world.client(Role.MEMBER).delete(address).status_code)
+
+    deletion = DatabaseThread(target=delete)
+    store = calls._store
+
+    def store_while_it_is_deleted(*arguments: Any) -> FollowUpCall:
+        deletion.start()
+        while deletion.is_alive() and not is_waiting_for_a_lock():
+            time.sleep(0.05)
+        return store(*arguments)
+
+    monkeypatch.setattr(calls, "_store", store_while_it_is_deleted)
+    run = end_run(world, pipeline, Status.SUCCEEDED)
+    deletion.join()
+    assert statuses == [204]
+    with world.scope():
+        assert Run.objects.for_org(world.org).get(pk=run.pk).status == Status.SUCCEEDED
+        assert not FollowUpCall.objects.for_org(world.org).exists()
+
+
+def is_waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone() != (0,)
 
 
 def test_a_call_is_repeated_with_its_id_until_it_is_accepted(
