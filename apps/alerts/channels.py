@@ -5,6 +5,7 @@ Whoever changes a channel decides who reads its messages. So a channel may be ch
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypedDict
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from apps.alerts.exceptions import (
 from apps.alerts.kinds.registry import KINDS, SETTINGS
 from apps.alerts.models import Channel, Delivery, DeliveryKind, RuleChannel
 from apps.alerts.rule_kinds.registry import RULE_KINDS
+from apps.alerts.rules import hidden_kinds
 from apps.alerts.sending import queue, timing
 from apps.alerts.sending.delivering import fail_pending
 from apps.alerts.sending.timing import TimingKind
@@ -54,6 +56,12 @@ def channels(org: Org, by: Principal) -> OrgQuerySet[Channel]:
 def find_channel(*, org: Org, by: Principal, channel_id: UUID) -> Channel:
     """Return the channel. Raises NotFound."""
     return find_object(channels(org, by), channel_id)
+
+
+def fixed_ids(org: Org, by: Principal, channel_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the channels that the principal may not change, because a rule that they cannot see uses them."""
+    links = RuleChannel.objects.for_org(org).filter(channel__in=channel_ids)
+    return set(links.filter(rule__kind__in=hidden_kinds(by)).values_list("channel_id", flat=True))
 
 
 def create(

@@ -25,6 +25,7 @@ CHANNEL: dict[str, Any] = {
         "created_at": "2026-11-22T06:00:41.120Z",
         "sent_at": "2026-11-22T06:00:41.450Z",
     },
+    "editable": True,
     "created_at": "2026-11-20T08:00:00Z",
     "updated_at": "2026-11-20T08:00:00Z",
 }

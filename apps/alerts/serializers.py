@@ -110,6 +110,9 @@ class ChannelRow(serializers.Serializer[Any]):
     failing_since = serializers.DateTimeField(allow_null=True)
     disabled_reason = serializers.CharField(help_text="Why Drover has disabled it, or empty.")
     last_delivery = LastDelivery(allow_null=True, help_text="The newest delivery.")
+    editable = serializers.BooleanField(
+        help_text="Whether you may change and delete it. You may not if a rule that you cannot see uses it."
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 

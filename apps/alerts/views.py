@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +51,9 @@ NEWEST = {"newest": newest_first()}
 NEWEST_OPENED = {"newest": newest_first("opened_at")}
 
 
-def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str, object]:
+def render_channel(
+    row: Any, last: Mapping[UUID, log.LastDelivery], fixed: Collection[UUID]
+) -> dict[str, object]:
     hints = row["secret_hints"]
     hold = timing.hold(row["timing"], timezone.now())
     body = {name: row[name] for name in CHANNEL_COLUMNS if name != "secret_hints"}
@@ -61,6 +63,7 @@ def render_channel(row: Any, last: Mapping[UUID, log.LastDelivery]) -> dict[str,
         "timing": row["timing"] or {"kind": TimingKind.AT_ONCE},
         "held_until": hold.until if hold else None,
         "last_delivery": last.get(row["id"]),
+        "editable": row["id"] not in fixed,
     }
 
 
@@ -108,8 +111,10 @@ class AlertView(OrgView):
         return Response(body, status=status, headers={"ETag": etag(channel.etag)})
 
     def channel_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
-        last = log.last_deliveries(self.org, [row["id"] for row in rows])
-        return [render_channel(row, last) for row in rows]
+        ids = [row["id"] for row in rows]
+        last = log.last_deliveries(self.org, ids)
+        fixed = channels.fixed_ids(self.org, self.principal, ids)
+        return [render_channel(row, last, fixed) for row in rows]
 
     def rule_rows(self, rows: Sequence[Any]) -> list[dict[str, object]]:
         ids = [row["id"] for row in rows]

@@ -128,6 +128,13 @@ def test_a_channel_of_a_rule_that_a_member_cannot_see_is_changed_by_admins(
     member, admin = world.client(Role.MEMBER), world.client(Role.ADMIN)
     owners = next(c for c in admin.get(CHANNELS).json()["results"] if c["name"] == "Owners")
     address = f"{CHANNELS}/{owners['id']}"
+    own = f"{CHANNELS}/{member.post(CHANNELS, WEBHOOK).json()['id']}"
+    assert [client.get(address).json()["editable"] for client in (member, admin)] == [False, True]
+    assert {c["name"]: c["editable"] for c in member.get(CHANNELS).json()["results"]} == {
+        "Owners": False,
+        WEBHOOK["name"]: True,
+    }
+    assert member.get(own).json()["editable"] is True
     to_member = {"settings": {"to": [world.users[Role.MEMBER].email]}}
     for refused in (member.patch(address, to_member), member.delete(address)):
         assert refused.status_code == 403, refused.content
@@ -140,6 +147,7 @@ def test_a_channel_of_a_rule_that_a_member_cannot_see_is_changed_by_admins(
     rules_of_channel = admin.get(RULES).json()["results"]
     (hidden,) = (rule for rule in rules_of_channel if rule["kind"] == "credential_ends")
     assert admin.patch(f"{RULES}/{hidden['id']}", {"channel_ids": []}).status_code == 200
+    assert member.get(address).json()["editable"] is True
     assert member.patch(address, {"settings": {"to": []}}).status_code == 200
 
 

@@ -5518,6 +5518,8 @@ export interface components {
             disabled_reason: string;
             /** @description The newest delivery. */
             last_delivery: components["schemas"]["LastDelivery"] | null;
+            /** @description Whether you may change and delete it. You may not if a rule that you cannot see uses it. */
+            editable: boolean;
             /** Format: date-time */
             created_at: string;
             /** Format: date-time */

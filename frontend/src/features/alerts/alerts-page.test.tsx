@@ -87,6 +87,7 @@ const CHANNEL: AlertChannel = {
   failing_since: null,
   disabled_reason: "",
   last_delivery: null,
+  editable: true,
   created_at: TIME,
   updated_at: TIME,
 };
@@ -308,6 +309,15 @@ describe("the channels", () => {
     expect(row.getByText(/accepted nothing since/).textContent).toContain("The server answered 500.");
     expect(row.getByRole("link", { name: "failed (500)" })).toBeTruthy();
     expect((await rowOf("Owners")).getByText("Addresses: the owners of the organization")).toBeTruthy();
+  });
+
+  it("say why they cannot be changed if a rule that the user cannot see uses them", async () => {
+    channels = [{ ...CHANNEL, editable: false }];
+    await openPage(`/alerts/channels?edit=${ID}`);
+    const row = await rowOf("On call");
+    expect(row.getByText(/only an admin can change it/)).toBeTruthy();
+    expect(row.getAllByRole("button").map(({ textContent }) => textContent)).toEqual(["Test On call"]);
+    expect(row.queryByLabelText("Name")).toBeNull();
   });
 
   it("say why Drover has disabled one, which cannot be tested then", async () => {

@@ -139,7 +139,7 @@ interface RowProps {
 }
 
 function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowProps) {
-  const { id, name, enabled } = channel;
+  const { id, name, enabled, editable } = channel;
   const setEnabled = useChangeChannel(id);
   const editButton = useFocusReturn(isOpen);
   const test = useTestChannel(id);
@@ -158,16 +158,23 @@ function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowPr
           ))}
           <WhenItSends channel={channel} />
           <Health channel={channel} />
+          {canEdit && !editable && (
+            <p className="text-[0.8125rem] text-soft">
+              A rule that you cannot see uses this channel, so only an admin can change it.
+            </p>
+          )}
         </div>
         {canEdit && (
           <div className="flex flex-wrap items-center gap-2">
-            <EnabledSwitch
-              of={name}
-              isEnabled={enabled}
-              onChange={(next) =>
-                setEnabled.mutate({ change: { enabled: next } }, { onError: (error) => showError(error) })
-              }
-            />
+            {editable && (
+              <EnabledSwitch
+                of={name}
+                isEnabled={enabled}
+                onChange={(next) =>
+                  setEnabled.mutate({ change: { enabled: next } }, { onError: (error) => showError(error) })
+                }
+              />
+            )}
             <Button
               size="small"
               disabledReason={!enabled ? "Enable the channel first" : test.isPending ? "Sending" : null}
@@ -176,17 +183,21 @@ function ChannelRow({ channel, kinds, canEdit, isOpen, onOpen, onDelete }: RowPr
             >
               Test<span className="sr-only"> {name}</span>
             </Button>
-            <Button ref={editButton} size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
-              Edit<span className="sr-only"> {name}</span>
-            </Button>
-            <Button size="small" look="danger" onClick={onDelete}>
-              Delete<span className="sr-only"> {name}</span>
-            </Button>
+            {editable && (
+              <>
+                <Button ref={editButton} size="small" aria-expanded={isOpen} onClick={() => onOpen(!isOpen)}>
+                  Edit<span className="sr-only"> {name}</span>
+                </Button>
+                <Button size="small" look="danger" onClick={onDelete}>
+                  Delete<span className="sr-only"> {name}</span>
+                </Button>
+              </>
+            )}
           </div>
         )}
       </div>
       <div role="status">{test.data && <TestResult id={test.data.id} />}</div>
-      {isOpen && canEdit && <EditChannel id={id} kinds={kinds} onClose={() => onOpen(false)} />}
+      {isOpen && canEdit && editable && <EditChannel id={id} kinds={kinds} onClose={() => onOpen(false)} />}
     </>
   );
 }

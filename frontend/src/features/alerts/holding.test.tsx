@@ -39,6 +39,7 @@ const CHANNEL = part<AlertChannel>({
   failing_since: null,
   disabled_reason: "",
   last_delivery: null,
+  editable: true,
 });
 const KIND: AlertKind = {
   kind: "email",
