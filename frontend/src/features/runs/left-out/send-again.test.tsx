@@ -57,11 +57,15 @@ startServer(
 afterEach(cleanup);
 
 /** Opens the run, and returns the bodies that were posted. */
-async function open(permissions: Permission[], streams: ReplayableStream[]) {
+async function open(
+  permissions: Permission[],
+  streams: ReplayableStream[],
+  title = "Send rejected records again",
+) {
   [known, sent] = [streams, []];
   startApp(permissions);
   await openPage("/runs/r1");
-  const region = await screen.findByRole("region", { name: "Send rejected records again" });
+  const region = await screen.findByRole("region", { name: title });
   return { sent, section: within(region) };
 }
 
@@ -91,8 +95,10 @@ describe("sending rejected records again", () => {
     expect(section.queryByRole("button", { name: "Send all again" })).toBeNull();
   });
 
-  it("shows a reader the state and the run that has sent the records, and no button", async () => {
-    const { section } = await open(["read"], [stream("a", { refusal: "Sent before.", replay_id: "r2" })]);
+  it("shows a reader the state, the run that has sent the records, and who may send them, and no button", async () => {
+    const sentBefore = stream("a", { refusal: "Sent before.", replay_id: "r2" });
+    const { section } = await open(["read"], [sentBefore], "Rejected records of each stream");
+    expect(section.getByText(/^Members who may run this pipeline can send/)).toBeDefined();
     expect(section.getByRole("link", { name: "Open that run" }).getAttribute("href")).toBe("/runs/r2");
     expect(section.queryByRole("button")).toBeNull();
   });

@@ -10,8 +10,9 @@ import { replayableQuery, useSendAgain } from "./queries";
 
 const EXPLANATION =
   "A new run sends the kept records again, through the pipeline as it is set up now. The position of the stream stays as it is.";
+const WHO_MAY_SEND = "Members who may run this pipeline can send the kept records again.";
 
-/** The streams whose rejected records can be sent again, or why they cannot. */
+/** The streams whose rejected records can be sent again, or why they cannot. Who may not send them reads who may. */
 export function SendAgain({ run }: { run: Run }) {
   const { data } = useQuery(replayableQuery(run.id, run.status));
   const hasPermission = useHasPermission();
@@ -24,11 +25,11 @@ export function SendAgain({ run }: { run: Run }) {
     <section aria-labelledby="send-again-title" className="grid gap-2">
       <div className="flex flex-wrap items-center gap-2">
         <h3 id="send-again-title" className="mr-auto font-medium">
-          Send rejected records again
+          {maySend ? "Send rejected records again" : "Rejected records of each stream"}
         </h3>
         {maySend && possible.length > 1 && <SendButton run={run} label="Send all again" />}
       </div>
-      <p className="text-soft">{EXPLANATION}</p>
+      <p className="text-soft">{maySend ? EXPLANATION : (readOnlyReason ?? WHO_MAY_SEND)}</p>
       <ul className="max-h-64 divide-y divide-line overflow-y-auto rounded-card border border-line text-[0.8125rem]">
         {streams.map((stream) => (
           <li key={stream.stream} className="flex flex-wrap items-center gap-2 px-3 py-2">
