@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.alerts.follow_ups import calls
@@ -220,7 +220,8 @@ def test_a_run_ends_while_its_follow_up_is_deleted(
 def is_waiting_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone() != (0,)
+        (waiting,) = cursor.fetchone() or (0,)
+        return bool(waiting)
 
 
 def test_a_call_is_repeated_with_its_id_until_it_is_accepted(
