@@ -133,6 +133,9 @@ UNTESTED_PLACES = {
         "apps/auth/proofs.py:lock_user",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
+    "The calls after runs of one pipeline. Storing a call would wait for the same row, because it refers to it.": [
+        "apps/alerts/follow_ups/calls.py:on_end",
+    ],
     "A call after a run. Another worker goes on with other calls.": [
         "apps/alerts/follow_ups/calls.py:_claim",
     ],
