@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.connectors.storage import databases_root
 from apps.engine.contract import (
@@ -105,8 +106,8 @@ class AttemptRows:
         return [events.NewEvent("log", {"first_line": part.end - len(lines), "lines": lines})]
 
     def _record_progress(self, latest: Progress, owned_run: Any) -> list[events.NewEvent]:
-        rate = self._rate.update(latest.read)
-        owned_run.update(**progress_columns(latest), rate=rate, progress_at=Now())
+        rate, now = self._rate.update(latest.read), timezone.now()
+        owned_run.update(**progress_columns(latest), rate=rate, progress_at=now)
         body = {
             "run_id": self._claim.run_id,
             "read": latest.read,
@@ -118,6 +119,7 @@ class AttemptRows:
             "total": latest.total,
             "rate": rate,
             "eta_seconds": snapshots.eta(latest.total, latest.read, rate),
+            "at": now,
         }
         return [events.NewEvent("progress", body)]
 

@@ -14,7 +14,7 @@ from apps.web.schema import operation
 from apps.web.wire import JSONRenderer
 
 EXAMPLE_STREAM = (
-    'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"skipped":0,"rate":51200.0}\n\n'
+    'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"skipped":0,"rate":51200.0,"at":"2026-11-22T09:00:01Z"}\n\n'
     'id: 8\nevent: log\ndata: {"first_line":3,"lines":[{"at":"2026-11-22T09:00:01Z","level":"info",'
     '"message":"Published 40,000 records","fields":{}}]}\n\n'
     'id: 9\nevent: end\ndata: {"status":"succeeded"}\n\n'
@@ -39,8 +39,8 @@ class RunEventsView(OrgView):
         """Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
 
         - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
-        - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second) and
-          eta_seconds, at most once a second
+        - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second),
+          eta_seconds and at (when it was counted), at most once a second
         - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
         - `drift`: run_id, pipeline_id, changes (how many) and streams (up to ten names), if the source has changed since
           the run before; `GET /pipelines/{id}/drift` lists the changes

@@ -4026,8 +4026,8 @@ export interface paths {
          * @description Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
          *
          *     - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
-         *     - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second) and
-         *       eta_seconds, at most once a second
+         *     - `progress`: run_id, read, written, rejected, skipped, bytes, iterations, total, rate (records a second),
+         *       eta_seconds and at (when it was counted), at most once a second
          *     - `log`: first_line (a line number) and the lines from that line on, each with at, level, message and fields
          *     - `drift`: run_id, pipeline_id, changes (how many) and streams (up to ten names), if the source has changed since
          *       the run before; `GET /pipelines/{id}/drift` lists the changes

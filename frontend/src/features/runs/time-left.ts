@@ -56,9 +56,9 @@ function isNear(seconds: number, { from, to }: Step): boolean {
   return seconds >= from * (1 - MARGIN) && seconds < to * (1 + MARGIN);
 }
 
-/** Names a duration in steps: `a few s`, `20 s`, `2 min`, `45 min`, `3 h`. */
+/** Names a duration in steps: `a few seconds`, `20 s`, `2 min`, `45 min`, `3 h`. */
 function stepOf(seconds: number): Step {
-  if (seconds < 10) return { from: 0, to: 10, text: "a few s" };
+  if (seconds < 10) return { from: 0, to: 10, text: "a few seconds" };
   if (seconds < 55) return step(seconds, 1, 10, "s");
   if (seconds < 9.5 * 60) return step(seconds, 60, 1, "min");
   if (seconds < 57.5 * 60) return step(seconds, 60, 5, "min");
