@@ -6,6 +6,7 @@ import sys
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -70,6 +71,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    if request.path.startswith(settings.OPERATORS_PATH):
+        context = {"title": "Something went wrong", "detail": problem.detail}
+        page = render_to_string("error.html", context)
+        return HttpResponse(page, status=problem.status, headers=problem.headers)
     answer = problem_response_for_path(request.path, problem)
     return HttpResponse(
         dumps(answer.data),

@@ -51,7 +51,7 @@ def render_page(contents: Contents) -> str:
 
 
 def render_error(title: str, detail: str) -> str:
-    return render_to_string("freshness_error.html", {"title": title, "detail": detail})
+    return render_to_string("error.html", {"title": title, "detail": detail})
 
 
 def _time(at: datetime | None, now: datetime) -> dict[str, Any] | None:
