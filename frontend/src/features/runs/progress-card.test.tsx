@@ -18,7 +18,16 @@ const run = {
   started_at: "2026-03-01T06:01:00Z",
   finished_at: "2026-03-01T06:01:01Z",
   duration_seconds: 1,
-  progress: { read: 1000, written: 1000, rejected: 0, skipped: 0, bytes: 1, total: null, rate: null, at: null },
+  progress: {
+    read: 1000,
+    written: 1000,
+    rejected: 0,
+    skipped: 0,
+    bytes: 1,
+    total: null,
+    rate: null,
+    at: null,
+  },
   attempts: [
     attempt(1, "2026-03-01T06:00:00Z", "2026-03-01T06:00:09Z"),
     attempt(2, "2026-03-01T06:01:00Z", "2026-03-01T06:01:01Z"),
