@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from django.db import migrations
@@ -26,7 +27,9 @@ WHERE q.id = p.id
 
 def compute_late_at(schedule: Any, after: datetime, last_duration: timedelta) -> datetime | None:
     """Return what apps.pipelines.schedules.freshness returned in this release. Later changes of it are not copied here."""
-    slots = next_times(schedule, after, 2)
+    # Schedules have got blackouts and an end later.
+    known = {name: getattr(schedule, name) for name in ("cron", "interval_seconds", "timezone", "next_run_at", "misfire")}
+    slots = next_times(SimpleNamespace(**known, blackouts=(), end_date=None), after, 2)
     if not slots:
         return None
     half_interval = (slots[-1] - slots[0]) / 2
