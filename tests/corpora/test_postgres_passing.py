@@ -249,7 +249,7 @@ def test_staged_rows_that_somebody_has_removed_are_read_again(copy: Copy, damage
     copy.pipeline.start_new_run()
     copy.pipeline.attempt_with_kill("checkpoint done 2")
     assert copy.pipeline.child_was_killed
-    query = "SELECT relname FROM pg_class WHERE relname ~ '^_drover_staged_' AND relnamespace = 'arrivals'::regnamespace"
+    query = "SELECT relname FROM pg_class WHERE relname ~ '^_drover_stg_' AND relnamespace = 'arrivals'::regnamespace"
     names = copy.destination.execute(query).fetchall()
     assert names
     for (name,) in names:

@@ -271,7 +271,7 @@ class PostgresTarget(Target):
     def count_staged(self) -> int:
         found = self.query(
             "SELECT count(*) AS n FROM pg_tables WHERE schemaname = %s"
-            " AND tablename LIKE '\\_drover\\_st%%'",
+            " AND tablename LIKE '\\_drover\\_stg%%'",
             self.schema,
         )
         return int(found[0]["n"])

@@ -24,7 +24,6 @@ from apps.engine.failures import (
     ContractError,
     DestinationError,
     EngineError,
-    PositionGone,
 )
 from apps.engine.sync.build import build_destination
 from tests.engine.destinations.multisets import multiset
@@ -281,7 +280,7 @@ def test_staging_tables_are_logged_so_they_survive_a_crash_of_the_server(
     job.write([{"id": 1}])
     tables = target.query(
         "SELECT relpersistence FROM pg_class WHERE relnamespace = %s::regnamespace"
-        " AND relname LIKE '\\_drover\\_st%%'",
+        " AND relname LIKE '\\_drover\\_stg%%'",
         target.schema,
     )
     assert tables == [{"relpersistence": "p"}]
@@ -425,25 +424,3 @@ def test_a_user_without_create_permission_gets_an_error(target: PostgresTarget, 
     assert [(step.step, step.ok) for step in steps][-1] == ("write", False)
     assert "42501" in steps[-1].message
     assert LACKS_PERMISSION in steps[-1].message
-
-
-def test_a_job_that_an_earlier_release_has_begun_is_read_again(target: PostgresTarget) -> None:
-    """Its staging table has another name, and the table of batches has no numbers."""
-    sync(target, [{"id": 1}])
-    job = SyncJob(target, "append")
-    batch = job.write([{"id": 2}])
-    names = {"old": f"_drover_stg_{job.job_id}", "new": f"_drover_staged_{job.job_id}"}
-    target.query("ALTER TABLE {schema}._drover_batches DROP COLUMN number")
-    target.query("UPDATE {schema}._drover_batches SET staging = %s", names["old"])
-    target.query(f'ALTER TABLE {{schema}}."{names["new"]}" RENAME TO "{names["old"]}"')
-    job.destination.close()
-
-    with pytest.raises(PositionGone):
-        job.start_attempt()
-    job.destination.abandon()
-    assert target.query("SELECT FROM {schema}._drover_batches WHERE batch = %s", batch.id) == []
-    assert target.query("SELECT FROM pg_class WHERE relname = %s", names["old"]) == []
-    sync(target, [{"id": 2}], [{"id": 3}], mode="append")
-    assert multiset(target.query("SELECT id FROM {table}")) == multiset(
-        [{"id": 1}, {"id": 2}, {"id": 3}]
-    )

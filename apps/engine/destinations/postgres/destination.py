@@ -203,7 +203,6 @@ class PostgresDestination(Destination):
     def abandon(self) -> None:
         with self._open_transaction(lock_job(self._staging.name)) as cursor:
             self._staging.drop(cursor)
-            self._staging.drop_old(cursor)
 
     def delete_older_publications(self) -> None:
         if self._has_older_publications:
@@ -293,7 +292,7 @@ class PostgresDestination(Destination):
         noticed, and the job is read again.
         """
         if not (self.is_only_batch and self._staging.is_missing):
-            return self._open_transaction(lock_job(self._staging.name), waits_for_disk=False)
+            return self._open_transaction(waits_for_disk=False)
         transaction = self._open_transaction(lock_job(self._staging.name))
         cursor = self._held_cursor = self._held.enter_context(transaction)
         self.holds_batch = self._staging.holds_only_batch = True

@@ -13,8 +13,6 @@ from apps.engine.failures import ConfigurationError
 
 MAX_BYTES = 63
 BATCH_COLUMN, ROW_COLUMN = "_drover_batch", "_drover_row"  # columns of staging tables
-STAGING_PREFIX = "_drover_staged_"
-OLD_STAGING_PREFIX = "_drover_stg_"  # of releases whose staging tables mark rows in another way
 SEQUENCE_PREFIX = "_drover_seq_"  # of the sequences that number the rows of staging tables
 PUBLICATIONS_TABLE = "_drover_publications"
 BATCHES_TABLE = "_drover_batches"
@@ -58,12 +56,7 @@ def staging_name(target: TableName, job_id: str) -> TableName:
     """Return the name of the job's staging table, which is in the target's schema."""
     if len(job_id) > 40 or not job_id.isascii():
         job_id = hashlib.sha256(job_id.encode()).hexdigest()[:40]
-    return target.sibling(STAGING_PREFIX + job_id)
-
-
-def old_staging_name(staging: TableName) -> TableName:
-    """Return the name that an earlier release gives to the staging table of the same job."""
-    return staging.sibling(OLD_STAGING_PREFIX + staging.name.removeprefix(STAGING_PREFIX))
+    return target.sibling(f"_drover_stg_{job_id}")
 
 
 def column_names(names: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 
 import polars as pl
@@ -47,25 +48,27 @@ def column_list(key: Sequence[str], alias: str | None = None) -> sql.Composed:
     return sql.SQL(", ").join(names)
 
 
-def rows_with_batch_position(staging: TableName, batches: Sequence[int]) -> sql.Composed:
-    """Return SQL for the staged rows of the batches with these numbers as `s`, and the position as `batches.position`.
+def rows_with_batch_position(staging: TableName, marks: Sequence[uuid.UUID]) -> sql.Composed:
+    """Return SQL for the staged rows of the batches with these marks as `s`, and the position as `batches.position`.
 
-    The numbers are no parameter, because a statement with parameters must not have column names with %.
+    The marks are no parameter, because a statement with parameters must not have column names with %.
     """
     return sql.SQL(
-        "{} AS s JOIN unnest({}::integer[]) WITH ORDINALITY AS batches (number, position) ON batches.number = s.{}"
+        "{} AS s JOIN unnest({}::uuid[]) WITH ORDINALITY AS batches (mark, position) ON batches.mark = s.{}"
     ).format(
         staging.identifier(),
-        sql.Literal("{" + ",".join(map(str, batches)) + "}"),
+        sql.Literal("{" + ",".join(map(str, marks)) + "}"),
         sql.Identifier(BATCH_COLUMN),
     )
 
 
-def last_records(staging: TableName, key: Sequence[str], batches: Sequence[int]) -> sql.Composed:
+def last_records(
+    staging: TableName, key: Sequence[str], marks: Sequence[uuid.UUID]
+) -> sql.Composed:
     """Return SQL for the last staged row of each key, as `s`."""
     columns = column_list(key, "s")
     return sql.SQL("(SELECT DISTINCT ON ({0}) s.* FROM {1} ORDER BY {0}, {2}) AS s").format(
-        columns, rows_with_batch_position(staging, batches), NEWEST_FIRST
+        columns, rows_with_batch_position(staging, marks), NEWEST_FIRST
     )
 
 

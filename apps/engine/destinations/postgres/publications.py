@@ -34,8 +34,7 @@ CREATE TABLE IF NOT EXISTS {} (
 ADD_OWNER = "ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text"
 SELECT_EXISTING = """
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({}) AND attname = 'owner' AND NOT attisdropped),
-       EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass({}) AND attname = 'number' AND NOT attisdropped),
-       to_regclass({}) IS NOT NULL"""
+       to_regclass({}) IS NOT NULL, to_regclass({}) IS NOT NULL"""
 SELECT_ROWS = "SELECT rows FROM {} WHERE job_id = {}"
 SELECT_LAST = "SELECT relid, shape, unknown FROM {} WHERE target = {} ORDER BY at DESC LIMIT 1"
 INSERT_PUBLICATION = """
@@ -75,7 +74,7 @@ class LastPublication:
 
 @dataclass(frozen=True, slots=True)
 class ExistingTables:
-    """Which of Drover's tables exist. `publications` and `batches` are false for tables of an older release."""
+    """Which of Drover's tables exist. `publications` is false for a table of an older release."""
 
     publications: bool
     batches: bool

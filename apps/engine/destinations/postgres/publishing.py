@@ -12,6 +12,7 @@ wait for it.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +32,7 @@ from apps.engine.destinations.postgres.identifiers import (
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.publications import TargetState, table_shape
-from apps.engine.destinations.postgres.staging import Staging, staged_columns
+from apps.engine.destinations.postgres.staging import Staging, batch_mark, staged_columns
 from apps.engine.destinations.postgres.swapping import can_be_replaced, copy_grants
 from apps.engine.destinations.postgres.tables import (
     SchemaEvolution,
@@ -185,7 +186,7 @@ class Publishing:
             self._staging.name.identifier(),
             keys.column_list(self._key, "s"),
             keys.NEWEST_FIRST,
-            keys.rows_with_batch_position(self._staging.name, self._batch_numbers),
+            keys.rows_with_batch_position(self._staging.name, self._marks),
         )
 
     # Fill the target in place.
@@ -348,12 +349,12 @@ class Publishing:
     def _staged_rows(self) -> sql.Composable:
         """Return SQL for the staged rows as `s`; with a key, only for the last row of each key."""
         if self._key and self._staging.has_row_numbers:
-            return keys.last_records(self._staging.name, self._key, self._batch_numbers)
+            return keys.last_records(self._staging.name, self._key, self._marks)
         return sql.SQL("{} AS s").format(self._staging.name.identifier())
 
     @property
-    def _batch_numbers(self) -> list[int]:
-        return self._staging.batch_numbers(self._cursor, self._committed)
+    def _marks(self) -> list[uuid.UUID]:
+        return [batch_mark(batch) for batch in self._committed]
 
     def _execute(self, command: LiteralString, *parts: sql.Composable) -> None:
         self._cursor.execute(sql.SQL(command).format(*parts))

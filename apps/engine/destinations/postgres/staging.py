@@ -1,11 +1,10 @@
-"""The job's staging table, a logged table in the target's schema. Each row has the number of its batch.
+"""The job's staging table, a logged table in the target's schema. Each row has the mark of its batch.
 
 The first batch creates the table with its columns. If it is the whole job, it is published in the same transaction: then
-rows have no numbers, unless the order of records or a single column needs them.
+rows have no marks, unless the order of records or a single column needs them.
 
-The table `_drover_batches` lists the batches of every staging table of the schema with their numbers and row counts. It is
-written in the transaction that copies the rows, so rows are counted only when a later attempt continues. A number is shorter
-than the batch's id, of which a large table would store one for each row.
+The table `_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
+written in the transaction that copies the rows, so rows are counted only when a later attempt continues.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from apps.engine.destinations.postgres.identifiers import (
     ROW_COLUMN,
     SEQUENCE_PREFIX,
     TableName,
-    old_staging_name,
 )
 from apps.engine.destinations.postgres.properties import NO_PROPERTIES, CopiedProperties
 from apps.engine.destinations.postgres.tables import (
@@ -46,11 +44,8 @@ from apps.engine.process.progress import progress
 MISSING = "Data that was staged for this sync is missing: the next attempt reads all records again"
 CREATE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (
-    staging text, batch uuid, rows bigint NOT NULL, number integer, PRIMARY KEY (staging, batch)
+    staging text, batch uuid, rows bigint NOT NULL, PRIMARY KEY (staging, batch)
 )"""
-ADD_NUMBER = (
-    "ALTER TABLE {} ADD COLUMN IF NOT EXISTS number integer"  # to a table of an older release
-)
 
 
 class Staging:
@@ -67,19 +62,18 @@ class Staging:
         self._copies = copies
 
     def create_batches_table(self, cursor: Cursor) -> None:
-        for statement in (CREATE_BATCHES, ADD_NUMBER):
-            cursor.execute(sql.SQL(statement).format(self._batches_table))
+        cursor.execute(sql.SQL(CREATE_BATCHES).format(self._batches_table))
 
     def create_table(
-        self, cursor: Cursor, columns: Mapping[str, Column], number: int | None = None
+        self, cursor: Cursor, columns: Mapping[str, Column], mark: uuid.UUID | None = None
     ) -> None:
-        """Create the table with these columns. Rows get the number of their batch."""
+        """Create the table with these columns. Rows get the mark."""
         types: dict[str, sql.Composable] = {}
+        if self._has_marks(columns):
+            types[BATCH_COLUMN] = sql.SQL("uuid DEFAULT {}").format(sql.Literal(mark))
         if self.has_row_numbers:
             types[ROW_COLUMN] = sql.SQL("bigint")
         types |= {name: sql_type(column) for name, column in columns.items()}
-        if self._has_batch_numbers(columns):
-            types[BATCH_COLUMN] = sql.SQL("integer DEFAULT {}").format(sql.Literal(number))
         definitions = [
             sql.SQL("{} {}").format(sql.Identifier(name), type_) for name, type_ in types.items()
         ]
@@ -90,8 +84,8 @@ class Staging:
         )
         self.is_missing = False
 
-    def _has_batch_numbers(self, columns: Mapping[str, Column]) -> bool:
-        """Whether rows need the numbers of their batches. A frame of a single column is copied with the number."""
+    def _has_marks(self, columns: Mapping[str, Column]) -> bool:
+        """Whether rows need the marks of their batches. A frame of a single column is copied with the mark."""
         columns_with_values = [
             name for name, column in columns.items() if column.type is not ColumnType.NULL
         ]
@@ -101,10 +95,6 @@ class Staging:
     def drop(self, cursor: Cursor) -> None:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.identifier()))
         self.unregister(cursor)
-
-    def drop_old(self, cursor: Cursor) -> None:
-        """Drop the table that an earlier release has staged for the same job."""
-        Staging(old_staging_name(self.name), has_row_numbers=False).drop(cursor)
 
     def unregister(self, cursor: Cursor) -> None:
         """Delete the table's entries in `_drover_batches`: it is no longer a staging table."""
@@ -131,14 +121,14 @@ class Staging:
         native: NativeTable = NO_NATIVE_TYPES,
     ) -> None:
         """Copy the frame into the table after adding the columns and types it needs."""
-        number = self._next_number(cursor)
-        frame = self._fit_frame(cursor, frame, number, native)
+        mark = batch_mark(batch)
+        frame = self._fit_frame(cursor, frame, mark, native)
         if self.has_row_numbers:
             frame = frame.with_row_index(ROW_COLUMN)
         if frame.width == 1:  # Older servers end the data at a line that contains only \.
-            frame = frame.with_columns(pl.lit(number).alias(BATCH_COLUMN))
+            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH_COLUMN))
         self._copy(cursor, frame.columns, "csv", csv_slices(frame))
-        self._register(cursor, batch, number, frame.height)
+        self._register(cursor, mark, frame.height)
 
     def add_copied_batch(
         self,
@@ -149,8 +139,8 @@ class Staging:
         native: NativeTable,
     ) -> None:
         """Copy rows into the table that were not decoded, after adding the columns of the frame that it needs."""
-        number = self._next_number(cursor)
-        self._fit_frame(cursor, columns, number, native)
+        mark = batch_mark(batch)
+        self._fit_frame(cursor, columns, mark, native)
         if self.has_row_numbers:
             self._number_rows(cursor)
         pieces: Iterable[bytes] = rows.pieces
@@ -162,7 +152,7 @@ class Staging:
                 "The destination has not stored all rows",
                 evidence=(f"{row_count:,} of {rows.row_count:,} rows of a batch",),
             )
-        self._register(cursor, batch, number, row_count)
+        self._register(cursor, mark, row_count)
 
     def _number_rows(self, cursor: Cursor) -> None:
         """Let the table number the rows of this batch in the order in which they are copied."""
@@ -180,22 +170,14 @@ class Staging:
             )
         )
 
-    def _next_number(self, cursor: Cursor) -> int:
-        """Return a number that no batch has. The caller holds the lock of the job, so no other attempt can take the same."""
-        if self.holds_only_batch:
-            return 1
-        query = sql.SQL("SELECT coalesce(max(number), 0) + 1 FROM {} WHERE staging = %s")
-        row = cursor.execute(query.format(self._batches_table), (self.name.name,)).fetchone()
-        return int(row[0]) if row else 1
-
-    def _set_number(self, cursor: Cursor, number: int) -> None:
-        """Let the rows that are copied next have this number of their batch.
+    def _set_mark(self, cursor: Cursor, mark: uuid.UUID) -> None:
+        """Let the rows that are copied next have this mark.
 
         ALTER TABLE also locks the table exclusively, so rows of another writer cannot get it.
         """
         cursor.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
-                self.name.identifier(), sql.Identifier(BATCH_COLUMN), sql.Literal(number)
+                self.name.identifier(), sql.Identifier(BATCH_COLUMN), sql.Literal(mark)
             )
         )
 
@@ -217,14 +199,12 @@ class Staging:
                 progress.report()
         return cursor.rowcount
 
-    def _register(self, cursor: Cursor, batch: Batch, number: int, row_count: int) -> None:
+    def _register(self, cursor: Cursor, mark: uuid.UUID, row_count: int) -> None:
         if self.holds_only_batch:
             return
         cursor.execute(
-            sql.SQL("INSERT INTO {} (staging, batch, rows, number) VALUES (%s, %s, %s, %s)").format(
-                self._batches_table
-            ),
-            (self.name.name, batch_uuid(batch), row_count, number),
+            sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches_table),
+            (self.name.name, mark, row_count),
         )
 
     def require_table(self, cursor: Cursor) -> Table:
@@ -254,9 +234,9 @@ class Staging:
     def delete_uncommitted(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
         """Delete the rows of batches that are not committed. Raises DestinationError if committed rows are missing."""
         staged_rows = self._registered_rows(cursor)
-        committed_rows = {batch_uuid(batch): batch.rows for batch in committed}
+        committed_rows = {batch_mark(batch): batch.rows for batch in committed}
         incomplete_batches = [
-            batch for batch, count in committed_rows.items() if staged_rows.get(batch, 0) != count
+            mark for mark, count in committed_rows.items() if staged_rows.get(mark, 0) != count
         ]
         if incomplete_batches:
             raise DestinationError(
@@ -274,28 +254,18 @@ class Staging:
         query = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches_table)
         return dict(cursor.execute(query, (self.name.name,)).fetchall())
 
-    def batch_numbers(self, cursor: Cursor, batches: Sequence[Batch]) -> list[int]:
-        """Return the numbers of the batches, in their order."""
-        if self.holds_only_batch:
-            return [1 for _ in batches]
-        query = sql.SQL("SELECT batch, number FROM {} WHERE staging = %s")
-        rows = cursor.execute(query.format(self._batches_table), (self.name.name,)).fetchall()
-        numbers: dict[uuid.UUID, int] = dict(rows)
-        return [numbers[batch_uuid(batch)] for batch in batches]
-
-    def _delete(self, cursor: Cursor, batches: list[uuid.UUID]) -> None:
-        """Delete the batches and their rows."""
-        deleted = cursor.execute(
-            sql.SQL(
-                "DELETE FROM {} WHERE staging = %s AND batch = ANY (%s) RETURNING number"
-            ).format(self._batches_table),
-            (self.name.name, batches),
-        ).fetchall()
+    def _delete(self, cursor: Cursor, marks: list[uuid.UUID]) -> None:
         cursor.execute(
             sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(
                 self.name.identifier(), sql.Identifier(BATCH_COLUMN)
             ),
-            ([number for (number,) in deleted],),
+            (marks,),
+        )
+        cursor.execute(
+            sql.SQL("DELETE FROM {} WHERE staging = %s AND batch = ANY (%s)").format(
+                self._batches_table
+            ),
+            (self.name.name, marks),
         )
 
     @property
@@ -303,7 +273,7 @@ class Staging:
         return self.name.sibling(BATCHES_TABLE).identifier()
 
     def _fit_frame(
-        self, cursor: Cursor, frame: pl.DataFrame, number: int, native: NativeTable
+        self, cursor: Cursor, frame: pl.DataFrame, mark: uuid.UUID, native: NativeTable
     ) -> pl.DataFrame:
         """Create the table, or add and widen its columns, and return the frame with the table's types.
 
@@ -313,9 +283,9 @@ class Staging:
         series_by_name = {}
         columns = {series.name: _column_of(series, native) for series in frame.iter_columns()}
         if self.is_missing:
-            self.create_table(cursor, columns, number)
+            self.create_table(cursor, columns, mark)
         else:
-            self._set_number(cursor, number)
+            self._set_mark(cursor, mark)
             existing_columns = staged_columns(self.require_table(cursor))
             new_columns = {
                 name: column for name, column in columns.items() if name not in existing_columns
@@ -354,8 +324,8 @@ class Staging:
             cursor.execute(change.format(table, column, column, sql.Literal(scale)))
 
 
-def batch_uuid(batch: Batch) -> uuid.UUID:
-    """Return the batch's id as a UUID."""
+def batch_mark(batch: Batch) -> uuid.UUID:
+    """Return the mark of the batch's rows: its id as a UUID."""
     try:
         return uuid.UUID(batch.id)
     except ValueError:
