@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from allauth.mfa.totp.internal import auth as totp
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.first_start import log_in as log_in_to_api
 from tests.journeys.accessibility import severe_violations
@@ -32,6 +32,7 @@ def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_sin
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
+    see_that_a_slow_page_says_that_it_loads(page, site)
     address = f"ada-{uuid4().hex[:8]}@example.com"
     sign_up(page, site, address)
     wait_for_link(site, address, "Confirm your e-mail address")
@@ -64,6 +65,19 @@ def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_sin
     check_every_settings_page(page, tmp_path)
     # While the user is logged out, the page requests a session and gets 401.
     assert visitor.unexpected_errors(401) == []
+
+
+def see_that_a_slow_page_says_that_it_loads(page: Page, site: Site) -> None:
+    """Hold back the code, as a slow network does."""
+    held: list[Route] = []
+    page.route("**/assets/index-*.js", held.append)
+    page.goto(f"{site.url}/login", wait_until="commit")
+    expect(page.get_by_role("status")).to_have_text("Loading Drover…")
+    expect(page.get_by_role("status")).to_be_visible()
+    page.unroute("**/assets/index-*.js")
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
 def sign_up(page: Page, site: Site, address: str) -> None:
