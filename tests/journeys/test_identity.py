@@ -70,13 +70,13 @@ def test_a_user_signs_up_adds_second_factors_invites_a_colleague_and_sets_up_sin
 def see_that_a_slow_page_says_that_it_loads(page: Page, site: Site) -> None:
     """Hold back the code, as a slow network does."""
     held: list[Route] = []
-    page.route("**/assets/index-*.js", held.append)
+    page.route("**/assets/index-*.js", lambda route: held.append(route))
     page.goto(f"{site.url}/login", wait_until="commit")
     expect(page.get_by_role("status")).to_have_text("Loading Drover…")
     expect(page.get_by_role("status")).to_be_visible()
-    page.unroute("**/assets/index-*.js")
     for route in held:
         route.continue_()
+    page.unroute("**/assets/index-*.js")
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
