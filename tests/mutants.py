@@ -1815,6 +1815,49 @@ MUTANTS = [
         "if False:",
         MAILED_LINKS,
     ),
+    # Alerts and calls after runs.
+    Mutant(
+        "viewers see the whole URLs of calls after runs",
+        "apps/alerts/follow_ups/services.py",
+        "return by.may(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)",
+        "return True",
+        ("tests/alerts/follow_ups",),
+    ),
+    Mutant(
+        "a viewer makes a test call after a run",
+        "apps/alerts/follow_ups/calls.py",
+        "    by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)\n",
+        "",
+        ("tests/alerts/follow_ups",),
+    ),
+    Mutant(
+        "a channel's secret is kept for another URL",
+        "apps/alerts/settings.py",
+        "        _refuse_kept_secret_at_another_url(row, sent, kind)\n",
+        "",
+        ("tests/alerts/test_api.py",),
+    ),
+    Mutant(
+        "the channel of a hidden rule can be changed",
+        "apps/alerts/channels.py",
+        "if permission is not None and not by.may(permission):",
+        "if False:",
+        ("tests/alerts/test_api.py",),
+    ),
+    Mutant(
+        "an incident is resolved while one of its alerts is open",
+        "apps/alerts/sending/incidents.py",
+        "        if not is_open(first):",
+        "        if True:",
+        ("tests/alerts/test_incident_kinds.py", "tests/alerts/test_burst.py"),
+    ),
+    Mutant(
+        "a publication does not wait for the disk",
+        "apps/engine/destinations/postgres/destination.py",
+        "self._connection, self.config, *first, waits_for_disk=waits_for_disk",
+        "self._connection, self.config, *first, waits_for_disk=False",
+        ("tests/engine/destinations/test_server_crashes.py",),
+    ),
 ]
 
 

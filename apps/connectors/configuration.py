@@ -24,7 +24,7 @@ from apps.orgs.principals import Principal
 
 PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 # Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group. It is searched only where such a part
-# begins, and without going back, because a text of 2 MB that begins a token at each place would take an hour.
+# begins, and without going back, because the time would grow with the square of a text that begins a token at each place.
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]++\.(eyJ[\w-]++)\.")
 MAX_RENEWED_LIFETIME = 7 * 24 * 3600  # seconds; a program renews a token that ends so soon
 

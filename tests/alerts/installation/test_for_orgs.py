@@ -23,7 +23,10 @@ from tests.threads import DatabaseThread
 from tests.world import World, make_pipeline, make_world
 
 LONG = timedelta(minutes=20)
-NEVER: Callable[[], bool] = lambda: False  # noqa: E731
+
+
+def never_stopped() -> bool:
+    return False
 
 
 def lose_workers(*, told: bool = True) -> None:
@@ -54,8 +57,8 @@ def test_an_org_is_told_once_that_its_due_runs_do_not_start_and_once_that_they_d
     channel = watch_runs(world, receiver)
     create_schedule(world, make_pipeline(world), overdue_by=LONG)
     lose_workers()
-    assert tell_without_workers(NEVER) == 1
-    assert tell_without_workers(NEVER) == 0
+    assert tell_without_workers(never_stopped) == 1
+    assert tell_without_workers(never_stopped) == 0
     (message,) = receiver.messages
     (event,) = message["events"]
     assert (event["kind"], event["rule"]["kind"]) == ("opened", "no_worker")
@@ -64,7 +67,7 @@ def test_an_org_is_told_once_that_its_due_runs_do_not_start_and_once_that_they_d
     assert event["summary"].startswith("do not start: one waits since ")
 
     revive_worker()
-    assert tell_without_workers(NEVER) == 0
+    assert tell_without_workers(never_stopped) == 0
     by_subject.tick()
     make_due(world, channel)
     deliver(world, channel)
@@ -77,10 +80,10 @@ def test_a_run_that_waits_for_any_worker_is_told_too(world: World, receiver: Rec
     started = world.client(Role.MEMBER).post(f"/api/v1/pipelines/{pipeline.pk}/run")
     assert started.status_code == 201, started.content
     lose_workers()
-    assert tell_without_workers(NEVER) == 0, "it waits for less than 3 minutes"
+    assert tell_without_workers(never_stopped) == 0, "it waits for less than 3 minutes"
     with connection.cursor() as cursor, world.scope():
         cursor.execute("UPDATE runs_run SET created_at = created_at - interval '4 minutes'")
-    assert tell_without_workers(NEVER) == 1
+    assert tell_without_workers(never_stopped) == 1
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def test_an_org_without_this_problem_is_told_nothing(
             cursor.execute(
                 "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '14 min')"
             )
-    tell_without_workers(NEVER)
+    tell_without_workers(never_stopped)
     assert receiver.messages == []
 
 
@@ -109,9 +112,9 @@ def test_other_alerts_are_delivered_while_no_worker_is_alive(
 ) -> None:
     add_webhook(world, receiver)
     fail(world, "Orders")
-    assert tell_without_workers(NEVER) == 0
+    assert tell_without_workers(never_stopped) == 0
     lose_workers()
-    tell_without_workers(NEVER)
+    tell_without_workers(never_stopped)
     assert receiver.pipelines() == [[("opened", "Orders")]]
 
 
@@ -120,7 +123,7 @@ def test_a_process_that_stops_sends_nothing_more(world: World, receiver: Receive
     create_schedule(world, make_pipeline(world), overdue_by=LONG)
     lose_workers()
     assert tell_without_workers(lambda: True) == 0
-    assert tell_without_workers(NEVER) == 1
+    assert tell_without_workers(never_stopped) == 1
 
 
 def test_several_web_processes_at_the_same_time_tell_it_once(
@@ -135,14 +138,14 @@ def test_several_web_processes_at_the_same_time_tell_it_once(
 
     def process() -> None:
         barrier.wait()
-        tell_without_workers(NEVER)
+        tell_without_workers(never_stopped)
 
     threads = [DatabaseThread(target=process) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    tell_without_workers(NEVER)
+    tell_without_workers(never_stopped)
     told = [message["organization"]["id"] for message in receiver.messages]
     assert sorted(told) == sorted(str(world.org.pk) for world in worlds)
 
@@ -153,7 +156,7 @@ def test_a_viewer_and_a_stranger_do_not_see_it_and_members_do(
     channel = watch_runs(world, receiver)
     create_schedule(world, make_pipeline(world), overdue_by=LONG)
     lose_workers()
-    tell_without_workers(NEVER)
+    tell_without_workers(never_stopped)
     (row,) = log_of(world, channel=channel)
     assert (row["kind"], row["state"]) == ("opened", "sent")
     for path in ("/api/v1/alerts/open", CHANNELS):
