@@ -497,7 +497,7 @@ def test_a_viewer_sees_them_without_the_path_of_the_url_and_without_answers(
         assert stranger.client(Role.OWNER).get(path).status_code == 404
 
 
-def test_a_domain_role_shows_the_urls_of_the_pipelines_of_its_domain(
+def test_a_domain_role_shows_the_urls_and_allows_tests_for_the_pipelines_of_its_domain(
     world: World, receiver: Receiver
 ) -> None:
     with world.scope():
@@ -507,12 +507,15 @@ def test_a_domain_role_shows_the_urls_of_the_pipelines_of_its_domain(
             org=world.org, by=SYSTEM, domain_id=domain.pk, member_id=viewer.pk, role=Role.MEMBER
         )
     inside, outside = make_pipeline(world, domain_id=domain.pk), make_pipeline(world)
-    shown = []
+    shown, tested = [], []
     for pipeline in (inside, outside):
-        add(world, pipeline, **webhook(receiver))
-        (row,) = world.client(Role.VIEWER).get(path_of(pipeline)).json()["results"]
+        end_run(world, pipeline)
+        created = add(world, pipeline, **webhook(receiver))
+        client = world.client(Role.VIEWER)
+        (row,) = client.get(path_of(pipeline)).json()["results"]
         shown.append(row["settings"]["url"].endswith("/hook"))
-    assert shown == [True, False]
+        tested.append(client.post(f"{path_of(pipeline)}/{created['id']}/test").status_code)
+    assert (shown, tested) == ([True, False], [202, 403])
 
 
 @pytest.mark.parametrize(
