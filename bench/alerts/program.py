@@ -4,7 +4,7 @@
 |---|---|---|
 | failing | URL COUNT | creates pipelines whose runs fail, each with a webhook of its own |
 | running | URL COUNT | creates an org with running runs, and a webhook that is told of each failure |
-| end | ORG SECONDS | lets all running runs of the org fail within the seconds, and prints how many it took |
+| end | ORG SECONDS PLACE PROCESSES | lets this process's share of the org's running runs fail within the seconds, and prints how many it took |
 | minute | ROUNDS | creates 5,000 pipelines, and measures what is done each minute |
 | false-alarms | | simulates pipelines, and counts the false alarms and the faults that are found |
 
@@ -93,8 +93,8 @@ def create_running(url: str, count: str) -> dict[str, Any]:
     return {"token": create_token(org, user), "org": str(org.pk), "channel": str(channel)}
 
 
-def end_running(org_id: str, seconds: str) -> float:
-    """Let the runs fail evenly within the time. Return how many seconds it took, which are more on a slow machine."""
+def end_running(org_id: str, seconds: str, place: str, processes: str) -> float:
+    """Let a share of the runs fail evenly within the time. Return how many seconds it took, which are more on a slow machine."""
     from django.utils import timezone
 
     from apps.orgs.walls.scope import org_scope
@@ -103,7 +103,8 @@ def end_running(org_id: str, seconds: str) -> float:
 
     org = UUID(org_id)
     with org_scope(org):
-        run_ids = list(Run.objects.for_org(org).values_list("pk", flat=True))
+        all_ids = Run.objects.for_org(org).order_by("pk").values_list("pk", flat=True)
+        run_ids = list(all_ids)[int(place) :: int(processes)]
     started = time.monotonic()
     for number, run_id in enumerate(run_ids):
         time.sleep(max(0.0, started + float(seconds) * number / len(run_ids) - time.monotonic()))
