@@ -14,7 +14,7 @@ import { nameInWords } from "@/format/name";
 import { formatBytes, formatCount } from "@/format/number";
 import { streamsQuery, type StreamFilter } from "./queries";
 import { SettingLink } from "./repair/setting-link";
-import { roughDuration } from "./time-left";
+import { steadyStep, type Step } from "./time-left";
 
 /** The streams of a run that has several: the state, the counts and the failure of each. */
 export function StreamsCard({ run }: { run: Run }) {
@@ -214,7 +214,14 @@ function StreamDuration({ stream }: { stream: RunStream }) {
   if (stream.status !== "running" || !stream.started_at || !stream.total || stream.read === 0) return "–";
   const secondsSoFar = secondsBetween(stream.started_at, null, now);
   const share = Math.min(1, stream.read / stream.total);
-  return `about ${roughDuration((secondsSoFar * (1 - share)) / share)} left`;
+  return <SteadyTimeLeft seconds={(secondsSoFar * (1 - share)) / share} />;
+}
+
+function SteadyTimeLeft({ seconds }: { seconds: number }) {
+  const [shown, setShown] = useState<Step | null>(null);
+  const step = steadyStep(seconds, shown);
+  if (step !== shown) setShown(step);
+  return `about ${step.text} left`;
 }
 
 /** How far an incremental stream was read before and after the run. */

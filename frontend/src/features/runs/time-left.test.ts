@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TimeLeft } from "./time-left";
+import { steadyStep, TimeLeft, type Step } from "./time-left";
 
 const START = Date.parse("2026-03-01T06:00:00Z");
 const TOTAL = 336_776;
@@ -66,5 +66,20 @@ describe("the time left", () => {
     const timeLeft = new TimeLeft(START);
     timeLeft.update({ read: 900, total: 1000, at: START + 9_000 });
     expect(timeLeft.update({ read: 0, total: 1000, at: START + 10_000 })).toBeNull();
+  });
+});
+
+describe("the step of a duration", () => {
+  it("stays while the duration goes back and forth around its end, and changes when it leaves it clearly", () => {
+    let shown: Step | null = null;
+    const texts = [92, 88, 91, 87, 70, 92].map((seconds) => (shown = steadyStep(seconds, shown)).text);
+    expect(texts).toEqual([
+      "2\u00a0min",
+      "2\u00a0min",
+      "2\u00a0min",
+      "2\u00a0min",
+      "1\u00a0min",
+      "1\u00a0min",
+    ]);
   });
 });

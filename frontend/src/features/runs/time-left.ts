@@ -26,9 +26,8 @@ export class TimeLeft {
     const { read, total } = sample;
     if (total === null || read > total || !this.rate) return null;
     const seconds = (total - read) / this.rate;
-    const isWithin = this.shown && isNear(seconds, this.shown);
-    if (!isWithin) this.shown = stepOf(seconds);
-    return this.shown!.text;
+    this.shown = steadyStep(seconds, this.shown);
+    return this.shown.text;
   }
 
   private updateRate(sample: Sample): void {
@@ -46,10 +45,15 @@ export class TimeLeft {
 }
 
 /** A text for all durations between two numbers of seconds. */
-interface Step {
+export interface Step {
   from: number;
   to: number;
   text: string;
+}
+
+/** Returns the step that is shown, or another one if the duration has left it clearly. So the text does not go back and forth. */
+export function steadyStep(seconds: number, shown: Step | null): Step {
+  return shown && isNear(seconds, shown) ? shown : stepOf(seconds);
 }
 
 function isNear(seconds: number, { from, to }: Step): boolean {
@@ -70,9 +74,4 @@ function step(seconds: number, unitSeconds: number, size: number, unit: string):
   const half = (size * unitSeconds) / 2;
   const middle = count * unitSeconds;
   return { from: middle - half, to: middle + half, text: withUnit(count, unit) };
-}
-
-/** Names a duration as the time left of a run is named. */
-export function roughDuration(seconds: number): string {
-  return stepOf(seconds).text;
 }
