@@ -68,9 +68,23 @@ interface ErrorDescription {
   nextStep: string | null;
 }
 
+/** Whether the object does not exist, or is not for this user. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof ProblemError && error.status === 404;
+}
+
 /** The data of one object, or undefined if it was deleted meanwhile: its old data must not be shown then. */
 export function dataIfFound<Data>(data: Data | undefined, error: unknown): Data | undefined {
-  return error instanceof ProblemError && error.status === 404 ? undefined : data;
+  return isNotFound(error) ? undefined : data;
+}
+
+const DELETION_POLL_INTERVAL = 15_000; // milliseconds
+
+/**
+ * The `refetchInterval` of the query of an open page, so that it says soon that its object was deleted. No event tells it.
+ */
+export function pollUntilDeleted({ state }: { state: { error: unknown } }): number | false {
+  return isNotFound(state.error) ? false : DELETION_POLL_INTERVAL;
 }
 
 /** The message if the name is already in use, or null. Show it at the field of the name. */

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, screen } from "@testing-library/react";
+import { act, cleanup, screen, within } from "@testing-library/react";
 import { delay, http, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { queryClient } from "@/query-client";
@@ -95,10 +95,38 @@ describe("if the item is deleted while its page is open, the page says so and le
     server.resetHandlers();
     server.use(http.all("*/api/v1/*", fail(404)));
     void queryClient.invalidateQueries();
-    expect(await screen.findByRole("heading", { name: `This ${item} does not exist` })).toBeTruthy();
+    expect(await screen.findByRole("heading", { name: `This ${item} was deleted` })).toBeTruthy();
     expect(screen.getByRole("link", { name: /^Go to / }).getAttribute("href")).toBe(list);
     expect(errors.join("\n")).toBe("");
   });
+});
+
+/** Other pages learn it when the user comes back to the tab of the browser. */
+describe("a page that people watch learns by itself that its item was deleted", () => {
+  it.each(paths.filter(([path]) => /^\/(runs|pipelines)\/[^/]+$/.test(path)))(
+    "%s",
+    async (path, { item }) => {
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+      serveItems(fail(500));
+      await open(path);
+      await findTitle();
+      server.resetHandlers();
+      const requests: string[] = [];
+      server.use(
+        http.all("*/api/v1/*", ({ request }) => {
+          requests.push(new URL(request.url).pathname);
+          return new HttpResponse(null, { status: 404 });
+        }),
+      );
+      await act(() => vi.advanceTimersByTime(15_000));
+      expect((await screen.findByRole("alert")).textContent).toContain(`This ${item} was deleted`);
+      expect(within(screen.getByRole("main")).queryAllByRole("button")).toEqual([]);
+      requests.length = 0;
+      await act(() => vi.advanceTimersByTime(60_000));
+      vi.useRealTimers();
+      expect(requests.filter((address) => address.startsWith("/api/v1/" + item))).toEqual([]);
+    },
+  );
 });
 
 describe("if the server fails while the page is open, the page keeps what it shows", () => {

@@ -1,5 +1,5 @@
 import { Link, useRouter } from "@tanstack/react-router";
-import { ProblemError } from "@/api/problem";
+import { isNotFound } from "@/api/problem";
 import { buttonClasses } from "./button";
 import { CodeNotLoadedNotice } from "./code-boundary";
 import { CodeNotLoaded } from "./lazy-code";
@@ -17,7 +17,7 @@ export function NotFoundPage() {
 
 /** The content of a list whose rows could not be loaded. */
 export function LoadErrorPage({ error, retry }: { error: unknown; retry: () => void }) {
-  if (error instanceof ProblemError && error.status === 404) return <NotFound />;
+  if (isNotFound(error)) return <NotFound />;
   return <ErrorNotice error={error} retry={retry} />;
 }
 
@@ -53,13 +53,15 @@ interface ItemProps {
   item: keyof typeof ITEMS;
   error: unknown;
   retry: () => void;
+  /** Whether the page has shown the item before. */
+  wasShown: boolean;
 }
 
 /** The page of one item while it is loaded, and if it cannot be shown: why, and what the user can do next. */
-export function ItemPlaceholder({ item, error, retry }: ItemProps) {
+export function ItemPlaceholder({ item, error, retry, wasShown }: ItemProps) {
   const { noun, to, list } = ITEMS[item];
   usePageTitle(capitalize(noun));
-  if (error instanceof ProblemError && error.status === 404) return <MissingItem item={item} />;
+  if (isNotFound(error)) return wasShown ? <DeletedItem item={item} /> : <MissingItem item={item} />;
   return (
     <>
       <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-faint">
@@ -73,21 +75,36 @@ export function ItemPlaceholder({ item, error, retry }: ItemProps) {
   );
 }
 
-/** The item does not exist. It may have been deleted while its page was open. */
+/** The item does not exist. */
 export function MissingItem({ item, isPage = true }: Pick<ItemProps, "item"> & { isPage?: boolean }) {
-  const { noun, to, list } = ITEMS[item];
   return (
     <EmptyState
-      title={`This ${noun} does not exist`}
+      title={`This ${ITEMS[item].noun} does not exist`}
       isPage={isPage}
-      action={
-        <Link to={to} className={buttonClasses("primary")}>
-          Go to {list}
-        </Link>
-      }
+      action={<ListLink item={item} />}
     >
       It was deleted, belongs to another organization, or the address is wrong.
     </EmptyState>
+  );
+}
+
+/** The item was deleted while its page was open. The page replaces what the user was looking at, so it is announced. */
+function DeletedItem({ item }: Pick<ItemProps, "item">) {
+  return (
+    <div role="alert">
+      <EmptyState title={`This ${ITEMS[item].noun} was deleted`} isPage action={<ListLink item={item} />}>
+        It was deleted while this page was open, or you no longer have access to it.
+      </EmptyState>
+    </div>
+  );
+}
+
+function ListLink({ item }: Pick<ItemProps, "item">) {
+  const { to, list } = ITEMS[item];
+  return (
+    <Link to={to} className={buttonClasses("primary")}>
+      Go to {list}
+    </Link>
   );
 }
 

@@ -1,5 +1,5 @@
 import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState, type ReactNode } from "react";
-import { ProblemError } from "@/api/problem";
+import { isNotFound } from "@/api/problem";
 import { MissingItem } from "@/components/error-pages";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { StreamRefused } from "@/live/event-stream";
@@ -66,8 +66,7 @@ function OpenConversation(props: Props & { conversationId: string }) {
   useEffect(() => {
     if (code !== null) reportCode(code);
   }, [code]);
-  if (error instanceof ProblemError && error.status === 404)
-    return <MissingItem item="conversation" isPage={false} />;
+  if (isNotFound(error)) return <MissingItem item="conversation" isPage={false} />;
   if (error && !conversation) {
     return (
       <div className="grid gap-2 p-4">

@@ -21,7 +21,14 @@ export function ApprovalPage() {
   const request = dataIfFound(data, error);
   return (
     <div className="mx-auto max-w-[48rem] px-4 py-5 md:px-6">
-      {!request && <ItemPlaceholder item="request" error={error} retry={() => void refetch()} />}
+      {!request && (
+        <ItemPlaceholder
+          item="request"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {request && <Request key={request.id} request={request} />}
     </div>
   );

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
-import { ProblemError, dataIfFound } from "@/api/problem";
+import { dataIfFound, isNotFound } from "@/api/problem";
 import type { Connector } from "@/api/types";
 import { connectorQuery } from "@/components/connectors/queries";
 import { ItemPlaceholder } from "@/components/error-pages";
@@ -28,7 +28,14 @@ export function ConnectorPage() {
   usePageTitle(connector?.name ?? "Connector");
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
-      {!connector && <ItemPlaceholder item="connector" error={error} retry={() => void refetch()} />}
+      {!connector && (
+        <ItemPlaceholder
+          item="connector"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {connector && <Content key={connector.id} connector={connector} />}
     </div>
   );
@@ -39,7 +46,7 @@ function Content({ connector }: { connector: Connector }) {
   const readOnlyReason = useReadOnlyReason();
   const canEdit = readOnlyReason === null && hasPermission("connectors.edit", connector.domain?.id);
   const kind = useQuery(kindQuery(connector.role, connector.kind));
-  const isUnknown = kind.error instanceof ProblemError && kind.error.status === 404;
+  const isUnknown = isNotFound(kind.error);
   const schema = kind.data ? (kind.data.config_schema as Schema) : null;
   const { field } = useSearch({ from: "/app/connectors/$connectorId", select: parseConnectorSearch });
   useFocusedSetting(field, canEdit && schema !== null);

@@ -3,7 +3,7 @@ import { Link, Outlet, useBlocker, useLocation, useNavigate, useParams } from "@
 import { Switch } from "radix-ui";
 import type { Versioned } from "@/api/client";
 import { pipelineQuery } from "@/api/pipelines";
-import { dataIfFound } from "@/api/problem";
+import { dataIfFound, pollUntilDeleted } from "@/api/problem";
 import type { Pipeline } from "@/api/types";
 import { ConfirmDialog } from "@/components/dialog";
 import { ItemPlaceholder } from "@/components/error-pages";
@@ -27,12 +27,22 @@ import { scheduleValues } from "./schedule-values";
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
   useOrgEvents();
-  const { data, error, refetch } = useQuery(pipelineQuery(pipelineId));
+  const { data, error, refetch } = useQuery({
+    ...pipelineQuery(pipelineId),
+    refetchInterval: pollUntilDeleted,
+  });
   const pipeline = dataIfFound(data, error);
   usePageTitle(useTitle(pipeline));
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {!pipeline && <ItemPlaceholder item="pipeline" error={error} retry={() => void refetch()} />}
+      {!pipeline && (
+        <ItemPlaceholder
+          item="pipeline"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {pipeline && <PipelineContent key={pipeline.id} pipeline={pipeline} />}
     </div>
   );

@@ -172,15 +172,6 @@ describe("the page of a run", () => {
     expect(screen.getByRole("button", { name: "Explain this failure" })).toBeTruthy();
   });
 
-  it("says that the run does not exist if it was deleted meanwhile", async () => {
-    await openPage(`/runs/${ID}`);
-    await screen.findByText("The connection was lost", { exact: false });
-    server.use(untyped.get(`*/api/v1/runs/${ID}`, () => HttpResponse.json({}, { status: 404 })));
-    await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
-    await waitFor(() => expect(screen.queryByText("The connection was lost", { exact: false })).toBeNull());
-    expect(await screen.findByText("This run does not exist")).toBeTruthy();
-  });
-
   it("keeps the page if only the log cannot be read, and reads it again", async () => {
     server.use(untyped.get("*/api/v1/runs/*/logs", () => HttpResponse.json({}, { status: 500 })));
     await openPage(`/runs/${ID}`);

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { StreamState } from "@/live/event-stream";
-import { dataIfFound } from "@/api/problem";
+import { dataIfFound, pollUntilDeleted } from "@/api/problem";
 import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { WhoIsTold } from "@/components/alerts/who-is-told";
@@ -42,7 +42,12 @@ export function RunPage() {
 }
 
 function LiveRun({ runId }: { runId: string }) {
-  const { data, error, refetch } = useQuery(runQuery(runId));
+  const { data, error, refetch } = useQuery({
+    ...runQuery(runId),
+    // A live run is followed, and cannot be deleted.
+    refetchInterval: (query) =>
+      query.state.data && isLive(query.state.data.status) ? false : pollUntilDeleted(query),
+  });
   const run = dataIfFound(data, error);
   const live = run !== undefined && isLive(run.status);
   // The failure of a run that is watched is shown where nothing moves, until somebody wants to read more.
@@ -58,7 +63,14 @@ function LiveRun({ runId }: { runId: string }) {
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {!run && <ItemPlaceholder item="run" error={error} retry={() => void refetch()} />}
+      {!run && (
+        <ItemPlaceholder
+          item="run"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {run && (
         <>
           <Header run={run} />

@@ -28,7 +28,14 @@ export function SourcePage() {
   const source = dataIfFound(data, error);
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {!source && <ItemPlaceholder item="source" error={error} retry={() => void refetch()} />}
+      {!source && (
+        <ItemPlaceholder
+          item="source"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {source && <SourceEditor key={source.id} source={source} />}
     </div>
   );

@@ -24,7 +24,14 @@ export function ComparisonPage() {
   usePageTitle(comparison ? `Comparison of runs of ${comparison.run.pipeline.name}` : "Comparison of runs");
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
-      {!comparison && <ItemPlaceholder item="comparison" error={error} retry={() => void refetch()} />}
+      {!comparison && (
+        <ItemPlaceholder
+          item="comparison"
+          error={error}
+          retry={() => void refetch()}
+          wasShown={data !== undefined}
+        />
+      )}
       {comparison && <Content comparison={comparison} />}
     </div>
   );
