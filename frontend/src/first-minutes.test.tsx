@@ -3,7 +3,7 @@ import { cleanup, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, it } from "vitest";
 import { router } from "./router";
-import type { Permission, Preview, Run } from "./api/types";
+import type { Overview, Permission, Preview, Run } from "./api/types";
 import { openPage, startApp } from "./test-app";
 import { EMPTY_LISTS, http, part, refusal, startServer } from "./test-server";
 
@@ -32,7 +32,7 @@ const MEMBER: Permission[] = ["pipelines.edit", "pipelines.run", "data.view", "r
 /** The names of the pipelines that were asked for. "Weather to DuckDB" exists already. */
 let names: string[];
 
-startServer(
+const server = startServer(
   http.post("/api/v1/pipelines/preview", ({ response }) => response(200).json(PREVIEW)),
   http.post("/api/v1/pipelines/{id}/run", ({ response }) => response(201).json(RUN)),
   http.get("/api/v1/runs/{id}", ({ response }) => response(200).json(RUN)),
@@ -45,10 +45,10 @@ startServer(
   EMPTY_LISTS,
 );
 
-async function openStart(permissions: Permission[]) {
+async function openStart(permissions: Permission[], path = "/start") {
   names = [];
   startApp(permissions);
-  await openPage("/start");
+  await openPage(path);
 }
 
 it("goes from sample data to the first run with one more click, and to its page if it fails", async () => {
@@ -63,6 +63,20 @@ it("goes from sample data to the first run with one more click, and to its page 
   expect(screen.getByRole("link", { name: "See why on the page of the run" }).getAttribute("href")).toBe(
     "/runs/r1",
   );
+});
+
+it("the heading gets the focus of the link to the sample, and then of the button that starts the run", async () => {
+  const nothing = part<Overview>({ freshness: { failing: 0, late: 0, fresh: 0, none: 0 }, attention: [] });
+  server.use(http.get("/api/v1/stats/overview", ({ response }) => response(200).json(nothing)));
+  await openStart(MEMBER, "/");
+  const expectFocusOnHeading = () =>
+    waitFor(() => expect(document.activeElement).toBe(screen.getByRole("heading", { level: 1 })));
+  await userEvent.click(await screen.findByRole("link", { name: /weather/ }));
+  await screen.findByText("JFK");
+  await expectFocusOnHeading();
+  await userEvent.click(screen.getByRole("button", { name: "Create pipeline and run" }));
+  await screen.findByText(/The disk is full/);
+  await expectFocusOnHeading();
 });
 
 it("tells a viewer which permission the first steps need", async () => {

@@ -33,6 +33,7 @@ import { forgetKept } from "@/components/use-kept";
 import { CodeBoundary, CodeNotLoadedNotice } from "@/components/code-boundary";
 import { AppErrorPage, NotFound, NotFoundPage, RouteErrorPage } from "@/components/error-pages";
 import { loadCode } from "@/components/lazy-code";
+import { noteNavigation } from "@/components/page";
 import { Shell } from "@/features/shell/shell";
 import { withPermission } from "./permission-gate";
 import { queryClient } from "./query-client";
@@ -623,6 +624,10 @@ export const router = createRouter({
   defaultPreload: "intent",
   defaultErrorComponent: RouteErrorPage,
   scrollRestoration: true,
+});
+
+router.subscribe("onBeforeNavigate", ({ fromLocation }) => {
+  if (fromLocation) noteNavigation();
 });
 
 let organizationId: string | undefined;

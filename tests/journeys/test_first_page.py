@@ -205,11 +205,18 @@ def load_sample_data(page: Page, screenshots: Path) -> None:
     page.get_by_role("link", name="Sample data: flights").click()
     preview = page.get_by_role("region", name="Preview of the records").get_by_role("row")
     expect(preview).to_have_count(11)
+    expect_focus_on_heading(page)
     expect(page.get_by_role("radio", name=re.compile("^DuckDB"))).to_be_checked()
     assert severe_violations(page) == []
     page.screenshot(path=screenshots / "sample.png", full_page=True)
     page.get_by_role("button", name="Create pipeline and run").click()
+    expect_focus_on_heading(page)
     expect_records(page, screenshots / "sample-arrived.png")
+
+
+def expect_focus_on_heading(page: Page) -> None:
+    """The link or button that had the focus is gone with its page."""
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
 
 
 def expect_records(page: Page, screenshot: Path) -> None:
@@ -260,5 +267,7 @@ def load_own_table(page: Page, screenshots: Path) -> None:
     page.get_by_role("button", name="Save and continue").click()
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Create and run").click()
+    expect(page).to_have_url(RUN_ADDRESS)
+    expect_focus_on_heading(page)
     page.get_by_role("link", name="Look at the records").click(timeout=RUN_TIMEOUT)
     expect_records(page, screenshots / "own-arrived.png")

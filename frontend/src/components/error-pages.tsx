@@ -4,7 +4,7 @@ import { buttonClasses } from "./button";
 import { CodeNotLoadedNotice } from "./code-boundary";
 import { CodeNotLoaded } from "./lazy-code";
 import { EmptyState, ErrorNotice, Skeletons } from "./notice";
-import { usePageTitle } from "./page";
+import { PageTitle, usePageTitle } from "./page";
 
 /** A page without the navigation. Users who are logged in see `NotFound` inside the navigation. */
 export function NotFoundPage() {
@@ -69,7 +69,7 @@ export function ItemPlaceholder({ item, error, retry, wasShown }: ItemProps) {
           {capitalize(list)}
         </Link>
       </nav>
-      <h1 className="mb-4 text-xl font-semibold tracking-tight">{capitalize(noun)}</h1>
+      <PageTitle className="mb-4">{capitalize(noun)}</PageTitle>
       {error ? <ErrorNotice error={error} retry={retry} /> : <Skeletons />}
     </>
   );
@@ -123,7 +123,7 @@ export function RouteErrorPage({ error, reset }: RouteErrorProps) {
   usePageTitle("Error");
   return (
     <div className="mx-auto grid max-w-2xl gap-4 p-6">
-      <h1 className="text-xl font-semibold tracking-tight">This page cannot be shown</h1>
+      <PageTitle>This page cannot be shown</PageTitle>
       {error instanceof CodeNotLoaded ? (
         <CodeNotLoadedNotice />
       ) : (

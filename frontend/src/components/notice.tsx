@@ -3,6 +3,7 @@ import { describeError, fieldMessages, requestIdOf } from "@/api/problem";
 import { Button } from "./button";
 import { CopyButton } from "./copy-button";
 import { WarningIcon } from "./icons";
+import { PageTitle } from "./page";
 
 interface NoticeProps {
   title: string;
@@ -110,10 +111,13 @@ export function EmptyState({
   /** Whether it is the whole page, so that its title is the page's main heading. */
   isPage?: boolean;
 }) {
-  const Heading = isPage ? "h1" : "h2";
   return (
     <div className="grid justify-items-center gap-2 px-6 py-14 text-center">
-      <Heading className="text-base font-semibold">{title}</Heading>
+      {isPage ? (
+        <PageTitle className="text-base! tracking-normal!">{title}</PageTitle>
+      ) : (
+        <h2 className="text-base font-semibold">{title}</h2>
+      )}
       <div className="max-w-[34rem] text-soft">{children}</div>
       {action && <div className="mt-3">{action}</div>}
     </div>

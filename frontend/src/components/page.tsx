@@ -1,9 +1,38 @@
 import { useLocation } from "@tanstack/react-router";
 import { useEffect, useRef, type ReactNode } from "react";
 import { formatCount } from "@/format/number";
+import { classNames } from "./class-names";
 import { Name } from "./name";
 
 const VISIBLE_OVERLAP = 40; // pixels of the previous tab that stay visible
+
+/** Whether the user has come from another page. The first page begins at its top, as the browser opens it. */
+let hasNavigated = false;
+
+export function noteNavigation(): void {
+  hasNavigated = true;
+}
+
+/**
+ * The main heading of a page. If the focus was lost with the page before, the heading gets it: the keyboard continues here
+ * instead of at the top of the window, and screen readers say where the user is.
+ */
+export function PageTitle({ className, children }: { className?: string; children: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (hasNavigated && document.activeElement === document.body)
+      heading.current!.focus({ preventScroll: true });
+  }, []);
+  return (
+    <h1
+      ref={heading}
+      tabIndex={-1}
+      className={classNames("min-w-0 text-xl font-semibold tracking-tight", className)}
+    >
+      {children}
+    </h1>
+  );
+}
 
 interface Props {
   title: string;
@@ -16,12 +45,12 @@ export function PageHeader({ title, count, children }: Props) {
   usePageTitle(title);
   return (
     <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
-      <h1 className="min-w-0 text-xl font-semibold tracking-tight">
+      <PageTitle>
         <Name>{title}</Name>{" "}
         {count != null && (
           <span className="ml-1 font-normal text-faint tabular-nums">{formatCount(count)}</span>
         )}
-      </h1>
+      </PageTitle>
       <div className="flex flex-wrap gap-2">{children}</div>
     </div>
   );

@@ -10,7 +10,7 @@ import { FilterBar, NoMatch } from "@/components/filter-bar";
 import { ChevronIcon, PlusIcon } from "@/components/icons";
 import { CopyId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { usePageTitle } from "@/components/page";
+import { PageTitle, usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { showError } from "@/components/toast";
 import { Name } from "@/components/name";
@@ -60,7 +60,7 @@ function AgentLayout({ openId }: { openId: string | null }) {
         className="flex min-h-0 min-w-0 flex-col border-line max-md:border-b md:border-r"
       >
         <div className="flex items-center justify-between gap-2 px-4 py-3 max-md:py-2">
-          <h1 className="text-xl font-semibold tracking-tight">Agent</h1>
+          <PageTitle>Agent</PageTitle>
           <Button
             ref={listButton}
             size="small"

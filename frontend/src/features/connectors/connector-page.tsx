@@ -6,7 +6,7 @@ import { connectorQuery } from "@/components/connectors/queries";
 import { ItemPlaceholder } from "@/components/error-pages";
 import { ItemId } from "@/components/item-id";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { usePageTitle } from "@/components/page";
+import { PageTitle, usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { useFocusedSetting } from "@/components/schema-form/focus";
 import type { Schema } from "@/components/schema-form/schema";
@@ -59,9 +59,9 @@ function Content({ connector }: { connector: Connector }) {
               Connectors
             </Link>
           </nav>
-          <h1 className="text-xl font-semibold tracking-tight">
+          <PageTitle>
             <Name>{connector.name}</Name>
-          </h1>
+          </PageTitle>
           <p className="text-[0.8125rem] text-soft">
             {kind.data?.name ?? unlistedKind(connector.kind)} {connector.role}
           </p>

@@ -8,7 +8,7 @@ import type { Pipeline } from "@/api/types";
 import { ConfirmDialog } from "@/components/dialog";
 import { ItemPlaceholder } from "@/components/error-pages";
 import { WarningNotices } from "@/components/notice";
-import { usePageTitle, useTabInView } from "@/components/page";
+import { PageTitle, usePageTitle, useTabInView } from "@/components/page";
 import { showError } from "@/components/toast";
 import { useEdits } from "@/components/use-edits";
 import { Name } from "@/components/name";
@@ -91,9 +91,9 @@ function Header({ pipeline, canEdit }: { pipeline: Versioned<Pipeline>; canEdit:
             Pipelines
           </Link>
         </nav>
-        <h1 className="text-xl font-semibold tracking-tight">
+        <PageTitle>
           <Name>{pipeline.name}</Name>
-        </h1>
+        </PageTitle>
         <PipelineRoute pipeline={pipeline} />
       </div>
       {canEdit && <EnabledSwitch pipeline={pipeline} />}

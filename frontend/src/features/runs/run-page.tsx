@@ -11,7 +11,7 @@ import { ClockIcon, RetryIcon } from "@/components/icons";
 import { ItemId } from "@/components/item-id";
 import { NetworkTable } from "@/components/network-table";
 import { OutputsCard } from "@/components/outputs-card";
-import { usePageTitle } from "@/components/page";
+import { PageTitle, usePageTitle } from "@/components/page";
 import { Name } from "@/components/name";
 import { StartedBy } from "@/components/started-by";
 import { StatusBadge } from "@/components/status";
@@ -140,12 +140,12 @@ function Header({ run }: { run: Run }) {
             <bdi>{run.pipeline.name}</bdi>
           </Link>
         </nav>
-        <h1 className="flex flex-wrap items-center gap-x-3 text-xl font-semibold tracking-tight">
+        <PageTitle className="flex flex-wrap items-center gap-x-3">
           <span>
             Run <RelativeTime time={run.created_at} />
           </span>
           <StatusBadge status={run.status} className="tracking-normal" />
-        </h1>
+        </PageTitle>
       </div>
       {/* On a phone it has a line of its own, which stays when the run ends and its buttons change. */}
       <div className="flex min-h-9 flex-wrap items-center gap-2 max-sm:w-full">

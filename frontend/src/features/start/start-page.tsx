@@ -6,7 +6,7 @@ import type { Run } from "@/api/types";
 import { Button, buttonClasses } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { PageHeader, usePageTitle } from "@/components/page";
+import { PageHeader } from "@/components/page";
 import { PreviewTable } from "@/components/preview-table";
 import { RecordsPanel } from "@/components/records/records-panel";
 import type { SampleName } from "@/components/start/samples";
@@ -21,10 +21,10 @@ const FROM = "/app/start";
 /** The first five minutes: choose data, see ten records, choose a destination, run, and look at what has arrived. */
 export function StartPage() {
   const { sample, run } = useSearch({ from: FROM, select: parseStart });
-  usePageTitle("Load your first data");
   return (
     <div className="mx-auto max-w-6xl px-4 py-5 md:px-6">
-      <PageHeader title="Load your first data" />
+      {/* The key renders it again when the first run replaces the form, so that it gets the focus of the form's button. */}
+      <PageHeader key={run} title="Load your first data" />
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4">
         {run ? (
           <FirstRun id={run} />

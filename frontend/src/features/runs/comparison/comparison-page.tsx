@@ -5,7 +5,7 @@ import { dataIfFound } from "@/api/problem";
 import type { RunComparison, RunRow } from "@/api/types";
 import { ChangeCard } from "@/components/change-card";
 import { ItemPlaceholder } from "@/components/error-pages";
-import { usePageTitle } from "@/components/page";
+import { PageTitle, usePageTitle } from "@/components/page";
 import { RelativeTime } from "@/components/relative-time";
 import { isMaskedSecret } from "@/components/schema-form/schema";
 import { StatusBadge } from "@/components/status";
@@ -56,7 +56,7 @@ function Content({ comparison }: { comparison: RunComparison }) {
               Run <RelativeTime time={run.created_at} />
             </Link>
           </nav>
-          <h1 className="text-xl font-semibold tracking-tight">Compare runs</h1>
+          <PageTitle>Compare runs</PageTitle>
         </div>
         <OtherRunPicker run={run} other={other} />
       </div>
