@@ -62,8 +62,8 @@ class DatabaseBusy(Conflict):
 
 
 class NotReadable(Conflict):
-    """This destination keeps no records that can be shown. They can be shown for DuckDB, PostgreSQL, Parquet, CSV and JSON
-    Lines: choose one of these as the destination.
+    """This destination stores no records. The log of each run has what the destination shows of them. Records can be
+    looked at in DuckDB, PostgreSQL, Parquet, CSV and JSON Lines: choose one of these as the destination.
     """
 
     code = "not_readable"

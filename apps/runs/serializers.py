@@ -217,6 +217,9 @@ class RunRowSerializer(serializers.Serializer[Any]):
 
 class RunSerializer(RunRowSerializer):
     attempts = AttemptSerializer(many=True)
+    records_readable = serializers.BooleanField(
+        help_text="Whether the destination stores the records in a way in which they can be shown."
+    )
 
 
 class RunStreamSerializer(serializers.Serializer[Any]):

@@ -7,9 +7,14 @@ from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID
 
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KT
+
 from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass
+from apps.engine.targets import READABLE_KINDS
 from apps.json import JsonObject
+from apps.pipelines.models import PipelineVersion
 from apps.runs.claiming import admission
 from apps.runs.models import (
     Attempt,
@@ -180,6 +185,7 @@ class AttemptSnapshot(TypedDict):
 
 class RunWithAttempts(RunSnapshot):
     attempts: list[AttemptSnapshot]
+    records_readable: bool
 
 
 class FailureColumns(TypedDict):
@@ -193,9 +199,13 @@ class FailureColumns(TypedDict):
 
 def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     """Return one run with its attempts. Raises Run.DoesNotExist."""
-    row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
+    row = _rows_with_destination(org_id).get(pk=run_id)
     (snapshot,) = render_runs(org_id, [row])
-    return {**snapshot, "attempts": attempts(org_id, run_id)}
+    return {
+        **snapshot,
+        "attempts": attempts(org_id, run_id),
+        "records_readable": row["destination_kind"] in READABLE_KINDS,
+    }
 
 
 def runs(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunSnapshot]:
@@ -211,10 +221,29 @@ def runs_with_attempts(*, org_id: UUID, run_ids: Sequence[UUID]) -> list[RunWith
     found = Attempt.objects.for_org(org_id).filter(run_id__in=run_ids)
     for row in found.order_by("number").values():
         attempts_of_runs[row["run_id"]].append(_render_attempt(row))
+    rows = {row["id"]: row for row in _rows_with_destination(org_id).filter(pk__in=run_ids)}
     return [
-        {**snapshot, "attempts": attempts_of_runs[snapshot["id"]]}
-        for snapshot in runs(org_id=org_id, run_ids=run_ids)
+        {
+            **snapshot,
+            "attempts": attempts_of_runs[snapshot["id"]],
+            "records_readable": rows[snapshot["id"]]["destination_kind"] in READABLE_KINDS,
+        }
+        for snapshot in render_runs(org_id, [rows[run_id] for run_id in run_ids])
     ]
+
+
+def _rows_with_destination(org_id: UUID) -> QuerySet[Run, dict[str, Any]]:
+    """Return runs with the columns COLUMNS, and the kind of destination of the version that the run has executed."""
+    versions = PipelineVersion.objects.for_org(org_id).filter(
+        pipeline_id=OuterRef("pipeline_id"), number=OuterRef("version")
+    )
+    kind = Subquery(versions.values(kind=KT("definition__destination__kind")))
+    rows: QuerySet[Run, dict[str, Any]] = (
+        Run.objects.for_org(org_id)
+        .annotate(destination_kind=kind)
+        .values(*COLUMNS, "destination_kind")
+    )
+    return rows
 
 
 def render_runs(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunSnapshot]:

@@ -95,7 +95,7 @@ EXAMPLE_STREAM: dict[str, Any] = {
     "duration_seconds": 5.6,
     "failure": None,
 }
-EXAMPLE = {**EXAMPLE_ROW, "attempts": []}
+EXAMPLE = {**EXAMPLE_ROW, "attempts": [], "records_readable": True}
 
 
 class PipelineRunView(OrgView):

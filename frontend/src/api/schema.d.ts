@@ -9096,6 +9096,8 @@ export interface components {
             event_sequence: number;
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
+            /** @description Whether the destination stores the records in a way in which they can be shown. */
+            records_readable: boolean;
         };
         /** @description What a webhook gets after a run. It is an apps.alerts.follow_ups.kinds.Payload. */
         RunEndedMessage: {

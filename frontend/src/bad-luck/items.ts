@@ -101,6 +101,7 @@ export const RUN = {
   event_sequence: 9,
   log_lines: 40,
   attempts: [],
+  records_readable: true,
 } as unknown as Run;
 
 export const COMPARISON: RunComparison = {

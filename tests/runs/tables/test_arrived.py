@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
 
 from apps.orgs.models import AuditEvent, Domain
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.runs.execute import Worker
+from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
 from tests.runs.keeping.test_leftovers import run_pipeline
 from tests.runs.test_outputs import change_table
@@ -146,7 +147,40 @@ def test_a_destination_that_keeps_no_records_says_what_is_possible(
     run_pipeline(this_worker, acme, pipeline)
     answer = rows_of(acme, pipeline)
     assert (answer.status_code, answer.json()["code"]) == (409, "not_readable")
+    assert "The log of each run" in answer.json()["detail"]
     assert "PostgreSQL" in answer.json()["detail"]
+
+
+def test_a_run_says_whether_the_destination_that_it_has_written_to_can_be_read(
+    acme: World, this_worker: Worker
+) -> None:
+    pipeline = make_pipeline(acme, source={"rows": 3}, destination={"kind": "logger"})
+    first = run_pipeline(this_worker, acme, pipeline)
+    change_destination(acme, pipeline, "parquet")
+    second = run_pipeline(this_worker, acme, pipeline)
+    with acme.scope():
+        bodies = [
+            body["records_readable"]
+            for run_id in (first, second)
+            for body in Event.objects.for_org(acme.org)
+            .filter(run_id=run_id, kind="run")
+            .values_list("body", flat=True)
+        ]
+    assert (bodies[0], bodies[-1]) == (False, True)
+    client = acme.client("viewer")
+    runs = [client.get(f"/api/v1/runs/{run_id}").json() for run_id in (first, second)]
+    assert [run["records_readable"] for run in runs] == [False, True]
+
+
+def change_destination(world: World, pipeline: Pipeline, kind: str) -> None:
+    """Add a version with a destination of this kind."""
+    with world.scope():
+        version = PipelineVersion.objects.for_org(world.org).get(pipeline=pipeline)
+        version.pk, version.number = uuid4(), version.number + 1
+        version.definition["destination"]["kind"] = kind
+        version.save(force_insert=True)
+        pipeline.version, pipeline.destination_kind = version.number, kind
+        pipeline.save()
 
 
 def test_a_destination_that_cannot_be_read_answers_with_the_reason(

@@ -167,13 +167,13 @@ it("says which destinations can be shown if this one cannot", async () => {
         type: "about:blank",
         title: "Conflict",
         status: 409,
-        detail: "This destination keeps no records that can be shown.",
+        detail: "This destination stores no records.",
         code: "not_readable",
         errors: [],
       } as never),
     ),
   );
   show();
-  expect(await screen.findByText("This destination keeps no records that can be shown.")).toBeTruthy();
+  expect(await screen.findByText("This destination stores no records.")).toBeTruthy();
   expect(screen.queryByRole("button", { name: "Try again" })).toBeNull();
 });

@@ -16,7 +16,9 @@ export function RecordsCard({ run }: { run: Run }) {
   const isPublished = run.streams_succeeded > 0;
   // While the run is live, the card keeps its place, so that nothing moves when the first stream succeeds.
   if (!isPublished && !isLive(run.status)) return null;
-  if (isPublished && mayLook && records) {
+  // The events of an older release do not say whether they are readable.
+  const isReadable = run.records_readable !== false;
+  if (isPublished && isReadable && mayLook && records) {
     return (
       <RecordsPanel
         of={{ kind: "run", id: run.id }}
@@ -37,12 +39,14 @@ export function RecordsCard({ run }: { run: Run }) {
         <p className="text-soft">
           {!isPublished
             ? "The run has not published records yet."
-            : mayLook
-              ? "The run has published its records at the destination."
-              : "The run has published its records. Members can look at them."}
+            : !isReadable
+              ? "The destination stores no records. What it shows of them is in the log below."
+              : mayLook
+                ? "The run has published its records at the destination."
+                : "The run has published its records. Members can look at them."}
         </p>
       </div>
-      {isPublished && mayLook && (
+      {isPublished && isReadable && mayLook && (
         <Link
           from="/runs/$runId"
           search={(search) => ({ ...search, records: true as const })}

@@ -54,6 +54,7 @@ const run = {
   event_sequence: 9,
   log_lines: 40,
   attempts: [],
+  records_readable: true,
 };
 const line = (number: number) => ({
   line: number,
@@ -125,6 +126,35 @@ describe("the page of a run", () => {
     expect(compare.getAttribute("href")).toBe(`/runs/${ID}/compare/${SUCCESS}`);
     expect(screen.getAllByRole("button", { name: "Retry" })).toHaveLength(2);
     expect(screen.getByRole("button", { name: "Explain this failure" })).toBeTruthy();
+  });
+
+  it("after a retry, the heading of the new run has the focus of the button", async () => {
+    server.use(
+      untyped.post("*/api/v1/runs/*/retry", () =>
+        HttpResponse.json({ ...run, id: SUCCESS }, { status: 201 }),
+      ),
+    );
+    await openPage(`/runs/${ID}`);
+    await userEvent.click((await screen.findAllByRole("button", { name: "Retry" }))[0]!);
+    await waitFor(() => expect(location.pathname).toBe(`/runs/${SUCCESS}`));
+    const heading = await screen.findByRole("heading", { level: 1, name: /^Run .*Failed/ });
+    expect(document.activeElement).toBe(heading);
+  });
+
+  it("leads to the records, or says where they are if the destination stores none", async () => {
+    logIn(["read", "data.view"]);
+    const published = { ...run, status: "succeeded" as const, failure: null, streams_succeeded: 1 };
+    server.use(
+      untyped.get(`*/api/v1/runs/${ID}`, () => HttpResponse.json({ ...published, records_readable: true })),
+    );
+    await openPage(`/runs/${ID}`);
+    await screen.findByRole("link", { name: "Look at the records" });
+    server.use(
+      untyped.get(`*/api/v1/runs/${ID}`, () => HttpResponse.json({ ...published, records_readable: false })),
+    );
+    await queryClient.invalidateQueries({ queryKey: queryKeys.runs.one(ID) });
+    await screen.findByText(/stores no records\. What it shows of them is in the log/);
+    expect(screen.queryByRole("link", { name: "Look at the records" })).toBeNull();
   });
 
   it("offers a retry only to those who may run pipelines in the domain of the run", async () => {
