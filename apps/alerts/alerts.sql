@@ -94,7 +94,7 @@ $$;
 
 -- Returns what rules find that are about no pipeline, and have not told (alert_id is null), and the open alerts about what
 -- they no longer find. With `only_org`, only those of this org. Nothing is returned for suspended orgs. See
--- apps/alerts/rule_kinds/limit_near.py, limit_reached.py, credential_ends.py and no_worker.py.
+-- apps/alerts/rule_kinds/limit_near.py, limit_reached.py, credential_ends.py, no_worker.py and no_storage.py.
 --
 -- The limits and their use are those of apps/runs/usage/counting.py, without the runs at once.
 CREATE OR REPLACE FUNCTION alerts_found_subjects(most integer, max_file_bytes bigint, only_org uuid DEFAULT NULL)
@@ -104,7 +104,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         SELECT * FROM orgs_org WHERE suspended_at IS NULL AND deletion_at IS NULL AND (only_org IS NULL OR id = only_org)
     ), rules AS (
         SELECT r.* FROM alerts_rule r JOIN orgs o ON o.id = r.org_id
-        WHERE r.kind IN ('limit_near', 'limit_reached', 'credential_ends', 'no_worker')
+        WHERE r.kind IN ('limit_near', 'limit_reached', 'credential_ends', 'no_worker', 'no_storage')
+    ), open AS (
+        SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
     ), measures AS MATERIALIZED (
         SELECT o.id AS org_id, m.name, coalesce(m.used, 0) AS used, m.most FROM orgs o
         LEFT JOIN runs_usage u ON u.org_id = o.id AND u.month = date_trunc('month', now() AT TIME ZONE 'UTC')::date
@@ -158,8 +160,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         ) due WHERE due.at <= now() - silence.time) w
         WHERE r.kind = 'no_worker' AND w.count > 0 AND NOT EXISTS (  -- a clock that was set back makes times of the future
             SELECT 1 FROM procrastinate_workers k WHERE abs(extract(epoch FROM now() - k.last_heartbeat)) <= extract(epoch FROM silence.time))
-    ), open AS (
-        SELECT a.* FROM alerts_alert a JOIN orgs o ON o.id = a.org_id WHERE a.closed_at IS NULL AND a.pipeline_id IS NULL
+        UNION ALL
+        SELECT r.org_id, r.id, r.enabled, 'runs', 'storage', jsonb_build_object('since', away.since)
+        FROM rules r
+        CROSS JOIN (
+            SELECT min(p.began_at) AS since FROM alerts_installationproblem p
+            WHERE p.part = 'storage' AND p.told_at IS NOT NULL AND p.ended_at IS NULL) away
+        WHERE r.kind = 'no_storage' AND away.since IS NOT NULL AND (
+            r.id IN (SELECT o.rule_id FROM open o WHERE o.subject_key = 'storage')  -- it stays open until the storage is back
+            OR (away.since <= now() - make_interval(mins => (r.settings->>'minutes')::integer) AND (
+                EXISTS (SELECT 1 FROM runs_run u WHERE u.org_id = r.org_id AND u.status = 'failed' AND u.finished_at >= away.since)
+                OR EXISTS (SELECT 1 FROM runs_run u WHERE u.org_id = r.org_id AND u.status = 'pending' AND u.attempt > 0)
+                OR EXISTS (SELECT 1 FROM runs_run u WHERE u.org_id = r.org_id AND u.status = 'running' AND u.attempt > 1))))
     )
     SELECT coalesce(f.org_id, a.org_id), coalesce(f.rule_id, a.rule_id), coalesce(f.kind, a.subject_kind),
         coalesce(f.key, a.subject_key), f.facts, a.id

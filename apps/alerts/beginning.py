@@ -1,7 +1,7 @@
 """The first channel and rules of a new org, by which its owners get mails.
 
 A run has failed after its retries, a pipeline is late, a limit is nearly reached or reached, a key, certificate or token ends
-soon, or no worker starts the runs.
+soon, no worker starts the runs, or the storage cannot be reached.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ FIRST_RULES = {
     "limit_reached": {},
     "credential_ends": {"days": 7},
     "no_worker": {"minutes": 15},
+    "no_storage": {"minutes": 15},
 }
 
 

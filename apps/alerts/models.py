@@ -55,7 +55,7 @@ class SubjectKind(models.TextChoices):
     LIMIT = "limit"  # of the org; its key is the name of the measure, such as "rows_month"
     API_KEY = "api_key"
     CONNECTOR = "connector"
-    RUNS = "runs"  # of the org; its key is "due"
+    RUNS = "runs"  # of the org; its key is "due", or "storage" if they fail without it
 
 
 class OperatorRoute(models.TextChoices):

@@ -64,6 +64,7 @@ def test_a_new_org_has_rules_that_tell_its_owners(world: World) -> None:
         "limit_reached",
         "credential_ends",
         "no_worker",
+        "no_storage",
     }
     late, failed = rules["late"], rules["run_failed"]
     assert (channel["name"], channel["kind"], channel["settings"]) == (
@@ -475,7 +476,10 @@ def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: 
     """Migrations 0003 and 0008 add the same channel and rules by SQL. Migration 0005 has removed the column `threshold`."""
     migration = import_module("apps.alerts.migrations.0003_first_rules")
     later = import_module("apps.alerts.migrations.0012_rules_of_orgs")
-    last = import_module("apps.alerts.migrations.0020_no_worker")
+    last = [
+        import_module(f"apps.alerts.migrations.{name}")
+        for name in ("0020_no_worker", "0021_no_storage")
+    ]
     other = make_world()
     with org_scope(other.org.pk):
         Rule.objects.for_org(other.org).delete()
@@ -487,7 +491,8 @@ def test_the_rows_of_orgs_that_existed_before_are_like_those_of_new_ones(world: 
             cursor.execute(
                 one_org.replace("threshold, ", "").replace("'run_failed', 1,", "'run_failed',")
             )
-            for rules in (later.ADD_RULES, last.ADD_RULES):
+            for migration in (later, *last):
+                rules = migration.ADD_RULES
                 cursor.execute(rules.replace("AND enabled", f"AND org_id = '{other.org.pk}'"))
 
     def rows(of: World) -> list[dict[str, Any]]:

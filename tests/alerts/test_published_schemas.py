@@ -124,6 +124,18 @@ def stop_workers(world: World) -> None:
     by_subject.tick()
 
 
+def lose_storage(world: World) -> None:
+    now = timezone.now()
+    began_at = now - timedelta(hours=1)
+    InstallationProblem.objects.create(
+        part="storage", place="one", seen="no", began_at=began_at, seen_at=now, told_at=now
+    )
+    end_run(world, make_pipeline(world))
+    by_subject.tick()
+    InstallationProblem.objects.all().delete()
+    by_subject.tick()
+
+
 OPEN_AND_CLOSE: dict[str, Callable[[World], None]] = {
     "run_failed": fail_often,
     "failed_in_a_row": fail_often,
@@ -136,6 +148,7 @@ OPEN_AND_CLOSE: dict[str, Callable[[World], None]] = {
     "limit_reached": reach_limit,
     "credential_ends": let_certificate_end,
     "no_worker": stop_workers,
+    "no_storage": lose_storage,
 }
 
 

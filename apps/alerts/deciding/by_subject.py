@@ -1,4 +1,4 @@
-"""Open and close the alerts about limits, keys, certificates and missing workers, each minute. One statement finds them all."""
+"""Open and close the alerts about limits, keys, certificates, missing workers and the storage, each minute. One statement finds all."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from apps.alerts.rule_kinds import (
     late,
     limit_near,
     limit_reached,
+    no_storage,
     no_worker,
     run_failed,
     slow,
@@ -33,6 +34,7 @@ RULE_KINDS: dict[str, Kind] = {
     "limit_reached": limit_reached.KIND,
     "credential_ends": credential_ends.KIND,
     "no_worker": no_worker.KIND,
+    "no_storage": no_storage.KIND,
 }
 
 NAMES = tuple(RULE_KINDS)

@@ -1,4 +1,4 @@
-"""What kinds of rules that are not about pipelines say about their subjects: limits, keys and certificates, and runs that wait.
+"""What kinds of rules that are not about pipelines say about their subjects: limits, keys and certificates, and runs that wait or fail.
 
 The function alerts_found_subjects finds the subjects each minute, and which open alerts are over.
 """

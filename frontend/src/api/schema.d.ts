@@ -4935,7 +4935,7 @@ export interface components {
             scope: components["schemas"]["AlertScopeEnum"];
         };
         /** @enum {string} */
-        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed" | "limit_near" | "limit_reached" | "credential_ends" | "no_worker";
+        AlertRuleKindEnum: "run_failed" | "failed_in_a_row" | "late" | "stale" | "slow" | "volume" | "source_changed" | "limit_near" | "limit_reached" | "credential_ends" | "no_worker" | "no_storage";
         AlertRun: {
             /** Format: uuid */
             id: string;
