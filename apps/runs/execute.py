@@ -69,6 +69,7 @@ def execute_attempt(worker: Worker, claim: Claim) -> None:
         with traces.attempt_span(claim) as span:
             outcome = _run_engine(worker, claim, recorder)
             traces.describe(span, outcome, recorder.streams)
+            log.info("attempt ended", **traces.ending(claim, outcome))
         result = AttemptResult(claim, outcome, recorder.stop_reason(), recorder.streams.progress)
         retry_while_unavailable(result.record, give_up=worker.shutdown)
     except LeaseLost:

@@ -21,6 +21,15 @@ def attempt_span(claim: Claim) -> AbstractContextManager[tracing.Span]:
     )
 
 
+def ending(claim: Claim, outcome: Outcome) -> dict[str, str | None]:
+    """Return what the server's log says about the end of an attempt, without messages of failures."""
+    return {
+        "organization": str(claim.org_id),
+        "pipeline": str(claim.pipeline_id),
+        "failure": outcome.failure_class if isinstance(outcome, Failed) else None,
+    }
+
+
 def describe(span: tracing.Span, outcome: Outcome, streams: StreamTracker) -> None:
     """Add the counts, the class of a failure, and a span for each stream that has ended in the attempt.
 

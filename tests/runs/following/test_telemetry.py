@@ -161,6 +161,28 @@ def test_log_lines_have_the_ids_of_the_span(collector: Collector) -> None:
     assert event == {"trace_id": run_id.hex, "span_id": span.span_id.hex()}
 
 
+@pytest.mark.parametrize(("source", "failure"), [({}, None), ({"fail_after": 0}, "source")])
+def test_the_server_logs_the_end_of_an_attempt_with_the_id_of_its_trace(
+    collector: Collector,
+    acme: World,
+    this_worker: Worker,
+    caplog: pytest.LogCaptureFixture,
+    source: dict[str, int],
+    failure: str | None,
+) -> None:
+    caplog.set_level("INFO", logger="apps.runs.execute")
+    run_id = start_run(acme, make_pipeline(acme, source={"rows": 10, **source}))
+    with telemetry(collector.url, process="worker", version="1"):
+        execute.work_once(this_worker)
+
+    events: list[Any] = [record.msg for record in caplog.records]
+    (line,) = (event for event in events if "attempt ended" in str(event))
+    assert line["trace_id"] == run_id.hex
+    assert (line["run"], line["attempt"], line["failure"]) == (str(run_id), 1, failure)
+    message = (read_run(acme, run_id)["failure"] or {}).get("message", "no message")
+    assert message not in str(line)
+
+
 def test_workers_send_the_metrics_of_the_installation(collector: Collector, acme: World) -> None:
     start_run(acme, make_pipeline(acme))
     with telemetry(
