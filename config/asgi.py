@@ -99,18 +99,20 @@ def _build_router(django_application: Any) -> Application:
 def _check_request(application: Application) -> Application:
     """Pass on the requests for this installation, without ambiguous headers. Respond to `/health/live` at once."""
     from apps.background import connections
+    from apps.live import checks as live_checks
     from apps.web import hosts
 
-    # The first request starts a check whether the database server has enough connections.
-    connection_checks: list[Any] = []
+    # The first request starts checks whether the database server has enough connections, and whether live events arrive.
+    checks_at_start = (connections.warn_if_too_few, live_checks.warn_if_events_do_not_arrive)
+    started_checks: list[Any] = []
 
     async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         await _send_response(send, 400, hosts.rejection_body(), b"application/problem+json")
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        if not connection_checks:
+        if not started_checks:
             loop = asyncio.get_running_loop()
-            connection_checks.append(loop.run_in_executor(None, connections.warn_if_too_few))
+            started_checks.extend(loop.run_in_executor(None, check) for check in checks_at_start)
         if scope["path"] == LIVE_PATH and scope["method"] in {"GET", "HEAD"}:
             await _send_response(send, 200, b'{"status":"alive"}', b"application/json")
         else:

@@ -1,4 +1,4 @@
-"""The check of `manage.py doctor` about live events."""
+"""Check whether live events arrive: for `manage.py doctor`, and at the start of a web process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 from uuid import uuid4
 
 import psycopg
+import structlog
 from django.db import connection
 
 from apps.background.database_errors import first_line
 from apps.background.health import Finding
 from apps.live import hub
+
+logger = structlog.get_logger(__name__)
 
 CHANNEL = "drover_doctor"
 MAX_WAIT = 3.0  # seconds
@@ -27,6 +30,16 @@ def check_events() -> Finding:
         "notices arrive" if arrived else "LISTEN works, and no notice arrives, as behind a pooler"
     )
     return Finding("events", arrived, seen, STEP)
+
+
+def warn_if_events_do_not_arrive() -> None:
+    """Log a warning at the start of a web process.
+
+    The web process checks it itself, because `manage.py doctor` connects to the server even if web processes use a pooler.
+    """
+    finding = check_events()
+    if not finding.ok:
+        logger.warning("live events do not arrive", seen=finding.seen, next_step=finding.next_step)
 
 
 async def _notice_arrives() -> bool:

@@ -10,7 +10,7 @@ from django.conf import settings
 from procrastinate.contrib.django.utils import connector_params
 
 from apps.live import hub
-from apps.live.checks import check_events
+from apps.live.checks import check_events, warn_if_events_do_not_arrive
 from tests import database
 
 
@@ -42,3 +42,16 @@ def test_the_doctor_notices_that_live_events_do_not_arrive(
     assert "DROVER_EVENTS_DATABASE_URL" in finding.next_step
     monkeypatch.setattr(settings, "EVENTS_DATABASE_URL", "postgresql://127.0.0.1:1/postgres")
     assert not check_events().ok
+
+
+def test_a_web_process_behind_a_pooler_warns_that_events_do_not_arrive(
+    db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The doctor connects to the server itself, so only the web process can notice that its own address is a pooler."""
+    warn_if_events_do_not_arrive()
+    assert "live events do not arrive" not in caplog.text
+    monkeypatch.setattr("apps.live.checks.MAX_WAIT", 0.5)
+    monkeypatch.setattr(settings, "EVENTS_DATABASE_URL", database.url_of("postgres"))
+    warn_if_events_do_not_arrive()
+    assert "live events do not arrive" in caplog.text
+    assert "DROVER_EVENTS_DATABASE_URL" in caplog.text
