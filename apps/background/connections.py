@@ -22,6 +22,7 @@ WEB_EXTRA = 2
 WORKER_EXTRA = 1
 
 # Our processes set an application name like `drover-worker 4711@host 0.1.0`. Other programs use some of the connections too.
+# PostgreSQL hides the backend type of sessions of other roles. Its own processes have no role or no database.
 CONNECTIONS_SQL = """
     SELECT current_setting('max_connections')::int,
            current_setting('superuser_reserved_connections')::int
@@ -29,7 +30,8 @@ CONNECTIONS_SQL = """
            count(*) FILTER (WHERE application_name NOT LIKE 'drover-%%'),
            count(DISTINCT application_name) FILTER (WHERE application_name LIKE 'drover-web %%'),
            count(DISTINCT application_name) FILTER (WHERE application_name LIKE 'drover-worker %%')
-    FROM pg_stat_activity WHERE backend_type = 'client backend'
+    FROM pg_stat_activity
+    WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
 """
 
 

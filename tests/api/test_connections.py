@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,14 @@ def test_too_few_connections_are_reported_with_the_setting_to_change(
     assert "Set max_connections" in finding.next_step
     assert "DROVER_DB_POOL" in finding.next_step
     assert "too few connections" in caplog.text
+
+
+def test_connections_of_other_roles_are_not_free(db: None) -> None:
+    url = database.url_of(database.process_database_name())
+    with ExitStack() as opened:
+        for _ in range(5):
+            opened.enter_context(psycopg.connect(url, application_name="another program"))
+        assert connections.read_server_connections().used_by_others >= 5
 
 
 def test_needed_connections_grow_with_runs_up_to_the_limit_of_the_platform(settings: Any) -> None:
