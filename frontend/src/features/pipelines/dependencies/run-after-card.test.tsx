@@ -119,6 +119,18 @@ describe("the card of dependencies", () => {
     expect(await card.findByText(/within 1 hour:$/)).toBeTruthy();
   });
 
+  it("tells a window that is no whole number of hours in minutes, and the form keeps it", async () => {
+    startApp(["read", "pipelines.edit"]);
+    dependencies = { ...BLOCKED, window_seconds: 100 * 60 };
+    const card = await openCard();
+    expect(await card.findByText(/within 100 minutes:$/)).toBeTruthy();
+    await userEvent.click(card.getByRole("button", { name: "Change" }));
+    expect(card.getByDisplayValue("1.6667")).toBeTruthy();
+    await userEvent.click(card.getByRole("button", { name: "Save" }));
+    await waitFor(() => expect(sent).toHaveLength(1));
+    expect(sent[0]).toMatchObject({ body: { window_seconds: 100 * 60 } });
+  });
+
   it("a cycle is shown at the pipelines, and what was chosen stays", async () => {
     startApp(["read", "pipelines.edit"]);
     refused = true;

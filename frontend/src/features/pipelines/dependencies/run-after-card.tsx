@@ -29,7 +29,9 @@ const STATES: Record<Upstream["state"], string> = {
   failed: "Failed",
   too_old: "Success is too old",
 };
-const HOUR = 3600;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const HOUR_DIGITS = 4; // after the point; enough for each whole number of seconds
 
 interface Props {
   pipelineId: string;
@@ -77,7 +79,7 @@ function Summary({ dependencies }: { dependencies: Dependencies }) {
         <>
           <p>
             It starts when {mode === "all" ? "each of these has succeeded" : "one of these has succeeded"}
-            {window_seconds !== null && `, within ${countWithNoun(window_seconds / HOUR, "hour")}`}:
+            {window_seconds !== null && `, within ${windowInWords(window_seconds)}`}:
           </p>
           <ul className="grid gap-1">
             {upstreams.map(({ pipeline, state, last_success_at, failing_since }) => (
@@ -215,5 +217,12 @@ function Form({ pipelineId, dependencies, onClose }: FormProps) {
 }
 
 function hoursOf(seconds: number | null): string {
-  return seconds === null ? "" : String(seconds / HOUR);
+  return seconds === null ? "" : String(Number((seconds / HOUR).toFixed(HOUR_DIGITS)));
+}
+
+/** Whole hours, or minutes. Only programs set a window of other seconds. */
+function windowInWords(seconds: number): string {
+  return seconds % HOUR === 0
+    ? countWithNoun(seconds / HOUR, "hour")
+    : countWithNoun(Math.round(seconds / MINUTE), "minute");
 }
