@@ -143,6 +143,10 @@ TEXTS_OF_TOOLS = [
     ("update_pipeline", ("description",), True),
     ("update_pipeline", ("tags", 0), False),
     ("request_connector", ("name",), False),
+    ("create_hook", ("name",), False),
+    ("update_hook", ("name",), False),
+    ("request_follow_up", ("name",), False),
+    ("update_follow_up", ("name",), False),
     ("save_source_version", ("name",), False),
     ("save_source_version", ("note",), False),
 ]

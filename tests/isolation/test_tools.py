@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
@@ -16,6 +16,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from apps.agent.tools import registry
 from apps.agent.tools.argument_errors import SHOWN_OF_ID
+from apps.agent.tools.show_pipeline.arguments import Part
 from apps.agent.turns import answers
 from apps.orgs.roles import Role
 from tests.agent.tools.use import use
@@ -36,11 +37,16 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         for source, destination in (("connector", f"{OWN}destination"), (f"{OWN}connector", "destination"))
         for reads in ({"streams": [{"stream": "generated"}]}, {"patterns": {"match": ["*"]}})
     ],
+    "create_hook": [{"pipeline_id": "pipeline", "name": "new"}],
     "decide_source_changes": [
         {"pipeline_id": pipeline, "change_ids": ["source_change"], "decision": "accept"}
         for pipeline in ("pipeline", f"{OWN}pipeline")
     ],
     "delete_connector": [{"connector_id": "connector"}],
+    "delete_follow_up": [
+        {"pipeline_id": pipeline, "follow_up_id": "follow_up"} for pipeline in ("pipeline", f"{OWN}pipeline")
+    ],
+    "delete_hook": [{"pipeline_id": pipeline, "hook_id": "hook"} for pipeline in ("paused_pipeline", f"{OWN}paused_pipeline")],
     "delete_pipeline": [{"pipeline_id": "pipeline"}],
     "explain_pipeline": [{"pipeline_id": "pipeline"}],
     "list_streams": [{"connector_id": "connector"}],
@@ -50,14 +56,22 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "restore_pipeline_version": [{"pipeline_id": "pipeline", "number": 1}],
     "retry_run": [{"run_id": "run"}],
     "run_pipeline": [{"pipeline_id": "pipeline"}],
+    "set_file_watch": [{"pipeline_id": "pipeline", "enabled": True}],
     "set_pipeline_enabled": [{"pipeline_id": "pipeline", "enabled": False}],
     "set_schedule_paused": [{"pipeline_id": "pipeline", "paused": True}],
     "show_custom_source": [{"custom_source_id": "custom_source"}],
     "show_pipeline": [
         {"pipeline_id": "pipeline", "part": part}
-        for part in ("settings", "streams", "source_changes", "positions", "backfills")
+        for part in get_args(Part)
     ],
     "show_run": [{"run_id": "run", "part": part} for part in ("summary", "streams")],
+    "update_follow_up": [
+        {"pipeline_id": pipeline, "follow_up_id": "follow_up", "enabled": False}
+        for pipeline in ("pipeline", f"{OWN}pipeline")
+    ],
+    "update_hook": [
+        {"pipeline_id": pipeline, "hook_id": "hook", "enabled": False} for pipeline in ("paused_pipeline", f"{OWN}paused_pipeline")
+    ],
     "update_pipeline": [
         {"pipeline_id": "pipeline", "name": "new"},
         {"pipeline_id": "pipeline", "remove_streams": ["generated"]},
@@ -72,6 +86,7 @@ NOT_CALLED = {
     "preview_source": "It runs code that is sent, and needs a conversation. tests/agent/sources has its tests.",
     "read_document": "It reads documents of its own conversation.",
     "request_connector": "It asks the user, who then creates a connector over the API.",
+    "request_follow_up": "It asks the user, who then adds the call over the API. tests/agent/tools has its tests.",
     "save_source_version": "It saves code that is sent, and needs a conversation. tests/agent/sources has its tests.",
 }
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, TypedDict
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
 from apps.auth.constraints import refused_as
@@ -44,6 +45,11 @@ def hooks(*, org: Org, by: Principal, pipeline_id: UUID) -> OrgQuerySet[Hook]:
 def find_hook(*, org: Org, by: Principal, pipeline_id: UUID, hook_id: UUID) -> Hook:
     """Return the hook. Raises NotFound."""
     return find_object(hooks(org=org, by=by, pipeline_id=pipeline_id), hook_id)
+
+
+def address(hook_id: UUID) -> str:
+    """Return the address that a program calls."""
+    return f"{settings.PUBLIC_URL}/api/v1/hooks/{hook_id}"
 
 
 def create(

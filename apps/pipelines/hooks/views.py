@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -36,8 +35,7 @@ EXAMPLE_WITH_SECRET = {**EXAMPLE, "secret": "drvh_…"}
 
 
 def render(row: Any) -> dict[str, Any]:
-    url = f"{settings.PUBLIC_URL}/api/v1/hooks/{row['id']}"
-    return {**{name: row[name] for name in COLUMNS}, "url": url}
+    return {**{name: row[name] for name in COLUMNS}, "url": services.address(row["id"])}
 
 
 class HookView(OrgView):

@@ -31,6 +31,8 @@ WRITES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("set_schedule_paused", {"paused": True}),
     ("restore_pipeline_version", {"number": 1}),
     ("backfill_streams", {"streams": ["generated"]}),
+    ("set_file_watch", {"enabled": False, "minutes": 10}),
+    ("create_hook", {"name": "Shop"}),
     ("decide_source_changes", {"change_ids": [str(UUID(int=1))], "decision": "ignore"}),
 )
 each_write = pytest.mark.parametrize(("name", "arguments"), WRITES)

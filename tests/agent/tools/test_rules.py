@@ -15,6 +15,7 @@ from django.db import connection
 from apps.agent import tools
 from apps.agent.tools import slow_work
 from apps.agent.tools.base import Answer, Effect, Level, SlowAnswer, Tool
+from apps.agent.tools.counted_words import counted
 from apps.agent.tools.registry import all_tools
 from apps.agent.turns import calls
 from apps.orgs.exceptions import CheckFirst
@@ -112,3 +113,11 @@ def test_slow_work_holds_no_database_connection(committed_db: None) -> None:
         return checked
 
     assert slow_work.with_checks(act) is False
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 streams"), (1, "1 stream"), (2, "2 streams"), (1200, "1,200 streams")],
+)
+def test_summaries_count_things_in_words(count: int, text: str) -> None:
+    assert counted(count, "stream") == text

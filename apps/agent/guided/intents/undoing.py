@@ -8,6 +8,7 @@ from typing import Any
 from apps.agent.guided.turns import EarlierCall, Turn
 
 NOTHING_TO_UNDO = "In this conversation I have changed nothing that I could undo."
+CHANGED_ON_PAGE = "You can change this back on the page of the pipeline, under Schedule."
 CANNOT_BE_UNDONE = {  # {tool: what is said about its call}
     "create_pipelines": 'To undo the creation, delete the pipeline: say, for example, "delete it".',
     "delete_pipeline": "The deletion of a pipeline cannot be undone. You can create it again.",
@@ -21,6 +22,13 @@ CANNOT_BE_UNDONE = {  # {tool: what is said about its call}
     '"cancel it".',
     "decide_source_changes": "A decision about a change at the source cannot be taken back. You can restore an earlier version"
     " of the pipeline, or change its settings.",
+    "set_file_watch": CHANGED_ON_PAGE,
+    "create_hook": CHANGED_ON_PAGE,
+    "update_hook": CHANGED_ON_PAGE,
+    "delete_hook": "The deletion of a hook cannot be undone. You can create it again.",
+    "request_follow_up": CHANGED_ON_PAGE,
+    "update_follow_up": CHANGED_ON_PAGE,
+    "delete_follow_up": "The deletion of a call after a run cannot be undone. You can add it again.",
     "save_source_version": "You can restore an earlier version on the page of the source, under Versions.",
 }
 STREAM_FIELDS = frozenset(

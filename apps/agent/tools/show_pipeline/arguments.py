@@ -5,7 +5,16 @@ from pydantic import Field
 
 from apps.agent.tools.base import Arguments
 
-Part = Literal["settings", "streams", "source_changes", "positions", "backfills"]
+Part = Literal[
+    "settings",
+    "streams",
+    "source_changes",
+    "positions",
+    "backfills",
+    "file_watch",
+    "hooks",
+    "follow_ups",
+]
 
 
 class ShowPipeline(Arguments):
@@ -14,7 +23,9 @@ class ShowPipeline(Arguments):
         "settings",
         description=(
             "What to show. Streams are those that patterns choose too; source_changes are new, removed and changed"
-            " columns, keys and streams that nobody has decided; positions are saved positions with their history."
+            " columns, keys and streams that nobody has decided; positions are saved positions with their history;"
+            " file_watch is whether new files start it; hooks are addresses at which programs start it; follow_ups are"
+            " what is called after its runs."
         ),
     )
     search: str = Field(

@@ -13,10 +13,13 @@ from apps.agent.tools.links import pipeline_link
 from apps.agent.tools.record_values import hide_position
 from apps.agent.tools.schedule_facts import SHOWN_TIMES
 from apps.agent.tools.show_pipeline.arguments import Part, ShowPipeline
+from apps.alerts.follow_ups import services as follow_ups
 from apps.orgs.roles import Permission
 from apps.pipelines import rendering, visibility
 from apps.pipelines.drift import services as drift
 from apps.pipelines.drift.rendering import COLUMNS, render_change
+from apps.pipelines.file_watches import services as file_watches
+from apps.pipelines.hooks import services as hooks
 from apps.pipelines.matching import services as matching
 from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans, words
@@ -28,6 +31,11 @@ from apps.runs.positions.history import PositionChangeRow, read_history
 
 ROWS = 40  # in one answer
 HISTORY_ROWS = 20
+NEWEST_CALLS = 10
+CALL_COLUMNS = (
+    *("follow_up_id", "run_id", "state", "attempts", "answer_status", "problem"),
+    *("created_at", "sent_at"),
+)
 FOREIGN_FIELDS = frozenset(
     {"name", "description", "domain", "tags", "stream", "schedule", "config", "warnings"}
 )
@@ -131,6 +139,41 @@ def _backfills(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline
     return _answer(pipeline, content, summary, "backfills", "streams")
 
 
+def _file_watch(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    watch, _ = file_watches.show(org=context.org, by=context.by, pipeline_id=pipeline.pk)
+    summary = f"Read whether new files start {pipeline.name}."
+    return _answer(pipeline, {"file_watch": watch}, summary, "file_watch")
+
+
+def _hooks(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    rows = hooks.hooks(org=context.org, by=context.by, pipeline_id=pipeline.pk).order_by("name")
+    found = [
+        {**row, "url": hooks.address(row["id"])}
+        for row in rows.values("id", "name", "credential", "enabled", "last_used_at")
+    ]
+    summary = f"Found {counted(len(found), 'hook')} of {pipeline.name}."
+    return _answer(pipeline, {"hooks": found}, summary, "hooks")
+
+
+def _follow_ups(context: ToolContext, arguments: ShowPipeline, pipeline: Pipeline) -> Answer:
+    """Return what is called after the runs, and the newest calls. What receivers have answered is not in it."""
+    ids: Any = {"org": context.org, "by": context.by, "pipeline_id": pipeline.pk}
+    found = [
+        {
+            **{name: getattr(row, name) for name in ("id", "name", "kind", "after", "enabled")},
+            # A URL may contain a credential, which no model sees, whatever the user may see.
+            "settings": follow_ups.shown_settings(
+                row.kind, row.settings, row.secret_hints, is_editor=False
+            ),
+        }
+        for row in follow_ups.follow_ups(**ids).order_by("name")
+    ]
+    newest = follow_ups.calls(**ids).order_by("-created_at", "-id")[:NEWEST_CALLS]
+    content = {"follow_ups": found, "newest_calls": list(newest.values(*CALL_COLUMNS))}
+    summary = f"Found {counted(len(found), 'call')} after the runs of {pipeline.name}."
+    return _answer(pipeline, content, summary, "follow_ups", "newest_calls")
+
+
 def _answer(pipeline: Pipeline, content: Mapping[str, Any], summary: str, *foreign: str) -> Answer:
     link = pipeline_link(pipeline)
     return Answer(content, summary, links=(link,), foreign_fields=frozenset(foreign))
@@ -142,6 +185,9 @@ _PARTS: dict[Part, Callable[[ToolContext, ShowPipeline, Pipeline], Answer]] = {
     "source_changes": _source_changes,
     "positions": _positions,
     "backfills": _backfills,
+    "file_watch": _file_watch,
+    "hooks": _hooks,
+    "follow_ups": _follow_ups,
 }
 
 TOOL = Tool(
@@ -149,7 +195,8 @@ TOOL = Tool(
     title="Show a pipeline",
     description=(
         "Show the settings of a pipeline, its schedule and its last run; or its streams, what has changed at its source,"
-        " the saved positions of its streams, or its backfills. Secrets are masked."
+        " the saved positions of its streams, its backfills, what else starts it, or what is called after its runs. Secrets"
+        " are masked."
     ),
     level=Level.READ,
     effect=Effect.NONE,

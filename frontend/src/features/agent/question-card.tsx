@@ -4,9 +4,10 @@ import { ChangeCard } from "@/components/change-card";
 import { classNames } from "@/components/class-names";
 import { ErrorNotice } from "@/components/notice";
 import { ConnectorForm } from "./connector-form";
+import { FollowUpForm } from "./follow-up-form";
 import { useKeepFocus } from "./keep-focus";
 import { useDecide } from "./queries";
-import type { RequestItem } from "./transcript";
+import type { JsonRecord, RequestItem } from "./transcript";
 
 interface Props {
   conversationId: string;
@@ -39,12 +40,7 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
           {(card.choices ?? []).length > 0 && (
             <Choices choices={card.choices} isDone={isDone} onChoose={(text) => answer({ text })} />
           )}
-          {card.form && (
-            <ConnectorForm
-              form={card.form}
-              onSaved={(connectorId) => answer({ connector_id: connectorId })}
-            />
-          )}
+          {card.form && <Form form={card.form} onSaved={answer} />}
         </Answers>
       )}
       {decide.error && <ErrorNotice error={decide.error} />}
@@ -56,6 +52,18 @@ export function QuestionCard({ conversationId, question, isOpen }: Props) {
 function Answers({ card, children }: { card: RefObject<HTMLElement | null>; children: ReactNode }) {
   useKeepFocus(card);
   return children;
+}
+
+interface FormProps {
+  form: JsonRecord;
+  /** Is called with the answer: the id of what was saved. */
+  onSaved: (answer: Record<string, string>) => void;
+}
+
+function Form({ form, onSaved }: FormProps) {
+  if (form.kind === "follow_up")
+    return <FollowUpForm form={form} onSaved={(id) => onSaved({ follow_up_id: id })} />;
+  return <ConnectorForm form={form} onSaved={(id) => onSaved({ connector_id: id })} />;
 }
 
 interface ChoicesProps {

@@ -14,6 +14,7 @@ const SETTINGS = "/api/v1/agent/conversations/{id}/source-settings";
 const server = startServer(
   http.post(DECISION, ({ response }) => response(200).json(part({ id: "a1", state: "approved" }))),
   http.put(SETTINGS, ({ response }) => response(204).empty()),
+  http.post("/api/v1/pipelines/{id}/follow-ups", ({ response }) => response(201).json(part({ id: "f1" }))),
   http.post("/api/v1/connectors", ({ response }) => response(201).json(part({ id: "k1" }))),
 );
 const sent = noteRequests(server);
@@ -251,5 +252,28 @@ describe("a question", () => {
       path: DECISION_PATH,
       body: { decision: "answer", answer: { connector_id: "k1" } },
     });
+  });
+
+  it("sends the URL and the secret of a call after runs to its pipeline only, and answers with its id", async () => {
+    const values = { name: "Report", kind: "webhook", after: "end", settings: {} };
+    const form = { kind: "follow_up", pipeline_id: "p1", values };
+    show(requestItem({ type: "question", card: { ...CARD, form } }));
+    await userEvent.type(screen.getByLabelText("URL"), "https://hooks.example.com/x");
+    await userEvent.type(screen.getByLabelText("Secret"), "hunter2-hunter2-hunter2");
+    await userEvent.click(screen.getByRole("button", { name: "Add" }));
+    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    const settings = { url: "https://hooks.example.com/x", secret: "hunter2-hunter2-hunter2" };
+    expect(sentBodies()).toEqual([
+      { path: "/api/v1/pipelines/p1/follow-ups", body: { ...values, settings } },
+      { path: DECISION_PATH, body: { decision: "answer", answer: { follow_up_id: "f1" } } },
+    ]);
+  });
+
+  it("takes no focus with the form of a call after runs", () => {
+    const values = { name: "", kind: "dbt_cloud", after: "success", settings: { job_id: 815 } };
+    const form = { kind: "follow_up", pipeline_id: "p1", values };
+    show(requestItem({ type: "question", card: { ...CARD, form } }));
+    expect(document.activeElement).toBe(document.body);
+    expect(screen.getByLabelText<HTMLInputElement>("Job ID").value).toBe("815");
   });
 });

@@ -5,7 +5,7 @@ import { Name } from "@/components/name";
 import { RelativeTime } from "@/components/relative-time";
 import { QueryContent } from "@/components/section";
 import { StatusBadge } from "@/components/status";
-import { followUpCallsQuery } from "./queries";
+import { followUpCallsQuery } from "@/components/follow-ups/queries";
 
 const STATUSES = { pending: "pending", sent: "succeeded", failed: "failed" } as const;
 const WORDS = { pending: "Waiting", sent: "Accepted", failed: "Failed" } as const;

@@ -10,9 +10,14 @@ import { QueryContent } from "@/components/section";
 import { showError, showSuccess } from "@/components/toast";
 import { useFocusReturn } from "@/components/use-focus-return";
 import { CallLog } from "./call-log";
-import { EditFollowUp, NewFollowUp } from "./follow-up-form";
-import { followUpsQuery, useChangeFollowUp, useDeleteFollowUp, useTestFollowUp } from "./queries";
-import { AFTER, KINDS } from "./words";
+import { EditFollowUp, NewFollowUp } from "@/components/follow-ups/follow-up-form";
+import {
+  followUpsQuery,
+  useChangeFollowUp,
+  useDeleteFollowUp,
+  useTestFollowUp,
+} from "@/components/follow-ups/queries";
+import { AFTER, KINDS } from "@/components/follow-ups/words";
 
 interface Props {
   pipelineId: string;
@@ -61,7 +66,16 @@ export function FollowUpsCard({ pipelineId, canEdit }: Props) {
           </Button>
         </div>
       )}
-      {isCreating && <NewFollowUp pipelineId={pipelineId} onClose={() => setCreating(false)} />}
+      {isCreating && (
+        <div className="grid gap-3 rounded-card border border-line p-4">
+          <h3 className="font-semibold">New call</h3>
+          <NewFollowUp
+            pipelineId={pipelineId}
+            onAdded={() => setCreating(false)}
+            onClose={() => setCreating(false)}
+          />
+        </div>
+      )}
       <DestroyDialog
         target={asked}
         nameOf={({ name }) => name}

@@ -42,43 +42,53 @@ const FRESH: Values = { name: "", kind: "webhook", after: "success", settings: {
 
 interface NewProps {
   pipelineId: string;
-  onClose: () => void;
+  /** The values at first. They have no secrets. */
+  prefilled?: Values;
+  onAdded: (followUp: FollowUp) => void;
+  /** Without it the form cannot be closed, and takes no focus. */
+  onClose?: () => void;
+  below?: ReactNode;
 }
 
-export function NewFollowUp({ pipelineId, onClose }: NewProps) {
+export function NewFollowUp({ pipelineId, prefilled = FRESH, onAdded, onClose, below }: NewProps) {
   const create = useCreateFollowUp(pipelineId);
   return (
-    <div className="grid gap-3 rounded-card border border-line p-4">
-      <h3 className="font-semibold">New call</h3>
-      <VersionedForm
-        title="New call"
-        saved={FRESH}
-        save={create}
-        labels={LABELS}
-        saveLabel="Add"
-        onSave={(values) => {
-          const kind = values.kind as FollowUp["kind"];
-          create.mutate({ kind, ...bodyOf(kind, values) }, { onSuccess: onClose });
-        }}
-        actions={() => <CancelButton onClose={onClose} />}
-      >
-        {(fields) => (
-          <FollowUpFields {...fields} kind={fields.values.kind as FollowUp["kind"]}>
-            <ChoiceField
-              label={LABELS.kind}
-              words={KINDS}
-              value={fields.values.kind as FollowUp["kind"]}
-              onChange={(kind) => fields.change({ kind, settings: {} })}
-            />
-          </FollowUpFields>
-        )}
-      </VersionedForm>
-    </div>
+    <VersionedForm
+      title="New call"
+      saved={prefilled}
+      save={create}
+      labels={LABELS}
+      saveLabel="Add"
+      onSave={(values) => {
+        if (create.isSuccess) return;
+        const kind = values.kind as FollowUp["kind"];
+        create.mutate({ kind, ...bodyOf(kind, values) }, { onSuccess: onAdded });
+      }}
+      actions={() => onClose && <CancelButton onClose={onClose} />}
+      below={below}
+    >
+      {(fields) => (
+        <FollowUpFields
+          {...fields}
+          kind={fields.values.kind as FollowUp["kind"]}
+          takesFocus={onClose !== undefined}
+        >
+          <ChoiceField
+            label={LABELS.kind}
+            words={KINDS}
+            value={fields.values.kind as FollowUp["kind"]}
+            onChange={(kind) => fields.change({ kind, settings: {} })}
+          />
+        </FollowUpFields>
+      )}
+    </VersionedForm>
   );
 }
 
-interface EditProps extends NewProps {
+interface EditProps {
+  pipelineId: string;
   id: string;
+  onClose: () => void;
 }
 
 export function EditFollowUp({ pipelineId, id, onClose }: EditProps) {
@@ -107,7 +117,7 @@ export function EditFollowUp({ pipelineId, id, onClose }: EditProps) {
             }
             actions={() => <CancelButton onClose={onClose} />}
           >
-            {(fields) => <FollowUpFields {...fields} kind={kind} />}
+            {(fields) => <FollowUpFields {...fields} kind={kind} takesFocus />}
           </VersionedForm>
         )}
       </QueryContent>
@@ -125,11 +135,12 @@ function CancelButton({ onClose }: { onClose: () => void }) {
 
 interface FieldsProps extends FormFields {
   kind: FollowUp["kind"];
+  takesFocus: boolean;
   /** A field after the name. */
   children?: ReactNode;
 }
 
-function FollowUpFields({ values, base, change, messages, kind, children }: FieldsProps) {
+function FollowUpFields({ values, base, change, messages, kind, takesFocus, children }: FieldsProps) {
   const settings = values.settings as Values;
   const stored = base.settings as Values;
   const errors = messagesBelow(messages, "settings");
@@ -138,7 +149,7 @@ function FollowUpFields({ values, base, change, messages, kind, children }: Fiel
       <TextField
         label={LABELS.name}
         required
-        autoFocus
+        autoFocus={takesFocus}
         maxLength={120}
         error={messages.name}
         value={String(values.name)}
