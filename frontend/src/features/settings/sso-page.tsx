@@ -117,10 +117,11 @@ function DirectorySection() {
 
 function IdentityProviderSection() {
   const provider = useQuery(providerQuery);
+  const canEdit = useHasPermission()("owners.manage");
   return (
     <Section
       title="Single sign-on"
-      description="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
+      description={`Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account.${canEdit ? "" : " Only owners can change this."}`}
     >
       <QueryContent query={provider}>{(current) => <IdentityProviderForm current={current} />}</QueryContent>
     </Section>

@@ -127,9 +127,11 @@ export function InvitationsSection() {
                         , expires <RelativeTime time={row.expires_at} />
                       </p>
                     </div>
-                    <Button size="small" onClick={() => resend.mutate(row.id)}>
-                      Resend<span className="sr-only"> to {row.email}</span>
-                    </Button>
+                    {(ownRole === "owner" || row.role !== "owner") && (
+                      <Button size="small" onClick={() => resend.mutate(row.id)}>
+                        Resend<span className="sr-only"> to {row.email}</span>
+                      </Button>
+                    )}
                     <Button size="small" look="danger" onClick={() => setToWithdraw(row)}>
                       Withdraw<span className="sr-only"> the invitation to {row.email}</span>
                     </Button>

@@ -31,7 +31,7 @@ const invitation = {
 let maxMembers: number | null;
 let withdrawn: string[];
 
-startServer(
+const server = startServer(
   // The second page has the last member.
   http.get("/api/v1/org/members", ({ query, response }) => {
     const isSecond = query.get("cursor") === "2";
@@ -120,6 +120,23 @@ describe("the limit of people", () => {
     await screen.findByText(/^new@example.com/, { selector: "p" });
     expect(screen.queryByText(/open invitations included/)).toBeNull();
   });
+});
+
+it("an admin is not offered what only an owner may do with other owners", async () => {
+  const results = [member(4, "owner", "Linus"), member(5, "member", "Barbara")];
+  server.use(
+    http.get("/api/v1/org/members", ({ response }) =>
+      response(200).json({ results, next: null, previous: null, count: 2 }),
+    ),
+    http.get("/api/v1/org/invitations", ({ response }) =>
+      response(200).json(part({ results: [{ ...invitation, role: "owner" }], next: null })),
+    ),
+  );
+  await openPage("/settings/members");
+  await screen.findByRole("button", { name: /^Remove\s*Barbara$/ });
+  expect(screen.queryByRole("button", { name: /^Remove\s*Linus$/ })).toBeNull();
+  await screen.findByRole("button", { name: /^Withdraw/ });
+  expect(screen.queryByRole("button", { name: /^Resend/ })).toBeNull();
 });
 
 it("an invitation is withdrawn after a question", async () => {

@@ -60,6 +60,7 @@ function MembersSection() {
   const canManage = hasPermission("members.manage");
   const clear = () => void navigate({ search: (current) => ({ ...current, q: undefined, role: undefined }) });
   const ownRole = session?.organization?.role ?? "viewer";
+  const mayChange = ({ role }: Member) => canManage && (ownRole === "owner" || role !== "owner");
   return (
     <Section
       title="Members"
@@ -108,7 +109,7 @@ function MembersSection() {
                         </p>
                       </td>
                       <td>
-                        {canManage && (ownRole === "owner" || member.role !== "owner") ? (
+                        {mayChange(member) ? (
                           <RoleSelect
                             label={`Role of ${member.name || member.email}`}
                             value={member.role}
@@ -127,7 +128,7 @@ function MembersSection() {
                           <Button size="small" look="quiet" onClick={() => setInspectedMember(member)}>
                             View permissions<span className="sr-only"> of {member.name || member.email}</span>
                           </Button>
-                          {canManage && member.user_id !== session?.user.id && (
+                          {mayChange(member) && member.user_id !== session?.user.id && (
                             <Button size="small" look="danger" onClick={() => setMemberToRemove(member)}>
                               Remove<span className="sr-only"> {member.name || member.email}</span>
                             </Button>
