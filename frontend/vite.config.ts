@@ -42,7 +42,10 @@ export default defineConfig(({ command }) => ({
   },
   server: {
     host: "127.0.0.1",
-    proxy: { "/api": process.env.DROVER_API ?? "http://127.0.0.1:8000" },
+    // Drover refuses requests of pages whose address is not the one that was asked for, so the Host stays as it is.
+    proxy: {
+      "/api": { target: process.env.DROVER_API ?? "http://127.0.0.1:8000", changeOrigin: false, ws: true },
+    },
   },
   // A slow machine must not make a test fail.
   test: {

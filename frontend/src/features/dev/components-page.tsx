@@ -43,7 +43,7 @@ export function ComponentsPage() {
       <PageHeader title="Components" />
       <div className="grid gap-4">
         <Part title="Buttons">
-          <div className="flex flex-wrap gap-2">
+          <div className="flex flex-wrap items-center gap-2">
             <Button look="primary">Create pipeline</Button>
             <Button>Edit</Button>
             <Button look="quiet">Cancel</Button>
@@ -62,7 +62,7 @@ export function ComponentsPage() {
           </div>
         </Part>
         <Part title="Status">
-          <div className="flex flex-wrap gap-2">
+          <div className="flex flex-wrap items-center gap-2">
             {(["pending", "running", "succeeded", "failed", "cancelled"] as const).map((status) => (
               <StatusBadge key={status} status={status} />
             ))}
@@ -78,8 +78,9 @@ export function ComponentsPage() {
           />
         </Part>
         <Part title="Fields">
-          <TextField label="Name" value="Orders" readOnly hint="Shown in lists." />
-          <TextField label="Schedule" value="61 9 * * *" readOnly error="The minute must be from 0 to 59." />
+          <TextField label="Name" defaultValue="Orders" hint="Shown in lists." />
+          <TextField label="Schedule" defaultValue="61 9 * * *" error="The minute must be from 0 to 59." />
+          <TextField label="Source" value="PostgreSQL" readOnly hint="This role may not change it." />
           <ChoiceField
             label="Write mode"
             words={{ append: "Append", overwrite: "Overwrite table" }}
