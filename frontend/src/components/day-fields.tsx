@@ -13,17 +13,22 @@ export function DayFields({ days, onChange }: Props) {
     { name: "since", label: "From" },
     { name: "until", label: "To" },
   ] as const;
-  return fields.map(({ name, label }) => (
-    <label key={name} className="flex items-center gap-1.5 text-[0.8125rem] text-soft">
-      {label}
-      <input
-        type="date"
-        className="control w-auto!"
-        value={days[name] ?? ""}
-        onChange={({ target }) =>
-          onChange({ [name]: target.value || undefined }, isStillTyped(days[name], target.value))
-        }
-      />
-    </label>
-  ));
+  return (
+    // Where the line has no room for both, both are on the next line.
+    <div className="flex flex-wrap gap-2">
+      {fields.map(({ name, label }) => (
+        <label key={name} className="flex items-center gap-1.5 text-[0.8125rem] text-soft">
+          {label}
+          <input
+            type="date"
+            className="control w-auto!"
+            value={days[name] ?? ""}
+            onChange={({ target }) =>
+              onChange({ [name]: target.value || undefined }, isStillTyped(days[name], target.value))
+            }
+          />
+        </label>
+      ))}
+    </div>
+  );
 }

@@ -17,7 +17,8 @@ export function EnabledSwitch({ of, isEnabled, onChange }: Props) {
       >
         <Switch.Thumb className="block size-4 rounded-full bg-white transition-transform data-[state=checked]:translate-x-4" />
       </Switch.Root>
-      Enabled<span className="sr-only"> {of}</span>
+      <span className="max-sm:sr-only">Enabled</span>
+      <span className="sr-only"> {of}</span>
     </label>
   );
 }

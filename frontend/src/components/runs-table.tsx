@@ -101,7 +101,7 @@ export function RunsTable({ runs, withPipeline = false, createdHeader }: Props) 
 function Written({ run }: { run: RunRow }) {
   if (!isOnlyStaged(run)) return formatCount(run.progress.written);
   return (
-    <span className="whitespace-nowrap text-faint" title={STAGED_TITLE}>
+    <span className="text-faint @lg:whitespace-nowrap" title={STAGED_TITLE}>
       {formatCount(run.progress.written)} staged
     </span>
   );

@@ -92,6 +92,7 @@ const LEGEND = [
   { label: "Succeeded", color: "bg-good/70" },
   { label: "Some failed", color: "bg-wait/70" },
   { label: "All failed", color: "bg-bad/80" },
+  { label: "Cancelled", color: "bg-line-strong" },
   { label: "No runs", color: "bg-hover" },
 ];
 

@@ -31,7 +31,10 @@ startServer(
         { ...charted, status: "succeeded" as const, records: 1200, failure_class: null },
         { ...charted, status: "failed" as const, records: 0, failure_class: "source" },
       ],
-      days: [{ date: yesterday, succeeded: 23, failed: 1, cancelled: 0, records: 5000 }],
+      days: [
+        { date: addDays(yesterday, -1), succeeded: 0, failed: 0, cancelled: 1, records: 0 },
+        { date: yesterday, succeeded: 23, failed: 1, cancelled: 0, records: 5000 },
+      ],
       since,
       failing: {
         last_success_at: "2026-03-01T06:00:00Z",
@@ -142,6 +145,18 @@ describe("the charts of a pipeline", () => {
     await userEvent.keyboard("{Home}");
     expect((document.activeElement as HTMLElement).dataset.date).toBe(since);
   });
+});
+
+it("the legend of the calendar explains the color of each day", async () => {
+  startApp(["read"]);
+  await openPage("/pipelines/p1");
+  const calendar = await screen.findByRole("grid", { name: /Days of the last/ });
+  const colorsOf = (elements: Iterable<Element>) =>
+    [...elements].flatMap((element) => [...element.classList].filter((name) => name.startsWith("bg-")));
+  const explained = new Set(colorsOf(calendar.parentElement!.querySelectorAll("p span span")));
+  const used = new Set(colorsOf(within(calendar).getAllByRole("gridcell")));
+  expect(used.size).toBeGreaterThan(2);
+  expect([...used].filter((color) => !explained.has(color))).toEqual([]);
 });
 
 it("the weeks of the calendar end today", () => {
