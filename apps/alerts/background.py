@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from apps.alerts.follow_ups import calls
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
 from apps.alerts.installation import checks
 from apps.alerts.installation import sending as to_operators
 from apps.alerts.models import (
     Alert,
     Channel,
     Delivery,
-    FollowUp,
-    FollowUpCall,
     FreshnessPage,
     FreshnessPagePipeline,
     Rule,

@@ -29,7 +29,8 @@ from apps.alerts import channels, rules
 from apps.alerts.deciding import undecided
 from apps.alerts.follow_ups import calls
 from apps.alerts.follow_ups import services as follow_ups
-from apps.alerts.models import Alert, Delivery, FollowUpCall
+from apps.alerts.follow_ups.models import FollowUpCall
+from apps.alerts.models import Alert, Delivery
 from apps.alerts.snoozing import services as snoozing
 from apps.auth import sessions
 from apps.auth.mailing import links

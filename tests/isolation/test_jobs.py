@@ -16,7 +16,8 @@ from procrastinate.contrib.django import app
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.agent.models import Turn, TurnStatus
-from apps.alerts.models import Delivery, FollowUp, FollowUpCall
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
+from apps.alerts.models import Delivery
 from apps.connectors.models import Repository
 from apps.connectors.storage import database_folder
 from apps.orgs.models import Invitation, VerifiedDomain

@@ -25,8 +25,8 @@ from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.exceptions import FollowUpDisabled, NoRunToTell, TestPending
 from apps.alerts.follow_ups.choices import CallKind, CallState, FollowUpAfter
 from apps.alerts.follow_ups.kinds import KINDS, SETTINGS, Payload
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
 from apps.alerts.kinds.answers import Answer
-from apps.alerts.models import FollowUp, FollowUpCall
 from apps.alerts.sending.attempts import CLAIM, MAX_ATTEMPTS, is_due, time_of_next_attempt
 from apps.auth.models import new_id
 from apps.background import jobs

@@ -10,7 +10,7 @@ from django.db.models import Value
 
 from apps.alerts.exceptions import FollowUpNameTaken, TooManyFollowUps
 from apps.alerts.follow_ups.kinds import SETTINGS
-from apps.alerts.models import FollowUp, FollowUpCall
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
 from apps.auth.constraints import refused_as
 from apps.connectors import secrets
 from apps.json import JsonObject

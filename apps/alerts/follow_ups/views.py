@@ -10,13 +10,13 @@ from rest_framework.response import Response
 
 from apps.alerts.follow_ups import calls, services
 from apps.alerts.follow_ups.choices import CallKind, CallState
+from apps.alerts.follow_ups.models import FollowUp
 from apps.alerts.follow_ups.serializers import (
     FollowUpCallRow,
     FollowUpCreate,
     FollowUpRow,
     FollowUpUpdate,
 )
-from apps.alerts.models import FollowUp
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest_first, page

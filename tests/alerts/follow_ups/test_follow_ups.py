@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.alerts.follow_ups import calls
-from apps.alerts.models import FollowUp, FollowUpCall
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
 from apps.orgs.members import domains
 from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.principals import SYSTEM
