@@ -1849,7 +1849,7 @@ MUTANTS = [
         "apps/alerts/sending/incidents.py",
         "        if not is_open(first):",
         "        if True:",
-        "tests/alerts/test_incident_kinds.py tests/alerts/test_burst.py",
+        "tests/alerts/incidents/test_incident_kinds.py tests/alerts/test_burst.py",
     ),
     Mutant(
         "a publication does not wait for the disk",

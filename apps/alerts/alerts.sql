@@ -180,6 +180,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     LIMIT most
 $$;
 
+-- Returns the incidents that are open at PagerDuty or Opsgenie although none of their alerts is open and told to the channel any
+-- more. It is the condition of `is_open` in apps/alerts/sending/incidents.py. Nothing is returned for suspended orgs.
+CREATE OR REPLACE FUNCTION alerts_ended_incidents(most integer) RETURNS TABLE (org_id uuid, channel_id uuid, message_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT i.org_id, i.channel_id, i.message_id FROM (
+        SELECT DISTINCT d.org_id, d.channel_id, d.message_id FROM alerts_delivery d WHERE d.incident_open) i
+    JOIN alerts_channel c ON c.org_id = i.org_id AND c.id = i.channel_id AND c.enabled
+    JOIN orgs_org o ON o.id = i.org_id AND o.suspended_at IS NULL AND o.deletion_at IS NULL
+    WHERE NOT EXISTS (
+        SELECT 1 FROM alerts_delivery d
+        JOIN alerts_alert a ON a.org_id = d.org_id AND a.id = d.alert_id AND a.closed_at IS NULL
+        JOIN alerts_rule r ON r.org_id = a.org_id AND r.id = a.rule_id AND r.enabled
+        JOIN alerts_rulechannel l ON l.org_id = a.org_id AND l.rule_id = r.id AND l.channel_id = i.channel_id
+        WHERE d.org_id = i.org_id AND d.channel_id = i.channel_id AND d.message_id = i.message_id)
+    LIMIT most
+$$;
+
 -- Returns the orgs in which a snooze has ended, or an alert is open whose deliveries are snoozed although nothing snoozes it any more.
 CREATE OR REPLACE FUNCTION alerts_snoozes_over(most integer) RETURNS TABLE (org_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

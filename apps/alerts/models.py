@@ -267,6 +267,8 @@ class Delivery(OrgOwned):
     message_id = models.UUIDField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     first_attempt_at = models.DateTimeField(null=True)
+    # An opening that has opened an incident elsewhere, which nothing has resolved yet.
+    incident_open = models.BooleanField(default=False, db_default=False)
     # Before the first attempt: since when it can be sent. Quiet hours and digests compare this time.
     next_attempt_at = models.DateTimeField(default=timezone.now)
     urgent = models.BooleanField(default=False, db_default=False)  # also in quiet hours
@@ -302,6 +304,11 @@ class Delivery(OrgOwned):
                 fields=["message_id"],
                 condition=models.Q(message_id__isnull=False),
                 name="alerts_delivery_message",
+            ),
+            models.Index(
+                fields=["message_id"],
+                condition=models.Q(incident_open=True),
+                name="alerts_delivery_incident",
             ),
         ]
 

@@ -146,6 +146,20 @@ def reminder(alert: Alert, at: datetime) -> Event:
     }
 
 
+def end(cause: Event, at: datetime, summary: str) -> Event:
+    """Return the event that an alert is over. Its rule or its pipeline may have been deleted, so `cause` is what has opened it."""
+    return {
+        **cause,
+        "id": str(new_id()),
+        "kind": DeliveryKind.CLOSED.value,
+        "at": time_text(at),
+        "run": None,
+        "summary": summary,
+        "measurement": None,
+        "failure": None,
+    }
+
+
 def test_event() -> Event:
     """Return the event of the button Test."""
     return {

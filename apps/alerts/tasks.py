@@ -9,7 +9,7 @@ from procrastinate.contrib.django import app
 from apps.alerts.deciding import by_subject, by_time, undecided
 from apps.alerts.follow_ups import calls
 from apps.alerts.installation import heartbeat
-from apps.alerts.sending import delivering, queue
+from apps.alerts.sending import delivering, incidents, queue
 from apps.alerts.snoozing import releasing
 from apps.background.registry import SYSTEM_QUEUE
 
@@ -58,6 +58,12 @@ def watch_subjects(timestamp: int) -> None:
 @app.task(name="alerts.end_snoozes", queue=SYSTEM_QUEUE, queueing_lock="alerts.end_snoozes")
 def end_snoozes(timestamp: int) -> None:
     releasing.tick()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="alerts.end_incidents", queue=SYSTEM_QUEUE, queueing_lock="alerts.end_incidents")
+def end_incidents(timestamp: int) -> None:
+    incidents.tick()
 
 
 @app.periodic(cron="* * * * *")

@@ -48,6 +48,7 @@ ALLOWED_RAW_SQL = {
     "apps/alerts/freshness_pages/contents.py": "Calls a database function that returns the org of a page, before an org is in scope.",
     "apps/alerts/sending/delivering.py": "Calls a database function that returns the ids of channels to which something is due.",
     "apps/alerts/snoozing/releasing.py": "Calls a database function that returns the ids of orgs in which a snooze is over.",
+    "apps/alerts/sending/incidents.py": "Calls a database function that returns the ids of incidents whose alerts have ended.",
     "apps/alerts/usual/history.py": "Reads the runs at one time of day by a lateral join, in the scope of the org.",
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration of all orgs, run by the owner of the tables.",

@@ -142,6 +142,7 @@ UNTESTED_PLACES = {
     "A channel. Another worker that wants to send to it goes on with other channels.": [
         "apps/alerts/sending/delivering.py:_claim",
         "apps/alerts/sending/delivering.py:_record",
+        "apps/alerts/sending/incidents.py:add_end",
     ],
     "Alerts and snoozes of one org. The end of a run of their pipelines waits for them, like `a connector`.": [
         "apps/alerts/snoozing/releasing.py:end_snoozes",

@@ -47,6 +47,7 @@ TASKS_WITHOUT_ORG = {
     "alerts.follow_up",
     "alerts.watch_subjects",
     "alerts.end_snoozes",
+    "alerts.end_incidents",
     "alerts.heartbeat",
     "agent.reconcile",
     "agent.import_packages",

@@ -158,7 +158,8 @@ def _new_message(channel: Channel, pending: QuerySet[Delivery], now: datetime) -
         if (update := incidents.next_update(new)) is not None:
             return message_id if update.update(message_id=message_id) else None
         new = new.filter(kind=DeliveryKind.OPENED)
-    if not new.update(message_id=message_id):
+    is_incident = KINDS[channel.kind].opens_incidents
+    if not new.update(message_id=message_id, incident_open=is_incident):
         return None
     channel.grouped_until = now + GROUPING
     channel.save(update_fields=["grouped_until"])
