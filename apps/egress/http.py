@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from http.client import HTTPException
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -28,6 +29,7 @@ from apps.egress.traffic import traffic
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
+SHORTEST = 0.001  # seconds; a socket with a timeout of 0 does not wait at all
 CHUNK_SIZE = 1 << 16
 MAX_REDIRECT_BODY = 1 << 16  # bytes of the body of a redirect that is followed
 
@@ -35,6 +37,11 @@ MAX_REDIRECT_BODY = 1 << 16  # bytes of the body of a redirect that is followed
 HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "connection", "host", "user-agent", "range"}
 )
+
+
+T = TypeVar("T")
+
+_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)  # of time.monotonic()
 
 
 class BodyTooLargeError(requests.RequestException):
@@ -63,7 +70,10 @@ class _CheckedConnection(HTTPConnection):
         for address in addresses:
             try:
                 return create_connection(
-                    (address, self.port), self.timeout, self.source_address, self.socket_options
+                    (address, self.port),
+                    _left_of(self.timeout),
+                    self.source_address,
+                    self.socket_options,
                 )
             except OSError as error:
                 last_error = error
@@ -86,10 +96,11 @@ class _CheckedConnection(HTTPConnection):
 
         The timeout of a socket is the time between two bytes, so a server could send headers for hours.
         """
-        if not isinstance(self.timeout, int | float):
+        timeout = _left_of(self.timeout)
+        if not isinstance(timeout, int | float):
             return super().getresponse()
-        deadline = time.monotonic() + self.timeout
-        closing = threading.Timer(self.timeout, _end_reading_of_socket, [self.sock])
+        deadline = time.monotonic() + timeout
+        closing = threading.Timer(timeout, _end_reading_of_socket, [self.sock])
         closing.daemon = True
         closing.start()
         try:
@@ -254,14 +265,38 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
 
 
 @contextmanager
+def total_time_limit(seconds: float) -> Iterator[None]:
+    """Let all requests inside end after `seconds`, together with their redirects and bodies. Their own timeouts apply too.
+
+    The timeouts of a request are those of its parts, and each redirect begins them again. Finding the addresses of a name is not
+    ended, and sending a request waits at most as long as was left when it has connected.
+    """
+    token = _ends_at.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+def _left_of(timeout: T) -> T | float:
+    """Return the timeout in seconds, or what is left of `total_time_limit` if that is less."""
+    ends_at = _ends_at.get()
+    if ends_at is None:
+        return timeout
+    left = max(ends_at - time.monotonic(), SHORTEST)
+    return min(timeout, left) if isinstance(timeout, int | float) else left
+
+
+@contextmanager
 def time_limit(response: requests.Response, seconds: float) -> Iterator[None]:
     """End the reading of a streamed body after `seconds`, and raise BodyTooSlowError.
 
     A read waits for the next byte, so a server that sends one byte now and then could let one read last for hours.
     Therefore a second thread closes the connection for reading.
     """
-    deadline = time.monotonic() + seconds
-    closing = threading.Timer(seconds, _end_reading, [response])
+    limit = _left_of(seconds)
+    deadline = time.monotonic() + limit
+    closing = threading.Timer(limit, _end_reading, [response])
     closing.daemon = True
     closing.start()
     try:

@@ -7,11 +7,12 @@ import structlog
 from django.conf import settings
 
 from apps.egress.exceptions import EgressError
-from apps.egress.http import PolicySession
+from apps.egress.http import PolicySession, total_time_limit
 
 logger = structlog.get_logger(__name__)
 
 TIMEOUTS = (5.0, 10.0)  # seconds to connect, and to wait for the answer
+TOTAL_SECONDS = 20.0  # with all redirects; it is requested each minute
 
 
 def beat() -> bool:
@@ -21,6 +22,7 @@ def beat() -> bool:
         return False
     try:
         with (
+            total_time_limit(TOTAL_SECONDS),
             PolicySession(allow_private=True, timeout=TIMEOUTS) as session,
             session.get(url, headers={"User-Agent": "Drover"}, stream=True) as response,
         ):

@@ -14,10 +14,11 @@ from rest_framework import serializers
 from apps.alerts.kinds.answers import Answer
 from apps.egress import allowlist
 from apps.egress.exceptions import EgressError
-from apps.egress.http import PolicySession, time_limit
+from apps.egress.http import PolicySession, time_limit, total_time_limit
 
 CONNECT_TIMEOUT = 5.0  # seconds
 ANSWER_TIMEOUT = 10.0  # seconds until the headers are complete, and again for the body
+TOTAL_SECONDS = 15.0  # from the connection to the end of the body, which is cut off then
 MAX_ANSWER_BYTES = 2000
 MAX_ANSWER_LENGTH = 500  # characters that are stored
 MIN_SECRET_LENGTH = 8  # shorter secrets are not searched in answers
@@ -75,6 +76,7 @@ def post(
     headers = {"User-Agent": "Drover", "Content-Type": "application/json", **headers}
     try:
         with (
+            total_time_limit(TOTAL_SECONDS),
             session,
             session.post(
                 url, data=body, headers=headers, allow_redirects=False, stream=True
