@@ -40,6 +40,9 @@ def title(message: Message, *, quote: Rendering = quote) -> str:
         return f"{label}: {quote(first['subject']['name'])}"
     of = " of your pipelines" if all(event["pipeline"] for event in message["events"]) else ""
     title = f"{alerts} alerts{of}"
+    are_all_known = message["count"] == len(message["events"])
+    if are_all_known and all(event["kind"] == DeliveryKind.CLOSED for event in message["events"]):
+        return f"{title} have recovered"
     return f"{title}, {recovered} of them recovered" if recovered else title
 
 

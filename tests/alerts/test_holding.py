@@ -185,6 +185,22 @@ def test_a_mail_after_quiet_hours_says_what_has_recovered(world: World, clock: C
     assert "“Second” has recovered" not in text
 
 
+def test_a_message_of_recoveries_only_says_so_in_its_title(world: World, clock: Clock) -> None:
+    clock.set("2026-06-03T12:00:00+02:00")
+    (owners,) = world.client(Role.MEMBER).get(CHANNELS).json()["results"]
+    set_timing(world, owners["id"], NIGHTS)
+    pipelines = [make_pipeline(world, name=name) for name in ("First", "Second")]
+    for pipeline in pipelines:
+        at_end(world, pipeline, clock)
+    deliver(world, owners["id"])
+    clock.set("2026-06-03T23:00:00+02:00")
+    for pipeline in pipelines:
+        at_end(world, pipeline, clock, Status.SUCCEEDED)
+    clock.set("2026-06-04T08:00:00+02:00")
+    deliver(world, owners["id"])
+    assert mail.outbox[-1].subject == "2 alerts of your pipelines have recovered"
+
+
 def test_what_happened_before_quiet_hours_is_still_sent_in_them(
     world: World, receiver: Receiver, clock: Clock
 ) -> None:
