@@ -206,6 +206,7 @@ def check_mail() -> Finding:
         server.open()
         server.close()
     except OSError as error:  # The errors of smtplib are OSErrors too.
+        step = "Correct DROVER_MAIL_URL (smtp://user:password@host:587), or start the mail server."
         return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
     return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
 

@@ -26,6 +26,7 @@ from apps.alerts.models import (
 )
 from apps.auth.mailing import mail as mailing
 from apps.auth.models import User
+from apps.background import health
 from apps.background.health import Finding
 from apps.orgs.operators import diagnosis
 from tests import database
@@ -260,6 +261,15 @@ def test_the_parts_that_are_looked_at() -> None:
         ("mail", True),
     }
     assert len(list(looking.look(with_mail=False))) == 5
+
+
+def test_a_mail_server_that_is_away_is_not_reported_as_a_missing_setting(settings: Any) -> None:
+    settings.MAIL_URL = "smtp://127.0.0.1:1"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    finding = health.check_mail()
+    assert not finding.ok
+    assert "start the mail server" in finding.next_step
 
 
 def test_old_messages_are_deleted() -> None:
