@@ -17,7 +17,10 @@ beforeEach(() => {
   errors.length = 0;
   vi.spyOn(console, "error").mockImplementation((...args) => void errors.push(String(args[0]).slice(0, 300)));
 });
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  vi.useRealTimers();
+});
 
 /** Answers with the items, and otherwise with `answer`. */
 function serveItems(answer: () => Response | Promise<Response>) {
@@ -119,11 +122,11 @@ describe("a page that people watch learns by itself that its item was deleted", 
         }),
       );
       await act(() => vi.advanceTimersByTime(15_000));
-      expect((await screen.findByRole("alert")).textContent).toContain(`This ${item} was deleted`);
+      await screen.findByRole("heading", { name: `This ${item} was deleted` });
+      expect(screen.getByRole("alert").textContent).toContain(`This ${item} was deleted`);
       expect(within(screen.getByRole("main")).queryAllByRole("button")).toEqual([]);
       requests.length = 0;
       await act(() => vi.advanceTimersByTime(60_000));
-      vi.useRealTimers();
       expect(requests.filter((address) => address.startsWith("/api/v1/" + item))).toEqual([]);
     },
   );
