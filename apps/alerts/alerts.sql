@@ -139,13 +139,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
         AND (k.expires_at > k.created_at + before.time OR EXISTS (  -- a rotated key ends when the one before it would have
             SELECT 1 FROM orgs_apikey n WHERE n.org_id = k.org_id AND n.name = k.name AND n.created_at < k.created_at))
         UNION ALL
-        SELECT r.org_id, r.id, r.enabled, 'connector', c.id::text,
-            jsonb_build_object('name', c.name, 'ends_at', next.ends_at, 'what', next.what)
+        SELECT r.org_id, r.id, r.enabled, 'connector', concat_ws(' ', c.id, e.what, extract(epoch FROM e.ends_at)::bigint),
+            jsonb_build_object('id', c.id, 'name', c.name, 'ends_at', e.ends_at, 'what', e.what)
         FROM rules r JOIN connectors_connector c ON c.org_id = r.org_id
-        CROSS JOIN LATERAL (
-            SELECT e.* FROM (VALUES ('certificate', c.certificate_ends_at), ('token', c.token_ends_at)) e (what, ends_at)
-            WHERE e.ends_at > now() AND e.ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
-            ORDER BY e.ends_at LIMIT 1) next
+        JOIN LATERAL (
+            SELECT f.what, to_timestamp(f.at) AS ends_at FROM jsonb_to_recordset(c.ends) f (what text, at bigint)
+        ) e ON e.ends_at > now() AND e.ends_at <= now() + make_interval(days => (r.settings->>'days')::integer)
         WHERE r.kind = 'credential_ends'
         UNION ALL
         SELECT r.org_id, r.id, r.enabled, 'runs', 'due', jsonb_build_object('waiting', w.count, 'since', w.since)

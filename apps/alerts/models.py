@@ -160,7 +160,7 @@ class Alert(OrgOwned):
         default=SubjectKind.PIPELINE,
         db_default=SubjectKind.PIPELINE,
     )
-    # The id or the name of the subject, and empty for a pipeline.
+    # The id or the name of the subject, and empty for a pipeline. That of a connector is followed by what ends, and when.
     subject_key = models.CharField(max_length=60, blank=True, default="", db_default="")
     opened_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True)

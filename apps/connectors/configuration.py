@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -26,6 +25,7 @@ PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
 # Header and claims of a JSON Web Token begin with `{"` in base64. The claims are the group. It is searched only where such a part
 # begins, and without going back, because the time would grow with the square of a text that begins a token at each place.
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]++\.(eyJ[\w-]++)\.")
+MAX_ENDS = 20  # that are stored of one connector
 MAX_RENEWED_LIFETIME = 7 * 24 * 3600  # seconds; a program renews a token that ends so soon
 
 
@@ -50,13 +50,8 @@ class StoredSettings:
         return StoredSettings(visible, {**found, **self.secrets}) if found else self
 
     @property
-    def ends(self) -> dict[str, datetime | None]:
-        """When a certificate and a token in the settings end, by the names of the columns of a connector."""
-        settings: list[JsonValue] = [self.visible, self.secrets]
-        return {
-            "certificate_ends_at": certificate_end(settings),
-            "token_ends_at": token_end(settings),
-        }
+    def ends(self) -> list[JsonObject]:
+        return ends_of([self.visible, self.secrets])
 
     @property
     def hints(self) -> dict[str, str]:
@@ -205,23 +200,21 @@ def _moved_secret_message(changed: list[str]) -> str:
     return f"Enter this secret again: it would be sent to another place, because {names} changed."
 
 
-def certificate_end(settings: JsonValue) -> datetime | None:
-    """Return when the first setting with certificates (PEM) ends, or None without one that can be read.
+def ends_of(settings: JsonValue) -> list[JsonObject]:
+    """Return what ends in the future, {"what": "certificate" or "token", "at": seconds since 1970}, the first one first.
 
-    A setting with several certificates works until the last of them ends, as while a root certificate is replaced.
+    A setting with several certificates (PEM) works until the last of them ends, as while a root certificate is replaced. JSON Web
+    Tokens (RFC 7519) that were issued for at most a week are left out, because a program renews them.
     """
-    return min(
-        (max(ends) for text in _texts(settings) if (ends := _ends_of_pem(text))), default=None
-    )
-
-
-def token_end(settings: JsonValue) -> datetime | None:
-    """Return when the first JSON Web Token (RFC 7519) in the settings ends, or None without one that tells it.
-
-    Tokens that were issued for at most a week are left out, because a program renews them.
-    """
-    tokens = chain.from_iterable(map(TOKEN.findall, _texts(settings)))
-    return min(filter(None, map(_end_of_token, tokens)), default=None)
+    ends: set[tuple[int, str]] = set()
+    for text in _texts(settings):
+        if certificates := _ends_of_pem(text):
+            ends.add((int(max(certificates).timestamp()), "certificate"))
+        tokens = filter(None, map(_end_of_token, TOKEN.findall(text)))
+        ends.update((int(ends_at.timestamp()), "token") for ends_at in tokens)
+    now = datetime.now(UTC).timestamp()
+    future = [(at, what) for at, what in sorted(ends) if at > now]
+    return [{"what": what, "at": at} for at, what in future[:MAX_ENDS]]
 
 
 def _texts(settings: JsonValue) -> Iterator[str]:

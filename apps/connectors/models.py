@@ -250,9 +250,8 @@ class Connector(OrgOwned):
     version = models.PositiveIntegerField(default=1)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_ok = models.BooleanField(null=True)
-    # When a certificate in the settings ends, such as the root certificate of a server, and a JSON Web Token.
-    certificate_ends_at = models.DateTimeField(null=True, blank=True)
-    token_ends_at = models.DateTimeField(null=True, blank=True)
+    # When each certificate and token in the settings ends, see apps.connectors.configuration.ends_of.
+    ends = models.JSONField(default=list, blank=True, db_default=[])
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

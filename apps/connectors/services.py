@@ -321,8 +321,7 @@ def _require_edit_in_domain(org: Org, by: Principal, domain_id: UUID | None) -> 
 
 def _set_settings(org: Org, connector: Connector, settings: StoredSettings) -> None:
     connector.config = settings.visible
-    for column, ends_at in settings.ends.items():
-        setattr(connector, column, ends_at)
+    connector.ends = settings.ends
     connector.secret_hints = settings.hints
     connector.sealed = (
         vault.seal(org, SEAL_KIND, connector.pk, settings.secrets) if settings.secrets else ""

@@ -26,7 +26,7 @@ from apps.alerts.deciding import by_subject
 from apps.alerts.deciding.by_subject import NOT_WATCHED
 from apps.alerts.models import Alert, Channel, Delivery, DeliveryState, Rule
 from apps.alerts.sending import delivering
-from apps.connectors.configuration import token_end
+from apps.connectors.configuration import MAX_ENDS, ends_of
 from apps.connectors.models import Connector, UploadedFile
 from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as keys
@@ -389,15 +389,80 @@ def test_a_token_that_was_issued_for_a_few_days_is_not_told(
     assert by_subject.tick() == 1
 
 
+def let_pass(world: World, time: timedelta) -> None:
+    """Let this time pass, for the ends of all connectors and for what was told of them."""
+    seconds = int(time.total_seconds())
+    with world.scope():
+        for connector in Connector.objects.for_org(world.org):
+            connector.ends = [{**end, "at": end["at"] - seconds} for end in connector.ends]
+            connector.save(update_fields=["ends"])
+        for alert in Alert.objects.for_org(world.org):
+            *about, ends_at = alert.subject_key.split(" ")
+            alert.subject_key = " ".join([*about, str(int(ends_at) - seconds)])
+            alert.save(update_fields=["subject_key"])
+
+
 def test_a_token_that_has_ended_closes_the_alert(world: World, receiver: Receiver) -> None:
     add_hook(world, receiver, kind="credential_ends")
     make_api(world, token(3 * DAY))
     by_subject.tick()
-    with world.scope():
-        Alert.objects.for_org(world.org).update(opened_at=timezone.now() - 4 * DAY)
-        Connector.objects.for_org(world.org).update(token_ends_at=timezone.now() - DAY)
-    by_subject.tick()
+    let_pass(world, 4 * DAY)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
     assert [summary for _, summary in sentences(world)][1:] == ["has ended"]
+
+
+def make_api_with_tokens(world: World, *values: str) -> Any:
+    config = {
+        "base_url": "https://api.example.com",
+        "auth": {"type": "bearer", "token": values[0]},
+        "headers": {f"X-Token-{number}": value for number, value in enumerate(values[1:])},
+        "streams": [{"name": "orders", "path": "/orders"}],
+    }
+    return make_connector(world, kind="rest", name="Shop", config=config)
+
+
+@pytest.mark.parametrize("first", [timedelta(hours=-2), 3 * DAY], ids=["ended", "ends too"])
+def test_each_token_is_told_once_also_if_another_one_ends_before_it(
+    world: World, receiver: Receiver, first: timedelta
+) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    make_api_with_tokens(world, token(first), token(10 * DAY), token(40 * DAY))
+    count = int(first > timedelta())
+    assert by_subject.tick() == count
+    let_pass(world, 5 * DAY)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    let_pass(world, 30 * DAY)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    let_pass(world, 30 * DAY)
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    told = sorted(summary.partition(" on ")[0] for _, summary in sentences(world))
+    assert told == ["has a token that ends"] * (2 + count) + ["has ended"] * (2 + count)
+
+
+def test_two_tokens_that_end_soon_are_told_each_and_one_that_is_replaced_is_closed(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_hook(world, receiver, kind="credential_ends")
+    connector = make_api_with_tokens(world, token(3 * DAY), token(5 * DAY))
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    new = {"config": {"auth": {"type": "bearer", "token": token(400 * DAY)}}}
+    changed = world.client(Role.ADMIN).patch(f"/api/v1/connectors/{connector.pk}", new)
+    assert changed.status_code == 200, changed.content
+    assert [by_subject.tick(), by_subject.tick()] == [1, 0]
+    log = world.client(Role.ADMIN).get(DELIVERIES, {"channel": str(channel)}).json()["results"]
+    assert [row["kind"] for row in log[::-1]] == ["opened", "opened", "closed"]
+    assert {row["event"]["subject"]["id"] for row in log} == {str(connector.pk)}
+    with world.scope():
+        (still_open,) = Alert.objects.for_org(world.org).filter(closed_at=None)
+    assert still_open.cause["summary"] in [row["event"]["summary"] for row in log]
+
+
+def test_a_connector_with_many_tokens_sends_few_alerts(world: World, receiver: Receiver) -> None:
+    add_hook(world, receiver, kind="credential_ends")
+    tokens = " ".join(token(3 * DAY + timedelta(seconds=number)) for number in range(50))
+    make_api(world, tokens)
+    by_subject.tick()
+    assert len(sentences(world)) == MAX_ENDS
 
 
 @pytest.mark.parametrize(
@@ -422,37 +487,25 @@ def test_nothing_is_told_of_a_token_that_does_not_say_when_it_ends(
 def test_a_token_is_found_in_a_text_with_many_beginnings_of_tokens(part: str) -> None:
     """A search that read to the end from each beginning would take an hour."""
     settings = {"body": f"{part * 200_000} {token(3 * DAY)}"}
-    assert token_end(settings) is not None
+    assert [end["what"] for end in ends_of(settings)] == ["token"]
 
 
-def test_tokens_that_were_stored_before_are_read_by_a_migration(
+def test_ends_that_were_stored_before_are_read_by_a_migration(
     world: World, receiver: Receiver
 ) -> None:
     add_hook(world, receiver, kind="credential_ends")
     make_api(world, token(3 * DAY))
     lost = make_api(world, token(3 * DAY), name="Lost")
-    migration = import_module("apps.connectors.migrations.0016_token_ends")
+    make_database(world, certificate(3 * DAY))
+    migration = import_module("apps.connectors.migrations.0017_ends")
     with world.scope():
         rows = Connector.objects.for_org(world.org)
-        rows.update(token_ends_at=None)
+        rows.update(ends=[])
         rows.filter(pk=lost.pk).update(sealed="sealed by a lost key")
         assert by_subject.tick() == 0
-        migration.read_tokens(apps, None)
-        assert rows.exclude(token_ends_at=None).count() == 1
-    assert by_subject.tick() == 1
-
-
-def test_certificates_that_were_stored_before_are_read_by_a_migration(
-    world: World, receiver: Receiver
-) -> None:
-    add_hook(world, receiver, kind="credential_ends")
-    make_database(world, certificate(3 * DAY))
-    migration = import_module("apps.connectors.migrations.0015_certificate_ends")
-    with world.scope():
-        Connector.objects.for_org(world.org).update(certificate_ends_at=None)
-        assert by_subject.tick() == 0
-        migration.read_certificates(apps, None)
-    assert by_subject.tick() == 1
+        migration.read_ends(apps, None)
+    by_subject.tick()
+    assert sorted(name for name, _ in sentences(world)) == ["Shop", "Warehouse"]
 
 
 def test_a_member_who_may_not_see_all_keys_sees_nothing_about_them(

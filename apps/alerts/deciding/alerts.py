@@ -36,7 +36,8 @@ def open_alerts(
     """Open an alert of each rule about a subject. None of them is open already."""
     opened: list[tuple[Rule, Alert, payloads.Event]] = []
     for rule, subject, finding in found:
-        alert = Alert(id=new_id(), org_id=org_id, rule=rule, opened_at=at, **_columns(subject))
+        columns = _columns(subject, finding)
+        alert = Alert(id=new_id(), org_id=org_id, rule=rule, opened_at=at, **columns)
         alert.cause = event = payloads.event(
             DeliveryKind.OPENED,
             alert=alert,
@@ -73,11 +74,11 @@ def close_alerts(
     add_deliveries(org_id, told)
 
 
-def _columns(subject: payloads.Subject) -> dict[str, Any]:
+def _columns(subject: payloads.Subject, finding: Finding) -> dict[str, Any]:
     """Return the columns of an alert about this subject."""
     if subject["kind"] == SubjectKind.PIPELINE:
         return {"pipeline_id": UUID(subject["id"])}
-    return {"subject_kind": subject["kind"], "subject_key": subject["id"]}
+    return {"subject_kind": subject["kind"], "subject_key": finding.key or subject["id"]}
 
 
 def add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Event]]) -> None:

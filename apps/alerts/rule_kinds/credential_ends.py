@@ -23,18 +23,19 @@ from apps.orgs.roles import Permission
 def describe(found: FoundSubject, settings: dict[str, Any]) -> tuple[Subject, Finding]:
     end = time_in_words(found.time("ends_at"))
     if found.kind == SubjectKind.API_KEY:
-        path = "settings/api-keys"
+        subject_id, path = found.key, "settings/api-keys"
         text = f"ends on {end}: create a new key with the same name, and use it instead"
     else:
-        path = f"connectors/{found.key}"
+        subject_id = found.facts["id"]
+        path = f"connectors/{subject_id}"
         text = f"has a {found.facts['what']} that ends on {end}: replace it in the connector's settings"
     subject: Subject = {
         "kind": found.kind,
-        "id": found.key,
+        "id": subject_id,
         "name": found.facts["name"],
         "url": page_address(path),
     }
-    return subject, Finding(text)
+    return subject, Finding(text, key=found.key)
 
 
 def over(alert: Alert, settings: dict[str, Any]) -> str:
@@ -45,11 +46,10 @@ def over(alert: Alert, settings: dict[str, Any]) -> str:
             return "was revoked or deleted"
         has_ended = key.expires_at is not None and key.expires_at <= now
     else:
-        connector = Connector.objects.for_org(alert.org_id).filter(pk=alert.subject_key).first()
-        if connector is None:
+        connector_id, _, ends_at = alert.subject_key.split(" ")
+        if not Connector.objects.for_org(alert.org_id).filter(pk=connector_id).exists():
             return "was deleted"
-        ends = (connector.certificate_ends_at, connector.token_ends_at)
-        has_ended = any(end is not None and alert.opened_at < end <= now for end in ends)
+        has_ended = int(ends_at) <= now.timestamp()
     return "has ended" if has_ended else "was renewed, or does not end soon any more"
 
 

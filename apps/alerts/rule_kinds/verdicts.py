@@ -27,6 +27,7 @@ class Finding:
 
     text: str
     measurement: Measurement | None = None
+    key: str = ""  # of the alert, if a subject may have several at the same time
 
 
 class Outcome(Enum):

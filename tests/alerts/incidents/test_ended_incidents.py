@@ -22,7 +22,6 @@ from tests.alerts.conftest import (
     log_of,
     make_due,
 )
-from tests.alerts.receiver import Receiver, Reply
 from tests.alerts.incidents.test_incident_kinds import (
     SETTINGS,
     add_channel,
@@ -31,6 +30,7 @@ from tests.alerts.incidents.test_incident_kinds import (
     resolved,
     servers,
 )
+from tests.alerts.receiver import Receiver, Reply
 from tests.world import World, make_pipeline
 
 __all__ = ["servers"]  # a fixture
