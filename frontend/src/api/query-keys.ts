@@ -97,6 +97,7 @@ export const queryKeys = {
     positionHistory: (id: string, stream: string) =>
       ["pipelines", "one", id, "position-history", stream] as const,
     statistics: (id: string) => ["pipelines", "one", id, "statistics"] as const,
+    usual: (id: string) => ["pipelines", "one", id, "usual"] as const,
     streams: (id: string) => ["pipelines", "one", id, "streams"] as const,
     streamsIn: (id: string, filter: object) => ["pipelines", "one", id, "streams", filter] as const,
     sourceChanges: (id: string) => ["pipelines", "one", id, "source-changes"] as const,

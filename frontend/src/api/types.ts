@@ -57,6 +57,7 @@ export type LogPage = Schemas["LogPage"];
 export type LogMatches = Schemas["LogMatches"];
 export type RunComparison = Schemas["Comparison"];
 export type PipelineStatistics = Schemas["Statistics"];
+export type Usual = Schemas["Usual"];
 export type LogLine = Omit<Schemas["LogLine"], "line">;
 export type ConnectorRow = Schemas["ConnectorRow"];
 export type Connector = Schemas["ConnectorDetail"];

@@ -4,6 +4,7 @@ import userEvent from "@testing-library/user-event";
 import { http as untyped, HttpResponse } from "msw";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openPage, startApp } from "@/test-app";
+import type { Usual } from "@/api/types";
 import { http, startServer } from "@/test-server";
 import { addDays, calendarWeeks, dayInWords } from "./calendar-days";
 
@@ -19,6 +20,15 @@ const charted = {
   finished_at: "2026-03-01T06:01:00Z",
   rejected: 0,
 };
+
+const range = { usual: 1200, runs: 30, has_weekday: true };
+const SATURDAY = 6;
+const weekdays = [1, 2, 3, 4, 5, SATURDAY, 7].map((weekday) => ({
+  weekday,
+  seconds: null,
+  records: { ...range, low: weekday === SATURDAY ? 900 : 1, high: weekday === SATURDAY ? 1500 : 2 },
+}));
+let usual: Usual = { timezone: "UTC", runs: 0, weekdays: [] };
 
 function mondayOf(date: Date): string {
   return addDays(date.toISOString().slice(0, 10), -((date.getUTCDay() + 6) % 7));
@@ -62,6 +72,7 @@ startServer(
       },
     }),
   ),
+  http.get("/api/v1/pipelines/{id}/usual", ({ response }) => response(200).json(usual)),
   untyped.get("*/api/v1/pipelines/p1", () => HttpResponse.json(pipeline)),
   untyped.get("*/api/v1/*", () => HttpResponse.json({ results: [], next: null, count: 0 })),
 );
@@ -98,6 +109,7 @@ const pipeline = {
 };
 
 beforeEach(() => {
+  usual = { timezone: "UTC", runs: 0, weekdays: [] };
   startApp(["read"]);
 });
 afterEach(cleanup);
@@ -120,6 +132,27 @@ describe("the charts of a pipeline", () => {
       .getAllByRole("cell")
       .map(({ textContent }) => textContent);
     expect(cells).toEqual(["1,200", "none", "none", "0"]);
+  });
+
+  it("show what is usual on the weekday of each run, in the time zone of the schedule", async () => {
+    usual = { timezone: "Pacific/Pago_Pago", runs: 30, weekdays };
+    await openPage("/pipelines/p1");
+    const name = "Records of the last 2\u00a0runs, usual between the lines";
+    const table = await screen.findByRole("table", { name });
+    const headers = within(table).getAllByRole("columnheader");
+    expect(headers.map(({ textContent }) => textContent)).toEqual([
+      ...["Time", "Succeeded", "Failed"],
+      ...["Usual from", "Usual to"],
+    ]);
+    // Sunday, 1 March 2026, at 06:00 UTC is still Saturday in Pago Pago.
+    const cells = within(table).getAllByRole("cell");
+    expect(cells.map(({ textContent }) => textContent).slice(0, 4)).toEqual([
+      "1,200",
+      "none",
+      "900",
+      "1,500",
+    ]);
+    expect(screen.queryByRole("table", { name: /^Duration.*usual/ })).toBeNull();
   });
 
   it("show how old the data was at the end of each run, and from which age on it is late", async () => {

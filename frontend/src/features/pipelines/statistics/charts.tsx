@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import type { PipelineStatistics } from "@/api/types";
+import type { PipelineStatistics, Usual } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { Chart, type ChartProps } from "@/components/chart/chart";
 import { ErrorNotice } from "@/components/notice";
@@ -9,7 +9,8 @@ import { formatShortCount, countWithNoun, withUnit } from "@/format/number";
 import { FRESHNESS_WORDS, STATUS_WORDS } from "@/api/status-words";
 import { Calendar } from "./calendar";
 import { FailureStart } from "./failure-start";
-import { statisticsQuery } from "./queries";
+import { statisticsQuery, usualQuery } from "./queries";
+import { usualLines } from "./usual-range";
 
 const CHART_HEIGHT = 130; // pixels
 
@@ -25,9 +26,11 @@ interface Props {
 /** How long the newest runs took, how many records they wrote, how fresh they were, and how the days of the last half year went. */
 export function PipelineCharts({ pipelineId, isFailing, hasFreshness }: Props) {
   const { data, error, refetch } = useQuery(statisticsQuery(pipelineId));
+  const hasRuns = data !== undefined && data.runs.length > 0;
+  const { data: usual } = useQuery({ ...usualQuery(pipelineId), enabled: hasRuns }); // the charts do without it
   if (error && !data) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (!data) return <ChartsSkeleton isFailing={isFailing} hasFreshness={hasFreshness} />;
-  if (data.runs.length === 0) return null;
+  if (!hasRuns) return null;
   return (
     <div className="grid gap-4">
       {data.failing && <FailureStart pipelineId={pipelineId} failing={data.failing} />}
@@ -37,6 +40,8 @@ export function PipelineCharts({ pipelineId, isFailing, hasFreshness }: Props) {
             name="Duration"
             runs={data.runs}
             valueOf={durationOf}
+            usual={usual}
+            usualValue="seconds"
             format={formatDuration}
             unit="seconds"
           />
@@ -44,6 +49,8 @@ export function PipelineCharts({ pipelineId, isFailing, hasFreshness }: Props) {
             name="Records"
             runs={data.runs}
             valueOf={({ records, status }) => (isEnded(status) ? records : null)}
+            usual={usual}
+            usualValue="records"
             format={formatShortCount}
           />
           {data.freshness && (
@@ -96,10 +103,12 @@ interface RunsChartProps extends Pick<ChartProps, "format" | "unit"> {
   name: string;
   runs: Runs;
   valueOf: (run: Runs[number]) => number | null;
+  usual: Usual | undefined;
+  usualValue: "seconds" | "records";
 }
 
-/** A bar for each run, in the color of its status. A click opens the run. */
-function RunsChart({ name, runs, valueOf, format, unit }: RunsChartProps) {
+/** A bar for each run, in the color of its status, and what is usual between two lines. A click opens the run. */
+function RunsChart({ name, runs, valueOf, usual, usualValue, format, unit }: RunsChartProps) {
   const navigate = useNavigate();
   const series = STATUSES.filter(({ status }) => runs.some((run) => run.status === status)).map(
     ({ status, color }) => ({
@@ -109,11 +118,14 @@ function RunsChart({ name, runs, valueOf, format, unit }: RunsChartProps) {
       values: runs.map((run) => (run.status === status ? valueOf(run) : null)),
     }),
   );
+  const times = runs.map(({ created_at }) => created_at);
+  const lines = usualLines(usual, usualValue, times);
+  const title = `${name} of the last ${runs.length === 1 ? "run" : countWithNoun(runs.length, "run")}`;
   return (
     <Chart
-      title={`${name} of the last ${runs.length === 1 ? "run" : countWithNoun(runs.length, "run")}`}
-      times={runs.map(({ created_at }) => created_at)}
-      series={series}
+      title={lines.length > 0 ? `${title}, usual between the lines` : title}
+      times={times}
+      series={[...series, ...lines]}
       format={format}
       unit={unit}
       height={CHART_HEIGHT}

@@ -16,3 +16,12 @@ export function statisticsQuery(id: string) {
       ),
   });
 }
+
+/** The ranges that are usual for a run, with which the rules for alerts compare it. */
+export function usualQuery(id: string) {
+  return queryOptions({
+    queryKey: queryKeys.pipelines.usual(id),
+    queryFn: ({ signal }) =>
+      unwrap(api.GET("/api/v1/pipelines/{id}/usual", { params: { path: { id } }, signal })),
+  });
+}
