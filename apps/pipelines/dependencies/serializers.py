@@ -69,6 +69,7 @@ class GraphNodeSerializer(LastResult):
     id = serializers.UUIDField()
     name = serializers.CharField()
     enabled = serializers.BooleanField()
+    mode = serializers.ChoiceField(DependencyMode.choices, help_text=MODE_HELP)
     state = serializers.ChoiceField(DEPENDENCY_STATES)
     reason = serializers.CharField()
     is_running = serializers.BooleanField(help_text="Whether it has a run that has not ended.")

@@ -55,6 +55,7 @@ class GraphNode(TypedDict):
     id: UUID
     name: str
     enabled: bool
+    mode: str
     state: str
     reason: str
     is_running: bool
@@ -89,6 +90,7 @@ def show_graph(*, org: Org, by: Principal) -> DependencyGraph:
                 "id": node.id,
                 "name": node.name,
                 "enabled": node.enabled,
+                "mode": node.mode,
                 "state": explanation.state(node),
                 "reason": explanation.reason(node),
                 "is_running": node.is_live,

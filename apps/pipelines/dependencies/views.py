@@ -42,6 +42,7 @@ GRAPH_EXAMPLE: dict[str, Any] = {
             "id": examples.ID,
             "name": "Flights",
             "enabled": True,
+            "mode": "all",
             "state": "blocked",
             "reason": REASON,
             "is_running": False,

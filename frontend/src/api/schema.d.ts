@@ -6527,6 +6527,8 @@ export interface components {
             id: string;
             name: string;
             enabled: boolean;
+            /** @description `all`: after each of the upstream pipelines has succeeded. `any`: after each success of one. */
+            mode: components["schemas"]["DependencyModeEnum"];
             state: components["schemas"]["DependencyStateEnum"];
             reason: string;
             /** @description Whether it has a run that has not ended. */

@@ -32,6 +32,8 @@ def test_a_member_lets_a_pipeline_run_after_others(world: World) -> None:
         "Waits for Customers, which has no new success; or for Orders, which has no new success."
     )
     assert dependencies_of(world, orders)["downstreams"] == [{"id": str(report.pk), "name": "R"}]
+    nodes = world.client(Role.VIEWER).get(GRAPH).json()["pipelines"]
+    assert {node["name"]: node["mode"] for node in nodes}["R"] == "any"
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).get(action="pipeline.dependencies")
     assert event.changes == {

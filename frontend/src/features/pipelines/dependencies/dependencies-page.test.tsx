@@ -14,6 +14,7 @@ function node(id: string, changes: Partial<DependencyGraph["pipelines"][number]>
     id,
     name: id,
     enabled: true,
+    mode: "all" as const,
     state: "none" as const,
     reason: "",
     is_running: false,
@@ -51,6 +52,19 @@ describe("the page of dependencies", () => {
     expect(report!.textContent).toContain(REASON);
     const link = within(report!).getByRole("link", { name: "Report" });
     expect(link.getAttribute("href")).toBe("/pipelines/Report/schedule");
+  });
+
+  it.each([
+    ["all", "After Orders and Customers"],
+    ["any", "After Orders or Customers"],
+  ] as const)("says whether a pipeline waits for all of the others or for one (%s)", async (mode, words) => {
+    graph = {
+      pipelines: [node("Orders"), node("Customers"), node("Report", { mode })],
+      edges: [edge("Orders", "Report"), edge("Customers", "Report")],
+    };
+    await openPage("/dependencies");
+    const list = await screen.findByRole("list", { name: "Pipelines" });
+    expect(list.textContent).toContain(words);
   });
 
   it("says what to do if there are none", async () => {

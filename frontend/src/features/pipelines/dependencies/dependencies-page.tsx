@@ -102,11 +102,17 @@ function curve(from: Place, to: Place): string {
   return `M ${x1} ${y1} C ${middle} ${y1 + bend}, ${middle} ${y2 + bend}, ${x2} ${y2}`;
 }
 
+/** "A and B" if it waits for all of them, or "A or B" if one of them starts it. */
+const LISTS = {
+  all: new Intl.ListFormat("en-GB", { type: "conjunction" }),
+  any: new Intl.ListFormat("en-GB", { type: "disjunction" }),
+};
+
 function List({ graph: { pipelines, edges } }: { graph: DependencyGraph }) {
   const nameOf = new Map(pipelines.map(({ id, name }) => [id, name]));
   return (
     <ul aria-label="Pipelines" className="card divide-y divide-line">
-      {pipelines.map(({ id, name, reason, state, failing_since }) => {
+      {pipelines.map(({ id, name, mode, reason, state, failing_since }) => {
         const upstreams = edges.filter(({ pipeline_id }) => pipeline_id === id);
         return (
           <li key={id} className="grid gap-0.5 px-4 py-2">
@@ -118,7 +124,10 @@ function List({ graph: { pipelines, edges } }: { graph: DependencyGraph }) {
             </span>
             {upstreams.length > 0 && (
               <span className="text-soft">
-                After <Name>{upstreams.map(({ upstream_id }) => nameOf.get(upstream_id)).join(", ")}</Name>
+                After{" "}
+                <Name>
+                  {LISTS[mode].format(upstreams.map(({ upstream_id }) => nameOf.get(upstream_id)!))}
+                </Name>
               </span>
             )}
             {reason && (
