@@ -14,6 +14,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.live import events
@@ -155,19 +157,20 @@ def _copy_to_pipeline(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
     if has_ended and snapshot["kind"] != RunKind.ORDINARY:
         _copy_newest_run(org_id, pipeline_id)
         return
-    rows = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id)
-    rows.update(
+    changes: dict[str, Any] = {}
+    if status == Status.FAILED:
+        changes["failing_since"] = Coalesce("failing_since", Value(snapshot["finished_at"]))
+    Pipeline.objects.for_org(org_id).filter(pk=pipeline_id).update(
         last_run_id=snapshot["id"],
         last_run_status=status,
         last_run_kind=snapshot["kind"],
         last_run_finished_at=snapshot["finished_at"],
         last_run_records=snapshot["progress"]["written"] if has_ended else None,
         last_run_seconds=snapshot["duration_seconds"] if has_ended else None,
+        **changes,
     )
     if status == Status.SUCCEEDED:
         _record_success(org_id, snapshot)
-    elif status == Status.FAILED:
-        rows.filter(failing_since=None).update(failing_since=snapshot["finished_at"])
 
 
 def _record_success(org_id: UUID, snapshot: snapshots.RunSnapshot) -> None:
