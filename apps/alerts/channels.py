@@ -129,7 +129,7 @@ def add_single(channel: Channel, kind: str, event: payloads.Event, **columns: An
         message_id=new_id(),
         **columns,
     )
-    queue.deliver_soon(org_id=channel.org_id, channel_id=channel.pk)
+    queue.deliver_soon(org_id=channel.org_id, channel_ids=[channel.pk])
     return delivery
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -48,11 +48,10 @@ def defer(
     job.defer(**arguments)
 
 
-def defer_many(task: str, *, queue: str, arguments: JSONDict, count: int) -> None:
-    """Defer several identical jobs in one statement."""
-    configure_task(name=task, job_manager=_job_manager, queue=queue).batch_defer(
-        *[arguments] * count
-    )
+def defer_many(task: str, *, queue: str, arguments: Sequence[JSONDict]) -> None:
+    """Defer one job for each of these arguments, in one statement."""
+    if arguments:
+        configure_task(name=task, job_manager=_job_manager, queue=queue).batch_defer(*arguments)
 
 
 def count_waiting(task: str) -> int:

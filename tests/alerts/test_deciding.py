@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from django.core import mail
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from apps.alerts.models import Alert, Delivery
 from apps.orgs.members import domains
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
 from apps.runs.models import Run, Status
-from tests.alerts.conftest import add_rule, add_webhook, deliver, end_run, fail, log_of
+from tests.alerts.conftest import (
+    CHANNELS,
+    SECRET,
+    add_rule,
+    add_webhook,
+    deliver,
+    end_run,
+    fail,
+    log_of,
+)
 from tests.alerts.receiver import Receiver
 from tests.world import World, make_pipeline
 
@@ -36,6 +46,27 @@ def test_a_failed_run_is_told_once_and_the_next_success_closes_the_alert(
     assert closed["run"]["status"] == "succeeded"
     with world.scope():
         assert not Alert.objects.for_org(world.org).filter(closed_at=None).exists()
+
+
+def test_the_end_of_a_run_needs_the_same_number_of_queries_for_many_rules_and_channels(
+    world: World, receiver: Receiver
+) -> None:
+    pipeline = make_pipeline(world)
+    add_webhook(world, receiver, kind="failed_in_a_row", settings={"threshold": 2})
+    end_run(world, pipeline)
+    with CaptureQueriesContext(connection) as few:
+        end_run(world, pipeline)
+    for number in range(3):
+        settings = {"url": receiver.url, "secret": SECRET}
+        channel = {"name": f"Hook {number}", "kind": "webhook", "settings": settings}
+        add_rule(world, world.client(Role.MEMBER).post(CHANNELS, channel).json()["id"])
+    with CaptureQueriesContext(connection) as many:
+        end_run(world, pipeline)
+
+    assert len(many) == len(few)
+    with world.scope():
+        opened = Delivery.objects.for_org(world.org).filter(kind="opened")
+        assert opened.filter(channel__kind="webhook").count() == 1 + 3
 
 
 def test_an_end_that_is_rolled_back_is_not_told(world: World, receiver: Receiver) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -107,13 +107,15 @@ def add_deliveries(org_id: UUID, alerts: Sequence[tuple[Rule, Alert, payloads.Ev
     ]
     hold_back(org_id, deliveries, channels)
     Delivery.unscoped.bulk_create(deliveries)
-    _wake(channels.values(), timezone.now())
+    now = timezone.now()
+    queue.deliver_soon(
+        org_id=org_id,
+        channel_ids=[pk for pk, channel in channels.items() if _sends_at_once(channel, now)],
+    )
 
 
-def _wake(channels: Iterable[Channel], now: datetime) -> None:
-    """Let a worker deliver at once, except to channels that group or hold their events now: the tick finds those later."""
-    for channel in channels:
-        if all(
-            until is None or until <= now for until in (channel.grouped_until, channel.held_until)
-        ):
-            queue.deliver_soon(org_id=channel.org_id, channel_id=channel.pk)
+def _sends_at_once(channel: Channel, now: datetime) -> bool:
+    """Whether a worker delivers now. The tick finds later what channels group or hold now."""
+    return all(
+        until is None or until <= now for until in (channel.grouped_until, channel.held_until)
+    )

@@ -77,7 +77,7 @@ def tick() -> int:
     """Defer jobs for the channels to which something has to be sent now. Returns their number."""
     due = channels_due()
     for org_id, channel_id in due:
-        queue.deliver_soon(org_id=org_id, channel_id=channel_id)
+        queue.deliver_soon(org_id=org_id, channel_ids=[channel_id])
     return len(due)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from apps.background import jobs
@@ -10,7 +11,12 @@ QUEUE = "alerts"
 DELIVER_TASK = "alerts.deliver"
 
 
-def deliver_soon(*, org_id: UUID, channel_id: UUID) -> None:
-    """Defer a job, which starts after this transaction is committed."""
-    arguments = {"org_id": str(org_id), "channel_id": str(channel_id)}
-    jobs.defer(DELIVER_TASK, queue=QUEUE, arguments=arguments)
+def deliver_soon(*, org_id: UUID, channel_ids: Iterable[UUID]) -> None:
+    """Defer a job for each channel, which starts after this transaction is committed."""
+    jobs.defer_many(
+        DELIVER_TASK,
+        queue=QUEUE,
+        arguments=[
+            {"org_id": str(org_id), "channel_id": str(channel_id)} for channel_id in channel_ids
+        ],
+    )

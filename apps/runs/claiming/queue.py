@@ -28,7 +28,7 @@ def wake_worker(*, at: datetime | None = None, seconds: float = 0.0) -> None:
 
 def wake_workers(count: int) -> None:
     """Defer `count` jobs that wake workers now."""
-    jobs.defer_many(EXECUTE_TASK, queue=RUNS, arguments={**UNUSED_IDS}, count=count)
+    jobs.defer_many(EXECUTE_TASK, queue=RUNS, arguments=[{**UNUSED_IDS}] * count)
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID, seconds: int) -> None:
