@@ -84,13 +84,18 @@ NOTICE = """
 
 
 def publish(subject: Subject, *, org_id: UUID, key: UUID, new_events: Sequence[NewEvent]) -> int:
-    """Add events of the object with the id `key`, in order, in the caller's transaction. Returns the last number."""
+    """Add events of the object with the id `key`, in order, in the caller's transaction. Returns the last number.
+
+    If one of them belongs to the org's event stream, the caller has locked the object's row: it is locked before the org's
+    numbers, so that writers cannot deadlock.
+    """
     if current_org_id() != org_id:
         raise LookupError("call publish inside the scope of the subject's org")
     if not new_events:
         return _newest_number(subject, key)
     in_org_stream = [event.kind in subject.org_kinds for event in new_events]
-    org_numbers = iter(_new_org_numbers(subject, org_id, key, sum(in_org_stream)))
+    count = sum(in_org_stream)
+    org_numbers = iter(_next_org_numbers(org_id, count) if count else ())
     numbers = [next(org_numbers) if is_in else None for is_in in in_org_stream]
     parameters = _parameters(org_id, key, new_events, numbers)
     with connection.cursor() as cursor:
@@ -179,14 +184,6 @@ def _newest_number(subject: Subject, key: UUID) -> int:
         )
         (newest,) = cursor.fetchone()
     return int(newest)
-
-
-def _new_org_numbers(subject: Subject, org_id: UUID, key: UUID, count: int) -> Sequence[int]:
-    """Return new numbers of the org-wide stream. The subject is locked before it, so that writers cannot deadlock."""
-    if not count:
-        return ()
-    _newest_number(subject, key)
-    return _next_org_numbers(org_id, count)
 
 
 def _next_org_numbers(org_id: UUID, count: int) -> range:
