@@ -249,9 +249,16 @@ MUTANTS = [
     Mutant(
         "each failure of a pipeline opens another alert",
         "apps/alerts/deciding/decisions.py",
-        "rules.exclude(pk__in=[alert.rule_id for alert in still_open])",
-        "rules",
+        "if alert is None and isinstance(verdict, Finding):",
+        "if isinstance(verdict, Finding):",
         "tests/alerts/test_deciding.py",
+    ),
+    Mutant(
+        "the agent sees the path of a webhook, which may contain a credential",
+        "apps/agent/tools/show_pipeline/tool.py",
+        "is_editor=False",
+        "is_editor=True",
+        "tests/agent/tools/test_starts_and_calls.py",
     ),
     Mutant(
         "a replay is told",
@@ -270,7 +277,7 @@ MUTANTS = [
     Mutant(
         "a success is decided before the failure that it ends",
         "apps/alerts/deciding/undecided.py",
-        "_of_pipeline(org_id, run.pipeline_id).exists() or not",
+        "pipeline.has_undecided_runs or not",
         "not",
         "tests/alerts/test_undecided.py",
     ),

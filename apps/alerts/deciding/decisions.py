@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from uuid import UUID
 
+from django.db.models import Q
+
 from apps.alerts.deciding.alerts import close_alerts, open_alerts
 from apps.alerts.deciding.ended_runs import EndedRun
 from apps.alerts.models import Alert, Rule
@@ -19,15 +21,16 @@ from apps.alerts.rules import covering
 from apps.alerts.usual.history import history
 from apps.pipelines.models import Pipeline
 
+PIPELINE_COLUMNS = ("org_id", "name", "domain_id", "tags")  # of the pipeline that `decide` is given
 
-def decide(org_id: UUID, run: EndedRun) -> None:
-    """Open or close the alerts of the pipeline, and store the deliveries."""
-    pipelines = Pipeline.objects.for_org(org_id).only("org_id", "name", "domain_id", "tags")
-    pipeline = pipelines.get(pk=run.pipeline_id)
+
+def decide(org_id: UUID, run: EndedRun, pipeline: Pipeline) -> None:
+    """Open or close the alerts of the run's pipeline, and store the deliveries."""
     alerts = Alert.objects.for_org(org_id).filter(pipeline=pipeline, closed_at=None)
-    still_open = list(alerts.select_related("rule", "pipeline").order_by("pk"))
-    rules = Rule.objects.for_org(org_id).filter(covering(pipeline), enabled=True)
-    rules = rules.exclude(pk__in=[alert.rule_id for alert in still_open])
+    still_open = {alert.rule_id: alert for alert in alerts}
+    rules = Rule.objects.for_org(org_id).filter(
+        (covering(pipeline) & Q(enabled=True)) | Q(pk__in=still_open)
+    )
 
     read_history = cache(
         lambda: history(
@@ -42,15 +45,14 @@ def decide(org_id: UUID, run: EndedRun) -> None:
 
     subject = pipeline_subject(pipeline)
     found: list[tuple[Rule, Subject, Finding]] = []
+    ended: list[tuple[Alert, str]] = []
     for rule in rules.order_by("pk"):
-        verdict = judge(rule)
-        if isinstance(verdict, Finding):
+        verdict, alert = judge(rule), still_open.get(rule.pk)
+        if alert is None and isinstance(verdict, Finding):
             found.append((rule, subject, verdict))
-    ended = [
-        (alert, RULE_KINDS[alert.rule.kind].recovered)
-        for alert in still_open
-        if judge(alert.rule) is Outcome.GOOD
-    ]
+        elif alert is not None and verdict is Outcome.GOOD:
+            alert.rule, alert.pipeline = rule, pipeline
+            ended.append((alert, RULE_KINDS[rule.kind].recovered))
     if found:
         open_alerts(org_id, found, at=run.finished_at, run=run)
     if ended:

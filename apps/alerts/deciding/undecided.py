@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
 from apps.alerts.deciding import decisions
 from apps.alerts.deciding.ended_runs import EndedRun
@@ -36,7 +36,10 @@ def on_end(org_id: UUID, snapshot: RunSnapshot) -> None:
     if snapshot["kind"] != RunKind.ORDINARY:
         return
     run = EndedRun.of(snapshot)
-    if _of_pipeline(org_id, run.pipeline_id).exists() or not _try_to_decide(org_id, run):
+    undecided = UndecidedRun.objects.for_org(org_id).filter(pipeline=OuterRef("pk"))
+    pipelines = _pipelines(org_id).annotate(has_undecided_runs=Exists(undecided))
+    pipeline = pipelines.get(pk=run.pipeline_id)
+    if pipeline.has_undecided_runs or not _try_to_decide(org_id, run, pipeline):
         UndecidedRun.unscoped.create(
             org_id=org_id, pipeline_id=run.pipeline_id, run=run.to_stored()
         )
@@ -57,11 +60,12 @@ def decide_again(*, org_id: UUID, pipeline_id: UUID) -> int:
     decided = 0
     with org_scope(org_id):
         # The end of a run locks this row too, so nothing else decides about the pipeline meanwhile.
-        pipelines = Pipeline.objects.for_org(org_id).filter(pk=pipeline_id)
-        if not pipelines.select_for_update(no_key=True, skip_locked=True).exists():
+        rows = _pipelines(org_id).select_for_update(no_key=True, skip_locked=True)
+        pipeline = rows.filter(pk=pipeline_id).first()
+        if pipeline is None:
             return 0
         for row in _of_pipeline(org_id, pipeline_id).order_by("created_at", "pk")[:RUNS_PER_TICK]:
-            if not _try_to_decide(org_id, EndedRun.from_stored(row.run)):
+            if not _try_to_decide(org_id, EndedRun.from_stored(row.run), pipeline):
                 _of_pipeline(org_id, pipeline_id).filter(pk=row.pk).update(tries=F("tries") + 1)
                 break
             row.delete()
@@ -73,10 +77,14 @@ def _of_pipeline(org_id: UUID, pipeline_id: UUID) -> OrgQuerySet[UndecidedRun]:
     return UndecidedRun.objects.for_org(org_id).filter(pipeline_id=pipeline_id)
 
 
-def _try_to_decide(org_id: UUID, run: EndedRun) -> bool:
+def _pipelines(org_id: UUID) -> OrgQuerySet[Pipeline]:
+    return Pipeline.objects.for_org(org_id).only(*decisions.PIPELINE_COLUMNS)
+
+
+def _try_to_decide(org_id: UUID, run: EndedRun, pipeline: Pipeline) -> bool:
     try:
         with org_scope(org_id):  # a savepoint
-            decisions.decide(org_id, run)
+            decisions.decide(org_id, run, pipeline)
     except Exception:  # The run must end, whatever is wrong. It is decided again by the tick.
         logger.exception("could not decide whether to open alerts", run=str(run.id))
         return False

@@ -63,7 +63,7 @@ def on_end(org_id: UUID, run: RunSnapshot) -> None:
     if run["status"] != Status.SUCCEEDED:
         rows = rows.filter(after=FollowUpAfter.END)
     # They are locked until the run has ended: the end would be rolled back if one was deleted before its call is stored.
-    found = list(rows.order_by("pk").select_for_update(no_key=True))
+    found = list(rows.order_by("pk").select_for_update(no_key=True).only("org_id"))
     for follow_up in found:
         _store(follow_up, CallKind.RUN_ENDED, run)
     if found:
