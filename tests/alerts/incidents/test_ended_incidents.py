@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from apps.alerts.models import Delivery
 from apps.alerts.sending import incidents
@@ -17,8 +19,10 @@ from tests.alerts.conftest import (
     DELIVERIES,
     RULES,
     add_rule,
+    add_webhook,
     deliver,
     end_run,
+    fail,
     log_of,
     make_due,
 )
@@ -224,3 +228,21 @@ def test_incidents_of_a_suspended_org_are_resolved_when_it_is_resumed(
         assert incidents.tick() == 0
         type(world.org).objects.filter(pk=world.org.pk).update(suspended_at=None)
     assert incidents.tick() == 1
+
+
+def test_incidents_that_were_open_before_the_upgrade_are_marked_by_a_migration(
+    world: World, receiver: Receiver
+) -> None:
+    channel = add_channel(world, "pagerduty", SETTINGS["pagerduty"])
+    hook = add_webhook(world, receiver)
+    over, still_failing = fail(world, "Over", "Still failing")
+    for each in (channel, hook):
+        deliver(world, each)
+    end_run(world, over, Status.SUCCEEDED)
+    migration = import_module("apps.alerts.migrations.0023_find_open_incidents")
+    with world.scope(), connection.cursor() as cursor:
+        rows = Delivery.objects.for_org(world.org)
+        rows.update(incident_open=False)
+        cursor.execute(migration.MARK_OPEN)
+        (marked,) = rows.filter(incident_open=True)
+    assert (marked.channel_id, marked.pipeline_id) == (channel, still_failing.pk)
