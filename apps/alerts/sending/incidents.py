@@ -72,7 +72,7 @@ def add_end(org_id: UUID, channel_id: UUID, message_id: UUID) -> bool:
             payload=event,
             urgent=True,  # also in quiet hours
         )
-        queue.deliver_soon(org_id=org_id, channel_id=channel_id)
+        queue.deliver_soon(org_id=org_id, channel_ids=[channel_id])
     return True
 
 

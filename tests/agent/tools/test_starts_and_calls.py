@@ -9,7 +9,7 @@ import pytest
 
 from apps.agent.models import Approval
 from apps.alerts.follow_ups import services as follow_ups
-from apps.alerts.models import FollowUp, FollowUpCall
+from apps.alerts.follow_ups.models import FollowUp, FollowUpCall
 from apps.orgs.exceptions import Invalid, NotFound, PermissionMissing
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role

@@ -13,7 +13,7 @@ from apps.agent.tools.request_follow_up.arguments import RequestFollowUp
 from apps.alerts.follow_ups import services
 from apps.alerts.follow_ups.choices import FollowUpKind
 from apps.alerts.follow_ups.kinds import KINDS
-from apps.alerts.models import FollowUp
+from apps.alerts.follow_ups.models import FollowUp
 from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.roles import Permission
