@@ -11,7 +11,7 @@ from bench.scratch import Installation
 
 def measure(installation: Installation, rounds: int) -> Iterator[Figure]:
     """No alert opens or closes, as in most minutes."""
-    measured = run_program(installation, "minute", str(rounds))
+    measured = run_program(installation, "minute", str(rounds), installation.owner_url())
     compared = "5,000 pipelines with 20 runs each, 50 organizations with eight rules each"
     pipelines, statements = measured["pipelines"], measured["statements"]
     yield figure_with_upper_bound(
