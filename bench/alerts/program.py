@@ -5,6 +5,7 @@
 | failing | URL COUNT | creates pipelines whose runs fail, each with a webhook of its own |
 | running | URL COUNT | creates an org with running runs, and a webhook that is told of each failure |
 | end | ORG SECONDS PLACE PROCESSES | lets this process's share of the org's running runs fail within the seconds, and prints how many it took |
+| end-at-once | ORG | lets them fail in one transaction, prints a line, commits when it reads one, and prints how many seconds that took |
 | minute | ROUNDS OWNER_URL | creates 5,000 pipelines, and measures what is done each minute |
 | false-alarms | | simulates pipelines, and counts the false alarms and the faults that are found |
 
@@ -96,31 +97,57 @@ def create_running(url: str, count: str) -> dict[str, Any]:
 
 def end_running(org_id: str, seconds: str, place: str, processes: str) -> float:
     """Let a share of the runs fail evenly within the time. Return how many seconds it took, which are more on a slow machine."""
-    from django.utils import timezone
-
     from apps.orgs.walls.scope import org_scope
-    from apps.runs import states
-    from apps.runs.models import Run, Status
 
     org = UUID(org_id)
-    with org_scope(org):
-        all_ids = Run.objects.for_org(org).order_by("pk").values_list("pk", flat=True)
-        run_ids = list(all_ids)[int(place) :: int(processes)]
+    run_ids = _run_ids(org)[int(place) :: int(processes)]
     started = time.monotonic()
     for number, run_id in enumerate(run_ids):
         time.sleep(max(0.0, started + float(seconds) * number / len(run_ids) - time.monotonic()))
         with org_scope(org):
-            states.move(
-                org_id=org,
-                run_id=run_id,
-                before=Status.RUNNING,
-                after=Status.FAILED,
-                finished_at=timezone.now(),
-                failure_class="source",
-                failure_message="The source is away.",
-                failure_retryable=True,
-            )
+            _let_fail(org, run_id)
     return time.monotonic() - started
+
+
+def end_at_once(org_id: str) -> float:
+    """Let the runs fail in one transaction, and commit it when a line is read. Return the seconds of the commit."""
+    from apps.orgs.walls.scope import org_scope
+
+    org = UUID(org_id)
+    with org_scope(org):
+        for run_id in _run_ids(org):
+            _let_fail(org, run_id)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+        started = time.monotonic()
+    return time.monotonic() - started
+
+
+def _run_ids(org: UUID) -> list[UUID]:
+    from apps.orgs.walls.scope import org_scope
+    from apps.runs.models import Run
+
+    with org_scope(org):
+        return list(Run.objects.for_org(org).order_by("pk").values_list("pk", flat=True))
+
+
+def _let_fail(org: UUID, run_id: UUID) -> None:
+    from django.utils import timezone
+
+    from apps.runs import states
+    from apps.runs.models import Status
+
+    states.move(
+        org_id=org,
+        run_id=run_id,
+        before=Status.RUNNING,
+        after=Status.FAILED,
+        finished_at=timezone.now(),
+        failure_class="source",
+        failure_message="The source is away.",
+        failure_retryable=True,
+    )
 
 
 def measure_minute(rounds: str, owner_url: str) -> dict[str, Any]:
@@ -267,6 +294,7 @@ PROGRAMS: dict[str, Callable[..., Any]] = {
     "failing": create_failing,
     "running": create_running,
     "end": end_running,
+    "end-at-once": end_at_once,
     "minute": measure_minute,
     "false-alarms": simulate,
 }
